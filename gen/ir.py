@@ -1,0 +1,229 @@
+"""The network as every pass sees it: immutable data that imports nothing.
+
+A layer is a convolution of binary maps; a fully connected layer is one whose kernel is the whole
+map. Its ``s = 2 n - F`` is the sum of ``F`` products of -1 and +1, and ``n`` the number of them
+that are +1. The inputs of a kernel are numbered in raster order with the channel fastest.
+
+Passes fill in the fields that are empty at first; :func:`gen.verify.verify` says which must hold
+when. :func:`dump` and :func:`load` turn a network into JSON and back without loss.
+"""
+
+import json
+from dataclasses import dataclass, fields, is_dataclass
+
+
+__all__ = [
+    "Target", "Input", "Normalization", "Comparison", "Affine", "Logit", "Tile", "Folding",
+    "Layer", "Head", "Generator", "Network", "dump", "load",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What an accelerator is built for."""
+
+    array_rows: int = 256          #: Rows of an array; two complementary cells hold one weight.
+    array_columns: int = 256       #: Columns of an array.
+    passes: int = 20               #: Stochastic forward passes T that the folding is chosen for.
+    passes_max: int = 32           #: T is a run-time input from 1 to this.
+    schedule: str = "shared"       #: ``"shared"``: pass sets. ``"sequential"``: one pass at a time.
+    rng: str = "emulated"          #: ``"emulated"``: pseudo-random. ``"mtj"``: pins of one MTJ.
+    crossbars: str = "emulated"    #: ``"emulated"``: integers in memory. ``"macro"``: pins.
+    interval: int | None = None    #: Cycles per image to fold for; None: cycles to stream it in.
+    clock_mhz: float = 125.0       #: Clock frequency that times in ns are rounded up to.
+    set_ns: float = 10.0           #: SET pulse (Scale-Dropout, V-B).
+    read_ns: float = 5.0           #: Settling time of the sense amplifier.
+    reset_ns: float = 5.0          #: RESET pulse (Scale-Dropout, V-B).
+    seed: int = 1                  #: Start of the pseudo-random stream.
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """8-bit pixels, one binary channel per threshold: bit ``pixel >= threshold``."""
+
+    height: int
+    width: int
+    thresholds: tuple[int, ...]    #: Ascending, each from 1 to 255.
+
+
+@dataclass(frozen=True, slots=True)
+class Normalization:
+    """Float parameters of a layer as trained, one value per output channel (Scale-Dropout, eq. 7-8).
+
+    ``z = (s + bias) * a`` with ``a = scale`` when the keep bit is 1 and ``a = 1`` when it is 0, then
+    ``y = gamma * (z - mean) / deviation + beta``.
+    """
+
+    bias: tuple[float, ...]
+    scale: tuple[float, ...]
+    gamma: tuple[float, ...]
+    beta: tuple[float, ...]
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]   #: ``sqrt(variance + epsilon)``, positive, rounded to float64.
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A bank of a hidden layer: output bit ``(n >= threshold) ^ invert`` per channel."""
+
+    threshold: tuple[int, ...]     #: Each from 0 to F + 1.
+    invert: tuple[int, ...]        #: Each 0 or 1.
+
+
+@dataclass(frozen=True, slots=True)
+class Affine:
+    """A bank of the output layer before quantization: ``log2(e) * y = gain * s + offset``."""
+
+    gain: tuple[float, ...]
+    offset: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Logit:
+    """A bank of the output layer: the integer ``gain * n + offset`` per channel.
+
+    It is ``log2(e) * y`` in units of ``2 ** -Head.fraction``; ``s = 2 n - F`` is folded in.
+    """
+
+    gain: tuple[int, ...]
+    offset: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """The part of a weight matrix held by one array, inputs by output channels."""
+
+    rows: range
+    columns: range
+
+
+@dataclass(frozen=True, slots=True)
+class Folding:
+    """How a layer is spread over time.
+
+    ``rows_per_read`` word-line pairs of each row tile are active in a read (on an FPGA: SIMD lanes
+    per row tile) and ``columns_per_read`` columns are converted (ADCs; on an FPGA: processing
+    elements).
+    """
+
+    rows_per_read: int
+    columns_per_read: int
+    row_groups: int                #: Reads that sum to one fan-in.
+    column_groups: int             #: Groups of columns; the last may be short.
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A binary layer with Scale-Dropout: convolution, max-pool, one of ``banks`` per pass."""
+
+    name: str
+    height: int                    #: Of the map that enters.
+    width: int
+    channels: int
+    kernel: tuple[int, int]        #: Height and width.
+    outputs: int                   #: Output channels.
+    pool: int = 1                  #: Side of the max-pool window, 1 or 2.
+    stride: int = 1
+    padding: int = 0               #: Border of -1 on every side.
+    dropout: float = 0.5           #: Probability p that the scale is dropped to one.
+    weights: tuple[int, ...] = ()  #: Per output channel an integer; bit i is 1 where weight i is +1.
+    normalization: Normalization | None = None        #: Until :func:`gen.passes.fold.fold`.
+    banks: tuple[Comparison | Affine | Logit, ...] = () #: Index is the keep bit: dropped, kept.
+    tiles: tuple[Tile, ...] = ()   #: Set by :func:`gen.passes.tile.tile`.
+    folding: Folding | None = None #: Set by :func:`gen.passes.rates.rates`.
+
+    @property
+    def fan_in(self) -> int:
+        return self.kernel[0] * self.kernel[1] * self.channels
+
+    @property
+    def positions(self) -> tuple[int, int]:
+        """Height and width of the map of sums, before the pool."""
+        return ((self.height + 2 * self.padding - self.kernel[0]) // self.stride + 1,
+                (self.width + 2 * self.padding - self.kernel[1]) // self.stride + 1)
+
+    @property
+    def output_shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of the map that leaves."""
+        height, width = self.positions
+        return height // self.pool, width // self.pool, self.outputs
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Softmax by powers of two, and what the averaging block counts. All integers.
+
+    With ``d = max(logits) - logit`` rounded to ``table_bits`` fraction bits
+    (``q = (d + half) >> (fraction - table_bits)``, half of the dropped unit added), the exponential
+    is ``e = table[q mod 2 ** table_bits] >> (q >> table_bits)``, zero where the shift is 17 or more,
+    with ``table[f] = round(2 ** 16 * 2 ** (-f / 2 ** table_bits))``. With
+    ``r = (2 ** 34 - 1) // sum(e)`` the probability is ``(e * r) >> 18``, unsigned Q0.16.
+    """
+
+    fraction: int = 12             #: Fraction bits of a logit.
+    table_bits: int = 8            #: Fraction bits of the exponent that the table resolves.
+    confidence: int = 62260        #: Q0.16 (0.95): a pass at or above it is confident (eq. 26).
+
+
+@dataclass(frozen=True, slots=True)
+class Generator:
+    """The pseudo-random stream of keep bits of the emulated build.
+
+    A 64-bit ``state`` starts at ``seed``. Each bit first steps it (xorshift: ``state ^= state << 13``,
+    ``state ^= state >> 7``, ``state ^= state << 17``, modulo 2 ** 64); the keep bit of a layer is
+    ``(state >> 48) >= drop[layer]``. Bits are drawn in pass-major order: pass 0 of layers 1..L, then
+    pass 1, and so on for the T passes of an image, then the next image.
+    """
+
+    seed: int                      #: From 1 to 2 ** 64 - 1.
+    drop: tuple[int, ...]          #: Per layer ``round(p * 65536)``.
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """Layers in the order in which data passes through them."""
+
+    name: str
+    input: Input
+    layers: tuple[Layer, ...]
+    head: Head = Head()
+    generator: Generator | None = None #: Set by :func:`gen.passes.seed.seed`.
+
+
+_KINDS = {kind.__name__: kind for kind in (
+    Target, Input, Normalization, Comparison, Affine, Logit, Tile, Folding, Layer, Head, Generator,
+    Network)}
+
+
+def dump(value) -> str:
+    """Return ``value``, a network or a part of one, as JSON."""
+    return json.dumps(_encode(value), indent=1)
+
+
+def load(text: str):
+    """Return what :func:`dump` made ``text`` of."""
+    return _decode(json.loads(text))
+
+
+def _encode(value):
+    if is_dataclass(value):
+        return {"kind": type(value).__name__,
+                **{field.name: _encode(getattr(value, field.name)) for field in fields(value)}}
+    if isinstance(value, range):
+        return {"range": [value.start, value.stop]}
+    if isinstance(value, tuple):
+        # Weight columns are wider than any JSON reader's integers.
+        return [hex(item) if isinstance(item, int) and item >> 53 > 0 else _encode(item)
+                for item in value]
+    return value
+
+
+def _decode(value):
+    if isinstance(value, list):
+        return tuple(int(item, 16) if isinstance(item, str) else _decode(item) for item in value)
+    if isinstance(value, dict) and "range" in value:
+        return range(*value["range"])
+    if isinstance(value, dict):
+        value = dict(value)
+        return _KINDS[value.pop("kind")](**{name: _decode(item) for name, item in value.items()})
+    return value
