@@ -34,6 +34,9 @@ class Target:
     set_ns: float = 10.0           #: SET pulse (Scale-Dropout, V-B).
     read_ns: float = 5.0           #: Settling time of the sense amplifier.
     reset_ns: float = 5.0          #: RESET pulse (Scale-Dropout, V-B).
+    array_ns: float = 16.0         #: A read of a macro's array, from strobe to ADC codes.
+    mtj_bits: int = 8              #: Bits of a SET current code.
+    mtj_currents: tuple[int, ...] = () #: SET current code of each layer, for ``"mtj"``.
     seed: int = 1                  #: Start of the pseudo-random stream.
 
 

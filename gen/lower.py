@@ -1,0 +1,84 @@
+"""Choose the hardware for a compiled network."""
+
+import math
+from fractions import Fraction
+
+from amaranth.hdl import signed
+
+from gen.health import cutoffs
+from gen.ir import Comparison, Layer, Logit, Network, Target
+from gen.passes.tile import row_tiles
+from hdl.accelerator import Accelerator
+from hdl.engine import Engine
+from hdl.health import Health
+from hdl.mtj_rng import MtjRng
+from hdl.pseudo_rng import PseudoRng
+
+
+__all__ = ["cycles", "lower", "lower_layer"]
+
+
+def lower(network: Network, target: Target) -> Accelerator:
+    """Return the accelerator of a compiled network."""
+    height, width, classes = (network.input.height, network.input.width, network.layers[-1].outputs)
+    return Accelerator(
+        height * width,
+        thresholds=network.input.thresholds,
+        engines=[lower_layer(layer, target) for layer in network.layers],
+        names=[layer.name for layer in network.layers],
+        rng=_rng(network, target),
+        health=Health(**cutoffs(network.generator.drop)),
+        classes=classes,
+        passes=target.passes_max,
+        fraction=network.head.fraction,
+        table_bits=network.head.table_bits,
+        confidence=network.head.confidence,
+        sequential=target.schedule == "sequential",
+    )
+
+
+def lower_layer(layer: Layer, target: Target) -> Engine:
+    """Return the engine of one layer."""
+    return Engine(
+        layer.height, layer.width, layer.channels,
+        kernel=layer.kernel, stride=layer.stride, padding=layer.padding, pool=layer.pool,
+        weights=layer.weights,
+        tile_rows=len(row_tiles(layer.fan_in, target)[0]),
+        rows_per_read=layer.folding.rows_per_read,
+        columns_per_read=layer.folding.columns_per_read,
+        macro=None if target.crossbars == "emulated" else cycles(target.array_ns, target),
+        banks=[_words(bank) for bank in layer.banks],
+        logit=_logit(layer) if isinstance(layer.banks[0], Logit) else None,
+        passes=target.passes_max,
+    )
+
+
+def cycles(time_ns: float, target: Target) -> int:
+    """Return the clock cycles that last at least ``time_ns``."""
+    # Exactly: 16 ns at 125 MHz are two cycles, whatever floats make of the product.
+    return max(1, math.ceil(Fraction(repr(time_ns)) * Fraction(repr(target.clock_mhz)) / 1000))
+
+
+def _rng(network, target):
+    if target.rng == "emulated":
+        return PseudoRng(network.generator.drop, seed=network.generator.seed)
+    return MtjRng(
+        target.mtj_currents, code=target.mtj_bits,
+        set_cycles=cycles(target.set_ns, target),
+        read_cycles=cycles(target.read_ns, target),
+        reset_cycles=cycles(target.reset_ns, target))
+
+
+def _words(bank: Comparison | Logit) -> list[dict]:
+    if isinstance(bank, Comparison):
+        return [{"threshold": threshold, "invert": invert}
+                for threshold, invert in zip(bank.threshold, bank.invert, strict=True)]
+    return [{"gain": gain, "offset": offset}
+            for gain, offset in zip(bank.gain, bank.offset, strict=True)]
+
+
+def _logit(layer: Layer):
+    """Shape of the logits: wide enough for every word and sum, and for their differences."""
+    extremes = [word["gain"] * n + word["offset"]
+                for bank in layer.banks for word in _words(bank) for n in (0, layer.fan_in)]
+    return signed(1 + max((value if value >= 0 else ~value).bit_length() for value in extremes))

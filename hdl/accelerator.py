@@ -1,0 +1,132 @@
+"""The whole accelerator: pixels in, results out."""
+
+from amaranth import *
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from hdl.averaging import Averaging, result_layout
+from hdl.binarizer import Binarizer
+from hdl.health import Health
+from hdl.image_source import ImageSource
+from hdl.mask_bank import MaskBank
+from hdl.replay import SequentialPasses, SharedPasses
+from hdl.softmax import Softmax
+
+
+__all__ = ["Accelerator"]
+
+
+class Accelerator(wiring.Component):
+    """A Bayesian neural network with Scale-Dropout: T stochastic passes for each image.
+
+    Parameters
+    ----------
+    pixels : int
+        Pixels of an image.
+    thresholds : sequence of int
+        See :class:`hdl.binarizer.Binarizer`.
+    engines : sequence of hdl.engine.Engine
+        The layers in order; the last one has ``logit``.
+    names : sequence of str
+        Names of the layers, which their submodules bear.
+    rng : component
+        :class:`hdl.pseudo_rng.PseudoRng` or :class:`hdl.mtj_rng.MtjRng`.
+    health : hdl.health.Health
+        Tests of the bits of ``rng``.
+    classes, passes : int
+        Classes, and T_max.
+    fraction, table_bits, confidence : int
+        See :class:`gen.ir.Head`.
+    sequential : bool
+        Run the passes one after another instead of sharing what they have in common.
+
+    Members
+    -------
+    pixels : In(stream.Signature(8))
+        Pixels in raster order, images back to back.
+    passes : In(range(passes + 1))
+        Passes T of the image whose first pixel is taken.
+    results : Out(stream.Signature(result_layout(classes, passes)))
+        ``classes`` words per image.
+    alarm : Out(1)
+        Sticky: a health test of the random bits has failed.
+    mtj : Out(mtj_signature(code))
+        Only with :class:`hdl.mtj_rng.MtjRng`.
+    <name of a layer> : Out(array_signature(geometry)).array(row tiles)
+        Only of engines with ``macro``.
+    """
+
+    def __init__(self, pixels, *, thresholds, engines, names, rng, health, classes, passes, fraction,
+                 table_bits, confidence, sequential):
+        self.names   = tuple(names)
+        self.engines = tuple(engines)
+        self.source  = ImageSource(pixels, passes)
+        self.binarizer = Binarizer(thresholds)
+        self.replay  = (SequentialPasses(len(thresholds), words=pixels, passes=passes) if sequential
+                        else SharedPasses(passes))
+        self.sequential = sequential
+        self.mask_bank  = MaskBank(len(self.engines), passes)
+        self.rng        = rng
+        self.health     = health
+        self.softmax    = Softmax(self.engines[-1].logit, classes=classes, fraction=fraction,
+                                  table_bits=table_bits)
+        self.averaging  = Averaging(classes, passes, confidence=confidence)
+        members = {
+            "pixels":  In(stream.Signature(8)),
+            "passes":  In(range(passes + 1)),
+            "results": Out(stream.Signature(result_layout(classes, passes))),
+            "alarm":   Out(1),
+        }
+        if hasattr(rng, "mtj"):
+            members["mtj"] = Out(rng.mtj.signature)
+        for name, engine in zip(self.names, self.engines, strict=True):
+            if "arrays" in engine.signature.members:
+                members[name] = engine.signature.members["arrays"]
+        super().__init__(members)
+
+    def elaborate(self, platform):
+        m = Module()
+
+        m.submodules.image_source = self.source
+        m.submodules.binarizer    = self.binarizer
+        m.submodules.replay       = self.replay
+        m.submodules.mask_bank    = self.mask_bank
+        m.submodules.rng          = self.rng
+        m.submodules.health       = self.health
+        m.submodules.softmax      = self.softmax
+        m.submodules.averaging    = self.averaging
+
+        connect(m, flipped(self.pixels), self.source.i)
+        m.d.comb += self.source.passes.eq(self.passes)
+        connect(m, self.source.o, self.binarizer.i)
+        connect(m, self.source.maps, self.replay.images)
+        connect(m, self.source.masks, self.mask_bank.images)
+        connect(m, self.mask_bank.draw, self.rng.i)
+        connect(m, self.rng.o, self.mask_bank.bits)
+        m.d.comb += [
+            self.health.strobe.eq(self.rng.o.valid & self.rng.o.ready),
+            self.health.bit.eq(self.rng.o.payload),
+            self.alarm.eq(self.health.alarm),
+        ]
+        if hasattr(self.rng, "mtj"):
+            connect(m, self.rng.mtj, flipped(self.mtj))
+
+        words, sets = self.binarizer.o, self.replay.o_sets
+        if self.sequential:
+            connect(m, words, self.replay.i)
+            words = self.replay.o
+        for name, engine, mask in zip(self.names, self.engines, self.mask_bank.masks, strict=True):
+            m.submodules[name] = engine
+            connect(m, words, engine.i)
+            connect(m, sets, engine.i_sets)
+            connect(m, mask, engine.mask)
+            words, sets = engine.o, engine.o_sets
+            if "arrays" in engine.signature.members:
+                for inside, outside in zip(engine.arrays, getattr(self, name), strict=True):
+                    connect(m, inside, flipped(outside))
+        connect(m, words, self.softmax.i)
+        connect(m, self.softmax.o, self.averaging.i)
+        connect(m, sets, self.averaging.sets)
+        connect(m, self.averaging.o, flipped(self.results))
+
+        return m

@@ -1,0 +1,69 @@
+"""Scaled sums of the output layer."""
+
+from amaranth import *
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from hdl.scale_mux import scaled_layout
+
+
+__all__ = ["LogitScaler"]
+
+
+class LogitScaler(wiring.Component):
+    """Form ``gain * sum + offset`` in every lane, exactly.
+
+    Latency is three cycles (operands, product, logit), throughput one sum per cycle.
+
+    Parameters
+    ----------
+    word : amaranth.lib.data.StructLayout
+        Word of the scale memory, with ``gain`` and ``offset``, both signed.
+    sum_shape : shape-like
+        Shape of a sum, unsigned.
+    logit : shape-like
+        Shape of a logit, signed; the caller makes it wide enough for every word.
+    banks : int
+        Lanes.
+
+    Members
+    -------
+    i : In(stream.Signature(scaled_layout(word, sum_shape, banks, 1)))
+        Sums and their words, one channel at a time.
+    o : Out(stream.Signature(ArrayLayout(logit, banks)))
+        Logits.
+    """
+
+    latency = 3
+
+    def __init__(self, word, sum_shape, logit, *, banks):
+        self.banks = banks
+        super().__init__({
+            "i": In(stream.Signature(scaled_layout(word, sum_shape, banks=banks, columns=1))),
+            "o": Out(stream.Signature(data.ArrayLayout(logit, banks))),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+
+        advance = Signal()
+        valid   = Signal(2)
+        m.d.comb += [
+            advance.eq(~self.o.valid | self.o.ready),
+            self.i.ready.eq(advance),
+        ]
+        with m.If(advance):
+            m.d.sync += Cat(valid, self.o.valid).eq(Cat(self.i.valid, valid))
+            operands = Signal.like(self.i.payload)
+            m.d.sync += operands.eq(self.i.payload)
+            for lane in range(self.banks):
+                word    = operands.words[lane][0]
+                product = Signal.like(word.gain * operands.sums[0], name=f"product_{lane}")
+                offset  = Signal.like(word.offset, name=f"offset_{lane}")
+                m.d.sync += [
+                    product.eq(word.gain * operands.sums[0]),
+                    offset.eq(word.offset),
+                    self.o.payload[lane].eq(product + offset),
+                ]
+
+        return m

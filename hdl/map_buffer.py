@@ -1,0 +1,152 @@
+"""Buffer between engines that replays the maps of non-empty pass sets."""
+
+import operator
+
+from amaranth import *
+from amaranth.lib import data, fifo, memory, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from hdl.pass_split import branches_layout, pass_set_layout
+
+
+__all__ = ["MapBuffer"]
+
+
+class MapBuffer(wiring.Component):
+    """Store the maps of all lanes of a layer, then send each one whose pass set is not empty.
+
+    The maps of the lanes come side by side, word by word; together they are a *branch set*. Their
+    pass sets come apart from them and may be earlier or later. Lanes are sent from the first to the
+    last, without a gap between maps. The pass set of a map is offered as its first word is read.
+
+    Latency is ``latency`` cycles from the last word of a branch set to the first word that is sent.
+    Throughput is one word per cycle on both sides.
+
+    Parameters
+    ----------
+    shape : shape-like
+        A word of a map.
+    words : int
+        Words of a map, at least 1.
+    lanes : int
+        Maps of a branch set.
+    passes : int
+        T_max: bits of a pass set.
+    depth : int
+        Branch sets that are held, at least 1; with two or more one is filled while one is sent.
+
+    Members
+    -------
+    i : In(stream.Signature(ArrayLayout(shape, lanes)))
+        Words of all lanes.
+    i_sets : In(stream.Signature(branches_layout(passes, lanes)))
+        Pass sets of each branch set; at least one of them must not be empty.
+    o : Out(stream.Signature(shape))
+        Words of the maps that are sent.
+    o_sets : Out(stream.Signature(pass_set_layout(passes)))
+        Pass set of each map that is sent.
+    """
+
+    latency = 3
+
+    #: Pass sets that can wait to be taken while their maps are already being sent.
+    SETS_AHEAD = 8
+
+    def __init__(self, shape, *, words, lanes, passes, depth):
+        self.shape  = shape
+        self.words  = operator.index(words)
+        self.lanes  = operator.index(lanes)
+        self.passes = operator.index(passes)
+        self.depth  = operator.index(depth)
+        for name, value in (("Words of a map", words), ("Lanes", lanes), ("Depth", depth)):
+            if value < 1:
+                raise ValueError(f"{name} must be at least 1, not {value!r}")
+        super().__init__({
+            "i":      In(stream.Signature(data.ArrayLayout(shape, lanes))),
+            "i_sets": In(stream.Signature(branches_layout(passes, lanes))),
+            "o":      Out(stream.Signature(shape)),
+            "o_sets": Out(stream.Signature(pass_set_layout(passes))),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+
+        # Filling.
+        width = Shape.cast(self.shape).width
+        m.submodules.maps = maps = memory.Memory(
+            shape=width * self.lanes, depth=self.depth * self.words, init=[])
+        store, fetch = maps.write_port(), maps.read_port()
+        filled, release = Signal(), Signal()
+        held = Signal(range(self.depth + 1))
+        write_address, write_word = Signal(range(self.depth * self.words)), Signal(range(self.words))
+        m.d.comb += [
+            self.i.ready.eq(held != self.depth),
+            store.addr.eq(write_address),
+            store.data.eq(self.i.payload),
+            store.en.eq(self.i.valid & self.i.ready),
+            filled.eq(store.en & (write_word == self.words - 1)),
+        ]
+        with m.If(store.en):
+            m.d.sync += write_address.eq(
+                Mux(write_address == self.depth * self.words - 1, 0, write_address + 1))
+            m.d.sync += write_word.eq(Mux(filled, 0, write_word + 1))
+        m.d.sync += held.eq(held + filled - release)
+
+        # Pass sets of the branch sets held or to come.
+        m.submodules.sets = sets = fifo.SyncFIFO(
+            width=len(Value.cast(self.i_sets.payload)), depth=self.depth + 1)
+        branches = data.View(self.i_sets.payload.shape(), sets.r_data)
+        m.d.comb += [
+            sets.w_en.eq(self.i_sets.valid),
+            sets.w_data.eq(self.i_sets.payload),
+            self.i_sets.ready.eq(sets.w_rdy),
+            sets.r_en.eq(release),
+        ]
+
+        # Sending: `lane` is at or before the next lane to send.
+        lane, chosen = Signal(range(self.lanes)), Signal(range(self.lanes))
+        present      = Cat(branches.sets[index].any() for index in range(self.lanes))
+        final        = Signal() # no later lane has a map
+        for index in reversed(range(self.lanes)):
+            with m.If(present[index] & (index >= lane)):
+                m.d.comb += chosen.eq(index)
+        m.d.comb += final.eq(Array(present[index + 1:].any() if index + 1 < self.lanes else Const(0)
+                                   for index in range(self.lanes))[chosen] == 0)
+
+        m.submodules.ahead = ahead = fifo.SyncFIFO(
+            width=len(Value.cast(self.o_sets.payload)), depth=self.SETS_AHEAD)
+        sent = data.View(self.o_sets.payload.shape(), ahead.w_data)
+        base, word   = Signal(range(self.depth * self.words)), Signal(range(self.words))
+        issue, begin = Signal(), Signal()
+        fetched, fetched_lane = Signal(), Signal(range(self.lanes))
+        move, advance = Signal(), Signal()
+        m.d.comb += [
+            advance.eq(~self.o.valid | self.o.ready),
+            move.eq(~fetched | advance),
+            begin.eq(word == 0),
+            issue.eq((held != 0) & sets.r_rdy & move & (~begin | ahead.w_rdy)),
+            fetch.addr.eq(base + word),
+            fetch.en.eq(move),
+            ahead.w_en.eq(issue & begin),
+            sent.set.eq(branches.sets[chosen]),
+            sent.last.eq(branches.last & final),
+            self.o_sets.valid.eq(ahead.r_rdy),
+            Value.cast(self.o_sets.payload).eq(ahead.r_data),
+            ahead.r_en.eq(self.o_sets.ready),
+        ]
+        with m.If(issue):
+            m.d.sync += word.eq(word + 1)
+            with m.If(word == self.words - 1):
+                m.d.sync += [word.eq(0), lane.eq(chosen + 1)]
+                with m.If(final):
+                    m.d.comb += release.eq(1)
+                    m.d.sync += lane.eq(0)
+                    m.d.sync += base.eq(
+                        Mux(base == (self.depth - 1) * self.words, 0, base + self.words))
+        with m.If(move):
+            m.d.sync += [fetched.eq(issue), fetched_lane.eq(chosen)]
+        with m.If(advance):
+            m.d.sync += self.o.valid.eq(fetched)
+            m.d.sync += Value.cast(self.o.payload).eq(fetch.data.word_select(fetched_lane, width))
+
+        return m

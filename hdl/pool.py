@@ -1,0 +1,106 @@
+"""Max-pool of compared sums."""
+
+from amaranth import *
+from amaranth.lib import data, memory, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from hdl.comparator import compared_layout
+
+
+__all__ = ["Pool"]
+
+
+class Pool(wiring.Component):
+    """OR the outcomes of each ``size`` x ``size`` window, then invert: bits of the pooled map.
+
+    A positive comparison of the largest sum of a window is the OR of the comparisons of all, so
+    this is max-pooling of the sums. Rows and columns that do not fill a window are dropped.
+
+    Latency is one cycle from the last outcome of a window to its bits, throughput one group per
+    cycle.
+
+    Parameters
+    ----------
+    height, width : int
+        Positions of the map of sums.
+    groups : int
+        Groups of channels of a position.
+    size : int
+        Side of the window: 1, which only inverts, or 2. A :exc:`ValueError` is raised otherwise.
+    banks, columns : int
+        Lanes, and channels of a group.
+
+    Members
+    -------
+    i : In(stream.Signature(compared_layout(banks, columns)))
+        Outcomes: positions in raster order, the groups of a position after each other.
+    o : Out(stream.Signature(ArrayLayout(columns, banks)))
+        Bits of each lane.
+    """
+
+    latency = 1
+
+    def __init__(self, height, width, groups, *, size, banks, columns):
+        if size not in (1, 2):
+            raise ValueError(f"Pool size must be 1 or 2, not {size!r}")
+        if size > min(height, width):
+            raise ValueError(f"Pool of {size} x {size} does not fit into a map of {height} x {width}")
+        self.height  = height
+        self.width   = width
+        self.groups  = groups
+        self.size    = size
+        self.banks   = banks
+        self.columns = columns
+        super().__init__({
+            "i": In(stream.Signature(compared_layout(banks=banks, columns=columns))),
+            "o": Out(stream.Signature(data.ArrayLayout(columns, banks))),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+
+        taken  = Signal()
+        emit   = Signal()
+        pooled = Signal(self.banks * self.columns)
+        m.d.comb += [
+            self.i.ready.eq(~self.o.valid | self.o.ready),
+            taken.eq(self.i.valid & self.i.ready),
+        ]
+
+        reached = Value.cast(self.i.payload.reached)
+        if self.size == 1:
+            m.d.comb += [pooled.eq(reached), emit.eq(1)]
+        else:
+            group = Signal(range(self.groups))
+            x, y  = Signal(range(self.width)), Signal(range(self.height))
+            with m.If(taken):
+                m.d.sync += group.eq(group + 1)
+                with m.If(group == self.groups - 1):
+                    m.d.sync += [group.eq(0), x.eq(x + 1)]
+                    with m.If(x == self.width - 1):
+                        m.d.sync += [x.eq(0), y.eq(y + 1)]
+                        with m.If(y == self.height - 1):
+                            m.d.sync += y.eq(0)
+
+            # What each window of the row in progress has reached so far.
+            windows = self.width // 2
+            m.submodules.row = row = memory.Memory(
+                shape=self.banks * self.columns, depth=windows * self.groups, init=[])
+            before, store = row.read_port(domain="comb"), row.write_port()
+            address = (x >> 1) * self.groups + group
+            start   = ~x[0] & ~y[0]
+            whole   = (x >> 1) < windows
+            m.d.comb += [
+                before.addr.eq(address),
+                pooled.eq(Mux(start, 0, before.data) | reached),
+                store.addr.eq(address),
+                store.data.eq(pooled),
+                store.en.eq(taken & whole),
+                emit.eq(x[0] & y[0]),
+            ]
+
+        with m.If(self.i.ready):
+            m.d.sync += self.o.valid.eq(taken & emit)
+            m.d.sync += Value.cast(self.o.payload).eq(pooled ^ Value.cast(self.i.payload.invert))
+
+        return m

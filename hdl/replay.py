@@ -1,0 +1,143 @@
+"""Where the pass sets of an image begin: all passes at once, or one after another."""
+
+import operator
+
+from amaranth import *
+from amaranth.lib import memory, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from hdl.pass_split import pass_set_layout
+
+
+__all__ = ["SharedPasses", "SequentialPasses"]
+
+
+class SharedPasses(wiring.Component):
+    """Give the map of an image the set of all its passes.
+
+    Latency is zero cycles.
+
+    Parameters
+    ----------
+    passes : int
+        T_max.
+
+    Members
+    -------
+    images : In(stream.Signature(range(passes + 1)))
+        Number of passes of each image.
+    o_sets : Out(stream.Signature(pass_set_layout(passes)))
+        Pass set of each image: its lowest bits.
+    """
+
+    def __init__(self, passes):
+        self.passes = operator.index(passes)
+        super().__init__({
+            "images": In(stream.Signature(range(passes + 1))),
+            "o_sets": Out(stream.Signature(pass_set_layout(passes))),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+
+        m.d.comb += [
+            self.o_sets.valid.eq(self.images.valid),
+            self.images.ready.eq(self.o_sets.ready),
+            self.o_sets.payload.last.eq(1),
+            self.o_sets.payload.set.eq(
+                Cat(self.images.payload > index for index in range(self.passes))),
+        ]
+
+        return m
+
+
+class SequentialPasses(wiring.Component):
+    """Store each image and send it once per pass, with a set of this pass alone.
+
+    One image is filled while the one before is sent. Latency is ``latency`` cycles from the last
+    word of an image to the first word that is sent, throughput one word per cycle on both sides.
+
+    Parameters
+    ----------
+    channels : int
+        Bits of a word.
+    words : int
+        Words of an image.
+    passes : int
+        T_max.
+
+    Members
+    -------
+    images : In(stream.Signature(range(passes + 1)))
+        Number of passes of each image.
+    i, o : In, Out(stream.Signature(channels))
+        Words of images.
+    o_sets : Out(stream.Signature(pass_set_layout(passes)))
+        Pass set of each map that is sent.
+    """
+
+    latency = 2
+
+    def __init__(self, channels, *, words, passes):
+        self.channels = operator.index(channels)
+        self.words    = operator.index(words)
+        self.passes   = operator.index(passes)
+        super().__init__({
+            "images": In(stream.Signature(range(passes + 1))),
+            "i":      In(stream.Signature(channels)),
+            "o":      Out(stream.Signature(channels)),
+            "o_sets": Out(stream.Signature(pass_set_layout(passes))),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+
+        m.submodules.maps = maps = memory.Memory(
+            shape=self.channels, depth=2 * self.words, init=[])
+        store, fetch = maps.write_port(), maps.read_port()
+        held = Signal(range(3))
+        filled, release = Signal(), Signal()
+        write_word, write_half = Signal(range(self.words)), Signal()
+        m.d.comb += [
+            self.i.ready.eq(held != 2),
+            store.addr.eq(Mux(write_half, self.words, 0) + write_word),
+            store.data.eq(self.i.payload),
+            store.en.eq(self.i.valid & self.i.ready),
+            filled.eq(store.en & (write_word == self.words - 1)),
+        ]
+        with m.If(store.en):
+            m.d.sync += [write_word.eq(Mux(filled, 0, write_word + 1)), write_half.eq(write_half ^ filled)]
+        m.d.sync += held.eq(held + filled - release)
+
+        word, half = Signal(range(self.words)), Signal()
+        done       = Signal(range(self.passes + 1)) # passes sent
+        at         = Signal(self.passes, init=1)    # the one in progress, one-hot
+        issue, free, final = Signal(), Signal(), Signal()
+        m.d.comb += [
+            free.eq(~self.o.valid | self.o.ready),
+            issue.eq((held != 0) & self.images.valid & free
+                     & ((word != 0) | ~self.o_sets.valid | self.o_sets.ready)),
+            fetch.addr.eq(Mux(half, self.words, 0) + word),
+            fetch.en.eq(free),
+            self.o.payload.eq(fetch.data),
+            final.eq(done + 1 == self.images.payload),
+        ]
+        with m.If(free):
+            m.d.sync += self.o.valid.eq(issue)
+        with m.If(self.o_sets.ready):
+            m.d.sync += self.o_sets.valid.eq(0)
+        with m.If(issue):
+            m.d.sync += word.eq(word + 1)
+            with m.If(word == 0):
+                m.d.sync += [
+                    self.o_sets.valid.eq(1),
+                    self.o_sets.payload.set.eq(at),
+                    self.o_sets.payload.last.eq(final),
+                ]
+            with m.If(word == self.words - 1):
+                m.d.sync += [word.eq(0), done.eq(done + 1), at.eq(at << 1)]
+                with m.If(final):
+                    m.d.comb += [release.eq(1), self.images.ready.eq(1)]
+                    m.d.sync += [done.eq(0), at.eq(1), half.eq(~half)]
+
+        return m

@@ -1,0 +1,319 @@
+"""Softmax by powers of two."""
+
+from amaranth import *
+from amaranth.lib import data, fifo, memory, stream, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+
+__all__ = ["Softmax", "Relative", "PowerOfTwo", "Normalizer"]
+
+
+#: Bits of an exponential (Q1.16) and of a reciprocal; fraction bits of a probability.
+EXPONENTIAL = 17
+RECIPROCAL  = 18
+PROBABILITY = 16
+
+
+class Relative(wiring.Component):
+    """Subtract the logits of each leaf from the largest of them.
+
+    Latency is two cycles from the last logit of a leaf to its first difference, throughput one
+    logit per cycle.
+
+    Parameters
+    ----------
+    logit : shape-like
+        Shape of a logit, signed.
+    classes : int
+        Logits of a leaf, at least 2.
+
+    Members
+    -------
+    i : In(stream.Signature(logit))
+        Logits, those of a leaf after each other.
+    o : Out(stream.Signature(unsigned(logit.width)))
+        ``max - logit`` of each.
+    """
+
+    latency = 2
+
+    def __init__(self, logit, *, classes):
+        self.logit   = Shape.cast(logit)
+        self.classes = classes
+        if classes < 2:
+            raise ValueError(f"Softmax must have at least 2 classes, not {classes!r}")
+        super().__init__({
+            "i": In(stream.Signature(self.logit)),
+            "o": Out(stream.Signature(self.logit.width)),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+
+        # One leaf is collected while the one before is sent.
+        m.submodules.logits = logits = fifo.SyncFIFO(
+            width=self.logit.width, depth=2 * self.classes + 2)
+        m.submodules.maxima = maxima = fifo.SyncFIFO(width=self.logit.width, depth=2)
+
+        index, largest = Signal(range(self.classes)), Signal(self.logit)
+        largest_next   = Signal(self.logit)
+        taken, last    = Signal(), Signal()
+        m.d.comb += [
+            self.i.ready.eq(logits.w_rdy & maxima.w_rdy),
+            taken.eq(self.i.valid & self.i.ready),
+            last.eq(index == self.classes - 1),
+            largest_next.eq(Mux((index == 0) | (self.i.payload > largest),
+                                self.i.payload, largest)),
+            logits.w_en.eq(taken),
+            logits.w_data.eq(self.i.payload),
+            maxima.w_en.eq(taken & last),
+            maxima.w_data.eq(largest_next),
+        ]
+        with m.If(taken):
+            m.d.sync += [largest.eq(largest_next), index.eq(Mux(last, 0, index + 1))]
+
+        sent, free, send = Signal(range(self.classes)), Signal(), Signal()
+        m.d.comb += [
+            free.eq(~self.o.valid | self.o.ready),
+            send.eq(free & maxima.r_rdy),
+            logits.r_en.eq(send),
+            maxima.r_en.eq(send & (sent == self.classes - 1)),
+        ]
+        with m.If(free):
+            m.d.sync += self.o.valid.eq(send)
+            m.d.sync += self.o.payload.eq(maxima.r_data.as_signed() - logits.r_data.as_signed())
+        with m.If(send):
+            m.d.sync += sent.eq(Mux(maxima.r_en, 0, sent + 1))
+
+        return m
+
+
+class PowerOfTwo(wiring.Component):
+    """Raise two to the negative difference, by a table for the fraction and a shift for the rest.
+
+    The difference is first rounded (half up) to ``table_bits`` fraction bits; see
+    :class:`gen.ir.Head` for every rounding.
+
+    Latency is four cycles, throughput one difference per cycle.
+
+    Parameters
+    ----------
+    width : int
+        Bits of a difference.
+    fraction : int
+        Fraction bits of a difference.
+    table_bits : int
+        Fraction bits that are kept, fewer than ``fraction``.
+
+    Members
+    -------
+    i : In(stream.Signature(width))
+        Differences.
+    o : Out(stream.Signature(17))
+        Exponentials, Q1.16.
+    """
+
+    latency = 4
+
+    def __init__(self, width, *, fraction, table_bits):
+        self.width      = width
+        self.fraction   = fraction
+        self.table_bits = table_bits
+        if not 0 < table_bits < fraction:
+            raise ValueError(f"Table bits must be from 1 to {fraction - 1}, not {table_bits!r}")
+        super().__init__({
+            "i": In(stream.Signature(width)),
+            "o": Out(stream.Signature(EXPONENTIAL)),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+
+        entries = 1 << self.table_bits
+        m.submodules.table = table = memory.Memory(
+            shape=EXPONENTIAL, depth=entries,
+            init=[round((1 << 16) * 2 ** (-entry / entries)) for entry in range(entries)])
+        port = table.read_port()
+
+        advance = Signal()
+        valid   = Signal(self.latency - 1)
+        dropped = self.fraction - self.table_bits
+        rounded = Signal(self.width - dropped + 1)
+        shift   = [Signal(len(rounded) - self.table_bits, name=f"shift_{step}") for step in range(2)]
+        entry   = Signal(EXPONENTIAL)
+        m.d.comb += [
+            advance.eq(~self.o.valid | self.o.ready),
+            self.i.ready.eq(advance),
+            port.addr.eq(rounded[:self.table_bits]),
+            port.en.eq(advance),
+        ]
+        with m.If(advance):
+            m.d.sync += [
+                Cat(valid, self.o.valid).eq(Cat(self.i.valid, valid)),
+                rounded.eq((self.i.payload + (1 << dropped - 1)) >> dropped),
+                shift[0].eq(rounded[self.table_bits:]),
+                shift[1].eq(shift[0]),
+                entry.eq(port.data),
+                self.o.payload.eq(Mux(shift[1] >= EXPONENTIAL, 0, entry >> shift[1][:5])),
+            ]
+
+        return m
+
+
+class Normalizer(wiring.Component):
+    """Divide the exponentials of each leaf by their sum.
+
+    One reciprocal ``(2 ** 34 - 1) // sum`` is formed per leaf by 18 steps of restoring division
+    while the next leaf is collected and the one before is sent.
+
+    Latency is ``latency`` cycles from the last exponential of a leaf to its first probability. A
+    leaf takes the larger of ``classes`` and 20 cycles.
+
+    Parameters
+    ----------
+    classes : int
+        Exponentials of a leaf, of which at least one must be 2 ** 16.
+
+    Members
+    -------
+    i : In(stream.Signature(17))
+        Exponentials, Q1.16.
+    o : Out(stream.Signature(16))
+        Probabilities, Q0.16.
+    """
+
+    #: Cycles from one sum to the next that the division allows.
+    DIVISION = RECIPROCAL + 2
+
+    latency = 1 + DIVISION + 1 + 2
+
+    def __init__(self, classes):
+        self.classes = classes
+        super().__init__({
+            "i": In(stream.Signature(EXPONENTIAL)),
+            "o": Out(stream.Signature(PROBABILITY)),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+
+        total_shape = range(self.classes * (1 << 16) + 1)
+        m.submodules.exponentials = exponentials = fifo.SyncFIFO(
+            width=EXPONENTIAL, depth=3 * self.classes + 40)
+        m.submodules.totals = totals = fifo.SyncFIFO(width=Shape.cast(total_shape).width, depth=2)
+        m.submodules.reciprocals = reciprocals = fifo.SyncFIFO(width=RECIPROCAL, depth=2)
+
+        # Collect.
+        index, total, total_next = Signal(range(self.classes)), Signal(total_shape), Signal(total_shape)
+        taken, last = Signal(), Signal()
+        m.d.comb += [
+            self.i.ready.eq(exponentials.w_rdy & totals.w_rdy),
+            taken.eq(self.i.valid & self.i.ready),
+            last.eq(index == self.classes - 1),
+            total_next.eq(Mux(index == 0, 0, total) + self.i.payload),
+            exponentials.w_en.eq(taken),
+            exponentials.w_data.eq(self.i.payload),
+            totals.w_en.eq(taken & last),
+            totals.w_data.eq(total_next),
+        ]
+        with m.If(taken):
+            m.d.sync += [total.eq(total_next), index.eq(Mux(last, 0, index + 1))]
+
+        # Divide. The sum is at least 2 ** 16, so the upper 16 of the 34 ones are a first remainder
+        # from which nothing can be taken.
+        divisor, remainder = Signal(total_shape), Signal(total_shape)
+        quotient, step     = Signal(RECIPROCAL), Signal(range(RECIPROCAL + 1))
+        busy, trial        = Signal(), Signal(signed(len(remainder) + 2))
+        m.d.comb += trial.eq(Cat(Const(1, 1), remainder) - divisor)
+        with m.If(~busy):
+            with m.If(totals.r_rdy):
+                m.d.comb += totals.r_en.eq(1)
+                m.d.sync += [
+                    busy.eq(1),
+                    divisor.eq(totals.r_data),
+                    remainder.eq((1 << 16) - 1),
+                    step.eq(RECIPROCAL),
+                ]
+        with m.Elif(step != 0):
+            m.d.sync += [
+                step.eq(step - 1),
+                quotient.eq(Cat(trial >= 0, quotient)),
+                remainder.eq(Mux(trial >= 0, trial, Cat(Const(1, 1), remainder))),
+            ]
+        with m.Elif(reciprocals.w_rdy):
+            m.d.comb += [reciprocals.w_en.eq(1), reciprocals.w_data.eq(quotient)]
+            m.d.sync += busy.eq(0)
+
+        # Multiply.
+        advance, send = Signal(), Signal()
+        sent, valid   = Signal(range(self.classes)), Signal(2)
+        a, b, product = Signal(EXPONENTIAL), Signal(RECIPROCAL), Signal(EXPONENTIAL + RECIPROCAL)
+        m.d.comb += [
+            advance.eq(~self.o.valid | self.o.ready),
+            send.eq(advance & reciprocals.r_rdy),
+            exponentials.r_en.eq(send),
+            reciprocals.r_en.eq(send & (sent == self.classes - 1)),
+            self.o.valid.eq(valid[1]),
+            self.o.payload.eq(product >> RECIPROCAL),
+        ]
+        with m.If(send):
+            m.d.sync += sent.eq(Mux(reciprocals.r_en, 0, sent + 1))
+        with m.If(advance):
+            m.d.sync += [
+                valid.eq(Cat(send, valid)),
+                a.eq(exponentials.r_data),
+                b.eq(reciprocals.r_data),
+                product.eq(a * b),
+            ]
+
+        return m
+
+
+class Softmax(wiring.Component):
+    """Turn the logits of each leaf into probabilities.
+
+    Latency is ``latency`` cycles from the last logit of a leaf to its first probability, which a
+    leaf before it can delay. A leaf takes ``interval`` cycles.
+
+    Parameters
+    ----------
+    logit : shape-like
+        Shape of a logit in units of ``log2(e) * y / 2 ** fraction``, signed.
+    classes : int
+        Logits of a leaf, at least 2.
+    fraction, table_bits : int
+        See :class:`gen.ir.Head`.
+
+    Members
+    -------
+    i : In(stream.Signature(logit))
+        Logits, those of a leaf after each other.
+    o : Out(stream.Signature(16))
+        Probabilities, Q0.16, in the same order.
+    """
+
+    def __init__(self, logit, *, classes, fraction, table_bits):
+        self.relative   = Relative(logit, classes=classes)
+        self.power      = PowerOfTwo(Shape.cast(logit).width, fraction=fraction,
+                                     table_bits=table_bits)
+        self.normalizer = Normalizer(classes)
+        self.latency    = (self.relative.latency + classes - 1 + self.power.latency
+                           + self.normalizer.latency)
+        self.interval   = max(classes, Normalizer.DIVISION)
+        super().__init__({
+            "i": In(stream.Signature(Shape.cast(logit))),
+            "o": Out(stream.Signature(PROBABILITY)),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+
+        m.submodules.relative   = self.relative
+        m.submodules.power      = self.power
+        m.submodules.normalizer = self.normalizer
+        connect(m, flipped(self.i), self.relative.i)
+        connect(m, self.relative.o, self.power.i)
+        connect(m, self.power.o, self.normalizer.i)
+        connect(m, self.normalizer.o, flipped(self.o))
+
+        return m
