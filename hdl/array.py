@@ -134,7 +134,9 @@ class EmulatedArray(wiring.Component):
         weights = Signal(width)
         address = Signal(range(len(words)))
         m.d.comb += address.eq(pins.column_group * shape.row_groups + pins.row_group)
-        if len(words) <= _DECODED:
+        if len(words) == 1:
+            m.d.comb += weights.eq(words[0])
+        elif len(words) <= _DECODED:
             read = Signal.like(address)
             m.d.sync += read.eq(address)
             with m.Switch(read):

@@ -52,10 +52,11 @@ class Gather(wiring.Component):
             m.d.sync += self.o.valid.eq(self.i.valid & last)
         with m.If(self.i.ready & self.i.valid):
             m.d.sync += group.eq(Mux(last, 0, group + 1))
-            for lane in range(self.banks):
-                # Groups are shifted in from the top, so that the first ends at the bottom.
-                shifted = Signal(self.groups * self.columns, name=f"shifted_{lane}")
+        for lane in range(self.banks):
+            # Groups are shifted in from the top, so that the first ends at the bottom.
+            shifted = Signal(self.groups * self.columns, name=f"shifted_{lane}")
+            m.d.comb += self.o.payload[lane].eq(shifted)
+            with m.If(self.i.ready & self.i.valid):
                 m.d.sync += shifted.eq(Cat(shifted, self.i.payload[lane])[self.columns:])
-                m.d.comb += self.o.payload[lane].eq(shifted)
 
         return m
