@@ -29,8 +29,9 @@ class Engine(wiring.Component):
     disjoint and together are the one that entered, and the result is that of running each pass on its
     own (Scale-Dropout, eq. 7 to 9).
 
-    A map takes ``map_cycles`` cycles. Latency from the first word of a map to that of its first
-    successor is ``last_read + latency`` cycles when nothing waits.
+    A map takes ``map_cycles`` cycles, its words being taken ``word_cycles`` after its first cycle (the
+    border that padding adds takes cycles, but no words). Latency from its first cycle to the first
+    word of its first successor is ``last_read + latency`` cycles when nothing waits.
 
     Parameters
     ----------
@@ -108,15 +109,11 @@ class Engine(wiring.Component):
             stages = []
         self.stages = [self.adder, self.scale_mux, self.activation, *stages]
         self.split  = PassSplit(passes)
-        reads       = shape.row_groups * shape.column_groups
-        #: Cycles from one map to the next.
-        self.map_cycles = self.window.padded[0] * self.window.padded[1] + rows * columns * (reads - 1)
         #: Cycles from a read to the first word of the map that it completes.
         self.latency = (self.crossbar.latency + sum(stage.latency for stage in self.stages)
                         + self.buffer.latency)
-        #: Cycles from the first word of a map to the last read that its successors wait for.
-        self.last_read = self._last_read(rows // pool * pool, columns // pool * pool, columns, stride,
-                                         kernel, reads)
+        self._schedule(shape.row_groups * shape.column_groups, rows // pool * pool,
+                       columns // pool * pool)
 
         members = {
             "i":      In(stream.Signature(channels)),
@@ -129,12 +126,22 @@ class Engine(wiring.Component):
             members["arrays"] = Out(array_signature(shape)).array(self.crossbar.tiles)
         super().__init__(members)
 
-    def _last_read(self, rows, columns, columns_all, stride, kernel, reads):
-        # The last position that fills a window of the pool, and how many are held before it.
-        before = (rows - 1) * columns_all + columns - 1
-        words  = (((rows - 1) * stride + kernel[0] - 1) * self.window.padded[1]
-                  + (columns - 1) * stride + kernel[1])
-        return words + before * (reads - 1) + reads - 1
+    def _schedule(self, reads, rows, columns):
+        """Follow the words of a map that never waits: the next one is taken when the position that a
+        word completes has begun its last read."""
+        window  = self.window
+        size, stride = window.kernel, window.stride
+        at, self.word_cycles = 0, []
+        for y in range(window.padded[0]):
+            for x in range(window.padded[1]):
+                if window.is_inside(y, x):
+                    self.word_cycles.append(at)
+                row, column = y - size[0] + 1, x - size[1] + 1
+                position = row >= 0 and column >= 0 and row % stride == 0 and column % stride == 0
+                at += reads if position else 1
+                if position and row // stride < rows and column // stride < columns:
+                    self.last_read = at
+        self.map_cycles = at
 
     def elaborate(self, platform):
         m = Module()

@@ -185,7 +185,7 @@ class Normalizer(wiring.Component):
     #: Cycles from one sum to the next that the division allows.
     DIVISION = RECIPROCAL + 2
 
-    latency = 1 + DIVISION + 1 + 2
+    latency = DIVISION + 3
 
     def __init__(self, classes):
         self.classes = classes

@@ -58,6 +58,11 @@ class Window(wiring.Component):
             "o": Out(stream.Signature(kernel[0] * kernel[1] * channels)),
         })
 
+    def is_inside(self, y, x):
+        """Whether the place ``(y, x)`` of the map with its border is one of the map."""
+        border, (height, width) = self.padding, self.padded
+        return ((x >= border) & (x < width - border)) & ((y >= border) & (y < height - border))
+
     def elaborate(self, platform):
         m = Module()
 
@@ -82,9 +87,8 @@ class Window(wiring.Component):
                 store.en.eq(advance),
             ]
 
-        border = self.padding
         m.d.comb += [
-            inside.eq((x >= border) & (x < width - border) & (y >= border) & (y < height - border)),
+            inside.eq(self.is_inside(y, x)),
             advance.eq((~inside | self.i.valid) & (~self.o.valid | self.o.ready)),
             self.i.ready.eq(inside & (~self.o.valid | self.o.ready)),
         ]

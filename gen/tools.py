@@ -1,0 +1,27 @@
+"""The programs that a build runs."""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+
+__all__ = ["ToolMissing", "find"]
+
+
+class ToolMissing(Exception):
+    """A program that is not installed, with the way out in its message."""
+
+
+def find(name: str, *, extra: str | None = None) -> str:
+    """Return the path of the program ``name``, from PyPI or elsewhere on ``PATH``.
+
+    A virtual environment that is used but not activated is searched first. ``extra`` is the extra of
+    this project that installs the program, if it is none of the base installation.
+    """
+    beside = Path(sys.executable).parent
+    path = shutil.which(name, path=f"{beside}{os.pathsep}{os.environ.get('PATH', '')}")
+    if path is None:
+        what = f"spincim[{extra}]" if extra else name
+        raise ToolMissing(f"Program {name!r} is not installed; install it with: pip install '{what}'")
+    return path

@@ -1,0 +1,274 @@
+"""Images to train and judge with: MNIST, and what a network trained on it has never seen.
+
+A data folder holds one folder per data set, each with gzipped IDX files::
+
+    mnist/          train-images-idx3-ubyte.gz  train-labels-idx1-ubyte.gz
+                    t10k-images-idx3-ubyte.gz   t10k-labels-idx1-ubyte.gz
+    fashion-mnist/  t10k-images-idx3-ubyte.gz   t10k-labels-idx1-ubyte.gz    (or balanced10k-...)
+    notmnist/       t10k-images-idx3-ubyte.gz   t10k-labels-idx1-ubyte.gz
+
+``python -m golden.data fetch DIR`` makes the first two. The first 1000 test images of MNIST come
+with the project: :func:`load_sample`. ``python -m golden.data sample DIR`` makes that file again.
+"""
+
+import argparse
+import contextlib
+import gzip
+import hashlib
+import http.client
+import os
+import struct
+import sys
+import urllib.request
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+
+__all__ = [
+    "DataError", "SAMPLE", "SOURCES", "fetch", "folder_of", "load_fashion_mnist", "load_mnist",
+    "load_notmnist", "load_sample", "main", "make_sample", "read_idx",
+]
+
+
+#: The first test images of MNIST with their labels; comes with the project.
+SAMPLE = Path(__file__).parent / "sample" / "mnist_test_1000.npz"
+
+#: Where each data set comes from, for those whose files are missing.
+_HINTS = {
+    "mnist": "fetch it with: python -m golden.data fetch DIR",
+    "fashion-mnist": "fetch it with: python -m golden.data fetch DIR",
+    "notmnist": "take it from https://github.com/davidflanagan/notMNIST-to-MNIST",
+}
+
+
+_MNIST   = "https://ossci-datasets.s3.amazonaws.com/mnist/"
+_FASHION = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
+
+#: What :func:`fetch` fetches: file in the data folder, address, and MD5 of the file or, for MNIST,
+#: whose copies are compressed differently, of its content. Those of Fashion-MNIST are its README's.
+SOURCES = {
+    f"{folder}/{name}": (base + name, checksum)
+    for folder, base, name, checksum in (
+        ("mnist", _MNIST, "train-images-idx3-ubyte.gz", "6bbc9ace898e44ae57da46a324031adb"),
+        ("mnist", _MNIST, "train-labels-idx1-ubyte.gz", "a25bea736e30d166cdddb491f175f624"),
+        ("mnist", _MNIST, "t10k-images-idx3-ubyte.gz", "2646ac647ad5339dbf082846283269ea"),
+        ("mnist", _MNIST, "t10k-labels-idx1-ubyte.gz", "27ae3e4e09519cfbb04c329615203637"),
+        ("fashion-mnist", _FASHION, "t10k-images-idx3-ubyte.gz", "bef4ecab320f06d8554ea6380940ec79"),
+        ("fashion-mnist", _FASHION, "t10k-labels-idx1-ubyte.gz", "bb300cfdad3c16e7a12a480ee83cd310"),
+    )
+}
+
+
+class DataError(Exception):
+    """Data that is missing or damaged, with the way out in its message."""
+
+
+def folder_of(folder: Path | str | None = None) -> Path:
+    """Return the data folder: ``folder``, or else what the variable ``SPINCIM_DATA`` names.
+
+    Raises
+    ------
+    DataError
+        If neither is given, or there is no such folder.
+    """
+    given = folder or os.environ.get("SPINCIM_DATA")
+    if not given:
+        raise DataError("No data folder is given; name one with --data DIR or SPINCIM_DATA=DIR, or "
+                        "make one with: python -m golden.data fetch DIR")
+    if not Path(given).is_dir():
+        raise DataError(f"Data folder {given} does not exist; make one with: "
+                        "python -m golden.data fetch DIR")
+    return Path(given)
+
+
+def read_idx(path: Path) -> np.ndarray:
+    """Return the uint8 array of a gzipped IDX file, in the shape that its header states.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, no gzip, cut short, or no IDX file of bytes.
+    """
+    try:
+        with gzip.open(path) as file:
+            content = file.read()
+    except FileNotFoundError:
+        raise DataError(f"Data file {path} does not exist; "
+                        f"{_HINTS.get(path.parent.name, _HINTS['mnist'])}") from None
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"Data file {path} is damaged ({error}); remove it, and "
+                        f"{_HINTS.get(path.parent.name, _HINTS['mnist'])}") from None
+    return _parse_idx(content, path)
+
+
+def _parse_idx(content, path):
+    if len(content) < 4 or content[:3] != b"\0\0\x08":
+        raise DataError(f"Data file {path} must be an IDX file of bytes, which begins with 00 00 08, "
+                        f"not with {content[:3].hex(' ')}")
+    start = 4 + 4 * content[3]
+    if len(content) < start:
+        raise DataError(f"Data file {path} ends within its header")
+    shape = struct.unpack(f">{content[3]}I", content[4:start])
+    size = int(np.prod(shape, dtype=object))
+    if len(content) - start != size:
+        raise DataError(f"Data file {path} has {len(content) - start} values, but its header states "
+                        f"{' x '.join(map(str, shape))}")
+    return np.frombuffer(content, np.uint8, offset=start).reshape(shape).copy()
+
+
+def _load(folder, name, prefixes):
+    folder = folder_of(folder) / name
+    prefix = next((prefix for prefix in prefixes
+                   if (folder / f"{prefix}-images-idx3-ubyte.gz").exists()), prefixes[0])
+    images = read_idx(folder / f"{prefix}-images-idx3-ubyte.gz")
+    labels = read_idx(folder / f"{prefix}-labels-idx1-ubyte.gz")
+    if images.ndim != 3 or images.shape[1:] != (28, 28):
+        raise DataError(f"Images of {folder} must be 28 x 28, not "
+                        f"{' x '.join(map(str, images.shape[1:]))}")
+    if labels.shape != images.shape[:1]:
+        raise DataError(f"Data folder {folder} has {len(images)} images, but {labels.size} labels")
+    if labels.size and labels.max() > 9:
+        raise DataError(f"Labels of {folder} must be 0 to 9, not {labels.max()}")
+    return images, labels
+
+
+def load_mnist(folder: Path | str | None = None,
+               split: str = "test") -> tuple[np.ndarray, np.ndarray]:
+    """Return images ``(N, 28, 28)`` and labels ``(N,)`` of MNIST, both uint8.
+
+    ``split`` is ``"train"`` (60,000) or ``"test"`` (10,000); ``folder`` as in :func:`folder_of`.
+
+    Raises
+    ------
+    DataError
+        If a file is missing or damaged.
+    """
+    if split not in ("train", "test"):
+        raise ValueError(f"Split must be 'train' or 'test', not {split!r}")
+    return _load(folder, "mnist", ("train" if split == "train" else "t10k",))
+
+
+def load_fashion_mnist(folder: Path | str | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Return 10,000 images and labels of Fashion-MNIST, out of distribution for MNIST.
+
+    They are the official test images, or a balanced subset where the folder holds that.
+    """
+    return _load(folder, "fashion-mnist", ("t10k", "balanced10k"))
+
+
+def load_notmnist(folder: Path | str | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Return images and labels of notMNIST, the letters A to J, out of distribution for MNIST."""
+    return _load(folder, "notmnist", ("t10k",))
+
+
+def load_sample() -> tuple[np.ndarray, np.ndarray]:
+    """Return the first 1000 test images of MNIST and their labels, which need no data folder."""
+    with np.load(SAMPLE, allow_pickle=False) as file:
+        return file["images"], file["labels"]
+
+
+def make_sample(folder: Path | str | None = None, path: Path = SAMPLE):
+    """Write the sample of :func:`load_sample` to ``path`` from the MNIST in ``folder``.
+
+    Raises
+    ------
+    DataError
+        If the data is missing or damaged, or ``path`` cannot be written.
+    """
+    images, labels = load_mnist(folder, "test")
+    with _replacing(path) as file:
+        np.savez_compressed(file, images=images[:1000], labels=labels[:1000])
+
+
+def fetch(folder: Path, sources: dict[str, tuple[str, str]] | None = None):
+    """Download what is missing of ``sources`` into ``folder``, and yield a line about each file.
+
+    A file appears under its name only when its checksum is right, so an interrupted or damaged
+    download leaves nothing behind.
+
+    Parameters
+    ----------
+    folder : Path
+        Data folder; made if it does not exist.
+    sources : dict
+        As :data:`SOURCES`, which is used unless it is given.
+
+    Raises
+    ------
+    DataError
+        If an address does not answer, a checksum differs, or ``folder`` cannot be written.
+    """
+    for name, (address, checksum) in (SOURCES if sources is None else sources).items():
+        path = folder / name
+        if path.exists() and checksum in _checksums(path.read_bytes()):
+            yield f"{path} is there already"
+            continue
+        try:
+            with urllib.request.urlopen(address, timeout=60) as answer:
+                content = answer.read()
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            raise DataError(f"{address} cannot be fetched ({getattr(error, 'reason', error)}); try "
+                            f"again, or put the file at {path} yourself") from None
+        found = _checksums(content)
+        if checksum not in found:
+            raise DataError(f"{address} must have the MD5 checksum {checksum}, not "
+                            f"{' or '.join(found)}; try again, or put the file at {path} yourself")
+        with _replacing(path) as file:
+            file.write(content)
+        yield f"{path} is fetched"
+
+
+def _checksums(content):
+    found = [hashlib.md5(content, usedforsecurity=False).hexdigest()]
+    try:
+        found.append(hashlib.md5(gzip.decompress(content), usedforsecurity=False).hexdigest())
+    except (OSError, EOFError, zlib.error):
+        pass # no gzip, so there is no other content
+    return found
+
+
+@contextlib.contextmanager
+def _replacing(path):
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(temporary, "wb") as file:
+            yield file
+        os.replace(temporary, path)
+    except OSError as error:
+        raise DataError(f"Data file {path} cannot be written ({error.strerror})") from None
+    finally:
+        if temporary.exists():
+            temporary.unlink()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    parser = argparse.ArgumentParser(prog="golden.data", description="Fetch data sets.",
+        epilog=f"notMNIST is not fetched: {_HINTS['notmnist']} into DIR/notmnist.")
+    commands = parser.add_subparsers(required=True, dest="command")
+    for name, text in (("fetch", "download MNIST and the test images of Fashion-MNIST into DIR"),
+                       ("sample", "make the sample that comes with the project from DIR")):
+        commands.add_parser(name, help=text).add_argument("folder", type=Path, metavar="DIR")
+    options = parser.parse_args(arguments)
+    try:
+        if options.command == "fetch":
+            for line in fetch(options.folder):
+                print(line)
+            print(f"notMNIST is not fetched: {_HINTS['notmnist']} into {options.folder / 'notmnist'}")
+        else:
+            make_sample(options.folder)
+            print(SAMPLE)
+    except DataError as error:
+        print(f"golden.data: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("golden.data: interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

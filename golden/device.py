@@ -1,0 +1,218 @@
+"""The magnetic tunnel junction that draws keep bits: spin-orbit torque, switched by chance.
+
+A SET pulse switches it with a probability that its current decides (Scale-Dropout, eq. 25), a RESET
+pulse brings it back for certain. What the papers do not state is an assumption, and marked as such.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+__all__ = [
+    "ATTEMPT_NS", "DAC_LEAST_UA", "DAC_MOST_UA", "HALF_UA", "NOMINAL_K", "PROCESS_SIGMA", "RESET_NS",
+    "SET_NS", "STABILITY", "Dac", "Junction", "Mtj", "switching_current", "switching_probability",
+    "vary",
+]
+
+
+SET_NS        = 10.0     #: SET pulse (Scale-Dropout, V-B).
+RESET_NS      = 5.0      #: RESET pulse (Scale-Dropout, V-B).
+HALF_UA       = 230.0    #: Current that switches with probability 0.5 (SpinBayes, 3.5.1).
+ATTEMPT_NS    = 1.0      #: tau_0, attempt time. Assumption: the usual value in such models.
+STABILITY     = 40.0     #: Delta E / (k_B T) at :data:`NOMINAL_K`. Assumption: usual for a memory.
+NOMINAL_K     = 300.0    #: Temperature at which the stability holds. Assumption.
+PROCESS_SIGMA = 0.1 / 3  #: Deviation of p. Three of them are 10 % (Scale-Dropout, VII-A; eq. 24).
+DAC_LEAST_UA  = 180.0    #: Current of code 1. Assumption: p of 0.002 with the values above.
+DAC_MOST_UA   = 270.0    #: Current of the largest code. Assumption: p of 1 with the values above.
+
+
+@dataclass(frozen=True, slots=True)
+class Junction:
+    """Parameters of eq. 25.
+
+    ``critical_ua`` is I_c0, the critical current at 0 K, in microamperes. No paper states it; unless
+    given, it is such that :data:`HALF_UA` for :data:`SET_NS` switches with probability 0.5 at
+    :data:`NOMINAL_K`.
+    """
+
+    stability: float = STABILITY         #: Delta E / (k_B T) at :data:`NOMINAL_K`, above 0.
+    attempt_ns: float = ATTEMPT_NS       #: tau_0, above 0.
+    temperature_k: float = NOMINAL_K     #: T, above 0.
+    critical_ua: float | None = None     #: I_c0, above 0.
+
+    def __post_init__(self):
+        for name in ("stability", "attempt_ns", "temperature_k", "critical_ua"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ValueError(f"Junction {name} must be above 0, not {value!r}")
+        if self.critical_ua is None:
+            ratio = _ratio(np.log(SET_NS / self.attempt_ns / np.log(2)) / self.stability)
+            object.__setattr__(self, "critical_ua", float(HALF_UA / ratio))
+
+    @property
+    def barrier(self) -> float:
+        """Delta E / (k_B T) at the junction's temperature."""
+        return self.stability * NOMINAL_K / self.temperature_k
+
+
+def _ratio(height):
+    # I / I_c0 that lowers the barrier to `height` of its full height: the smaller root of
+    # 1 - 2 x (pi / 2 - x) = height. Beyond x = pi / 4 the formula would raise it again.
+    return (np.pi - np.sqrt(np.maximum(np.pi ** 2 - 8 * (1 - height), 0))) / 4
+
+
+def switching_probability(current_ua, pulse_ns=SET_NS, junction: Junction = Junction()):
+    """Return the probability that a pulse switches the junction (Scale-Dropout, eq. 25).
+
+    Eq. 25b has its least time at ``I = pi / 4 I_c0``, far beyond certain switching, and would grow
+    again; from there on the probability stays as it is.
+
+    Parameters
+    ----------
+    current_ua : array-like
+        Current through the spin-orbit torque track in microamperes, 0 or more.
+    pulse_ns : array-like
+        Length of the pulse in nanoseconds, 0 or more.
+
+    Returns
+    -------
+    numpy array or scalar
+        From 0 to 1, in the broadcast shape. Without current it is 0 but for the thermal rate.
+    """
+    if np.any(np.asarray(current_ua) < 0):
+        raise ValueError(f"Current must be 0 or more, not {np.min(current_ua)} microamperes")
+    if np.any(np.asarray(pulse_ns) < 0):
+        raise ValueError(f"Pulse must be 0 or more, not {np.min(pulse_ns)} ns")
+    ratio = np.minimum(np.asarray(current_ua) / junction.critical_ua, np.pi / 4)
+    tau_ns = junction.attempt_ns * np.exp(
+        junction.barrier * (1 - 2 * ratio * (np.pi / 2 - ratio)))
+    return -np.expm1(-np.asarray(pulse_ns) / tau_ns)
+
+
+def switching_current(probability, pulse_ns=SET_NS, junction: Junction = Junction()):
+    """Return the current in microamperes that switches with ``probability``: eq. 25 inverted.
+
+    Raises
+    ------
+    ValueError
+        If a probability is not above 0 and below 1, the pulse is not above 0, or no current reaches
+        it.
+    """
+    probability = np.asarray(probability, dtype=np.float64)
+    if not np.all((probability > 0) & (probability < 1)):
+        raise ValueError(f"Switching probability must be above 0 and below 1, not {probability}")
+    if not np.all(np.asarray(pulse_ns) > 0):
+        raise ValueError(f"Pulse must be above 0, not {pulse_ns} ns")
+    tau_ns = pulse_ns / -np.log1p(-probability)
+    height = np.log(tau_ns / junction.attempt_ns) / junction.barrier
+    if not np.all((height <= 1) & (height >= 1 - np.pi ** 2 / 8)):
+        raise ValueError(f"Switching probability {probability} is out of reach of a pulse of "
+                         f"{pulse_ns} ns")
+    return _ratio(height) * junction.critical_ua
+
+
+def vary(p, generator: np.random.Generator, sigma: float = PROCESS_SIGMA):
+    """Return ``p`` under process variation, p plus a normal error (Scale-Dropout, eq. 24).
+
+    The error has mean 0 and deviation ``sigma``, in units of p; the sum is clipped to 0..1. One
+    call is one draw of the device, not of a bit.
+    """
+    return np.clip(p + sigma * generator.standard_normal(np.shape(p)), 0, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Dac:
+    """Write-current codes of ``bits`` bits: 0 is no pulse, 1 and up divide a range of currents.
+
+    A :exc:`ValueError` is raised if there are fewer than 2 bits or the range is empty.
+    """
+
+    bits: int = 8
+    least_ua: float = DAC_LEAST_UA
+    most_ua: float = DAC_MOST_UA
+
+    def __post_init__(self):
+        if self.bits < 2:
+            raise ValueError(f"Code bits must be at least 2, not {self.bits!r}")
+        if not 0 < self.least_ua < self.most_ua:
+            raise ValueError(f"Currents must ascend from above 0, not {self.least_ua} to "
+                             f"{self.most_ua}")
+
+    @property
+    def largest(self) -> int:
+        """The largest code."""
+        return (1 << self.bits) - 1
+
+    def current(self, code):
+        """Return the current in microamperes of an integer ``code`` or an array of them."""
+        code = np.asarray(code)
+        if np.any((code < 0) | (code > self.largest)):
+            raise ValueError(f"Code must be from 0 to {self.largest}, not {code}")
+        step_ua = (self.most_ua - self.least_ua) / (self.largest - 1)
+        return np.where(code == 0, 0.0, self.least_ua + (code - 1) * step_ua)
+
+    def probability(self, code, junction: Junction = Junction(), pulse_ns=SET_NS):
+        """Return the switching probability that ``code`` gives; 0 for code 0."""
+        p = switching_probability(self.current(code), pulse_ns, junction)
+        return np.where(np.asarray(code) == 0, 0.0, p)
+
+    def write_code(self, p: float, junction: Junction = Junction(), pulse_ns=SET_NS) -> int:
+        """Return the code whose switching probability is nearest to ``p``, the lower of two.
+
+        Raises
+        ------
+        ValueError
+            If ``p`` is no probability.
+        """
+        if not 0 <= p <= 1:
+            raise ValueError(f"Switching probability must be from 0 to 1, not {p!r}")
+        every = self.probability(np.arange(self.largest + 1), junction, pulse_ns)
+        return int(np.abs(every - p).argmin())
+
+
+class Mtj:
+    """One device at the pins of the random-number interface, for simulation.
+
+    It switches at a SET pulse by chance, stays switched, and comes back at a RESET pulse. Its error
+    of p by process variation is drawn once, when it is made.
+
+    Parameters
+    ----------
+    seed : int
+        Start of the device's random numbers.
+    dac : :class:`Dac`
+        What a code means.
+    sigma : float
+        Deviation of the error of p (eq. 24); 0 for a nominal device.
+
+    Attributes
+    ----------
+    error : float
+        What this device adds to the nominal probability.
+    switched : bool
+        The state, as the sense amplifier reads it.
+    """
+
+    def __init__(self, seed: int, *, dac: Dac = Dac(), junction: Junction = Junction(),
+                 pulse_ns: float = SET_NS, sigma: float = 0.0):
+        self.dac = dac
+        self.junction = junction
+        self.pulse_ns = pulse_ns
+        self.generator = np.random.default_rng(seed)
+        self.error = float(sigma * self.generator.standard_normal())
+        self.switched = False
+
+    def probability(self, code: int) -> float:
+        """Return the probability that a SET pulse of ``code`` switches this device."""
+        p = float(self.dac.probability(code, self.junction, self.pulse_ns))
+        return min(max(p + self.error, 0.0), 1.0) if code else 0.0
+
+    def set(self, code: int) -> bool:
+        """Apply a SET pulse and return the state after it."""
+        self.switched = bool(self.generator.random() < self.probability(code)) or self.switched
+        return self.switched
+
+    def reset(self):
+        """Apply a RESET pulse."""
+        self.switched = False

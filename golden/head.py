@@ -1,0 +1,65 @@
+"""Golden model of the head: softmax by powers of two, and the averaging block. All integers."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gen.ir import Head
+
+
+__all__ = ["Prediction", "average", "softmax"]
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What the averaging block has counted over the T passes of each of N images.
+
+    Divided by ``passes * 65536``, the sums are the predictive mean; with ``squares``, the sums of
+    the squared probabilities in Q0.32, they give the variance (Scale-Dropout, eq. 18 and 21).
+    """
+
+    passes: int            #: T.
+    sums: np.ndarray       #: int64 (N, K), of the probabilities in Q0.16.
+    squares: np.ndarray    #: int64 (N, K).
+    votes: np.ndarray      #: int64 (N, K), passes whose largest class it was.
+    confident: np.ndarray  #: int64 (N, K), passes in which it reached ``Head.confidence``.
+    prediction: np.ndarray #: int64 (N,), the class of the largest sum.
+    reject: np.ndarray     #: bool (N,), out of distribution by the quantile test (eq. 26).
+
+
+def softmax(logits: np.ndarray, head: Head) -> np.ndarray:
+    """Return the probabilities of integer ``logits`` of shape (..., K), uint32 in Q0.16.
+
+    They add up to less than 65536. With ten classes or fewer and the bits of :class:`gen.ir.Head`,
+    none differs from a float softmax of the same logits by more than ``2 ** -11``; most of that
+    comes from rounding the exponent to ``2 ** -8``.
+    """
+    logits = np.asarray(logits, dtype=np.int64)
+    below = logits.max(-1, keepdims=True) - logits
+    dropped = head.fraction - head.table_bits
+    exponent = below + (1 << dropped >> 1) >> dropped
+    table = np.round(2.0 ** (16 - np.arange(1 << head.table_bits) / (1 << head.table_bits)))
+    power = table.astype(np.int64)[exponent & (1 << head.table_bits) - 1]
+    power >>= np.minimum(exponent >> head.table_bits, 17)
+    reciprocal = (2**34 - 1) // power.sum(-1, keepdims=True)
+    return (power * reciprocal >> 18).astype(np.uint32)
+
+
+def average(probabilities: np.ndarray, head: Head) -> Prediction:
+    """Count the ``probabilities`` (N, T, K) of T passes, in Q0.16 as :func:`softmax` returns them.
+
+    Of equal probabilities or sums the class of the lowest index is the largest. An image is rejected
+    unless some class is confident in at least 90 % of the passes.
+    """
+    probabilities = np.asarray(probabilities, dtype=np.int64)
+    passes, classes = probabilities.shape[1:]
+    sums = probabilities.sum(1)
+    confident = (probabilities >= head.confidence).sum(1)
+    return Prediction(
+        passes=passes,
+        sums=sums,
+        squares=(probabilities**2).sum(1),
+        votes=(probabilities.argmax(-1)[..., None] == np.arange(classes)).sum(1),
+        confident=confident,
+        prediction=sums.argmax(-1),
+        reject=10 * confident.max(-1) < 9 * passes)

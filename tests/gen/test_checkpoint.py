@@ -1,0 +1,166 @@
+import gc
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from gen.checkpoint import CheckpointError, read
+from gen.ir import Input, Layer, Network
+
+
+LAYERS = (Layer("conv", 3, 4, 2, (2, 2), 3), Layer("fc", 2, 3, 3, (2, 3), 2))
+NETWORK = Network("small", Input(3, 4, (100, 200)), LAYERS)
+AGAIN = "make it again with: python -m golden.train small --data DIR"
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "small.npz"
+
+
+def refused(path, message):
+    message = re.escape(f"Checkpoint {path} {message}; {AGAIN}")
+    with pytest.raises(CheckpointError, match=f"^{message}$"):
+        read(path, NETWORK)
+
+
+def test_reads(path, write_checkpoint):
+    write_checkpoint(path, NETWORK, conv__dropout=np.float64(0.125), thresholds=np.array([7, 9]))
+    network = read(path, NETWORK)
+    with np.load(path) as arrays:
+        assert network.input == Input(3, 4, (7, 9))
+        assert [layer.dropout for layer in network.layers] == [0.125, 0.5]
+        for layer, plain in zip(network.layers, LAYERS, strict=True):
+            weight = arrays[f"{layer.name}.weight"]
+            for output, column in enumerate(layer.weights):
+                assert [1 if column >> bit & 1 else -1 for bit in range(layer.fan_in)] \
+                    == weight[output].tolist()
+            part = layer.normalization
+            for name in ("bias", "scale", "gamma", "beta", "mean"):
+                assert getattr(part, name) == tuple(arrays[f"{layer.name}.{name}"].tolist())
+            assert part.deviation == tuple(np.sqrt(
+                arrays[f"{layer.name}.variance"] + arrays[f"{layer.name}.epsilon"]).tolist())
+            assert replace(layer, weights=(), normalization=None, dropout=plain.dropout) == plain
+
+
+def test_float32_is_as_good(path, write_checkpoint):
+    write_checkpoint(path, NETWORK, conv__scale=np.array([0.1, 1, 2], dtype=np.float32))
+    assert read(path, NETWORK).layers[0].normalization.scale == (float(np.float32(0.1)), 1.0, 2.0)
+
+
+def test_missing(path):
+    refused(path, "does not exist")
+
+
+def test_folder(tmp_path):
+    refused(tmp_path, f"is damaged ([Errno 21] Is a directory: '{tmp_path}')")
+
+
+def damaged(path, write_checkpoint, content=None, change=None):
+    write_checkpoint(path, NETWORK)
+    content = path.read_bytes() if content is None else content
+    path.write_bytes(content if change is None else change(content))
+    with pytest.raises(CheckpointError,
+                       match=f"^Checkpoint {re.escape(str(path))} is damaged .*; {AGAIN}$"):
+        read(path, NETWORK)
+
+
+def test_empty(path, write_checkpoint):
+    damaged(path, write_checkpoint, content=b"")
+
+
+def test_no_archive(path, write_checkpoint):
+    damaged(path, write_checkpoint, content=b"no archive at all, but a line of text")
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_cut_short(path, write_checkpoint):
+    damaged(path, write_checkpoint, change=lambda content: content[:len(content) // 2])
+    gc.collect() # np.load leaves such a file open, to be noticed in another test
+
+
+def test_changed_byte(path, write_checkpoint):
+    def change(content):
+        where = content.index(b"conv.weight.npy") + 150
+        return content[:where] + bytes([content[where] ^ 1]) + content[where + 1:]
+
+    damaged(path, write_checkpoint, change=change)
+
+
+#: Not even run: np.load leaves the file open, and another test would fail for it.
+UNCAUGHT = pytest.mark.xfail(run=False, reason="gen.checkpoint.read lets this error through")
+
+
+@UNCAUGHT
+def test_array_instead_of_an_archive(path, write_checkpoint, tmp_path):
+    np.save(tmp_path / "array.npy", np.zeros(3))
+    damaged(path, write_checkpoint, content=(tmp_path / "array.npy").read_bytes())
+
+
+@UNCAUGHT
+def test_changed_byte_of_compressed_data(path, write_checkpoint):
+    """The checkpoints of the project are compressed; their damage shows in another error."""
+    def compress(content):
+        with np.load(path) as arrays:
+            np.savez_compressed(path, **arrays)
+        content = path.read_bytes()
+        where = content.index(b"conv.weight.npy") + 40
+        return content[:where] + bytes(value ^ 255 for value in content[where:where + 8]) \
+            + content[where + 8:]
+
+    damaged(path, write_checkpoint, change=compress)
+
+
+@UNCAUGHT
+@pytest.mark.parametrize("offset, value", [(6, 99), (8, 1), (10, 99)])
+def test_changed_directory(path, write_checkpoint, offset, value):
+    """Another version, flag or compression method of a file."""
+    def change(content):
+        where = content.index(b"PK\1\2") + offset
+        return content[:where] + bytes([value]) + content[where + 1:]
+
+    damaged(path, write_checkpoint, change=change)
+
+
+def test_pickle(path):
+    np.savez(path, thresholds=np.array([{}], dtype=object))
+    refused(path, "is damaged (Object arrays cannot be loaded when allow_pickle=False)")
+
+
+@pytest.mark.parametrize("name", ["conv.weight", "fc.epsilon", "fc.dropout", "conv.gamma",
+                                  "fc.variance", "thresholds"])
+def test_left_out(path, write_checkpoint, name):
+    write_checkpoint(path, NETWORK, **{name: None})
+    refused(path, f"has no {name!r}")
+
+
+@pytest.mark.parametrize("name, array, message", [
+    ("conv.weight", np.ones((3, 9), np.int8),
+     "has 'conv.weight' of shape (3, 9), but network 'small' needs (3, 8)"),
+    ("fc.beta", np.ones(3), "has 'fc.beta' of shape (3,), but network 'small' needs (2,)"),
+    ("fc.dropout", np.ones(1), "has 'fc.dropout' of shape (1,), but network 'small' needs ()"),
+    ("thresholds", np.array([1]),
+     "has 'thresholds' of shape (1,), but network 'small' needs (2,)"),
+    ("conv.weight", np.ones((3, 8)),
+     "has 'conv.weight' with values that are not finite numbers of the right type"),
+    ("conv.mean", np.array([0, np.nan, 0]),
+     "has 'conv.mean' with values that are not finite numbers of the right type"),
+    ("conv.mean", np.array([0, np.inf, 0]),
+     "has 'conv.mean' with values that are not finite numbers of the right type"),
+    ("conv.mean", np.array([0, 1, 2]),
+     "has 'conv.mean' with values that are not finite numbers of the right type"),
+    ("thresholds", np.array([1.0, 2.0]),
+     "has 'thresholds' with values that are not finite numbers of the right type"),
+    ("conv.weight", np.zeros((3, 8), np.int8), "has 'conv.weight' with values other than -1 and +1"),
+    ("conv.variance", np.array([1, -1e-5, 1]), "has 'conv.variance' below zero"),
+    ("conv.dropout", np.float64(1.01),
+     "has 'conv.dropout' of 1.01, which is no probability"),
+    ("conv.dropout", np.float64(-0.5), "has 'conv.dropout' of -0.5, which is no probability"),
+    ("thresholds", np.array([2, 1]), "has 'thresholds' [2, 1], which must ascend from 1 to 255"),
+    ("thresholds", np.array([0, 1]), "has 'thresholds' [0, 1], which must ascend from 1 to 255"),
+    ("thresholds", np.array([1, 256]), "has 'thresholds' [1, 256], which must ascend from 1 to 255"),
+])
+def test_refuses(path, write_checkpoint, name, array, message):
+    write_checkpoint(path, NETWORK, **{name: array})
+    refused(path, message)

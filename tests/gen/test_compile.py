@@ -1,0 +1,91 @@
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import gen.compile
+from gen.compile import PASSES, compile_network, main
+from gen.ir import Comparison, Logit, Target, dump, load
+from gen.networks import NETWORKS
+from gen.verify import ImpossibleTarget, MalformedNetwork
+
+
+TARGET = Target()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_completes_every_field(random_network, seed):
+    target = Target(array_rows=16, array_columns=4, interval=100)
+    network = compile_network(random_network(seed), target)
+    assert network.generator is not None
+    for layer in network.layers:
+        kind = Logit if layer is network.layers[-1] else Comparison
+        assert [type(bank) for bank in layer.banks] == [kind, kind]
+        assert layer.tiles and layer.folding is not None and layer.normalization is None
+
+
+def test_json_keeps_everything(random_network):
+    network = compile_network(random_network(0, hidden=2), TARGET)
+    assert load(dump(network)) == network
+
+
+def test_passes_have_the_names_of_their_modules():
+    for run in PASSES:
+        assert run.__module__ == f"gen.passes.{run.__name__}"
+        assert "Needs:" in run.__doc__ and "Ensures:" in run.__doc__
+
+
+def test_names_the_pass_that_failed(random_network, monkeypatch):
+    def broken(network, target):
+        return replace(network, layers=())
+
+    monkeypatch.setattr(gen.compile, "PASSES", (broken,))
+    with pytest.raises(MalformedNetwork, match="^Network 'random0' has no layers") as error:
+        compile_network(random_network(0), TARGET)
+    assert error.value.__notes__ == ["after pass 'broken'"]
+
+
+def test_needs_parameters():
+    with pytest.raises(MalformedNetwork,
+                       match="^Layer 'conv1' has no parameters; read a checkpoint first$"):
+        compile_network(NETWORKS["lenet5"], TARGET)
+
+
+def test_checks_the_target(random_network):
+    with pytest.raises(ImpossibleTarget):
+        compile_network(random_network(0), Target(passes=0))
+
+
+def test_command(tmp_path, write_checkpoint):
+    """Run as a command, in another folder."""
+    write_checkpoint(tmp_path / "checkpoint.npz", NETWORKS["lenet5"])
+    root = Path(__file__).parents[2]
+    run = subprocess.run(
+        [sys.executable, "-m", "gen.compile", "lenet5", "--checkpoint", "checkpoint.npz",
+         "--passes", "50", "--seed", "7"],
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(root)}, capture_output=True, text=True,
+        check=True)
+    network = load(run.stdout)
+    assert (network.name, network.generator.seed) == ("lenet5", 7)
+    assert json.loads(run.stdout)["kind"] == "Network"
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (["--checkpoint", "nowhere.npz"],
+     "gen.compile: Checkpoint nowhere.npz does not exist; make it again with: "
+     "python -m golden.train lenet5 --data DIR\n"),
+    (["--passes", "0"], "gen.compile: The number of passes must be from 1 to the largest, 32, "
+                        "not 0\n"),
+    (["--passes", "1025"], "gen.compile: The largest number of passes must be from 1 to 1024, "
+                           "not 1025\n"),
+    (["--seed", "0"], "gen.compile: The seed must be from 1 to 18446744073709551615, not 0\n"),
+])
+def test_wrong_input_is_one_line(tmp_path, write_checkpoint, capsys, arguments, message):
+    write_checkpoint(tmp_path / "checkpoint.npz", NETWORKS["lenet5"])
+    with pytest.raises(SystemExit, match="^2$"):
+        main(["lenet5", "--checkpoint", str(tmp_path / "checkpoint.npz"), *arguments])
+    assert capsys.readouterr() == ("", message)

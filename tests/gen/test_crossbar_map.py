@@ -1,0 +1,53 @@
+import json
+
+import pytest
+
+from gen.checkpoint import read
+from gen.compile import compile_network
+from gen.crossbar_map import crossbar_map
+from gen.ir import Target
+from gen.networks import NETWORKS
+
+
+TARGET = Target()
+
+
+def test_lenet5(tmp_path, write_checkpoint):
+    write_checkpoint(tmp_path / "checkpoint.npz", NETWORKS["lenet5"])
+    network = compile_network(read(tmp_path / "checkpoint.npz", NETWORKS["lenet5"]), TARGET)
+    report = crossbar_map(network, TARGET)
+    assert json.loads(json.dumps(report)) == report
+    assert [array["layer"] for array in report["arrays"]] == [
+        "conv1", "conv2", "conv2", "fc1", "fc1", "fc2", "fc3"]
+    assert report["arrays"][2] == {
+        "layer": "conv2", "array": 2, "rows": [0, 149], "columns": [0, 15],
+        "inputs": [75, 149], "outputs": [0, 15],
+        "cells_used": 2 * 75 * 16, "cells_total": 65536, "fill": 2400 / 65536}
+    assert report["total"] == {
+        "arrays": 7, "weights": 44490, "cells_used": 88980, "cells_total": 7 * 65536,
+        "fill": 88980 / (7 * 65536)}
+    assert report["quoted_arrays"]["value"] == 10
+    assert report["quoted_arrays"]["source"] == "quoted: Scale-Dropout, VII-C"
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_holds_each_weight(random_network, seed):
+    target = Target(array_rows=16, array_columns=3)
+    network = compile_network(random_network(seed), target)
+    report = crossbar_map(network, target)
+    held = {layer.name: set() for layer in network.layers}
+    for number, array in enumerate(report["arrays"]):
+        assert array["array"] == number
+        assert array["rows"][1] < 16 and array["columns"][1] < 3 and 0 < array["fill"] <= 1
+        held[array["layer"]] |= {(i, j)
+                                 for i in range(array["inputs"][0], array["inputs"][1] + 1)
+                                 for j in range(array["outputs"][0], array["outputs"][1] + 1)}
+    weights = [layer.fan_in * layer.outputs for layer in network.layers]
+    assert list(map(len, held.values())) == weights
+    assert report["total"]["weights"] == sum(weights)
+
+
+def test_needs_tiles():
+    with pytest.raises(ValueError,
+                       match="^Layer 'conv1' has no tiles; compile the network first$"):
+        crossbar_map(NETWORKS["lenet5"], TARGET)

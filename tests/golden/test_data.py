@@ -1,0 +1,181 @@
+import gzip
+import hashlib
+import struct
+
+import numpy as np
+import pytest
+
+from golden import data
+from golden.data import DataError
+
+
+#: SHA-256 of the sample, images then labels.
+DIGEST = "433b45373ea5854af220ecaa5779542557e32a893fbaf90aa26d1e31123335de"
+
+def write_idx(path, array):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    header = b"\0\0\x08" + bytes([array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape)
+    path.write_bytes(gzip.compress(header + array.tobytes(), mtime=0))
+    return path
+
+
+def write_set(folder, prefix, count=3, side=28):
+    images = np.random.default_rng(count).integers(0, 256, (count, side, side), dtype=np.uint8)
+    labels = np.arange(count, dtype=np.uint8) % 10
+    write_idx(folder / f"{prefix}-images-idx3-ubyte.gz", images)
+    write_idx(folder / f"{prefix}-labels-idx1-ubyte.gz", labels)
+    return images, labels
+
+
+def same(found, expected):
+    return all((one == other).all() and one.dtype == np.uint8
+               for one, other in zip(found, expected, strict=True))
+
+
+def test_loads_each_split(tmp_path):
+    train, test = (write_set(tmp_path / "mnist", prefix, count)
+                   for prefix, count in (("train", 5), ("t10k", 3)))
+    assert same(data.load_mnist(tmp_path, "train"), train)
+    assert same(data.load_mnist(str(tmp_path)), test)
+    with pytest.raises(ValueError, match="Split must be 'train' or 'test', not 'valid'"):
+        data.load_mnist(tmp_path, "valid")
+
+
+def test_folder_from_environment(tmp_path, monkeypatch):
+    test = write_set(tmp_path / "mnist", "t10k")
+    monkeypatch.setenv("SPINCIM_DATA", str(tmp_path))
+    assert same(data.load_mnist(), test)
+
+
+def test_other_sets(tmp_path):
+    letters = write_set(tmp_path / "notmnist", "t10k", 4)
+    assert same(data.load_notmnist(tmp_path), letters)
+    subset = write_set(tmp_path / "fashion-mnist", "balanced10k", 5)
+    assert same(data.load_fashion_mnist(tmp_path), subset)
+    official = write_set(tmp_path / "fashion-mnist", "t10k", 6)
+    assert same(data.load_fashion_mnist(tmp_path), official)
+
+
+def test_no_folder(monkeypatch, tmp_path):
+    monkeypatch.delenv("SPINCIM_DATA", raising=False)
+    with pytest.raises(DataError, match="No data folder is given; name one with --data DIR"):
+        data.load_mnist()
+    with pytest.raises(DataError, match="none does not exist; make one with"):
+        data.load_mnist(tmp_path / "none")
+
+
+@pytest.mark.parametrize("load, hint", [
+    (data.load_mnist, "fetch it with: python -m golden.data fetch DIR"),
+    (data.load_fashion_mnist, "fetch it with: python -m golden.data fetch DIR"),
+    (data.load_notmnist, "take it from https://github.com/davidflanagan/notMNIST-to-MNIST"),
+])
+def test_missing_file_names_the_way_out(load, hint, tmp_path):
+    with pytest.raises(DataError) as error:
+        load(tmp_path)
+    assert str(error.value).endswith(f"t10k-images-idx3-ubyte.gz does not exist; {hint}")
+
+
+@pytest.mark.parametrize("content, message", [
+    (b"no gzip", "is damaged"),
+    (gzip.compress(bytes(1000), mtime=0)[:-9], "is damaged"),
+    (gzip.compress(bytes(1000), mtime=0)[:10] + b"\xff" * 9, "is damaged"),
+    (gzip.compress(b"<html>", mtime=0), "begins with 00 00 08, not with 3c 68 74"),
+    (gzip.compress(b"\0\0\x08\x03\0\0", mtime=0), "ends within its header"),
+    (gzip.compress(b"\0\0\x08\x01\0\0\0\x05abc", mtime=0),
+     "has 3 values, but its header states 5"),
+    (gzip.compress(b"\0\0\x08\x03" + b"\xff" * 12, mtime=0), "has 0 values, but its header states"),
+])
+def test_damaged_file(content, message, tmp_path):
+    path = tmp_path / "file.gz"
+    path.write_bytes(content)
+    with pytest.raises(DataError) as error:
+        data.read_idx(path)
+    assert message in str(error.value) and str(path) in str(error.value)
+
+
+def test_mismatches(tmp_path):
+    write_set(tmp_path / "mnist", "t10k", 3, side=27)
+    with pytest.raises(DataError, match="must be 28 x 28, not 27 x 27"):
+        data.load_mnist(tmp_path)
+    write_set(tmp_path / "mnist", "t10k", 3)
+    labels = tmp_path / "mnist" / "t10k-labels-idx1-ubyte.gz"
+    write_idx(labels, np.zeros(2, np.uint8))
+    with pytest.raises(DataError, match="has 3 images, but 2 labels"):
+        data.load_mnist(tmp_path)
+    write_idx(labels, np.array([0, 1, 10], np.uint8))
+    with pytest.raises(DataError, match="must be 0 to 9, not 10"):
+        data.load_mnist(tmp_path)
+
+
+def test_sample():
+    images, labels = data.load_sample()
+    assert images.shape == (1000, 28, 28) and images.dtype == labels.dtype == np.uint8
+    # The first test images of MNIST are known by heart, and by this digest.
+    assert labels[:10].tolist() == [7, 2, 1, 0, 4, 1, 4, 9, 5, 9]
+    assert hashlib.sha256(images.tobytes() + labels.tobytes()).hexdigest() == DIGEST
+
+
+def test_sample_is_made_again(tmp_path):
+    images, labels = write_set(tmp_path / "mnist", "t10k", 1200)
+    for name in ("one.npz", "two.npz"):
+        data.make_sample(tmp_path, tmp_path / name)
+    with np.load(tmp_path / "one.npz") as file:
+        assert same((file["images"], file["labels"]), (images[:1000], labels[:1000]))
+    assert (tmp_path / "one.npz").read_bytes() == (tmp_path / "two.npz").read_bytes()
+
+
+@pytest.fixture
+def server(tmp_path):
+    """Two files at addresses of this machine, one known by its content, one as it is."""
+    served = tmp_path / "served"
+    write_set(served, "t10k")
+    names = ("t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz")
+    contents = [(served / name).read_bytes() for name in names]
+    return {f"mnist/{name}": ((served / name).as_uri(), hashlib.md5(content).hexdigest())
+            for name, content in zip(names, (gzip.decompress(contents[0]), contents[1]),
+                                     strict=True)}
+
+
+def test_fetch(tmp_path, server):
+    folder = tmp_path / "data"
+    assert [line.split()[-1] for line in data.fetch(folder, server)] == ["fetched", "fetched"]
+    assert len(data.load_mnist(folder)[0]) == 3
+    assert [line.split()[-1] for line in data.fetch(folder, server)] == ["already", "already"]
+
+
+def test_fetch_replaces_a_damaged_file(tmp_path, server):
+    folder = tmp_path / "data"
+    list(data.fetch(folder, server))
+    damaged = folder / "mnist" / "t10k-labels-idx1-ubyte.gz"
+    damaged.write_bytes(b"half")
+    assert [line.split()[-1] for line in data.fetch(folder, server)] == ["already", "fetched"]
+    assert len(data.load_mnist(folder)[1]) == 3
+
+
+def test_fetch_refuses_a_wrong_checksum(tmp_path, server):
+    name = "mnist/t10k-images-idx3-ubyte.gz"
+    server[name] = (server[name][0], "0" * 32)
+    folder = tmp_path / "data"
+    with pytest.raises(DataError, match="must have the MD5 checksum 0{32}, not [0-9a-f]{32} or "):
+        list(data.fetch(folder, server))
+    assert not folder.exists()
+
+
+def test_fetch_without_answer(tmp_path):
+    address = (tmp_path / "none").as_uri()
+    with pytest.raises(DataError, match=f"{address} cannot be fetched .*; try again, or put"):
+        list(data.fetch(tmp_path, {"mnist/file": (address, "0" * 32)}))
+
+
+def test_fetch_into_a_file(tmp_path, server):
+    (tmp_path / "data").write_text("")
+    with pytest.raises(DataError, match="cannot be written"):
+        list(data.fetch(tmp_path / "data", server))
+
+
+def test_command(tmp_path, server, monkeypatch, capsys):
+    monkeypatch.setattr(data, "SOURCES", server)
+    assert data.main(["fetch", str(tmp_path / "data")]) == 0
+    assert "notMNIST is not fetched: take it from https" in capsys.readouterr().out
+    assert data.main(["sample", str(tmp_path / "none")]) == 2
+    assert capsys.readouterr().err.count("\n") == 1

@@ -1,0 +1,132 @@
+import gzip
+import json
+import struct
+
+import numpy as np
+import pytest
+
+from gen.compile import compile_network
+from gen.ir import Target
+from gen.networks import NETWORKS
+from golden import metrics
+from golden.evaluate import Scores, main, over_combinations, over_passes, report
+from golden.head import softmax
+from golden.network import forward, path_probabilities
+from golden.random import keep_bits
+
+
+COUNT = 40
+
+
+def write_idx(path, array):
+    header = b"\0\0\x08" + bytes([array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape)
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(gzip.compress(header + array.tobytes()))
+
+
+@pytest.fixture
+def data(tmp_path, write_checkpoint):
+    """A data folder of random images, without notMNIST, and a random checkpoint beside it."""
+    rng = np.random.default_rng(0)
+    for name in ("mnist", "fashion-mnist"):
+        write_idx(tmp_path / name / "t10k-images-idx3-ubyte.gz",
+                  rng.integers(0, 256, (COUNT, 28, 28), dtype=np.uint8))
+        write_idx(tmp_path / name / "t10k-labels-idx1-ubyte.gz",
+                  rng.integers(0, 10, COUNT, dtype=np.uint8))
+    write_checkpoint(tmp_path / "checkpoint.npz", NETWORKS["lenet5"])
+    return tmp_path
+
+
+def test_command(data, capsys):
+    main(["lenet5", "--data", str(data), "--checkpoint", str(data / "checkpoint.npz"),
+          "--passes", "4", "--json", str(data / "figures.json")])
+    figures = json.loads((data / "figures.json").read_text())
+    assert figures["images"] == {"mnist": COUNT, "fashion-mnist": COUNT}
+    assert (figures["network"], figures["passes"], figures["status"]) == ("lenet5", 4, "run")
+    for figure in figures["prediction"].values():
+        assert 0 <= figure["test/cls/Acc"] <= 1
+        assert figure["fashion-mnist"]["status"] == "run"
+        assert set(figure["fashion-mnist"]["entropy"]) == {"ood/AUROC", "ood/AUPR", "ood/FPR95"}
+        assert figure["notmnist"] == {
+            "status": "not_run", "reason": f"Data folder {data / 'notmnist'} does not exist"}
+    assert set(figures["prediction"]) == {"passes", "all_kept", "exact"}
+    assert figures["prediction"]["all_kept"]["mutual_information_nats"] == 0
+    output = capsys.readouterr()
+    assert "notmnist: not run. Data folder" in output.out
+    assert "test/cls/Acc" in output.out
+    assert output.err.splitlines()[0] == "[1/4] compile lenet5"
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (["--passes", "0"],
+     "golden.evaluate: gen.compile: The number of passes must be from 1 to the largest, 32, not 0"),
+    (["--checkpoint", "nowhere.npz"],
+     "golden.evaluate: gen.compile: Checkpoint nowhere.npz does not exist; make it again with: "
+     "python -m golden.train lenet5 --data DIR"),
+    (["--data", "nowhere"],
+     "golden.evaluate: Data folder nowhere does not exist; make one with: "
+     "python -m golden.data fetch DIR"),
+    (["--json", "nowhere/figures.json"],
+     "golden.evaluate: nowhere/figures.json: No such file or directory"),
+])
+def test_wrong_input_is_one_line(data, capsys, arguments, message):
+    with pytest.raises(SystemExit, match="^2$"):
+        main(["lenet5", "--data", str(data), "--checkpoint", str(data / "checkpoint.npz"),
+              *arguments])
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert [line for line in output.err.splitlines() if not line.startswith("[")] == [message]
+
+
+@pytest.fixture
+def network(random_network):
+    return compile_network(random_network(5, hidden=2), Target())
+
+
+def random_images(network, count):
+    return np.random.default_rng(0).integers(
+        0, 256, (count, network.input.height, network.input.width), dtype=np.uint8)
+
+
+def test_over_passes(network):
+    images, keep = random_images(network, 6), keep_bits(network.generator, 6, 9)
+    scores = over_passes(network, images, keep)
+    single = np.stack([softmax(forward(network, images, keep[:, number]), network.head)
+                       for number in range(9)], axis=1)
+    assert np.allclose(scores.mean, single.mean(1) / 65536, rtol=1e-12)
+    assert np.allclose(scores.entropy, metrics.predictive_entropy(single.mean(1) / 65536))
+    assert np.allclose(scores.information, metrics.mutual_information(single / 65536))
+    assert (scores.flagged == ~metrics.quantile_test(single / 65536)).all()
+
+
+def test_over_combinations_is_where_passes_tend_to(network):
+    images = random_images(network, 4)
+    expected = over_combinations(network, images)
+    scores = over_passes(network, images, keep_bits(network.generator, 4, 4000))
+    assert path_probabilities(network).sum() == pytest.approx(1)
+    assert np.allclose(scores.mean, expected.mean, atol=0.04)
+    assert np.allclose(scores.entropy, expected.entropy, atol=0.1)
+    assert np.allclose(scores.information, expected.information, atol=0.1)
+
+
+def test_report():
+    """Two images, one right and one wrong; the other data set looks stranger to every score."""
+    mean = np.array([[0.75, 0.25], [0.75, 0.25]])
+    inside = Scores(mean, np.array([0.2, 0.2]), np.array([0.0, 0.1]), np.array([False, True]))
+    outside = Scores(mean, np.array([0.6, 0.7]), np.array([0.3, 0.2]), np.array([True, True]))
+    figures = report(inside, np.array([0, 1]), {"other": outside, "third": "because"})
+    assert figures == {
+        "test/cls/Acc": 0.5,
+        "test/cls/NLL": pytest.approx(-(np.log(0.75) + np.log(0.25)) / 2),
+        "test/cls/Brier": pytest.approx((2 * 0.25**2 + 2 * 0.75**2) / 2),
+        "test/cal/ECE": pytest.approx(0.25),
+        "entropy_nats": pytest.approx(0.2),
+        "mutual_information_nats": pytest.approx(0.05),
+        "quantile/flagged": 0.5,
+        "other": {
+            "status": "run",
+            "entropy": {"ood/AUROC": 1.0, "ood/AUPR": 1.0, "ood/FPR95": 0.0},
+            "mutual_information": {"ood/AUROC": 1.0, "ood/AUPR": 1.0, "ood/FPR95": 0.0},
+            "quantile/flagged": 1.0},
+        "third": {"status": "not_run", "reason": "because"},
+    }

@@ -1,0 +1,122 @@
+import numpy as np
+import pytest
+
+from gen.ir import Head
+from golden.head import average, softmax
+
+
+HEAD = Head()
+
+#: Largest difference to a float softmax, as :func:`golden.head.softmax` states it.
+BOUND = 2.0**-11
+
+
+def float_softmax(logits, head=HEAD):
+    power = 2.0 ** ((logits - logits.max(-1, keepdims=True)) / 2.0**head.fraction)
+    return power / power.sum(-1, keepdims=True)
+
+
+def by_definition(logits, head=HEAD):
+    """The text of :class:`gen.ir.Head` for one pass, in Python integers."""
+    drop, size = head.fraction - head.table_bits, 2**head.table_bits
+    powers = []
+    for logit in logits:
+        q = (max(logits) - logit + (2**drop // 2)) >> drop
+        table = round(2**16 * 2 ** (-(q % size) / size))
+        powers.append(table >> (q // size) if q // size < 17 else 0)
+    reciprocal = (2**34 - 1) // sum(powers)
+    return [(power * reciprocal) >> 18 for power in powers]
+
+
+@pytest.mark.parametrize("head", [HEAD, Head(fraction=4, table_bits=4),
+                                  Head(fraction=8, table_bits=0), Head(fraction=9, table_bits=8)])
+@pytest.mark.parametrize("classes", [2, 3, 10])
+def test_equals_definition(head, classes):
+    rng = np.random.default_rng(0)
+    for spread in (1, 20, 300, 5000, 100000):
+        logits = rng.integers(-spread, spread + 1, (50, classes))
+        assert softmax(logits, head).tolist() == [by_definition(row, head) for row in logits.tolist()]
+
+
+@pytest.mark.parametrize("classes", [2, 3, 4, 10])
+def test_error(classes):
+    rng = np.random.default_rng(1)
+    largest = 0
+    for spread in (1, 100, 1000, 5000, 20000, 60000):
+        logits = rng.integers(-spread, spread + 1, (50000, classes))
+        probabilities = softmax(logits, HEAD)
+        assert probabilities.sum(-1).max() < 65536
+        largest = max(largest, abs(probabilities / 65536 - float_softmax(logits)).max())
+    # Not only below its bound: near it, so that the bound says something.
+    assert BOUND / 2 < largest <= BOUND
+
+
+def test_error_of_two_classes_everywhere():
+    below = np.arange(20 << HEAD.fraction)
+    logits = np.stack([np.zeros_like(below), -below], -1)
+    assert abs(softmax(logits, HEAD) / 65536 - float_softmax(logits)).max() <= BOUND
+
+
+def test_equal_logits():
+    for classes in (2, 3, 10, 1000):
+        assert softmax(np.full(classes, -123), HEAD).tolist() == [65535 // classes] * classes
+
+
+def test_sure_of_one_class():
+    far = 17 << HEAD.fraction
+    assert softmax(np.array([far, 0, 0]), HEAD).tolist() == [65535, 0, 0]
+    assert softmax(np.array([0, far, 0]), HEAD).tolist() == [0, 65535, 0]
+    assert softmax(np.array([16 << HEAD.fraction, 0]), HEAD).tolist() == [65535, 0]
+    assert softmax(np.array([15 << HEAD.fraction, 0]), HEAD).tolist() == [65534, 1]
+
+
+def test_extreme_logits():
+    ends = np.array([2**31 - 1, -2**31, 0])
+    assert softmax(ends, HEAD).tolist() == [65535, 0, 0]
+    assert softmax(ends[::-1], HEAD).tolist() == [0, 0, 65535]
+
+
+def test_shape_is_kept():
+    logits = np.zeros((2, 3, 4, 5), dtype=np.int64)
+    assert softmax(logits, HEAD).shape == (2, 3, 4, 5)
+    assert softmax(logits, HEAD).dtype == np.uint32
+
+
+def test_average():
+    probabilities = np.array([[[60000, 5000, 500], [1000, 62260, 2000], [30000, 30000, 5535]]])
+    result = average(probabilities.astype(np.uint32), HEAD)
+    assert result.passes == 3
+    assert result.sums.tolist() == [[91000, 97260, 8035]]
+    assert result.squares.tolist() == [[
+        60000**2 + 1000**2 + 30000**2, 5000**2 + 62260**2 + 30000**2, 500**2 + 2000**2 + 5535**2]]
+    assert result.votes.tolist() == [[2, 1, 0]]     # the lowest index of equal probabilities
+    assert result.confident.tolist() == [[0, 1, 0]] # at the threshold is confident
+    assert result.prediction.tolist() == [1]
+    assert result.reject.tolist() == [True]
+
+
+def test_equal_sums_give_the_lowest_class():
+    probabilities = np.array([[[100, 300, 200], [300, 100, 200]]])
+    assert average(probabilities, HEAD).prediction.tolist() == [0]
+
+
+@pytest.mark.parametrize("passes, confident, reject", [
+    (1, 0, True), (1, 1, False), (20, 17, True), (20, 18, False), (10, 8, True), (10, 9, False),
+    (7, 6, True), (7, 7, False), (32, 28, True), (32, 29, False)])
+def test_reject_below_nine_tenths(passes, confident, reject):
+    probabilities = np.full((1, passes, 2), 30000)
+    probabilities[0, :confident, 1] = HEAD.confidence
+    probabilities[0, confident:, 1] = HEAD.confidence - 1
+    assert average(probabilities, HEAD).reject.tolist() == [reject]
+
+
+def test_confident_passes_of_two_classes_do_not_add_up():
+    probabilities = np.zeros((1, 20, 2))
+    probabilities[0, :10, 0] = probabilities[0, 10:, 1] = 65535
+    assert average(probabilities, HEAD).reject.tolist() == [True]
+
+
+def test_sums_hold_many_passes():
+    result = average(np.full((1, 1000, 2), 65535, dtype=np.uint32), HEAD)
+    assert result.sums.tolist() == [[65535000] * 2]
+    assert result.squares.tolist() == [[65535**2 * 1000] * 2]

@@ -1,0 +1,227 @@
+import gzip
+import struct
+
+import numpy as np
+import pytest
+import torch
+
+import golden.train as train
+from gen.networks import NETWORKS
+from gen.progress import Steps
+from golden.data import load_sample
+from golden.model import BayNN, load, paths
+from golden.teacher import augment
+
+
+NETWORK = NETWORKS["lenet5"]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A data folder of 300 training and 100 test images, and a teacher that learns but briefly."""
+    monkeypatch.setattr(train, "TEACHER_EPOCHS", 1)
+    images, labels = load_sample()
+    for prefix, part in (("train", slice(300)), ("t10k", slice(300, 400))):
+        for kind, array in (("images-idx3", images[part]), ("labels-idx1", labels[part])):
+            path = tmp_path / "data" / "mnist" / f"{prefix}-{kind}-ubyte.gz"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(gzip.compress(
+                b"\0\0\x08" + bytes([array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape)
+                + array.tobytes()))
+    return tmp_path / "data"
+
+
+def random_model(per_sample=True):
+    torch.manual_seed(4)
+    model = BayNN(NETWORK)
+    for layer in model.layers:
+        layer.dropout.per_sample = per_sample
+        layer.scale.data.uniform_(0.5, 2)
+    return model
+
+
+def sample(count):
+    images, labels = load_sample()
+    return torch.tensor(images[:count]), torch.tensor(labels[:count]).long()
+
+
+@pytest.mark.parametrize("name, expected", [
+    ("lenet5", [0.1, 0.2, 0.5, 0.5, 0.1]), ("lenet5_wide", [0.1, 0.2, 0.5, 0.2, 0.1]),
+])
+def test_adaptive_dropout(name, expected):
+    assert train.adaptive_dropout(NETWORKS[name]) == expected
+
+
+def test_objective_by_hand():
+    model = random_model()
+    rng = np.random.default_rng(0)
+    logits, labels = rng.normal(size=(3, 6, 10)), rng.integers(0, 10, 6)
+    wisdom = rng.normal(size=(6, 10)) * 3
+
+    def softmax(x):
+        return np.exp(x) / np.exp(x).sum(-1, keepdims=True)
+
+    scales = [layer.scale.detach().numpy() for layer in model.layers]
+    weights = [layer.weight.detach().numpy() for layer in model.layers]
+    likelihood = -np.log(softmax(logits).mean(0)[range(6), labels]).mean()
+    teacher, student = softmax(wisdom / 2), softmax(logits / 2).mean(0)
+    divergence = (teacher * np.log(teacher / student)).sum() / 6
+    centre = 1e-5 * sum((1 - scale.mean()) ** 2 for scale in scales)
+    decay = 1e-3 * sum((weight ** 2).sum() for weight in weights)
+    spread = 0.1 * sum((np.log(scale).std(ddof=1) - 0.35) ** 2 for scale in scales)
+
+    def found(wisdom, **fields):
+        return train.objective(model, torch.tensor(logits), torch.tensor(labels), wisdom,
+                               train.Stage(1, 1.0, masks=3, **fields)).item()
+
+    assert found(None) == pytest.approx(likelihood + centre)
+    assert found(None, decay=1e-3) == pytest.approx(likelihood + centre + decay)
+    assert found(torch.tensor(wisdom), spread=0.1) == pytest.approx(
+        0.3 * likelihood + 0.7 * 4 * divergence + centre + spread)
+
+
+def test_scale_learns_only_if_samples_draw_their_own_bits():
+    # One bit per batch is the paper's literal form; the batch normalization cancels the scale.
+    images, labels = sample(100)
+    largest = {}
+    for per_sample in (True, False):
+        model = random_model(per_sample)
+        torch.nn.functional.cross_entropy(model(images), labels).backward()
+        largest[per_sample] = max(layer.scale.grad.abs().max().item() for layer in model.layers)
+    assert largest[False] < 1e-3 * largest[True]
+
+
+def test_scales_stay_within_limits():
+    images, labels = sample(200)
+    model = random_model()
+    train.fit(model, train.Images([images], labels), train.Stage(2, 5.0), Steps(1))
+    low, high = train.SCALE_LIMITS
+    assert all(low <= layer.scale.min() and layer.scale.max() <= high for layer in model.layers)
+
+
+def test_batches_take_each_image_once():
+    images, labels = sample(300)
+    labels = torch.arange(300)
+    variants = [torch.full_like(images, variant) for variant in range(3)]
+    wisdom = [torch.stack((labels, torch.full_like(labels, variant)), 1) for variant in range(3)]
+    seen = list(train.Images(variants, labels, wisdom).batches(2))
+    assert len(seen) == 6
+    for epoch, copy in ((seen[:3], 1), (seen[3:], 2)):
+        assert sorted(torch.cat([chosen for _, chosen, _ in epoch]).tolist()) == list(range(300))
+        for pixels, chosen, known in epoch:
+            assert pixels[:, 0, 0].tolist() == [0] * 50 + [copy] * 50
+            assert known.tolist() == [[label, pixel] for label, pixel in zip(
+                chosen.tolist(), pixels[:, 0, 0].tolist(), strict=True)]
+
+
+def test_recalibrate_measures_the_mean():
+    images, _ = sample(1000)
+    model = random_model()
+    train.recalibrate(model, images)
+    first = model.layers[0]
+    sums = first.sums(model.binarize(images)).detach()
+    # In the first layer the mixture is known: half of the samples keep the scale, half drop it.
+    expected = (sums.mean((0, 2, 3)) * (1 + first.scale) / 2).detach()
+    deviation = (sums * first.scale.view(1, -1, 1, 1)).std((0, 2, 3)).detach()
+    error = (first.normalization.running_mean - expected).abs() / deviation
+    assert error.max() < 0.1
+
+
+def test_measure_agrees_with_single_passes():
+    model, (images, labels) = random_model().double(), sample(100)
+    train.recalibrate(model, images)
+    result = train.measure(model, images, labels.numpy(), 20, 1, Steps(1))
+    assert list(result) == ["all kept", "T = 20", "exact mean"]
+    kept = model(images).argmax(1)
+    assert result["all kept"]["test/cls/Acc"] == (kept == labels).double().mean().item()
+    # With p of one half the exact mean weighs all paths alike.
+    mean = paths(model, images).mean(1).numpy()
+    assert result["exact mean"]["test/cls/NLL"] == pytest.approx(
+        -np.log(mean[range(100), labels]).mean())
+
+
+def test_measure_weighs_paths_by_dropout():
+    model, (images, labels) = random_model().double(), sample(50)
+    for layer in model.layers:
+        layer.dropout.p = 0.0
+    result = train.measure(model, images, labels.numpy(), 3, 1, Steps(1))
+    assert result["all kept"] == result["T = 3"] == pytest.approx(result["exact mean"])
+
+
+def test_augment_keeps_digits_in_place():
+    images, _ = sample(200)
+    moved = augment(images, torch.Generator().manual_seed(1))
+    assert moved.dtype == torch.uint8 and moved.shape == images.shape
+    assert not torch.equal(moved, images)
+    ratio = moved.double().sum((1, 2)) / images.double().sum((1, 2))
+    assert 0.6 < ratio.min() and ratio.max() < 1.6
+
+
+@pytest.mark.parametrize("recipe, steps", [("spread", 5), ("paper", 2)])
+def test_command_is_deterministic(recipe, steps, folder, tmp_path, capsys):
+    def run(name, seed):
+        out = tmp_path / name
+        arguments = ["lenet5", "--data", str(folder), "--out", str(out), "--epochs", "2",
+                     "--recipe", recipe, "--seed", seed]
+        assert train.main(arguments) == 0
+        return out.read_bytes()
+
+    first = run("first.npz", "1")
+    output = capsys.readouterr()
+    assert output.err.count("\n") == steps and f"[{steps}/{steps}] test" in output.err
+    assert output.out.splitlines()[1].startswith("all kept") and "first.npz" in output.out
+    assert run("second.npz", "1") == first != run("third.npz", "2")
+    expected = [0.5] * 5 if recipe == "spread" else [0.1, 0.2, 0.5, 0.5, 0.1]
+    assert [layer.dropout.p for layer in load(NETWORK, tmp_path / "first.npz").layers] == expected
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (["lenet6"], "invalid choice: 'lenet6'"),
+    (["lenet5", "--out", "x", "--epochs", "0"], "must be a whole number of at least 1, not '0'"),
+    (["lenet5", "--out", "x", "--epochs", "-3"], "must be a whole number of at least 1, not '-3'"),
+    (["lenet5", "--out", "x", "--recipe", "own"], "invalid choice: 'own'"),
+    (["lenet5", "--epochs", "1"], "name another with --out FILE"),
+    ([], "the following arguments are required: NETWORK"),
+])
+def test_wrong_arguments(arguments, message, capsys):
+    with pytest.raises(SystemExit) as stop:
+        train.main(arguments)
+    error = capsys.readouterr().err
+    assert stop.value.code == 2
+    assert message in error and error.count("\n") == 1
+
+
+@pytest.mark.parametrize("spoil, message", [
+    (lambda folder: folder.rename(folder.with_name("moved")), "data does not exist; make one with"),
+    (lambda folder: (folder / "mnist" / "t10k-labels-idx1-ubyte.gz").unlink(),
+     "t10k-labels-idx1-ubyte.gz does not exist; fetch it with"),
+    (lambda folder: (folder / "mnist" / "train-images-idx3-ubyte.gz").write_bytes(b"half"),
+     "train-images-idx3-ubyte.gz is damaged"),
+])
+def test_wrong_data(spoil, message, folder, tmp_path, capsys):
+    spoil(folder)
+    out = tmp_path / "out.npz"
+    assert train.main(["lenet5", "--data", str(folder), "--out", str(out)]) == 2
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1 and not out.exists()
+
+
+@pytest.mark.parametrize("out, message", [
+    ("none/out.npz", "cannot be written (No such file or directory); name another with --out"),
+    ("data", "must be a file, not a folder"),
+])
+def test_unwritable_output_is_refused_before_training(out, message, folder, tmp_path, capsys):
+    assert train.main(["lenet5", "--data", str(folder), "--out", str(tmp_path / out)]) == 2
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1
+
+
+def test_interrupt_leaves_no_file(folder, tmp_path, monkeypatch, capsys):
+    def interrupt(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(train, "fit", interrupt)
+    out = tmp_path / "out.npz"
+    assert train.main(["lenet5", "--data", str(folder), "--out", str(out)]) == 130
+    assert capsys.readouterr().err.endswith("golden.train: interrupted\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
