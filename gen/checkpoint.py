@@ -19,6 +19,7 @@ Per layer, by name, with ``C`` output channels and fan-in ``F``:
 """
 
 import zipfile
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -48,11 +49,12 @@ def read(path: Path, network: Network) -> Network:
     """
     again = f"make it again with: python -m golden.train {network.name} --data DIR"
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+        # Not np.load, which takes other files too, and leaves a damaged one open.
+        with open(path, "rb") as file, np.lib.npyio.NpzFile(file, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
     except FileNotFoundError:
         raise CheckpointError(f"Checkpoint {path} does not exist; {again}") from None
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise CheckpointError(f"Checkpoint {path} is damaged ({error}); {again}") from None
 
     def take(name, shape, kind="f"):

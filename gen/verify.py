@@ -45,9 +45,13 @@ def check_target(target: Target):
     need(target.interval is None or target.interval >= 1,
          "The interval must be at least 1 cycle", target.interval)
     need(0 < target.clock_mhz < math.inf, "The clock must be above 0 MHz", target.clock_mhz)
-    for name in ("set", "read", "reset"):
+    for name in ("set", "read", "reset", "array"):
         value = getattr(target, f"{name}_ns")
         need(0 < value < math.inf, f"The {name} time must be above 0 ns", value)
+    need(target.mtj_bits >= 1, "A SET current code must have at least 1 bit", target.mtj_bits)
+    for code in target.mtj_currents:
+        need(0 <= code < 1 << target.mtj_bits,
+             f"A SET current code must be from 0 to {(1 << target.mtj_bits) - 1}", code)
     need(1 <= target.seed < 2**64, f"The seed must be from 1 to {2**64 - 1}", target.seed)
 
 

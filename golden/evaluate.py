@@ -18,11 +18,11 @@ import numpy as np
 
 from gen.ir import Network, load
 from gen.networks import NETWORKS
+from gen.progress import Steps
 from golden import metrics
 from golden.data import DataError, folder_of, load_fashion_mnist, load_mnist, load_notmnist
 from golden.head import softmax
 from golden.network import path_probabilities, paths, predict
-from gen.progress import Steps
 from golden.random import keep_bits
 
 

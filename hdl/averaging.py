@@ -39,7 +39,7 @@ class Averaging(wiring.Component):
     the result is sent, class by class.
 
     Latency is ``latency`` cycles from the last probability of an image to the first word of its
-    result. A leaf takes ``classes + overhead`` cycles, a result ``classes`` more.
+    result. A leaf takes ``classes + overhead`` cycles, a result ``classes + 1`` more.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ class Averaging(wiring.Component):
     #: the last sums be stored.
     overhead = 5
 
-    latency = 5
+    latency = 6
 
     def __init__(self, classes, passes, *, confidence):
         self.classes    = classes
@@ -132,12 +132,40 @@ class Averaging(wiring.Component):
 
         m.d.comb += vote.addr.eq(index)
 
+        # Results leave in two steps behind the memories: a row, then what compares it.
+        row            = Signal(stored)
+        row_votes, row_index = Signal.like(result.votes), Signal.like(index)
+        row_valid, step      = Signal(), Signal()
         largest, largest_index = Signal.like(result.sum), Signal.like(index)
-        confident = Signal.like(result.confident)
+        needed = Signal(range(9 * self.passes + 1)) # nine tenths of the passes, times ten
+        sure   = Signal()
+        larger, surer = Signal(), Signal()
+        m.d.comb += [
+            step.eq(~self.o.valid | self.o.ready),
+            larger.eq((row_index == 0) | (row.sum > largest)),
+            surer.eq((sure & (row_index != 0)) | (row.confident * 10 >= needed)),
+        ]
+        m.d.sync += needed.eq(passes * 9)
+        with m.If(step):
+            m.d.sync += [
+                row_valid.eq(0),
+                self.o.valid.eq(row_valid),
+                result.sum.eq(row.sum),
+                result.square.eq(row.square),
+                result.confident.eq(row.confident),
+                result.votes.eq(row_votes),
+                result.prediction.eq(Mux(larger, row_index, largest_index)),
+                result.reject.eq(~surer),
+                result.passes.eq(passes),
+                result.last.eq(row_index == self.classes - 1),
+            ]
+            with m.If(row_valid):
+                m.d.sync += sure.eq(surer)
+                with m.If(larger):
+                    m.d.sync += [largest.eq(row.sum), largest_index.eq(row_index)]
+
         drain     = Signal(2)
 
-        with m.If(self.o.ready):
-            m.d.sync += self.o.valid.eq(0)
         with m.FSM():
             with m.State("Clear"):
                 # Once after reset: a memory starts with zeros in simulation, but not on every chip.
@@ -177,27 +205,20 @@ class Averaging(wiring.Component):
                         m.next = "Count bytes"
             with m.State("Send"):
                 # Sums are at rest, so `total` answers for `index`.
-                with m.If(~self.o.valid | self.o.ready):
-                    larger   = (index == 0) | (before.sum > largest)
-                    surest   = Mux((index == 0) | (before.confident > confident),
-                                   before.confident, confident)
-                    with m.If(larger):
-                        m.d.sync += [largest.eq(before.sum), largest_index.eq(index)]
+                with m.If(step):
                     m.d.comb += vote.en.eq(1)
                     m.d.sync += [
-                        confident.eq(surest),
-                        self.o.valid.eq(1),
-                        result.sum.eq(before.sum),
-                        result.square.eq(before.square),
-                        result.confident.eq(before.confident),
-                        result.votes.eq(votes.data),
-                        result.prediction.eq(Mux(larger, index, largest_index)),
-                        result.reject.eq(surest * 10 < passes * 9),
-                        result.passes.eq(passes),
-                        result.last.eq(last),
+                        row_valid.eq(1),
+                        row.eq(before),
+                        row_votes.eq(votes.data),
+                        row_index.eq(index),
                         index.eq(Mux(last, 0, index + 1)),
                     ]
                     with m.If(last):
-                        m.next = "Count bytes"
+                        m.next = "Flush"
+            with m.State("Flush"):
+                # The last row still needs `passes`, which the next leaf would change.
+                with m.If(step):
+                    m.next = "Count bytes"
 
         return m

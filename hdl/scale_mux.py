@@ -81,6 +81,11 @@ class ScaleMux(wiring.Component):
                         (number * self.columns + column) * width)
             yield row
 
+    @property
+    def row_width(self):
+        """Bits of a row."""
+        return Shape.cast(self.word).width * self.columns * len(self.banks)
+
     def elaborate(self, platform):
         m = Module()
 

@@ -172,7 +172,7 @@ def test_rejects(network, message):
 @pytest.mark.parametrize("changes", [
     {}, {"passes": 1, "passes_max": 1}, {"passes": 1024, "passes_max": 1024}, {"interval": 1},
     {"array_rows": 2, "array_columns": 1}, {"seed": 2**64 - 1}, {"schedule": "sequential"},
-    {"rng": "mtj", "crossbars": "macro"}])
+    {"rng": "mtj", "crossbars": "macro", "mtj_currents": (0, 255)}])
 def test_accepts_target(changes):
     check_target(Target(**changes))
 
@@ -196,6 +196,10 @@ def test_accepts_target(changes):
     ({"set_ns": 0}, "The set time must be above 0 ns, not 0"),
     ({"read_ns": -1.0}, "The read time must be above 0 ns, not -1.0"),
     ({"reset_ns": math.inf}, "The reset time must be above 0 ns, not inf"),
+    ({"array_ns": 0.0}, "The array time must be above 0 ns, not 0.0"),
+    ({"mtj_bits": 0}, "A SET current code must have at least 1 bit, not 0"),
+    ({"mtj_currents": (0, 255, 256)}, "A SET current code must be from 0 to 255, not 256"),
+    ({"mtj_currents": (-1,)}, "A SET current code must be from 0 to 255, not -1"),
     ({"seed": 0}, "The seed must be from 1 to 18446744073709551615, not 0"),
     ({"seed": 2**64}, "The seed must be from 1 to 18446744073709551615, not 18446744073709551616"),
 ])

@@ -1,6 +1,7 @@
 import gzip
 import json
 import struct
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from gen.networks import NETWORKS
 from golden import metrics
 from golden.evaluate import Scores, main, over_combinations, over_passes, report
 from golden.head import softmax
-from golden.network import forward, path_probabilities
+from golden.network import forward, path_probabilities, paths
 from golden.random import keep_bits
 
 
@@ -107,6 +108,18 @@ def test_over_combinations_is_where_passes_tend_to(network):
     assert np.allclose(scores.mean, expected.mean, atol=0.04)
     assert np.allclose(scores.entropy, expected.entropy, atol=0.1)
     assert np.allclose(scores.information, expected.information, atol=0.1)
+
+
+def test_over_combinations_counts_confident_ones(random_network):
+    """The share of combinations in which one class is confident decides."""
+    network = compile_network(random_network(9, hidden=2), Target())
+    network = replace(network, head=replace(network.head, confidence=40000))
+    images = random_images(network, 60)
+    single, share = softmax(paths(network, images), network.head), path_probabilities(network)
+    expected = [max(sum(share[index] for index in range(len(share)) if row[index, k] >= 40000)
+                    for k in range(row.shape[1])) < 0.9 for row in single]
+    assert over_combinations(network, images).flagged.tolist() == expected
+    assert 0 < sum(expected) < 60
 
 
 def test_report():

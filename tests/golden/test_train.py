@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 
+import gen.checkpoint
 import golden.train as train
 from gen.networks import NETWORKS
 from gen.progress import Steps
@@ -155,6 +156,19 @@ def test_augment_keeps_digits_in_place():
     assert not torch.equal(moved, images)
     ratio = moved.double().sum((1, 2)) / images.double().sum((1, 2))
     assert 0.6 < ratio.min() and ratio.max() < 1.6
+
+
+@pytest.mark.parametrize("name, accuracy, likelihood", [
+    ("lenet5", 0.98, 0.05), ("lenet5_wide", 0.985, 0.03),
+])
+def test_shipped_checkpoints(name, accuracy, likelihood):
+    """On the first 1000 test images, where one error is 0.1 points."""
+    images, labels = sample(1000)
+    model = load(NETWORKS[name], gen.checkpoint.SHIPPED / f"{name}.npz")
+    result = train.measure(model, images, labels.numpy(), 20, 1, Steps(1))
+    assert result["T = 20"]["test/cls/Acc"] >= accuracy
+    assert result["T = 20"]["test/cls/NLL"] <= likelihood
+    assert result["T = 20"]["test/cls/NLL"] <= 0.8 * result["all kept"]["test/cls/NLL"]
 
 
 @pytest.mark.parametrize("recipe, steps", [("spread", 5), ("paper", 2)])

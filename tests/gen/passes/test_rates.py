@@ -33,6 +33,14 @@ def test_sequential_lenet5_counts_one_map():
     assert network.layers[1].folding == Folding(75, 2, 1, 8) # 144 + 64 * 7 <= 784 < 144 + 64 * 15
 
 
+@pytest.mark.parametrize("interval, folding", [
+    (2 * (144 + 64 * 3), Folding(75, 4, 1, 4)),     # met exactly
+    (2 * (144 + 64 * 3) - 1, Folding(75, 6, 1, 3)),
+])
+def test_interval_may_be_filled(interval, folding):
+    assert rates(NETWORKS["lenet5"], Target(interval=interval)).layers[1].folding == folding
+
+
 def every_folding(layer, target, columns_max):
     tiles = row_tiles(layer.fan_in, target)
     for rows in range(1, len(tiles[0]) + 1):

@@ -1,0 +1,202 @@
+"""Build an accelerator: ``python -m gen.build --layers lenet5``."""
+
+import argparse
+import json
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from gen.checkpoint import SHIPPED, CheckpointError, read
+from gen.compile import compile_network
+from gen.crossbar_map import crossbar_map
+from gen.emit import emit, fields
+from gen.estimate import estimate_layers, estimate_network
+from gen.images import write_images
+from gen.ir import Target, dump
+from gen.lower import lower
+from gen.networks import NETWORKS
+from gen.output import OutputError, folder
+from gen.progress import Steps
+from gen.synth import SynthesisError, synthesize
+from gen.tools import ToolMissing
+from gen.verify import ImpossibleTarget, MalformedNetwork
+
+
+__all__ = ["BuildError", "build"]
+
+
+class BuildError(Exception):
+    """A build that cannot be made, with the way out in its message."""
+
+
+def build(name: str, target: Target, out: Path, *, checkpoint=None, synth=None, steps=None) -> dict:
+    """Write an accelerator for the network ``name`` to the folder ``out``; return its reports.
+
+    ``checkpoint`` is a path, that of the shipped one unless given; ``synth`` is ``"ecp5"`` or None.
+    ``steps`` says how far it is, in eight steps and two more with ``synth``.
+    """
+    if name not in NETWORKS:
+        raise BuildError(f"Network {name!r} is unknown; choose one of: {', '.join(NETWORKS)}")
+    steps = steps or Steps(10 if synth else 8, stream=None)
+    path = checkpoint or SHIPPED / f"{name}.npz"
+    with folder(out) as directory:
+        steps.step("checkpoint")
+        network = read(path, NETWORKS[name])
+        steps.step("compile")
+        network = compile_network(network, target)
+        (directory / "ir.json").write_text(dump(network) + "\n")
+        (directory / "config.json").write_text(_json({"network": name, **asdict(target)}))
+        steps.step("map to arrays")
+        reports = {"crossbar_map": crossbar_map(network, target)}
+        steps.step("lower")
+        accelerator = lower(network, target)
+        steps.step("estimate")
+        reports["estimate_layer_cycles"] = {
+            "source": "estimate", "status": "run", "passes": target.passes,
+            "layers": estimate_layers(accelerator, target.passes)}
+        reports["estimate_network_performance"] = estimate_network(
+            accelerator, target.passes, target.clock_mhz)
+        steps.step("emit Verilog")
+        emit(accelerator, "accelerator", directory, **_contents(network, target, accelerator))
+        steps.step("memory images")
+        write_images(network, accelerator, directory / "rtl")
+        if synth:
+            reports["synth_ecp5"] = synthesize(
+                directory, target.clock_mhz, reports["estimate_network_performance"], steps)
+        else:
+            reports["synth_ecp5"] = {"source": "synthesized", "status": "not_run",
+                                     "reason": "not asked for; add --synth ecp5"}
+        steps.step("report")
+        (directory / "report").mkdir()
+        for report, contents in reports.items():
+            (directory / "report" / f"{report}.json").write_text(_json(contents))
+    return reports
+
+
+def _contents(network, target, accelerator):
+    return {
+        "network": network.name,
+        "pixels": network.input.height * network.input.width,
+        "classes": network.layers[-1].outputs,
+        "layers": [layer.name for layer in network.layers],
+        "logit": {"width": accelerator.engines[-1].logit.width, "signed": True},
+        "results": fields(accelerator.results.payload.shape()),
+        "passes": target.passes,
+        "passes_max": target.passes_max,
+        "schedule": target.schedule,
+        "clock_mhz": target.clock_mhz,
+        "crossbars": target.crossbars,
+        "rng": target.rng,
+        "mtj": {"set_ns": target.set_ns, "read_ns": target.read_ns, "reset_ns": target.reset_ns,
+                "currents": list(target.mtj_currents)},
+        "health": {"repetition": accelerator.health.repetition, "window": accelerator.health.window,
+                   "proportion": accelerator.health.proportion},
+    }
+
+
+def _json(contents):
+    return json.dumps(contents, indent=1) + "\n"
+
+
+def _currents(path, layers):
+    """SET current codes of each layer, from a JSON list."""
+    if path is None:
+        raise BuildError("A build with --rng mtj needs the SET current codes of the layers; make them "
+                         "with: python -m golden.device NETWORK --json FILE, and add --mtj-currents "
+                         "FILE")
+    try:
+        codes = json.loads(path.read_text())["currents"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BuildError(f"File {path} has no list 'currents' ({error}); make it with: "
+                         f"python -m golden.device NETWORK --json FILE") from None
+    if len(codes) != layers or not all(isinstance(code, int) for code in codes):
+        raise BuildError(f"File {path} must have a current code for each of {layers} layers")
+    return tuple(codes)
+
+
+def _parse(arguments):
+    default = Target()
+    parser = argparse.ArgumentParser(prog="gen.build", description="Build an accelerator.")
+    parser.add_argument("--layers", required=True, metavar="NETWORK",
+        help=f"network to build: {', '.join(NETWORKS)}")
+    parser.add_argument("--passes", type=int, default=default.passes,
+        help="stochastic forward passes T that it is folded for (default: %(default)s)")
+    parser.add_argument("--passes-max", type=int,
+        help=f"largest T that it can be asked for (default: {default.passes_max})")
+    parser.add_argument("--schedule", choices=("shared", "sequential"), default=default.schedule,
+        help="run passes together as pass sets, or one after another (default: %(default)s)")
+    parser.add_argument("--interval", type=int,
+        help="cycles per image to fold for (default: those of streaming it in)")
+    parser.add_argument("--rng", choices=("emulated", "mtj"), default=default.rng,
+        help="pseudo-random source, or pins of an MTJ (default: %(default)s)")
+    parser.add_argument("--mtj-currents", type=Path, metavar="FILE",
+        help="SET current codes of the layers, for --rng mtj")
+    parser.add_argument("--crossbars", choices=("emulated", "macro"), default=default.crossbars,
+        help="arrays in memory, or pins of a macro (default: %(default)s)")
+    parser.add_argument("--clock-mhz", type=float, default=default.clock_mhz,
+        help="clock frequency (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=default.seed,
+        help="start of the pseudo-random stream (default: %(default)s)")
+    parser.add_argument("--checkpoint", type=Path, metavar="FILE",
+        help="trained parameters (default: those that come with the project)")
+    parser.add_argument("--out", type=Path, metavar="DIR",
+        help="folder to write (default: build/NETWORK)")
+    parser.add_argument("--synth", choices=("ecp5",), help="place and route for this FPGA")
+    return parser.parse_args(arguments)
+
+
+def main(arguments=None):
+    """Build; return 0, or 2 after one line that names a fault and the way out."""
+    args = _parse(arguments)
+    try:
+        if args.layers not in NETWORKS:
+            raise BuildError(f"Network {args.layers!r} is unknown; choose one of: "
+                             f"{', '.join(NETWORKS)}")
+        target = Target(
+            passes=args.passes,
+            passes_max=args.passes_max or max(args.passes, Target().passes_max),
+            schedule=args.schedule, interval=args.interval, rng=args.rng,
+            crossbars=args.crossbars, clock_mhz=args.clock_mhz, seed=args.seed)
+        if args.rng == "mtj":
+            target = replace(target, mtj_currents=_currents(
+                args.mtj_currents, len(NETWORKS[args.layers].layers)))
+        reports = build(args.layers, target, args.out or Path("build", args.layers),
+                        checkpoint=args.checkpoint, synth=args.synth,
+                        steps=Steps(10 if args.synth else 8))
+    except (BuildError, CheckpointError, ImpossibleTarget, MalformedNetwork, OutputError,
+            SynthesisError,
+            ToolMissing) as error:
+        print(f"gen.build: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"gen.build: {error.strerror or error}: {error.filename or args.out}; choose another "
+              f"folder with --out", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("gen.build: stopped, nothing was written", file=sys.stderr)
+        return 130
+    print(_table(args, reports))
+    return 0
+
+
+def _table(args, reports):
+    network, arrays, synth = (reports[name] for name in (
+        "estimate_network_performance", "crossbar_map", "synth_ecp5"))
+    rows = [
+        ("written to", str(args.out or Path("build", args.layers))),
+        ("arrays", f"{arrays['total']['arrays']}, {arrays['total']['fill']:.1%} full"),
+        ("interval", f"{network['interval_cycles']} cycles at T = {network['passes']}, "
+                     f"{network['interval_cycles_one_pass']} at T = 1"),
+        ("latency", f"{network['latency_cycles']} cycles at T = {network['passes']}, "
+                    f"{network['latency_cycles_one_pass']} at T = 1"),
+        ("throughput", f"{network['estimated_throughput_fps']:,.0f} images/s at "
+                       f"{network['clock_mhz']:g} MHz"),
+    ]
+    if synth["status"] == "run":
+        rows.append(("ECP5", f"{synth['LUT']} LUT4, {synth['FF']} FF, {synth['BRAM']} BRAM, "
+                             f"{synth['fmax_mhz']:.1f} MHz"))
+    return "\n".join(f"{name:12} {value}" for name, value in rows)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

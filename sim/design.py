@@ -1,0 +1,71 @@
+"""An emitted design, as its manifest describes it."""
+
+import json
+from pathlib import Path
+
+
+__all__ = ["Design", "DesignError"]
+
+
+class DesignError(Exception):
+    """A folder that holds no design that can be simulated, with the way out in its message."""
+
+
+class Design:
+    """What may be known of a design: its ports and the contents of its manifest.
+
+    Raises
+    ------
+    DesignError
+        If ``directory`` is not the output of a build.
+    """
+
+    def __init__(self, directory: Path):
+        self.directory = directory
+        way_out = "make it with: python -m gen.build --layers lenet5"
+        try:
+            self.manifest = json.loads((directory / "manifest.json").read_text())
+            self.ir = (directory / "ir.json").read_text()
+        except FileNotFoundError as error:
+            raise DesignError(f"Folder {directory} has no {Path(error.filename).name}; "
+                              f"{way_out}") from None
+        except (OSError, ValueError) as error:
+            raise DesignError(f"Manifest of {directory} cannot be read ({error}); {way_out}") from None
+        try:
+            self.top     = self.manifest["top"]
+            self.pixels  = self.manifest["pixels"]
+            self.classes = self.manifest["classes"]
+            self.layers  = self.manifest["layers"]
+            self.passes_max = self.manifest["passes_max"]
+            self.schedule   = self.manifest["schedule"]
+            self.results    = self.manifest["results"]
+            self._members   = self.manifest["interface"]["members"]
+            self.sources    = [directory / source for source in self.manifest["sources"]]
+        except (KeyError, TypeError) as error:
+            raise DesignError(f"Manifest of {directory} lacks {error}; {way_out}") from None
+
+    def port(self, name):
+        """Direction, width and sign of the port ``name``."""
+        return self._members[name]
+
+    def payload(self, name):
+        """Width and sign of the payload of the stream ``name``."""
+        return self._members[name]["members"]["payload"]
+
+    def pins(self):
+        """Name, width and whether it is an input of each port beside the streams, ``passes`` and
+        ``alarm``."""
+        for name, member in self._members.items():
+            if name not in ("pixels", "results", "passes", "alarm"):
+                yield from _flatten(name, member)
+
+
+def _flatten(name, member):
+    if isinstance(member, list):
+        for index, element in enumerate(member):
+            yield from _flatten(f"{name}__{index}", element)
+    elif member["type"] == "interface":
+        for inner, value in member["members"].items():
+            yield from _flatten(f"{name}__{inner}", value)
+    else:
+        yield name, member["width"], member["dir"] == "in"

@@ -1,0 +1,130 @@
+"""Verilog around an emitted accelerator, so that no Python runs in a cycle of its own."""
+
+from pathlib import Path
+
+from sim.design import Design
+
+
+__all__ = ["TOP", "write"]
+
+
+TOP = "harness"
+
+_HARNESS = """\
+// Sends images from a file to {top} and writes its results to a file, cycle by cycle.
+module {name};
+  localparam PIXELS = {pixels};
+  localparam RESULT = {result};
+  localparam WORDS  = {words};
+
+  logic clk /* verilator public_flat_rw */ = 0;
+  logic rst /* verilator public_flat_rw */ = 1;
+  logic done /* verilator public_flat_rw */ = 0;
+  logic [{passes_top}:0] passes = 0;
+  wire alarm;
+{pin_wires}
+  logic       pixels_valid = 0;
+  wire        pixels_ready;
+  logic [7:0] pixels_payload = 0;
+  wire              results_valid;
+  logic             results_ready = 0;
+  wire [RESULT-1:0] results_payload;
+
+  {top} dut (
+    .clk(clk), .rst(rst), .passes(passes), .alarm(alarm),{pin_ports}
+    .pixels__valid(pixels_valid), .pixels__ready(pixels_ready), .pixels__payload(pixels_payload),
+    .results__valid(results_valid), .results__ready(results_ready),
+    .results__payload(results_payload)
+  );
+
+  longint images, cycle = 0, idle = 0, idle_limit, sent = 0, taken = 0;
+  int unsigned duty, lfsr_i = 32'h1234567, lfsr_o = 32'h89abcde;
+  int image_file, result_file, trace_file, got;
+  string path;
+  logic tracing = 0;
+
+  // Ports are active with a probability of duty / 256.
+  function automatic int unsigned step(int unsigned s);
+    s = s ^ (s << 13);
+    s = s ^ (s >> 17);
+    return s ^ (s << 5);
+  endfunction
+
+  initial begin
+    void'($value$plusargs("images=%d", images));
+    void'($value$plusargs("passes=%d", passes));
+    void'($value$plusargs("duty=%d", duty));
+    void'($value$plusargs("idle_limit=%d", idle_limit));
+    void'($value$plusargs("image_file=%s", path));
+    image_file = $fopen(path, "rb");
+    void'($value$plusargs("result_file=%s", path));
+    result_file = $fopen(path, "w");
+    if ($value$plusargs("trace_file=%s", path)) begin
+      trace_file = $fopen(path, "w");
+      tracing = 1;
+    end
+  end
+
+  always @(posedge clk) begin
+    cycle <= cycle + 1;
+    idle  <= idle + 1;
+    if (!rst && !done) begin
+      lfsr_i <= step(lfsr_i);
+      lfsr_o <= step(lfsr_o);
+      results_ready <= lfsr_o[15:8] < duty;
+      if (pixels_valid && pixels_ready && (sent - 1) % PIXELS == 0)
+        $fwrite(result_file, "p %0d\\n", cycle);
+      if (!pixels_valid || pixels_ready) begin
+        pixels_valid <= 0;
+        if (sent < images * PIXELS && lfsr_i[15:8] < duty) begin
+          got = $fgetc(image_file);
+          pixels_payload <= got[7:0];
+          pixels_valid   <= 1;
+          sent <= sent + 1;
+        end
+      end
+      if (results_valid && results_ready) begin
+        $fwrite(result_file, "r %0d %h\\n", cycle, results_payload);
+        idle  <= 0;
+        taken <= taken + 1;
+        if (taken + 1 == images * WORDS) begin
+          $fwrite(result_file, "a %0d\\n", alarm);
+          $fflush(result_file);
+          done <= 1;
+        end
+      end
+      if (idle > idle_limit) begin
+        $fwrite(result_file, "h %0d\\n", cycle);
+        $fflush(result_file);
+        done <= 1;
+      end
+    end
+    if (tracing && !rst) begin
+{taps}
+    end
+    if (tracing && done) $fflush(trace_file);
+  end
+endmodule
+"""
+
+_TAP = """\
+      if (dut.{path}.{port}__valid && dut.{path}.{port}__ready)
+        $fwrite(trace_file, "{path} {port} %h\\n", dut.{path}.{port}__payload);"""
+
+
+def write(design: Design, path: Path, *, taps: bool):
+    """Write the harness of ``design``; with ``taps``, one that can trace every map and pass set."""
+    wires, ports = [], []
+    for name, width, driven in design.pins():
+        span = f"[{width - 1}:0] " if width > 1 else ""
+        # Inputs of the accelerator are driven by the bench.
+        public = "/* verilator public_flat_rw */"
+        wires.append(f"  logic {span}{name} {public} = 0;" if driven else
+                     f"  wire {span}{name} {public};")
+        ports.append(f" .{name}({name}),")
+    path.write_text(_HARNESS.format(
+        name=TOP, top=design.top, pixels=design.pixels, words=design.classes,
+        result=design.payload("results")["width"], passes_top=design.port("passes")["width"] - 1,
+        pin_wires="\n".join(wires), pin_ports="".join(ports),
+        taps="\n".join(_TAP.format(path=layer, port=port)
+                       for layer in design.layers for port in ("o", "o_sets")) if taps else ""))
