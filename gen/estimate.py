@@ -101,8 +101,9 @@ def timeline(accelerator: Accelerator, keep: np.ndarray) -> Timeline:
         begin = max(busy, division + softmax.latency)
         busy = begin + classes + averaging.overhead
         if number + 1 == len(maps) or maps[number + 1][0] != image:
-            results.append(begin + classes - 1 + averaging.latency + classes - 1)
-            busy += classes + 1
+            results.append(begin + classes - 1 + averaging.latency
+                           + (classes - 1) * averaging.interval)
+            busy += classes * averaging.interval + 1
     return Timeline(tuple(entered[:-1]), tuple(results), tuple(counts),
                     sum(image == len(keep) - 1 for image, _ in maps), bool(exact))
 

@@ -39,7 +39,7 @@ class Averaging(wiring.Component):
     the result is sent, class by class.
 
     Latency is ``latency`` cycles from the last probability of an image to the first word of its
-    result. A leaf takes ``classes + overhead`` cycles, a result ``classes + 1`` more.
+    result. A leaf takes ``classes + overhead`` cycles, a result ``interval * classes + 1`` more.
 
     Parameters
     ----------
@@ -58,11 +58,20 @@ class Averaging(wiring.Component):
         Results, ``classes`` words each.
     """
 
+    #: Cycles from the last probability of a leaf until its sums are stored, less one.
+    DRAIN = 4
+
+    #: Cycles from the index of a class to its row.
+    READ = 3
+
     #: Cycles beside those of the probabilities that a leaf takes: to count its passes, and to let
     #: the last sums be stored.
-    overhead = 5
+    overhead = 3 + DRAIN
 
-    latency = 6
+    latency = DRAIN + 4 + READ
+
+    #: Cycles from one word of a result to the next, when they are taken as they come.
+    interval = 1 + READ
 
     def __init__(self, classes, passes, *, confidence):
         self.classes    = classes
@@ -97,40 +106,51 @@ class Averaging(wiring.Component):
         # Counting is spread over two cycles: bytes, then their sum.
         counts = [Signal(range(9), name=f"count_{byte}") for byte in range(-(-self.passes // 8))]
 
-        # Products, one class per cycle, in two steps behind `i`.
+        # Products, one class per cycle, in steps behind `i`. A class comes once in a leaf, and leaves
+        # are apart, so what is read for it is never about to be written.
         p, p_index     = Signal(PROBABILITY), Signal.like(index)
-        square         = Signal(2 * PROBABILITY)
         q, q_index     = Signal(PROBABILITY), Signal.like(index)
-        weighed        = Signal(stored)
+        square         = Signal(2 * PROBABILITY)
+        halves         = [Signal(len(count) + PROBABILITY, name=f"half_{half}") for half in range(2)]
+        weighed_sum, weighed_confident = Signal.like(result.sum), Signal.like(result.confident)
         weighed_index  = Signal.like(index)
+        before         = Signal(stored)
         p_valid, q_valid, weighed_valid = Signal(), Signal(), Signal()
         best, best_index = Signal(PROBABILITY), Signal.like(index)
         taken = Signal()
-        m.d.comb += taken.eq(self.i.valid & self.i.ready)
+        m.d.comb += [
+            taken.eq(self.i.valid & self.i.ready),
+            total.addr.eq(q_index),
+        ]
         m.d.sync += [
             p_valid.eq(taken), p.eq(self.i.payload), p_index.eq(index),
             q_valid.eq(p_valid), q.eq(p), q_index.eq(p_index), square.eq(p * p),
             weighed_valid.eq(q_valid), weighed_index.eq(q_index),
-            weighed.sum.eq(q * count),
-            weighed.square.eq(square * count),
-            weighed.confident.eq(Mux(q >= self.confidence, count, 0)),
+            weighed_sum.eq(q * count),
+            halves[0].eq(square[:PROBABILITY] * count),
+            halves[1].eq(square[PROBABILITY:] * count),
+            weighed_confident.eq(Mux(q >= self.confidence, count, 0)),
+            before.eq(total.data),
         ]
         with m.If(p_valid & ((p_index == 0) | (p > best))):
             m.d.sync += [best.eq(p), best_index.eq(p_index)]
 
-        before = data.View(stored, total.data)
-        after  = Signal(stored)
+        added, added_index, added_valid = Signal(stored), Signal.like(index), Signal()
+        kept = Signal(stored)
         m.d.comb += [
-            total.addr.eq(Mux(weighed_valid, weighed_index, index)),
-            add_up.addr.eq(weighed_index),
-            add_up.data.eq(after),
-            add_up.en.eq(weighed_valid),
-            votes.addr.eq(index),
+            Value.cast(kept).eq(Mux(fresh, 0, before)),
+            add_up.addr.eq(added_index),
+            add_up.data.eq(added),
+            add_up.en.eq(added_valid),
         ]
-        for name in stored.members:
-            m.d.comb += after[name].eq(Mux(fresh, 0, before[name]) + weighed[name])
+        m.d.sync += [
+            added_valid.eq(weighed_valid), added_index.eq(weighed_index),
+            added.sum.eq(kept.sum + weighed_sum),
+            added.square.eq(kept.square + halves[0] + (halves[1] << PROBABILITY)),
+            added.confident.eq(kept.confident + weighed_confident),
+        ]
 
-        m.d.comb += vote.addr.eq(index)
+        m.d.comb += [votes.addr.eq(index), vote.addr.eq(index)]
 
         # Results leave in two steps behind the memories: a row, then what compares it.
         row            = Signal(stored)
@@ -164,7 +184,7 @@ class Averaging(wiring.Component):
                 with m.If(larger):
                     m.d.sync += [largest.eq(row.sum), largest_index.eq(row_index)]
 
-        drain     = Signal(2)
+        drain, wait = Signal(range(self.DRAIN + 1)), Signal(range(self.READ + 1))
 
         with m.FSM():
             with m.State("Clear"):
@@ -186,7 +206,7 @@ class Averaging(wiring.Component):
                 with m.If(taken):
                     m.d.sync += index.eq(Mux(last, 0, index + 1))
                     with m.If(last):
-                        m.d.sync += [passes.eq(Mux(fresh, 0, passes) + count), drain.eq(2)]
+                        m.d.sync += [passes.eq(Mux(fresh, 0, passes) + count), drain.eq(self.DRAIN)]
                         m.next = "Drain"
             with m.State("Drain"):
                 m.d.sync += drain.eq(drain - 1)
@@ -199,13 +219,15 @@ class Averaging(wiring.Component):
                         self.sets.ready.eq(1),
                     ]
                     m.d.sync += fresh.eq(self.sets.payload.last)
+                    m.d.sync += wait.eq(self.READ)
                     with m.If(self.sets.payload.last):
                         m.next = "Send"
                     with m.Else():
                         m.next = "Count bytes"
             with m.State("Send"):
-                # Sums are at rest, so `total` answers for `index`.
-                with m.If(step):
+                # Sums are at rest: two cycles after `index`, `before` is its row.
+                m.d.sync += wait.eq(wait - (wait != 0))
+                with m.If((wait == 0) & step):
                     m.d.comb += vote.en.eq(1)
                     m.d.sync += [
                         row_valid.eq(1),
@@ -213,6 +235,7 @@ class Averaging(wiring.Component):
                         row_votes.eq(votes.data),
                         row_index.eq(index),
                         index.eq(Mux(last, 0, index + 1)),
+                        wait.eq(self.READ),
                     ]
                     with m.If(last):
                         m.next = "Flush"

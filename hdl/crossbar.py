@@ -122,8 +122,13 @@ class Crossbar(wiring.Component):
             queue.r_en.eq(self.o.ready),
         ]
 
-        room = Signal(range(depth + 1), init=depth)
-        m.d.comb += self.i.ready.eq(room != 0)
-        m.d.sync += room.eq(room - begin + (self.o.valid & self.o.ready))
+        # Whether there is room is known a cycle ahead: it decides about all that comes before.
+        room, room_next = Signal(range(depth + 1), init=depth), Signal(range(depth + 1))
+        ready = Signal(init=1)
+        m.d.comb += [
+            room_next.eq(room - begin + (self.o.valid & self.o.ready)),
+            self.i.ready.eq(ready),
+        ]
+        m.d.sync += [room.eq(room_next), ready.eq(room_next != 0)]
 
         return m

@@ -47,7 +47,7 @@ class MapBuffer(wiring.Component):
         Pass set of each map that is sent.
     """
 
-    latency = 3
+    latency = 4
 
     #: Pass sets that can wait to be taken while their maps are already being sent.
     SETS_AHEAD = 8
@@ -92,59 +92,68 @@ class MapBuffer(wiring.Component):
             m.d.sync += write_word.eq(Mux(filled, 0, write_word + 1))
         m.d.sync += held.eq(held + filled - release)
 
-        # Pass sets of the branch sets held or to come.
-        m.submodules.sets = sets = fifo.SyncFIFO(
-            width=len(Value.cast(self.i_sets.payload)), depth=self.depth + 1)
-        branches = data.View(self.i_sets.payload.shape(), sets.r_data)
+        # Pass sets of the branch sets held or to come, with a bit for each that is not empty.
+        entry = data.StructLayout({"branches": self.i_sets.payload.shape(), "present": self.lanes})
+        m.submodules.sets = sets = fifo.SyncFIFO(width=entry.size, depth=self.depth + 1)
+        arrived, oldest = data.View(entry, sets.w_data), data.View(entry, sets.r_data)
         m.d.comb += [
             sets.w_en.eq(self.i_sets.valid),
-            sets.w_data.eq(self.i_sets.payload),
+            arrived.branches.eq(self.i_sets.payload),
+            arrived.present.eq(Cat(part.any() for part in self.i_sets.payload.sets)),
             self.i_sets.ready.eq(sets.w_rdy),
-            sets.r_en.eq(release),
         ]
 
-        # Sending: `lane` is at or before the next lane to send.
-        lane, chosen = Signal(range(self.lanes)), Signal(range(self.lanes))
-        present      = Cat(branches.sets[index].any() for index in range(self.lanes))
-        final        = Signal() # no later lane has a map
+        # Sending: `current` is the branch set in progress, `current.present` the lanes left to send.
+        current, active = Signal(entry), Signal()
+        waiting = Signal(range(self.depth + 1)) # branch sets that are filled, but not yet current
+        load    = Signal()
+        m.d.comb += [
+            load.eq((~active | release) & (waiting != 0) & sets.r_rdy),
+            sets.r_en.eq(load),
+        ]
+        m.d.sync += waiting.eq(waiting + filled - load)
+        lane, later = Signal(range(self.lanes)), Signal(self.lanes)
+        m.d.comb += later.eq(current.present & (current.present - 1))
         for index in reversed(range(self.lanes)):
-            with m.If(present[index] & (index >= lane)):
-                m.d.comb += chosen.eq(index)
-        m.d.comb += final.eq(Array(present[index + 1:].any() if index + 1 < self.lanes else Const(0)
-                                   for index in range(self.lanes))[chosen] == 0)
+            with m.If(current.present[index]):
+                m.d.comb += lane.eq(index)
 
         m.submodules.ahead = ahead = fifo.SyncFIFO(
             width=len(Value.cast(self.o_sets.payload)), depth=self.SETS_AHEAD)
         sent = data.View(self.o_sets.payload.shape(), ahead.w_data)
         base, word   = Signal(range(self.depth * self.words)), Signal(range(self.words))
-        issue, begin = Signal(), Signal()
+        issue, begin, end = Signal(), Signal(), Signal()
         fetched, fetched_lane = Signal(), Signal(range(self.lanes))
         move, advance = Signal(), Signal()
         m.d.comb += [
             advance.eq(~self.o.valid | self.o.ready),
             move.eq(~fetched | advance),
             begin.eq(word == 0),
-            issue.eq((held != 0) & sets.r_rdy & move & (~begin | ahead.w_rdy)),
+            end.eq(word == self.words - 1),
+            issue.eq(active & move & (~begin | ahead.w_rdy)),
+            release.eq(issue & end & (later == 0)),
             fetch.addr.eq(base + word),
             fetch.en.eq(move),
             ahead.w_en.eq(issue & begin),
-            sent.set.eq(branches.sets[chosen]),
-            sent.last.eq(branches.last & final),
+            sent.set.eq(current.branches.sets[lane]),
+            sent.last.eq(current.branches.last & (later == 0)),
             self.o_sets.valid.eq(ahead.r_rdy),
             Value.cast(self.o_sets.payload).eq(ahead.r_data),
             ahead.r_en.eq(self.o_sets.ready),
         ]
         with m.If(issue):
-            m.d.sync += word.eq(word + 1)
-            with m.If(word == self.words - 1):
-                m.d.sync += [word.eq(0), lane.eq(chosen + 1)]
-                with m.If(final):
-                    m.d.comb += release.eq(1)
-                    m.d.sync += lane.eq(0)
-                    m.d.sync += base.eq(
-                        Mux(base == (self.depth - 1) * self.words, 0, base + self.words))
+            m.d.sync += word.eq(Mux(end, 0, word + 1))
+            with m.If(end):
+                m.d.sync += current.present.eq(later)
+        with m.If(release):
+            m.d.sync += [
+                active.eq(0),
+                base.eq(Mux(base == (self.depth - 1) * self.words, 0, base + self.words)),
+            ]
+        with m.If(load):
+            m.d.sync += [active.eq(1), current.eq(oldest)]
         with m.If(move):
-            m.d.sync += [fetched.eq(issue), fetched_lane.eq(chosen)]
+            m.d.sync += [fetched.eq(issue), fetched_lane.eq(lane)]
         with m.If(advance):
             m.d.sync += self.o.valid.eq(fetched)
             m.d.sync += Value.cast(self.o.payload).eq(fetch.data.word_select(fetched_lane, width))

@@ -21,7 +21,8 @@ class Transfers:
     cycles: list = field(default_factory=list) #: Cycle of each, counted from reset.
 
 
-def transfer(dut, sends, receives, *, duty=1.0, deadline=100_000, pins=None, processes=()):
+def transfer(dut, sends, receives, *, duty=1.0, starts=None, deadline=100_000, pins=None,
+             processes=()):
     """Send words into ports of ``dut`` and receive words from others; return what passed.
 
     Each port is active in a cycle with probability ``duty``, so a value below 1 inserts random gaps
@@ -37,6 +38,8 @@ def transfer(dut, sends, receives, *, duty=1.0, deadline=100_000, pins=None, pro
         Number of words to take from each output stream, by port name.
     duty : float
         Probability of a port to be active.
+    starts : dict
+        First cycle in which a port may be active, by name; 0 unless given.
     deadline : int
         Cycles after which the run is given up.
     pins : dict
@@ -55,13 +58,16 @@ def transfer(dut, sends, receives, *, duty=1.0, deadline=100_000, pins=None, pro
         If an output withdraws or changes a word before it is taken, or the deadline passes.
     """
     passed = {name: Transfers() for name in (*sends, *receives)}
+    starts = starts or {}
 
     def producer(name, words):
         port = _port(dut, name)
 
         async def process(ctx):
             rng   = random.Random(f"send {name}")
-            cycle = 0
+            cycle = starts.get(name, 0)
+            for _ in range(cycle):
+                await ctx.tick()
             for word in words:
                 while rng.random() >= duty:
                     await ctx.tick()
@@ -85,7 +91,7 @@ def transfer(dut, sends, receives, *, duty=1.0, deadline=100_000, pins=None, pro
             waiting = None
             cycle   = 0
             while len(passed[name].words) < count:
-                ready = rng.random() < duty
+                ready = cycle >= starts.get(name, 0) and rng.random() < duty
                 ctx.set(port.ready, ready)
                 *_, valid, word = await ctx.tick().sample(port.valid, Value.cast(port.payload))
                 assert waiting is None or (valid and word == waiting), \

@@ -1,0 +1,99 @@
+# amaranth: UnusedElaboratable=no
+
+import random
+
+import pytest
+from amaranth.hdl import Module
+from amaranth.lib import wiring
+from amaranth.lib.wiring import connect, flipped
+
+from gen.ir import Generator
+from golden.random import keep_bits
+from hdl.mask_bank import MaskBank
+from hdl.mtj_rng import MtjRng
+from hdl.pseudo_rng import PseudoRng
+from sim.component import transfer
+from sim.packing import pack
+
+
+class Source(wiring.Component):
+    """A mask bank and a random source."""
+
+    def __init__(self, bank, rng):
+        self.bank = bank
+        self.rng  = rng
+        super().__init__({name: bank.signature.members[name] for name in ("images", "masks")})
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.bank = self.bank
+        m.submodules.rng  = self.rng
+        connect(m, flipped(self.images), self.bank.images)
+        connect(m, self.bank.draw, self.rng.i)
+        connect(m, self.rng.o, self.bank.bits)
+        for outside, inside in zip(self.masks, self.bank.masks, strict=True):
+            connect(m, inside, flipped(outside))
+        return m
+
+
+def masks_of(layers, images):
+    return {f"masks.{layer}": images for layer in range(layers)}
+
+
+@pytest.mark.parametrize("duty", [1.0, 0.5, 0.1])
+@pytest.mark.parametrize("layers, passes", [(3, 5), (1, 4), (2, 1), (1, 1), (4, 9)])
+def test_collects_in_pass_major_order(layers, passes, duty):
+    rng    = random.Random(0)
+    images = [passes, 1, *(rng.randint(1, passes) for _ in range(6))]
+    bits   = [[[rng.getrandbits(1) for _ in range(layers)] for _ in range(count)] for count in images]
+    flat   = [bit for image in bits for number in image for bit in number]
+    passed = transfer(MaskBank(layers, passes), {"images": images, "bits": flat},
+                      {"draw": len(flat), **masks_of(layers, len(images))}, duty=duty)
+    assert passed["draw"].words == [*range(layers)] * sum(images)
+    for layer in range(layers):
+        assert passed[f"masks.{layer}"].words == [
+            pack((number[layer] for number in image), 1) for image in bits]
+
+
+def make_source(rng, layers, passes):
+    drop = (20000,) * layers
+    rng = (PseudoRng(drop, seed=5) if rng == "emulated" else
+           MtjRng((0,) * layers, code=8, set_cycles=2, read_cycles=1, reset_cycles=1))
+    return Source(MaskBank(layers, passes), rng), drop
+
+
+def test_masks_from_the_generator():
+    source, drop = make_source("emulated", 3, 6)
+    passed = transfer(source, {"images": [6] * 4}, masks_of(3, 4))
+    keep = keep_bits(Generator(5, drop), 4, 6)
+    for layer in range(3):
+        assert passed[f"masks.{layer}"].words == [pack(bits, 1) for bits in keep[:, :, layer]]
+
+
+@pytest.mark.parametrize("rng", ["emulated", "mtj"])
+@pytest.mark.parametrize("layers, passes", [(3, 6), (1, 1), (2, 9)])
+def test_timing(rng, layers, passes):
+    source, _ = make_source(rng, layers, passes)
+    passed = transfer(source, {"images": [passes] * 8}, masks_of(layers, 8))
+    # The first image of an MTJ waits for its RESET.
+    [interval] = {after - before for before, after in zip(
+        passed["images"].cycles[1:], passed["images"].cycles[2:], strict=False)}
+    assert interval == passes * layers * source.rng.interval + MaskBank.overhead
+
+
+def test_draws_ahead():
+    """While no mask is used, bits of the next images are drawn; one more set waits for room."""
+    source, _ = make_source("emulated", 2, 3)
+    passed = transfer(source, {"images": [3] * 8}, masks_of(2, 8),
+                      starts={f"masks.{layer}": 200 for layer in range(2)})
+    early = [cycle for cycle in passed["images"].cycles if cycle < 200]
+    assert len(early) == MaskBank.AHEAD + 1
+
+
+def test_one_layer_may_be_far_behind():
+    source, drop = make_source("emulated", 2, 3)
+    passed = transfer(source, {"images": [3] * 6}, masks_of(2, 6), starts={"masks.1": 300})
+    keep = keep_bits(Generator(5, drop), 6, 3)
+    for layer in range(2):
+        assert passed[f"masks.{layer}"].words == [pack(bits, 1) for bits in keep[:, :, layer]]
+    assert sum(cycle < 300 for cycle in passed["masks.0"].cycles) == MaskBank.AHEAD

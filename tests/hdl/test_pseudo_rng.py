@@ -1,0 +1,39 @@
+# amaranth: UnusedElaboratable=no
+
+import pytest
+
+from gen.ir import Generator
+from golden.random import keep_bits
+from hdl.pseudo_rng import PseudoRng
+from sim.component import transfer
+
+
+@pytest.mark.parametrize("duty", [1.0, 0.5, 0.1])
+@pytest.mark.parametrize("seed, drop", [
+    (1, (32768,) * 5),
+    (2**64 - 1, (0, 65536, 6554)),      # never and always dropped
+    (0x123456789abcdef, (40000,)),
+])
+def test_matches_golden(seed, drop, duty):
+    """The bits of two images of 15 passes, drawn in pass-major order."""
+    bits = keep_bits(Generator(seed, drop), 2, 15).ravel().tolist()
+    layers = list(range(len(drop))) * 30
+    passed = transfer(PseudoRng(drop, seed=seed), {"i": layers}, {"o": len(bits)}, duty=duty)
+    assert passed["o"].words == bits
+
+
+def test_timing():
+    passed = transfer(PseudoRng((1, 2), seed=1), {"i": [0, 1] * 10}, {"o": 20})
+    assert passed["i"].cycles == [PseudoRng.interval * index for index in range(20)]
+    assert passed["o"].cycles == [cycle + PseudoRng.latency for cycle in passed["i"].cycles]
+
+
+@pytest.mark.parametrize("drop, seed, message", [
+    ((1,), 0, r"Seed must be from 1 to 2 \*\* 64 - 1, not 0"),
+    ((1,), 1 << 64, r"Seed must be from 1 to 2 \*\* 64 - 1, not 18446744073709551616"),
+    ((0, 65537), 1, "Dropout must be from 0 to 65536, not 65537"),
+    ((-1,), 1, "Dropout must be from 0 to 65536, not -1"),
+])
+def test_rejects(drop, seed, message):
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        PseudoRng(drop, seed=seed)
