@@ -8,6 +8,7 @@ from pathlib import Path
 
 from gen.checkpoint import SHIPPED, CheckpointError, read
 from gen.compile import compile_network
+from gen.constraints import constraints
 from gen.crossbar_map import crossbar_map
 from gen.emit import emit, fields
 from gen.estimate import estimate_layers, estimate_network
@@ -58,8 +59,9 @@ def build(name: str, target: Target, out: Path, *, checkpoint=None, synth=None, 
             accelerator, target.passes, target.clock_mhz)
         steps.step("emit Verilog")
         emit(accelerator, "accelerator", directory, **_contents(network, target, accelerator))
-        steps.step("memory images")
+        steps.step("memory images and constraints")
         write_images(network, accelerator, directory / "rtl")
+        constraints(target.clock_mhz, directory / "constraints")
         if synth:
             reports["synth_ecp5"] = synthesize(
                 directory, target.clock_mhz, reports["estimate_network_performance"], steps)
@@ -89,6 +91,8 @@ def _contents(network, target, accelerator):
         "rng": target.rng,
         "mtj": {"set_ns": target.set_ns, "read_ns": target.read_ns, "reset_ns": target.reset_ns,
                 "currents": list(target.mtj_currents)},
+        "blocks": ["image_source", "binarizer", "replay", "mask_bank", "rng", "health",
+                   *(layer.name for layer in network.layers), "softmax", "averaging"],
         "health": {"repetition": accelerator.health.repetition, "window": accelerator.health.window,
                    "proportion": accelerator.health.proportion},
     }
@@ -102,13 +106,13 @@ def _currents(path, layers):
     """SET current codes of each layer, from a JSON list."""
     if path is None:
         raise BuildError("A build with --rng mtj needs the SET current codes of the layers; make them "
-                         "with: python -m golden.device NETWORK --json FILE, and add --mtj-currents "
+                         "with: python -m golden.currents NETWORK --json FILE, and add --mtj-currents "
                          "FILE")
     try:
         codes = json.loads(path.read_text())["currents"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BuildError(f"File {path} has no list 'currents' ({error}); make it with: "
-                         f"python -m golden.device NETWORK --json FILE") from None
+                         f"python -m golden.currents NETWORK --json FILE") from None
     if len(codes) != layers or not all(isinstance(code, int) for code in codes):
         raise BuildError(f"File {path} must have a current code for each of {layers} layers")
     return tuple(codes)

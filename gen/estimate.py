@@ -122,8 +122,7 @@ def estimate_network(accelerator: Accelerator, passes: int, clock_mhz: float) ->
     most, one = _most(accelerator, passes), _most(accelerator, 1)
     layers = estimate_layers(accelerator, passes)
     slowest = max(layers, key=lambda name: layers[name]["max_cycles"])
-    bits = accelerator.mask_bank
-    random_cycles = (passes * bits.layers * accelerator.rng.interval + bits.overhead)
+    random_cycles = accelerator.mask_bank.interval(passes, accelerator.rng)
     interval = max(most.interval, random_cycles)
     return {
         "source": "estimate",

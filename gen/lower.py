@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 """Choose the hardware for a compiled network."""
 
 import math

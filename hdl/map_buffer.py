@@ -20,7 +20,8 @@ class MapBuffer(wiring.Component):
     last, without a gap between maps. The pass set of a map is offered as its first word is read.
 
     Latency is ``latency`` cycles from the last word of a branch set to the first word that is sent.
-    Throughput is one word per cycle on both sides.
+    Throughput is one word per cycle on both sides; with a depth of 2, filling can wait a cycle per map
+    for the room that sending leaves.
 
     Parameters
     ----------
@@ -77,10 +78,14 @@ class MapBuffer(wiring.Component):
             shape=width * self.lanes, depth=self.depth * self.words, init=[])
         store, fetch = maps.write_port(), maps.read_port()
         filled, release = Signal(), Signal()
-        held = Signal(range(self.depth + 1))
+        # Branch sets that take room; whether there is any is known a cycle ahead, as all that comes
+        # before waits for it.
+        held, held_next = Signal(range(self.depth + 1)), Signal(range(self.depth + 1))
+        free = Signal(init=1)
         write_address, write_word = Signal(range(self.depth * self.words)), Signal(range(self.words))
         m.d.comb += [
-            self.i.ready.eq(held != self.depth),
+            held_next.eq(held + filled - release),
+            self.i.ready.eq(free),
             store.addr.eq(write_address),
             store.data.eq(self.i.payload),
             store.en.eq(self.i.valid & self.i.ready),
@@ -90,32 +95,36 @@ class MapBuffer(wiring.Component):
             m.d.sync += write_address.eq(
                 Mux(write_address == self.depth * self.words - 1, 0, write_address + 1))
             m.d.sync += write_word.eq(Mux(filled, 0, write_word + 1))
-        m.d.sync += held.eq(held + filled - release)
+        m.d.sync += [held.eq(held_next), free.eq(held_next != self.depth)]
 
-        # Pass sets of the branch sets held or to come, with a bit for each that is not empty.
-        entry = data.StructLayout({"branches": self.i_sets.payload.shape(), "present": self.lanes})
-        m.submodules.sets = sets = fifo.SyncFIFO(width=entry.size, depth=self.depth + 1)
-        arrived, oldest = data.View(entry, sets.w_data), data.View(entry, sets.r_data)
+        # Pass sets of the branch sets held or to come; and which of them are not empty, apart, so
+        # that the next ones can be looked at while the last map of a branch set is still sent.
+        m.submodules.sets = sets = fifo.SyncFIFO(
+            width=len(Value.cast(self.i_sets.payload)), depth=self.depth + 1)
+        m.submodules.presences = presences = fifo.SyncFIFO(width=self.lanes, depth=self.depth + 1)
+        branches = data.View(self.i_sets.payload.shape(), sets.r_data)
         m.d.comb += [
             sets.w_en.eq(self.i_sets.valid),
-            arrived.branches.eq(self.i_sets.payload),
-            arrived.present.eq(Cat(part.any() for part in self.i_sets.payload.sets)),
+            sets.w_data.eq(self.i_sets.payload),
+            presences.w_en.eq(self.i_sets.valid & sets.w_rdy),
+            presences.w_data.eq(Cat(part.any() for part in self.i_sets.payload.sets)),
             self.i_sets.ready.eq(sets.w_rdy),
+            sets.r_en.eq(release),
         ]
 
-        # Sending: `current` is the branch set in progress, `current.present` the lanes left to send.
-        current, active = Signal(entry), Signal()
-        waiting = Signal(range(self.depth + 1)) # branch sets that are filled, but not yet current
+        # Sending: `present` has the lanes of the branch set in progress that are left to send.
+        present, active = Signal(self.lanes), Signal()
+        waiting = Signal(range(self.depth + 1)) # branch sets that are filled, but not yet begun
         load    = Signal()
         m.d.comb += [
-            load.eq((~active | release) & (waiting != 0) & sets.r_rdy),
-            sets.r_en.eq(load),
+            load.eq((~active | release) & (waiting != 0) & presences.r_rdy),
+            presences.r_en.eq(load),
         ]
         m.d.sync += waiting.eq(waiting + filled - load)
         lane, later = Signal(range(self.lanes)), Signal(self.lanes)
-        m.d.comb += later.eq(current.present & (current.present - 1))
+        m.d.comb += later.eq(present & (present - 1))
         for index in reversed(range(self.lanes)):
-            with m.If(current.present[index]):
+            with m.If(present[index]):
                 m.d.comb += lane.eq(index)
 
         m.submodules.ahead = ahead = fifo.SyncFIFO(
@@ -135,8 +144,8 @@ class MapBuffer(wiring.Component):
             fetch.addr.eq(base + word),
             fetch.en.eq(move),
             ahead.w_en.eq(issue & begin),
-            sent.set.eq(current.branches.sets[lane]),
-            sent.last.eq(current.branches.last & (later == 0)),
+            sent.set.eq(branches.sets[lane]),
+            sent.last.eq(branches.last & (later == 0)),
             self.o_sets.valid.eq(ahead.r_rdy),
             Value.cast(self.o_sets.payload).eq(ahead.r_data),
             ahead.r_en.eq(self.o_sets.ready),
@@ -144,14 +153,14 @@ class MapBuffer(wiring.Component):
         with m.If(issue):
             m.d.sync += word.eq(Mux(end, 0, word + 1))
             with m.If(end):
-                m.d.sync += current.present.eq(later)
+                m.d.sync += present.eq(later)
         with m.If(release):
             m.d.sync += [
                 active.eq(0),
                 base.eq(Mux(base == (self.depth - 1) * self.words, 0, base + self.words)),
             ]
         with m.If(load):
-            m.d.sync += [active.eq(1), current.eq(oldest)]
+            m.d.sync += [active.eq(1), present.eq(presences.r_data)]
         with m.If(move):
             m.d.sync += [fetched.eq(issue), fetched_lane.eq(lane)]
         with m.If(advance):

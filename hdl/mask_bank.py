@@ -18,8 +18,7 @@ class MaskBank(wiring.Component):
     pass ``t``; bits from the image's number of passes on are zero. While a mask waits to be used, the
     bits of the next images are drawn, up to ``AHEAD`` images.
 
-    An image takes ``passes * layers * interval + overhead`` cycles, where ``interval`` is that of the
-    random source.
+    An image takes :meth:`interval` cycles when masks are taken as they come.
 
     Parameters
     ----------
@@ -41,7 +40,7 @@ class MaskBank(wiring.Component):
     #: Masks that can wait in front of each layer.
     AHEAD = 4
 
-    #: Cycles per image beside those that the random source takes.
+    #: Cycles from the last bit of an image to the first request of the next.
     overhead = 3
 
     def __init__(self, layers, passes):
@@ -53,6 +52,11 @@ class MaskBank(wiring.Component):
             "bits":   In(stream.Signature(1)),
             "masks":  Out(stream.Signature(passes)).array(layers),
         })
+
+    def interval(self, passes, rng):
+        """Cycles from image to image of ``passes`` passes with the random source ``rng``."""
+        bits = passes * self.layers
+        return max(bits * rng.interval, (bits - 1) * rng.interval + rng.latency + self.overhead)
 
     def elaborate(self, platform):
         m = Module()

@@ -43,21 +43,29 @@ class Reader(wiring.Component):
     def elaborate(self, platform):
         m = Module()
 
-        row_group, column_group = self.o.payload.row_group, self.o.payload.column_group
-        row    = Signal(range(self.geometry.row_groups))
-        column = Signal(range(self.geometry.column_groups))
-        last_row    = row == self.geometry.row_groups - 1
-        last_column = column == self.geometry.column_groups - 1
+        rows, columns = self.geometry.row_groups, self.geometry.column_groups
+        row, column   = self.o.payload.row_group, self.o.payload.column_group
+        row_next, column_next = Signal(range(rows)), Signal(range(columns))
+        row_now, column_now   = Signal(range(rows)), Signal(range(columns))
+        # Whether this is the last read of a position is known a cycle ahead: all that comes before
+        # waits for it.
+        last = Signal(init=rows * columns == 1)
         m.d.comb += [
+            row.eq(row_now),
+            column.eq(column_now),
+            row_next.eq(Mux(row_now == rows - 1, 0, row_now + 1)),
+            column_next.eq(column_now),
             self.o.payload.inputs.eq(self.i.payload),
-            row_group.eq(row),
-            column_group.eq(column),
             self.o.valid.eq(self.i.valid),
-            self.i.ready.eq(self.o.ready & last_row & last_column),
+            self.i.ready.eq(self.o.ready & last),
         ]
+        with m.If(row_now == rows - 1):
+            m.d.comb += column_next.eq(Mux(column_now == columns - 1, 0, column_now + 1))
         with m.If(self.o.valid & self.o.ready):
-            m.d.sync += row.eq(Mux(last_row, 0, row + 1))
-            with m.If(last_row):
-                m.d.sync += column.eq(Mux(last_column, 0, column + 1))
+            m.d.sync += [
+                row_now.eq(row_next),
+                column_now.eq(column_next),
+                last.eq((row_next == rows - 1) & (column_next == columns - 1)),
+            ]
 
         return m

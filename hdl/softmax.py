@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 """Softmax by powers of two."""
 
 from amaranth import *
@@ -138,7 +139,7 @@ class PowerOfTwo(wiring.Component):
         advance = Signal()
         valid   = Signal(self.latency - 1)
         dropped = self.fraction - self.table_bits
-        rounded = Signal(self.width - dropped + 1)
+        rounded = Signal(max(self.width - dropped, self.table_bits) + 1)
         shift   = [Signal(len(rounded) - self.table_bits, name=f"shift_{step}") for step in range(2)]
         entry   = Signal(EXPONENTIAL)
         m.d.comb += [

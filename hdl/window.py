@@ -88,7 +88,7 @@ class Window(wiring.Component):
             ]
 
         m.d.comb += [
-            inside.eq(self.is_inside(y, x)),
+            inside.eq(self.is_inside(y, x) if self.padding else 1),
             advance.eq((~inside | self.i.valid) & (~self.o.valid | self.o.ready)),
             self.i.ready.eq(inside & (~self.o.valid | self.o.ready)),
         ]

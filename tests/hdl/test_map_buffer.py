@@ -21,7 +21,7 @@ SHAPES = [
     (unsigned(4), 3, 3, 3),
     (unsigned(2), 1, 2, 4),
     (unsigned(2), 1, 1, 1),
-    (unsigned(2), 7, 1, 2),
+    (unsigned(2), 7, 1, 3),
 ]
 
 
@@ -75,7 +75,7 @@ def test_timing(shape, words, lanes, depth):
 
 def test_one_lane_passes_a_word_per_cycle():
     entering, branches, leaving, sets = make_branches(unsigned(4), 5, 1, 20, full=True)
-    dut = MapBuffer(unsigned(4), words=5, lanes=1, passes=PASSES, depth=2)
+    dut = MapBuffer(unsigned(4), words=5, lanes=1, passes=PASSES, depth=3)
     passed = transfer(dut, {"i": entering, "i_sets": branches}, {"o": 100, "o_sets": 20})
     assert passed["i"].cycles == list(range(100))
 

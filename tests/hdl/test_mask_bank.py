@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from amaranth.hdl import Module
+from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import connect, flipped
 
@@ -14,6 +14,32 @@ from hdl.mtj_rng import MtjRng
 from hdl.pseudo_rng import PseudoRng
 from sim.component import transfer
 from sim.packing import pack
+
+
+class Asked(wiring.Component):
+    """A mask bank that is sent each bit only after it has asked for it."""
+
+    def __init__(self, bank):
+        self.bank = bank
+        super().__init__({name: bank.signature.members[name]
+                          for name in ("images", "draw", "bits", "masks")})
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.bank = bank = self.bank
+        connect(m, flipped(self.images), bank.images)
+        connect(m, bank.draw, flipped(self.draw))
+        for outside, inside in zip(self.masks, bank.masks, strict=True):
+            connect(m, inside, flipped(outside))
+        owed = Signal(8)
+        m.d.sync += owed.eq(owed + (self.draw.valid & self.draw.ready)
+                            - (self.bits.valid & self.bits.ready))
+        m.d.comb += [
+            bank.bits.payload.eq(self.bits.payload),
+            bank.bits.valid.eq(self.bits.valid & (owed != 0)),
+            self.bits.ready.eq(bank.bits.ready & (owed != 0)),
+        ]
+        return m
 
 
 class Source(wiring.Component):
@@ -47,7 +73,7 @@ def test_collects_in_pass_major_order(layers, passes, duty):
     images = [passes, 1, *(rng.randint(1, passes) for _ in range(6))]
     bits   = [[[rng.getrandbits(1) for _ in range(layers)] for _ in range(count)] for count in images]
     flat   = [bit for image in bits for number in image for bit in number]
-    passed = transfer(MaskBank(layers, passes), {"images": images, "bits": flat},
+    passed = transfer(Asked(MaskBank(layers, passes)), {"images": images, "bits": flat},
                       {"draw": len(flat), **masks_of(layers, len(images))}, duty=duty)
     assert passed["draw"].words == [*range(layers)] * sum(images)
     for layer in range(layers):
@@ -55,35 +81,39 @@ def test_collects_in_pass_major_order(layers, passes, duty):
             pack((number[layer] for number in image), 1) for image in bits]
 
 
-def make_source(rng, layers, passes):
+#: None for the pseudo-random source, else the cycles of SET, read and RESET.
+SOURCES = [None, (2, 1, 1), (1, 1, 9)]
+
+
+def make_source(layers, passes, mtj=None):
     drop = (20000,) * layers
-    rng = (PseudoRng(drop, seed=5) if rng == "emulated" else
-           MtjRng((0,) * layers, code=8, set_cycles=2, read_cycles=1, reset_cycles=1))
+    rng = (PseudoRng(drop, seed=5) if mtj is None else
+           MtjRng((0,) * layers, code=8, set_cycles=mtj[0], read_cycles=mtj[1], reset_cycles=mtj[2]))
     return Source(MaskBank(layers, passes), rng), drop
 
 
 def test_masks_from_the_generator():
-    source, drop = make_source("emulated", 3, 6)
+    source, drop = make_source(3, 6)
     passed = transfer(source, {"images": [6] * 4}, masks_of(3, 4))
     keep = keep_bits(Generator(5, drop), 4, 6)
     for layer in range(3):
         assert passed[f"masks.{layer}"].words == [pack(bits, 1) for bits in keep[:, :, layer]]
 
 
-@pytest.mark.parametrize("rng", ["emulated", "mtj"])
+@pytest.mark.parametrize("mtj", SOURCES)
 @pytest.mark.parametrize("layers, passes", [(3, 6), (1, 1), (2, 9)])
-def test_timing(rng, layers, passes):
-    source, _ = make_source(rng, layers, passes)
+def test_timing(mtj, layers, passes):
+    source, _ = make_source(layers, passes, mtj)
     passed = transfer(source, {"images": [passes] * 8}, masks_of(layers, 8))
-    # The first image of an MTJ waits for its RESET.
-    [interval] = {after - before for before, after in zip(
-        passed["images"].cycles[1:], passed["images"].cycles[2:], strict=False)}
-    assert interval == passes * layers * source.rng.interval + MaskBank.overhead
+    # An MTJ is first reset, which the first image waits for.
+    cycles = passed["images"].cycles[1:]
+    assert {after - before for before, after in zip(cycles, cycles[1:], strict=False)} == {
+        source.bank.interval(passes, source.rng)}
 
 
 def test_draws_ahead():
     """While no mask is used, bits of the next images are drawn; one more set waits for room."""
-    source, _ = make_source("emulated", 2, 3)
+    source, _ = make_source(2, 3)
     passed = transfer(source, {"images": [3] * 8}, masks_of(2, 8),
                       starts={f"masks.{layer}": 200 for layer in range(2)})
     early = [cycle for cycle in passed["images"].cycles if cycle < 200]
@@ -91,7 +121,7 @@ def test_draws_ahead():
 
 
 def test_one_layer_may_be_far_behind():
-    source, drop = make_source("emulated", 2, 3)
+    source, drop = make_source(2, 3)
     passed = transfer(source, {"images": [3] * 6}, masks_of(2, 6), starts={"masks.1": 300})
     keep = keep_bits(Generator(5, drop), 6, 3)
     for layer in range(2):

@@ -1,0 +1,21 @@
+"""Constraints of a build, from the templates in ``constraints/``."""
+
+from pathlib import Path
+
+
+__all__ = ["constraints"]
+
+
+TEMPLATES = Path(__file__).parent.parent / "constraints"
+
+
+def constraints(clock_mhz: float, directory: Path):
+    """Fill in every template for a clock of ``clock_mhz`` and write it to ``directory``."""
+    directory.mkdir()
+    values = {"clock_mhz": f"{clock_mhz:g}", "period_ns": f"{1e3 / clock_mhz:.3f}",
+              "half_ns": f"{500 / clock_mhz:.3f}"}
+    for template in sorted(TEMPLATES.iterdir()):
+        text = template.read_text()
+        for name, value in values.items():
+            text = text.replace(f"{{{name}}}", value)
+        (directory / template.name).write_text(text)

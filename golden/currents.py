@@ -1,0 +1,65 @@
+"""Choose the SET current of every layer: ``python -m golden.currents lenet5 --json FILE``."""
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+from gen.ir import Network
+from golden.device import Dac
+from golden.evaluate import CompileError, compiled
+
+
+__all__ = ["currents"]
+
+
+def currents(network: Network, dac: Dac = Dac()) -> dict:
+    """Return the code of each layer's SET current, with what it does, for a nominal junction.
+
+    ``currents`` are the codes that ``gen.build --mtj-currents`` takes; ``current_ua`` is the current
+    of each, ``dropout`` the probability asked for and ``switching_probability`` what the code gives
+    (Scale-Dropout, eq. 25).
+    """
+    asked = [layer.dropout for layer in network.layers]
+    codes = [dac.write_code(p) for p in asked]
+    return {
+        "source": "estimate",
+        "network": network.name,
+        "bits": dac.bits,
+        "currents": codes,
+        "current_ua": [float(dac.current(code)) for code in codes],
+        "dropout": asked,
+        "switching_probability": [float(dac.probability(code)) for code in codes],
+    }
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Write the codes; return 0, or 2 after one line that names a fault and the way out."""
+    parser = argparse.ArgumentParser(prog="golden.currents",
+                                     description="Choose the SET current of every layer.")
+    parser.add_argument("network", help="network whose dropout probabilities are meant")
+    parser.add_argument("--checkpoint", type=Path,
+                        help="trained parameters (default: those that come with the project)")
+    parser.add_argument("--json", type=Path, required=True, help="file to write")
+    args = parser.parse_args(arguments)
+    try:
+        report = currents(compiled(args.network, args.checkpoint, passes=1, seed=1))
+        temporary = args.json.with_name(args.json.name + ".tmp")
+        temporary.write_text(json.dumps(report, indent=1) + "\n")
+        os.replace(temporary, args.json)
+    except CompileError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"golden.currents: File {args.json} cannot be written ({error.strerror}); choose another "
+              f"with --json", file=sys.stderr)
+        return 2
+    for layer, code, p in zip(report["dropout"], report["currents"],
+                              report["switching_probability"], strict=True):
+        print(f"p {layer:.3f}  code {code:3}  switches with {p:.3f}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

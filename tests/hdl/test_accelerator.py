@@ -1,0 +1,150 @@
+# amaranth: UnusedElaboratable=no
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from amaranth.hdl import ResetInserter, Signal
+from amaranth.sim import Simulator
+
+from gen.compile import compile_network
+from gen.ir import Target
+from gen.lower import lower
+from golden.network import predict
+from golden.random import keep_bits
+from hdl.averaging import result_layout
+from sim.component import PERIOD, transfer
+
+
+PASSES = 6
+TARGET = Target(array_rows=32, array_columns=4, passes=PASSES, passes_max=PASSES, seed=3)
+
+
+def make_images(network, count, seed=0):
+    return np.random.default_rng(seed).integers(
+        0, 256, (count, network.input.height, network.input.width), dtype=np.uint8)
+
+
+def drawn(network, counts):
+    """Keep bits (T, L) of each image, where image ``i`` runs ``counts[i]`` passes."""
+    bits = keep_bits(network.generator, sum(counts), 1)[:, 0]
+    return np.split(bits, np.cumsum(counts)[:-1])
+
+
+def results_of(network, images, counts):
+    """Words of the results by the golden model, as integers."""
+    classes = network.layers[-1].outputs
+    layout = result_layout(classes, PASSES)
+    for image, keep in zip(images, drawn(network, counts), strict=True):
+        golden, _ = predict(network, image[None], keep[None])
+        for index in range(classes):
+            yield {"sum": golden.sums[0, index], "square": golden.squares[0, index],
+                   "votes": golden.votes[0, index], "confident": golden.confident[0, index],
+                   "last": index == classes - 1,
+                   **({"prediction": golden.prediction[0], "reject": golden.reject[0],
+                       "passes": golden.passes} if index == classes - 1 else {})}
+
+
+def check(network, images, counts, words):
+    """Compare each field; those that hold for an image where they are stated to be read."""
+    layout = result_layout(network.layers[-1].outputs, PASSES)
+    for word, expected in zip(words, results_of(network, images, counts), strict=True):
+        word = layout.from_bits(word)
+        assert {name: int(word[name]) for name in expected} == {
+            name: int(value) for name, value in expected.items()}
+
+
+def changing(dut, counts):
+    """A process that sets the number of passes of each image as its first pixel is due, and to
+    another as soon as it has been taken."""
+    async def process(ctx):
+        for count in counts:
+            ctx.set(dut.passes, count)
+            for number in range(dut.source.pixels):
+                taken = False
+                while not taken:
+                    *_, valid, ready = await ctx.tick().sample(dut.pixels.valid, dut.pixels.ready)
+                    taken = valid and ready
+                if number + 1 < dut.source.pixels:
+                    ctx.set(dut.passes, 1 + number % PASSES)
+    return process
+
+
+def run(network, target, counts, duty=1.0):
+    dut    = lower(network, target)
+    images = make_images(network, len(counts))
+    return images, transfer(dut, {"pixels": images.ravel().tolist()},
+                            {"results": len(counts) * network.layers[-1].outputs}, duty=duty,
+                            processes=[changing(dut, counts)])["results"].words
+
+
+@pytest.mark.parametrize("schedule", ["shared", "sequential"])
+@pytest.mark.parametrize("seed, hidden, duty", [(0, 2, 1.0), (1, 1, 0.5), (2, 3, 1.0), (3, 0, 1.0),
+                                                (4, 2, 0.5), (5, 3, 0.5)])
+def test_matches_golden(random_network, seed, hidden, duty, schedule):
+    """Every number of passes, one image after another."""
+    target  = replace(TARGET, schedule=schedule)
+    network = compile_network(random_network(seed, hidden=hidden), target)
+    counts  = [PASSES, 1, 3, PASSES, 2, 4, 5, 1, 1, PASSES]
+    images, words = run(network, target, counts, duty)
+    check(network, images, counts, words)
+
+
+@pytest.mark.parametrize("seed", [10, 11])
+def test_schedules_agree(random_network, seed):
+    """All passes together give bit for bit what they give one after another."""
+    shared, sequential = (replace(TARGET, schedule=name) for name in ("shared", "sequential"))
+    results = []
+    for target in (shared, sequential):
+        network = compile_network(random_network(seed, hidden=2), target)
+        results.append(run(network, target, [PASSES] * 3)[1])
+    assert results[0] == results[1]
+
+
+@pytest.mark.parametrize("schedule", ["shared", "sequential"])
+@pytest.mark.parametrize("cycles", [20, 150, 301])
+def test_reset_leaves_no_trace(random_network, schedule, cycles):
+    """Reset amid images, then as if nothing had been."""
+    target  = replace(TARGET, schedule=schedule)
+    network = compile_network(random_network(6, hidden=2), target)
+    dut, reset = lower(network, target), Signal()
+    images, counts = make_images(network, 3), [PASSES, 2, PASSES]
+    wanted = 3 * network.layers[-1].outputs
+    words = []
+
+    async def send(ctx):
+        rng = np.random.default_rng(0)
+        ctx.set(dut.pixels.valid, 1)
+        ctx.set(dut.passes, PASSES)
+        for _ in range(cycles):
+            ctx.set(dut.pixels.payload, int(rng.integers(256)))
+            await ctx.tick()
+        ctx.set(dut.pixels.valid, 0)
+        ctx.set(reset, 1)
+        await ctx.tick()
+        ctx.set(reset, 0)
+        words.clear()
+        for count, image in zip(counts, images, strict=True):
+            ctx.set(dut.passes, count)
+            for pixel in image.ravel():
+                ctx.set(dut.pixels.payload, int(pixel))
+                ctx.set(dut.pixels.valid, 1)
+                await ctx.tick().until(dut.pixels.ready)
+        ctx.set(dut.pixels.valid, 0)
+
+    async def receive(ctx):
+        ctx.set(dut.results.ready, 1)
+        for _ in range(20_000):
+            *_, valid, word = await ctx.tick().sample(
+                dut.results.valid, dut.results.payload.as_value())
+            if valid:
+                words.append(word)
+            if ctx.get(reset) == 0 and len(words) >= wanted and not ctx.get(dut.pixels.valid):
+                break
+
+    sim = Simulator(ResetInserter(reset)(dut))
+    sim.add_clock(PERIOD)
+    sim.add_testbench(send)
+    sim.add_testbench(receive)
+    sim.run()
+    check(network, images, counts, words)

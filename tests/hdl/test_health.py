@@ -1,0 +1,93 @@
+# amaranth: UnusedElaboratable=no
+
+import numpy as np
+import pytest
+from amaranth.sim import Simulator
+
+from gen.health import cutoffs
+from hdl.health import Health
+
+
+def watch(dut, bits, duty=1.0):
+    """Give ``bits`` to ``dut``; return the alarm after each, with a few cycles at the end."""
+    rng = np.random.default_rng(0)
+    alarms = []
+
+    async def drive(ctx):
+        for bit in bits:
+            while rng.random() >= duty:
+                ctx.set(dut.bit, int(rng.integers(2)))
+                await ctx.tick()
+            ctx.set(dut.bit, int(bit))
+            ctx.set(dut.strobe, 1)
+            await ctx.tick()
+            ctx.set(dut.strobe, 0)
+            alarms.append(ctx.get(dut.alarm))
+        for _ in range(5):
+            await ctx.tick()
+            alarms.append(ctx.get(dut.alarm))
+
+    sim = Simulator(dut)
+    sim.add_clock(1e-6)
+    sim.add_testbench(drive)
+    sim.run()
+    return alarms
+
+
+def alarm_bit(bits, repetition, window, proportion):
+    """Bit at which a test first fails by its definition in NIST SP 800-90B, or None."""
+    for end in range(len(bits)):
+        run = bits[max(0, end - repetition + 1):end + 1]
+        begin = end // window * window
+        if len(run) == repetition and len(set(run)) == 1:
+            return end
+        if bits[begin:end + 1].count(bits[begin]) >= proportion and bits[end] == bits[begin]:
+            return end
+    return None
+
+
+@pytest.mark.parametrize("duty", [1.0, 0.5])
+@pytest.mark.parametrize("repetition, window, proportion", [
+    (2, 4, 4), (5, 8, 8), (6, 12, 9), (9, 16, 12), (7, 5, 5), (100, 10, 8), (100, 64, 64)])
+def test_by_definition(repetition, window, proportion, duty):
+    for seed in range(6):
+        bits = (np.random.default_rng(seed).random(150) < (0.5, 0.2, 0.9)[seed % 3]).tolist()
+        dut  = Health(repetition=repetition, window=window, proportion=proportion)
+        at   = alarm_bit(bits, repetition, window, proportion)
+        assert watch(dut, bits, duty) == [at is not None and number >= at
+                                          for number in range(len(bits) + 5)]
+
+
+@pytest.mark.parametrize("drop", [(32768,), (6554, 32768)])
+def test_good_bits(drop):
+    """Bits of layers in turn, as often 1 as they should be."""
+    rng  = np.random.default_rng(0)
+    bits = rng.integers(0, 65536, (3000, len(drop))) >= drop
+    assert not any(watch(Health(**cutoffs(drop)), bits.ravel()))
+
+
+@pytest.mark.parametrize("stuck", [0, 1])
+def test_stuck_bits(stuck):
+    limits = cutoffs((32768, 13107))
+    good = (np.random.default_rng(0).random(500) < 0.6).tolist()
+    good[-1] = not stuck
+    alarms = watch(Health(**limits), good + [stuck] * limits["repetition"])
+    assert alarms.index(1) == 500 + limits["repetition"] - 1
+
+
+@pytest.mark.parametrize("p", [0.05, 0.95])
+def test_biased_bits(p):
+    """Never long equal, but far from an even chance: the window finds it."""
+    limits = {**cutoffs((32768,)), "repetition": 1 << 16}
+    bits = np.random.default_rng(1).random(2 * limits["window"]) < p
+    assert watch(Health(**limits), bits)[-1]
+
+
+@pytest.mark.parametrize("repetition, window, proportion, message", [
+    (1, 8, 4, "Repetition must be at least 2, not 1"),
+    (2, 8, 1, "Proportion must be from 2 to 8, not 1"),
+    (2, 8, 9, "Proportion must be from 2 to 8, not 9"),
+])
+def test_rejects(repetition, window, proportion, message):
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        Health(repetition=repetition, window=window, proportion=proportion)
