@@ -1,6 +1,7 @@
 """Build an accelerator: ``python -m gen.build --layers lenet5``."""
 
 import argparse
+import io
 import json
 import sys
 from dataclasses import asdict, replace
@@ -13,7 +14,7 @@ from gen.crossbar_map import crossbar_map
 from gen.emit import emit, fields
 from gen.estimate import estimate_layers, estimate_network
 from gen.images import write_images
-from gen.ir import Target, dump
+from gen.ir import Network, Target, dump
 from gen.lower import lower
 from gen.networks import NETWORKS
 from gen.output import OutputError, folder
@@ -23,7 +24,7 @@ from gen.tools import ToolMissing
 from gen.verify import ImpossibleTarget, MalformedNetwork
 
 
-__all__ = ["BuildError", "build"]
+__all__ = ["BuildError", "build", "build_network"]
 
 
 class BuildError(Exception):
@@ -38,15 +39,21 @@ def build(name: str, target: Target, out: Path, *, checkpoint=None, synth=None, 
     """
     if name not in NETWORKS:
         raise BuildError(f"Network {name!r} is unknown; choose one of: {', '.join(NETWORKS)}")
-    steps = steps or Steps(10 if synth else 8, stream=None)
-    path = checkpoint or SHIPPED / f"{name}.npz"
+    steps = steps or Steps(10 if synth else 8, stream=io.StringIO())
+    steps.step("checkpoint")
+    network = read(checkpoint or SHIPPED / f"{name}.npz", NETWORKS[name])
+    return build_network(network, target, out, synth=synth, steps=steps)
+
+
+def build_network(network: Network, target: Target, out: Path, *, synth=None, steps=None) -> dict:
+    """Write an accelerator for ``network``, which has its parameters; otherwise as :func:`build`, with
+    a step less."""
+    steps = steps or Steps(9 if synth else 7, stream=io.StringIO())
     with folder(out) as directory:
-        steps.step("checkpoint")
-        network = read(path, NETWORKS[name])
         steps.step("compile")
         network = compile_network(network, target)
         (directory / "ir.json").write_text(dump(network) + "\n")
-        (directory / "config.json").write_text(_json({"network": name, **asdict(target)}))
+        (directory / "config.json").write_text(_json({"network": network.name, **asdict(target)}))
         steps.step("map to arrays")
         reports = {"crossbar_map": crossbar_map(network, target)}
         steps.step("lower")
@@ -158,7 +165,8 @@ def main(arguments=None):
                              f"{', '.join(NETWORKS)}")
         target = Target(
             passes=args.passes,
-            passes_max=args.passes_max or max(args.passes, Target().passes_max),
+            passes_max=(max(args.passes, Target().passes_max) if args.passes_max is None
+                        else args.passes_max),
             schedule=args.schedule, interval=args.interval, rng=args.rng,
             crossbars=args.crossbars, clock_mhz=args.clock_mhz, seed=args.seed)
         if args.rng == "mtj":

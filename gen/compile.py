@@ -44,6 +44,9 @@ def compile_network(network: Network, target: Target) -> Network:
         :mod:`gen.ir`; or, with a note, if a pass broke them.
     """
     check_target(target)
+    if target.rng == "mtj" and len(target.mtj_currents) != len(network.layers):
+        raise ImpossibleTarget(f"The target has {len(target.mtj_currents)} SET current codes, but "
+                               f"network {network.name!r} has {len(network.layers)} layers")
     verify(network, target)
     for layer in network.layers:
         if not layer.weights or layer.normalization is None:

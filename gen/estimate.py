@@ -45,39 +45,42 @@ def branching(layers: int, passes: int) -> np.ndarray:
 
 
 def timeline(accelerator: Accelerator, keep: np.ndarray) -> Timeline:
-    """Follow images that come back to back, with the keep bits ``keep``, bool (N, T, L).
+    """Follow images back to back from reset on, with the keep bits ``keep``, bool (N, T, L).
 
     Results are taken as they come. Random bits are assumed to be there when they are needed.
     """
     first, exact = accelerator.engines[0], True
-    arrivals, maps = [], []   # first cycle of each map at the engine; its image and pass set
-    entered = [0]
+    arrivals, maps = [], []   # cycle in which each map has its first word ready; its image, pass set
+    entered, free  = [0], 0
     if accelerator.sequential:
         pixels, replay = accelerator.source.pixels, accelerator.replay
-        stored, released, sent = [], [], 0
+        stored, released = [], []
         for image in range(len(keep)):
             # Two images are held, so a third is stored when the first is read for the last time.
             stored.append(max(1 if image == 0 else stored[-1] + pixels,
                               released[image - 2] + 1 if image > 1 else 0))
             entered.append(stored[-1] + pixels - 1)
-            begin = max(sent, stored[-1] + pixels - 1 + replay.latency)
             for number in range(keep.shape[1]):
-                arrivals.append(begin + number * first.map_cycles)
+                arrivals.append(stored[-1] + pixels - 1 + replay.latency)
                 maps.append((image, 1 << number))
-            sent = begin + keep.shape[1] * first.map_cycles
+                start = max(arrivals[-1] - first.word_cycles[0], free)
+                free  = start + first.map_cycles
             # The last word is read when the one before it moves on.
-            released.append(arrivals[-1] + first.word_cycles[-2])
+            released.append(start + first.word_cycles[-2])
     else:
         for image in range(len(keep)):
-            arrivals.append(max(entered[-1] + 1, arrivals[-1] + first.map_cycles if image else 0))
-            entered.append(arrivals[-1] + first.word_cycles[-1])
+            arrivals.append(entered[-1] + 1)
+            start = max(arrivals[-1] - first.word_cycles[0], free)
+            free  = start + first.map_cycles
+            entered.append(start + first.word_cycles[-1])
             maps.append((image, (1 << keep.shape[1]) - 1))
     counts = []
     engines = accelerator.engines
     for index, engine in enumerate(engines):
-        starts = _serve(arrivals, engine.map_cycles)
+        starts = _serve(arrivals, engine.map_cycles, engine.word_cycles[0])
         counts.append(sum(image == len(keep) - 1 for image, _ in maps))
-        mask = [sum(int(bit) << number for number, bit in enumerate(bits)) for bits in keep[:, :, index]]
+        mask = [sum(int(bit) << number for number, bit in enumerate(bits))
+                for bits in keep[:, :, index]]
         after_arrivals, after_maps, ends = [], [], []
         for start, (image, passes_in) in zip(starts, maps, strict=True):
             ready = start + engine.last_read + engine.latency
@@ -86,8 +89,11 @@ def timeline(accelerator: Accelerator, keep: np.ndarray) -> Timeline:
             after_maps += [(image, part) for part in branches]
             ends.append(len(after_maps))
         # A branch set is written from `written` on; by then the one `depth` before must be sent.
-        after = engines[index + 1].map_cycles if index + 1 < len(engines) else accelerator.softmax.interval
-        served = _serve(after_arrivals, after)
+        if index + 1 < len(engines):
+            after, lead = engines[index + 1].map_cycles, engines[index + 1].word_cycles[0]
+        else:
+            after, lead = accelerator.softmax.interval, 0
+        served = _serve(after_arrivals, after, lead)
         for number in range(engine.buffer.depth, len(ends)):
             begins = starts[number] + engine.latency - engine.buffer.latency
             exact &= served[ends[number - engine.buffer.depth] - 1] + after <= begins
@@ -114,7 +120,8 @@ def estimate_layers(accelerator: Accelerator, passes: int) -> dict:
     counts = _most(accelerator, passes).maps
     return {name: {"cycles_per_map": engine.map_cycles, "maps_per_image": maps,
                    "max_cycles": maps * engine.map_cycles}
-            for name, engine, maps in zip(accelerator.names, accelerator.engines, counts, strict=True)}
+            for name, engine, maps in zip(
+                accelerator.names, accelerator.engines, counts, strict=True)}
 
 
 def estimate_network(accelerator: Accelerator, passes: int, clock_mhz: float) -> dict:
@@ -150,10 +157,11 @@ def _most(accelerator, passes):
     return timeline(accelerator, np.broadcast_to(keep, (_IMAGES, *keep.shape)))
 
 
-def _serve(arrivals, cycles):
-    """Begin of service of each arrival by a server that takes ``cycles`` for each, in order."""
+def _serve(arrivals, cycles, lead=0):
+    """Begin of service of each arrival by a server that takes ``cycles`` for each, in order; what
+    arrives is needed ``lead`` cycles later."""
     starts, free = [], 0
     for arrival in arrivals:
-        starts.append(max(arrival, free))
+        starts.append(max(arrival - lead, free))
         free = starts[-1] + cycles
     return starts

@@ -86,8 +86,9 @@ class Crossbar(wiring.Component):
 
         shape   = self.geometry
         latency = self.latency - 1
-        # One more than can be on the way, so that a read per cycle never waits for room.
-        depth   = latency + 2
+        # As many as can be on the way, so that a read per cycle never waits for room: in the arrays,
+        # in the queue, and taken from it but not yet counted.
+        depth   = latency + 3
 
         padded = Signal(self.tiles * shape.rows)
         m.d.comb += padded.eq(self.i.payload.inputs)
@@ -124,9 +125,10 @@ class Crossbar(wiring.Component):
 
         # Whether there is room is known a cycle ahead: it decides about all that comes before.
         room, room_next = Signal(range(depth + 1), init=depth), Signal(range(depth + 1))
-        ready = Signal(init=1)
+        ready, taken = Signal(init=1), Signal()
+        m.d.sync += taken.eq(self.o.valid & self.o.ready)
         m.d.comb += [
-            room_next.eq(room - begin + (self.o.valid & self.o.ready)),
+            room_next.eq(room - begin + taken),
             self.i.ready.eq(ready),
         ]
         m.d.sync += [room.eq(room_next), ready.eq(room_next != 0)]

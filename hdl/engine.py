@@ -16,6 +16,7 @@ from hdl.pass_split import PassSplit, pass_set_layout
 from hdl.pool import Pool
 from hdl.reader import Reader
 from hdl.scale_mux import ScaleMux, comparison_layout, gain_layout
+from hdl.skid import Skid
 from hdl.window import Window
 
 
@@ -108,7 +109,9 @@ class Engine(wiring.Component):
             self.activation = LogitScaler(word, sums, logit, banks=lanes)
             self.buffer = MapBuffer(logit, words=outputs, lanes=lanes, passes=passes, depth=depth)
             stages = []
-        self.stages = [self.adder, self.scale_mux, self.activation, *stages]
+        # Readiness would travel from the map buffer back to the crossbar in one cycle.
+        self.skid   = Skid(self.activation.o.payload.shape())
+        self.stages = [self.adder, self.scale_mux, self.activation, self.skid, *stages]
         self.split  = PassSplit(passes)
         #: Cycles from a read to the first word of the map that it completes.
         self.latency = (self.crossbar.latency + sum(stage.latency for stage in self.stages)
@@ -158,6 +161,7 @@ class Engine(wiring.Component):
             m.submodules.gather     = self.gather
         else:
             m.submodules.logit_scaler = self.activation
+        m.submodules.skid       = self.skid
         m.submodules.map_buffer = self.buffer
         m.submodules.pass_split = self.split
 

@@ -20,8 +20,8 @@ class MapBuffer(wiring.Component):
     last, without a gap between maps. The pass set of a map is offered as its first word is read.
 
     Latency is ``latency`` cycles from the last word of a branch set to the first word that is sent.
-    Throughput is one word per cycle on both sides; with a depth of 2, filling can wait a cycle per map
-    for the room that sending leaves.
+    Throughput is one word per cycle on both sides; with a depth of 2, filling can wait a cycle per
+    map for the room that sending leaves.
 
     Parameters
     ----------

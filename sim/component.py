@@ -95,7 +95,7 @@ def transfer(dut, sends, receives, *, duty=1.0, starts=None, deadline=100_000, p
                 ctx.set(port.ready, ready)
                 *_, valid, word = await ctx.tick().sample(port.valid, Value.cast(port.payload))
                 assert waiting is None or (valid and word == waiting), \
-                    f"{name}: word {len(passed[name].words)} changed from {waiting} before it was taken"
+                    f"{name}: word {len(passed[name].words)} changed from {waiting} untaken"
                 if valid and ready:
                     passed[name].words.append(word)
                     passed[name].cycles.append(cycle)

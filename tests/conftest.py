@@ -1,11 +1,12 @@
-"""Networks and checkpoints with random parameters, for tests of the compiler and golden model."""
+"""Networks and checkpoints with random parameters, and one build of the shipped network."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from gen.ir import Input, Layer, Network, Normalization
+from gen.build import build
+from gen.ir import Input, Layer, Network, Normalization, Target
 
 
 def make_checkpoint(path, network, seed=0, **changes):
@@ -79,3 +80,11 @@ def write_checkpoint():
 @pytest.fixture
 def random_network():
     return make_network
+
+
+@pytest.fixture(scope="session")
+def lenet5(tmp_path_factory):
+    """Folder of a build of the shipped LeNet-5 for the target that is the default; to be read only."""
+    folder = tmp_path_factory.mktemp("build") / "lenet5"
+    build("lenet5", Target(), folder)
+    return folder

@@ -60,6 +60,12 @@ def test_checks_the_target(random_network):
         compile_network(random_network(0), Target(passes=0))
 
 
+def test_needs_a_current_for_each_layer(random_network):
+    with pytest.raises(ImpossibleTarget, match="^The target has 2 SET current codes, but network "
+                                               "'random0' has 3 layers$"):
+        compile_network(random_network(0, hidden=2), Target(rng="mtj", mtj_currents=(1, 2)))
+
+
 def test_command(tmp_path, write_checkpoint):
     """Run as a command, in another folder."""
     write_checkpoint(tmp_path / "checkpoint.npz", NETWORKS["lenet5"])

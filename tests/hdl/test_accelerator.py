@@ -32,9 +32,8 @@ def drawn(network, counts):
 
 
 def results_of(network, images, counts):
-    """Words of the results by the golden model, as integers."""
+    """Fields of each word of the results, by the golden model."""
     classes = network.layers[-1].outputs
-    layout = result_layout(classes, PASSES)
     for image, keep in zip(images, drawn(network, counts), strict=True):
         golden, _ = predict(network, image[None], keep[None])
         for index in range(classes):

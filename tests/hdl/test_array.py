@@ -57,15 +57,15 @@ def test_counts_equal_rows(rows, columns, rows_per_read, columns_per_read):
             sum(inputs >> index & 1 == weight >> index & 1 for index in active) for weight in held]
 
 
-@pytest.mark.parametrize("rows, columns, rows_per_read, columns_per_read, row_groups, column_groups", [
-    (8, 4, 8, 4, 1, 1),
-    (7, 5, 3, 2, 3, 3),
-    (6, 6, 1, 5, 6, 2),
+@pytest.mark.parametrize("rows, columns, rows_per_read, columns_per_read, groups", [
+    (8, 4, 8, 4, (1, 1)),
+    (7, 5, 3, 2, (3, 3)),
+    (6, 6, 1, 5, (6, 2)),
 ])
-def test_geometry(rows, columns, rows_per_read, columns_per_read, row_groups, column_groups):
+def test_geometry(rows, columns, rows_per_read, columns_per_read, groups):
     shape = ArrayGeometry(rows, columns, rows_per_read=rows_per_read,
                           columns_per_read=columns_per_read)
-    assert (shape.row_groups, shape.column_groups) == (row_groups, column_groups)
+    assert (shape.row_groups, shape.column_groups) == groups
     assert shape.codes.length == columns_per_read
 
 

@@ -14,7 +14,8 @@ from sim.component import transfer
 ])
 def test_compares_every_pixel(thresholds, width, duty):
     pixels = list(range(1 << width))
-    passed = transfer(Binarizer(thresholds, width=width), {"i": pixels}, {"o": len(pixels)}, duty=duty)
+    passed = transfer(Binarizer(thresholds, width=width), {"i": pixels}, {"o": len(pixels)},
+                      duty=duty)
     assert passed["o"].words == [
         sum((pixel >= threshold) << bit for bit, threshold in enumerate(thresholds))
         for pixel in pixels]

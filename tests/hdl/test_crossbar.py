@@ -23,7 +23,7 @@ SHAPES = [
 
 
 class Outside(wiring.Component):
-    """A crossbar with macros, and emulated arrays at its pins; ``late`` cycles are added to theirs."""
+    """A crossbar with macros, and emulated arrays at its pins that answer ``late`` cycles later."""
 
     def __init__(self, crossbar, late):
         self.crossbar = crossbar

@@ -37,7 +37,8 @@ def make_maps(layer, images, seed=0):
             inside, last = int(rng.integers(1, 1 << PASSES)), number == count - 1
             maps.append(x)
             sets.append((inside, last))
-            branches = [(keep, part) for keep, part in ((0, inside & ~mask), (1, inside & mask)) if part]
+            branches = [(keep, part) for keep, part in enumerate((inside & ~mask, inside & mask))
+                        if part]
             for keep, part in branches:
                 leaving += run(layer, x, keep)
                 leaving_sets.append((part, last and keep == branches[-1][0]))
@@ -46,7 +47,8 @@ def make_maps(layer, images, seed=0):
 
 
 def _as_bits(sets):
-    return [pass_set_layout(PASSES).const({"set": part, "last": last}).as_bits() for part, last in sets]
+    layout = pass_set_layout(PASSES)
+    return [layout.const({"set": part, "last": last}).as_bits() for part, last in sets]
 
 
 def run(layer, x, keep):
@@ -103,9 +105,9 @@ def test_no_word_leaves_without_a_set():
 
 def make_engine(logit=None, columns_per_read=1, height=2, outputs=1):
     word = {"threshold": 1, "invert": 0} if logit is None else {"gain": 1, "offset": 0}
-    return Engine(height, 2, 1, kernel=(2, 2), weights=[0b1010] * outputs, tile_rows=4, rows_per_read=4,
-                  columns_per_read=columns_per_read, banks=[[word] * outputs] * 2, logit=logit,
-                  passes=PASSES)
+    return Engine(height, 2, 1, kernel=(2, 2), weights=[0b1010] * outputs, tile_rows=4,
+                  rows_per_read=4, columns_per_read=columns_per_read, banks=[[word] * outputs] * 2,
+                  logit=logit, passes=PASSES)
 
 
 @pytest.mark.parametrize("columns_per_read, height, message", [

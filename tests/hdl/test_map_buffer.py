@@ -37,7 +37,8 @@ def make_branches(shape, words, lanes, count, full=False):
         while not any(inside):
             inside = [rng.choice((0, rng.randint(1, (1 << PASSES) - 1))) for _ in range(lanes)]
         last = number % 3 == 2
-        branches.append(branches_layout(PASSES, lanes).const({"sets": inside, "last": last}).as_bits())
+        branches.append(
+            branches_layout(PASSES, lanes).const({"sets": inside, "last": last}).as_bits())
         chosen = [lane for lane in range(lanes) if inside[lane]]
         for lane in chosen:
             leaving += unpack(pack(maps[lane], width), width, words, signed=Shape.cast(shape).signed)

@@ -1,0 +1,50 @@
+from fractions import Fraction
+from math import comb
+
+import pytest
+
+from gen.health import FALSE_ALARM_BITS, WINDOW, cutoffs
+from hdl.health import Health
+
+
+LIMIT = Fraction(1, 2**FALSE_ALARM_BITS)
+
+
+def tail(likely, window, count):
+    """Probability that at least ``count`` of ``window`` bits are the likely one, exactly."""
+    p = Fraction(likely, 65536)
+    return sum(comb(window, k) * p**k * (1 - p)**(window - k) for k in range(count, window + 1))
+
+
+@pytest.mark.parametrize("drop, repetition", [
+    ((32768,), 61),             # a fair coin: 60 bits of entropy in 60 bits
+    ((32768, 16384), 146),      # as likely as 3/4: 60 / 0.415, rounded up, and one
+    ((49152,), 146),
+])
+def test_repetition(drop, repetition):
+    assert cutoffs(drop)["repetition"] == repetition
+
+
+@pytest.mark.parametrize("drop", [32768, 40000, 6554, 13107])
+def test_proportion(drop):
+    """The least count that good bits reach with no more than the stated probability."""
+    limits = cutoffs((drop, 32768))
+    likely = max(drop, 65536 - drop)
+    if limits["proportion"] < limits["window"]:
+        assert tail(likely, limits["window"], limits["proportion"]) <= LIMIT
+    assert tail(likely, limits["window"], limits["proportion"] - 1) > LIMIT
+
+
+def test_window_grows_where_little_is_random():
+    assert cutoffs((32768,))["window"] == WINDOW
+    assert cutoffs((655,))["window"] > WINDOW
+    # The likely bit must be able to fail.
+    assert cutoffs((655,))["proportion"] < cutoffs((655,))["window"]
+
+
+@pytest.mark.parametrize("drop", [(0,), (65536, 32768), (1,)])
+def test_no_entropy(drop):
+    """Bits that may never change, or hardly: a test can still be built, and cannot be sharp."""
+    limits = cutoffs(drop)
+    assert limits["repetition"] <= 1 << 16
+    Health(**limits)

@@ -1,0 +1,68 @@
+import numpy as np
+import pytest
+
+from gen.compile import compile_network
+from gen.images import write_images
+from gen.ir import Comparison, Target
+from gen.lower import lower
+
+
+TARGET = Target(array_rows=16, array_columns=4)
+
+
+@pytest.fixture
+def written(random_network, tmp_path):
+    network = compile_network(random_network(3, hidden=2), TARGET)
+    write_images(network, lower(network, TARGET), tmp_path)
+    return network, tmp_path
+
+
+def read_hex(path):
+    return [int(line, 16) for line in path.read_text().splitlines()]
+
+
+def test_one_file_per_array_and_layer(written):
+    network, folder = written
+    assert {path.name for path in folder.iterdir()} == {
+        name for layer in network.layers for name in (
+            f"{layer.name}_scales.hex",
+            *(f"{layer.name}_array_{number}.hex" for number in range(len(layer.tiles))))}
+
+
+def test_arrays_hold_weights_and_complements(written):
+    """What is read back from all arrays of a layer are its weights."""
+    network, folder = written
+    for layer in network.layers:
+        weights = np.full((layer.fan_in, layer.outputs), -1)
+        for number, tile in enumerate(layer.tiles):
+            rows = read_hex(folder / f"{layer.name}_array_{number}.hex")
+            cells = np.array([[row >> column & 1 for column in range(len(tile.columns))]
+                              for row in rows])
+            assert (cells[0::2] ^ cells[1::2] == 1).all()
+            weights[np.ix_(tile.rows, tile.columns)] = cells[0::2]
+        assert weights.tolist() == [[weight >> row & 1 for weight in layer.weights]
+                                    for row in range(layer.fan_in)]
+
+
+def test_scales_hold_every_word(written):
+    network, folder = written
+    for layer in network.layers:
+        columns = layer.folding.columns_per_read
+        if isinstance(layer.banks[0], Comparison):
+            bits = (layer.fan_in + 1).bit_length()
+            words = [[threshold | invert << bits for threshold, invert in
+                      zip(bank.threshold, bank.invert, strict=True)] for bank in layer.banks]
+            width = bits + 1
+            rows = read_hex(folder / f"{layer.name}_scales.hex")
+            assert len(rows) == layer.folding.column_groups
+            for channel in range(layer.outputs):
+                for bank in range(2):
+                    word = rows[channel // columns] >> (bank * columns + channel % columns) * width
+                    assert word & (1 << width) - 1 == words[bank][channel]
+
+
+def test_lines_have_one_width(written):
+    """As ``$readmemh`` expects of a memory that is all filled."""
+    _, folder = written
+    for path in folder.iterdir():
+        assert len({len(line) for line in path.read_text().splitlines()}) == 1
