@@ -7,9 +7,9 @@ RUN    := $(VENV)/bin/python
 .DEFAULT_GOAL := lenet5
 .PHONY: lenet5 lenet5_wide test bench clean
 
-# ARGS are passed on, as in: make lenet5 ARGS="--passes 10 --synth ecp5"
+# ARGS are passed on, as in: make lenet5 ARGS="--passes 10 --synth ecp5"; FLAGS are Python's.
 lenet5 lenet5_wide: $(VENV)/base
-	$(RUN) -m gen.build --layers $@ $(ARGS)
+	$(RUN) $(FLAGS) -m gen.build --layers $@ $(ARGS)
 
 test: $(VENV)/test
 	$(VENV)/bin/ruff check

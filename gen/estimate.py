@@ -26,7 +26,7 @@ class Timeline:
     results: tuple[int, ...]      #: Cycle in which the last word of each result is taken.
     maps: tuple[int, ...]         #: Maps that each engine has run for the last image.
     leaves: int                   #: Leaves of the last image.
-    exact: bool                   #: No buffer was full, so the cycles are exact.
+    exact: bool                   #: No buffer can have been full, so the cycles are exact.
 
     @property
     def interval(self) -> int:
@@ -101,15 +101,19 @@ def timeline(accelerator: Accelerator, keep: np.ndarray) -> Timeline:
 
     softmax, averaging = accelerator.softmax, accelerator.averaging
     classes = averaging.classes
-    results, busy = [], 0
-    divisions = _serve([start + classes - 1 for start in _serve(arrivals, classes)], softmax.interval)
+    results, begins, busy = [], [], 0
+    entered_head = _serve(arrivals, classes)
+    divisions = _serve([start + classes - 1 for start in entered_head], softmax.interval)
     for number, (division, (image, _)) in enumerate(zip(divisions, maps, strict=True)):
         begin = max(busy, division + softmax.latency)
+        begins.append(begin)
         busy = begin + classes + averaging.overhead
         if number + 1 == len(maps) or maps[number + 1][0] != image:
             results.append(begin + classes - 1 + averaging.latency
                            + (classes - 1) * averaging.interval)
             busy += classes * averaging.interval + 1
+    exact &= all(begins[number - softmax.held] <= entered_head[number]
+                 for number in range(softmax.held, len(begins)))
     return Timeline(tuple(entered[:-1]), tuple(results), tuple(counts),
                     sum(image == len(keep) - 1 for image, _ in maps), bool(exact))
 

@@ -1,7 +1,7 @@
 """Averaging block: statistics of the class probabilities of all passes."""
 
 from amaranth import *
-from amaranth.lib import data, memory, stream, wiring
+from amaranth.lib import data, fifo, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hdl.pass_split import pass_set_layout
@@ -58,6 +58,9 @@ class Averaging(wiring.Component):
         Results, ``classes`` words each.
     """
 
+    #: Pass sets that can wait while their leaves are still in the softmax.
+    AHEAD = 8
+
     #: Cycles from the last probability of a leaf until its sums are stored, less one.
     DRAIN = 4
 
@@ -85,6 +88,15 @@ class Averaging(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
+
+        m.submodules.sets_queue = queue = fifo.SyncFIFO(
+            width=len(Value.cast(self.sets.payload)), depth=self.AHEAD)
+        sets = data.View(self.sets.payload.shape(), queue.r_data)
+        m.d.comb += [
+            queue.w_en.eq(self.sets.valid),
+            queue.w_data.eq(self.sets.payload),
+            self.sets.ready.eq(queue.w_rdy),
+        ]
 
         result = self.o.payload
         stored = data.StructLayout({name: result.shape()[name].shape
@@ -194,9 +206,9 @@ class Averaging(wiring.Component):
                 with m.If(last):
                     m.next = "Count bytes"
             with m.State("Count bytes"):
-                with m.If(self.sets.valid):
+                with m.If(queue.r_rdy):
                     for byte, ones in enumerate(counts):
-                        m.d.sync += ones.eq(sum(self.sets.payload.set[8 * byte:8 * byte + 8]))
+                        m.d.sync += ones.eq(sum(sets.set[8 * byte:8 * byte + 8]))
                     m.next = "Count"
             with m.State("Count"):
                 m.d.sync += count.eq(sum(counts))
@@ -216,11 +228,11 @@ class Averaging(wiring.Component):
                         vote.addr.eq(best_index),
                         vote.data.eq(votes.data + count),
                         vote.en.eq(1),
-                        self.sets.ready.eq(1),
+                        queue.r_en.eq(1),
                     ]
-                    m.d.sync += fresh.eq(self.sets.payload.last)
+                    m.d.sync += fresh.eq(sets.last)
                     m.d.sync += wait.eq(self.READ)
-                    with m.If(self.sets.payload.last):
+                    with m.If(sets.last):
                         m.next = "Send"
                     with m.Else():
                         m.next = "Count bytes"

@@ -48,10 +48,7 @@ class MapBuffer(wiring.Component):
         Pass set of each map that is sent.
     """
 
-    latency = 4
-
-    #: Pass sets that can wait to be taken while their maps are already being sent.
-    SETS_AHEAD = 8
+    latency = 5
 
     def __init__(self, shape, *, words, lanes, passes, depth):
         self.shape  = shape
@@ -74,8 +71,10 @@ class MapBuffer(wiring.Component):
 
         # Filling.
         width = Shape.cast(self.shape).width
+        # Wide and shallow, it would rather take many small memories of logic than few blocks.
         m.submodules.maps = maps = memory.Memory(
-            shape=width * self.lanes, depth=self.depth * self.words, init=[])
+            shape=width * self.lanes, depth=self.depth * self.words, init=[],
+            attrs={"ram_style": "block"} if width * self.depth * self.words >= 128 else {})
         store, fetch = maps.write_port(), maps.read_port()
         filled, release = Signal(), Signal()
         # Branch sets that take room; whether there is any is known a cycle ahead, as all that comes
@@ -127,28 +126,13 @@ class MapBuffer(wiring.Component):
             with m.If(present[index]):
                 m.d.comb += lane.eq(index)
 
-        m.submodules.ahead = ahead = fifo.SyncFIFO(
-            width=len(Value.cast(self.o_sets.payload)), depth=self.SETS_AHEAD)
-        sent = data.View(self.o_sets.payload.shape(), ahead.w_data)
         base, word   = Signal(range(self.depth * self.words)), Signal(range(self.words))
-        issue, begin, end = Signal(), Signal(), Signal()
-        fetched, fetched_lane = Signal(), Signal(range(self.lanes))
-        move, advance = Signal(), Signal()
+        issue, begin, end, room = Signal(), Signal(), Signal(), Signal()
         m.d.comb += [
-            advance.eq(~self.o.valid | self.o.ready),
-            move.eq(~fetched | advance),
             begin.eq(word == 0),
             end.eq(word == self.words - 1),
-            issue.eq(active & move & (~begin | ahead.w_rdy)),
+            room.eq(~self.o_sets.valid | self.o_sets.ready),
             release.eq(issue & end & (later == 0)),
-            fetch.addr.eq(base + word),
-            fetch.en.eq(move),
-            ahead.w_en.eq(issue & begin),
-            sent.set.eq(branches.sets[lane]),
-            sent.last.eq(branches.last & (later == 0)),
-            self.o_sets.valid.eq(ahead.r_rdy),
-            Value.cast(self.o_sets.payload).eq(ahead.r_data),
-            ahead.r_en.eq(self.o_sets.ready),
         ]
         with m.If(issue):
             m.d.sync += word.eq(Mux(end, 0, word + 1))
@@ -161,10 +145,31 @@ class MapBuffer(wiring.Component):
             ]
         with m.If(load):
             m.d.sync += [active.eq(1), present.eq(presences.r_data)]
+        with m.If(room):
+            m.d.sync += [
+                self.o_sets.valid.eq(issue & begin),
+                self.o_sets.payload.set.eq(branches.sets[lane]),
+                self.o_sets.payload.last.eq(branches.last & (later == 0)),
+            ]
+
+        # A block memory is slow to answer, so its word gets a register before the lane is chosen.
+        fetched, raw, raw_valid = Signal(), Signal(width * self.lanes), Signal()
+        fetched_lane, raw_lane  = Signal(range(self.lanes)), Signal(range(self.lanes))
+        move, hand_on, advance  = Signal(), Signal(), Signal()
+        m.d.comb += [
+            advance.eq(~self.o.valid | self.o.ready),
+            hand_on.eq(~raw_valid | advance),
+            move.eq(~fetched | hand_on),
+            issue.eq(active & move & (~begin | room)),
+            fetch.addr.eq(base + word),
+            fetch.en.eq(move),
+        ]
         with m.If(move):
             m.d.sync += [fetched.eq(issue), fetched_lane.eq(lane)]
+        with m.If(hand_on):
+            m.d.sync += [raw_valid.eq(fetched), raw.eq(fetch.data), raw_lane.eq(fetched_lane)]
         with m.If(advance):
-            m.d.sync += self.o.valid.eq(fetched)
-            m.d.sync += Value.cast(self.o.payload).eq(fetch.data.word_select(fetched_lane, width))
+            m.d.sync += self.o.valid.eq(raw_valid)
+            m.d.sync += Value.cast(self.o.payload).eq(raw.word_select(raw_lane, width))
 
         return m

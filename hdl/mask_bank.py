@@ -76,7 +76,10 @@ class MaskBank(wiring.Component):
         to_ask, to_hear   = Signal(range(self.passes + 1)), Signal(range(self.passes + 1))
         ask_layer, layer  = Signal(range(self.layers)), Signal(range(self.layers))
         at = Signal(self.passes) # one-hot: the pass that is answered
-        room = Cat(queue.w_rdy for queue in queues).all()
+        # Only masks handed out take room, and those of two images are far apart.
+        room = Signal()
+        m.d.sync += room.eq(Cat(queue.w_rdy for queue in queues).all())
+        m.d.comb += [queue.w_data.eq(mask) for queue, mask in zip(queues, masks, strict=True)]
 
         m.d.comb += [
             self.draw.valid.eq(to_ask != 0),
@@ -108,8 +111,7 @@ class MaskBank(wiring.Component):
                             m.next = "Hand out"
             with m.State("Hand out"):
                 with m.If(room):
-                    for queue, mask in zip(queues, masks, strict=True):
-                        m.d.comb += [queue.w_en.eq(1), queue.w_data.eq(mask)]
+                    m.d.comb += [queue.w_en.eq(1) for queue in queues]
                     m.next = "Idle"
 
         return m

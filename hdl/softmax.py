@@ -301,6 +301,9 @@ class Softmax(wiring.Component):
         self.latency    = (self.relative.latency + classes - 1 + self.power.latency
                            + self.normalizer.latency)
         self.interval   = max(classes, Normalizer.DIVISION)
+        #: Leaves that are taken although no probability of theirs is: two in front of the powers of
+        #: two, and as many as the division and the queue of exponentials hold, less a margin of one.
+        self.held       = 1 + min(5, 3 + 40 // classes)
         super().__init__({
             "i": In(stream.Signature(Shape.cast(logit))),
             "o": Out(stream.Signature(PROBABILITY)),

@@ -112,12 +112,13 @@ def test_timing(shape, late):
 
 
 def test_waits_until_codes_are_taken():
-    """What has begun is kept, and no more is begun."""
+    """What has begun is kept, and no more is begun than there is room for."""
     crossbar, dut = make(*SHAPES[2])
     words, answers = make_reads(crossbar)
     passed = transfer(dut, {"i": words}, {"o": len(words)}, starts={"o": 100})
     assert list(codes_of(crossbar, passed["o"].words, answers)) == answers
-    assert sum(cycle < 100 for cycle in passed["i"].cycles) == crossbar.latency + 1
+    early = sum(cycle < 100 for cycle in passed["i"].cycles)
+    assert crossbar.latency < early < len(words)
 
 
 def test_last_tile_holds_ones_beyond_the_fan_in():

@@ -56,6 +56,15 @@ def test_timing(classes):
                                   for leaf in range(len(leaves)) for index in range(classes)]
 
 
+@pytest.mark.parametrize("classes", [2, 3, 10, 20, 24, 50])
+def test_leaves_held(classes):
+    """So many leaves are taken while no probability is."""
+    dut = Softmax(signed(18), classes=classes, fraction=12, table_bits=8)
+    logits = make_leaves(18, classes, 3).ravel().tolist()
+    passed = transfer(dut, {"i": logits}, {"o": len(logits)}, starts={"o": 2000})
+    assert passed["i"].cycles[dut.held * classes - 1] < 1000
+
+
 @pytest.mark.parametrize("duty", [1.0, 0.5, 0.1])
 @pytest.mark.parametrize("classes", [2, 5])
 def test_relative(classes, duty):

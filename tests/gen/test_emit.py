@@ -1,0 +1,155 @@
+# amaranth: UnusedElaboratable=no
+
+import json
+from pathlib import Path
+
+import pytest
+from amaranth.back import rtlil
+from amaranth.hdl import Module, Signal, signed, unsigned
+from amaranth.lib import wiring
+from amaranth.lib.wiring import Out
+
+import hdl
+from gen.compile import compile_network
+from gen.emit import emit, fields
+from gen.ir import Target
+from gen.lower import lower, lower_layer
+from hdl.adder_accumulator import AdderAccumulator
+from hdl.array import ArrayGeometry, EmulatedArray
+from hdl.averaging import Averaging, result_layout
+from hdl.binarizer import Binarizer
+from hdl.comparator import Comparator
+from hdl.crossbar import Crossbar
+from hdl.gather import Gather
+from hdl.health import Health
+from hdl.image_source import ImageSource
+from hdl.logit import LogitScaler
+from hdl.map_buffer import MapBuffer
+from hdl.mask_bank import MaskBank
+from hdl.mtj_rng import MtjRng
+from hdl.pass_split import PassSplit
+from hdl.pool import Pool
+from hdl.popcount import popcount
+from hdl.pseudo_rng import PseudoRng
+from hdl.reader import Reader
+from hdl.replay import SequentialPasses, SharedPasses
+from hdl.scale_mux import ScaleMux, comparison_layout, gain_layout
+from hdl.skid import Skid
+from hdl.softmax import Normalizer, PowerOfTwo, Relative, Softmax
+from hdl.window import Window
+
+
+TARGET = Target(array_rows=16, array_columns=4, passes=3, passes_max=5)
+
+SHAPE = ArrayGeometry(6, 4, rows_per_read=3, columns_per_read=2)
+WORDS = [[{"threshold": 1, "invert": 0}] * 4] * 2
+
+#: Every component that can be made without a network.
+BLOCKS = {
+    AdderAccumulator: lambda: AdderAccumulator(3, tiles=2, columns=2, groups=2),
+    EmulatedArray:    lambda: EmulatedArray(SHAPE, [1, 2, 3, 4]),
+    Averaging:        lambda: Averaging(3, 5, confidence=100),
+    Binarizer:        lambda: Binarizer((64, 128)),
+    Comparator:       lambda: Comparator(comparison_layout(6), 3, banks=2, columns=2),
+    Crossbar:         lambda: Crossbar([1, 2, 3, 4], 12, tile_rows=6, rows_per_read=3,
+                                       columns_per_read=2),
+    Gather:           lambda: Gather(4, columns=2, banks=2),
+    Health:           lambda: Health(repetition=5, window=16, proportion=12),
+    ImageSource:      lambda: ImageSource(16, 5),
+    LogitScaler:      lambda: LogitScaler(gain_layout(signed(4), signed(6)), 3, signed(8), banks=2),
+    MapBuffer:        lambda: MapBuffer(unsigned(4), words=3, lanes=2, passes=5, depth=4),
+    MaskBank:         lambda: MaskBank(3, 5),
+    MtjRng:           lambda: MtjRng((1, 2), code=8, set_cycles=2, read_cycles=1, reset_cycles=1),
+    PassSplit:        lambda: PassSplit(5),
+    Pool:             lambda: Pool(4, 4, 2, size=2, banks=2, columns=2),
+    PseudoRng:        lambda: PseudoRng((1, 2), seed=1),
+    Reader:           lambda: Reader(6, SHAPE),
+    SharedPasses:     lambda: SharedPasses(5),
+    SequentialPasses: lambda: SequentialPasses(2, words=4, passes=5),
+    ScaleMux:         lambda: ScaleMux(comparison_layout(6), WORDS, 3, columns=2),
+    Relative:         lambda: Relative(signed(8), classes=3),
+    PowerOfTwo:       lambda: PowerOfTwo(8, fraction=4, table_bits=2),
+    Normalizer:       lambda: Normalizer(3),
+    Softmax:          lambda: Softmax(signed(8), classes=3, fraction=4, table_bits=2),
+    Skid:             lambda: Skid(unsigned(4)),
+    Window:           lambda: Window(4, 4, 2, kernel=(3, 3)),
+}
+
+
+def convertible(component):
+    """Whether ``component`` becomes RTLIL, which Yosys turns into Verilog, with its ports described."""
+    text = rtlil.convert(component, name="block")
+    ports = component.metadata.as_json()["interface"]["members"]
+    return 'attribute \\top 1\nmodule \\block' in text and json.loads(json.dumps(ports)) == ports
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.__name__)
+def test_every_block_alone(block):
+    assert convertible(BLOCKS[block]())
+
+
+@pytest.mark.parametrize("schedule", ["shared", "sequential"])
+@pytest.mark.parametrize("options", [{}, {"rng": "mtj", "mtj_currents": (1, 2, 3)},
+                                     {"crossbars": "macro"}])
+def test_engines_and_accelerators(random_network, schedule, options):
+    target  = Target(array_rows=16, array_columns=4, passes=3, passes_max=5, schedule=schedule,
+                     **options)
+    network = compile_network(random_network(3, hidden=2), target)
+    assert all(convertible(lower_layer(layer, target)) for layer in network.layers)
+    assert convertible(lower(network, target))
+
+
+def test_no_block_is_forgotten():
+    """Of ``hdl/``, only assemblies and what is no component are missing above."""
+    files = {path.stem for path in Path(hdl.__path__[0]).glob("*.py")} - {"__init__"}
+    tested = {block.__module__.removeprefix("hdl.") for block in BLOCKS}
+    assert files - tested == {"accelerator", "engine", popcount.__module__.removeprefix("hdl.")}
+
+
+class Constant(wiring.Component):
+    o: Out(signed(7))
+    p: Out(3)
+
+    def elaborate(self, platform):
+        m = Module()
+        m.d.comb += self.o.eq(-5)
+        m.d.sync += self.p.eq(Signal(3, name="inside"))
+        return m
+
+
+def test_writes_verilog_and_manifest(tmp_path):
+    manifest = emit(Constant(), "constant", tmp_path, answer=42)
+    assert json.loads((tmp_path / "manifest.json").read_text()) == manifest
+    assert (manifest["generator"], manifest["top"], manifest["answer"]) == ("spincim", "constant", 42)
+    assert manifest["sources"] == ["rtl/constant.v"]
+    assert (manifest["clock"], manifest["reset"]) == ("clk", "rst")
+    assert {name: (port["dir"], port["width"], port["signed"])
+            for name, port in manifest["interface"]["members"].items()} == {
+        "o": ("out", 7, True), "p": ("out", 3, False)}
+    text = (tmp_path / "rtl" / "constant.v").read_text()
+    assert "module constant(" in text
+    # Nothing of this machine is left in it.
+    assert "test_emit.py" not in text
+
+
+def test_is_reproducible(random_network, tmp_path):
+    """The same network gives the same Verilog, byte for byte."""
+    network = compile_network(random_network(3, hidden=1), TARGET)
+    texts = []
+    for name in ("one", "two"):
+        emit(lower(network, TARGET), "accelerator", tmp_path / name)
+        texts.append((tmp_path / name / "rtl" / "accelerator.v").read_text())
+    assert texts[0] == texts[1]
+
+
+def test_fields():
+    layout = result_layout(10, 20)
+    described = fields(layout)
+    assert [field["name"] for field in described] == list(layout.members)
+    # One after another, from the lowest bit, none of them signed.
+    assert [field["offset"] for field in described] == [
+        sum(field["width"] for field in described[:index]) for index in range(len(described))]
+    assert sum(field["width"] for field in described) == layout.size
+    assert not any(field["signed"] for field in described)
+    assert fields(gain_layout(signed(4), signed(6)))[1] == {
+        "name": "offset", "offset": 4, "width": 6, "signed": True}

@@ -1,0 +1,142 @@
+# amaranth: UnusedElaboratable=no
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from gen.checkpoint import SHIPPED, read
+from gen.compile import compile_network
+from gen.estimate import branching, estimate_layers, estimate_network, timeline
+from gen.ir import Folding, Input, Layer, Network, Normalization, Target
+from gen.lower import lower
+from gen.networks import NETWORKS
+from gen.passes.rates import map_cycles
+from golden.random import keep_bits
+from sim.component import transfer
+
+
+PASSES = 6
+TARGET = Target(array_rows=32, array_columns=4, passes_max=PASSES)
+
+
+def simulated(accelerator, network, images, passes):
+    """Cycles of the first pixel and of the last result word of each image, from the first pixel."""
+    pixels, classes = accelerator.source.pixels, network.layers[-1].outputs
+    words  = np.random.default_rng(0).integers(0, 256, images * pixels).tolist()
+    passed = transfer(accelerator, {"pixels": words}, {"results": images * classes},
+                      pins={"passes": passes})
+    begin = passed["pixels"].cycles[0]
+    return (tuple(cycle - begin for cycle in passed["pixels"].cycles[::pixels]),
+            tuple(cycle - begin for cycle in passed["results"].cycles[classes - 1::classes]))
+
+
+@pytest.mark.parametrize("schedule", ["shared", "sequential"])
+@pytest.mark.parametrize("seed, hidden, passes, interval", [
+    (1, 1, 2, None),        # padding of the first layer
+    (2, 2, 3, None),
+    (2, 2, 1, 400),
+    (3, 3, 4, 300),
+    (4, 0, PASSES, None),
+    (9, 1, PASSES, 100),
+    (10, 2, 3, None),
+    (13, 2, PASSES, 400),
+])
+def test_equals_simulation(random_network, seed, hidden, passes, interval, schedule):
+    target  = replace(TARGET, passes=passes, schedule=schedule, interval=interval, seed=seed)
+    network = compile_network(random_network(seed, hidden=hidden), target)
+    accelerator = lower(network, target)
+    keep   = keep_bits(network.generator, 6, passes)
+    result = timeline(accelerator, keep)
+    first_pixels, results = simulated(accelerator, network, 6, passes)
+    assert result.exact
+    assert result.first_pixels == first_pixels
+    assert result.results == results
+    assert (result.interval, result.latency) == (results[-1] - results[-2], results[0])
+
+
+def made(layer):
+    """A network for 6 x 6 pixels of ``layer`` and one of ten classes."""
+    rng = np.random.default_rng(0)
+    layers = layer, Layer("last", *layer.output_shape, layer.output_shape[:2], 10)
+    return Network("made", Input(6, 6, (128,)), tuple(replace(
+        part, weights=tuple(int.from_bytes(rng.bytes(16), "little") % 2**part.fan_in
+                            for _ in range(part.outputs)),
+        normalization=Normalization(*map(tuple, rng.uniform(0.5, 2, (6, part.outputs)).tolist())))
+        for part in layers))
+
+
+def test_says_when_a_buffer_is_full():
+    """The averaging block is slower than the pixels of a tiny image, so everything waits for it."""
+    target  = replace(TARGET, passes=2)
+    network = compile_network(made(Layer("layer", 6, 6, 1, (6, 6), 3)), target)
+    accelerator = lower(network, target)
+    result = timeline(accelerator, keep_bits(network.generator, 30, 2))
+    first_pixels, _ = simulated(accelerator, network, 30, 2)
+    assert not result.exact
+    assert result.first_pixels != first_pixels
+
+
+def test_says_when_a_layer_is_too_slow():
+    """The second layer takes longer than the first, which its buffer hides for a while only."""
+    target  = replace(TARGET, passes=1)
+    network = compile_network(made(Layer("layer", 6, 6, 1, (1, 1), 3)), target)
+    slow = replace(network.layers[-1], folding=Folding(1, 1, 14, 10), tiles=())
+    network = replace(network, layers=(network.layers[0], slow))
+    accelerator = lower(network, target)
+    keep = keep_bits(network.generator, 12, 1)
+    few, many = timeline(accelerator, keep[:4]), timeline(accelerator, keep)
+    first_pixels, results = simulated(accelerator, network, 12, 1)
+    assert few.exact and (few.first_pixels, few.results) == (first_pixels[:4], results[:4])
+    assert not many.exact and many.first_pixels != first_pixels
+
+
+def test_branching():
+    """Twenty passes give each of five layers as many maps as there can be."""
+    keep = branching(5, 20)
+    assert keep.shape == (20, 5)
+    for layer in range(5):
+        assert len({tuple(bits[:layer + 1]) for bits in keep.tolist()}) == min(20, 2**(layer + 1))
+
+
+LENET5 = Target()
+
+
+@pytest.fixture(scope="module")
+def lenet5_network():
+    return compile_network(read(SHIPPED / "lenet5.npz", NETWORKS["lenet5"]), LENET5)
+
+
+def test_layers_agree_with_the_folding(lenet5_network):
+    """What the engines follow word by word is what the compiler has folded for."""
+    layers = estimate_layers(lower(lenet5_network, LENET5), 20)
+    for index, layer in enumerate(lenet5_network.layers):
+        cycles, maps = map_cycles(layer, layer.folding), min(20, 2**index)
+        assert layers[layer.name] == {"cycles_per_map": cycles, "maps_per_image": maps,
+                                      "max_cycles": cycles * maps}
+
+
+@pytest.mark.parametrize("passes, interval, leaves", [(1, 784, 1), (20, 784, 20), (32, 784, 32)])
+def test_lenet5(lenet5_network, passes, interval, leaves):
+    report = estimate_network(lower(lenet5_network, LENET5), passes, 125.0)
+    assert (report["interval_cycles"], report["leaves_per_image"]) == (interval, leaves)
+    assert report["interval_cycles_one_pass"] == 784
+    assert report["exact"]
+    assert report["estimated_throughput_fps"] == 125e6 / interval
+    assert report["estimated_latency_ns"] == report["latency_cycles"] * 8
+
+
+def test_sequential_takes_an_interval_per_pass(lenet5_network):
+    target  = replace(LENET5, schedule="sequential")
+    network = compile_network(read(SHIPPED / "lenet5.npz", NETWORKS["lenet5"]), target)
+    report = estimate_network(lower(network, target), 20, 125.0)
+    assert (report["interval_cycles"], report["interval_cycles_one_pass"]) == (20 * 784, 784)
+    assert report["exact"]
+
+
+def test_random_bits_can_be_the_slowest(lenet5_network):
+    """One junction draws 100 bits of 5 cycles each; at 1,000 bits an image waits for them."""
+    target = replace(LENET5, rng="mtj", mtj_currents=(1,) * 5, passes_max=200)
+    report = estimate_network(lower(lenet5_network, target), 200, 125.0)
+    assert report["random_cycles_per_image"] == report["interval_cycles"] == 5 * 1000 + 2
+    assert not report["exact"]

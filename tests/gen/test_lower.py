@@ -1,0 +1,104 @@
+# amaranth: UnusedElaboratable=no
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from gen.compile import compile_network
+from gen.health import cutoffs
+from gen.ir import Logit, Target
+from gen.lower import cycles, lower, lower_layer
+from golden.network import paths
+from hdl.mtj_rng import MtjRng
+from hdl.pseudo_rng import PseudoRng
+from hdl.replay import SequentialPasses, SharedPasses
+
+
+TARGET = Target(array_rows=16, array_columns=4, passes=3, passes_max=5, seed=9)
+
+
+@pytest.fixture
+def network(random_network):
+    return compile_network(random_network(3, hidden=2), TARGET)
+
+
+def test_accelerator(network):
+    accelerator = lower(network, TARGET)
+    assert accelerator.names == tuple(layer.name for layer in network.layers)
+    assert accelerator.source.pixels == network.input.height * network.input.width
+    assert accelerator.binarizer.thresholds == network.input.thresholds
+    assert isinstance(accelerator.replay, SharedPasses)
+    assert isinstance(accelerator.rng, PseudoRng)
+    assert (accelerator.rng.seed, accelerator.rng.drop) == (9, network.generator.drop)
+    assert (accelerator.mask_bank.layers, accelerator.mask_bank.passes) == (3, 5)
+    assert cutoffs(network.generator.drop) == {
+        name: getattr(accelerator.health, name) for name in ("repetition", "window", "proportion")}
+    assert set(accelerator.signature.members) == {"pixels", "passes", "results", "alarm"}
+
+
+def test_engines_follow_the_compiler(network):
+    """Hardware takes shapes, tiles and folding from the network; it chooses none."""
+    for layer in network.layers:
+        engine = lower_layer(layer, TARGET)
+        shape = engine.crossbar.geometry
+        assert (engine.window.kernel, engine.window.stride, engine.window.padding) == (
+            layer.kernel, layer.stride, layer.padding)
+        assert engine.crossbar.weights == layer.weights
+        assert engine.crossbar.tiles == len({tile.rows.start for tile in layer.tiles})
+        assert shape.rows == len(layer.tiles[0].rows)
+        assert (shape.rows_per_read, shape.columns_per_read, shape.row_groups,
+                shape.column_groups) == (
+            layer.folding.rows_per_read, layer.folding.columns_per_read,
+            layer.folding.row_groups, layer.folding.column_groups)
+        assert (engine.logit is not None) == isinstance(layer.banks[0], Logit)
+
+
+def test_sequential(network):
+    replay = lower(network, replace(TARGET, schedule="sequential")).replay
+    assert isinstance(replay, SequentialPasses)
+    assert (replay.words, replay.passes) == (network.input.height * network.input.width, 5)
+
+
+def test_mtj(random_network):
+    """10, 5 and 5 ns at 250 MHz; the pins and the currents of the target."""
+    target  = replace(TARGET, rng="mtj", mtj_currents=(10, 20, 30), clock_mhz=250.0)
+    accelerator = lower(compile_network(random_network(3, hidden=2), target), target)
+    assert isinstance(accelerator.rng, MtjRng)
+    assert accelerator.rng.currents == (10, 20, 30)
+    assert accelerator.rng.cycles == (3, 2, 2)
+    assert "mtj" in accelerator.signature.members
+
+
+def test_macro(network):
+    """Pins of every row tile, and an array that answers in the cycles of its time."""
+    target = replace(TARGET, crossbars="macro", array_ns=33.0)
+    accelerator = lower(network, target)
+    for layer, engine in zip(network.layers, accelerator.engines, strict=True):
+        assert accelerator.signature.members[layer.name].dimensions == (engine.crossbar.tiles,)
+        assert engine.crossbar.latency == 5 + 1 # 33 ns at 125 MHz, and the queue
+
+
+@pytest.mark.parametrize("time_ns, clock_mhz, count", [
+    (10.0, 125.0, 2), (5.0, 125.0, 1), (16.0, 125.0, 2), (16.1, 125.0, 3), (8.0, 125.0, 1),
+    (0.1, 125.0, 1), (10.0, 99.9, 1), (10.0, 100.0, 1), (10.0, 100.1, 2), (5.0, 200.0, 1),
+])
+def test_cycles(time_ns, clock_mhz, count):
+    assert cycles(time_ns, Target(clock_mhz=clock_mhz)) == count
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_logits_fit(random_network, seed):
+    """No logit that the network can have needs more bits, and one bit less is too few for a sum that
+    the words allow."""
+    network = compile_network(random_network(seed), TARGET)
+    logit  = lower_layer(network.layers[-1], TARGET).logit
+    images = np.random.default_rng(0).integers(
+        0, 256, (20, network.input.height, network.input.width), dtype=np.uint8)
+    reached = paths(network, images)
+    assert logit.signed
+    assert -1 << logit.width - 1 <= reached.min() and reached.max() < 1 << logit.width - 1
+    last = network.layers[-1]
+    ends = [gain * n + offset for bank in last.banks
+            for gain, offset in zip(bank.gain, bank.offset, strict=True) for n in (0, last.fan_in)]
+    assert not all(-1 << logit.width - 2 <= end < 1 << logit.width - 2 for end in ends)
