@@ -122,6 +122,11 @@ class Accelerator(wiring.Component):
             connect(m, sets, engine.i_sets)
             connect(m, mask, engine.mask)
             words, sets = engine.o, engine.o_sets
+            for port, sent in (("o", words), ("o_sets", sets)):
+                # What a layer sends, under names that a test bench can find in the Verilog.
+                seen = sent.signature.create(path=(name, port))
+                m.d.comb += [getattr(seen, part).eq(getattr(sent, part))
+                             for part in ("payload", "valid", "ready")]
             if "arrays" in engine.signature.members:
                 for inside, outside in zip(engine.arrays, getattr(self, name), strict=True):
                     connect(m, inside, flipped(outside))

@@ -50,6 +50,9 @@ class MapBuffer(wiring.Component):
 
     latency = 5
 
+    #: Words that can be fetched and not yet taken; fewer would not let one pass in every cycle.
+    FETCHED = 6
+
     def __init__(self, shape, *, words, lanes, passes, depth):
         self.shape  = shape
         self.words  = operator.index(words)
@@ -152,24 +155,30 @@ class MapBuffer(wiring.Component):
                 self.o_sets.payload.last.eq(branches.last & (later == 0)),
             ]
 
-        # A block memory is slow to answer, so its word gets a register before the lane is chosen.
+        # Reading never stalls: a word is fetched only when the queue has room for it, and whether it
+        # has is known a cycle ahead. A block memory is slow to answer, so its word gets a register
+        # before the lane is chosen.
+        m.submodules.queue = queue = fifo.SyncFIFO(width=width, depth=self.FETCHED)
         fetched, raw, raw_valid = Signal(), Signal(width * self.lanes), Signal()
         fetched_lane, raw_lane  = Signal(range(self.lanes)), Signal(range(self.lanes))
-        move, hand_on, advance  = Signal(), Signal(), Signal()
+        space      = Signal(range(self.FETCHED + 1), init=self.FETCHED)
+        space_next = Signal(range(self.FETCHED + 1))
+        fetching, taken = Signal(init=1), Signal()
         m.d.comb += [
-            advance.eq(~self.o.valid | self.o.ready),
-            hand_on.eq(~raw_valid | advance),
-            move.eq(~fetched | hand_on),
-            issue.eq(active & move & (~begin | room)),
+            issue.eq(active & fetching & (~begin | room)),
             fetch.addr.eq(base + word),
-            fetch.en.eq(move),
+            space_next.eq(space - issue + taken),
+            queue.w_en.eq(raw_valid),
+            queue.w_data.eq(raw.word_select(raw_lane, width)),
+            queue.r_en.eq(self.o.ready),
+            self.o.valid.eq(queue.r_rdy),
+            Value.cast(self.o.payload).eq(queue.r_data),
         ]
-        with m.If(move):
-            m.d.sync += [fetched.eq(issue), fetched_lane.eq(lane)]
-        with m.If(hand_on):
-            m.d.sync += [raw_valid.eq(fetched), raw.eq(fetch.data), raw_lane.eq(fetched_lane)]
-        with m.If(advance):
-            m.d.sync += self.o.valid.eq(raw_valid)
-            m.d.sync += Value.cast(self.o.payload).eq(raw.word_select(raw_lane, width))
+        m.d.sync += [
+            fetched.eq(issue), fetched_lane.eq(lane),
+            raw_valid.eq(fetched), raw_lane.eq(fetched_lane), raw.eq(fetch.data),
+            taken.eq(self.o.valid & self.o.ready),
+            space.eq(space_next), fetching.eq(space_next != 0),
+        ]
 
         return m

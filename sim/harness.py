@@ -108,8 +108,8 @@ endmodule
 """
 
 _TAP = """\
-      if (dut.{path}.{port}__valid && dut.{path}.{port}__ready)
-        $fwrite(trace_file, "{path} {port} %h\\n", dut.{path}.{port}__payload);"""
+      if (dut.{layer}__{port}__valid && dut.{layer}__{port}__ready)
+        $fwrite(trace_file, "{layer} {port} %h\\n", dut.{layer}__{port}__payload);"""
 
 
 def write(design: Design, path: Path, *, taps: bool):
@@ -126,5 +126,5 @@ def write(design: Design, path: Path, *, taps: bool):
         name=TOP, top=design.top, pixels=design.pixels, words=design.classes,
         result=design.payload("results")["width"], passes_top=design.port("passes")["width"] - 1,
         pin_wires="\n".join(wires), pin_ports="".join(ports),
-        taps="\n".join(_TAP.format(path=layer, port=port)
+        taps="\n".join(_TAP.format(layer=layer, port=port)
                        for layer in design.layers for port in ("o", "o_sets")) if taps else ""))

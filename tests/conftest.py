@@ -84,7 +84,7 @@ def random_network():
 
 @pytest.fixture(scope="session")
 def lenet5(tmp_path_factory):
-    """Folder of a build of the shipped LeNet-5 for the target that is the default; to be read only."""
+    """Folder of a build of the shipped LeNet-5 for the default target; to be read only."""
     folder = tmp_path_factory.mktemp("build") / "lenet5"
     build("lenet5", Target(), folder)
     return folder

@@ -77,7 +77,7 @@ BLOCKS = {
 
 
 def convertible(component):
-    """Whether ``component`` becomes RTLIL, which Yosys turns into Verilog, with its ports described."""
+    """Whether ``component`` becomes RTLIL, which Yosys makes Verilog of, with its ports described."""
     text = rtlil.convert(component, name="block")
     ports = component.metadata.as_json()["interface"]["members"]
     return 'attribute \\top 1\nmodule \\block' in text and json.loads(json.dumps(ports)) == ports
