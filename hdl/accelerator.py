@@ -7,7 +7,6 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hdl.averaging import Averaging, result_layout
 from hdl.binarizer import Binarizer
-from hdl.health import Health
 from hdl.image_source import ImageSource
 from hdl.mask_bank import MaskBank
 from hdl.replay import SequentialPasses, SharedPasses

@@ -2,7 +2,7 @@
 """Softmax by powers of two."""
 
 from amaranth import *
-from amaranth.lib import data, fifo, memory, stream, wiring
+from amaranth.lib import fifo, memory, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 
@@ -18,7 +18,7 @@ PROBABILITY = 16
 class Relative(wiring.Component):
     """Subtract the logits of each leaf from the largest of them.
 
-    Latency is two cycles from the last logit of a leaf to its first difference, throughput one
+    Latency is four cycles from the last logit of a leaf to its first difference, throughput one
     logit per cycle.
 
     Parameters
@@ -36,7 +36,7 @@ class Relative(wiring.Component):
         ``max - logit`` of each.
     """
 
-    latency = 2
+    latency = 4
 
     def __init__(self, logit, *, classes):
         self.logit   = Shape.cast(logit)
@@ -51,27 +51,35 @@ class Relative(wiring.Component):
     def elaborate(self, platform):
         m = Module()
 
-        # One leaf is collected while the one before is sent.
+        # One leaf is collected while the one before is sent. There is room for no more than three
+        # leaves of logits, so never for more maxima than fit.
         m.submodules.logits = logits = fifo.SyncFIFO(
             width=self.logit.width, depth=2 * self.classes + 2)
-        m.submodules.maxima = maxima = fifo.SyncFIFO(width=self.logit.width, depth=2)
+        m.submodules.maxima = maxima = fifo.SyncFIFO(width=self.logit.width, depth=4)
 
-        index, largest = Signal(range(self.classes)), Signal(self.logit)
-        largest_next   = Signal(self.logit)
-        taken, last    = Signal(), Signal()
+        index, taken = Signal(range(self.classes)), Signal()
+        logit, largest  = Signal(self.logit), Signal(self.logit)
+        first, last     = Signal(), Signal() # of a leaf, as is `logit`
+        valid, complete = Signal(), Signal()
         m.d.comb += [
-            self.i.ready.eq(logits.w_rdy & maxima.w_rdy),
+            self.i.ready.eq(logits.w_rdy),
             taken.eq(self.i.valid & self.i.ready),
-            last.eq(index == self.classes - 1),
-            largest_next.eq(Mux((index == 0) | (self.i.payload > largest),
-                                self.i.payload, largest)),
             logits.w_en.eq(taken),
             logits.w_data.eq(self.i.payload),
-            maxima.w_en.eq(taken & last),
-            maxima.w_data.eq(largest_next),
+            maxima.w_en.eq(complete),
+            maxima.w_data.eq(largest),
         ]
         with m.If(taken):
-            m.d.sync += [largest.eq(largest_next), index.eq(Mux(last, 0, index + 1))]
+            m.d.sync += index.eq(Mux(index == self.classes - 1, 0, index + 1))
+        m.d.sync += [
+            valid.eq(taken),
+            logit.eq(self.i.payload),
+            first.eq(index == 0),
+            last.eq(index == self.classes - 1),
+            complete.eq(valid & last),
+        ]
+        with m.If(valid & (first | (logit > largest))):
+            m.d.sync += largest.eq(logit)
 
         sent, free, send = Signal(range(self.classes)), Signal(), Signal()
         m.d.comb += [

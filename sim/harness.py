@@ -112,8 +112,8 @@ _TAP = """\
         $fwrite(trace_file, "{layer} {port} %h\\n", dut.{layer}__{port}__payload);"""
 
 
-def write(design: Design, path: Path, *, taps: bool):
-    """Write the harness of ``design``; with ``taps``, one that can trace every map and pass set."""
+def write(design: Design, path: Path):
+    """Write the harness of ``design``, which can trace every map and pass set between layers."""
     wires, ports = [], []
     for name, width, driven in design.pins():
         span = f"[{width - 1}:0] " if width > 1 else ""
@@ -127,4 +127,4 @@ def write(design: Design, path: Path, *, taps: bool):
         result=design.payload("results")["width"], passes_top=design.port("passes")["width"] - 1,
         pin_wires="\n".join(wires), pin_ports="".join(ports),
         taps="\n".join(_TAP.format(layer=layer, port=port)
-                       for layer in design.layers for port in ("o", "o_sets")) if taps else ""))
+                       for layer in design.layers for port in ("o", "o_sets"))))

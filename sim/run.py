@@ -2,8 +2,8 @@
 
 import argparse
 import hashlib
+import io
 import json
-import os
 import sys
 import threading
 import time
@@ -73,14 +73,14 @@ def simulate(directory: Path, images: np.ndarray, labels=None, *, passes=None, m
     if design.manifest["crossbars"] != "emulated":
         raise SimulationError(f"Design in {directory} has its crossbars outside; simulate one that is "
                               f"built with --crossbars emulated")
-    steps = steps or Steps(3, stream=open(os.devnull, "w"))
+    steps = steps or Steps(3, stream=io.StringIO())
 
     steps.step("build simulator")
     work = directory / "sim_build"
     work.mkdir(exist_ok=True)
     verilog = work / "harness.sv"
-    harness.write(design, verilog, taps=maps)
-    _build(design, verilog, work, waves=waves, maps=maps)
+    harness.write(design, verilog)
+    _build(design, verilog, work, waves=waves)
 
     steps.step(f"simulate {len(images)} images")
     started = time.monotonic()
@@ -130,10 +130,10 @@ def simulate(directory: Path, images: np.ndarray, labels=None, *, passes=None, m
     return report
 
 
-def _build(design, verilog, work, *, waves, maps):
+def _build(design, verilog, work, *, waves):
     """Compile the simulator, unless the one at hand is of the same sources."""
     stamp = work / "built"
-    state = json.dumps([waves, maps, *(path.read_text() for path in (*design.sources, verilog))])
+    state = json.dumps([waves, *(path.read_text() for path in (*design.sources, verilog))])
     state = hashlib.sha256(state.encode()).hexdigest()
     if stamp.exists() and stamp.read_text() == state:
         return
