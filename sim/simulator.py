@@ -61,14 +61,15 @@ def build(sources, top: str, directory: Path, *, waves=False, log: Path):
     RuntimeError
         If Verilator or the C++ compiler fails.
     """
+    variables = os.environ | environment()
     from cocotb_tools import config
 
     libraries = Path(config.libs_dir)
     command = [
-        shutil.which("verilator", path=environment()["PATH"]), "--cc", "--exe", "--build", "-j", "2",
+        shutil.which("verilator", path=variables["PATH"]), "--cc", "--exe", "--build", "-j", "2",
         "--vpi", "--timing", "--timescale", "1ns/1ps", "--top-module", top, "--prefix", "Vtop",
         "-o", top, "-Mdir", str(directory), "-O3", "--x-assign", "fast", "--x-initial", "fast",
-        "--noassert", "-Wno-fatal", "--output-split", "4000", *(["--trace-fst"] if waves else []),
+        "--noassert", "-Wno-fatal", "--output-split", "4000", *(["--trace-vcd"] if waves else []),
         "-MAKEFLAGS", "OPT_FAST=-O1", "-MAKEFLAGS", "OPT_SLOW=-O0",
         "-LDFLAGS", f"-Wl,-rpath,{libraries} -L{libraries} -lcocotbvpi_verilator",
         str(Path(config.share_dir) / "lib" / "verilator" / "verilator.cpp"),
@@ -76,7 +77,7 @@ def build(sources, top: str, directory: Path, *, waves=False, log: Path):
     ]
     with log.open("w") as out:
         result = subprocess.run(command, stdout=out, stderr=subprocess.STDOUT, check=False,
-                                env=os.environ | environment())
+                                env=variables)
     if result.returncode:
         raise RuntimeError(f"Verilator failed; see {log}")
 

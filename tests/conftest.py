@@ -72,12 +72,12 @@ def _make_normalization(rng, layer):
         np.round(4 * rng.uniform(0.25, 2 * deviation, count)) / 4)))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def write_checkpoint():
     return make_checkpoint
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def random_network():
     return make_network
 

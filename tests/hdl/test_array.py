@@ -69,9 +69,9 @@ def test_geometry(rows, columns, rows_per_read, columns_per_read, groups):
     assert shape.codes.length == columns_per_read
 
 
-@pytest.mark.parametrize("words, latency", [(16, 1 + 2), (17, 2 + 2)])
-def test_memory_takes_a_cycle_more(words, latency):
-    """Twelve rows are counted in two cycles."""
+@pytest.mark.parametrize("words, latency", [(1, 1 + 2), (2, 2 + 2), (16, 2 + 2), (17, 2 + 2)])
+def test_choice_of_words_takes_a_cycle(words, latency):
+    """Twelve rows are counted in two cycles; one word needs no choice."""
     shape = ArrayGeometry(12, words, rows_per_read=12, columns_per_read=1)
     assert EmulatedArray.latency_of(shape) == latency
 
