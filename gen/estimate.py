@@ -77,7 +77,9 @@ def timeline(accelerator: Accelerator, keep: np.ndarray) -> Timeline:
     counts = []
     engines = accelerator.engines
     for index, engine in enumerate(engines):
-        starts = _serve(arrivals, engine.map_cycles, engine.word_cycles[0])
+        # Maps of an engine behind another one come out of a map buffer.
+        apart = engines[index - 1].buffer.interval if index else 1
+        starts = _serve(arrivals, max(engine.map_cycles, apart), engine.word_cycles[0])
         counts.append(sum(image == len(keep) - 1 for image, _ in maps))
         mask = [sum(int(bit) << number for number, bit in enumerate(bits))
                 for bits in keep[:, :, index]]
@@ -91,6 +93,7 @@ def timeline(accelerator: Accelerator, keep: np.ndarray) -> Timeline:
         # A branch set is written from `written` on; by then the one `depth` before must be sent.
         if index + 1 < len(engines):
             after, lead = engines[index + 1].map_cycles, engines[index + 1].word_cycles[0]
+            after = max(after, engine.buffer.interval)
         else:
             after, lead = accelerator.softmax.interval, 0
         served = _serve(after_arrivals, after, lead)

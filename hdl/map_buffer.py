@@ -50,6 +50,9 @@ class MapBuffer(wiring.Component):
 
     latency = 5
 
+    #: Cycles from one map to the next, at least: a pass set is gone before the next one comes.
+    interval = 2
+
     #: Words that can be fetched and not yet taken; fewer would not let one pass in every cycle.
     FETCHED = 6
 
@@ -134,7 +137,7 @@ class MapBuffer(wiring.Component):
         m.d.comb += [
             begin.eq(word == 0),
             end.eq(word == self.words - 1),
-            room.eq(~self.o_sets.valid | self.o_sets.ready),
+            room.eq(~self.o_sets.valid),
             release.eq(issue & end & (later == 0)),
         ]
         with m.If(issue):
@@ -148,6 +151,8 @@ class MapBuffer(wiring.Component):
             ]
         with m.If(load):
             m.d.sync += [active.eq(1), present.eq(presences.r_data)]
+        with m.If(self.o_sets.ready):
+            m.d.sync += self.o_sets.valid.eq(0)
         with m.If(room):
             m.d.sync += [
                 self.o_sets.valid.eq(issue & begin),

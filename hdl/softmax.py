@@ -194,7 +194,7 @@ class Normalizer(wiring.Component):
     #: Cycles from one sum to the next that the division allows.
     DIVISION = RECIPROCAL + 2
 
-    latency = DIVISION + 3
+    latency = DIVISION + 4
 
     def __init__(self, classes):
         self.classes = classes
@@ -255,14 +255,17 @@ class Normalizer(wiring.Component):
 
         # Multiply.
         advance, send = Signal(), Signal()
-        sent, valid   = Signal(range(self.classes)), Signal(2)
-        a, b, product = Signal(EXPONENTIAL), Signal(RECIPROCAL), Signal(EXPONENTIAL + RECIPROCAL)
+        sent, valid   = Signal(range(self.classes)), Signal(3)
+        # The first register may become that of a block memory, which is too slow for a product.
+        taken_a, a, b = Signal(EXPONENTIAL), Signal(EXPONENTIAL), Signal(RECIPROCAL)
+        taken_b       = Signal(RECIPROCAL)
+        product       = Signal(EXPONENTIAL + RECIPROCAL)
         m.d.comb += [
             advance.eq(~self.o.valid | self.o.ready),
             send.eq(advance & reciprocals.r_rdy),
             exponentials.r_en.eq(send),
             reciprocals.r_en.eq(send & (sent == self.classes - 1)),
-            self.o.valid.eq(valid[1]),
+            self.o.valid.eq(valid[-1]),
             self.o.payload.eq(product >> RECIPROCAL),
         ]
         with m.If(send):
@@ -270,8 +273,10 @@ class Normalizer(wiring.Component):
         with m.If(advance):
             m.d.sync += [
                 valid.eq(Cat(send, valid)),
-                a.eq(exponentials.r_data),
-                b.eq(reciprocals.r_data),
+                taken_a.eq(exponentials.r_data),
+                taken_b.eq(reciprocals.r_data),
+                a.eq(taken_a),
+                b.eq(taken_b),
                 product.eq(a * b),
             ]
 

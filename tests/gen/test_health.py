@@ -1,3 +1,5 @@
+# amaranth: UnusedElaboratable=no
+
 from fractions import Fraction
 from math import comb
 
