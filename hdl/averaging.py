@@ -175,9 +175,9 @@ class Averaging(wiring.Component):
         m.d.comb += [
             step.eq(~self.o.valid | self.o.ready),
             larger.eq((row_index == 0) | (row.sum > largest)),
-            surer.eq((sure & (row_index != 0)) | (row.confident * 10 >= needed)),
+            surer.eq((sure & (row_index != 0)) | ((row.confident << 3) + (row.confident << 1) >= needed)),
         ]
-        m.d.sync += needed.eq(passes * 9)
+        m.d.sync += needed.eq((passes << 3) + passes)
         with m.If(step):
             m.d.sync += [
                 row_valid.eq(0),

@@ -14,7 +14,8 @@ class ImageSource(wiring.Component):
     """Let pixels through; with the first pixel of each image, announce its number of passes.
 
     ``passes`` is sampled as the first pixel of an image is taken. A value of 0 counts as 1, one
-    above T_max as T_max. A pixel passes in the same cycle; the first one of an image waits until
+    above T_max as T_max. A pixel passes in the same cycle, announcements follow two cycles later; the
+    first pixel of an image waits until
     both announcements have room.
 
     Parameters
@@ -56,13 +57,16 @@ class ImageSource(wiring.Component):
         first, room, begin = Signal(init=1), Signal(), Signal()
         left   = Signal(range(self.pixels), init=self.pixels - 1)
         passes = Signal.like(self.passes)
+        # An announcement is written a cycle later, so that pixels wait for no more than a flag.
+        announce, announced = Signal(), Signal.like(self.passes)
+        m.d.sync += [announce.eq(begin), announced.eq(passes)]
         queues = []
         for port in (self.masks, self.maps):
             queue = fifo.SyncFIFO(width=len(port.payload), depth=self.AHEAD)
             queues.append(queue)
             m.d.comb += [
-                queue.w_en.eq(begin),
-                queue.w_data.eq(passes),
+                queue.w_en.eq(announce),
+                queue.w_data.eq(announced),
                 port.valid.eq(queue.r_rdy),
                 port.payload.eq(queue.r_data),
                 queue.r_en.eq(port.ready),
@@ -71,7 +75,7 @@ class ImageSource(wiring.Component):
 
         m.d.comb += [
             passes.eq(Mux(self.passes == 0, 1, Mux(self.passes > self.most, self.most, self.passes))),
-            room.eq(queues[0].w_rdy & queues[1].w_rdy),
+            room.eq(queues[0].w_rdy & queues[1].w_rdy & ~announce),
             self.o.payload.eq(self.i.payload),
             self.o.valid.eq(self.i.valid & (~first | room)),
             self.i.ready.eq(self.o.ready & (~first | room)),

@@ -41,7 +41,7 @@ def test_timing():
     passed = transfer(ImageSource(4, 5), {"i": [0] * 20}, {"o": 20, "masks": 5, "maps": 5},
                       pins={"passes": 3})
     assert passed["i"].cycles == passed["o"].cycles == list(range(20))
-    assert passed["masks"].cycles == passed["maps"].cycles == [1, 5, 9, 13, 17]
+    assert passed["masks"].cycles == passed["maps"].cycles == [2, 6, 10, 14, 18]
 
 
 @pytest.mark.parametrize("late", ["masks", "maps"])
