@@ -15,8 +15,7 @@ class ImageSource(wiring.Component):
 
     ``passes`` is sampled as the first pixel of an image is taken. A value of 0 counts as 1, one
     above T_max as T_max. A pixel passes in the same cycle, announcements follow two cycles later; the
-    first pixel of an image waits until
-    both announcements have room.
+    first pixel of an image waits until both announcements have room.
 
     Parameters
     ----------

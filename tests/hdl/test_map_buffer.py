@@ -63,7 +63,7 @@ def test_sends_lanes_that_are_not_empty(shape, words, lanes, depth, duty, starts
 
 @pytest.mark.parametrize("shape, words, lanes, depth", [case for case in SHAPES if case[3] > 1])
 def test_timing(shape, words, lanes, depth):
-    """With full sets the output never pauses within a map, and a set comes before the first word of its map."""
+    """With full sets the output never pauses in a map, and a set comes before its first word."""
     entering, branches, leaving, sets = make_branches(shape, words, lanes, 6, full=True)
     dut = MapBuffer(shape, words=words, lanes=lanes, passes=PASSES, depth=depth)
     passed = transfer(dut, {"i": entering, "i_sets": branches},
