@@ -77,7 +77,8 @@ def simulate(directory: Path, images: np.ndarray, labels=None, *, passes=None, m
 
     steps.step("build simulator")
     # A simulator that writes waves is another one, down to its run-time library.
-    work = directory / ("sim_waves" if waves else "sim_build")
+    # The simulator runs in this folder, so its files are not named from here.
+    work = directory.resolve() / ("sim_waves" if waves else "sim_build")
     work.mkdir(exist_ok=True)
     verilog = work / "harness.sv"
     harness.write(design, verilog)

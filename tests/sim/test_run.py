@@ -68,6 +68,16 @@ def test_command(simulated, capsys):
     assert not list((simulated / "report").glob("*.tmp"))
 
 
+def test_command_from_another_folder(simulated, capsys, monkeypatch):
+    """The folder of a design is named from where the command runs, as in the README."""
+    monkeypatch.chdir(simulated.parent)
+
+    status, out, lines = run(capsys, simulated.name, "--images", 2)
+
+    assert (status, lines) == (0, [])
+    assert re.search(r"^bit_exact +True$", out, re.M)
+
+
 @pytest.fixture
 def tampered(simulated, tmp_path):
     """A copy whose golden model is another than what was built."""
