@@ -21,7 +21,7 @@ class SynthesisError(Exception):
     """A tool failed, with its log named in the message."""
 
 
-def synthesize(directory: Path, clock_mhz: float, performance: dict, steps, *, seed=1) -> dict:
+def synthesize(directory: Path, clock_mhz: float, performance: dict, steps, *, seed=2) -> dict:
     """Synthesize, place and route the design in ``directory``; return ``synth_ecp5.json``.
 
     Keys follow FINN: ``LUT`` (LUT4: logic, carry chains and distributed memory), ``FF``, ``BRAM``

@@ -162,7 +162,10 @@ class Averaging(wiring.Component):
             added.confident.eq(kept.confident + weighed_confident),
         ]
 
-        m.d.comb += [votes.addr.eq(index), vote.addr.eq(index)]
+        # Votes are read all the time: of the largest class of the leaf, or of the class to send.
+        voted = Signal.like(result.votes)
+        m.d.comb += [votes.addr.eq(best_index), vote.addr.eq(index)]
+        m.d.sync += voted.eq(votes.data)
 
         # Results leave in two steps behind the memories: a row, then what compares it.
         row            = Signal(stored)
@@ -224,9 +227,8 @@ class Averaging(wiring.Component):
                 m.d.sync += drain.eq(drain - 1)
                 with m.If(drain == 0):
                     m.d.comb += [
-                        votes.addr.eq(best_index),
                         vote.addr.eq(best_index),
-                        vote.data.eq(votes.data + count),
+                        vote.data.eq(voted + count),
                         vote.en.eq(1),
                         queue.r_en.eq(1),
                     ]
@@ -237,14 +239,15 @@ class Averaging(wiring.Component):
                     with m.Else():
                         m.next = "Count bytes"
             with m.State("Send"):
-                # Sums are at rest: two cycles after `index`, `before` is its row.
+                # Sums are at rest: `READ` cycles after `index`, `before` and `voted` are its row.
+                m.d.comb += votes.addr.eq(index)
                 m.d.sync += wait.eq(wait - (wait != 0))
                 with m.If((wait == 0) & step):
                     m.d.comb += vote.en.eq(1)
                     m.d.sync += [
                         row_valid.eq(1),
                         row.eq(before),
-                        row_votes.eq(votes.data),
+                        row_votes.eq(voted),
                         row_index.eq(index),
                         index.eq(Mux(last, 0, index + 1)),
                         wait.eq(self.READ),
