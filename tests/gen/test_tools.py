@@ -22,12 +22,12 @@ def test_finds_beside_python_first(tmp_path, monkeypatch):
     assert find("tool") == elsewhere
 
 
-@pytest.mark.parametrize("extra, what", [(None, "tool"), ("synth", r"spincim\[synth\]")])
+@pytest.mark.parametrize("extra, what", [(None, "tool"), ("synth", r"-e '\.\[synth\]'")])
 def test_missing(tmp_path, monkeypatch, extra, what):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     with pytest.raises(ToolMissing, match=f"^Program 'tool' is not installed; install it with: "
-                                          f"pip install '{what}'$"):
+                                          f"pip install {what}$"):
         find("tool", extra=extra)
 
 

