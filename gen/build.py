@@ -10,6 +10,7 @@ from pathlib import Path
 from gen.checkpoint import SHIPPED, CheckpointError, read
 from gen.compile import compile_network
 from gen.constraints import constraints
+from gen.costs import costs
 from gen.crossbar_map import crossbar_map
 from gen.emit import emit, fields
 from gen.estimate import estimate_layers, estimate_network
@@ -27,27 +28,72 @@ from gen.verify import ImpossibleTarget, MalformedNetwork
 __all__ = ["BuildError", "build", "build_network"]
 
 
+#: What the name of a network ends with, by the method that it was trained for.
+METHODS = {"scale-dropout": "", "spinbayes": "_spinbayes"}
+
+
 class BuildError(Exception):
     """A build that cannot be made, with the way out in its message."""
 
 
-def build(name: str, target: Target, out: Path, *, checkpoint=None, synth=None, steps=None) -> dict:
-    """Write an accelerator for the network ``name`` to the folder ``out``; return its reports.
+def named(name: str, method: str = "scale-dropout", crossbars: int | None = None,
+          ways: int = 1) -> Network:
+    """Return the network ``name`` for ``method``, with ``crossbars`` arrays per layer if given, of
+    which a pass takes the mean of ``ways``.
+
+    Raises
+    ------
+    BuildError
+        If there is none, or it does not choose arrays.
+    """
+    whole = name if name.endswith(METHODS[method]) else name + METHODS[method]
+    if whole not in NETWORKS:
+        raise BuildError(f"Network {whole!r} is unknown; choose one of: {', '.join(NETWORKS)}")
+    network = NETWORKS[whole]
+    if crossbars is None and ways == 1:
+        return network
+    if all(layer.crossbars == 1 for layer in network.layers):
+        raise BuildError(f"Network {whole!r} has one array per layer; leave --crossbars and --ways out "
+                         "or add --method spinbayes")
+    if crossbars is not None and crossbars < 2:
+        raise BuildError(f"Arrays to choose from must be at least 2, not {crossbars}")
+    return replace(network, layers=tuple(
+        replace(layer, crossbars=crossbars or layer.crossbars, ways=ways)
+        for layer in network.layers))
+
+
+def build(network: Network | str, target: Target, out: Path, *, checkpoint=None, synth=None,
+          steps=None) -> dict:
+    """Write an accelerator for ``network``, or that of this name, to the folder ``out``; return its
+    reports.
 
     ``checkpoint`` is a path, that of the shipped one unless given; ``synth`` is ``"ecp5"`` or None.
     ``steps`` says how far it is, in eight steps and two more with ``synth``.
     """
-    if name not in NETWORKS:
-        raise BuildError(f"Network {name!r} is unknown; choose one of: {', '.join(NETWORKS)}")
+    if isinstance(network, str):
+        network = named(network)
     steps = steps or Steps(10 if synth else 8, stream=io.StringIO())
     steps.step("checkpoint")
-    network = read(checkpoint or SHIPPED / f"{name}.npz", NETWORKS[name])
-    return build_network(network, target, out, synth=synth, steps=steps)
+    others = [read(path, other) for other, path in _others(network)]
+    network = read(checkpoint or SHIPPED / f"{network.name}.npz", network)
+    return build_network(network, target, out, synth=synth, steps=steps, others=others)
 
 
-def build_network(network: Network, target: Target, out: Path, *, synth=None, steps=None) -> dict:
+def _others(network):
+    """The same layers for the other methods, and their checkpoints, as far as there are any."""
+    base = network.name
+    for ending in METHODS.values():
+        base = base.removesuffix(ending) if ending else base
+    for ending in METHODS.values():
+        path = SHIPPED / f"{base}{ending}.npz"
+        if base + ending in NETWORKS and base + ending != network.name and path.exists():
+            yield NETWORKS[base + ending], path
+
+
+def build_network(network: Network, target: Target, out: Path, *, synth=None, steps=None,
+                  others=()) -> dict:
     """Write an accelerator for ``network``, which has its parameters; otherwise as :func:`build`, with
-    a step less."""
+    a step less. Its costs are compared with those of ``others``."""
     steps = steps or Steps(9 if synth else 7, stream=io.StringIO())
     with folder(out) as directory:
         steps.step("compile")
@@ -55,7 +101,12 @@ def build_network(network: Network, target: Target, out: Path, *, synth=None, st
         (directory / "ir.json").write_text(dump(network) + "\n")
         (directory / "config.json").write_text(_json({"network": network.name, **asdict(target)}))
         steps.step("map to arrays")
-        reports = {"crossbar_map": crossbar_map(network, target)}
+        reports = {
+            "crossbar_map": crossbar_map(network, target),
+            "method_costs": {"source": "estimate", "status": "run", "methods": [
+                costs(network, target),
+                *(costs(compile_network(other, target), target) for other in others)]},
+        }
         steps.step("lower")
         accelerator = lower(network, target)
         steps.step("estimate")
@@ -65,7 +116,8 @@ def build_network(network: Network, target: Target, out: Path, *, synth=None, st
         reports["estimate_network_performance"] = estimate_network(
             accelerator, target.passes, target.clock_mhz)
         steps.step("emit Verilog")
-        emit(accelerator, "accelerator", directory, **_contents(network, target, accelerator))
+        emit(accelerator, "accelerator", directory, **_contents(network, target, accelerator),
+             estimated_latency_cycles=reports["estimate_network_performance"]["latency_cycles"])
         steps.step("memory images and constraints")
         write_images(network, accelerator, directory / "rtl")
         constraints(target.clock_mhz, directory / "constraints")
@@ -94,11 +146,12 @@ def _contents(network, target, accelerator):
         "passes_max": target.passes_max,
         "schedule": target.schedule,
         "clock_mhz": target.clock_mhz,
-        "crossbars": target.crossbars,
+        "view": target.view,
         "rng": target.rng,
         "mtj": {"set_ns": target.set_ns, "read_ns": target.read_ns, "reset_ns": target.reset_ns,
                 "currents": list(target.mtj_currents)},
         "blocks": ["image_source", "binarizer", "replay", "mask_bank", "rng", "health",
+                   *(["array_passes"] if accelerator.array_passes else []),
                    *(layer.name for layer in network.layers), "softmax", "averaging"],
         "health": {"repetition": accelerator.health.repetition, "window": accelerator.health.window,
                    "proportion": accelerator.health.proportion},
@@ -130,8 +183,14 @@ def _parse(arguments):
     parser = argparse.ArgumentParser(prog="gen.build", description="Build an accelerator.")
     parser.add_argument("--layers", required=True, metavar="NETWORK",
         help=f"network to build: {', '.join(NETWORKS)}")
-    parser.add_argument("--passes", type=int, default=default.passes,
-        help="stochastic forward passes T that it is folded for (default: %(default)s)")
+    parser.add_argument("--method", choices=METHODS, default="scale-dropout",
+        help="what is random: spinbayes means the network NETWORK_spinbayes (default: %(default)s)")
+    parser.add_argument("--crossbars", type=int, metavar="N",
+        help="arrays that each layer chooses from, for spinbayes (default: those of the network)")
+    parser.add_argument("--ways", type=int, default=1, metavar="n",
+        help="arrays whose mean a pass takes, for spinbayes (default: %(default)s)")
+    parser.add_argument("--passes", type=int,
+        help="stochastic forward passes T that it is folded for (default: 20; 10 for spinbayes)")
     parser.add_argument("--passes-max", type=int,
         help=f"largest T that it can be asked for (default: {default.passes_max})")
     parser.add_argument("--schedule", choices=("shared", "sequential"), default=default.schedule,
@@ -142,7 +201,9 @@ def _parse(arguments):
         help="pseudo-random source, or pins of an MTJ (default: %(default)s)")
     parser.add_argument("--mtj-currents", type=Path, metavar="FILE",
         help="SET current codes of the layers, for --rng mtj")
-    parser.add_argument("--crossbars", choices=("emulated", "macro"), default=default.crossbars,
+    parser.add_argument("--cells-per-read", type=int, default=default.cells_per_read, metavar="N",
+        help="multi-level cells of a bit line that are sensed at once (default: %(default)s)")
+    parser.add_argument("--view", choices=("emulated", "macro"), default=default.view,
         help="arrays in memory, or pins of a macro (default: %(default)s)")
     parser.add_argument("--clock-mhz", type=float, default=default.clock_mhz,
         help="clock frequency (default: %(default)s)")
@@ -160,19 +221,20 @@ def main(arguments=None):
     """Build; return 0, or 2 after one line that names a fault and the way out."""
     args = _parse(arguments)
     try:
-        if args.layers not in NETWORKS:
-            raise BuildError(f"Network {args.layers!r} is unknown; choose one of: "
-                             f"{', '.join(NETWORKS)}")
+        network = named(args.layers, args.method, args.crossbars, args.ways)
+        out = args.out or Path("build", network.name)
+        chosen = any(layer.crossbars > 1 for layer in network.layers)
+        passes = args.passes if args.passes is not None else 10 if chosen else Target().passes
         target = Target(
-            passes=args.passes,
-            passes_max=(max(args.passes, Target().passes_max) if args.passes_max is None
+            passes=passes,
+            passes_max=(max(passes, Target().passes_max) if args.passes_max is None
                         else args.passes_max),
             schedule=args.schedule, interval=args.interval, rng=args.rng,
-            crossbars=args.crossbars, clock_mhz=args.clock_mhz, seed=args.seed)
+            view=args.view, cells_per_read=args.cells_per_read, clock_mhz=args.clock_mhz, seed=args.seed)
         if args.rng == "mtj":
             target = replace(target, mtj_currents=_currents(
-                args.mtj_currents, len(NETWORKS[args.layers].layers)))
-        reports = build(args.layers, target, args.out or Path("build", args.layers),
+                args.mtj_currents, len(network.layers)))
+        reports = build(network, target, out,
                         checkpoint=args.checkpoint, synth=args.synth,
                         steps=Steps(10 if args.synth else 8))
     except (BuildError, CheckpointError, ImpossibleTarget, MalformedNetwork, OutputError,
@@ -181,21 +243,21 @@ def main(arguments=None):
         print(f"gen.build: {error}", file=sys.stderr)
         return 2
     except OSError as error:
-        print(f"gen.build: {error.strerror or error}: {error.filename or args.out}; choose another "
+        print(f"gen.build: {error.strerror or error}: {error.filename or out}; choose another "
               f"folder with --out", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("gen.build: stopped, nothing was written", file=sys.stderr)
         return 130
-    print(_table(args, reports))
+    print(_table(out, reports))
     return 0
 
 
-def _table(args, reports):
+def _table(out, reports):
     network, arrays, synth = (reports[name] for name in (
         "estimate_network_performance", "crossbar_map", "synth_ecp5"))
     rows = [
-        ("written to", str(args.out or Path("build", args.layers))),
+        ("written to", str(out)),
         ("arrays", f"{arrays['total']['arrays']}, {arrays['total']['fill']:.1%} full"),
         ("interval", f"{network['interval_cycles']} cycles at T = {network['passes']}, "
                      f"{network['interval_cycles_one_pass']} at T = 1"),
@@ -207,7 +269,16 @@ def _table(args, reports):
     if synth["status"] == "run":
         rows.append(("ECP5", f"{synth['LUT']} LUT4, {synth['FF']} FF, {synth['BRAM']} BRAM, "
                              f"{synth['fmax_mhz']:.1f} MHz"))
-    return "\n".join(f"{name:12} {value}" for name, value in rows)
+    lines = [f"{name:12} {value}" for name, value in rows]
+    lines += ["", f"{'method':14}{'T':>4}{'arrays':>8}{'cells':>11}{'bits/choice':>13}{'random bits':>13}"
+                  f"{'array reads':>13}{'one by one':>12}"]
+    for method in reports["method_costs"]["methods"]:
+        total = method["total"]
+        bits  = max(layer["choice_bits"] for layer in method["layers"].values())
+        lines.append(f"{method['method']:14}{method['passes']:4}{total['arrays']:8}{total['cells']:11,}"
+                     f"{bits:13}{total['random_bits_per_prediction']:13}"
+                     f"{total['reads_shared']:13,.0f}{total['reads_sequential']:12,}")
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -1,19 +1,24 @@
 """Read a checkpoint: the float parameters of a trained network, as one ``.npz`` without pickles.
 
-Per layer, by name, with ``C`` output channels and fan-in ``F``:
+Per layer, by name, with ``C`` output channels, fan-in ``F`` and ``N`` arrays:
 
 ===================  =================================================================
-``<layer>.weight``   int8 ``(C, F)``, each -1 or +1; inputs in raster order of the
-                     kernel with the channel fastest (:mod:`gen.ir`)
+``<layer>.weight``   int8 ``(C, F)``, or ``(N, C, F)`` where there are several arrays;
+                     inputs in raster order of the kernel with the channel fastest
+                     (:mod:`gen.ir`). Each -1 or +1, or with weights of Q bits a
+                     number from -W to W, which stands for its part of
+                     ``W = 2 ** (Q - 1) - 1`` (SpinBayes, eq. 3)
 ``<layer>.bias``     float64 ``(C,)``
-``<layer>.scale``    float64 ``(C,)``, alpha
+``<layer>.scale``    float64 ``(C,)``, alpha; of one array only
 ``<layer>.gamma``    float64 ``(C,)``, of the batch normalization, as all below
 ``<layer>.beta``     float64 ``(C,)``
 ``<layer>.mean``     float64 ``(C,)``
 ``<layer>.variance`` float64 ``(C,)``, without epsilon
 ``<layer>.epsilon``  float64 ``()``
-``<layer>.dropout``  float64 ``()``, probability p that the scale is dropped to one
-``thresholds``       int64 ``(input channels,)``, of the pixels
+``<layer>.dropout``  float64 ``()``, probability p that the scale is dropped to one;
+                     of one array only
+``thresholds``       int64, of the pixels, channel by channel
+``weight_bits``      int64 ``()``, Q; of several arrays only
 ``network``          the name of the network, a string
 ===================  =================================================================
 """
@@ -26,6 +31,7 @@ from pathlib import Path
 import numpy as np
 
 from gen.ir import Network, Normalization
+from gen.weights import pack
 
 
 __all__ = ["CheckpointError", "SHIPPED", "read"]
@@ -41,6 +47,9 @@ class CheckpointError(Exception):
 
 def read(path: Path, network: Network) -> Network:
     """Return ``network`` with weights, normalization, dropout and thresholds from ``path``.
+
+    Of more arrays than a layer chooses from, the first are taken. The bits of a weight are those that
+    the file was made for.
 
     Raises
     ------
@@ -71,24 +80,38 @@ def read(path: Path, network: Network) -> Network:
 
     layers = []
     for layer in network.layers:
-        weight = take(f"{layer.name}.weight", (layer.outputs, layer.fan_in), "i")
-        if not (np.abs(weight) == 1).all():
+        choose_array = layer.crossbars > 1
+        if choose_array:
+            name = f"{layer.name}.weight"
+            if name in arrays and arrays[name].ndim == 3 and len(arrays[name]) > layer.crossbars:
+                arrays[name] = arrays[name][:layer.crossbars]
+            if "weight_bits" in arrays:
+                layer = replace(layer, weight_bits=int(take("weight_bits", (), "i")))
+        weight = take(f"{layer.name}.weight",
+                      (layer.crossbars,) * choose_array + (layer.outputs, layer.fan_in), "i")
+        weight = weight.astype(np.int64).reshape(layer.crossbars, layer.outputs, layer.fan_in)
+        most = 2**(layer.weight_bits - 1) - 1
+        if layer.weight_bits == 1 and not (np.abs(weight) == 1).all():
             raise CheckpointError(f"Checkpoint {path} has '{layer.name}.weight' with values other "
                                   f"than -1 and +1; {again}")
+        if layer.weight_bits > 1 and np.abs(weight).max() > most:
+            raise CheckpointError(f"Checkpoint {path} has '{layer.name}.weight' with values not from "
+                                  f"{-most} to {most}; {again}")
         vector = {name: take(f"{layer.name}.{name}", (layer.outputs,))
-                  for name in ("bias", "scale", "gamma", "beta", "mean", "variance")}
+                  for name in ("bias", "scale", "gamma", "beta", "mean", "variance")
+                  if not (choose_array and name == "scale")}
         variance = vector.pop("variance") + take(f"{layer.name}.epsilon", ())
         if not (variance > 0).all():
             raise CheckpointError(f"Checkpoint {path} has '{layer.name}.variance' below zero; {again}")
-        dropout = float(take(f"{layer.name}.dropout", ()))
+        vector.setdefault("scale", np.ones(layer.outputs))
+        dropout = layer.dropout if choose_array else float(take(f"{layer.name}.dropout", ()))
         if not 0 <= dropout <= 1:
             raise CheckpointError(f"Checkpoint {path} has '{layer.name}.dropout' of {dropout}, which "
                                   f"is no probability; {again}")
         layers.append(replace(
             layer,
             dropout=dropout,
-            weights=tuple(int.from_bytes(row.tobytes(), "little")
-                          for row in np.packbits(weight > 0, axis=1, bitorder="little")),
+            arrays=tuple(pack(array, layer.weight_bits) for array in weight),
             normalization=Normalization(
                 deviation=tuple(np.sqrt(variance.astype(np.float64)).tolist()),
                 **{name: tuple(array.astype(np.float64).tolist())

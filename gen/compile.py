@@ -38,7 +38,7 @@ def compile_network(network: Network, target: Target) -> Network:
     Raises
     ------
     ImpossibleTarget
-        If ``target`` asks for what cannot be built.
+        If ``target`` asks for what cannot be built, or not for this network.
     MalformedNetwork
         If ``network``, with weights and normalization from a checkpoint, breaks the rules of
         :mod:`gen.ir`; or, with a note, if a pass broke them.
@@ -49,7 +49,10 @@ def compile_network(network: Network, target: Target) -> Network:
                                f"network {network.name!r} has {len(network.layers)} layers")
     verify(network, target)
     for layer in network.layers:
-        if not layer.weights or layer.normalization is None:
+        if target.array_columns < layer.columns_per_weight:
+            raise ImpossibleTarget(f"An array has {target.array_columns} columns, but a weight of "
+                                   f"layer {layer.name!r} takes {layer.columns_per_weight}")
+        if not layer.arrays or layer.normalization is None:
             raise MalformedNetwork(f"Layer {layer.name!r} has no parameters; read a checkpoint first")
     for run in PASSES:
         network = run(network, target)

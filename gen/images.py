@@ -1,8 +1,12 @@
 """Memory images: what is written into the arrays and the scale memories of a chip."""
 
+import itertools
 from pathlib import Path
 
-from gen.ir import Network
+import numpy as np
+
+from gen.ir import JUNCTIONS, Network
+from gen.weights import unpack
 from hdl.accelerator import Accelerator
 
 
@@ -12,22 +16,47 @@ __all__ = ["write_images"]
 def write_images(network: Network, accelerator: Accelerator, directory: Path):
     """Write ``<layer>_array_<n>.hex`` per array and ``<layer>_scales.hex`` per layer.
 
-    A line of an array is one row of cells, column 0 in the least significant bit, 1 for the state of
-    low resistance; input ``i`` of the tile has row ``2 i`` for its word line and row ``2 i + 1`` for
-    the complementary one, which holds the complement (Scale-Dropout, Fig. 3). A line of scales is
-    one row of :class:`hdl.scale_mux.ScaleMux`. Both read as ``$readmemh`` does.
+    The arrays of a layer are numbered through its tiles, those of the first crossbar to choose first.
+    A line of an array is one row of cells, column 0 in the least significant digit:
+
+    - With binary weights a cell is a bit, 1 for the state of low resistance; input ``i`` of the tile
+      has row ``2 i`` for its word line and row ``2 i + 1`` for the complementary one, which holds the
+      complement (Scale-Dropout, Fig. 3).
+    - With weights of more bits a cell is a hexadecimal digit, the number of its junctions that are
+      parallel, 0 to 4 (SpinBayes, 3.4). Output ``j`` of the tile has the columns of its positive bit
+      lines, then as many of its negative ones; a magnitude is divided among the cells of its side as
+      evenly as can be, the first ones getting what is left over.
+
+    A line of scales is one row of :class:`hdl.scale_mux.ScaleMux`. All read as ``$readmemh`` does.
     """
     for layer, engine in zip(network.layers, accelerator.engines, strict=True):
-        for number, tile in enumerate(layer.tiles):
-            columns = [layer.weights[column] for column in tile.columns]
-            rows = []
-            for row in tile.rows:
-                bits = sum((weight >> row & 1) << index for index, weight in enumerate(columns))
-                rows += [bits, ~bits & (1 << len(columns)) - 1]
-            _write(directory / f"{layer.name}_array_{number}.hex", rows, len(columns))
+        for number, (crossbar, tile) in enumerate(
+                itertools.product(range(layer.crossbars), layer.tiles)):
+            weights = unpack(layer, crossbar)[tile.columns.start:tile.columns.stop,
+                                              tile.rows.start:tile.rows.stop].T
+            rows, digits = _binary_rows(weights) if layer.weight_bits == 1 else (
+                _multilevel_rows(weights, layer.cells_per_side))
+            _write(directory / f"{layer.name}_array_{number}.hex", rows, digits)
         mux = engine.scale_mux
-        _write(directory / f"{layer.name}_scales.hex", list(mux.rows()), mux.row_width)
+        _write(directory / f"{layer.name}_scales.hex", list(mux.rows()), -(-mux.row_width // 4))
 
 
-def _write(path, words, width):
-    path.write_text("".join(f"{word:0{-(-width // 4)}x}\n" for word in words))
+def _binary_rows(weights):
+    rows = []
+    for row in weights.tolist():
+        bits = sum(1 << column for column, weight in enumerate(row) if weight > 0)
+        rows += [bits, ~bits & (1 << len(row)) - 1]
+    return rows, -(-weights.shape[1] // 4)
+
+
+def _multilevel_rows(weights, cells):
+    sides = np.stack([np.maximum(weights, 0), np.maximum(-weights, 0)], axis=-1)
+    levels = sides[..., None] // cells + (np.arange(cells) < sides[..., None] % cells)
+    assert levels.max() <= JUNCTIONS
+    levels = levels.reshape(len(weights), -1)
+    return [sum(level << 4 * column for column, level in enumerate(row))
+            for row in levels.tolist()], levels.shape[1]
+
+
+def _write(path, words, digits):
+    path.write_text("".join(f"{word:0{digits}x}\n" for word in words))

@@ -1,8 +1,13 @@
 """The network as every pass sees it: immutable data that imports nothing.
 
-A layer is a convolution of binary maps; a fully connected layer is one whose kernel is the whole
-map. Its ``s = 2 n - F`` is the sum of ``F`` products of -1 and +1, and ``n`` the number of them
-that are +1. The inputs of a kernel are numbered in raster order with the channel fastest.
+A layer is a convolution of maps of levels; a fully connected layer is one whose kernel is the whole
+map. A level ``q`` of ``A`` bits, from 0 to ``L = 2 ** A - 1``, stands for the value
+``low + (1 - low) * q / L``: with one bit and ``low = -1``, for -1 and +1. The inputs of a kernel are
+numbered in raster order with the channel fastest. What the crossbars return for them, the *sum*, is
+
+- with binary weights ``n``, the number of products of -1 and +1 that are +1;
+- with weights ``w`` of Q bits ``m``, the sum of ``q * w``, where ``w`` stands for ``w / W`` with
+  ``W = 2 ** (Q - 1) - 1`` (SpinBayes, eq. 3).
 
 Passes fill in the fields that are empty at first; :func:`gen.verify.verify` says which must hold
 when. :func:`dump` and :func:`load` turn a network into JSON and back without loss.
@@ -13,22 +18,28 @@ from dataclasses import dataclass, fields, is_dataclass
 
 
 __all__ = [
-    "Target", "Input", "Normalization", "Comparison", "Affine", "Logit", "Tile", "Folding",
+    "JUNCTIONS", "Target", "Input", "Normalization", "Comparison", "Affine", "Logit", "Tile", "Folding",
     "Layer", "Head", "Generator", "Network", "dump", "load",
 ]
+
+
+#: Junctions of a multi-level cell: with 0 to 4 of them parallel it has five levels (SpinBayes, 3.4).
+JUNCTIONS = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
     """What an accelerator is built for."""
 
-    array_rows: int = 256          #: Rows of an array; two complementary cells hold one weight.
+    array_rows: int = 256          #: Rows of an array; a binary weight takes two of a column.
     array_columns: int = 256       #: Columns of an array.
     passes: int = 20               #: Stochastic forward passes T that the folding is chosen for.
     passes_max: int = 32           #: T is a run-time input from 1 to this.
     schedule: str = "shared"       #: ``"shared"``: pass sets. ``"sequential"``: one pass at a time.
     rng: str = "emulated"          #: ``"emulated"``: pseudo-random. ``"mtj"``: pins of one MTJ.
-    crossbars: str = "emulated"    #: ``"emulated"``: integers in memory. ``"macro"``: pins.
+    view: str = "emulated"         #: Of the arrays. ``"emulated"``: memory. ``"macro"``: pins.
+    cells_per_read: int = 4        #: Multi-level cells of a bit line that are sensed at once
+                                   #: (SpinBayes, 3.5.2).
     interval: int | None = None    #: Cycles per image to fold for; None: cycles to stream it in.
     clock_mhz: float = 125.0       #: Clock frequency that times in ns are rounded up to.
     set_ns: float = 10.0           #: SET pulse (Scale-Dropout, V-B).
@@ -42,11 +53,19 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """8-bit pixels, one binary channel per threshold: bit ``pixel >= threshold``."""
+    """8-bit pixels, compared with thresholds: bits ``pixel >= threshold``.
+
+    Each ``2 ** bits - 1`` of them make a channel, whose level is the number of ones.
+    """
 
     height: int
     width: int
     thresholds: tuple[int, ...]    #: Ascending, each from 1 to 255.
+    bits: int = 1                  #: Bits of a level.
+
+    @property
+    def channels(self) -> int:
+        return len(self.thresholds) // (2**self.bits - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +86,23 @@ class Normalization:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A bank of a hidden layer: output bit ``(n >= threshold) ^ invert`` per channel."""
+    """A bank of a hidden layer: per channel the number of thresholds that the sum has reached.
 
-    threshold: tuple[int, ...]     #: Each from 0 to F + 1.
+    This level, of ``output_bits`` bits, is inverted bit by bit where ``invert`` is 1. One bit:
+    ``(sum >= threshold) ^ invert``.
+    """
+
+    threshold: tuple[int, ...]     #: Per channel ``2 ** output_bits - 1`` that ascend, channel by
+                                   #: channel; each from ``Layer.sums.start`` to ``Layer.sums.stop``.
     invert: tuple[int, ...]        #: Each 0 or 1.
 
 
 @dataclass(frozen=True, slots=True)
 class Affine:
-    """A bank of the output layer before quantization: ``log2(e) * y = gain * s + offset``."""
+    """A bank of the output layer before quantization: ``log2(e) * y = gain * s + offset``.
+
+    ``s`` is the sum of the products of values; :func:`gen.passes.fold.float_sum` relates it to the sum.
+    """
 
     gain: tuple[float, ...]
     offset: tuple[float, ...]
@@ -83,9 +110,9 @@ class Affine:
 
 @dataclass(frozen=True, slots=True)
 class Logit:
-    """A bank of the output layer: the integer ``gain * n + offset`` per channel.
+    """A bank of the output layer: the integer ``gain * sum + offset`` per channel.
 
-    It is ``log2(e) * y`` in units of ``2 ** -Head.fraction``; ``s = 2 n - F`` is folded in.
+    It is ``log2(e) * y`` in units of ``2 ** -Head.fraction``.
     """
 
     gain: tuple[int, ...]
@@ -117,7 +144,12 @@ class Folding:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """A binary layer with Scale-Dropout: convolution, max-pool, one of ``banks`` per pass."""
+    """A convolution, a max-pool, and a random choice per pass.
+
+    With one crossbar the choice is a keep bit: Scale-Dropout. With N of them it is the array that is
+    read, each as likely as the others: SpinBayes. Bank and array have the number of the choice; where
+    there is one array, all choices read it.
+    """
 
     name: str
     height: int                    #: Of the map that enters.
@@ -129,15 +161,70 @@ class Layer:
     stride: int = 1
     padding: int = 0               #: Border of -1 on every side.
     dropout: float = 0.5           #: Probability p that the scale is dropped to one.
-    weights: tuple[int, ...] = ()  #: Per output channel an integer; bit i is 1 where weight i is +1.
+    crossbars: int = 1             #: Arrays N to choose from; 1: the choice is a keep bit.
+    ways: int = 1                  #: Arrays n whose mean a pass takes (n-way inference).
+    weight_bits: int = 1           #: 1: weights of -1 and +1. Q: from -W to W.
+    input_bits: int = 1            #: Bits of a level that enters.
+    input_low: int = -1            #: What level 0 stands for: -1 or 0.
+    output_bits: int = 1           #: Bits of a level that leaves a hidden layer.
+    output_low: int = -1           #: What its level 0 stands for.
+    arrays: tuple[tuple[int, ...], ...] = () #: Per array and output channel an integer of fields of
+                                   #: ``weight_bits`` bits, field i the weight of input i: one bit that
+                                   #: is 1 for +1, or a number in two's complement.
     normalization: Normalization | None = None        #: Until :func:`gen.passes.fold.fold`.
-    banks: tuple[Comparison | Affine | Logit, ...] = () #: Index is the keep bit: dropped, kept.
+    banks: tuple[Comparison | Affine | Logit, ...] = () #: One per choice: dropped, kept; or array.
     tiles: tuple[Tile, ...] = ()   #: Set by :func:`gen.passes.tile.tile`.
     folding: Folding | None = None #: Set by :func:`gen.passes.rates.rates`.
 
     @property
     def fan_in(self) -> int:
         return self.kernel[0] * self.kernel[1] * self.channels
+
+    @property
+    def choices(self) -> int:
+        """Outcomes of the random choice of a pass."""
+        return 2 if self.crossbars == 1 else self.crossbars
+
+    @property
+    def choice_bits(self) -> int:
+        """Random bits that a choice takes."""
+        return (self.choices - 1).bit_length()
+
+    @property
+    def cells_per_side(self) -> int:
+        """Multi-level cells that hold the magnitude of a weight on one bit line of its pair."""
+        most = 2**(self.weight_bits - 1) - 1
+        return -(-most // JUNCTIONS)
+
+    @property
+    def rows_per_weight(self) -> int:
+        """Rows of an array that a weight takes: two of complementary cells, or one."""
+        return 2 if self.weight_bits == 1 else 1
+
+    @property
+    def columns_per_weight(self) -> int:
+        """Columns of an array that a weight takes: one, or both sides of a pair of bit lines."""
+        return 1 if self.weight_bits == 1 else 2 * self.cells_per_side
+
+    @property
+    def cells_per_weight(self) -> int:
+        return self.rows_per_weight * self.columns_per_weight
+
+    def arrays_of(self, choice: int) -> tuple[int, ...]:
+        """Numbers of the arrays whose products a sum adds up: as many as ``ways``, in a ring.
+
+        Each is as likely as the others, as in SpinBayes, 3.3; but there are N such sets and not all of
+        those of n arrays, so that a choice still takes log2 N random bits.
+        """
+        return tuple((choice + way) % self.crossbars for way in range(self.ways))
+
+    @property
+    def sums(self) -> range:
+        """Every value that a sum can have, whatever the weights."""
+        if self.weight_bits == 1:
+            return range(self.ways * self.fan_in + 1)
+        most = self.ways * self.fan_in * (2**self.input_bits - 1) * (2**(self.weight_bits - 1) - 1)
+        return range(-most, most + 1)
 
     @property
     def positions(self) -> tuple[int, int]:
@@ -166,20 +253,23 @@ class Head:
     fraction: int = 12             #: Fraction bits of a logit.
     table_bits: int = 8            #: Fraction bits of the exponent that the table resolves.
     confidence: int = 62260        #: Q0.16 (0.95): a pass at or above it is confident (eq. 26).
+    agreement: int = 90            #: Per cent of the passes that must be, of one class (eq. 26).
 
 
 @dataclass(frozen=True, slots=True)
 class Generator:
-    """The pseudo-random stream of keep bits of the emulated build.
+    """The pseudo-random stream of choices of the emulated build.
 
     A 64-bit ``state`` starts at ``seed``. Each bit first steps it (xorshift: ``state ^= state << 13``,
-    ``state ^= state >> 7``, ``state ^= state << 17``, modulo 2 ** 64); the keep bit of a layer is
-    ``(state >> 48) >= drop[layer]``. Bits are drawn in pass-major order: pass 0 of layers 1..L, then
-    pass 1, and so on for the T passes of an image, then the next image.
+    ``state ^= state >> 7``, ``state ^= state << 17``, modulo 2 ** 64); a bit of a layer is
+    ``(state >> 48) >= drop[layer]``. A choice takes ``bits[layer]`` of them, the most significant
+    first. They are drawn in pass-major order: pass 0 of layers 1..L, then pass 1, and so on for the T
+    passes of an image, then the next image.
     """
 
     seed: int                      #: From 1 to 2 ** 64 - 1.
-    drop: tuple[int, ...]          #: Per layer ``round(p * 65536)``.
+    drop: tuple[int, ...]          #: Per layer ``round(p * 65536)``; a half for arrays.
+    bits: tuple[int, ...]          #: Per layer the bits of a choice.
 
 
 @dataclass(frozen=True, slots=True)

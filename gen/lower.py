@@ -25,7 +25,9 @@ def lower(network: Network, target: Target) -> Accelerator:
     return Accelerator(
         height * width,
         thresholds=network.input.thresholds,
-        engines=[lower_layer(layer, target) for layer in network.layers],
+        bits=network.input.bits,
+        engines=[lower_layer(layer, target, after) for layer, after in zip(
+            network.layers, [layer.crossbars for layer in network.layers[1:]] + [1], strict=True)],
         names=[layer.name for layer in network.layers],
         rng=_rng(network, target),
         health=Health(**cutoffs(network.generator.drop)),
@@ -34,22 +36,29 @@ def lower(network: Network, target: Target) -> Accelerator:
         fraction=network.head.fraction,
         table_bits=network.head.table_bits,
         confidence=network.head.confidence,
+        agreement=network.head.agreement,
         sequential=target.schedule == "sequential",
     )
 
 
-def lower_layer(layer: Layer, target: Target) -> Engine:
-    """Return the engine of one layer."""
+def lower_layer(layer: Layer, target: Target, after: int = 1) -> Engine:
+    """Return the engine of one layer, behind which a layer chooses from ``after`` arrays."""
     return Engine(
         layer.height, layer.width, layer.channels,
         kernel=layer.kernel, stride=layer.stride, padding=layer.padding, pool=layer.pool,
-        weights=layer.weights,
-        tile_rows=len(row_tiles(layer.fan_in, target)[0]),
+        bits=layer.input_bits,
+        weights=layer.arrays,
+        weight_bits=layer.weight_bits,
+        ways=layer.ways,
+        tile_rows=len(row_tiles(layer, target)[0]),
         rows_per_read=layer.folding.rows_per_read,
         columns_per_read=layer.folding.columns_per_read,
-        macro=None if target.crossbars == "emulated" else cycles(target.array_ns, target),
-        banks=[_words(bank) for bank in layer.banks],
+        macro=None if target.view == "emulated" else cycles(target.array_ns, target),
+        sums=layer.sums,
+        banks=[_words(bank, 2**layer.output_bits - 1) for bank in layer.banks],
+        output_bits=layer.output_bits,
         logit=_logit(layer) if isinstance(layer.banks[0], Logit) else None,
+        after=after,
         passes=target.passes_max,
     )
 
@@ -70,10 +79,10 @@ def _rng(network, target):
         reset_cycles=cycles(target.reset_ns, target))
 
 
-def _words(bank: Comparison | Logit) -> list[dict]:
+def _words(bank: Comparison | Logit, thresholds: int = 1) -> list[dict]:
     if isinstance(bank, Comparison):
-        return [{"threshold": threshold, "invert": invert}
-                for threshold, invert in zip(bank.threshold, bank.invert, strict=True)]
+        return [{"threshold": bank.threshold[channel * thresholds:(channel + 1) * thresholds],
+                 "invert": invert} for channel, invert in enumerate(bank.invert)]
     return [{"gain": gain, "offset": offset}
             for gain, offset in zip(bank.gain, bank.offset, strict=True)]
 
@@ -81,5 +90,6 @@ def _words(bank: Comparison | Logit) -> list[dict]:
 def _logit(layer: Layer):
     """Shape of the logits: wide enough for every word and sum, and for their differences."""
     extremes = [word["gain"] * n + word["offset"]
-                for bank in layer.banks for word in _words(bank) for n in (0, layer.fan_in)]
+                for bank in layer.banks for word in _words(bank)
+                for n in (layer.sums.start, layer.sums.stop - 1)]
     return signed(1 + max((value if value >= 0 else ~value).bit_length() for value in extremes))

@@ -4,6 +4,8 @@ import math
 from dataclasses import fields
 
 from gen.ir import Affine, Comparison, Layer, Logit, Network, Normalization, Target
+from gen.passes.tile import columns_max
+from gen.weights import unpack
 
 
 __all__ = ["ImpossibleTarget", "MalformedNetwork", "check_target", "verify"]
@@ -23,6 +25,9 @@ PASSES_LIMIT = 1024
 #: Bits of a logit, so that the golden model and a host can hold it.
 LOGIT_BITS = 32
 
+#: Bits of a level and of a weight; a bit more doubles the thresholds, and the levels of a read.
+LEVEL_BITS, WEIGHT_BITS = 8, 8
+
 
 def check_target(target: Target):
     """Raise :exc:`ImpossibleTarget` unless each number of ``target`` is in its range."""
@@ -39,9 +44,11 @@ def check_target(target: Target):
     need(1 <= target.passes <= target.passes_max,
          f"The number of passes must be from 1 to the largest, {target.passes_max}", target.passes)
     for name, choices in (("schedule", ("shared", "sequential")), ("rng", ("emulated", "mtj")),
-                          ("crossbars", ("emulated", "macro"))):
+                          ("view", ("emulated", "macro"))):
         value = getattr(target, name)
         need(value in choices, f"Target {name} must be {choices[0]!r} or {choices[1]!r}", value)
+    need(target.cells_per_read >= 1,
+         "The multi-level cells of a bit line in a read must be at least 1", target.cells_per_read)
     need(target.interval is None or target.interval >= 1,
          "The interval must be at least 1 cycle", target.interval)
     need(0 < target.clock_mhz < math.inf, "The clock must be above 0 MHz", target.clock_mhz)
@@ -62,7 +69,7 @@ def verify(network: Network, target: Target):
     """
     if not network.layers:
         raise MalformedNetwork(f"Network {network.name!r} has no layers")
-    _check_input(network)
+    _check_input(network.input)
     for layer in network.layers:
         _check_shape(layer)
     _check_chain(network)
@@ -74,10 +81,16 @@ def verify(network: Network, target: Target):
     _check_head(network)
 
 
-def _check_input(network):
-    thresholds = network.input.thresholds
+def _check_input(part):
+    thresholds = part.thresholds
     if not all(1 <= value <= 255 for value in thresholds) or list(thresholds) != sorted(thresholds):
         raise MalformedNetwork(f"Input thresholds must ascend from 1 to 255, not {thresholds}")
+    if not 1 <= part.bits <= LEVEL_BITS:
+        raise MalformedNetwork(f"The input must have levels of 1 to {LEVEL_BITS} bits, "
+                               f"not {part.bits}")
+    if len(thresholds) % (2**part.bits - 1):
+        raise MalformedNetwork(f"The input has {len(thresholds)} thresholds, but a channel of "
+                               f"{part.bits} bits takes {2**part.bits - 1}")
 
 
 def _check_shape(layer):
@@ -99,6 +112,19 @@ def _check_shape(layer):
         raise MalformedNetwork(f"Layer {layer.name!r} has a pool of {_by(layer.pool, layer.pool)}, "
                                f"but its map of sums is only {_by(*layer.positions)}")
     need(0 <= layer.dropout <= 1, "a dropout probability from 0 to 1", layer.dropout)
+    need(layer.crossbars >= 1 and layer.crossbars.bit_count() == 1,
+         "a number of crossbars that is a power of two, as random bits choose one", layer.crossbars)
+    need(1 <= layer.ways <= layer.crossbars,
+         f"from 1 to {layer.crossbars} ways, as many as it has crossbars", layer.ways)
+    need(1 <= layer.weight_bits <= WEIGHT_BITS, f"weights of 1 to {WEIGHT_BITS} bits",
+         layer.weight_bits)
+    for side in ("input", "output"):
+        bits, low = getattr(layer, f"{side}_bits"), getattr(layer, f"{side}_low")
+        need(1 <= bits <= LEVEL_BITS, f"{side} levels of 1 to {LEVEL_BITS} bits", bits)
+        need(low in (-1, 0), f"{side} levels from -1 or 0", low)
+    if layer.weight_bits == 1 and (layer.input_bits, layer.input_low) != (1, -1):
+        raise MalformedNetwork(f"Layer {layer.name!r} has binary weights and must have input levels "
+                               f"of 1 bit from -1, not of {_levels(layer.input_bits, layer.input_low)}")
 
 
 def _check_chain(network):
@@ -109,14 +135,20 @@ def _check_chain(network):
         if names.count(name) > 1:
             raise MalformedNetwork(f"Network {network.name!r} has {names.count(name)} layers named "
                                    f"{name!r}, but each must have a name of its own")
-    source = network.input.height, network.input.width, len(network.input.thresholds)
+    source = network.input.height, network.input.width, network.input.channels
+    levels = network.input.bits, network.layers[0].input_low
     where = "The input"
     for layer in network.layers:
         entering = layer.height, layer.width, layer.channels
         if source != entering:
             raise MalformedNetwork(f"{where} has a map of {_by(*source)}, but layer {layer.name!r} "
                                    f"takes one of {_by(*entering)}")
+        if levels != (layer.input_bits, layer.input_low):
+            raise MalformedNetwork(
+                f"{where} has levels of {_levels(*levels)}, but layer {layer.name!r} takes levels of "
+                f"{_levels(layer.input_bits, layer.input_low)}")
         source, where = layer.output_shape, f"Layer {layer.name!r}"
+        levels = layer.output_bits, layer.output_low
     last = network.layers[-1]
     if source[:2] != (1, 1):
         raise MalformedNetwork(f"Layer {last.name!r} is the last and must end in a map of 1 by 1, "
@@ -130,12 +162,19 @@ def _check_chain(network):
 
 
 def _check_parameters(layer):
-    if layer.weights:
-        _check_length(layer, "weight columns", layer.weights)
-        for value in layer.weights:
-            if not 0 <= value < 1 << layer.fan_in:
+    if layer.arrays and len(layer.arrays) != layer.crossbars:
+        raise MalformedNetwork(f"Layer {layer.name!r} has the weights of {len(layer.arrays)} arrays, "
+                               f"but {layer.crossbars} crossbars")
+    for number, columns in enumerate(layer.arrays):
+        _check_length(layer, "weight columns", columns)
+        for value in columns:
+            if not 0 <= value < 1 << layer.fan_in * layer.weight_bits:
                 raise MalformedNetwork(f"Layer {layer.name!r} has a fan-in of {layer.fan_in}, but "
                                        f"the weight column {value:#x}")
+        least = -2**(layer.weight_bits - 1)
+        if layer.weight_bits > 1 and unpack(layer, number).min() == least:
+            raise MalformedNetwork(f"Layer {layer.name!r} must have weights from {least + 1} to "
+                                   f"{~least}, not {least}")
     part = layer.normalization
     if part is not None:
         for name in (field.name for field in fields(Normalization)):
@@ -145,6 +184,9 @@ def _check_parameters(layer):
         if not min(part.deviation) > 0:
             raise MalformedNetwork(f"Layer {layer.name!r} must have deviation above 0, "
                                    f"not {min(part.deviation)}")
+        if layer.crossbars > 1 and set(part.scale) != {1.0}:
+            raise MalformedNetwork(f"Layer {layer.name!r} chooses among {layer.crossbars} arrays and "
+                                   f"must have no scale but 1, not {part.scale}")
 
 
 def _check_banks(layer, last):
@@ -153,9 +195,10 @@ def _check_banks(layer, last):
     if layer.normalization is not None:
         raise MalformedNetwork(f"Layer {layer.name!r} has both a normalization and banks, but banks "
                                "are made of it")
-    if len(layer.banks) != 2:
-        raise MalformedNetwork(f"Layer {layer.name!r} has {len(layer.banks)} banks, but a keep bit "
-                               "selects one of 2")
+    if len(layer.banks) != layer.choices:
+        what = "a keep bit" if layer.crossbars == 1 else "the choice of an array"
+        raise MalformedNetwork(f"Layer {layer.name!r} has {len(layer.banks)} banks, but {what} "
+                               f"selects one of {layer.choices}")
     kinds = (Affine, Logit) if last else (Comparison,)
     for bank in layer.banks:
         if not isinstance(bank, kinds):
@@ -163,7 +206,8 @@ def _check_banks(layer, last):
                                    f"{'the last' if last else 'a hidden'} layer takes "
                                    f"{' or '.join(kind.__name__ for kind in kinds)}")
         for field in fields(bank):
-            _check_length(layer, f"{field.name} values", getattr(bank, field.name))
+            _check_length(layer, f"{field.name} values", getattr(bank, field.name),
+                          each=2**layer.output_bits - 1 if field.name == "threshold" else 1)
         if isinstance(bank, Comparison):
             _check_comparison(layer, bank)
         elif isinstance(bank, Affine):
@@ -174,10 +218,16 @@ def _check_banks(layer, last):
 
 
 def _check_comparison(layer, bank):
+    first, last, each = layer.sums.start, layer.sums.stop, 2**layer.output_bits - 1
     for value in bank.threshold:
-        if not 0 <= value <= layer.fan_in + 1:
-            raise MalformedNetwork(f"Layer {layer.name!r} must have thresholds from 0 to "
-                                   f"{layer.fan_in + 1}, not {value}")
+        if not first <= value <= last:
+            raise MalformedNetwork(f"Layer {layer.name!r} must have thresholds from {first} to "
+                                   f"{last}, not {value}")
+    for start in range(0, len(bank.threshold), each):
+        values = bank.threshold[start:start + each]
+        if list(values) != sorted(values):
+            raise MalformedNetwork(f"Layer {layer.name!r} must have thresholds that ascend in each "
+                                   f"channel, not {values}")
     for value in bank.invert:
         if value not in (0, 1):
             raise MalformedNetwork(f"Layer {layer.name!r} must have invert bits 0 or 1, not {value}")
@@ -185,7 +235,7 @@ def _check_comparison(layer, bank):
 
 def _check_logit(layer, bank):
     for gain, offset in zip(bank.gain, bank.offset, strict=True):
-        for logit in (offset, gain * layer.fan_in + offset):
+        for logit in (gain * value + offset for value in (layer.sums.start, layer.sums.stop - 1)):
             if not -1 << LOGIT_BITS - 1 <= logit < 1 << LOGIT_BITS - 1:
                 raise MalformedNetwork(f"Layer {layer.name!r} has a logit of {logit}, but it must "
                                        f"fit in {LOGIT_BITS} bits")
@@ -195,15 +245,19 @@ def _check_folding(layer, target):
     part = layer.folding
     if part is None:
         return
-    if not 1 <= part.columns_per_read <= target.array_columns:
-        raise MalformedNetwork(f"Layer {layer.name!r} must read from 1 to {target.array_columns} "
-                               f"columns at a time, not {part.columns_per_read}")
+    most = columns_max(layer, target)
+    if not 1 <= part.columns_per_read <= most:
+        raise MalformedNetwork(f"Layer {layer.name!r} must read from 1 to {most} columns at a time, "
+                               f"not {part.columns_per_read}")
     if part.column_groups != math.ceil(layer.outputs / part.columns_per_read):
         raise MalformedNetwork(f"Layer {layer.name!r} has {part.column_groups} column groups of "
                                f"{part.columns_per_read}, but {layer.outputs} outputs")
-    if not 1 <= part.rows_per_read <= target.array_rows // 2:
-        raise MalformedNetwork(f"Layer {layer.name!r} must read from 1 to {target.array_rows // 2} "
-                               f"inputs of a tile at a time, not {part.rows_per_read}")
+    most = target.array_rows // layer.rows_per_weight
+    if layer.weight_bits > 1:
+        most = min(most, target.cells_per_read)
+    if not 1 <= part.rows_per_read <= most:
+        raise MalformedNetwork(f"Layer {layer.name!r} must read from 1 to {most} inputs of a tile at "
+                               f"a time, not {part.rows_per_read}")
     if part.row_groups < 1:
         raise MalformedNetwork(f"Layer {layer.name!r} must have at least 1 row group, "
                                f"not {part.row_groups}")
@@ -212,12 +266,12 @@ def _check_folding(layer, target):
 def _check_tiles(layer, target):
     if not layer.tiles:
         return
-    inputs = target.array_rows // 2
+    inputs, outputs = target.array_rows // layer.rows_per_weight, columns_max(layer, target)
     for tile in layer.tiles:
-        if len(tile.rows) > inputs or len(tile.columns) > target.array_columns:
+        if len(tile.rows) > inputs or len(tile.columns) > outputs:
             raise MalformedNetwork(f"Layer {layer.name!r} has a tile of "
                                    f"{_by(len(tile.rows), len(tile.columns))}, but an array holds "
-                                   f"only {_by(inputs, target.array_columns)}")
+                                   f"only {_by(inputs, outputs)}")
         if tile.rows.stop > layer.fan_in or tile.columns.stop > layer.outputs:
             raise MalformedNetwork(f"Layer {layer.name!r} has a tile that ends at "
                                    f"{_by(tile.rows.stop, tile.columns.stop)}, but weights of "
@@ -265,24 +319,36 @@ def _check_head(network):
     if not 0 <= head.confidence <= 65535:
         raise MalformedNetwork(f"The head must have a confidence from 0 to 65535, "
                                f"not {head.confidence}")
+    if not 1 <= head.agreement <= 100:
+        raise MalformedNetwork(f"The head must have an agreement from 1 to 100 per cent, "
+                               f"not {head.agreement}")
     if generator is None:
         return
     if not 1 <= generator.seed < 2**64:
         raise MalformedNetwork(f"The generator must have a seed from 1 to {2**64 - 1}, "
                                f"not {generator.seed}")
-    if len(generator.drop) != len(network.layers):
-        raise MalformedNetwork(f"The generator has {len(generator.drop)} drop values, but the "
-                               f"network has {len(network.layers)} layers")
+    for what, values in (("drop values", generator.drop), ("numbers of bits", generator.bits)):
+        if len(values) != len(network.layers):
+            raise MalformedNetwork(f"The generator has {len(values)} {what}, but the network has "
+                                   f"{len(network.layers)} layers")
+    for layer, bits in zip(network.layers, generator.bits, strict=True):
+        if bits != layer.choice_bits:
+            raise MalformedNetwork(f"Layer {layer.name!r} must have a choice of {layer.choice_bits} "
+                                   f"random bits from the generator, not {bits}")
     for value in generator.drop:
         if not 0 <= value <= 65536:
             raise MalformedNetwork(f"The generator must have drop values from 0 to 65536, "
                                    f"not {value}")
 
 
-def _check_length(layer: Layer, what: str, values: tuple):
-    if len(values) != layer.outputs:
+def _check_length(layer: Layer, what: str, values: tuple, each: int = 1):
+    if len(values) != layer.outputs * each:
         raise MalformedNetwork(f"Layer {layer.name!r} has {len(values)} {what}, but "
-                               f"{layer.outputs} outputs")
+                               f"{layer.outputs} outputs" + f" that take {each} each" * (each > 1))
+
+
+def _levels(bits: int, low: int) -> str:
+    return f"{bits} bit{'s' * (bits > 1)} from {low}"
 
 
 def _check_finite(layer: Layer, what: str, values: tuple):

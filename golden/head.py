@@ -24,7 +24,8 @@ class Prediction:
     votes: np.ndarray      #: int64 (N, K), passes whose largest class it was.
     confident: np.ndarray  #: int64 (N, K), passes in which it reached ``Head.confidence``.
     prediction: np.ndarray #: int64 (N,), the class of the largest sum.
-    reject: np.ndarray     #: bool (N,), out of distribution by the quantile test (eq. 26).
+    reject: np.ndarray     #: bool (N,), out of distribution by the quantile test (eq. 26;
+                           #: SpinBayes, 4.1).
 
 
 def softmax(logits: np.ndarray, head: Head) -> np.ndarray:
@@ -49,7 +50,7 @@ def average(probabilities: np.ndarray, head: Head) -> Prediction:
     """Count the ``probabilities`` (N, T, K) of T passes, in Q0.16 as :func:`softmax` returns them.
 
     Of equal probabilities or sums the class of the lowest index is the largest. An image is rejected
-    unless some class is confident in at least 90 % of the passes.
+    unless some class is confident in at least ``head.agreement`` per cent of the passes.
     """
     probabilities = np.asarray(probabilities, dtype=np.int64)
     passes, classes = probabilities.shape[1:]
@@ -62,4 +63,4 @@ def average(probabilities: np.ndarray, head: Head) -> Prediction:
         votes=(probabilities.argmax(-1)[..., None] == np.arange(classes)).sum(1),
         confident=confident,
         prediction=sums.argmax(-1),
-        reject=10 * confident.max(-1) < 9 * passes)
+        reject=100 * confident.max(-1) < head.agreement * passes)

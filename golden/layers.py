@@ -8,7 +8,13 @@ from torch.nn.modules.dropout import _DropoutNd
 from gen.ir import Layer
 
 
-__all__ = ["BinaryConvolution", "ScaleDropout", "sign", "sign_of_weights", "standardize"]
+__all__ = [
+    "BinaryConvolution", "SCALE_LIMITS", "ScaleDropout", "normalize", "sign", "sign_of_weights",
+    "standardize",
+]
+
+
+SCALE_LIMITS = (0.25, 4.0) #: No scale leaves this range.
 
 
 class _Sign(torch.autograd.Function):
@@ -64,6 +70,20 @@ def standardize(weight: Tensor) -> Tensor:
     centred = flat - flat.mean(1, keepdim=True)
     deviation = centred.square().mean(1, keepdim=True).clamp(min=1e-24).sqrt()
     return (centred / deviation).view_as(weight)
+
+
+def normalize(normalization: nn.BatchNorm2d, z: Tensor) -> Tensor:
+    """Return the batch normalization of ``z`` ``(N, C, H, W)``; while training, that of the batch.
+
+    In evaluation it is written out as the compiler reads it,
+    ``gamma * (z - mean) / deviation + beta``, so that in float64 both agree to the last bits.
+    """
+    if normalization.training:
+        return normalization(z)
+    deviation = (normalization.running_var.double() + normalization.eps).sqrt()
+    gamma, beta, mean, deviation = (vector.to(z).view(1, -1, 1, 1) for vector in (
+        normalization.weight, normalization.bias, normalization.running_mean, deviation))
+    return gamma * (z - mean) / deviation + beta
 
 
 class ScaleDropout(_DropoutNd):
@@ -131,6 +151,10 @@ class BinaryConvolution(nn.Module):
         self.signs = signs.to(self.weight)
         self.weight.requires_grad_(False)
 
+    def restrict(self):
+        """Clip the scale to its limits, after a step of the optimizer."""
+        self.scale.clamp_(*SCALE_LIMITS)
+
     def binary_weight(self) -> Tensor:
         """Return the weights, each -1 or +1, in the shape of :attr:`weight`."""
         return sign_of_weights(standardize(self.weight)) if self.signs is None else self.signs
@@ -146,20 +170,10 @@ class BinaryConvolution(nn.Module):
             s = functional.conv2d(x, weight, stride=layer.stride)
         return functional.max_pool2d(s, layer.pool) if layer.pool > 1 else s
 
-    def deviation(self) -> Tensor:
-        """Return ``sqrt(variance + epsilon)`` per output channel, in float64."""
-        return (self.normalization.running_var.double() + self.normalization.eps).sqrt()
-
     def normalize(self, s: Tensor, keep: Tensor | None = None) -> Tensor:
         """Return the value before the sign for pooled sums ``s`` and keep bits ``(N,)``."""
-        z = self.dropout(s + self.bias.view(1, -1, 1, 1), self.scale, keep)
-        if self.normalization.training:
-            return self.normalization(z)
-        # Written out as the compiler reads it, so that in float64 both agree to the last bits.
-        gamma, beta, mean, deviation = (vector.to(z).view(1, -1, 1, 1) for vector in (
-            self.normalization.weight, self.normalization.bias, self.normalization.running_mean,
-            self.deviation()))
-        return gamma * (z - mean) / deviation + beta
+        return normalize(self.normalization,
+                         self.dropout(s + self.bias.view(1, -1, 1, 1), self.scale, keep))
 
     def forward(self, x: Tensor, keep: Tensor | None = None) -> Tensor:
         return self.normalize(self.sums(x), keep)

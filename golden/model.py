@@ -1,4 +1,4 @@
-"""The float BayNN: a network of binary layers with Scale-Dropout, and its checkpoints."""
+"""The float BayNN, a network of binary layers with Scale-Dropout, and the checkpoints of all networks."""
 
 import os
 import zipfile
@@ -10,7 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from gen.ir import Network
+from golden.bayes import BayesianConvolution
 from golden.layers import BinaryConvolution, sign
+from golden.spinbayes import SpinBayes
 
 
 __all__ = ["BayNN", "CheckpointError", "export", "load", "paths"]
@@ -85,18 +87,23 @@ def paths(model: BayNN, images: Tensor) -> Tensor:
     return torch.stack(list(walk(model.binarize(images), list(model.layers))), 1)
 
 
-_VECTORS = ("bias", "scale", "gamma", "beta", "mean", "variance")
-
-
 def _vectors(layer):
+    """Return the parameters of ``layer`` per output channel, by their name in a checkpoint."""
     normalization = layer.normalization
-    return dict(zip(_VECTORS, (
-        layer.bias, layer.scale, normalization.weight, normalization.bias,
-        normalization.running_mean, normalization.running_var), strict=True))
+    return {
+        "bias": layer.bias,
+        **({"scale": layer.scale} if isinstance(layer, BinaryConvolution) else {}),
+        "gamma": normalization.weight,
+        "beta": normalization.bias,
+        "mean": normalization.running_mean,
+        "variance": normalization.running_var,
+    }
 
 
-def export(model: BayNN, path: Path):
+def export(model: BayNN | SpinBayes, path: Path):
     """Write ``model`` to ``path`` in the format of :mod:`gen.checkpoint`, whole or not at all.
+
+    A :class:`~golden.spinbayes.SpinBayes` must have been sampled.
 
     Raises
     ------
@@ -105,15 +112,21 @@ def export(model: BayNN, path: Path):
     """
     arrays = {"network": np.array(model.network.name),
               "thresholds": np.array(model.network.input.thresholds, np.int64)}
+    bits = {layer.layer.weight_bits for layer in model.layers}
+    if len(bits) == 1 and bits != {1}:
+        arrays["weight_bits"] = np.int64(bits.pop())
     for layer in model.layers:
         name = layer.layer.name
+        binary = isinstance(layer, BinaryConvolution)
+        weights = layer.binary_weight() if binary else layer.arrays
         # torch keeps the channel before the kernel; a map arrives with the channel fastest.
-        signs = layer.binary_weight().detach().permute(0, 2, 3, 1).flatten(1)
-        arrays[f"{name}.weight"] = signs.numpy().astype(np.int8)
+        weights = weights.detach().movedim(-3, -1).flatten(-3)
+        arrays[f"{name}.weight"] = weights.numpy().astype(np.int8)
         for key, vector in _vectors(layer).items():
             arrays[f"{name}.{key}"] = vector.detach().numpy().astype(np.float64)
         arrays[f"{name}.epsilon"] = np.float64(layer.normalization.eps)
-        arrays[f"{name}.dropout"] = np.float64(layer.dropout.p)
+        if binary:
+            arrays[f"{name}.dropout"] = np.float64(layer.dropout.p)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with open(temporary, "wb") as file:
@@ -125,10 +138,11 @@ def export(model: BayNN, path: Path):
         temporary.unlink(missing_ok=True)
 
 
-def load(network: Network, path: Path) -> BayNN:
+def load(network: Network, path: Path) -> BayNN | SpinBayes:
     """Return ``network`` as a float64 model in evaluation mode with the parameters of ``path``.
 
-    Its weights are the signs in the file and are not trained any further.
+    Its weights are those in the file and are not trained any further. It is a
+    :class:`~golden.spinbayes.SpinBayes` if its layers have several crossbars.
 
     Raises
     ------
@@ -152,15 +166,26 @@ def load(network: Network, path: Path) -> BayNN:
                                   f"but network {network.name!r} needs {shape}; {again}")
         return torch.tensor(arrays[name])
 
-    model = BayNN(network).double().eval()
+    bits = network.layers[0].weight_bits
+    if "weight_bits" in arrays and arrays["weight_bits"] != bits:
+        raise CheckpointError(f"Checkpoint {path} has weights of {arrays['weight_bits']} bits, but "
+                              f"network {network.name!r} needs {bits}; {again}")
+    model = (SpinBayes if network.layers[0].crossbars > 1 else BayNN)(network).double().eval()
     model.thresholds.copy_(take("thresholds", (len(network.input.thresholds),)))
     with torch.no_grad():
         for layer in model.layers:
             shape, name = layer.layer, layer.layer.name
-            signs = take(f"{name}.weight", (shape.outputs, shape.fan_in))
-            layer.hold(signs.view(shape.outputs, *shape.kernel, shape.channels).permute(0, 3, 1, 2))
+            bayesian = isinstance(layer, BayesianConvolution)
+            number = (shape.crossbars,) if bayesian else ()
+            weights = take(f"{name}.weight", (*number, shape.outputs, shape.fan_in))
+            most = max(2**(shape.weight_bits - 1) - 1, 1)
+            if weights.abs().max() > most:
+                raise CheckpointError(f"Checkpoint {path} has '{name}.weight' beyond {most}, the "
+                                      f"largest of network {network.name!r}; {again}")
+            layer.hold(weights.unflatten(-1, (*shape.kernel, shape.channels)).movedim(-1, -3))
             for key, vector in _vectors(layer).items():
                 vector.copy_(take(f"{name}.{key}", (shape.outputs,)))
             layer.normalization.eps = take(f"{name}.epsilon", ()).item()
-            layer.dropout.p = take(f"{name}.dropout", ()).item()
+            if not bayesian:
+                layer.dropout.p = take(f"{name}.dropout", ()).item()
     return model

@@ -3,7 +3,8 @@
 Recipe ``spread``: a float network teaches the binary one, every sample drawing keep bits of its own;
 then a short stage with p = 0.5 and a loss on the mean of three passes keeps the scales spread; then
 the batch normalization is measured anew. Recipe ``paper``: the objective of Scale-Dropout, eq. 17,
-with one keep bit per layer and batch and the dropout probabilities of its section III-D.
+with one keep bit per layer and batch and the dropout probabilities of its section III-D. Networks of
+several crossbars are trained by recipe ``bayes`` (:mod:`golden.train_spinbayes`).
 
 Nothing is chosen by the test images: they are looked at once, when the checkpoint is written.
 """
@@ -18,42 +19,26 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 import gen.networks
 from gen.ir import Network
 from gen.networks import NETWORKS
 from gen.progress import Steps
-from golden import metrics
+from golden import metrics, train_spinbayes
 from golden.data import DataError, load_mnist
+from golden.fit import BATCH, Images, Stage, fit, recalibrate, teach
 from golden.model import BayNN, CheckpointError, export, load, paths
-from golden.teacher import augment, recall, train_teacher
 
 
 __all__ = [
-    "Images", "PLANS", "Plan", "Stage", "adaptive_dropout", "fit", "main", "measure", "objective",
-    "recalibrate", "train_paper", "train_spread",
+    "PLANS", "Plan", "adaptive_dropout", "jitter", "main", "measure", "objective", "train_paper",
+    "train_spread",
 ]
 
 
-PHI           = 1e-5         #: Pull of the mean scale towards one (Scale-Dropout, VI-B).
-LAMBDA        = 1e-5         #: Weight decay of recipe ``paper`` (Scale-Dropout, VI-B).
-TEMPERATURE   = 2.0          #: Of the softmax that the teacher's output is compared in.
-SPREAD        = 0.35         #: Standard deviation of log scale that is aimed at.
-SCALE_LIMITS  = (0.25, 4.0)  #: No scale leaves this range.
-BATCH         = 100          #: Images per optimizer step.
-TEACHER_EPOCHS = 8           #: Of the float network.
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One run of the optimizer, with a learning rate that rises for a fifth of it and falls."""
-
-    epochs: int
-    peak: float                  #: Largest learning rate.
-    masks: int = 1               #: Passes whose mean probabilities are judged.
-    spread: float = 0.0          #: Weight of the term that keeps the scales spread.
-    decay: float = 0.0           #: Weight of the squared proxies, lambda of eq. 17.
+PHI    = 1e-5  #: Pull of the mean scale towards one (Scale-Dropout, VI-B).
+LAMBDA = 1e-5  #: Weight decay of recipe ``paper`` (Scale-Dropout, VI-B).
+SPREAD = 0.35  #: Standard deviation of log scale that is aimed at.
 
 
 @dataclass(frozen=True)
@@ -71,39 +56,6 @@ PLANS = {
 }
 
 
-class Images:
-    """Training images, their augmented copies, and what the teacher says of each.
-
-    Attributes
-    ----------
-    variants : list of Tensor ``(N, 28, 28)``
-        The uint8 images, then their augmented copies.
-    labels : Tensor ``(N,)``
-    wisdom : list of Tensor ``(N, 10)`` or None
-        The teacher's logits for each variant.
-    """
-
-    def __init__(self, variants: list[Tensor], labels: Tensor, wisdom: list[Tensor] | None = None):
-        self.variants = variants
-        self.labels = labels
-        self.wisdom = wisdom
-
-    def batches(self, epochs: int):
-        """Yield images, labels and the teacher's logits of each batch, shuffled every epoch.
-
-        Where there are augmented copies, half of each batch comes from one of them.
-        """
-        for epoch in range(epochs):
-            copy = 1 + epoch % (len(self.variants) - 1) if len(self.variants) > 1 else 0
-            order = torch.randperm(len(self.labels))
-            for chosen in order[:len(order) // BATCH * BATCH].split(BATCH):
-                halves = ((0, chosen[:BATCH // 2]), (copy, chosen[BATCH // 2:]))
-                yield (torch.cat([self.variants[variant][half] for variant, half in halves]),
-                       self.labels[chosen],
-                       None if self.wisdom is None else
-                       torch.cat([self.wisdom[variant][half] for variant, half in halves]))
-
-
 def adaptive_dropout(network: Network) -> list[float]:
     """Return p of each layer: 0.1 and 0.2 where it has few weights, 0.5 where it has many.
 
@@ -115,95 +67,50 @@ def adaptive_dropout(network: Network) -> list[float]:
             for size in sizes]
 
 
-def objective(model: BayNN, logits: Tensor, labels: Tensor, wisdom: Tensor | None,
-              stage: Stage) -> Tensor:
-    """Return the loss to be minimized: Scale-Dropout, eq. 17, and what ``stage`` adds to it.
+def objective(loss: Tensor, model: BayNN, spread: float = 0.0, decay: float = 0.0) -> Tensor:
+    """Return the loss to be minimized: Scale-Dropout, eq. 17, and what a stage adds to it.
 
     Parameters
     ----------
-    logits : Tensor ``(masks, N, classes)``
-        Of several passes; the mean of their probabilities is judged.
-    labels : Tensor ``(N,)``
-    wisdom : Tensor ``(N, classes)`` or None
-        The teacher's logits.
+    loss : Tensor ``()``
+        Negative log likelihood.
+    spread : float
+        Weight of the term that keeps the scales spread.
+    decay : float
+        Weight of the squared proxies, lambda of eq. 17.
     """
-    def mixture(temperature):
-        return (logits / temperature).log_softmax(-1).logsumexp(0) - np.log(len(logits))
-
-    loss = functional.nll_loss(mixture(1.0), labels)
-    if wisdom is not None:
-        divergence = functional.kl_div(mixture(TEMPERATURE), (wisdom / TEMPERATURE).softmax(-1),
-                                       reduction="batchmean")
-        loss = 0.3 * loss + 0.7 * TEMPERATURE ** 2 * divergence
     for layer in model.layers:
         loss = loss + PHI * (1 - layer.scale.mean()) ** 2
-        if stage.decay:
-            loss = loss + stage.decay * layer.weight.square().sum()
-        if stage.spread:
-            loss = loss + stage.spread * (layer.scale.log().std() - SPREAD) ** 2
+        if decay:
+            loss = loss + decay * layer.weight.square().sum()
+        if spread:
+            loss = loss + spread * (layer.scale.log().std() - SPREAD) ** 2
     return loss
-
-
-def fit(model: BayNN, images: Images, stage: Stage, steps: Steps):
-    """Train ``model`` on ``images`` for one stage and leave it in training mode."""
-    model.train()
-    count = len(images.labels) // BATCH * stage.epochs
-    optimizer = torch.optim.Adam(model.parameters(), fused=True)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, stage.peak, total_steps=count, pct_start=0.2)
-    for pixels, labels, wisdom in steps.bar(images.batches(stage.epochs), count):
-        logits = model(pixels.repeat(stage.masks, 1, 1)).unflatten(0, (stage.masks, -1))
-        loss = objective(model, logits, labels, wisdom, stage)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        schedule.step()
-        with torch.no_grad():
-            for layer in model.layers:
-                layer.scale.clamp_(*SCALE_LIMITS)
-
-
-@torch.no_grad()
-def recalibrate(model: BayNN, images: Tensor):
-    """Measure means and variances of the batch normalization anew over uint8 ``images``.
-
-    Every image draws its own keep bits, so that they are those of the mixture of all passes.
-    """
-    model.train()
-    for layer in model.layers:
-        layer.normalization.reset_running_stats()
-        layer.normalization.momentum = None # cumulative mean
-    for chunk in images.split(500):
-        model(chunk)
 
 
 @torch.no_grad()
 def jitter(model: BayNN):
     """Multiply each scale by a random factor, log-normal, so that the spread has a start."""
     for layer in model.layers:
-        layer.scale.mul_(torch.exp(SPREAD * torch.randn_like(layer.scale))).clamp_(*SCALE_LIMITS)
+        layer.scale.mul_(torch.exp(SPREAD * torch.randn_like(layer.scale)))
+        layer.restrict()
 
 
 def train_spread(network: Network, images: Images, plan: Plan, steps: Steps) -> BayNN:
     """Return ``network`` trained by recipe ``spread``, in four steps."""
-    steps.step(f"train a float teacher, {TEACHER_EPOCHS} epochs")
-    teacher = train_teacher(images.variants[0], images.labels, TEACHER_EPOCHS, steps)
-    generator = torch.Generator().manual_seed(torch.randint(1 << 31, ()).item())
-    variants = images.variants + [augment(images.variants[0], generator)
-                                  for _ in range(plan.copies)]
-    images = Images(variants, images.labels, [recall(teacher, variant) for variant in variants])
-
+    images = teach(images, plan.copies, steps)
     steps.step(f"train {network.name} on its output, {plan.epochs} epochs")
     model = BayNN(network).to(memory_format=torch.channels_last)
     for layer, p in zip(model.layers, adaptive_dropout(network), strict=True):
         layer.dropout.p = p
-    fit(model, images, Stage(plan.epochs, 5e-3), steps)
+    fit(model, images, Stage(plan.epochs, 5e-3), lambda loss, done: objective(loss, model), steps)
 
     steps.step(f"spread the scales, {plan.spread_epochs} epochs of three passes")
     for layer in model.layers:
         layer.dropout.p = layer.layer.dropout
     jitter(model)
-    fit(model, images, Stage(plan.spread_epochs, 1.5e-3, masks=3, spread=0.1), steps)
+    fit(model, images, Stage(plan.spread_epochs, 1.5e-3, masks=3),
+        lambda loss, done: objective(loss, model, spread=0.1), steps)
 
     steps.step("measure the batch normalization anew")
     recalibrate(model, images.variants[0][torch.randperm(len(images.labels))[:20000]])
@@ -217,11 +124,14 @@ def train_paper(network: Network, images: Images, plan: Plan, steps: Steps) -> B
     for layer, p in zip(model.layers, adaptive_dropout(network), strict=True):
         layer.dropout.p = p
         layer.dropout.per_sample = False
-    fit(model, images, Stage(plan.epochs, 5e-3, decay=LAMBDA), steps)
+    fit(model, images, Stage(plan.epochs, 5e-3),
+        lambda loss, done: objective(loss, model, decay=LAMBDA), steps)
     return model
 
 
-RECIPES = {"spread": train_spread, "paper": train_paper}
+RECIPES = {"spread": train_spread, "paper": train_paper, "bayes": train_spinbayes.train_bayes}
+
+STEPS = {"spread": 5, "paper": 2, "bayes": 5} #: Of each recipe, with the test.
 
 
 def measure(model: BayNN, images: Tensor, labels: np.ndarray, passes: int, seed: int,
@@ -258,6 +168,19 @@ def _positive(text):
     return value
 
 
+def _crossbars(text):
+    value = int(text) if text.isdecimal() else 0
+    if value < 2 or value & (value - 1):
+        raise argparse.ArgumentTypeError(f"must be a power of two of at least 2, not {text!r}")
+    return value
+
+
+def _weight_bits(text):
+    if not text.isdecimal() or not 2 <= int(text) <= 8:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 2 to 8, not {text!r}")
+    return int(text)
+
+
 def _parse(arguments):
     parser = _Parser(prog="golden.train", description="Train a network and write its checkpoint.")
     parser.add_argument("network", choices=NETWORKS, help="network to train: %(choices)s",
@@ -267,20 +190,35 @@ def _parse(arguments):
     parser.add_argument("--out", type=Path, metavar="FILE",
         help="checkpoint to write (default: the one that comes with the project)")
     parser.add_argument("--epochs", type=_positive, metavar="N",
-        help="epochs of the first stage of the binary network (default: by network)")
+        help="epochs of the first stage of the network itself (default: by network)")
     parser.add_argument("--seed", type=_positive, default=1, metavar="N",
         help="start of all random numbers (default: %(default)s)")
-    parser.add_argument("--recipe", choices=RECIPES, default="spread",
-        help="how to train (default: %(default)s)")
+    parser.add_argument("--recipe", choices=RECIPES,
+        help="how to train (default: spread; bayes for networks of several crossbars)")
+    parser.add_argument("--crossbars", type=_crossbars, metavar="N",
+        help="crossbars of each layer, for networks of several (default: by network)")
+    parser.add_argument("--weight-bits", type=_weight_bits, metavar="Q",
+        help="bits of a weight, for the same networks (default: by network)")
     parser.add_argument("--threads", type=_positive, default=1, metavar="N",
         help="processor cores; the rounding depends on it (default: %(default)s)")
     options = parser.parse_args(arguments)
+    several = NETWORKS[options.network].layers[0].crossbars > 1
+    recipes = ("bayes",) if several else ("spread", "paper")
+    if options.recipe not in (None, *recipes):
+        parser.error(f"recipe {options.recipe!r} is not for network {options.network!r}, but "
+                     + " or ".join(map(repr, recipes)))
+    if not several and (options.crossbars or options.weight_bits):
+        parser.error(f"--crossbars and --weight-bits are for networks of several crossbars, not for "
+                     f"{options.network!r}")
     if options.out is None:
-        if options.epochs or options.seed != 1 or options.recipe != "spread":
-            parser.error("with --epochs, --seed or --recipe, the checkpoint that comes with the "
-                         "project is not replaced; name another with --out FILE")
+        if options.seed != 1 or options.recipe == "paper" or any(
+                (options.epochs, options.crossbars, options.weight_bits)):
+            parser.error("with --epochs, --seed, --recipe, --crossbars or --weight-bits, the "
+                         "checkpoint that comes with the project is not replaced; name another "
+                         "with --out FILE")
         options.out = (Path(gen.networks.__file__).parent / "checkpoints"
                        / f"{options.network}.npz")
+    options.recipe = options.recipe or recipes[0]
     return options
 
 
@@ -305,14 +243,25 @@ def _table(results):
                f"{result['test/cls/Brier']:9.4f}{100 * result['test/cal/ECE']:7.2f} %")
 
 
+def _network(options):
+    """Return the network that ``options`` name, and the plan to train it."""
+    network = NETWORKS[options.network]
+    if options.recipe == "bayes":
+        chosen = {name: value for name in ("crossbars", "weight_bits")
+                  if (value := getattr(options, name))}
+        network = replace(network, layers=tuple(replace(layer, **chosen)
+                                                for layer in network.layers))
+        plan = train_spinbayes.PLANS.get(network.name, train_spinbayes.Plan(epochs=20))
+    else:
+        plan = PLANS.get(network.name, Plan(epochs=20, spread_epochs=5, copies=0))
+    return network, replace(plan, epochs=options.epochs or plan.epochs)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the command and return its exit code."""
     options = _parse(arguments)
-    network = NETWORKS[options.network]
-    plan = PLANS.get(network.name, Plan(epochs=20, spread_epochs=5, copies=0))
-    if options.epochs:
-        plan = replace(plan, epochs=options.epochs)
-    steps = Steps({"spread": 5, "paper": 2}[options.recipe])
+    network, plan = _network(options)
+    steps = Steps(STEPS[options.recipe])
     try:
         _refuse_unwritable(options.out)
         pixels, labels = load_mnist(options.data, "train")
@@ -327,8 +276,10 @@ def main(arguments: list[str] | None = None) -> int:
             network, Images([torch.tensor(pixels)], torch.tensor(labels).long()), plan, steps)
         export(model, options.out)
         steps.step("test")
-        results = measure(load(network, options.out), torch.tensor(test_pixels), test_labels,
-                          20, options.seed, steps)
+        judge, passes = ((train_spinbayes.measure, 10) if options.recipe == "bayes" else
+                         (measure, 20))
+        results = judge(load(network, options.out), torch.tensor(test_pixels), test_labels, passes,
+                        options.seed, steps)
     except (CheckpointError, DataError) as error:
         steps.clear()
         print(f"golden.train: error: {error}", file=sys.stderr)

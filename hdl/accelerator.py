@@ -9,7 +9,7 @@ from hdl.averaging import Averaging, result_layout
 from hdl.binarizer import Binarizer
 from hdl.image_source import ImageSource
 from hdl.mask_bank import MaskBank
-from hdl.replay import SequentialPasses, SharedPasses
+from hdl.replay import ArrayPasses, SequentialPasses, SharedPasses
 from hdl.softmax import Softmax
 
 
@@ -17,13 +17,13 @@ __all__ = ["Accelerator"]
 
 
 class Accelerator(wiring.Component):
-    """A Bayesian neural network with Scale-Dropout: T stochastic passes for each image.
+    """A Bayesian neural network: T stochastic passes for each image.
 
     Parameters
     ----------
     pixels : int
         Pixels of an image.
-    thresholds : sequence of int
+    thresholds, bits
         See :class:`hdl.binarizer.Binarizer`.
     engines : sequence of hdl.engine.Engine
         The layers in order; the last one has ``logit``.
@@ -35,7 +35,7 @@ class Accelerator(wiring.Component):
         Tests of the bits of ``rng``.
     classes, passes : int
         Classes, and T_max.
-    fraction, table_bits, confidence : int
+    fraction, table_bits, confidence, agreement : int
         See :class:`gen.ir.Head`.
     sequential : bool
         Run the passes one after another instead of sharing what they have in common.
@@ -56,21 +56,27 @@ class Accelerator(wiring.Component):
         Only of engines with ``macro``.
     """
 
-    def __init__(self, pixels, *, thresholds, engines, names, rng, health, classes, passes, fraction,
-                 table_bits, confidence, sequential):
+    def __init__(self, pixels, *, thresholds, bits=1, engines, names, rng, health, classes, passes,
+                 fraction, table_bits, confidence, agreement=90, sequential):
         self.names   = tuple(names)
         self.engines = tuple(engines)
         self.source  = ImageSource(pixels, passes)
-        self.binarizer = Binarizer(thresholds)
-        self.replay  = (SequentialPasses(len(thresholds), words=pixels, passes=passes) if sequential
+        self.binarizer = Binarizer(thresholds, bits=bits)
+        width  = len(self.binarizer.o.payload)
+        arrays = self.engines[0].crossbars
+        self.replay  = (SequentialPasses(width, words=pixels, passes=passes) if sequential
                         else SharedPasses(passes))
+        #: In front of a first layer that chooses an array.
+        self.array_passes = (ArrayPasses(width, words=pixels, arrays=arrays, passes=passes)
+                             if arrays > 1 else None)
         self.sequential = sequential
-        self.mask_bank  = MaskBank(len(self.engines), passes)
+        self.mask_bank  = MaskBank([(engine.choices - 1).bit_length() for engine in self.engines],
+                                   passes)
         self.rng        = rng
         self.health     = health
         self.softmax    = Softmax(self.engines[-1].logit, classes=classes, fraction=fraction,
                                   table_bits=table_bits)
-        self.averaging  = Averaging(classes, passes, confidence=confidence)
+        self.averaging  = Averaging(classes, passes, confidence=confidence, agreement=agreement)
         members = {
             "pixels":  In(stream.Signature(8)),
             "passes":  In(range(passes + 1)),
@@ -115,11 +121,22 @@ class Accelerator(wiring.Component):
         if self.sequential:
             connect(m, words, self.replay.i)
             words = self.replay.o
+        # The choice of an array is known to what sends it maps.
+        before = self.array_passes
+        if before is not None:
+            m.submodules.array_passes = before
+            connect(m, words, before.i)
+            connect(m, sets, before.i_sets)
+            words, sets = before.o, before.o_sets
         for name, engine, mask in zip(self.names, self.engines, self.mask_bank.masks, strict=True):
             m.submodules[name] = engine
             connect(m, words, engine.i)
             connect(m, sets, engine.i_sets)
-            connect(m, mask, engine.mask)
+            if engine.crossbars == 1:
+                connect(m, mask, engine.mask)
+            else:
+                connect(m, mask, before.mask if before is self.array_passes else before.mask_after)
+            before = engine
             words, sets = engine.o, engine.o_sets
             for port, sent in (("o", words), ("o_sets", sets)):
                 # What a layer sends, under names that a test bench can find in the Verilog.

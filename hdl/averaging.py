@@ -1,5 +1,7 @@
 """Averaging block: statistics of the class probabilities of all passes."""
 
+import fractions
+
 from amaranth import *
 from amaranth.lib import data, fifo, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -15,7 +17,7 @@ def result_layout(classes, passes):
     """One word of a result: the statistics of a class, and what holds for the whole image.
 
     ``prediction`` (class of the largest sum, the lowest on a tie) and ``reject`` (Scale-Dropout,
-    eq. 26: no class was confident in 90 % of the passes) are those of the classes up to this word,
+    eq. 26: no class was confident in enough of the passes) are those of the classes up to this word,
     so they are meant to be read where ``last`` is 1.
     """
     return data.StructLayout({
@@ -47,6 +49,8 @@ class Averaging(wiring.Component):
         Classes, and T_max.
     confidence : int
         Confidence threshold, Q0.16.
+    agreement : int
+        Per cent of the passes in which a class must be confident, or the input is rejected.
 
     Members
     -------
@@ -62,10 +66,10 @@ class Averaging(wiring.Component):
     AHEAD = 8
 
     #: Cycles from the last probability of a leaf until its sums are stored, less one.
-    DRAIN = 4
+    DRAIN = 7
 
     #: Cycles from the index of a class to its row.
-    READ = 3
+    READ = 2
 
     #: Cycles beside those of the probabilities that a leaf takes: to count its passes, and to let
     #: the last sums be stored.
@@ -76,10 +80,11 @@ class Averaging(wiring.Component):
     #: Cycles from one word of a result to the next, when they are taken as they come.
     interval = 1 + READ
 
-    def __init__(self, classes, passes, *, confidence):
+    def __init__(self, classes, passes, *, confidence, agreement=90):
         self.classes    = classes
         self.passes     = passes
         self.confidence = confidence
+        self.agreement  = fractions.Fraction(agreement, 100)
         super().__init__({
             "i":    In(stream.Signature(PROBABILITY)),
             "sets": In(stream.Signature(pass_set_layout(passes))),
@@ -115,33 +120,50 @@ class Averaging(wiring.Component):
         last   = index == self.classes - 1
         fresh  = Signal(init=1)                 # this is the first leaf of the image
 
+        # Each multiplier has the count in a register of its own. It is there long before a product.
+        counted = [Signal.like(count, name=f"count_{number}") for number in range(3)]
+        m.d.sync += [after.eq(before) for after, before in
+                     zip(counted, [count, *counted], strict=False)]
+
         # Counting is spread over two cycles: bytes, then their sum.
         counts = [Signal(range(9), name=f"count_{byte}") for byte in range(-(-self.passes // 8))]
 
         # Products, one class per cycle, in steps behind `i`. A class comes once in a leaf, and leaves
-        # are apart, so what is read for it is never about to be written.
+        # are apart, so what is read for it is never about to be written. A multiplier is slow and far
+        # from logic, so registers that nothing else reads stand before and behind it.
         p, p_index     = Signal(PROBABILITY), Signal.like(index)
+        factor         = Signal(PROBABILITY)
         q, q_index     = Signal(PROBABILITY), Signal.like(index)
-        square         = Signal(2 * PROBABILITY)
+        product, square = Signal(2 * PROBABILITY), Signal(2 * PROBABILITY)
+        later          = [Signal(data.StructLayout({"p": PROBABILITY, "index": len(index), "valid": 1}),
+                                 name=f"later_{step}") for step in range(2)]
+        firsts         = [Signal(len(count) + PROBABILITY, name=f"first_{number}") for number in range(3)]
         halves         = [Signal(len(count) + PROBABILITY, name=f"half_{half}") for half in range(2)]
         weighed_sum, weighed_confident = Signal.like(result.sum), Signal.like(result.confident)
-        weighed_index  = Signal.like(index)
+        weighed_index, first_index     = Signal.like(index), Signal.like(index)
+        first_confident, first_valid   = Signal.like(result.confident), Signal()
         before         = Signal(stored)
         p_valid, q_valid, weighed_valid = Signal(), Signal(), Signal()
         best, best_index = Signal(PROBABILITY), Signal.like(index)
-        taken = Signal()
+        taken, sending = Signal(), Signal()
         m.d.comb += [
             taken.eq(self.i.valid & self.i.ready),
-            total.addr.eq(q_index),
+            total.addr.eq(first_index),
         ]
         m.d.sync += [
             p_valid.eq(taken), p.eq(self.i.payload), p_index.eq(index),
-            q_valid.eq(p_valid), q.eq(p), q_index.eq(p_index), square.eq(p * p),
-            weighed_valid.eq(q_valid), weighed_index.eq(q_index),
-            weighed_sum.eq(q * count),
-            halves[0].eq(square[:PROBABILITY] * count),
-            halves[1].eq(square[PROBABILITY:] * count),
-            weighed_confident.eq(Mux(q >= self.confidence, count, 0)),
+            factor.eq(p), product.eq(factor * factor), square.eq(product),
+            later[0].p.eq(p), later[0].index.eq(p_index), later[0].valid.eq(p_valid),
+            later[1].eq(later[0]),
+            q.eq(later[1].p), q_index.eq(later[1].index), q_valid.eq(later[1].valid),
+            firsts[0].eq(q * counted[0]),
+            firsts[1].eq(square[:PROBABILITY] * counted[1]),
+            firsts[2].eq(square[PROBABILITY:] * counted[2]),
+            first_confident.eq(Mux(q >= self.confidence, count, 0)),
+            first_index.eq(Mux(sending, index, q_index)), first_valid.eq(q_valid),
+            weighed_valid.eq(first_valid), weighed_index.eq(first_index),
+            weighed_sum.eq(firsts[0]), halves[0].eq(firsts[1]), halves[1].eq(firsts[2]),
+            weighed_confident.eq(first_confident),
             before.eq(total.data),
         ]
         with m.If(p_valid & ((p_index == 0) | (p > best))):
@@ -172,15 +194,18 @@ class Averaging(wiring.Component):
         row_votes, row_index = Signal.like(result.votes), Signal.like(index)
         row_valid, step      = Signal(), Signal()
         largest, largest_index = Signal.like(result.sum), Signal.like(index)
-        needed = Signal(range(9 * self.passes + 1)) # nine tenths of the passes, times ten
+        share  = self.agreement
+        needed = Signal(range(share.numerator * self.passes + 1)) # of the confident, times denominator
         sure   = Signal()
         larger, surer = Signal(), Signal()
         m.d.comb += [
-            step.eq(~self.o.valid | self.o.ready),
+            step.eq(~self.o.valid), # words are not so close that they would wait for each other
             larger.eq((row_index == 0) | (row.sum > largest)),
-            surer.eq((sure & (row_index != 0)) | ((row.confident << 3) + (row.confident << 1) >= needed)),
+            surer.eq((sure & (row_index != 0)) | (_times(row.confident, share.denominator) >= needed)),
         ]
-        m.d.sync += needed.eq((passes << 3) + passes)
+        m.d.sync += needed.eq(_times(passes, share.numerator))
+        with m.If(self.o.ready):
+            m.d.sync += self.o.valid.eq(0)
         with m.If(step):
             m.d.sync += [
                 row_valid.eq(0),
@@ -240,7 +265,7 @@ class Averaging(wiring.Component):
                         m.next = "Count bytes"
             with m.State("Send"):
                 # Sums are at rest: `READ` cycles after `index`, `before` and `voted` are its row.
-                m.d.comb += votes.addr.eq(index)
+                m.d.comb += [sending.eq(1), votes.addr.eq(index)]
                 m.d.sync += wait.eq(wait - (wait != 0))
                 with m.If((wait == 0) & step):
                     m.d.comb += vote.en.eq(1)
@@ -260,3 +285,8 @@ class Averaging(wiring.Component):
                     m.next = "Count bytes"
 
         return m
+
+
+def _times(value, factor):
+    """Product with a constant, by shifts and sums."""
+    return sum(value << bit for bit in range(factor.bit_length()) if factor >> bit & 1)

@@ -2,7 +2,7 @@
 """A layer: maps with pass sets in, maps with pass sets out."""
 
 from amaranth import *
-from amaranth.lib import stream, wiring
+from amaranth.lib import fifo, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hdl.adder_accumulator import AdderAccumulator
@@ -16,7 +16,6 @@ from hdl.pass_split import PassSplit, pass_set_layout
 from hdl.pool import Pool
 from hdl.reader import Reader
 from hdl.scale_mux import ScaleMux, comparison_layout, gain_layout
-from hdl.skid import Skid
 from hdl.window import Window
 
 
@@ -24,30 +23,43 @@ __all__ = ["Engine"]
 
 
 class Engine(wiring.Component):
-    """Run a map through a layer once; send on one map for each keep bit that some pass drew.
+    """Run a map through a layer once; send on one map for each outcome of a random choice.
 
-    A map ``(x, S)`` becomes the dropped map with the passes of ``S`` whose keep bit is 0 and the
-    kept map with the others; an empty one is left out. So the pass sets that leave for a map are
-    disjoint and together are the one that entered, and the result is that of running each pass on its
-    own (Scale-Dropout, eq. 7 to 9).
+    With one array a map ``(x, S)`` becomes the dropped map with the passes of ``S`` whose keep bit is
+    0 and the kept map with the others (Scale-Dropout, eq. 7 to 9). With N of them it comes with the
+    array that the passes of ``S`` have chosen, and becomes the map of that array (SpinBayes, 3.3); it
+    enters once for each. Where the next layer chooses an array, what leaves is divided by that. An
+    empty map is left out. So the pass sets that leave for a map are disjoint and together are the one
+    that entered, and the result is that of running each pass on its own.
 
     A map takes ``map_cycles`` cycles, its words being taken ``word_cycles`` after its first cycle (the
     border that padding adds takes cycles, but no words). Latency from its first cycle to the first
-    word of its first successor is ``last_read + latency`` cycles when nothing waits.
+    word of its first successor is ``last_read + latency`` cycles when nothing waits. Its first read, in
+    cycle ``first_read``, waits for room for its successors in the map buffer; after it nothing does.
 
     Parameters
     ----------
     height, width, channels, kernel, stride, padding
         See :class:`hdl.window.Window`.
-    weights, tile_rows, rows_per_read, columns_per_read, macro
+    bits : int
+        Bits of a level that enters.
+    weights, tile_rows, rows_per_read, columns_per_read, weight_bits, macro
         See :class:`hdl.crossbar.Crossbar`.
+    ways : int
+        Arrays whose sums are added up: the chosen one and those after it, in a ring.
+    sums : range
+        Every value that a sum can have.
     pool : int
         See :class:`hdl.pool.Pool`.
     banks : sequence of sequence of dict
-        Per keep bit and output channel ``threshold`` and ``invert``, or for an output layer ``gain``
-        and ``offset``.
+        Per keep bit, or per array, and output channel ``threshold`` and ``invert``, or for an output
+        layer ``gain`` and ``offset``.
+    output_bits : int
+        Bits of a level that leaves a hidden layer.
     logit : shape-like or None
         Shape of a logit; None for a hidden layer.
+    after : int
+        Arrays that the next layer chooses from; 1 if it does not.
     passes : int
         T_max.
     depth : int
@@ -55,46 +67,61 @@ class Engine(wiring.Component):
 
     Members
     -------
-    i : In(stream.Signature(channels))
+    i : In(stream.Signature(channels * bits))
         Words of maps in raster order.
-    i_sets : In(stream.Signature(pass_set_layout(passes)))
-        Pass set of each map.
+    i_sets : In(stream.Signature(pass_set_layout(passes, arrays)))
+        Pass set of each map, and its array.
     mask : In(stream.Signature(passes))
-        Keep bits of this layer for each image.
-    o : Out(stream.Signature(output channels)) or Out(stream.Signature(logit))
+        Keep bits of this layer for each image. Only with one array.
+    mask_after : In(stream.Signature(passes * bits))
+        Choices of the next layer for each image. Only if it chooses an array.
+    o : Out(stream.Signature(output channels * output_bits)) or Out(stream.Signature(logit))
         Words of maps in raster order, or the logits of leaves in the order of classes.
-    o_sets : Out(stream.Signature(pass_set_layout(passes)))
-        Pass set of each.
+    o_sets : Out(stream.Signature(pass_set_layout(passes, after)))
+        Pass set of each, and its array in the next layer.
     arrays : Out(array_signature(geometry)).array(row tiles)
         Only with ``macro``.
     """
 
-    def __init__(self, height, width, channels, *, kernel, stride=1, padding=0, pool=1, weights,
-                 tile_rows, rows_per_read, columns_per_read, macro=None, banks, logit=None, passes,
-                 depth=4):
+    #: Maps whose array is known before their reads begin.
+    CHOICES = 4
+
+    def __init__(self, height, width, channels, *, kernel, stride=1, padding=0, pool=1, bits=1, weights,
+                 tile_rows, rows_per_read, columns_per_read, weight_bits=1, macro=None, ways=1, sums, banks,
+                 output_bits=1, logit=None, after=1, passes, depth=4):
         fan_in  = kernel[0] * kernel[1] * channels
-        outputs = len(weights)
+        outputs = len(weights[0])
+        #: Arrays to choose from.
+        self.crossbars = len(weights)
         self.logit  = logit
-        self.window = Window(height, width, channels, kernel=kernel, stride=stride, padding=padding)
+        self.window = Window(height, width, channels * bits, kernel=kernel, stride=stride,
+                             padding=padding)
         self.crossbar = Crossbar(weights, fan_in, tile_rows=tile_rows, rows_per_read=rows_per_read,
-                                 columns_per_read=columns_per_read, macro=macro)
-        shape = self.crossbar.geometry
-        self.reader = Reader(fan_in, shape)
-        self.adder  = AdderAccumulator(shape.codes.elem_shape, tiles=self.crossbar.tiles,
-                                       columns=columns_per_read, groups=shape.row_groups)
-        lanes   = len(banks)
-        sums    = Shape.cast(range(fan_in + 1))
+                                 columns_per_read=columns_per_read, weight_bits=weight_bits,
+                                 macro=macro)
+        shape   = self.crossbar.geometry
         rows    = (self.window.padded[0] - kernel[0]) // stride + 1
         columns = (self.window.padded[1] - kernel[1]) // stride + 1
+        self.reader = Reader(fan_in, shape, bits=bits, positions=rows * columns, ways=ways)
+        self.adder  = AdderAccumulator(shape.codes.elem_shape, tiles=self.crossbar.tiles,
+                                       columns=columns_per_read, groups=ways * shape.row_groups,
+                                       planes=bits, arrays=self.crossbars)
+        #: Outcomes of the random choice of this layer.
+        self.choices = len(banks)
+        #: Maps that leave side by side: one per keep bit, or that of the array.
+        self.lanes  = len(banks) if self.crossbars == 1 else 1
+        buffer = {"lanes": self.lanes, "passes": passes, "depth": depth, "copies": after,
+                  "reserved": True}
+        total  = Shape.cast(sums)
         if logit is None:
-            word = comparison_layout(fan_in)
-            self.scale_mux = ScaleMux(word, banks, sums, columns=columns_per_read)
-            self.activation = Comparator(word, sums, banks=lanes, columns=columns_per_read)
-            self.pool   = Pool(rows, columns, shape.column_groups, size=pool, banks=lanes,
-                               columns=columns_per_read)
-            self.gather = Gather(outputs, columns=columns_per_read, banks=lanes)
-            self.buffer = MapBuffer(unsigned(outputs), words=(rows // pool) * (columns // pool),
-                                    lanes=lanes, passes=passes, depth=depth)
+            word = comparison_layout(sums, output_bits)
+            self.activation = Comparator(word, total, banks=self.lanes, columns=columns_per_read)
+            self.pool   = Pool(rows, columns, shape.column_groups, size=pool, banks=self.lanes,
+                               columns=columns_per_read, bits=output_bits)
+            self.gather = Gather(outputs, columns=columns_per_read, banks=self.lanes,
+                                 bits=output_bits)
+            self.buffer = MapBuffer(unsigned(outputs * output_bits),
+                                    words=(rows // pool) * (columns // pool), **buffer)
             stages = [self.pool, self.gather]
         else:
             if (rows, columns, columns_per_read) != (1, 1, 1):
@@ -105,30 +132,37 @@ class Engine(wiring.Component):
                                                   + 1)) for name in ("gain", "offset")))
             word = gain_layout(*(signed(field.shape.width + (not field.shape.signed))
                                  for _, field in word))
-            self.scale_mux = ScaleMux(word, banks, sums, columns=1)
-            self.activation = LogitScaler(word, sums, logit, banks=lanes)
-            self.buffer = MapBuffer(logit, words=outputs, lanes=lanes, passes=passes, depth=depth)
+            self.activation = LogitScaler(word, total, logit, banks=self.lanes)
+            self.buffer = MapBuffer(logit, words=outputs, **buffer)
             stages = []
-        # Readiness would travel from the map buffer back to the crossbar in one cycle.
-        self.skid   = Skid(self.activation.o.payload.shape())
-        self.stages = [self.adder, self.scale_mux, self.activation, self.skid, *stages]
-        self.split  = PassSplit(passes)
+        # Sums come with the array of their last read.
+        turned = [*banks[1 - ways:], *banks[:1 - ways]] if ways > 1 else banks
+        self.scale_mux = ScaleMux(word, turned, total, columns=columns_per_read,
+                                  selected=self.crossbars > 1)
+        self.stages = [self.adder, self.scale_mux, self.activation, *stages]
+        choices = [self.choices] * (self.crossbars == 1) + [after] * (after > 1)
+        self.split  = PassSplit(passes, choices)
         #: Cycles from a read to the first word of the map that it completes.
         self.latency = (self.crossbar.latency + sum(stage.latency for stage in self.stages)
                         + self.buffer.latency)
-        self._schedule(shape.row_groups * shape.column_groups, rows // pool * pool,
-                       columns // pool * pool)
+        self._schedule(self.reader.reads, rows // pool * pool, columns // pool * pool)
 
         members = {
-            "i":      In(stream.Signature(channels)),
-            "i_sets": In(stream.Signature(pass_set_layout(passes))),
-            "mask":   In(stream.Signature(passes)),
-            "o":      Out(stream.Signature(self.buffer.o.payload.shape())),
-            "o_sets": Out(stream.Signature(pass_set_layout(passes))),
+            "i":      In(stream.Signature(channels * bits)),
+            "i_sets": In(stream.Signature(pass_set_layout(passes, self.crossbars))),
+            "o":      Out(self.buffer.o.signature),
+            "o_sets": Out(self.buffer.o_sets.signature),
         }
+        for name, mask in zip(self.mask_names, self.split.masks, strict=True):
+            members[name] = In(mask.signature.flip())
         if macro is not None:
             members["arrays"] = Out(array_signature(shape)).array(self.crossbar.tiles)
         super().__init__(members)
+
+    @property
+    def mask_names(self):
+        """Names of the ports that take masks, in the order in which the pass sets are divided."""
+        return ("mask",) * (self.crossbars == 1) + ("mask_after",) * (self.buffer.copies > 1)
 
     def _schedule(self, reads, rows, columns):
         """Follow the words of a map that never waits: the next one is taken when the position that a
@@ -142,6 +176,8 @@ class Engine(wiring.Component):
                     self.word_cycles.append(at)
                 row, column = y - size[0] + 1, x - size[1] + 1
                 position = row >= 0 and column >= 0 and row % stride == 0 and column % stride == 0
+                if position and not hasattr(self, "first_read"):
+                    self.first_read = at + window.latency
                 at += reads if position else 1
                 if position and row // stride < rows and column // stride < columns:
                     self.last_read = at
@@ -161,30 +197,62 @@ class Engine(wiring.Component):
             m.submodules.gather     = self.gather
         else:
             m.submodules.logit_scaler = self.activation
-        m.submodules.skid       = self.skid
         m.submodules.map_buffer = self.buffer
         m.submodules.pass_split = self.split
 
         connect(m, flipped(self.i), self.window.i)
         connect(m, self.window.o, self.reader.i)
         connect(m, self.reader.o, self.crossbar.i)
-        connect(m, self.crossbar.o, self.adder.i)
         if self.crossbar.macro is not None:
             for outside, inside in zip(self.arrays, self.crossbar.arrays, strict=True):
                 connect(m, flipped(outside), inside)
 
-        # Row groups and tiles are rarely full to the last row, so sums can lack their top bit.
+        # A map is read when there is room for what becomes of it, so nothing behind the crossbar ever
+        # waits. Row groups and tiles are rarely full to the last row, so sums can lack their top bit.
         m.d.comb += [
+            self.adder.i.valid.eq(self.crossbar.o.valid),
+            self.adder.i.payload.eq(self.crossbar.o.payload),
+            self.adder.o.ready.eq(1),
             self.scale_mux.i.valid.eq(self.adder.o.valid),
-            self.adder.o.ready.eq(self.scale_mux.i.ready),
+            self.scale_mux.i.payload.choice.eq(self.adder.o.payload.choice),
         ]
         m.d.comb += [narrow.eq(wide) for narrow, wide in zip(
-            self.scale_mux.i.payload, self.adder.o.payload, strict=True)]
+            self.scale_mux.i.payload.sums, self.adder.o.payload.sums, strict=True)]
         for stage, after in zip(self.stages[1:], [*self.stages[2:], self.buffer], strict=True):
-            connect(m, stage.o, after.i)
+            m.d.comb += [
+                after.i.valid.eq(stage.o.valid),
+                after.i.payload.eq(stage.o.payload),
+                stage.o.ready.eq(1),
+            ]
 
-        connect(m, flipped(self.i_sets), self.split.i)
-        connect(m, flipped(self.mask), self.split.mask)
+        m.d.comb += [
+            self.split.i.payload.set.eq(self.i_sets.payload.set),
+            self.split.i.payload.last.eq(self.i_sets.payload.last),
+        ]
+        room, chosen = self.buffer.room, self.reader.choices
+        if self.crossbars == 1:
+            m.d.comb += [
+                self.split.i.valid.eq(self.i_sets.valid),
+                self.i_sets.ready.eq(self.split.i.ready),
+                chosen.valid.eq(room.valid),
+                room.ready.eq(chosen.ready),
+            ]
+        else:
+            # The reads of a map wait for its array as well, which comes with its pass set.
+            m.submodules.choices = choices = fifo.SyncFIFO(
+                width=len(self.i_sets.payload.choice), depth=self.CHOICES)
+            m.d.comb += [
+                self.split.i.valid.eq(self.i_sets.valid & choices.w_rdy),
+                self.i_sets.ready.eq(self.split.i.ready & choices.w_rdy),
+                choices.w_en.eq(self.i_sets.valid & self.split.i.ready),
+                choices.w_data.eq(self.i_sets.payload.choice),
+                chosen.valid.eq(choices.r_rdy & room.valid),
+                chosen.payload.eq(choices.r_data),
+                choices.r_en.eq(chosen.ready & room.valid),
+                room.ready.eq(chosen.ready & choices.r_rdy),
+            ]
+        for name, mask in zip(self.mask_names, self.split.masks, strict=True):
+            connect(m, flipped(getattr(self, name)), mask)
         connect(m, self.split.o, self.buffer.i_sets)
         connect(m, self.buffer.o, flipped(self.o))
         connect(m, self.buffer.o_sets, flipped(self.o_sets))

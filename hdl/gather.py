@@ -19,25 +19,28 @@ class Gather(wiring.Component):
         Channels of a word and of a group. The last group may be short: what is beyond is dropped.
     banks : int
         Lanes.
+    bits : int
+        Bits of a channel.
 
     Members
     -------
-    i : In(stream.Signature(ArrayLayout(columns, banks)))
+    i : In(stream.Signature(ArrayLayout(columns * bits, banks)))
         Groups.
-    o : Out(stream.Signature(ArrayLayout(channels, banks)))
-        Words.
+    o : Out(stream.Signature(ArrayLayout(channels * bits, banks)))
+        Words: channel ``c`` starts at bit ``c * bits``.
     """
 
     latency = 1
 
-    def __init__(self, channels, *, columns, banks):
+    def __init__(self, channels, *, columns, banks, bits=1):
         self.channels = channels
         self.columns  = columns
         self.banks    = banks
+        self.bits     = bits
         self.groups   = -(-channels // columns)
         super().__init__({
-            "i": In(stream.Signature(data.ArrayLayout(columns, banks))),
-            "o": Out(stream.Signature(data.ArrayLayout(channels, banks))),
+            "i": In(stream.Signature(data.ArrayLayout(columns * bits, banks))),
+            "o": Out(stream.Signature(data.ArrayLayout(channels * bits, banks))),
         })
 
     def elaborate(self, platform):
@@ -52,11 +55,12 @@ class Gather(wiring.Component):
             m.d.sync += self.o.valid.eq(self.i.valid & last)
         with m.If(self.i.ready & self.i.valid):
             m.d.sync += group.eq(Mux(last, 0, group + 1))
+        group_width = self.columns * self.bits
         for lane in range(self.banks):
             # Groups are shifted in from the top, so that the first ends at the bottom.
-            shifted = Signal(self.groups * self.columns, name=f"shifted_{lane}")
+            shifted = Signal(self.groups * group_width, name=f"shifted_{lane}")
             m.d.comb += self.o.payload[lane].eq(shifted)
             with m.If(self.i.ready & self.i.valid):
-                m.d.sync += shifted.eq(Cat(shifted, self.i.payload[lane])[self.columns:])
+                m.d.sync += shifted.eq(Cat(shifted, self.i.payload[lane])[group_width:])
 
         return m

@@ -13,14 +13,15 @@ __all__ = ["LogitScaler"]
 class LogitScaler(wiring.Component):
     """Form ``gain * sum + offset`` in every lane, exactly.
 
-    Latency is three cycles (operands, product, logit), throughput one sum per cycle.
+    Latency is four cycles (operands, product, product, logit), throughput one sum per cycle. A
+    multiplier is slow and far from logic, so the register behind it has one more behind it.
 
     Parameters
     ----------
     word : amaranth.lib.data.StructLayout
         Word of the scale memory, with ``gain`` and ``offset``, both signed.
     sum_shape : shape-like
-        Shape of a sum, unsigned.
+        Shape of a sum.
     logit : shape-like
         Shape of a logit, signed; the caller makes it wide enough for every word.
     banks : int
@@ -34,7 +35,7 @@ class LogitScaler(wiring.Component):
         Logits.
     """
 
-    latency = 3
+    latency = 4
 
     def __init__(self, word, sum_shape, logit, *, banks):
         self.banks = banks
@@ -47,7 +48,7 @@ class LogitScaler(wiring.Component):
         m = Module()
 
         advance = Signal()
-        valid   = Signal(2)
+        valid   = Signal(3)
         m.d.comb += [
             advance.eq(~self.o.valid | self.o.ready),
             self.i.ready.eq(advance),
@@ -58,12 +59,14 @@ class LogitScaler(wiring.Component):
             m.d.sync += operands.eq(self.i.payload)
             for lane in range(self.banks):
                 word    = operands.words[lane][0]
-                product = Signal.like(word.gain * operands.sums[0], name=f"product_{lane}")
-                offset  = Signal.like(word.offset, name=f"offset_{lane}")
+                first   = Signal.like(word.gain * operands.sums[0], name=f"first_{lane}")
+                product = Signal.like(first, name=f"product_{lane}")
+                offsets = [Signal.like(word.offset, name=f"offset_{lane}_{step}") for step in range(2)]
                 m.d.sync += [
-                    product.eq(word.gain * operands.sums[0]),
-                    offset.eq(word.offset),
-                    self.o.payload[lane].eq(product + offset),
+                    first.eq(word.gain * operands.sums[0]),
+                    product.eq(first),
+                    Cat(offsets).eq(Cat(word.offset, offsets)),
+                    self.o.payload[lane].eq(product + offsets[-1]),
                 ]
 
         return m

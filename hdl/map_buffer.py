@@ -13,11 +13,15 @@ __all__ = ["MapBuffer"]
 
 
 class MapBuffer(wiring.Component):
-    """Store the maps of all lanes of a layer, then send each one whose pass set is not empty.
+    """Store the maps of all lanes of a layer, then send each one for each pass set that is not empty.
 
     The maps of the lanes come side by side, word by word; together they are a *branch set*. Their
-    pass sets come apart from them and may be earlier or later. Lanes are sent from the first to the
-    last, without a gap between maps. The pass set of a map is offered as its first word is read.
+    pass sets come apart from them and may be earlier or later. A map is sent as often as passes of the
+    next layer have chosen different arrays for it: it has one pass set per ``copies``. Lanes are sent
+    from the first to the last, without a gap between maps. The pass set of a map is offered as its
+    first word is read.
+
+    With ``reserved``, words cannot wait: who sends them takes room for a whole branch set before.
 
     Latency is ``latency`` cycles from the last word of a branch set to the first word that is sent.
     Throughput is one word per cycle on both sides; with a depth of 2, filling can wait a cycle per
@@ -35,41 +39,58 @@ class MapBuffer(wiring.Component):
         T_max: bits of a pass set.
     depth : int
         Branch sets that are held, at least 1; with two or more one is filled while one is sent.
+    copies : int
+        Arrays of the next layer, of which each map is sent to one or more.
+    reserved : bool
+        Whether room is taken ahead.
 
     Members
     -------
     i : In(stream.Signature(ArrayLayout(shape, lanes)))
         Words of all lanes.
-    i_sets : In(stream.Signature(branches_layout(passes, lanes)))
-        Pass sets of each branch set; at least one of them must not be empty.
+    i_sets : In(stream.Signature(branches_layout(passes, lanes * copies)))
+        Pass sets of each branch set, those of a lane side by side; at least one of them must not be
+        empty.
     o : Out(stream.Signature(shape))
         Words of the maps that are sent.
-    o_sets : Out(stream.Signature(pass_set_layout(passes)))
-        Pass set of each map that is sent.
+    o_sets : Out(stream.Signature(pass_set_layout(passes, copies)))
+        Pass set of each map that is sent, and the array that it is sent to.
+    room : Out(stream.Signature(0))
+        Room for one branch set. Only with ``reserved``.
     """
 
-    latency = 5
+    #: Cycles from the fetch of a word to the word.
+    ANSWER = 4
+
+    latency = 2 + ANSWER
 
     #: Cycles from one map to the next, at least: a pass set is gone before the next one comes.
     interval = 2
 
-    #: Words that can be fetched and not yet taken; fewer would not let one pass in every cycle.
-    FETCHED = 6
+    #: Words of a memory that is made of logic.
+    LOGIC_DEPTH = 16
 
-    def __init__(self, shape, *, words, lanes, passes, depth):
+    #: Words that can be fetched and not yet taken; fewer would not let one pass in every cycle.
+    FETCHED = ANSWER + 3
+
+    def __init__(self, shape, *, words, lanes, passes, depth, copies=1, reserved=False):
         self.shape  = shape
         self.words  = operator.index(words)
         self.lanes  = operator.index(lanes)
         self.passes = operator.index(passes)
         self.depth  = operator.index(depth)
-        for name, value in (("Words of a map", words), ("Lanes", lanes), ("Depth", depth)):
+        self.copies = operator.index(copies)
+        for name, value in (("Words of a map", words), ("Lanes", lanes), ("Depth", depth),
+                            ("Copies", copies)):
             if value < 1:
                 raise ValueError(f"{name} must be at least 1, not {value!r}")
+        self.reserved = reserved
         super().__init__({
-            "i":      In(stream.Signature(data.ArrayLayout(shape, lanes))),
-            "i_sets": In(stream.Signature(branches_layout(passes, lanes))),
+            **({"room": Out(stream.Signature(0))} if reserved else {}),
+            "i":      In(stream.Signature(data.ArrayLayout(shape, lanes), always_ready=reserved)),
+            "i_sets": In(stream.Signature(branches_layout(passes, lanes * copies))),
             "o":      Out(stream.Signature(shape)),
-            "o_sets": Out(stream.Signature(pass_set_layout(passes))),
+            "o_sets": Out(stream.Signature(pass_set_layout(passes, copies))),
         })
 
     def elaborate(self, platform):
@@ -77,10 +98,11 @@ class MapBuffer(wiring.Component):
 
         # Filling.
         width = Shape.cast(self.shape).width
-        # Wide and shallow, it would rather take many small memories of logic than few blocks.
+        # Block memories are slow and far apart: what is no deeper than a memory of logic stays in one.
+        deep = self.depth * self.words > self.LOGIC_DEPTH
         m.submodules.maps = maps = memory.Memory(
             shape=width * self.lanes, depth=self.depth * self.words, init=[],
-            attrs={"ram_style": "block"} if width * self.depth * self.words >= 128 else {})
+            attrs={"ram_style": "block" if deep else "distributed"})
         store, fetch = maps.write_port(), maps.read_port()
         filled, release = Signal(), Signal()
         # Branch sets that take room; whether there is any is known a cycle ahead, as all that comes
@@ -88,9 +110,13 @@ class MapBuffer(wiring.Component):
         held, held_next = Signal(range(self.depth + 1)), Signal(range(self.depth + 1))
         free = Signal(init=1)
         write_address, write_word = Signal(range(self.depth * self.words)), Signal(range(self.words))
+        taking = Signal()
+        if self.reserved:
+            m.d.comb += [self.room.valid.eq(free), taking.eq(self.room.valid & self.room.ready)]
+        else:
+            m.d.comb += [self.i.ready.eq(free), taking.eq(filled)]
         m.d.comb += [
-            held_next.eq(held + filled - release),
-            self.i.ready.eq(free),
+            held_next.eq(held + taking - release),
             store.addr.eq(write_address),
             store.data.eq(self.i.payload),
             store.en.eq(self.i.valid & self.i.ready),
@@ -106,7 +132,8 @@ class MapBuffer(wiring.Component):
         # that the next ones can be looked at while the last map of a branch set is still sent.
         m.submodules.sets = sets = fifo.SyncFIFO(
             width=len(Value.cast(self.i_sets.payload)), depth=self.depth + 1)
-        m.submodules.presences = presences = fifo.SyncFIFO(width=self.lanes, depth=self.depth + 1)
+        branch_count = self.lanes * self.copies
+        m.submodules.presences = presences = fifo.SyncFIFO(width=branch_count, depth=self.depth + 1)
         branches = data.View(self.i_sets.payload.shape(), sets.r_data)
         m.d.comb += [
             sets.w_en.eq(self.i_sets.valid),
@@ -117,8 +144,8 @@ class MapBuffer(wiring.Component):
             sets.r_en.eq(release),
         ]
 
-        # Sending: `present` has the lanes of the branch set in progress that are left to send.
-        present, active = Signal(self.lanes), Signal()
+        # Sending: `present` has the branches of the branch set in progress that are left to send.
+        present, active = Signal(branch_count), Signal()
         waiting = Signal(range(self.depth + 1)) # branch sets that are filled, but not yet begun
         load    = Signal()
         m.d.comb += [
@@ -126,11 +153,16 @@ class MapBuffer(wiring.Component):
             presences.r_en.eq(load),
         ]
         m.d.sync += waiting.eq(waiting + filled - load)
-        lane, later = Signal(range(self.lanes)), Signal(self.lanes)
+        branch, later = Signal(range(branch_count)), Signal(branch_count)
+        lane, choice  = Signal(range(self.lanes)), Signal(range(self.copies))
         m.d.comb += later.eq(present & (present - 1))
-        for index in reversed(range(self.lanes)):
+        for index in reversed(range(branch_count)):
             with m.If(present[index]):
-                m.d.comb += lane.eq(index)
+                m.d.comb += [
+                    branch.eq(index),
+                    lane.eq(index // self.copies),
+                    choice.eq(index % self.copies),
+                ]
 
         base, word   = Signal(range(self.depth * self.words)), Signal(range(self.words))
         issue, begin, end, room = Signal(), Signal(), Signal(), Signal()
@@ -156,34 +188,51 @@ class MapBuffer(wiring.Component):
         with m.If(room):
             m.d.sync += [
                 self.o_sets.valid.eq(issue & begin),
-                self.o_sets.payload.set.eq(branches.sets[lane]),
+                self.o_sets.payload.set.eq(branches.sets[branch]),
+                self.o_sets.payload.choice.eq(choice),
                 self.o_sets.payload.last.eq(branches.last & (later == 0)),
             ]
 
         # Reading never stalls: a word is fetched only when the queue has room for it, and whether it
-        # has is known a cycle ahead. A block memory is slow to answer, so its word gets a register
-        # before the lane is chosen.
+        # has is known a cycle ahead. A block memory is slow to answer and far from what it answers
+        # to, so its words go through two registers before the lane is chosen. Another memory has one
+        # for the address instead, which is narrower.
         m.submodules.queue = queue = fifo.SyncFIFO(width=width, depth=self.FETCHED)
-        fetched, raw, raw_valid = Signal(), Signal(width * self.lanes), Signal()
-        fetched_lane, raw_lane  = Signal(range(self.lanes)), Signal(range(self.lanes))
+        steps = self.ANSWER - 1
+        valid = [Signal(name=f"valid_{step}") for step in range(steps)]
+        lanes = [Signal(range(self.lanes), name=f"lane_{step}") for step in range(steps)]
+        m.d.sync += Cat(valid).eq(Cat(issue, valid))
+        m.d.sync += [after.eq(before) for before, after in zip([lane, *lanes], lanes, strict=False)]
+        raw   = fetch.data
+        for step in range(2 if deep else 1):
+            later = Signal.like(raw, name=f"raw_{step}")
+            m.d.sync += later.eq(raw)
+            raw = later
+        address = base + word
+        if not deep:
+            address = Signal.like(fetch.addr)
+            m.d.sync += address.eq(base + word)
         space      = Signal(range(self.FETCHED + 1), init=self.FETCHED)
         space_next = Signal(range(self.FETCHED + 1))
         fetching, taken = Signal(init=1), Signal()
+        # Words in the queue; that there are any is a register of its own, as a whole window waits for it.
+        queued, queued_next = Signal(range(self.FETCHED + 1)), Signal(range(self.FETCHED + 1))
+        some = Signal()
         m.d.comb += [
             issue.eq(active & fetching & (~begin | room)),
-            fetch.addr.eq(base + word),
+            fetch.addr.eq(address),
             space_next.eq(space - issue + taken),
-            queue.w_en.eq(raw_valid),
-            queue.w_data.eq(raw.word_select(raw_lane, width)),
+            queue.w_en.eq(valid[-1]),
+            queue.w_data.eq(raw.word_select(lanes[-1], width)),
             queue.r_en.eq(self.o.ready),
-            self.o.valid.eq(queue.r_rdy),
+            queued_next.eq(queued + valid[-1] - (some & self.o.ready)),
+            self.o.valid.eq(some),
             Value.cast(self.o.payload).eq(queue.r_data),
         ]
         m.d.sync += [
-            fetched.eq(issue), fetched_lane.eq(lane),
-            raw_valid.eq(fetched), raw_lane.eq(fetched_lane), raw.eq(fetch.data),
             taken.eq(self.o.valid & self.o.ready),
             space.eq(space_next), fetching.eq(space_next != 0),
+            queued.eq(queued_next), some.eq(queued_next != 0),
         ]
 
         return m

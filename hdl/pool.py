@@ -1,5 +1,7 @@
 """Max-pool of compared sums."""
 
+import operator
+
 from amaranth import *
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -11,12 +13,12 @@ __all__ = ["Pool"]
 
 
 class Pool(wiring.Component):
-    """OR the outcomes of each ``size`` x ``size`` window, then invert: bits of the pooled map.
+    """Take the largest level of each ``size`` x ``size`` window, then invert: the pooled map.
 
-    A positive comparison of the largest sum of a window is the OR of the comparisons of all, so
-    this is max-pooling of the sums. Rows and columns that do not fill a window are dropped.
+    The largest sum of a window has the largest level, so this is max-pooling of the sums; of levels of
+    one bit it is their OR. Rows and columns that do not fill a window are dropped.
 
-    Latency is one cycle from the last outcome of a window to its bits, throughput one group per
+    Latency is one cycle from the last outcome of a window to its levels, throughput one group per
     cycle.
 
     Parameters
@@ -29,18 +31,20 @@ class Pool(wiring.Component):
         Side of the window: 1, which only inverts, or 2. A :exc:`ValueError` is raised otherwise.
     banks, columns : int
         Lanes, and channels of a group.
+    bits : int
+        Bits of a level. All are inverted together.
 
     Members
     -------
-    i : In(stream.Signature(compared_layout(banks, columns)))
+    i : In(stream.Signature(compared_layout(banks, columns, bits)))
         Outcomes: positions in raster order, the groups of a position after each other.
-    o : Out(stream.Signature(ArrayLayout(columns, banks)))
-        Bits of each lane.
+    o : Out(stream.Signature(ArrayLayout(columns * bits, banks)))
+        Levels of each lane, the first channel lowest.
     """
 
     latency = 1
 
-    def __init__(self, height, width, groups, *, size, banks, columns):
+    def __init__(self, height, width, groups, *, size, banks, columns, bits=1):
         if size not in (1, 2):
             raise ValueError(f"Pool size must be 1 or 2, not {size!r}")
         if size > min(height, width):
@@ -51,9 +55,10 @@ class Pool(wiring.Component):
         self.size    = size
         self.banks   = banks
         self.columns = columns
+        self.bits    = operator.index(bits)
         super().__init__({
-            "i": In(stream.Signature(compared_layout(banks=banks, columns=columns))),
-            "o": Out(stream.Signature(data.ArrayLayout(columns, banks))),
+            "i": In(stream.Signature(compared_layout(banks=banks, columns=columns, bits=bits))),
+            "o": Out(stream.Signature(data.ArrayLayout(columns * bits, banks))),
         })
 
     def elaborate(self, platform):
@@ -61,7 +66,7 @@ class Pool(wiring.Component):
 
         taken  = Signal()
         emit   = Signal()
-        pooled = Signal(self.banks * self.columns)
+        pooled = Signal(self.banks * self.columns * self.bits)
         m.d.comb += [
             self.i.ready.eq(~self.o.valid | self.o.ready),
             taken.eq(self.i.valid & self.i.ready),
@@ -85,14 +90,14 @@ class Pool(wiring.Component):
             # What each window of the row in progress has reached so far.
             windows = self.width // 2
             m.submodules.row = row = memory.Memory(
-                shape=self.banks * self.columns, depth=windows * self.groups, init=[])
+                shape=len(pooled), depth=windows * self.groups, init=[])
             before, store = row.read_port(domain="comb"), row.write_port()
             address = (x >> 1) * self.groups + group
             start   = ~x[0] & ~y[0]
             whole   = (x >> 1) < windows
             m.d.comb += [
                 before.addr.eq(address),
-                pooled.eq(Mux(start, 0, before.data) | reached),
+                pooled.eq(self._largest(Mux(start, 0, before.data), reached)),
                 store.addr.eq(address),
                 store.data.eq(pooled),
                 store.en.eq(taken & whole),
@@ -101,6 +106,15 @@ class Pool(wiring.Component):
 
         with m.If(self.i.ready):
             m.d.sync += self.o.valid.eq(taken & emit)
-            m.d.sync += Value.cast(self.o.payload).eq(pooled ^ Value.cast(self.i.payload.invert))
+            m.d.sync += Value.cast(self.o.payload).eq(pooled ^ Cat(
+                invert.replicate(self.bits) for invert in Value.cast(self.i.payload.invert)))
 
         return m
+
+    def _largest(self, before, levels):
+        """The larger of each two levels."""
+        if self.bits == 1:
+            return before | levels
+        pairs = [(before.word_select(index, self.bits), levels.word_select(index, self.bits))
+                 for index in range(self.banks * self.columns)]
+        return Cat(Mux(level > old, level, old) for old, level in pairs)

@@ -1,15 +1,17 @@
-"""Where the pass sets of an image begin: all passes at once, or one after another."""
+# amaranth: UnusedElaboratable=no
+"""Where the pass sets of an image begin: all passes at once, one after another, or array by array."""
 
 import operator
 
 from amaranth import *
 from amaranth.lib import memory, stream, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, connect, flipped
 
-from hdl.pass_split import pass_set_layout
+from hdl.map_buffer import MapBuffer
+from hdl.pass_split import PassSplit, pass_set_layout
 
 
-__all__ = ["SharedPasses", "SequentialPasses"]
+__all__ = ["SharedPasses", "SequentialPasses", "ArrayPasses"]
 
 
 class SharedPasses(wiring.Component):
@@ -139,5 +141,65 @@ class SequentialPasses(wiring.Component):
                 with m.If(final):
                     m.d.comb += [release.eq(1), self.images.ready.eq(1)]
                     m.d.sync += [done.eq(0), at.eq(1), half.eq(~half)]
+
+        return m
+
+
+class ArrayPasses(wiring.Component):
+    """Store the maps that enter the first layer and send each for every array that was chosen for it.
+
+    One map is filled while the one before is sent. Latency is ``latency`` cycles from the last word of
+    a map to the first word that is sent, throughput one word per cycle on both sides.
+
+    Parameters
+    ----------
+    channels : int
+        Bits of a word.
+    words : int
+        Words of a map.
+    arrays, passes : int
+        Arrays to choose from, and T_max.
+
+    Members
+    -------
+    i, o : In, Out(stream.Signature(channels))
+        Words of maps.
+    i_sets : In(stream.Signature(pass_set_layout(passes)))
+        Pass set of each map.
+    mask : In(stream.Signature(passes * bits))
+        Choices of the first layer for each image (:class:`hdl.mask_bank.MaskBank`).
+    o_sets : Out(stream.Signature(pass_set_layout(passes, arrays)))
+        Pass set and array of each map that is sent.
+    """
+
+    latency = MapBuffer.latency
+
+    def __init__(self, channels, *, words, arrays, passes):
+        self.split  = PassSplit(passes, (arrays,))
+        self.buffer = MapBuffer(unsigned(channels), words=words, lanes=1, passes=passes, depth=2,
+                                copies=arrays)
+        super().__init__({
+            "i":      In(stream.Signature(channels)),
+            "i_sets": In(self.split.i.signature.flip()),
+            "mask":   In(self.split.mask_0.signature.flip()),
+            "o":      Out(stream.Signature(channels)),
+            "o_sets": Out(self.buffer.o_sets.signature),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+
+        m.submodules.pass_split = self.split
+        m.submodules.map_buffer = self.buffer
+        connect(m, flipped(self.i_sets), self.split.i)
+        connect(m, flipped(self.mask), self.split.mask_0)
+        connect(m, self.split.o, self.buffer.i_sets)
+        m.d.comb += [
+            self.buffer.i.valid.eq(self.i.valid),
+            self.buffer.i.payload[0].eq(self.i.payload),
+            self.i.ready.eq(self.buffer.i.ready),
+        ]
+        connect(m, self.buffer.o, flipped(self.o))
+        connect(m, self.buffer.o_sets, flipped(self.o_sets))
 
         return m

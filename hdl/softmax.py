@@ -194,7 +194,7 @@ class Normalizer(wiring.Component):
     #: Cycles from one sum to the next that the division allows.
     DIVISION = RECIPROCAL + 2
 
-    latency = DIVISION + 4
+    latency = DIVISION + 5
 
     def __init__(self, classes):
         self.classes = classes
@@ -255,11 +255,12 @@ class Normalizer(wiring.Component):
 
         # Multiply.
         advance, send = Signal(), Signal()
-        sent, valid   = Signal(range(self.classes)), Signal(3)
+        sent, valid   = Signal(range(self.classes)), Signal(4)
         # The first register may become that of a block memory, which is too slow for a product.
         taken_a, a, b = Signal(EXPONENTIAL), Signal(EXPONENTIAL), Signal(RECIPROCAL)
         taken_b       = Signal(RECIPROCAL)
-        product       = Signal(EXPONENTIAL + RECIPROCAL)
+        first         = Signal(EXPONENTIAL + RECIPROCAL) # next to the multiplier, far from all else
+        product       = Signal.like(first)
         m.d.comb += [
             advance.eq(~self.o.valid | self.o.ready),
             send.eq(advance & reciprocals.r_rdy),
@@ -277,7 +278,8 @@ class Normalizer(wiring.Component):
                 taken_b.eq(reciprocals.r_data),
                 a.eq(taken_a),
                 b.eq(taken_b),
-                product.eq(a * b),
+                first.eq(a * b),
+                product.eq(first),
             ]
 
         return m

@@ -12,8 +12,9 @@ class Window(wiring.Component):
     """Take a map word by word in raster order and present the inputs of each kernel position.
 
     The inputs of a position are numbered in raster order of the kernel with the channel fastest;
-    input 0 is the least significant bit. The border that padding adds is all zeros, which stands
-    for -1. Maps follow each other without a gap.
+    input 0 is the least significant bit. The border that padding adds is all zeros: level 0.
+    Maps follow each other without a gap. Bits of a level may be passed as channels, as they stay
+    together.
 
     Latency is one cycle from the last word of a position to the position. The border included, one
     word is taken per cycle for as long as no position waits to be read; a position that is held for

@@ -3,7 +3,7 @@
 import random
 from dataclasses import dataclass, field
 
-from amaranth.hdl import ClockDomain, Module, Value
+from amaranth.hdl import ClockDomain, Const, Module, Value
 from amaranth.sim import Simulator
 
 
@@ -26,7 +26,8 @@ def transfer(dut, sends, receives, *, duty=1.0, starts=None, deadline=100_000, p
     """Send words into ports of ``dut`` and receive words from others; return what passed.
 
     Each port is active in a cycle with probability ``duty``, so a value below 1 inserts random gaps
-    and back-pressure. The run stops when all words have passed.
+    and back-pressure; an output that is always ready is always active. The run stops when all words
+    have passed.
 
     Parameters
     ----------
@@ -84,15 +85,17 @@ def transfer(dut, sends, receives, *, duty=1.0, starts=None, deadline=100_000, p
         return process
 
     def consumer(name, count):
-        port = _port(dut, name)
+        port   = _port(dut, name)
+        always = isinstance(port.ready, Const)
 
         async def process(ctx):
             rng     = random.Random(f"receive {name}")
             waiting = None
             cycle   = 0
             while len(passed[name].words) < count:
-                ready = cycle >= starts.get(name, 0) and rng.random() < duty
-                ctx.set(port.ready, ready)
+                ready = always or (cycle >= starts.get(name, 0) and rng.random() < duty)
+                if not always:
+                    ctx.set(port.ready, ready)
                 *_, valid, word = await ctx.tick().sample(port.valid, Value.cast(port.payload))
                 assert waiting is None or (valid and word == waiting), \
                     f"{name}: word {len(passed[name].words)} changed from {waiting} untaken"
@@ -101,7 +104,8 @@ def transfer(dut, sends, receives, *, duty=1.0, starts=None, deadline=100_000, p
                     passed[name].cycles.append(cycle)
                 waiting = word if valid and not ready else None
                 cycle += 1
-            ctx.set(port.ready, 0)
+            if not always:
+                ctx.set(port.ready, 0)
         return process
 
     async def watchdog(ctx):

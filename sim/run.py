@@ -15,7 +15,7 @@ from gen.ir import load
 from gen.progress import Steps
 from golden.data import DataError, load_mnist, load_sample
 from golden.network import forward, predict
-from golden.random import keep_bits
+from golden.random import choices, choices_of
 from sim import harness, simulator
 from sim.design import Design, DesignError
 from sim.packing import unpack
@@ -70,9 +70,9 @@ def simulate(directory: Path, images: np.ndarray, labels=None, *, passes=None, m
     if images.shape[1:] != (network.input.height, network.input.width):
         raise SimulationError(f"Images must be {network.input.height} x {network.input.width}, not "
                               f"{images.shape[1]} x {images.shape[2]}")
-    if design.manifest["crossbars"] != "emulated":
-        raise SimulationError(f"Design in {directory} has its crossbars outside; simulate one that is "
-                              f"built with --crossbars emulated")
+    if design.manifest["view"] != "emulated":
+        raise SimulationError(f"Design in {directory} has its arrays outside; simulate one that is "
+                              f"built with --view emulated")
     steps = steps or Steps(3, stream=io.StringIO())
 
     steps.step("build simulator")
@@ -86,7 +86,9 @@ def simulate(directory: Path, images: np.ndarray, labels=None, *, passes=None, m
 
     steps.step(f"simulate {len(images)} images")
     started = time.monotonic()
-    cycle_limit = 50 * design.pixels + 2 * design.pixels * passes
+    # Long enough for the most maps that so many passes can make.
+    cycle_limit = 4 * design.manifest["estimated_latency_cycles"] * (
+        1 + passes // design.manifest["passes"])
     variables, plusargs = _arguments(design, work, images, passes, maps, duty, cycle_limit)
     thread = threading.Thread(target=lambda: failure.extend(_attempt(
         harness.TOP, "sim.benches.accelerator", work, variables=variables, plusargs=plusargs,
@@ -107,8 +109,8 @@ def simulate(directory: Path, images: np.ndarray, labels=None, *, passes=None, m
     if hang:
         raise SimulationError(f"Design in {directory} gave no result for {cycle_limit} cycles (at cycle "
                               f"{hang[0].split()[1]}); look at the waves with --waves")
-    keep = _keep(design, network, work, len(images), passes)
-    golden, _ = predict(network, images, keep)
+    chosen = _chosen(design, network, work, len(images), passes)
+    golden, _ = predict(network, images, chosen)
     results = _results(design, lines)
     mismatches = _compare(golden, results)
     report = {
@@ -123,7 +125,7 @@ def simulate(directory: Path, images: np.ndarray, labels=None, *, passes=None, m
         "simulated_images_per_second": len(images) / seconds,
     }
     if maps:
-        different = _compare_maps(design, network, work, images, keep)
+        different = _compare_maps(design, network, work, images, chosen)
         report |= {"map_mismatches": different, "bit_exact": report["bit_exact"] and not different}
     if duty == 1:
         report |= _cycles(lines, design.classes)
@@ -182,12 +184,11 @@ def _follow(thread, path, words, images):
         seen = max(seen, min(done, images))
 
 
-def _keep(design, network, work, images, passes):
-    layers = len(network.layers)
+def _chosen(design, network, work, images, passes):
     if design.manifest["rng"] == "emulated":
-        return keep_bits(network.generator, images, passes)
+        return choices(network.generator, images, passes)
     bits = np.array(list((work / "bits.txt").read_text())) == "1"
-    return bits[:images * passes * layers].reshape(images, passes, layers)
+    return choices_of(bits, network.generator, images, passes)
 
 
 def _results(design, lines):
@@ -216,7 +217,7 @@ def _compare(golden, results):
     return different | (marks[:, -1] != 1) | marks[:, :-1].any(1)
 
 
-def _compare_maps(design, network, work, images, keep):
+def _compare_maps(design, network, work, images, chosen):
     """Count maps and pass sets that differ from the golden model's, or do not come.
 
     What comes is a list of maps per layer, each with the passes it belongs to; the golden model runs
@@ -227,8 +228,8 @@ def _compare_maps(design, network, work, images, keep):
         for line in file:
             layer, port, word = line.split()
             traced[layer, port].append(int(word, 16))
-    passes = keep.shape[1]
-    golden = [forward(network, images, keep[:, number], maps=True) for number in range(passes)]
+    passes = chosen.shape[1]
+    golden = [forward(network, images, chosen[:, number], maps=True) for number in range(passes)]
     mask = (1 << design.passes_max) - 1
     logit_width = design.manifest["logit"]["width"]
     different = 0
@@ -239,14 +240,19 @@ def _compare_maps(design, network, work, images, keep):
         size = height * width if hidden else channels
         image, seen = 0, 0
         for number, word in enumerate(sets):
-            passes_in, last = word & mask, word > mask
+            passes_in, last = word & mask, word >> design.passes_max & 1
+            # A map for a layer that chooses arrays names the array of all its passes.
+            array = word >> design.passes_max + 1
             got = words[number * size:(number + 1) * size]
             for one in range(passes):
                 if passes_in >> one & 1:
                     logits, left = golden[one]
                     if hidden:
-                        expected = [sum(int(bit) << at for at, bit in enumerate(place))
+                        expected = [sum(int(level) << at * shape.output_bits
+                                        for at, level in enumerate(place))
                                     for place in left[index][image].reshape(-1, channels)]
+                        if network.layers[index + 1].crossbars > 1:
+                            different += array != chosen[image, one, index + 1]
                     else:
                         expected = logits[image].tolist()
                         got_logits = [unpack(value, logit_width, 1, signed=True)[0] for value in got]

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from gen.build import build
+from gen.compile import compile_network
 from gen.ir import Input, Layer, Network, Normalization, Target
+from gen.weights import pack
 
 
 def make_checkpoint(path, network, seed=0, **changes):
@@ -19,8 +21,12 @@ def make_checkpoint(path, network, seed=0, **changes):
               "thresholds": np.array(network.input.thresholds, np.int64)}
     for layer in network.layers:
         shape, fan_in = layer.outputs, layer.fan_in
+        most = 2**(layer.weight_bits - 1) - 1
+        size = (layer.crossbars,) * (layer.crossbars > 1) + (shape, fan_in)
+        weight = rng.choice([-1, 1], size) if layer.weight_bits == 1 else (
+            rng.integers(-most, most + 1, size))
         arrays |= {f"{layer.name}.{name}": value for name, value in {
-            "weight": rng.choice([-1, 1], (shape, fan_in)).astype(np.int8),
+            "weight": weight.astype(np.int8),
             "bias": rng.normal(0, 1, shape),
             "scale": rng.lognormal(0, 0.35, shape),
             "gamma": rng.normal(1, 0.7, shape),
@@ -29,7 +35,7 @@ def make_checkpoint(path, network, seed=0, **changes):
             "variance": rng.uniform(0.5, 1.5, shape) * fan_in,
             "epsilon": np.float64(1e-5),
             "dropout": np.float64(layer.dropout),
-        }.items()}
+        }.items() if layer.crossbars == 1 or name not in ("scale", "dropout")}
     for name, value in changes.items():
         arrays[name.replace("__", ".")] = value
     np.savez(path, **{name: value for name, value in arrays.items() if value is not None})
@@ -55,10 +61,55 @@ def make_network(seed, hidden=None):
     layers.append(Layer("last", *shape, shape[:2], int(rng.integers(2, 5)),
                         dropout=float(rng.uniform(0, 1))))
     return Network(f"random{seed}", Input(height, width, thresholds), tuple(
-        replace(layer, normalization=_make_normalization(rng, layer), weights=tuple(
+        replace(layer, normalization=_make_normalization(rng, layer), arrays=(tuple(
             int("".join(map(str, rng.integers(0, 2, layer.fan_in))), 2)
-            for _ in range(layer.outputs)))
+            for _ in range(layer.outputs)),))
         for layer in layers))
+
+
+def make_spinbayes(seed, hidden=None):
+    """Return a small random network as :func:`make_network`, whose layers choose among arrays.
+
+    Layers differ in all that may differ: arrays, one too, and how many are read together; weights of
+    any number of bits, binary ones too, many of them extreme; levels of 1, 2 and 4 bits from -1 or 0.
+    """
+    rng = np.random.default_rng(seed)
+    plain = make_network(seed, hidden)
+    count = len(plain.layers)
+    weight_bits = rng.choice([1, 2, 4, 4, 8], count)
+    bits = np.where(weight_bits == 1, 1, rng.choice([1, 2, 4], count))
+    low = np.where(weight_bits == 1, -1, rng.choice([-1, 0], count))
+    channels = len(plain.input.thresholds)
+    thresholds = np.sort(rng.integers(1, 256, channels * (2**bits[0] - 1)))
+    layers, ways = [], np.random.default_rng((seed, 1))
+    for index, layer in enumerate(plain.layers):
+        after = min(index + 1, count - 1)
+        crossbars = int(rng.choice([1, 2, 4, 8]))
+        layer = replace(
+            layer, crossbars=crossbars, ways=min(crossbars, int(ways.integers(1, 4))),
+            weight_bits=int(weight_bits[index]),
+            input_bits=int(bits[index]), input_low=int(low[index]),
+            output_bits=int(bits[after]), output_low=int(low[after]))
+        part = layer.normalization
+        if layer.crossbars > 1:
+            part = replace(part, scale=(1.0,) * layer.outputs)
+        layers.append(replace(layer, normalization=part, arrays=tuple(
+            pack(_make_weights(rng, layer), layer.weight_bits) for _ in range(layer.crossbars))))
+    return replace(plain, name=f"spinbayes{seed}", layers=tuple(layers), input=replace(
+        plain.input, thresholds=tuple(thresholds.tolist()), bits=int(bits[0])))
+
+
+def _make_weights(rng, layer):
+    shape = layer.outputs, layer.fan_in
+    if layer.weight_bits == 1:
+        return rng.choice([-1, 1], shape)
+    most = 2**(layer.weight_bits - 1) - 1
+    weights = rng.integers(-most, most + 1, shape)
+    # Some channels reach the ends of what sums can be, others never change.
+    weights[rng.random(layer.outputs) < 0.2] = most
+    weights[rng.random(layer.outputs) < 0.1] = -most
+    weights[rng.random(layer.outputs) < 0.1] = 0
+    return weights
 
 
 def _make_normalization(rng, layer):
@@ -80,6 +131,23 @@ def write_checkpoint():
 @pytest.fixture(scope="session")
 def random_network():
     return make_network
+
+
+@pytest.fixture(scope="session")
+def random_spinbayes():
+    return make_spinbayes
+
+
+@pytest.fixture(params=[make_network, make_spinbayes], ids=["scale-dropout", "spinbayes"])
+def compiled(request):
+    """A function that makes and compiles a random network of either method for a target, whose arrays
+    are made as wide as its weights need; it returns both."""
+    def compiled(seed, target, hidden=None):
+        network = request.param(seed, hidden)
+        target  = replace(target, array_columns=max(
+            target.array_columns, *(layer.columns_per_weight for layer in network.layers)))
+        return compile_network(network, target), target
+    return compiled
 
 
 @pytest.fixture(scope="session")

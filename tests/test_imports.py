@@ -49,4 +49,6 @@ def test_only_float_golden_needs_torch():
     users = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("*/**/*.py")
              if path.parts[len(ROOT.parts)] in MAY_IMPORT
              and any(name.split(".")[0] == "torch" for name in imported(path))}
-    assert users == {f"golden/{name}.py" for name in ("layers", "model", "teacher", "train")}
+    assert users == {f"golden/{name}.py" for name in (
+        "bayes", "fit", "layers", "levels", "model", "spinbayes", "teacher", "train",
+        "train_spinbayes")}

@@ -1,40 +1,67 @@
-"""Fold bias, scale and batch normalization into one bank per keep bit."""
+"""Fold bias, scale and batch normalization into one bank per choice."""
 
 import math
 from dataclasses import replace
 from fractions import Fraction
 
 from gen.ir import Affine, Comparison, Layer, Network, Target
+from gen.weights import unpack
 
 
-__all__ = ["fold"]
+__all__ = ["float_sum", "fold"]
 
 
 def fold(network: Network, target: Target) -> Network:
     """Turn the normalization of each layer into its banks (Scale-Dropout, eq. 2-9).
 
-    Bank 0 is that of a dropped scale (``a = 1``), bank 1 that of a kept one (``a = scale``). The bit
-    of a hidden layer, ``gamma * ((s + bias) * a - mean) / deviation + beta >= 0``, becomes
-    ``(n >= threshold) ^ invert``, exactly: the parameters are rational numbers and so is the bound
-    on ``n = (s + F) / 2``. ``invert`` is 1 where ``gamma * a`` is negative. A bit that no ``n``
-    changes has one form only: threshold 0 for a constant 1, ``F + 1`` for a constant 0, both
-    without invert.
+    Where the choice is a keep bit, bank 0 is that of a dropped scale (``a = 1``), bank 1 that of a
+    kept one (``a = scale``). Where it is an array, each has its own bank, and there is no scale.
+    A hidden layer has ``y = gamma * ((s + bias) * a - mean) / deviation + beta``; its output level is
+    the number of ``j`` from 1 to ``L = 2 ** output_bits - 1`` with ``y >= y_j``, where
+    ``y_j = low + (j - 1 / 2) * (1 - low) / L`` is midway between the values of two levels. It becomes
+    the number of thresholds that the sum has reached, inverted bit by bit where ``gamma * a`` is
+    negative, exactly: the parameters are rational numbers and so is the bound of each ``y_j``.
+
+    A level that no sum changes has one form only: as many thresholds as the level at ``sums.start``,
+    which every sum reaches, the others at ``sums.stop``, which none does, and no invert.
 
     The output layer keeps its sums: ``log2(e) * y = gain * s + offset`` in float64, since the head
     works in powers of two.
 
-    Needs: a normalization in every layer. Ensures: two banks in every layer, :class:`Comparison`
-    in hidden layers and :class:`Affine` in the last; no normalization.
+    Needs: weights and a normalization in every layer. Ensures: a bank per choice in every layer,
+    :class:`Comparison` in hidden layers and :class:`Affine` in the last; no normalization.
     """
     *hidden, last = network.layers
     return replace(network, layers=(
         *(_with_banks(layer, _comparison) for layer in hidden), _with_banks(last, _affine)))
 
 
+def float_sum(layer: Layer, choice: int) -> tuple[Fraction, tuple[Fraction, ...]]:
+    """Return ``step`` and per output channel ``start`` of ``s = step * sum + start``.
+
+    ``s`` is the sum of the products of values, ``sum`` what the crossbars return (:mod:`gen.ir`).
+    Only where the lowest level stands for -1 does ``start`` depend on the weights.
+    """
+    if layer.weight_bits == 1:
+        return Fraction(2, layer.ways), (Fraction(-layer.fan_in),) * layer.outputs
+    most = layer.ways * (2**(layer.weight_bits - 1) - 1)
+    step = Fraction(1 - layer.input_low, (2**layer.input_bits - 1) * most)
+    if layer.input_low == 0:
+        return step, (Fraction(0),) * layer.outputs
+    total = sum(unpack(layer, array).sum(1) for array in layer.arrays_of(choice))
+    return step, tuple(Fraction(layer.input_low * weights, most) for weights in total.tolist())
+
+
 def _with_banks(layer: Layer, bank) -> Layer:
     ones = (1.0,) * layer.outputs
-    return replace(layer, normalization=None,
-                   banks=(bank(layer, ones), bank(layer, layer.normalization.scale)))
+    banks, known = [], {}
+    for choice in range(layer.choices):
+        a = layer.normalization.scale if layer.crossbars == 1 and choice else ones
+        key = a, float_sum(layer, choice)
+        if key not in known:
+            known[key] = bank(layer, *key)
+        banks.append(known[key])
+    return replace(layer, normalization=None, banks=tuple(banks))
 
 
 def _channels(layer: Layer, a: tuple[float, ...]):
@@ -43,29 +70,47 @@ def _channels(layer: Layer, a: tuple[float, ...]):
     return zip(part.bias, a, part.gamma, part.beta, part.mean, part.deviation, strict=True)
 
 
-def _comparison(layer: Layer, a: tuple[float, ...]) -> Comparison:
-    channels = [_threshold(layer.fan_in, *map(Fraction, values)) for values in _channels(layer, a)]
-    return Comparison(*zip(*channels, strict=True))
+def _comparison(layer: Layer, a: tuple[float, ...],
+                line: tuple[Fraction, tuple[Fraction, ...]]) -> Comparison:
+    step, starts = line
+    levels, low = 2**layer.output_bits - 1, layer.output_low
+    bounds = [low + Fraction(2 * number - 1, 2 * levels) * (1 - low)
+              for number in range(1, levels + 1)]
+    thresholds, inverts = [], []
+    for values, start in zip(_channels(layer, a), starts, strict=True):
+        bias, *others = map(Fraction, values)
+        threshold, invert = _thresholds(layer.sums, bounds, step, start + bias, *others)
+        thresholds += threshold
+        inverts.append(invert)
+    return Comparison(tuple(thresholds), tuple(inverts))
 
 
-def _threshold(fan_in, bias, a, gamma, beta, mean, deviation) -> tuple[int, int]:
-    """Return ``(threshold, invert)`` of one channel."""
-    always, never = (0, 0), (fan_in + 1, 0)
+def _thresholds(sums, bounds, step, start, a, gamma, beta, mean, deviation) -> tuple[list[int], int]:
+    """Return the thresholds and the invert bit of one channel: ``s + bias = step * sum + start``."""
     slope = gamma * a
-    rest = beta * deviation - gamma * mean  # y * deviation = slope * (s + bias) + rest
+    # (y - bound) * deviation = slope * (step * sum + start) + rest, which ascends with a lower bound.
+    rests = [(beta - bound) * deviation - gamma * mean for bound in bounds]
     if slope == 0:
-        return always if rest >= 0 else never
-    root = (fan_in - bias - rest / slope) / 2  # y = 0 at n = root
+        return _constant(sums, sum(rest >= 0 for rest in rests), len(bounds)), 0
+    roots = [(-rest / slope - start) / step for rest in rests] # y = bound at sum = root
     if slope > 0:
-        return min(max(math.ceil(root), 0), fan_in + 1), 0
-    # y >= 0 up to and including the root, so the first n of a 0 is the next integer.
-    threshold = math.floor(root) + 1
-    if threshold > fan_in:
-        return always
-    return (threshold, 1) if threshold > 0 else never
+        thresholds = [math.ceil(root) for root in roots]
+    else:
+        # y >= bound up to and including the root, so the next integer is the first without it.
+        thresholds = [math.floor(root) + 1 for root in reversed(roots)]
+    thresholds = [min(max(value, sums.start), sums.stop) for value in thresholds]
+    invert = int(slope < 0)
+    if set(thresholds) <= {sums.start, sums.stop}:
+        reached = thresholds.count(sums.start)
+        return _constant(sums, len(bounds) - reached if invert else reached, len(bounds)), 0
+    return thresholds, invert
 
 
-def _affine(layer: Layer, a: tuple[float, ...]) -> Affine:
+def _constant(sums, level, levels):
+    return [sums.start] * level + [sums.stop] * (levels - level)
+
+
+def _affine(layer: Layer, a: tuple[float, ...], line) -> Affine:
     channels = [(math.log2(math.e) * gamma * a / deviation,
                  math.log2(math.e) * (gamma * (bias * a - mean) / deviation + beta))
                 for bias, a, gamma, beta, mean, deviation in _channels(layer, a)]

@@ -4,65 +4,103 @@ import math
 from dataclasses import replace
 
 from gen.ir import Folding, Layer, Network, Target
-from gen.passes.tile import row_tiles
+from gen.passes.tile import columns_max, row_tiles
 
 
-__all__ = ["map_cycles", "rates"]
+__all__ = ["map_cycles", "rates", "runs"]
 
 
 def rates(network: Network, target: Target) -> Network:
     """Choose the folding of each layer: the cheapest that keeps the interval.
 
-    The interval is ``target.interval`` cycles, or those in which the first layer reads its (padded)
-    map one pixel a cycle. In that time layer ``l``, counted from 0, works on the maps of one image,
-    at most ``min(T, 2 ** l)`` with ``T = target.passes``, when the schedule is shared. When it is
-    sequential, each layer works on one map of one pass, and an image takes T intervals.
+    The interval is ``target.interval`` cycles. Unless it is given, it is that in which the first
+    layer reads its (padded) map one pixel a cycle for each of its runs; and where there are multi-level
+    cells, of which few are read at once, no less than the slowest layer needs. In that time a layer
+    has :func:`runs`, at most, when the schedule is shared. When it is sequential, each layer works on
+    one map of one pass, and an image takes T intervals.
 
     The cost is the number of XNOR gates, ``row tiles * rows_per_read * columns_per_read``, and
     that of the word-line multiplexers, ``row tiles * rows_per_read * (row_groups - 1)``. Of equal
     costs the folding with fewer row groups is taken, then that with fewer columns. The output layer
-    converts one column at a time, as the softmax takes its logits. Where no folding keeps the
-    interval, the fastest is taken; the estimate states the interval that follows.
+    converts one column at a time, as the softmax takes its logits. Of multi-level cells as many rows
+    as ``target.cells_per_read`` are read together, no more and no fewer, so that their cost is the
+    number of converters. Where no folding keeps the interval, the fastest is taken; the estimate
+    states the interval that follows.
 
-    Needs: nothing. Ensures: folding of every layer; no more columns in a read than in an array.
+    Needs: nothing. Ensures: folding of every layer; no more columns in a read than in an array, and
+    no more multi-level cells of a bit line than can be sensed.
     """
-    interval = target.interval or _words(network.layers[0])
+    counts = runs(network, target)
+    foldings = [_foldings(layer, target, last=layer is network.layers[-1])
+                for layer in network.layers]
+    interval = target.interval or _default_interval(network, counts, foldings)
     return replace(network, layers=tuple(
-        replace(layer, folding=_cheapest(
-            layer, row_tiles(layer.fan_in, target),
-            1 if layer is network.layers[-1] else min(layer.outputs, target.array_columns),
-            interval // (min(target.passes, 2**index) if target.schedule == "shared" else 1)))
-        for index, layer in enumerate(network.layers)))
+        replace(layer, folding=_cheapest(layer, len(row_tiles(layer, target)), choices,
+                                         math.floor(interval / count)))
+        for layer, choices, count in zip(network.layers, foldings, counts, strict=True)))
+
+
+def runs(network: Network, target: Target) -> list[float]:
+    """Return how often the crossbars of each layer run for an image, at most.
+
+    Passes that agree in all choices so far run once, and those that differ in a keep bit still do in
+    its own layer. A sequential schedule counts each pass for itself: 1. Of the first layer, where N
+    arrays are chosen from, it is the mean, ``N (1 - (1 - 1 / N) ** T)``: all layers behind it can rest
+    when it runs more often.
+    """
+    counts, paths = [], 1
+    for layer in network.layers:
+        most = min(target.passes, paths * layer.crossbars)
+        mean = layer.crossbars * (1 - (1 - 1 / layer.crossbars)**target.passes)
+        counts.append((mean if paths == 1 else most) if target.schedule == "shared" else 1)
+        paths *= layer.choices
+    return counts
 
 
 def map_cycles(layer: Layer, folding: Folding) -> int:
     """Return the cycles in which an engine works on one map.
 
-    It takes one word of the padded map a cycle, and stops for the reads of a position beyond
-    the first.
+    It takes one word of the padded map a cycle, and stops for the reads of a position beyond the
+    first: one per row group, column group, bit of a level and array of a choice.
     """
     height, width = layer.positions
-    return _words(layer) + height * width * (folding.row_groups * folding.column_groups - 1)
+    reads = folding.row_groups * folding.column_groups * layer.input_bits * layer.ways
+    return _words(layer) + height * width * (reads - 1)
 
 
 def _words(layer: Layer) -> int:
     return (layer.height + 2 * layer.padding) * (layer.width + 2 * layer.padding)
 
 
-def _cheapest(layer: Layer, tiles: list[range], columns_max: int, cycles_max: int) -> Folding:
+def _default_interval(network, counts, foldings):
+    interval = counts[0] * _words(network.layers[0])
+    if any(layer.weight_bits > 1 for layer in network.layers):
+        interval = max(interval, *(
+            count * min(map_cycles(layer, folding) for folding in choices)
+            for layer, count, choices in zip(network.layers, counts, foldings, strict=True)))
+    return math.ceil(interval)
+
+
+def _foldings(layer: Layer, target: Target, last: bool) -> list[Folding]:
+    """Return every folding of use: the least number for each number of groups, as more would cost
+    more and gain nothing."""
+    rows = len(row_tiles(layer, target)[0])
+    most = 1 if last else min(layer.outputs, columns_max(layer, target))
+    rows_choices = _shares(rows) if layer.weight_bits == 1 else {min(target.cells_per_read, rows)}
+    return [Folding(rows_per_read, columns_per_read, math.ceil(rows / rows_per_read),
+                    math.ceil(layer.outputs / columns_per_read))
+            for rows_per_read in rows_choices
+            for columns_per_read in _shares(layer.outputs) | {most}
+            if columns_per_read <= most]
+
+
+def _cheapest(layer: Layer, tiles: int, foldings: list[Folding], cycles_max: int) -> Folding:
     """Return the folding of least cost within ``cycles_max`` per map, else the fastest."""
-    rows = len(tiles[0])
-    # The least number for each number of groups; more would cost more and gain nothing.
-    foldings = [Folding(rows_per_read, columns_per_read, math.ceil(rows / rows_per_read),
-                        math.ceil(layer.outputs / columns_per_read))
-                for rows_per_read in _shares(rows)
-                for columns_per_read in _shares(layer.outputs) | {columns_max}
-                if columns_per_read <= columns_max]
     fitting = [folding for folding in foldings if map_cycles(layer, folding) <= cycles_max]
     if not fitting:
-        return Folding(rows, columns_max, 1, math.ceil(layer.outputs / columns_max))
+        return max(foldings, key=lambda folding: (folding.rows_per_read, folding.columns_per_read))
     return min(fitting, key=lambda folding: (
-        len(tiles) * folding.rows_per_read * (folding.columns_per_read + folding.row_groups - 1),
+        tiles * folding.rows_per_read * (folding.columns_per_read + folding.row_groups - 1),
         folding.row_groups, folding.columns_per_read))
 
 

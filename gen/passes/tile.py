@@ -3,19 +3,19 @@
 import math
 from dataclasses import replace
 
-from gen.ir import Network, Target, Tile
+from gen.ir import Layer, Network, Target, Tile
 
 
-__all__ = ["row_tiles", "tile"]
+__all__ = ["columns_max", "row_tiles", "tile"]
 
 
 def tile(network: Network, target: Target) -> Network:
     """Give each layer the tiles that cover its weight matrix.
 
-    A weight takes two complementary cells of a column, so an array holds ``array_rows / 2`` inputs.
-    A tile holds a whole number of column groups, so that a read concerns the same columns of each
-    of the row tiles that it sums. Tiles that share columns are listed one after another, from the
-    first row to the last.
+    A tile is as large as the weights that fit an array (:class:`gen.ir.Layer`). It holds a whole
+    number of column groups, so that a read concerns the same columns of each of the row tiles that it
+    sums. Tiles that share columns are listed one after another, from the first row to the last. Where
+    a layer chooses among several arrays, each choice has tiles of its own, cut the same way.
 
     Needs: folding. Ensures: the tiles of a layer cover each of its weights exactly once, and no
     tile is larger than an array.
@@ -24,15 +24,20 @@ def tile(network: Network, target: Target) -> Network:
         replace(layer, tiles=tuple(
             Tile(rows, columns)
             for columns in _cut(layer.outputs, layer.folding.columns_per_read
-                                * (target.array_columns // layer.folding.columns_per_read))
-            for rows in row_tiles(layer.fan_in, target)))
+                                * (columns_max(layer, target) // layer.folding.columns_per_read))
+            for rows in row_tiles(layer, target)))
         for layer in network.layers))
 
 
-def row_tiles(fan_in: int, target: Target) -> list[range]:
-    """Cut ``range(fan_in)`` into as few tiles as fit, equal but for a last that may be smaller."""
-    count = math.ceil(fan_in / (target.array_rows // 2))
-    return _cut(fan_in, math.ceil(fan_in / count))
+def row_tiles(layer: Layer, target: Target) -> list[range]:
+    """Cut the inputs of ``layer`` into as few tiles as fit, equal but for a last that may be smaller."""
+    count = math.ceil(layer.fan_in / (target.array_rows // layer.rows_per_weight))
+    return _cut(layer.fan_in, math.ceil(layer.fan_in / count))
+
+
+def columns_max(layer: Layer, target: Target) -> int:
+    """Return how many output channels of ``layer`` an array has columns for."""
+    return target.array_columns // layer.columns_per_weight
 
 
 def _cut(length: int, step: int) -> list[range]:

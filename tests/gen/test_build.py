@@ -11,13 +11,16 @@ from gen.ir import Target, dump, load
 from gen.networks import NETWORKS
 from golden.data import load_sample
 from golden.network import predict
-from golden.random import keep_bits
+from golden.random import choices
 
+
+KNOWN = ", ".join(NETWORKS)
 
 REPORTS = {
     "crossbar_map": "estimate",
     "estimate_layer_cycles": "estimate",
     "estimate_network_performance": "estimate",
+    "method_costs": "estimate",
     "synth_ecp5": "synthesized",
 }
 
@@ -44,10 +47,10 @@ def test_manifest(lenet5):
     assert [lenet5 / source for source in manifest["sources"]] == [lenet5 / "rtl" / "accelerator.v"]
     assert {name: manifest[name] for name in (
         "top", "network", "pixels", "classes", "layers", "passes", "passes_max", "schedule",
-        "clock_mhz", "crossbars", "rng")} == {
+        "clock_mhz", "view", "rng")} == {
         "top": "accelerator", "network": "lenet5", "pixels": 784, "classes": 10,
         "layers": ["conv1", "conv2", "fc1", "fc2", "fc3"], "passes": 20, "passes_max": 32,
-        "schedule": "shared", "clock_mhz": 125.0, "crossbars": "emulated", "rng": "emulated"}
+        "schedule": "shared", "clock_mhz": 125.0, "view": "emulated", "rng": "emulated"}
     ports = manifest["interface"]["members"]
     assert set(ports) == {"pixels", "passes", "results", "alarm"}
     result = manifest["results"][-1]
@@ -75,7 +78,7 @@ def test_ir_is_the_trained_network(lenet5):
     """What is written executes, and classifies."""
     network = load((lenet5 / "ir.json").read_text())
     images, labels = load_sample()
-    golden, _ = predict(network, images[:200], keep_bits(network.generator, 200, 20))
+    golden, _ = predict(network, images[:200], choices(network.generator, 200, 20))
     assert np.mean(golden.prediction == labels[:200]) > 0.95
 
 
@@ -131,8 +134,7 @@ def test_build_of_a_network_object(random_network, tmp_path):
 
 
 def test_unknown_network(tmp_path):
-    with pytest.raises(BuildError, match="^Network 'lenet6' is unknown; choose one of: lenet5, "
-                                         "lenet5_wide$"):
+    with pytest.raises(BuildError, match=f"^Network 'lenet6' is unknown; choose one of: {KNOWN}$"):
         build("lenet6", Target(), tmp_path / "out")
     assert not names(tmp_path)
 
@@ -148,7 +150,13 @@ def run(capsys, *arguments):
 
 
 @pytest.mark.parametrize("arguments, message", [
-    (["--layers", "lenet6"], "Network 'lenet6' is unknown; choose one of: lenet5, lenet5_wide"),
+    (["--layers", "lenet6"], f"Network 'lenet6' is unknown; choose one of: {KNOWN}"),
+    (["--layers", "lenet5_wide", "--method", "spinbayes"],
+     f"Network 'lenet5_wide_spinbayes' is unknown; choose one of: {KNOWN}"),
+    (["--crossbars", "8"], "Network 'lenet5' has one array per layer; leave --crossbars and --ways "
+                           "out or add --method spinbayes"),
+    (["--method", "spinbayes", "--crossbars", "1"],
+     "Arrays to choose from must be at least 2, not 1"),
     (["--passes", "0"], "The number of passes must be from 1 to the largest, 32, not 0"),
     (["--passes", "-3"], "The number of passes must be from 1 to the largest, 32, not -3"),
     (["--passes", "2000"], "The largest number of passes must be from 1 to 1024, not 2000"),

@@ -33,7 +33,7 @@ def test_reads(path, write_checkpoint):
         assert [layer.dropout for layer in network.layers] == [0.125, 0.5]
         for layer, plain in zip(network.layers, LAYERS, strict=True):
             weight = arrays[f"{layer.name}.weight"]
-            for output, column in enumerate(layer.weights):
+            for output, column in enumerate(layer.arrays[0]):
                 assert [1 if column >> bit & 1 else -1 for bit in range(layer.fan_in)] \
                     == weight[output].tolist()
             part = layer.normalization
@@ -41,7 +41,57 @@ def test_reads(path, write_checkpoint):
                 assert getattr(part, name) == tuple(arrays[f"{layer.name}.{name}"].tolist())
             assert part.deviation == tuple(np.sqrt(
                 arrays[f"{layer.name}.variance"] + arrays[f"{layer.name}.epsilon"]).tolist())
-            assert replace(layer, weights=(), normalization=None, dropout=plain.dropout) == plain
+            assert replace(layer, arrays=(), normalization=None, dropout=plain.dropout) == plain
+
+
+SPINBAYES = Network("small", Input(3, 4, (1, 2, 3), 2), (
+    Layer("conv", 3, 4, 1, (2, 2), 3, crossbars=4, weight_bits=3, input_bits=2, input_low=0),
+    Layer("fc", 2, 3, 3, (2, 3), 2, crossbars=2)))
+
+
+def test_takes_the_first_arrays_and_the_bits_of_the_file(path, write_checkpoint):
+    """A build may choose from fewer arrays than were made; how many bits these have, the file says."""
+    made = replace(SPINBAYES, layers=tuple(
+        replace(layer, crossbars=8, weight_bits=4) for layer in SPINBAYES.layers))
+    write_checkpoint(path, made, weight_bits=np.int64(4))
+    whole, part = read(path, made), read(path, SPINBAYES)
+    for layer, all_arrays, wanted in zip(part.layers, whole.layers, SPINBAYES.layers, strict=True):
+        assert (layer.crossbars, layer.weight_bits) == (wanted.crossbars, 4)
+        assert layer.arrays == all_arrays.arrays[:wanted.crossbars]
+
+
+def test_reads_spinbayes(path, write_checkpoint):
+    """Several arrays of weights of three bits in two's complement, and of binary ones; no scale."""
+    write_checkpoint(path, SPINBAYES)
+    network = read(path, SPINBAYES)
+    assert network.input == Input(3, 4, (1, 2, 3), 2)
+    with np.load(path) as arrays:
+        for layer, plain in zip(network.layers, SPINBAYES.layers, strict=True):
+            assert f"{layer.name}.scale" not in arrays and f"{layer.name}.dropout" not in arrays
+            fields = arrays[f"{layer.name}.weight"] if layer.weight_bits == 3 else (
+                arrays[f"{layer.name}.weight"] > 0)
+            assert [[[column >> place * layer.weight_bits & (1 << layer.weight_bits) - 1
+                      for place in range(layer.fan_in)] for column in array]
+                    for array in layer.arrays] == (fields & (1 << layer.weight_bits) - 1).tolist()
+            assert layer.normalization.scale == (1.0,) * layer.outputs
+            assert replace(layer, arrays=(), normalization=None) == plain
+
+
+@pytest.mark.parametrize("name, array, message", [
+    ("conv.weight", np.ones((3, 4), np.int8),
+     "has 'conv.weight' of shape (3, 4), but network 'small' needs (4, 3, 4)"),
+    ("conv.weight", np.full((4, 3, 4), -4, np.int8),
+     "has 'conv.weight' with values not from -3 to 3"),
+    ("conv.weight", np.full((4, 3, 4), -128, np.int8),
+     "has 'conv.weight' with values not from -3 to 3"),
+    ("fc.weight", np.zeros((2, 2, 18), np.int8),
+     "has 'fc.weight' with values other than -1 and +1"),
+])
+def test_refuses_spinbayes(path, write_checkpoint, name, array, message):
+    write_checkpoint(path, SPINBAYES, **{name: array})
+    message = re.escape(f"Checkpoint {path} {message}; {AGAIN}")
+    with pytest.raises(CheckpointError, match=f"^{message}$"):
+        read(path, SPINBAYES)
 
 
 def test_float32_is_as_good(path, write_checkpoint):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import gen.compile
+from gen.checkpoint import read
 from gen.compile import PASSES, compile_network, main
 from gen.ir import Comparison, Logit, Target, dump, load
 from gen.networks import NETWORKS
@@ -26,6 +27,29 @@ def test_completes_every_field(random_network, seed):
         kind = Logit if layer is network.layers[-1] else Comparison
         assert [type(bank) for bank in layer.banks] == [kind, kind]
         assert layer.tiles and layer.folding is not None and layer.normalization is None
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_completes_every_field_of_spinbayes(random_spinbayes, seed):
+    target = Target(array_rows=16, array_columns=128, interval=100)
+    network = compile_network(random_spinbayes(seed), target)
+    assert load(dump(network)) == network
+    for layer, drop, bits in zip(network.layers, network.generator.drop, network.generator.bits,
+                                 strict=True):
+        kind = Logit if layer is network.layers[-1] else Comparison
+        assert [type(bank) for bank in layer.banks] == [kind] * layer.choices
+        assert layer.tiles and layer.folding is not None and layer.normalization is None
+        assert 2**bits == layer.choices
+        assert layer.crossbars == 1 or drop == 32768
+
+
+def test_needs_columns_for_a_weight(tmp_path, write_checkpoint):
+    shape = NETWORKS["lenet5_4bit_spinbayes"]
+    write_checkpoint(tmp_path / "checkpoint.npz", shape)
+    network = read(tmp_path / "checkpoint.npz", shape)
+    with pytest.raises(ImpossibleTarget, match="^An array has 3 columns, but a weight of layer 'conv1' "
+                                               "takes 4$"):
+        compile_network(network, Target(array_columns=3))
 
 
 def test_json_keeps_everything(random_network):

@@ -20,7 +20,7 @@ def test_lenet5(tmp_path, write_checkpoint):
     assert [array["layer"] for array in report["arrays"]] == [
         "conv1", "conv2", "conv2", "fc1", "fc1", "fc2", "fc3"]
     assert report["arrays"][2] == {
-        "layer": "conv2", "array": 2, "rows": [0, 149], "columns": [0, 15],
+        "layer": "conv2", "crossbar": 0, "array": 2, "rows": [0, 149], "columns": [0, 15],
         "inputs": [75, 149], "outputs": [0, 15],
         "cells_used": 2 * 75 * 16, "cells_total": 65536, "fill": 2400 / 65536}
     assert report["total"] == {
@@ -45,6 +45,39 @@ def test_holds_each_weight(random_network, seed):
     weights = [layer.fan_in * layer.outputs for layer in network.layers]
     assert list(map(len, held.values())) == weights
     assert report["total"]["weights"] == sum(weights)
+
+
+def test_spinbayes(tmp_path, write_checkpoint):
+    """Eight arrays to choose from; 4 columns by 1 row of cells for a weight of 4 bits."""
+    shape = NETWORKS["lenet5_spinbayes"]
+    write_checkpoint(tmp_path / "checkpoint.npz", shape)
+    report = crossbar_map(compile_network(read(tmp_path / "checkpoint.npz", shape), TARGET), TARGET)
+    # fc1 has 120 outputs of 4 columns, so it takes two arrays, fc2 as well.
+    layers = ["conv1", "conv2", "fc1", "fc1", "fc2", "fc2", "fc3"]
+    assert [array["layer"] for array in report["arrays"]] == [
+        name for layer in ("conv1", "conv2", "fc1", "fc2", "fc3")
+        for name in 8 * [name for name in layers if name == layer]]
+    assert report["arrays"][19] == {
+        "layer": "fc1", "crossbar": 1, "array": 19, "rows": [0, 255], "columns": [0, 4 * 56 - 1],
+        "inputs": [0, 255], "outputs": [64, 119],
+        "cells_used": 256 * 224, "cells_total": 65536, "fill": 0.875}
+    assert report["total"]["arrays"] == 56
+    assert report["total"]["weights"] == 8 * 44490
+    assert report["total"]["cells_used"] == 32 * 44490
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_holds_each_weight_of_each_crossbar(random_spinbayes, seed):
+    target = Target(array_rows=16, array_columns=128)
+    network = compile_network(random_spinbayes(seed), target)
+    report = crossbar_map(network, target)
+    for layer in network.layers:
+        for crossbar in range(layer.crossbars):
+            cells = sum(array["cells_used"] for array in report["arrays"]
+                        if (array["layer"], array["crossbar"]) == (layer.name, crossbar))
+            assert cells == layer.cells_per_weight * layer.fan_in * layer.outputs
+    for array in report["arrays"]:
+        assert array["rows"][1] < 16 and array["columns"][1] < 128 and 0 < array["fill"] <= 1
 
 
 def test_needs_tiles():

@@ -11,10 +11,11 @@ from amaranth.lib.wiring import Out
 
 import hdl
 from gen.compile import compile_network
-from gen.emit import emit, fields
+from gen.emit import emit, fields, ports
 from gen.ir import Target
 from gen.lower import lower, lower_layer
 from hdl.adder_accumulator import AdderAccumulator
+from hdl.arbiter import Arbiter
 from hdl.array import ArrayGeometry, EmulatedArray
 from hdl.averaging import Averaging, result_layout
 from hdl.binarizer import Binarizer
@@ -32,9 +33,8 @@ from hdl.pool import Pool
 from hdl.popcount import popcount
 from hdl.pseudo_rng import PseudoRng
 from hdl.reader import Reader
-from hdl.replay import SequentialPasses, SharedPasses
+from hdl.replay import ArrayPasses, SequentialPasses, SharedPasses
 from hdl.scale_mux import ScaleMux, comparison_layout, gain_layout
-from hdl.skid import Skid
 from hdl.softmax import Normalizer, PowerOfTwo, Relative, Softmax
 from hdl.window import Window
 
@@ -42,45 +42,47 @@ from hdl.window import Window
 TARGET = Target(array_rows=16, array_columns=4, passes=3, passes_max=5)
 
 SHAPE = ArrayGeometry(6, 4, rows_per_read=3, columns_per_read=2)
-WORDS = [[{"threshold": 1, "invert": 0}] * 4] * 2
+WORDS = [[{"threshold": [1], "invert": 0}] * 4] * 2
 
 #: Every component that can be made without a network.
 BLOCKS = {
     AdderAccumulator: lambda: AdderAccumulator(3, tiles=2, columns=2, groups=2),
-    EmulatedArray:    lambda: EmulatedArray(SHAPE, [1, 2, 3, 4]),
+    Arbiter:          lambda: Arbiter(4),
+    EmulatedArray:    lambda: EmulatedArray(SHAPE, [[1, 2, 3, 4]]),
     Averaging:        lambda: Averaging(3, 5, confidence=100),
     Binarizer:        lambda: Binarizer((64, 128)),
-    Comparator:       lambda: Comparator(comparison_layout(6), 3, banks=2, columns=2),
-    Crossbar:         lambda: Crossbar([1, 2, 3, 4], 12, tile_rows=6, rows_per_read=3,
+    Comparator:       lambda: Comparator(comparison_layout(range(7)), 3, banks=2, columns=2),
+    Crossbar:         lambda: Crossbar([[1, 2, 3, 4]], 12, tile_rows=6, rows_per_read=3,
                                        columns_per_read=2),
     Gather:           lambda: Gather(4, columns=2, banks=2),
     Health:           lambda: Health(repetition=5, window=16, proportion=12),
     ImageSource:      lambda: ImageSource(16, 5),
     LogitScaler:      lambda: LogitScaler(gain_layout(signed(4), signed(6)), 3, signed(8), banks=2),
     MapBuffer:        lambda: MapBuffer(unsigned(4), words=3, lanes=2, passes=5, depth=4),
-    MaskBank:         lambda: MaskBank(3, 5),
+    MaskBank:         lambda: MaskBank((1, 1, 3), 5),
     MtjRng:           lambda: MtjRng((1, 2), code=8, set_cycles=2, read_cycles=1, reset_cycles=1),
-    PassSplit:        lambda: PassSplit(5),
+    PassSplit:        lambda: PassSplit(5, (2, 4)),
     Pool:             lambda: Pool(4, 4, 2, size=2, banks=2, columns=2),
     PseudoRng:        lambda: PseudoRng((1, 2), seed=1),
     Reader:           lambda: Reader(6, SHAPE),
+    ArrayPasses:      lambda: ArrayPasses(2, words=4, arrays=4, passes=5),
     SharedPasses:     lambda: SharedPasses(5),
     SequentialPasses: lambda: SequentialPasses(2, words=4, passes=5),
-    ScaleMux:         lambda: ScaleMux(comparison_layout(6), WORDS, 3, columns=2),
+    ScaleMux:         lambda: ScaleMux(comparison_layout(range(7)), WORDS, 3, columns=2),
     Relative:         lambda: Relative(signed(8), classes=3),
     PowerOfTwo:       lambda: PowerOfTwo(8, fraction=4, table_bits=2),
     Normalizer:       lambda: Normalizer(3),
     Softmax:          lambda: Softmax(signed(8), classes=3, fraction=4, table_bits=2),
-    Skid:             lambda: Skid(unsigned(4)),
     Window:           lambda: Window(4, 4, 2, kernel=(3, 3)),
 }
 
 
 def convertible(component):
     """Whether ``component`` becomes RTLIL, which Yosys makes Verilog of, with its ports described."""
-    text = rtlil.convert(component, name="block")
-    ports = component.metadata.as_json()["interface"]["members"]
-    return 'attribute \\top 1\nmodule \\block' in text and json.loads(json.dumps(ports)) == ports
+    text = rtlil.convert(component, name="block", ports=ports(component))
+    members = component.metadata.as_json()["interface"]["members"]
+    return ('attribute \\top 1\nmodule \\block' in text
+            and json.loads(json.dumps(members)) == members)
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.__name__)
@@ -90,11 +92,10 @@ def test_every_block_alone(block):
 
 @pytest.mark.parametrize("schedule", ["shared", "sequential"])
 @pytest.mark.parametrize("options", [{}, {"rng": "mtj", "mtj_currents": (1, 2, 3)},
-                                     {"crossbars": "macro"}])
-def test_engines_and_accelerators(random_network, schedule, options):
-    target  = Target(array_rows=16, array_columns=4, passes=3, passes_max=5, schedule=schedule,
-                     **options)
-    network = compile_network(random_network(3, hidden=2), target)
+                                     {"view": "macro"}])
+def test_engines_and_accelerators(compiled, schedule, options):
+    network, target = compiled(3, Target(array_rows=16, array_columns=4, passes=3, passes_max=5,
+                                         schedule=schedule, **options), hidden=2)
     assert all(convertible(lower_layer(layer, target)) for layer in network.layers)
     assert convertible(lower(network, target))
 

@@ -12,7 +12,7 @@ from gen.ir import Folding, Input, Layer, Network, Normalization, Target
 from gen.lower import lower
 from gen.networks import NETWORKS
 from gen.passes.rates import map_cycles
-from golden.random import keep_bits
+from golden.random import choices
 from sim.component import transfer
 
 
@@ -33,19 +33,18 @@ def simulated(accelerator, network, images, passes):
 
 @pytest.mark.parametrize("schedule", ["shared", "sequential"])
 @pytest.mark.parametrize("seed, hidden, passes, interval", [
-    (1, 1, 2, None),        # padding of the first layer
+    (14, 1, 2, None),       # padding of the first layer
     (2, 2, 1, 400),
     (3, 3, 4, 300),
     (4, 0, PASSES, None),
     (10, 2, 3, None),
     (13, 2, 5, 400),
 ])
-def test_equals_simulation(random_network, seed, hidden, passes, interval, schedule):
+def test_equals_simulation(compiled, seed, hidden, passes, interval, schedule):
     target  = replace(TARGET, passes=passes, schedule=schedule, interval=interval, seed=seed)
-    network = compile_network(random_network(seed, hidden=hidden), target)
+    network, target = compiled(seed, target, hidden)
     accelerator = lower(network, target)
-    keep   = keep_bits(network.generator, 5, passes)
-    result = timeline(accelerator, keep)
+    result = timeline(accelerator, choices(network.generator, 5, passes))
     first_pixels, results = simulated(accelerator, network, 5, passes)
     assert result.exact
     assert result.first_pixels == first_pixels
@@ -58,8 +57,8 @@ def made(layer):
     rng = np.random.default_rng(0)
     layers = layer, Layer("last", *layer.output_shape, layer.output_shape[:2], 10)
     return Network("made", Input(6, 6, (128,)), tuple(replace(
-        part, weights=tuple(int.from_bytes(rng.bytes(16), "little") % 2**part.fan_in
-                            for _ in range(part.outputs)),
+        part, arrays=(tuple(int.from_bytes(rng.bytes(16), "little") % 2**part.fan_in
+                            for _ in range(part.outputs)),),
         normalization=Normalization(*map(tuple, rng.uniform(0.5, 2, (6, part.outputs)).tolist())))
         for part in layers))
 
@@ -69,8 +68,8 @@ def test_says_when_a_buffer_is_full():
     target  = replace(TARGET, passes=2)
     network = compile_network(made(Layer("layer", 6, 6, 1, (6, 6), 3)), target)
     accelerator = lower(network, target)
-    result = timeline(accelerator, keep_bits(network.generator, 30, 2))
-    first_pixels, _ = simulated(accelerator, network, 30, 2)
+    result = timeline(accelerator, choices(network.generator, 90, 2))
+    first_pixels, _ = simulated(accelerator, network, 90, 2)
     assert not result.exact
     assert result.first_pixels != first_pixels
 
@@ -82,7 +81,7 @@ def test_says_when_a_layer_is_too_slow():
     slow = replace(network.layers[-1], folding=Folding(1, 1, 14, 10), tiles=())
     network = replace(network, layers=(network.layers[0], slow))
     accelerator = lower(network, target)
-    keep = keep_bits(network.generator, 12, 1)
+    keep = choices(network.generator, 12, 1)
     few, many = timeline(accelerator, keep[:4]), timeline(accelerator, keep)
     first_pixels, results = simulated(accelerator, network, 12, 1)
     assert few.exact and (few.first_pixels, few.results) == (first_pixels[:4], results[:4])
@@ -91,10 +90,13 @@ def test_says_when_a_layer_is_too_slow():
 
 def test_branching():
     """Twenty passes give each of five layers as many maps as there can be."""
-    keep = branching(5, 20)
+    keep = branching([2] * 5, 20)
     assert keep.shape == (20, 5)
     for layer in range(5):
         assert len({tuple(bits[:layer + 1]) for bits in keep.tolist()}) == min(20, 2**(layer + 1))
+    arrays = branching([8, 4, 2], 20)
+    assert [len({tuple(chosen[:layer + 1]) for chosen in arrays.tolist()})
+            for layer in range(3)] == [8, 20, 20]
 
 
 LENET5 = Target()

@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -40,8 +42,37 @@ def test_arrays_hold_weights_and_complements(written):
                               for row in rows])
             assert (cells[0::2] ^ cells[1::2] == 1).all()
             weights[np.ix_(tile.rows, tile.columns)] = cells[0::2]
-        assert weights.tolist() == [[weight >> row & 1 for weight in layer.weights]
+        assert weights.tolist() == [[weight >> row & 1 for weight in layer.arrays[0]]
                                     for row in range(layer.fan_in)]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_multilevel_cells_hold_weights(random_spinbayes, tmp_path, seed):
+    """The levels of all cells of the positive bit lines less those of the negative are the weights of
+    each array, no cell has more than four junctions, and those of a side differ by one at most."""
+    target = Target(array_rows=16, array_columns=128)
+    network = compile_network(random_spinbayes(seed, hidden=2), target)
+    scales = SimpleNamespace(rows=lambda: [1, 2], row_width=3)
+    write_images(network, SimpleNamespace(engines=[SimpleNamespace(scale_mux=scales)] * 3), tmp_path)
+    for layer in network.layers:
+        arrays = len(layer.tiles) * layer.crossbars
+        assert len(list(tmp_path.glob(f"{layer.name}_array_*.hex"))) == arrays
+        if layer.weight_bits == 1:
+            continue
+        for crossbar, columns in enumerate(layer.arrays):
+            held = np.full((layer.fan_in, layer.outputs), 99)
+            for number, tile in enumerate(layer.tiles, start=crossbar * len(layer.tiles)):
+                lines = (tmp_path / f"{layer.name}_array_{number}.hex").read_text().splitlines()
+                cells = np.array([[int(digit, 16) for digit in reversed(line)] for line in lines])
+                cells = cells.reshape(len(tile.rows), len(tile.columns), 2, -1)
+                assert cells.shape[3] == layer.cells_per_side and cells.max() <= 4
+                assert np.ptp(cells, axis=3).max() <= 1
+                held[np.ix_(tile.rows, tile.columns)] = cells[..., 0, :].sum(-1) - cells[..., 1, :].sum(-1)
+            size = 1 << layer.weight_bits
+            fields = [[column >> row * layer.weight_bits & size - 1 for column in columns]
+                      for row in range(layer.fan_in)]
+            assert (held % size).tolist() == fields
+            assert abs(held).max() < size // 2
 
 
 def test_scales_hold_every_word(written):

@@ -9,6 +9,7 @@ from gen.compile import compile_network
 from gen.health import cutoffs
 from gen.ir import Logit, Target
 from gen.lower import cycles, lower, lower_layer
+from gen.passes.rates import map_cycles
 from golden.network import paths
 from hdl.mtj_rng import MtjRng
 from hdl.pseudo_rng import PseudoRng
@@ -31,7 +32,7 @@ def test_accelerator(network):
     assert isinstance(accelerator.replay, SharedPasses)
     assert isinstance(accelerator.rng, PseudoRng)
     assert (accelerator.rng.seed, accelerator.rng.drop) == (9, network.generator.drop)
-    assert (accelerator.mask_bank.layers, accelerator.mask_bank.passes) == (3, 5)
+    assert (accelerator.mask_bank.choices, accelerator.mask_bank.passes) == ((1, 1, 1), 5)
     assert cutoffs(network.generator.drop) == {
         name: getattr(accelerator.health, name) for name in ("repetition", "window", "proportion")}
     assert set(accelerator.signature.members) == {"pixels", "passes", "results", "alarm"}
@@ -44,7 +45,7 @@ def test_engines_follow_the_compiler(network):
         shape = engine.crossbar.geometry
         assert (engine.window.kernel, engine.window.stride, engine.window.padding) == (
             layer.kernel, layer.stride, layer.padding)
-        assert engine.crossbar.weights == layer.weights
+        assert engine.crossbar.weights == layer.arrays
         assert engine.crossbar.tiles == len({tile.rows.start for tile in layer.tiles})
         assert shape.rows == len(layer.tiles[0].rows)
         assert (shape.rows_per_read, shape.columns_per_read, shape.row_groups,
@@ -52,6 +53,22 @@ def test_engines_follow_the_compiler(network):
             layer.folding.rows_per_read, layer.folding.columns_per_read,
             layer.folding.row_groups, layer.folding.column_groups)
         assert (engine.logit is not None) == isinstance(layer.banks[0], Logit)
+
+
+def test_arrays_to_choose_from(compiled):
+    """Arrays, banks and levels reach the engines, and each knows what the next one chooses from."""
+    for seed in range(4):
+        network, target = compiled(seed, TARGET, hidden=2)
+        accelerator = lower(network, target)
+        assert accelerator.mask_bank.choices == network.generator.bits
+        assert (accelerator.array_passes is None) == (network.layers[0].crossbars == 1)
+        after = [*(layer.crossbars for layer in network.layers[1:]), 1]
+        for layer, engine, copies in zip(network.layers, accelerator.engines, after, strict=True):
+            assert engine.crossbar.weights == layer.arrays
+            assert (engine.crossbars, engine.choices) == (layer.crossbars, layer.choices)
+            assert engine.reader.bits == layer.input_bits
+            assert engine.buffer.copies == copies
+            assert engine.map_cycles == map_cycles(layer, layer.folding)
 
 
 def test_sequential(network):
@@ -72,11 +89,11 @@ def test_mtj(random_network):
 
 def test_macro(network):
     """Pins of every row tile, and an array that answers in the cycles of its time."""
-    target = replace(TARGET, crossbars="macro", array_ns=33.0)
+    target = replace(TARGET, view="macro", array_ns=33.0)
     accelerator = lower(network, target)
     for layer, engine in zip(network.layers, accelerator.engines, strict=True):
         assert accelerator.signature.members[layer.name].dimensions == (engine.crossbar.tiles,)
-        assert engine.crossbar.latency == 5 + 1 # 33 ns at 125 MHz, and the queue
+        assert engine.crossbar.latency == 5 # 33 ns at 125 MHz
 
 
 @pytest.mark.parametrize("time_ns, clock_mhz, count", [

@@ -44,20 +44,38 @@ def with_tiles(*tiles, folding=None):
                      folding=folding)
 
 
+#: The first layer has weights of 4 bits in one of 4 arrays, each in four columns of an array.
+SPINBAYES = Network("spinbayes", Input(6, 7, tuple(range(1, 15)), 3), (
+    replace(HIDDEN, crossbars=4, weight_bits=4, input_bits=3, input_low=0, output_bits=2),
+    replace(LAST, crossbars=2, weight_bits=2, input_bits=2)))
+WIDE = Target(array_rows=18, array_columns=4)
+
+
+def levels(**changes):
+    return replace(SPINBAYES, layers=(replace(SPINBAYES.layers[0], **changes), SPINBAYES.layers[1]))
+
+
 THREE = (((0, 4), (0, 4)), ((4, 8), (0, 4)), ((8, 12), (0, 4)))
 
 
 @pytest.mark.parametrize("network", [
     NETWORK, *NETWORKS.values(), with_tiles(*THREE),
     with_tiles(*THREE, folding=Folding(3, 2, 2, 2)),
-    with_last(weights=(0, 1, 2**12 - 1, 5), normalization=Normalization(*(VECTOR,) * 6)),
+    with_last(arrays=((0, 1, 2**12 - 1, 5),), normalization=Normalization(*(VECTOR,) * 6)),
     with_last(banks=(Affine(VECTOR, VECTOR),) * 2),
     with_last(banks=(Logit((-2**27,) * 4, (2**31 - 1,) * 4),) * 2),
     with_hidden(banks=(Comparison((0, 5, 19), (0, 1, 0)),) * 2),
-    replace(NETWORK, generator=Generator(2**64 - 1, (0, 65536))),
+    replace(NETWORK, generator=Generator(2**64 - 1, (0, 65536), (1, 1))),
+    replace(NETWORK, generator=Generator(1, (0, 65536), (1, 1)), head=Head(agreement=100)),
+    SPINBAYES,
+    levels(arrays=((0x70000000,) * 3,) * 4, normalization=Normalization(
+        (0.5,) * 3, (1.0,) * 3, *((0.5,) * 3,) * 4)),
+    levels(banks=(Comparison((-882, 0, 883) * 3, (0, 1, 0)),) * 4),
+    levels(folding=Folding(4, 1, 5, 3),
+           tiles=tuple(Tile(range(0, 18), range(column, column + 1)) for column in range(3))),
 ])
 def test_accepts(network):
-    verify(network, TARGET)
+    verify(network, TARGET if network.name == "network" else WIDE)
 
 
 @pytest.mark.parametrize("network, message", [
@@ -98,8 +116,8 @@ def test_accepts(network):
     (with_last(kernel=(1, 1), pool=2),
      "Layer 'fc' is the last and must have a pool of 1, as it has logits and no bits, not 2"),
     (with_last(outputs=1), "Layer 'fc' is the last and must have at least 2 classes, not 1"),
-    (with_last(weights=(0,) * 3), "Layer 'fc' has 3 weight columns, but 4 outputs"),
-    (with_last(weights=(0, 0, 0, 2**12)),
+    (with_last(arrays=((0,) * 3,)), "Layer 'fc' has 3 weight columns, but 4 outputs"),
+    (with_last(arrays=((0, 0, 0, 2**12),)),
      "Layer 'fc' has a fan-in of 12, but the weight column 0x1000"),
     (with_last(normalization=Normalization(*(VECTOR,) * 2, (0.5,) * 3, *(VECTOR,) * 3)),
      "Layer 'fc' has 3 gamma values, but 4 outputs"),
@@ -157,22 +175,83 @@ def test_accepts(network):
      "The head has 4 fraction bits in a logit, but 5 in its table"),
     (replace(NETWORK, head=Head(confidence=65536)),
      "The head must have a confidence from 0 to 65535, not 65536"),
-    (replace(NETWORK, generator=Generator(0, (0, 0))),
+    (replace(NETWORK, head=Head(agreement=0)),
+     "The head must have an agreement from 1 to 100 per cent, not 0"),
+    (replace(NETWORK, head=Head(agreement=101)),
+     "The head must have an agreement from 1 to 100 per cent, not 101"),
+    (replace(NETWORK, generator=Generator(0, (0, 0), (1, 1))),
      "The generator must have a seed from 1 to 18446744073709551615, not 0"),
-    (replace(NETWORK, generator=Generator(1, (0,))),
+    (replace(NETWORK, generator=Generator(1, (0,), (1, 1))),
      "The generator has 1 drop values, but the network has 2 layers"),
-    (replace(NETWORK, generator=Generator(1, (0, 65537))),
+    (replace(NETWORK, generator=Generator(1, (0, 0), (1,) * 3)),
+     "The generator has 3 numbers of bits, but the network has 2 layers"),
+    (replace(SPINBAYES, generator=Generator(1, (0, 0), (1, 1))),
+     "Layer 'conv' must have a choice of 2 random bits from the generator, not 1"),
+    (replace(NETWORK, generator=Generator(1, (0, 65537), (1, 1))),
      "The generator must have drop values from 0 to 65536, not 65537"),
 ])
 def test_rejects(network, message):
     with pytest.raises(MalformedNetwork, match=f"^{re.escape(message)}$"):
-        verify(network, TARGET)
+        verify(network, TARGET if network.name == "network" else WIDE)
+
+
+@pytest.mark.parametrize("network, message", [
+    (replace(SPINBAYES, input=replace(SPINBAYES.input, bits=0)),
+     "The input must have levels of 1 to 8 bits, not 0"),
+    (replace(SPINBAYES, input=replace(SPINBAYES.input, bits=4)),
+     "The input has 14 thresholds, but a channel of 4 bits takes 15"),
+    (replace(SPINBAYES, input=replace(SPINBAYES.input, bits=1, thresholds=(1, 2))),
+     "The input has levels of 1 bit from 0, but layer 'conv' takes levels of 3 bits from 0"),
+    (levels(output_low=0),
+     "Layer 'conv' has levels of 2 bits from 0, but layer 'fc' takes levels of 2 bits from -1"),
+    (levels(output_bits=1),
+     "Layer 'conv' has levels of 1 bit from -1, but layer 'fc' takes levels of 2 bits from -1"),
+    (levels(output_bits=9), "Layer 'conv' must have output levels of 1 to 8 bits, not 9"),
+    (levels(input_bits=0), "Layer 'conv' must have input levels of 1 to 8 bits, not 0"),
+    (levels(input_low=1), "Layer 'conv' must have input levels from -1 or 0, not 1"),
+    (levels(weight_bits=9), "Layer 'conv' must have weights of 1 to 8 bits, not 9"),
+    (levels(weight_bits=0), "Layer 'conv' must have weights of 1 to 8 bits, not 0"),
+    (levels(weight_bits=1), "Layer 'conv' has binary weights and must have input levels of 1 bit from "
+                            "-1, not of 3 bits from 0"),
+    (levels(crossbars=0), "Layer 'conv' must have a number of crossbars that is a power of two, as "
+                          "random bits choose one, not 0"),
+    (levels(crossbars=6), "Layer 'conv' must have a number of crossbars that is a power of two, as "
+                          "random bits choose one, not 6"),
+    (levels(arrays=((0,) * 3,)), "Layer 'conv' has the weights of 1 arrays, but 4 crossbars"),
+    (levels(arrays=((0,) * 3, (0,) * 3, (0,) * 2, (0,) * 3)),
+     "Layer 'conv' has 2 weight columns, but 3 outputs"),
+    (levels(arrays=((0, 0, 1 << 72),) * 4),
+     "Layer 'conv' has a fan-in of 18, but the weight column 0x1000000000000000000"),
+    (levels(arrays=((0, 0, 0x80),) * 4), "Layer 'conv' must have weights from -7 to 7, not -8"),
+    (levels(normalization=Normalization(*((2.0,) * 3,) * 6)),
+     "Layer 'conv' chooses among 4 arrays and must have no scale but 1, not (2.0, 2.0, 2.0)"),
+    (levels(banks=(Comparison((0,) * 9, (0,) * 3),) * 2),
+     "Layer 'conv' has 2 banks, but the choice of an array selects one of 4"),
+    (levels(banks=(Comparison((0,) * 3, (0,) * 3),) * 4),
+     "Layer 'conv' has 3 threshold values, but 3 outputs that take 3 each"),
+    (levels(banks=(Comparison((0,) * 8 + (884,), (0,) * 3),) * 4),
+     "Layer 'conv' must have thresholds from -882 to 883, not 884"),
+    (replace(SPINBAYES, layers=(SPINBAYES.layers[0], replace(SPINBAYES.layers[1], banks=(
+        Logit((2**28,) * 4, (-2**30,) * 4),) * 2))),
+     "Layer 'fc' has a logit of -10737418240, but it must fit in 32 bits"),
+    (levels(banks=(Comparison((0, 0, 0, 5, 4, 6, 0, 0, 0), (0,) * 3),) * 4),
+     "Layer 'conv' must have thresholds that ascend in each channel, not (5, 4, 6)"),
+    (levels(folding=Folding(5, 1, 4, 3)),
+     "Layer 'conv' must read from 1 to 4 inputs of a tile at a time, not 5"),
+    (levels(folding=Folding(4, 2, 4, 2)),
+     "Layer 'conv' must read from 1 to 1 columns at a time, not 2"),
+    (levels(tiles=(Tile(range(18), range(3)),)),
+     "Layer 'conv' has a tile of 18 by 3, but an array holds only 18 by 1"),
+])
+def test_rejects_spinbayes(network, message):
+    with pytest.raises(MalformedNetwork, match=f"^{re.escape(message)}$"):
+        verify(network, WIDE)
 
 
 @pytest.mark.parametrize("changes", [
     {}, {"passes": 1, "passes_max": 1}, {"passes": 1024, "passes_max": 1024}, {"interval": 1},
     {"array_rows": 2, "array_columns": 1}, {"seed": 2**64 - 1}, {"schedule": "sequential"},
-    {"rng": "mtj", "crossbars": "macro", "mtj_currents": (0, 255)}])
+    {"rng": "mtj", "view": "macro", "mtj_currents": (0, 255)}])
 def test_accepts_target(changes):
     check_target(Target(**changes))
 
@@ -189,7 +268,8 @@ def test_accepts_target(changes):
     ({"passes": 33}, "The number of passes must be from 1 to the largest, 32, not 33"),
     ({"schedule": "fast"}, "Target schedule must be 'shared' or 'sequential', not 'fast'"),
     ({"rng": "dice"}, "Target rng must be 'emulated' or 'mtj', not 'dice'"),
-    ({"crossbars": ""}, "Target crossbars must be 'emulated' or 'macro', not ''"),
+    ({"cells_per_read": 0}, "The multi-level cells of a bit line in a read must be at least 1, not 0"),
+    ({"view": ""}, "Target view must be 'emulated' or 'macro', not ''"),
     ({"interval": 0}, "The interval must be at least 1 cycle, not 0"),
     ({"clock_mhz": 0.0}, "The clock must be above 0 MHz, not 0.0"),
     ({"clock_mhz": math.nan}, "The clock must be above 0 MHz, not nan"),

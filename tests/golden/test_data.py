@@ -1,12 +1,13 @@
 import gzip
 import hashlib
 import struct
+from statistics import NormalDist
 
 import numpy as np
 import pytest
 
 from golden import data
-from golden.data import DataError
+from golden.data import NOISE_DEVIATION, NOISE_MEAN, DataError, add_noise, gaussian_noise
 
 
 #: SHA-256 of the sample, images then labels.
@@ -179,3 +180,23 @@ def test_command(tmp_path, server, monkeypatch, capsys):
     assert "notMNIST is not fetched: take it from https" in capsys.readouterr().out
     assert data.main(["sample", str(tmp_path / "none")]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_gaussian_noise():
+    """Before it is clipped: mean 33, deviation 79; so a third of the pixels are black."""
+    images = gaussian_noise(200)
+    assert images.shape == (200, 28, 28) and images.dtype == np.uint8
+    assert (gaussian_noise(200) == images).all() and (gaussian_noise(200, seed=1) != images).any()
+    for pixel in (1, 34, 112, 200):
+        share = NormalDist(NOISE_MEAN, NOISE_DEVIATION).cdf(pixel - 0.5)
+        assert (images < pixel).mean() == pytest.approx(share, abs=0.005)
+
+
+def test_add_noise():
+    images = np.full((100, 28, 28), 128, np.uint8)
+    noisy = add_noise(images, deviation=20)
+    assert noisy.dtype == np.uint8 and (add_noise(images, deviation=20) == noisy).all()
+    assert noisy.mean() == pytest.approx(128, abs=0.5)
+    assert noisy.std() == pytest.approx(20, rel=0.02)
+    assert (images == 128).all()
+    assert add_noise(np.full((5, 28, 28), 255, np.uint8)).max() == 255

@@ -13,7 +13,7 @@ from golden import metrics
 from golden.evaluate import Scores, main, over_combinations, over_passes, report
 from golden.head import softmax
 from golden.network import forward, path_probabilities, paths
-from golden.random import keep_bits
+from golden.random import choices
 
 
 COUNT = 40
@@ -54,8 +54,32 @@ def test_command(data, capsys):
     assert figures["prediction"]["all_kept"]["mutual_information_nats"] == 0
     output = capsys.readouterr()
     assert "notmnist: not run. Data folder" in output.out
-    assert "test/cls/Acc" in output.out
+    assert "test/cls/Acc" in output.out and "quoted" not in output.out
     assert output.err.splitlines()[0] == "[1/4] compile lenet5"
+
+
+def test_spinbayes_command(data, write_checkpoint, capsys):
+    """Ten passes and one, the sets of the paper's Table 3, and its figures beside ours."""
+    write_checkpoint(data / "spinbayes.npz", NETWORKS["lenet5_spinbayes"])
+    main(["lenet5_spinbayes", "--data", str(data), "--checkpoint", str(data / "spinbayes.npz"),
+          "--json", str(data / "figures.json")])
+    figures = json.loads((data / "figures.json").read_text())
+    assert figures["passes"] == 10
+    assert figures["images"] == dict.fromkeys(
+        ("mnist", "gaussian", "noisy-mnist", "fashion-mnist"), COUNT)
+    assert set(figures["prediction"]) == {"passes", "one_pass"}
+    assert figures["prediction"]["one_pass"]["mutual_information_nats"] == pytest.approx(0)
+    for figure in figures["prediction"].values():
+        for name in ("gaussian", "noisy-mnist", "fashion-mnist"):
+            assert 0 <= figure[name]["quantile/flagged"] <= 1
+    assert figures["quoted"]["source"] == "quoted: SpinBayes, Tables 1 and 3"
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].split() == ["T", "=", "10", "T", "=", "1", "quoted"]
+    quoted = {line.split()[0]: line.split()[-2] for line in lines if "quantile/flagged  " in line}
+    assert quoted["gaussian"] == quoted["fashion-mnist"] == "100.00"
+    assert quoted["noisy-mnist"] == "99.21"
+    assert next(line for line in lines if "Acc" in line).split()[-2] == "99.23"
+    assert lines[-1] == "quoted: SpinBayes, Tables 1 and 3"
 
 
 @pytest.mark.parametrize("arguments, message", [
@@ -90,7 +114,7 @@ def random_images(network, count):
 
 
 def test_over_passes(network):
-    images, keep = random_images(network, 6), keep_bits(network.generator, 6, 9)
+    images, keep = random_images(network, 6), choices(network.generator, 6, 9)
     scores = over_passes(network, images, keep)
     single = np.stack([softmax(forward(network, images, keep[:, number]), network.head)
                        for number in range(9)], axis=1)
@@ -103,7 +127,7 @@ def test_over_passes(network):
 def test_over_combinations_is_where_passes_tend_to(network):
     images = random_images(network, 4)
     expected = over_combinations(network, images)
-    scores = over_passes(network, images, keep_bits(network.generator, 4, 4000))
+    scores = over_passes(network, images, choices(network.generator, 4, 4000))
     assert path_probabilities(network).sum() == pytest.approx(1)
     assert np.allclose(scores.mean, expected.mean, atol=0.04)
     assert np.allclose(scores.entropy, expected.entropy, atol=0.1)
@@ -120,6 +144,18 @@ def test_over_combinations_counts_confident_ones(random_network):
                     for k in range(row.shape[1])) < 0.9 for row in single]
     assert over_combinations(network, images).flagged.tolist() == expected
     assert 0 < sum(expected) < 60
+
+
+def test_over_combinations_asks_for_the_agreement_of_the_head(random_spinbayes):
+    network = compile_network(random_spinbayes(1, hidden=1), Target(array_columns=128))
+    images = random_images(network, 30)
+    single = softmax(paths(network, images), network.head)
+    network = replace(network, head=replace(network.head, confidence=int(np.median(single.max(-1)))))
+    share = (single >= network.head.confidence).mean(1).max(-1)
+    for agreement in (1, 50, 99):
+        head = replace(network.head, agreement=agreement)
+        flagged = over_combinations(replace(network, head=head), images).flagged
+        assert flagged.tolist() == (share + 1e-9 < agreement / 100).tolist()
 
 
 def test_report():

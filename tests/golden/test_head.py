@@ -110,6 +110,18 @@ def test_reject_below_nine_tenths(passes, confident, reject):
     assert average(probabilities, HEAD).reject.tolist() == [reject]
 
 
+@pytest.mark.parametrize("agreement, passes, confident, reject", [
+    (99, 10, 9, True), (99, 10, 10, False), (99, 100, 98, True), (99, 100, 99, False),
+    (99, 200, 197, True), (99, 200, 198, False), (100, 7, 6, True), (100, 7, 7, False),
+    (1, 10, 0, True), (1, 10, 1, False)])
+def test_agreement(agreement, passes, confident, reject):
+    """As many passes as ``ceil(agreement * T / 100)`` must be confident (SpinBayes, 4.1)."""
+    head = Head(confidence=58982, agreement=agreement)
+    probabilities = np.full((1, passes, 2), 30000)
+    probabilities[0, :confident, 1] = 58982
+    assert average(probabilities, head).reject.tolist() == [reject]
+
+
 def test_confident_passes_of_two_classes_do_not_add_up():
     probabilities = np.zeros((1, 20, 2))
     probabilities[0, :10, 0] = probabilities[0, 10:, 1] = 65535

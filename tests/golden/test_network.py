@@ -8,15 +8,19 @@ import torch
 
 from gen.checkpoint import read
 from gen.compile import compile_network
-from gen.ir import Network, Target
+from gen.ir import Input, Layer, Network, Target
 from gen.networks import NETWORKS
+from gen.weights import pack
 from golden import network as golden
 from golden.head import average, softmax
 from golden.model import load
-from golden.random import keep_bits
+from golden.random import choices
 
 
 TARGET = Target()
+
+#: Arrays wide enough for weights of eight bits.
+WIDE = Target(array_rows=16, array_columns=128)
 
 
 def random_images(network, count, seed=0):
@@ -25,19 +29,39 @@ def random_images(network, count, seed=0):
 
 
 def combinations(network):
-    """Every choice of keep bits, the first layer's bit highest."""
-    return np.array(list(itertools.product([False, True], repeat=len(network.layers))))
+    """Every combination of choices, that of the last layer running fastest."""
+    return np.array(list(itertools.product(*(range(layer.choices) for layer in network.layers))))
 
 
-def slow(network, image, keep):
-    """One pass of an uncompiled network by the definitions: products of signs, one at a time, and
-    rational numbers. Returns the signs that leave each hidden layer, and the float logits ``y``."""
-    x = [[[1 if pixel >= low else -1 for low in network.input.thresholds] for pixel in row]
-         for row in image.tolist()]
+def value(level, bits, low):
+    """What a level stands for."""
+    return low + (1 - low) * Fraction(int(level), 2**bits - 1)
+
+
+def weight_of(layer, choice, output, number):
+    """A weight as a number from -1 to 1: the mean of those of the arrays that are read."""
+    total = 0
+    for way in range(layer.ways):
+        array = layer.arrays[(choice + way) % layer.crossbars]
+        field = array[output] >> number * layer.weight_bits & (1 << layer.weight_bits) - 1
+        size  = 1 << layer.weight_bits
+        total += 2 * field - 1 if layer.weight_bits == 1 else Fraction(
+            field - size if field >= size // 2 else field, size // 2 - 1)
+    return Fraction(total, layer.ways)
+
+
+def slow(network, image, choices):
+    """One pass of an uncompiled network by the definitions: products of values, one at a time, and
+    rational numbers. Returns the values that leave each hidden layer, and the float logits ``y``."""
+    first, each = network.layers[0], 2**network.input.bits - 1
+    bounds = np.array(network.input.thresholds).reshape(-1, each).tolist()
+    x = [[[value(sum(pixel >= bound for bound in channel), first.input_bits, first.input_low)
+           for channel in bounds] for pixel in row] for row in image.tolist()]
     maps = []
-    for layer, bit in zip(network.layers, keep, strict=True):
+    for layer, choice in zip(network.layers, choices, strict=True):
         part, side = layer.normalization, layer.padding
-        empty = [-1] * layer.channels
+        scaled = layer.crossbars == 1 and choice
+        empty = [layer.input_low] * layer.channels
         wide = [empty] * (layer.width + 2 * side)
         x = [wide] * side + [[empty] * side + row + [empty] * side for row in x] + [wide] * side
         sums = {}
@@ -46,7 +70,7 @@ def slow(network, image, keep):
             s, number = 0, 0
             for dy, dx, channel in itertools.product(*map(range, layer.kernel),
                                                      range(layer.channels)):
-                weight = 1 if layer.weights[output] >> number & 1 else -1
+                weight = weight_of(layer, choice, output, number)
                 s += weight * x[row * layer.stride + dy][column * layer.stride + dx][channel]
                 number += 1
             sums[row, column, output] = s
@@ -56,10 +80,13 @@ def slow(network, image, keep):
                                                      range(layer.outputs)):
             s = max(sums[row * layer.pool + dy, column * layer.pool + dx, output]
                     for dy in range(layer.pool) for dx in range(layer.pool))
-            z = (s + Fraction(part.bias[output])) * (Fraction(part.scale[output]) if bit else 1)
+            z = (s + Fraction(part.bias[output])) * (Fraction(part.scale[output]) if scaled else 1)
             y[row][column][output] = Fraction(part.gamma[output]) * (z - Fraction(
                 part.mean[output])) / Fraction(part.deviation[output]) + Fraction(part.beta[output])
-        x = [[[1 if value >= 0 else -1 for value in pixel] for pixel in row] for row in y]
+        bits, low = layer.output_bits, layer.output_low
+        ends = [low + (j - Fraction(1, 2)) * (1 - low) / (2**bits - 1) for j in range(1, 2**bits)]
+        x = [[[value(sum(s >= end for end in ends), bits, low) for s in pixel] for pixel in row]
+             for row in y]
         maps.append(x)
     return maps[:-1], np.array(y, dtype=float)[0, 0]
 
@@ -79,6 +106,85 @@ def test_equals_definitions(random_network, seed):
                 assert (2 * bits[index].astype(int) - 1).tolist() == signs
             error = logits[index] / 4096 - y * np.log2(np.e)
             assert (abs(error) <= (network.layers[-1].fan_in / 4 + 1) / 4096).all()
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_spinbayes_equals_definitions(random_spinbayes, seed):
+    """The same for several arrays, and levels and weights of several bits, for some choices."""
+    network = random_spinbayes(seed)
+    compiled = compile_network(network, WIDE)
+    images = random_images(network, 2)
+    rng = np.random.default_rng(seed)
+    for choice in rng.permutation(combinations(network))[:4]:
+        logits, maps = golden.forward(compiled, images, np.array([choice] * 2), maps=True)
+        for index, image in enumerate(images):
+            expected, y = slow(network, image, choice)
+            assert len(maps) == len(expected)
+            for layer, levels, values in zip(network.layers, maps, expected, strict=False):
+                bits, low = layer.output_bits, layer.output_low
+                assert [[[value(level, bits, low) for level in pixel] for pixel in row]
+                        for row in levels[index]] == values
+            # |s| is at most the fan-in, and its step at least 1 / (L W).
+            last = network.layers[-1]
+            step = 2 if last.weight_bits == 1 else (1 - last.input_low) / (
+                (2**last.input_bits - 1) * (2**(last.weight_bits - 1) - 1))
+            error = logits[index] / 4096 - y * np.log2(np.e)
+            assert (abs(error) <= (last.ways * last.fan_in / step / 2 + 1) / 4096).all()
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_spinbayes_paths_equal_forward(random_spinbayes, seed):
+    network = compile_network(random_spinbayes(seed, hidden=1), WIDE)
+    images = random_images(network, 5)
+    logits = golden.paths(network, images)
+    every = combinations(network)
+    assert (golden.combinations(network) == every).all()
+    assert logits.shape == (5, len(every), network.layers[-1].outputs)
+    for index, choice in enumerate(every):
+        assert (logits[:, index] == golden.forward(network, images, np.array([choice] * 5))).all()
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_spinbayes_predict_equals_its_passes(random_spinbayes, seed, monkeypatch):
+    monkeypatch.setattr(golden, "BATCH", 4)
+    network = compile_network(random_spinbayes(seed, hidden=2), WIDE)
+    images = random_images(network, 10)
+    choice = choices(network.generator, 10, 7)
+    expected = np.stack([softmax(golden.forward(network, images, choice[:, number]), network.head)
+                         for number in range(7)], axis=1)
+    assert (golden.predict(network, images, choice)[1] == expected).all()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_sums_stay_within_bounds(random_spinbayes, seed):
+    """Even where all weights and levels are extreme; then both ends of the range are met."""
+    rng = np.random.default_rng(seed)
+    for layer in random_spinbayes(seed, hidden=2).layers:
+        x = rng.integers(0, 2**layer.input_bits, (20, layer.height, layer.width, layer.channels))
+        for array in range(layer.crossbars):
+            sums = golden.layer_sums(layer, x.astype(np.uint8), array)
+            assert sums.min() >= layer.sums.start and sums.max() < layer.sums.stop
+        ends = np.array([[1], [-1]]) * (2**layer.weight_bits // 2 - 1 or 1)
+        layer = replace(layer, outputs=2, pool=1, padding=0, arrays=(
+            pack(np.broadcast_to(ends, (2, layer.fan_in)), layer.weight_bits),) * layer.crossbars)
+        top = np.full_like(x, 2**layer.input_bits - 1, dtype=np.uint8)
+        least, most = layer.sums.start, layer.sums.stop - 1
+        assert (golden.layer_sums(layer, top) == [most, least]).all()
+
+
+@pytest.mark.parametrize("weight_bits, input_bits, kind", [(4, 4, np.float32), (8, 8, np.float64)])
+def test_large_sums_are_exact(weight_bits, input_bits, kind):
+    """Beyond ``2 ** 24`` float32 would lose units."""
+    layer = Layer("large", 1, 1, 600, (1, 1), 2, weight_bits=weight_bits, input_bits=input_bits,
+                  input_low=0)
+    rng = np.random.default_rng(0)
+    most = 2**(weight_bits - 1) - 1
+    weights = rng.integers(most - 1, most + 1, (2, 600))
+    layer = replace(layer, arrays=(pack(weights, weight_bits),))
+    x = rng.integers(2**input_bits - 2, 2**input_bits, (30, 1, 1, 600)).astype(np.uint8)
+    sums = golden.layer_sums(layer, x)
+    assert sums.dtype == kind
+    assert (sums[:, 0, 0] == x[:, 0, 0].astype(int) @ weights.T).all()
 
 
 @pytest.mark.parametrize("seed", range(25))
@@ -107,7 +213,7 @@ def test_predict_equals_its_passes(random_network, passes, monkeypatch):
     monkeypatch.setattr(golden, "BATCH", 4)
     network = compile_network(random_network(2, hidden=2), Target(passes=passes))
     images = random_images(network, 10)
-    keep = keep_bits(network.generator, 10, passes)
+    keep = choices(network.generator, 10, passes)
     expected = np.stack([softmax(golden.forward(network, images, keep[:, number]), network.head)
                          for number in range(passes)], axis=1)
     prediction, probabilities = golden.predict(network, images, keep)
@@ -120,13 +226,13 @@ def test_predict_equals_its_passes(random_network, passes, monkeypatch):
 def test_exact_is_where_passes_tend_to(random_network):
     network = compile_network(random_network(3, hidden=2), Target(passes=1000, passes_max=1000))
     images = random_images(network, 3)
-    keep = keep_bits(network.generator, 3, 1000)
+    keep = choices(network.generator, 3, 1000)
     mean = golden.predict(network, images, keep)[0].sums / 65536 / 1000
     # 5 standard deviations of a mean of 1000 values between 0 and 1.
     assert abs(mean - golden.exact(network, images)).max() < 5 * 0.5 / 1000**0.5
 
 
-def test_exact_with_certain_keep_bits(random_network):
+def test_exact_with_certain_choices(random_network):
     network = random_network(4, hidden=2)
     network = replace(network, layers=tuple(
         replace(layer, dropout=p) for layer, p in zip(network.layers, (0.0, 1.0, 0.0), strict=True)))
@@ -137,32 +243,53 @@ def test_exact_with_certain_keep_bits(random_network):
     assert golden.path_probabilities(compiled).tolist() == [0, 0, 0, 0, 0, 1, 0, 0]
 
 
-def test_input_bits(random_network):
+def test_exact_counts_arrays_alike(random_spinbayes):
+    """The mean over every combination of arrays, each as likely as the others."""
+    network = random_spinbayes(1, hidden=1)
+    compiled = compile_network(network, WIDE)
+    assert all(layer.crossbars > 1 for layer in network.layers)
+    count = len(combinations(network))
+    assert golden.path_probabilities(compiled) == pytest.approx(np.full(count, 1 / count))
+    images = random_images(network, 3)
+    expected = softmax(golden.paths(compiled, images), compiled.head).mean(1) / 65536
+    assert golden.exact(compiled, images) == pytest.approx(expected)
+
+
+def test_input_levels():
     network = NETWORKS["lenet5"]
     images = np.zeros((1, 28, 28), dtype=np.uint8)
     images[0, 0, :6] = 63, 64, 127, 128, 191, 192
-    bits = golden.input_bits(network, images)
+    bits = golden.input_levels(network, images)
     assert bits.shape == (1, 28, 28, 3)
     assert bits[0, 0, :6].astype(int).tolist() == [
         [0, 0, 0], [1, 0, 0], [1, 0, 0], [1, 1, 0], [1, 1, 0], [1, 1, 1]]
 
 
+def test_input_levels_of_several_bits():
+    """Three thresholds make a channel of two bits: the number that is reached."""
+    network = replace(NETWORKS["lenet5"], input=Input(28, 28, (10, 20, 30, 40, 50, 60), bits=2))
+    images = np.zeros((1, 28, 28), dtype=np.uint8)
+    images[0, 0, :6] = 9, 10, 29, 30, 50, 255
+    assert golden.input_levels(network, images)[0, 0, :6].tolist() == [
+        [0, 0], [1, 0], [2, 0], [3, 0], [3, 2], [3, 3]]
+
+
 def test_refuses_images_of_another_size():
     with pytest.raises(ValueError, match=r"^Images of 'lenet5' must be \(N, 28, 28\), "
                                          r"not \(5, 28, 27\)$"):
-        golden.input_bits(NETWORKS["lenet5"], np.zeros((5, 28, 27), dtype=np.uint8))
+        golden.input_levels(NETWORKS["lenet5"], np.zeros((5, 28, 27), dtype=np.uint8))
 
 
 def test_refuses_too_many_combinations(random_network):
     layer = random_network(0).layers[-1]
     network = Network("deep", random_network(0).input, (layer,) * 11)
     for call in (golden.paths, golden.exact):
-        with pytest.raises(ValueError, match="^Network 'deep' must have at most 10 layers to "
-                                             "enumerate its keep bits, not 11$"):
+        with pytest.raises(ValueError, match="^Network 'deep' must have at most 1024 combinations of "
+                                             "choices to enumerate them, not 2048$"):
             call(network, random_images(network, 1))
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", ["lenet5", "lenet5_wide"])
 def test_equals_float_model(tmp_path, write_checkpoint, name):
     """The torch model in float64, on a checkpoint: hidden bits exactly, logits to rounding."""
     network = NETWORKS[name]

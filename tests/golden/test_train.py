@@ -9,6 +9,7 @@ import gen.checkpoint
 import golden.train as train
 from gen.networks import NETWORKS
 from gen.progress import Steps
+from golden import fit
 from golden.data import load_sample
 from golden.model import BayNN, load, paths
 from golden.teacher import augment
@@ -20,7 +21,7 @@ NETWORK = NETWORKS["lenet5"]
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """A data folder of 300 training and 100 test images, and a teacher that learns but briefly."""
-    monkeypatch.setattr(train, "TEACHER_EPOCHS", 1)
+    monkeypatch.setattr(fit, "TEACHER_EPOCHS", 1)
     images, labels = load_sample()
     for prefix, part in (("train", slice(300)), ("t10k", slice(300, 400))):
         for kind, array in (("images-idx3", images[part]), ("labels-idx1", labels[part])):
@@ -54,31 +55,15 @@ def test_adaptive_dropout(name, expected):
 
 
 def test_objective_by_hand():
-    model = random_model()
-    rng = np.random.default_rng(0)
-    logits, labels = rng.normal(size=(3, 6, 10)), rng.integers(0, 10, 6)
-    wisdom = rng.normal(size=(6, 10)) * 3
-
-    def softmax(x):
-        return np.exp(x) / np.exp(x).sum(-1, keepdims=True)
-
+    model, loss = random_model(), torch.tensor(2.5)
     scales = [layer.scale.detach().numpy() for layer in model.layers]
     weights = [layer.weight.detach().numpy() for layer in model.layers]
-    likelihood = -np.log(softmax(logits).mean(0)[range(6), labels]).mean()
-    teacher, student = softmax(wisdom / 2), softmax(logits / 2).mean(0)
-    divergence = (teacher * np.log(teacher / student)).sum() / 6
     centre = 1e-5 * sum((1 - scale.mean()) ** 2 for scale in scales)
     decay = 1e-3 * sum((weight ** 2).sum() for weight in weights)
     spread = 0.1 * sum((np.log(scale).std(ddof=1) - 0.35) ** 2 for scale in scales)
-
-    def found(wisdom, **fields):
-        return train.objective(model, torch.tensor(logits), torch.tensor(labels), wisdom,
-                               train.Stage(1, 1.0, masks=3, **fields)).item()
-
-    assert found(None) == pytest.approx(likelihood + centre)
-    assert found(None, decay=1e-3) == pytest.approx(likelihood + centre + decay)
-    assert found(torch.tensor(wisdom), spread=0.1) == pytest.approx(
-        0.3 * likelihood + 0.7 * 4 * divergence + centre + spread)
+    assert train.objective(loss, model).item() == pytest.approx(2.5 + centre)
+    assert train.objective(loss, model, decay=1e-3).item() == pytest.approx(2.5 + centre + decay)
+    assert train.objective(loss, model, spread=0.1).item() == pytest.approx(2.5 + centre + spread)
 
 
 def test_scale_learns_only_if_samples_draw_their_own_bits():
@@ -92,45 +77,9 @@ def test_scale_learns_only_if_samples_draw_their_own_bits():
     assert largest[False] < 1e-3 * largest[True]
 
 
-def test_scales_stay_within_limits():
-    images, labels = sample(200)
-    model = random_model()
-    train.fit(model, train.Images([images], labels), train.Stage(2, 5.0), Steps(1))
-    low, high = train.SCALE_LIMITS
-    assert all(low <= layer.scale.min() and layer.scale.max() <= high for layer in model.layers)
-
-
-def test_batches_take_each_image_once():
-    images, labels = sample(300)
-    labels = torch.arange(300)
-    variants = [torch.full_like(images, variant) for variant in range(3)]
-    wisdom = [torch.stack((labels, torch.full_like(labels, variant)), 1) for variant in range(3)]
-    seen = list(train.Images(variants, labels, wisdom).batches(2))
-    assert len(seen) == 6
-    for epoch, copy in ((seen[:3], 1), (seen[3:], 2)):
-        assert sorted(torch.cat([chosen for _, chosen, _ in epoch]).tolist()) == list(range(300))
-        for pixels, chosen, known in epoch:
-            assert pixels[:, 0, 0].tolist() == [0] * 50 + [copy] * 50
-            assert known.tolist() == [[label, pixel] for label, pixel in zip(
-                chosen.tolist(), pixels[:, 0, 0].tolist(), strict=True)]
-
-
-def test_recalibrate_measures_the_mean():
-    images, _ = sample(1000)
-    model = random_model()
-    train.recalibrate(model, images)
-    first = model.layers[0]
-    sums = first.sums(model.binarize(images)).detach()
-    # In the first layer the mixture is known: half of the samples keep the scale, half drop it.
-    expected = (sums.mean((0, 2, 3)) * (1 + first.scale) / 2).detach()
-    deviation = (sums * first.scale.view(1, -1, 1, 1)).std((0, 2, 3)).detach()
-    error = (first.normalization.running_mean - expected).abs() / deviation
-    assert error.max() < 0.1
-
-
 def test_measure_agrees_with_single_passes():
     model, (images, labels) = random_model().double(), sample(100)
-    train.recalibrate(model, images)
+    fit.recalibrate(model, images)
     result = train.measure(model, images, labels.numpy(), 20, 1, Steps(1))
     assert list(result) == ["all kept", "T = 20", "exact mean"]
     kept = model(images).argmax(1)
@@ -189,12 +138,41 @@ def test_command_is_deterministic(recipe, steps, folder, tmp_path, capsys):
     assert [layer.dropout.p for layer in load(NETWORK, tmp_path / "first.npz").layers] == expected
 
 
+def test_command_trains_spinbayes(folder, tmp_path, capsys):
+    def run(name, *arguments):
+        out = tmp_path / name
+        assert train.main(["lenet5_4bit_spinbayes", "--data", str(folder), "--out", str(out),
+                           "--epochs", "2", *arguments]) == 0
+        return out.read_bytes()
+
+    first = run("first.npz")
+    output = capsys.readouterr()
+    assert output.err.count("\n") == 5 and "[3/5] take 8 samples of 4 bits" in output.err
+    assert [line[:6] for line in output.out.splitlines()[1:3]] == ["T = 1 ", "T = 10"]
+    assert run("second.npz") == first != run("third.npz", "--seed", "2")
+    run("small.npz", "--crossbars", "2", "--weight-bits", "3")
+    with np.load(tmp_path / "small.npz") as file:
+        assert file["conv2.weight"].shape == (2, 16, 150)
+        assert np.unique(file["conv2.weight"]).tolist() == list(range(-3, 4))
+
+
 @pytest.mark.parametrize("arguments, message", [
     (["lenet6"], "invalid choice: 'lenet6'"),
     (["lenet5", "--out", "x", "--epochs", "0"], "must be a whole number of at least 1, not '0'"),
     (["lenet5", "--out", "x", "--epochs", "-3"], "must be a whole number of at least 1, not '-3'"),
     (["lenet5", "--out", "x", "--recipe", "own"], "invalid choice: 'own'"),
     (["lenet5", "--epochs", "1"], "name another with --out FILE"),
+    (["lenet5_spinbayes", "--crossbars", "4"], "name another with --out FILE"),
+    (["lenet5_spinbayes", "--out", "x", "--recipe", "spread"],
+     "recipe 'spread' is not for network 'lenet5_spinbayes', but 'bayes'"),
+    (["lenet5", "--out", "x", "--recipe", "bayes"],
+     "recipe 'bayes' is not for network 'lenet5', but 'spread' or 'paper'"),
+    (["lenet5", "--out", "x", "--crossbars", "4"],
+     "--crossbars and --weight-bits are for networks of several crossbars, not for 'lenet5'"),
+    *((["lenet5_spinbayes", "--out", "x", "--crossbars", number],
+       f"must be a power of two of at least 2, not '{number}'") for number in ("0", "1", "6", "-4")),
+    *((["lenet5_spinbayes", "--out", "x", "--weight-bits", number],
+       f"must be a whole number from 2 to 8, not '{number}'") for number in ("1", "9", "four")),
     ([], "the following arguments are required: NETWORK"),
 ])
 def test_wrong_arguments(arguments, message, capsys):

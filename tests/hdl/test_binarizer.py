@@ -4,6 +4,7 @@ import pytest
 
 from hdl.binarizer import Binarizer
 from sim.component import transfer
+from sim.packing import pack
 
 
 @pytest.mark.parametrize("duty", [1.0, 0.5, 0.1])
@@ -21,6 +22,20 @@ def test_compares_every_pixel(thresholds, width, duty):
         for pixel in pixels]
 
 
+@pytest.mark.parametrize("duty", [1.0, 0.5])
+@pytest.mark.parametrize("thresholds, bits", [
+    ((1, 64, 255), 2),
+    (tuple(range(9, 255, 17)), 4),
+    ((1, 2, 3, 255, 128, 128), 2),      # two channels
+])
+def test_counts_thresholds_of_a_channel(thresholds, bits, duty):
+    passed = transfer(Binarizer(thresholds, bits=bits), {"i": range(256)}, {"o": 256}, duty=duty)
+    each = 2**bits - 1
+    assert passed["o"].words == [
+        pack([sum(pixel >= threshold for threshold in thresholds[first:first + each])
+              for first in range(0, len(thresholds), each)], bits) for pixel in range(256)]
+
+
 def test_timing():
     passed = transfer(Binarizer((128,)), {"i": range(20)}, {"o": 20})
     assert passed["i"].cycles == list(range(20))
@@ -35,3 +50,8 @@ def test_timing():
 def test_rejects(thresholds, message):
     with pytest.raises(ValueError, match=f"^{message}$"):
         Binarizer(thresholds)
+
+
+def test_rejects_part_of_a_channel():
+    with pytest.raises(ValueError, match="^Number of thresholds must be a multiple of 3, not 4$"):
+        Binarizer((1, 2, 3, 4), bits=2)

@@ -3,22 +3,26 @@
 import random
 
 import pytest
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, Shape, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import connect, flipped
 
 from hdl.array import EmulatedArray
 from hdl.crossbar import Crossbar, read_layout
 from sim.component import transfer
-from sim.packing import unpack
+from sim.packing import pack, unpack
 
 
-#: Fan-in, columns, rows of a tile, rows and columns per read.
+#: Fan-in, columns, rows of a tile, rows and columns per read; weight bits, arrays.
 SHAPES = [
     (8, 3, 8, 8, 3),     # one tile, one read
     (1, 1, 1, 1, 1),
     (11, 5, 4, 3, 2),    # three tiles, all last groups short
     (20, 7, 10, 2, 2),   # words in memories
+    (11, 5, 4, 3, 2, 4),
+    (8, 3, 8, 8, 3, 4, 8),
+    (11, 5, 4, 3, 2, 4, 2),
+    (11, 5, 4, 3, 2, 1, 4),
 ]
 
 
@@ -48,53 +52,72 @@ class Outside(wiring.Component):
         return m
 
 
-def make(fan_in, columns, tile_rows, rows_per_read, columns_per_read, late=None):
+def make(fan_in, columns, tile_rows, rows_per_read, columns_per_read, weight_bits=1, arrays=1,
+         late=None):
     rng = random.Random(0)
-    weights = [rng.getrandbits(fan_in) for _ in range(columns)]
+    if weight_bits == 1:
+        weights = [[rng.getrandbits(fan_in) for _ in range(columns)] for _ in range(arrays)]
+    else:
+        most = 2**(weight_bits - 1) - 1
+        weights = [[pack([rng.randint(-most, most) for _ in range(fan_in)], weight_bits)
+                    for _ in range(columns)] for _ in range(arrays)]
     options = {"tile_rows": tile_rows, "rows_per_read": rows_per_read,
-               "columns_per_read": columns_per_read}
+               "columns_per_read": columns_per_read, "weight_bits": weight_bits}
     crossbar = Crossbar(weights, fan_in, **options)
     if late is None:
         return crossbar, crossbar
-    macro = Crossbar(weights, fan_in, macro=crossbar.latency - 1 + late, **options)
+    macro = Crossbar(weights, fan_in, macro=crossbar.latency + late, **options)
     return macro, Outside(macro, late)
 
 
+def product(weight, bit, weight_bits):
+    """What a row adds to a code: of binary weights 1 where they are equal."""
+    return weight * bit if weight_bits > 1 else int(weight == bit)
+
+
 def make_reads(crossbar):
-    """Every read of a few inputs: each as a word, and the codes of each column and tile."""
+    """Every read of a few inputs, arrays taking turns: each as a word, and what it returns, as an
+    array and the codes of each column and tile."""
     shape, rng = crossbar.geometry, random.Random(1)
     layout = read_layout(crossbar.fan_in, shape)
+    bits   = shape.weight_bits
+    held   = [[unpack(column, bits, crossbar.fan_in, signed=bits > 1) for column in columns]
+              for columns in crossbar.weights]
     words, answers = [], []
     for inputs in (0, (1 << crossbar.fan_in) - 1, *(rng.getrandbits(crossbar.fan_in)
                                                     for _ in range(3))):
         for column in range(shape.column_groups):
             for row in range(shape.row_groups):
+                choice = rng.randrange(shape.arrays)
                 words.append(layout.const({"inputs": inputs, "row_group": row,
-                                           "column_group": column}).as_bits())
-                held = crossbar.weights[column * shape.columns_per_read:][:shape.columns_per_read]
-                answers.append([[
-                    sum(inputs >> at & 1 == weight >> at & 1 for at in range(
+                                           "column_group": column, "choice": choice}).as_bits())
+                read = held[choice][column * shape.columns_per_read:][:shape.columns_per_read]
+                answers.append((choice, [[
+                    sum(product(weights[at], inputs >> at & 1, bits) for at in range(
                         tile * shape.rows + row * shape.rows_per_read,
                         min(tile * shape.rows + min((row + 1) * shape.rows_per_read, shape.rows),
                             crossbar.fan_in)))
-                    for tile in range(crossbar.tiles)] for weight in held])
+                    for tile in range(crossbar.tiles)] for weights in read]))
     return words, answers
 
 
 def codes_of(crossbar, words, answers):
-    """Codes of each read, those of columns beyond the last left out."""
-    width = crossbar.geometry.rows_per_read.bit_length()
-    for word, answer in zip(words, answers, strict=True):
-        columns = unpack(word, crossbar.tiles * width, crossbar.geometry.columns_per_read)
-        yield [unpack(column, width, crossbar.tiles) for column in columns[:len(answer)]]
+    """Array and codes of each read, those of columns beyond the last left out."""
+    shape  = Shape.cast(crossbar.geometry.codes.elem_shape)
+    column = crossbar.tiles * shape.width
+    for word, (_, answer) in zip(words, answers, strict=True):
+        codes = unpack(word, column, crossbar.geometry.columns_per_read)
+        yield word >> column * crossbar.geometry.columns_per_read, [
+            unpack(code, shape.width, crossbar.tiles, signed=shape.signed)
+            for code in codes[:len(answer)]]
 
 
 @pytest.mark.parametrize("duty", [1.0, 0.5, 0.1])
 @pytest.mark.parametrize("late", [None, 0, 5])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_counts_equal_inputs(shape, late, duty):
+def test_returns_codes(shape, late, duty):
     """Emulated, as a macro that is as fast, and as one that is slower."""
-    crossbar, dut = make(*shape, late)
+    crossbar, dut = make(*shape, late=late)
     words, answers = make_reads(crossbar)
     passed = transfer(dut, {"i": words}, {"o": len(words)}, duty=duty)
     assert list(codes_of(crossbar, passed["o"].words, answers)) == answers
@@ -103,7 +126,7 @@ def test_counts_equal_inputs(shape, late, duty):
 @pytest.mark.parametrize("late", [None, 5])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_timing(shape, late):
-    crossbar, dut = make(*shape, late)
+    crossbar, dut = make(*shape, late=late)
     words, _ = make_reads(crossbar)
     words *= 4
     passed = transfer(dut, {"i": words}, {"o": len(words)})
@@ -111,16 +134,21 @@ def test_timing(shape, late):
     assert passed["o"].cycles == [cycle + crossbar.latency for cycle in range(len(words))]
 
 
-def test_waits_until_codes_are_taken():
-    """What has begun is kept, and no more is begun than there is room for."""
-    crossbar, dut = make(*SHAPES[2])
-    words, answers = make_reads(crossbar)
-    passed = transfer(dut, {"i": words}, {"o": len(words)}, starts={"o": 100})
-    assert list(codes_of(crossbar, passed["o"].words, answers)) == answers
-    early = sum(cycle < 100 for cycle in passed["i"].cycles)
-    assert crossbar.latency < early < len(words)
-
-
 def test_last_tile_holds_ones_beyond_the_fan_in():
-    crossbar = Crossbar([0b101_0110, 0], 7, tile_rows=4, rows_per_read=4, columns_per_read=1)
-    assert [crossbar.tile_weights(tile) for tile in range(2)] == [[0b0110, 0], [0b1101, 0b1000]]
+    crossbar = Crossbar([[0b101_0110, 0]], 7, tile_rows=4, rows_per_read=4, columns_per_read=1)
+    assert [crossbar.tile_weights(tile) for tile in range(2)] == [[[0b0110, 0]], [[0b1101, 0b1000]]]
+
+
+def test_last_tile_holds_zeros_of_more_bits_beyond_the_fan_in():
+    crossbar = Crossbar([[0x7f3], [0x19f]], 3, tile_rows=2, rows_per_read=2, columns_per_read=1,
+                        weight_bits=4)
+    assert [crossbar.tile_weights(tile) for tile in range(2)] == [[[0xf3], [0x9f]], [[0x07], [0x01]]]
+
+
+@pytest.mark.parametrize("weights, message", [
+    ([[0, 0]] * 3, "Number of arrays must be a power of two, not 3"),
+    ([[0, 0], [0]], "Array 0 has 2 columns, but another has 1"),
+])
+def test_rejects(weights, message):
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        Crossbar(weights, 4, tile_rows=4, rows_per_read=4, columns_per_read=1)

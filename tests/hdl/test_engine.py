@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 from amaranth.hdl import signed
 
-from gen.compile import compile_network
 from gen.ir import Logit, Target
 from gen.lower import lower_layer
-from golden.network import _compare, _count, _logits
+from golden.network import compare, layer_sums, logits
 from hdl.engine import Engine
 from hdl.pass_split import pass_set_layout
 from sim.component import transfer
@@ -21,63 +20,79 @@ TARGETS = [Target(array_rows=16, array_columns=4, passes=PASSES, passes_max=PASS
            for interval in (None, 1, 400)]
 
 
-def make_maps(layer, images, seed=0):
+def make_maps(layer, images, seed=0, after=1):
     """Maps of images, one to three each, with pass sets and masks; and the maps and sets that leave.
 
-    Each map is run with either keep bit by the golden model, and kept if a pass has drawn it.
+    Each map is run by the golden model with every choice that a pass has drawn, in this layer, unless
+    the map is for one array, and then in the next one, if it chooses from ``after`` arrays.
     """
     rng = np.random.default_rng(seed)
-    maps, sets, masks, leaving, leaving_sets = [], [], [], [], []
+    most = 2**layer.input_bits
+    ports = {"i": [], "i_sets": []}
+    ports |= {"mask": []} if layer.crossbars == 1 else {}
+    ports |= {"mask_after": []} if after > 1 else {}
+    leaving, leaving_sets = [], []
     for _ in range(images):
-        mask = int(rng.integers(0, 1 << PASSES))
-        masks.append(mask)
+        own, later = rng.integers(0, 2, PASSES), rng.integers(0, after, PASSES)
+        if "mask" in ports:
+            ports["mask"].append(pack(own, 1))
+        if after > 1:
+            ports["mask_after"].append(sum(
+                int(choice >> bit & 1) << bit * PASSES + number
+                for number, choice in enumerate(later) for bit in range(after.bit_length() - 1)))
         count = int(rng.integers(1, 4))
         for number in range(count):
-            x = rng.integers(0, 2, (1, layer.height, layer.width, layer.channels)).astype(bool)
+            x = rng.integers(0, most, (1, layer.height, layer.width, layer.channels), dtype=np.uint8)
             inside, last = int(rng.integers(1, 1 << PASSES)), number == count - 1
-            maps.append(x)
-            sets.append((inside, last))
-            branches = [(keep, part) for keep, part in enumerate((inside & ~mask, inside & mask))
-                        if part]
-            for keep, part in branches:
-                leaving += run(layer, x, keep)
-                leaving_sets.append((part, last and keep == branches[-1][0]))
-    words = [pack(word, 1) for word in np.concatenate(maps).reshape(-1, layer.channels)]
-    return words, _as_bits(sets), masks, leaving, _as_bits(leaving_sets)
+            array = int(rng.integers(layer.crossbars))
+            ports["i"] += [pack(word, layer.input_bits) for word in x.reshape(-1, layer.channels)]
+            ports["i_sets"].append(set_of(inside, last, array, layer.crossbars))
+            branches = {}
+            for member in range(PASSES):
+                if inside >> member & 1:
+                    key = (own[member] if "mask" in ports else array), later[member]
+                    branches[key] = branches.get(key, 0) | 1 << member
+            for choice, then in sorted(branches):
+                leaving += run(layer, x, choice)
+                leaving_sets.append(set_of(
+                    branches[choice, then], last and (choice, then) == max(branches), then, after))
+    return ports, leaving, leaving_sets
 
 
-def _as_bits(sets):
-    layout = pass_set_layout(PASSES)
-    return [layout.const({"set": part, "last": last}).as_bits() for part, last in sets]
+def set_of(members, last, choice=0, choices=1):
+    return pass_set_layout(PASSES, choices).const(
+        {"set": members, "last": last, "choice": choice}).as_bits()
 
 
-def run(layer, x, keep):
-    choice = np.array([keep])
+def run(layer, x, choice):
+    sums, chosen = layer_sums(layer, x, choice if layer.crossbars > 1 else 0), np.array([choice])
     if isinstance(layer.banks[0], Logit):
-        return _logits(layer, _count(layer, x), choice)[0].tolist()
-    return [pack(word, 1) for word in
-            _compare(layer, _count(layer, x), choice).reshape(-1, layer.outputs)]
+        return logits(layer, sums, chosen)[0].tolist()
+    return [pack(word, layer.output_bits) for word in
+            compare(layer, sums, chosen).reshape(-1, layer.outputs)]
 
 
-def layers_of(random_network, seed, target):
-    return compile_network(random_network(seed, hidden=2), target).layers
+def engines_of(compiled, seed, target):
+    """Layers of a random network, the arrays that the next one chooses from, and their engines."""
+    network, target = compiled(seed, target, hidden=2)
+    layers = network.layers
+    for layer, after in zip(layers, [*(layer.crossbars for layer in layers[1:]), 1], strict=True):
+        yield layer, after, lower_layer(layer, target, after)
 
 
 @pytest.mark.parametrize("target", TARGETS, ids=["streamed", "unfolded", "folded"])
 @pytest.mark.parametrize("seed", range(6))
-def test_matches_golden(random_network, seed, target):
+def test_matches_golden(compiled, seed, target):
     """Hidden layers and an output layer, with padding, stride, pool, tiles and groups. Where nothing
     waits, each word and the first word that leaves come in the cycle that is stated."""
-    for layer in layers_of(random_network, seed, target):
-        engine = lower_layer(layer, target)
-        words, sets, masks, leaving, leaving_sets = make_maps(layer, 2, seed)
-        passed = transfer(engine, {"i": words, "i_sets": sets, "mask": masks},
-                          {"o": len(leaving), "o_sets": len(leaving_sets)})
+    for layer, after, engine in engines_of(compiled, seed, target):
+        ports, leaving, leaving_sets = make_maps(layer, 2, seed, after)
+        passed = transfer(engine, ports, {"o": len(leaving), "o_sets": len(leaving_sets)})
         assert passed["o"].words == leaving, layer.name
         assert passed["o_sets"].words == leaving_sets, layer.name
         # As many maps as the buffer holds never wait.
         taken = [number * engine.map_cycles + cycle
-                 for number in range(min(len(sets), engine.buffer.depth))
+                 for number in range(min(len(ports["i_sets"]), engine.buffer.depth))
                  for cycle in engine.word_cycles]
         assert passed["i"].cycles[:len(taken)] == taken, layer.name
         assert passed["o"].cycles[0] == engine.last_read + engine.latency, layer.name
@@ -85,12 +100,10 @@ def test_matches_golden(random_network, seed, target):
 
 @pytest.mark.parametrize("target", TARGETS, ids=["streamed", "unfolded", "folded"])
 @pytest.mark.parametrize("seed", range(4))
-def test_under_back_pressure(random_network, seed, target):
-    for layer in layers_of(random_network, seed, target):
-        words, sets, masks, leaving, leaving_sets = make_maps(layer, 2, seed)
-        passed = transfer(
-            lower_layer(layer, target), {"i": words, "i_sets": sets, "mask": masks},
-            {"o": len(leaving), "o_sets": len(leaving_sets)}, duty=0.5)
+def test_under_back_pressure(compiled, seed, target):
+    for layer, after, engine in engines_of(compiled, seed, target):
+        ports, leaving, leaving_sets = make_maps(layer, 2, seed, after)
+        passed = transfer(engine, ports, {"o": len(leaving), "o_sets": len(leaving_sets)}, duty=0.5)
         assert passed["o"].words == leaving, layer.name
         assert passed["o_sets"].words == leaving_sets, layer.name
 
@@ -98,16 +111,24 @@ def test_under_back_pressure(random_network, seed, target):
 def test_no_word_leaves_without_a_set():
     """A map waits for its pass set and for the mask of its image."""
     engine = make_engine()
-    passed = transfer(engine, {"i": [1] * 8, "i_sets": _as_bits([(3, 1)] * 2), "mask": [1, 2]},
+    passed = transfer(engine, {"i": [1] * 8, "i_sets": [set_of(3, 1)] * 2, "mask": [1, 2]},
                       {"o": 4, "o_sets": 4}, starts={"mask": 300})
     assert passed["o"].cycles[0] > 300
 
 
-def make_engine(logit=None, columns_per_read=1, height=2, outputs=1):
-    word = {"threshold": 1, "invert": 0} if logit is None else {"gain": 1, "offset": 0}
-    return Engine(height, 2, 1, kernel=(2, 2), weights=[0b1010] * outputs, tile_rows=4,
-                  rows_per_read=4, columns_per_read=columns_per_read, banks=[[word] * outputs] * 2,
-                  logit=logit, passes=PASSES)
+def test_reads_wait_for_the_array():
+    """A map is not read before it is known from which array."""
+    engine = make_engine(arrays=2)
+    ports  = {"i": [1] * 8, "i_sets": [set_of(3, 1, array, 2) for array in range(2)]}
+    passed = transfer(engine, ports, {"o": 2, "o_sets": 2}, starts={"i_sets": 300})
+    assert passed["o"].cycles[0] > 300
+
+
+def make_engine(logit=None, columns_per_read=1, height=2, outputs=1, arrays=1):
+    word = {"threshold": [1], "invert": 0} if logit is None else {"gain": 1, "offset": 0}
+    return Engine(height, 2, 1, kernel=(2, 2), weights=[[0b1010] * outputs] * arrays, tile_rows=4,
+                  rows_per_read=4, columns_per_read=columns_per_read, sums=range(5),
+                  banks=[[word] * outputs] * 2, logit=logit, passes=PASSES)
 
 
 @pytest.mark.parametrize("columns_per_read, height, message", [

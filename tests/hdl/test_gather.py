@@ -9,40 +9,43 @@ from sim.component import transfer
 from sim.packing import pack
 
 
+#: Channels, columns, banks, bits.
 SHAPES = [
-    (6, 2, 2),
-    (7, 3, 2),  # last group short
-    (5, 5, 2),  # one group
-    (4, 1, 3),
-    (1, 1, 1),
+    (6, 2, 2, 1),
+    (7, 3, 2, 1),   # last group short
+    (5, 5, 2, 1),   # one group
+    (4, 1, 3, 1),
+    (1, 1, 1, 1),
+    (7, 3, 1, 4),
+    (4, 2, 2, 3),
 ]
 
 
-def groups_and_words(channels, columns, banks, count):
+def groups_and_words(channels, columns, banks, bits, count):
     rng = random.Random(0)
     groups, words = [], []
     for _ in range(count):
-        lanes = [[rng.getrandbits(1) for _ in range(-(-channels // columns) * columns)]
+        lanes = [[rng.getrandbits(bits) for _ in range(-(-channels // columns) * columns)]
                  for _ in range(banks)]
-        words.append(pack([pack(lane[:channels], 1) for lane in lanes], channels))
-        groups += [pack([pack(lane[first:first + columns], 1) for lane in lanes], columns)
+        words.append(pack([pack(lane[:channels], bits) for lane in lanes], channels * bits))
+        groups += [pack([pack(lane[first:first + columns], bits) for lane in lanes], columns * bits)
                    for first in range(0, channels, columns)]
     return groups, words
 
 
 @pytest.mark.parametrize("duty", [1.0, 0.5, 0.1])
-@pytest.mark.parametrize("channels, columns, banks", SHAPES)
-def test_joins_groups(channels, columns, banks, duty):
-    groups, words = groups_and_words(channels, columns, banks, 20)
-    passed = transfer(Gather(channels, columns=columns, banks=banks),
+@pytest.mark.parametrize("channels, columns, banks, bits", SHAPES)
+def test_joins_groups(channels, columns, banks, bits, duty):
+    groups, words = groups_and_words(channels, columns, banks, bits, 20)
+    passed = transfer(Gather(channels, columns=columns, banks=banks, bits=bits),
                       {"i": groups}, {"o": len(words)}, duty=duty)
     assert passed["o"].words == words
 
 
-@pytest.mark.parametrize("channels, columns, banks", SHAPES)
-def test_timing(channels, columns, banks):
-    groups, words = groups_and_words(channels, columns, banks, 5)
-    passed = transfer(Gather(channels, columns=columns, banks=banks),
+@pytest.mark.parametrize("channels, columns, banks, bits", SHAPES)
+def test_timing(channels, columns, banks, bits):
+    groups, words = groups_and_words(channels, columns, banks, bits, 5)
+    passed = transfer(Gather(channels, columns=columns, banks=banks, bits=bits),
                       {"i": groups}, {"o": len(words)})
     assert passed["i"].cycles == list(range(len(groups)))
     per_word = len(groups) // len(words)

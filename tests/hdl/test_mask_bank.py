@@ -21,16 +21,15 @@ class Asked(wiring.Component):
 
     def __init__(self, bank):
         self.bank = bank
-        super().__init__({name: bank.signature.members[name]
-                          for name in ("images", "draw", "bits", "masks")})
+        super().__init__(dict(bank.signature.members))
 
     def elaborate(self, platform):
         m = Module()
         m.submodules.bank = bank = self.bank
         connect(m, flipped(self.images), bank.images)
         connect(m, bank.draw, flipped(self.draw))
-        for outside, inside in zip(self.masks, bank.masks, strict=True):
-            connect(m, inside, flipped(outside))
+        for layer, mask in enumerate(bank.masks):
+            connect(m, mask, flipped(getattr(self, f"mask_{layer}")))
         owed = Signal(8)
         m.d.sync += owed.eq(owed + (self.draw.valid & self.draw.ready)
                             - (self.bits.valid & self.bits.ready))
@@ -48,7 +47,8 @@ class Source(wiring.Component):
     def __init__(self, bank, rng):
         self.bank = bank
         self.rng  = rng
-        super().__init__({name: bank.signature.members[name] for name in ("images", "masks")})
+        super().__init__({name: member for name, member in bank.signature.members.items()
+                          if name not in ("draw", "bits")})
 
     def elaborate(self, platform):
         m = Module()
@@ -57,13 +57,13 @@ class Source(wiring.Component):
         connect(m, flipped(self.images), self.bank.images)
         connect(m, self.bank.draw, self.rng.i)
         connect(m, self.rng.o, self.bank.bits)
-        for outside, inside in zip(self.masks, self.bank.masks, strict=True):
-            connect(m, inside, flipped(outside))
+        for layer, mask in enumerate(self.bank.masks):
+            connect(m, mask, flipped(getattr(self, f"mask_{layer}")))
         return m
 
 
 def masks_of(layers, images):
-    return {f"masks.{layer}": images for layer in range(layers)}
+    return {f"mask_{layer}": images for layer in range(layers)}
 
 
 @pytest.mark.parametrize("duty", [1.0, 0.5, 0.1])
@@ -73,12 +73,31 @@ def test_collects_in_pass_major_order(layers, passes, duty):
     images = [passes, 1, *(rng.randint(1, passes) for _ in range(6))]
     bits   = [[[rng.getrandbits(1) for _ in range(layers)] for _ in range(count)] for count in images]
     flat   = [bit for image in bits for number in image for bit in number]
-    passed = transfer(Asked(MaskBank(layers, passes)), {"images": images, "bits": flat},
+    passed = transfer(Asked(MaskBank((1,) * layers, passes)), {"images": images, "bits": flat},
                       {"draw": len(flat), **masks_of(layers, len(images))}, duty=duty)
     assert passed["draw"].words == [*range(layers)] * sum(images)
     for layer in range(layers):
-        assert passed[f"masks.{layer}"].words == [
+        assert passed[f"mask_{layer}"].words == [
             pack((number[layer] for number in image), 1) for image in bits]
+
+
+@pytest.mark.parametrize("duty", [1.0, 0.5])
+@pytest.mark.parametrize("widths, passes", [((3, 3), 4), ((1, 2, 3), 5), ((3,), 1), ((2, 1), 9)])
+def test_collects_choices_of_several_bits(widths, passes, duty):
+    """The first bit of a choice is the most significant one; masks have the least significant lowest."""
+    rng    = random.Random(0)
+    images = [passes, 1, *(rng.randint(1, passes) for _ in range(6))]
+    drawn  = [[[rng.getrandbits(width) for width in widths] for _ in range(count)] for count in images]
+    flat   = [outcome >> bit & 1 for image in drawn for number in image
+              for outcome, width in zip(number, widths, strict=True) for bit in reversed(range(width))]
+    passed = transfer(Asked(MaskBank(widths, passes)), {"images": images, "bits": flat},
+                      {"draw": len(flat), **masks_of(len(widths), len(images))}, duty=duty)
+    assert passed["draw"].words == [
+        layer for layer, width in enumerate(widths) for _ in range(width)] * sum(images)
+    for layer, width in enumerate(widths):
+        assert passed[f"mask_{layer}"].words == [
+            sum((number[layer] >> bit & 1) << bit * passes + at
+                for at, number in enumerate(image) for bit in range(width)) for image in drawn]
 
 
 #: None for the pseudo-random source, else the cycles of SET, read and RESET.
@@ -89,7 +108,7 @@ def make_source(layers, passes, mtj=None):
     drop = (20000,) * layers
     rng = (PseudoRng(drop, seed=5) if mtj is None else
            MtjRng((0,) * layers, code=8, set_cycles=mtj[0], read_cycles=mtj[1], reset_cycles=mtj[2]))
-    return Source(MaskBank(layers, passes), rng), drop
+    return Source(MaskBank((1,) * layers, passes), rng), drop
 
 
 def test_masks_from_the_generator():
@@ -97,7 +116,7 @@ def test_masks_from_the_generator():
     passed = transfer(source, {"images": [6] * 4}, masks_of(3, 4))
     keep = keep_bits(Generator(5, drop), 4, 6)
     for layer in range(3):
-        assert passed[f"masks.{layer}"].words == [pack(bits, 1) for bits in keep[:, :, layer]]
+        assert passed[f"mask_{layer}"].words == [pack(bits, 1) for bits in keep[:, :, layer]]
 
 
 @pytest.mark.parametrize("mtj", SOURCES)
@@ -115,15 +134,15 @@ def test_draws_ahead():
     """While no mask is used, bits of the next images are drawn; one more set waits for room."""
     source, _ = make_source(2, 3)
     passed = transfer(source, {"images": [3] * 8}, masks_of(2, 8),
-                      starts={f"masks.{layer}": 200 for layer in range(2)})
+                      starts={f"mask_{layer}": 200 for layer in range(2)})
     early = [cycle for cycle in passed["images"].cycles if cycle < 200]
     assert len(early) == MaskBank.AHEAD + 1
 
 
 def test_one_layer_may_be_far_behind():
     source, drop = make_source(2, 3)
-    passed = transfer(source, {"images": [3] * 6}, masks_of(2, 6), starts={"masks.1": 300})
+    passed = transfer(source, {"images": [3] * 6}, masks_of(2, 6), starts={"mask_1": 300})
     keep = keep_bits(Generator(5, drop), 6, 3)
     for layer in range(2):
-        assert passed[f"masks.{layer}"].words == [pack(bits, 1) for bits in keep[:, :, layer]]
-    assert sum(cycle < 300 for cycle in passed["masks.0"].cycles) == MaskBank.AHEAD
+        assert passed[f"mask_{layer}"].words == [pack(bits, 1) for bits in keep[:, :, layer]]
+    assert sum(cycle < 300 for cycle in passed["mask_0"].cycles) == MaskBank.AHEAD

@@ -9,48 +9,55 @@ from sim.component import transfer
 from sim.packing import pack
 
 
-#: Height, width, groups, size, banks, columns.
+#: Height, width, groups, size, banks, columns, bits.
 SHAPES = [
-    (4, 4, 1, 2, 2, 3),
-    (5, 7, 2, 2, 2, 2),     # odd: the last row and column are dropped
-    (3, 2, 3, 2, 1, 1),
-    (2, 3, 1, 2, 2, 1),
-    (3, 5, 2, 1, 2, 2),
-    (1, 1, 4, 1, 2, 5),
+    (4, 4, 1, 2, 2, 3, 1),
+    (5, 7, 2, 2, 2, 2, 1),     # odd: the last row and column are dropped
+    (3, 2, 3, 2, 1, 1, 1),
+    (2, 3, 1, 2, 2, 1, 1),
+    (3, 5, 2, 1, 2, 2, 1),
+    (1, 1, 4, 1, 2, 5, 1),
+    (5, 7, 2, 2, 1, 3, 4),
+    (4, 4, 1, 2, 2, 2, 2),
+    (3, 5, 2, 1, 1, 2, 3),
 ]
 
 
-def make_maps(height, width, groups, size, banks, columns, maps=3):
-    """Outcomes and inverts of random maps, and the bits of the pooled ones."""
+def make(height, width, groups, size, banks, columns, bits):
+    return Pool(height, width, groups, size=size, banks=banks, columns=columns, bits=bits)
+
+
+def make_maps(height, width, groups, size, banks, columns, bits, maps=3):
+    """Levels and inverts of random maps, and the levels of the pooled ones."""
     rng = np.random.default_rng(0)
-    reached = rng.random((maps, height, width, groups, banks, columns)) < 0.3
-    invert = rng.integers(0, 2, (groups, banks, columns)).astype(bool)
-    layout = compared_layout(banks=banks, columns=columns)
-    bits = banks * columns
+    most = 2**bits - 1
+    reached = rng.binomial(most, 0.3, (maps, height, width, groups, banks, columns))
+    invert = rng.integers(0, 2, (groups, banks, columns))
+    layout = compared_layout(banks=banks, columns=columns, bits=bits)
     words = [
-        layout.const({"reached": [pack(lane, 1) for lane in outcome],
+        layout.const({"reached": [pack(lane, bits) for lane in levels],
                       "invert": [pack(lane, 1) for lane in invert[number % groups]]}).as_bits()
-        for number, outcome in enumerate(reached.reshape(-1, banks, columns))]
+        for number, levels in enumerate(reached.reshape(-1, banks, columns))]
     whole = reached[:, :height // size * size, :width // size * size]
-    pooled = whole.reshape(maps, height // size, size, width // size, size, groups, bits).any((2, 4))
-    pooled ^= invert.reshape(groups, bits)
-    return words, [pack(word, 1) for word in pooled.reshape(-1, bits)]
+    pooled = whole.reshape(maps, height // size, size, width // size, size, groups,
+                           banks, columns).max((2, 4))
+    pooled = np.where(invert, most - pooled, pooled)
+    return words, [pack(word, bits) for word in pooled.reshape(-1, banks * columns)]
 
 
 @pytest.mark.parametrize("duty", [1.0, 0.5, 0.1])
-@pytest.mark.parametrize("height, width, groups, size, banks, columns", SHAPES)
-def test_or_then_invert(height, width, groups, size, banks, columns, duty):
-    words, pooled = make_maps(height, width, groups, size, banks, columns)
-    dut = Pool(height, width, groups, size=size, banks=banks, columns=columns)
-    passed = transfer(dut, {"i": words}, {"o": len(pooled)}, duty=duty)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_largest_then_invert(shape, duty):
+    words, pooled = make_maps(*shape)
+    passed = transfer(make(*shape), {"i": words}, {"o": len(pooled)}, duty=duty)
     assert passed["o"].words == pooled
 
 
-@pytest.mark.parametrize("height, width, groups, size, banks, columns", SHAPES)
-def test_timing(height, width, groups, size, banks, columns):
-    words, pooled = make_maps(height, width, groups, size, banks, columns)
-    dut = Pool(height, width, groups, size=size, banks=banks, columns=columns)
-    passed = transfer(dut, {"i": words}, {"o": len(pooled)})
+@pytest.mark.parametrize("shape", SHAPES)
+def test_timing(shape):
+    words, pooled = make_maps(*shape)
+    passed = transfer(make(*shape), {"i": words}, {"o": len(pooled)})
+    height, width, groups, size, *_ = shape
     assert passed["i"].cycles == list(range(len(words)))
     ends = [cycle for cycle, (y, x) in enumerate(
                 (y, x) for _ in range(3) for y in range(height) for x in range(width)

@@ -8,6 +8,7 @@ from hdl.array import ArrayGeometry
 from hdl.crossbar import read_layout
 from hdl.reader import Reader
 from sim.component import transfer
+from sim.packing import pack
 
 
 GEOMETRIES = [
@@ -18,31 +19,88 @@ GEOMETRIES = [
 ]
 
 
-def positions_and_reads(geometry, fan_in, count):
-    positions = [random.Random(number).getrandbits(fan_in) for number in range(count)]
+def make(shape, *, bits=1, arrays=1, positions=1, tiles=1, ways=1):
+    """A reader, and the shape of its reads."""
+    rows, columns, rows_per_read, columns_per_read = shape
+    geometry = ArrayGeometry(rows, columns, rows_per_read=rows_per_read,
+                             columns_per_read=columns_per_read, arrays=arrays)
+    return Reader(tiles * rows, geometry, bits=bits, positions=positions, ways=ways), geometry
+
+
+def make_maps(geometry, fan_in, *, bits=1, positions=1, maps=5, ways=1):
+    """Positions of maps, the array of each map, and the reads."""
+    rng = random.Random(0)
     layout = read_layout(fan_in, geometry)
-    reads = [layout.const({"inputs": position, "row_group": row, "column_group": column}).as_bits()
-             for position in positions
-             for column in range(geometry.column_groups) for row in range(geometry.row_groups)]
-    return positions, reads
+    words, choices, reads = [], [], []
+    for _ in range(maps):
+        choices.append(rng.randrange(geometry.arrays))
+        for _ in range(positions):
+            levels = [rng.randrange(1 << bits) for _ in range(fan_in)]
+            words.append(pack(levels, bits))
+            reads += [layout.const({
+                "inputs": pack([level >> plane & 1 for level in levels], 1),
+                "row_group": row, "column_group": column,
+                "choice": (choices[-1] + way) % geometry.arrays}).as_bits()
+                for column in range(geometry.column_groups) for plane in reversed(range(bits))
+                for way in range(ways)
+                for row in range(geometry.row_groups)]
+    return words, choices, reads
+
+
+def run(dut, words, choices, reads, **options):
+    return transfer(dut, {"i": words, "choices": choices}, {"o": len(reads)}, **options)
 
 
 @pytest.mark.parametrize("duty", [1.0, 0.5, 0.1])
-@pytest.mark.parametrize("rows, columns, rows_per_read, columns_per_read", GEOMETRIES)
-def test_order(rows, columns, rows_per_read, columns_per_read, duty):
-    geometry = ArrayGeometry(rows, columns, rows_per_read=rows_per_read,
-                             columns_per_read=columns_per_read)
-    positions, reads = positions_and_reads(geometry, 2 * rows, 10)
-    passed = transfer(Reader(2 * rows, geometry), {"i": positions}, {"o": len(reads)}, duty=duty)
-    assert passed["o"].words == reads
+@pytest.mark.parametrize("bits, arrays, positions", [(1, 1, 2), (4, 1, 2), (1, 2, 3), (3, 8, 1),
+                                                     (2, 4, 2)])
+@pytest.mark.parametrize("shape", GEOMETRIES)
+def test_order(shape, bits, arrays, positions, duty):
+    dut, geometry = make(shape, bits=bits, arrays=arrays, positions=positions, tiles=2)
+    maps = make_maps(geometry, 2 * geometry.rows, bits=bits, positions=positions)
+    assert run(dut, *maps, duty=duty)["o"].words == maps[-1]
 
 
-@pytest.mark.parametrize("rows, columns, rows_per_read, columns_per_read", GEOMETRIES)
-def test_timing(rows, columns, rows_per_read, columns_per_read):
-    geometry = ArrayGeometry(rows, columns, rows_per_read=rows_per_read,
-                             columns_per_read=columns_per_read)
-    positions, reads = positions_and_reads(geometry, rows, 5)
-    passed = transfer(Reader(rows, geometry), {"i": positions}, {"o": len(reads)})
-    assert passed["o"].cycles == [Reader.latency + cycle for cycle in range(len(reads))]
-    groups = geometry.row_groups * geometry.column_groups
-    assert passed["i"].cycles == passed["o"].cycles[groups - 1::groups]
+@pytest.mark.parametrize("duty", [1.0, 0.5])
+@pytest.mark.parametrize("bits, arrays, ways", [(1, 2, 2), (2, 4, 3), (1, 8, 2)])
+@pytest.mark.parametrize("shape", GEOMETRIES)
+def test_several_arrays_for_a_sum(shape, bits, arrays, ways, duty):
+    """The chosen array and those after it, in a ring, before the next bit plane."""
+    dut, geometry = make(shape, bits=bits, arrays=arrays, positions=2, ways=ways)
+    maps = make_maps(geometry, geometry.rows, bits=bits, positions=2, ways=ways)
+    assert run(dut, *maps, duty=duty)["o"].words == maps[-1]
+    assert dut.reads == geometry.row_groups * geometry.column_groups * bits * ways
+
+
+@pytest.mark.parametrize("bits, arrays, positions", [(1, 1, 1), (4, 1, 1), (1, 2, 1), (2, 8, 3)])
+@pytest.mark.parametrize("shape", GEOMETRIES)
+def test_timing(shape, bits, arrays, positions):
+    """No gap between positions, nor between maps; a choice is taken with the last read of its map."""
+    dut, geometry = make(shape, bits=bits, arrays=arrays, positions=positions)
+    maps = make_maps(geometry, geometry.rows, bits=bits, positions=positions)
+    passed = run(dut, *maps)
+    reads  = geometry.row_groups * geometry.column_groups * bits
+    assert dut.reads == reads
+    assert passed["o"].cycles == [Reader.latency + cycle for cycle in range(len(maps[-1]))]
+    assert passed["i"].cycles == passed["o"].cycles[reads - 1::reads]
+    assert passed["choices"].cycles == passed["i"].cycles[positions - 1::positions]
+
+
+@pytest.mark.parametrize("arrays", [1, 2])
+@pytest.mark.parametrize("shape", GEOMETRIES)
+def test_waits_for_the_choice(shape, arrays):
+    dut, geometry = make(shape, arrays=arrays, positions=2)
+    maps = make_maps(geometry, geometry.rows, positions=2)
+    passed = run(dut, *maps, starts={"choices": 20})
+    assert passed["o"].words == maps[-1]
+    assert passed["o"].cycles[0] == 20
+    assert passed["i"].cycles[0] == 20 + dut.reads - 1
+
+
+@pytest.mark.parametrize("options, message", [
+    ({"bits": 0}, "Number of bits must be at least 1, not 0"),
+    ({"positions": 0}, "Number of positions must be at least 1, not 0"),
+])
+def test_rejects(options, message):
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        make(GEOMETRIES[0], **options)

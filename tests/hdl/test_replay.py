@@ -5,7 +5,7 @@ import random
 import pytest
 
 from hdl.pass_split import pass_set_layout
-from hdl.replay import SequentialPasses, SharedPasses
+from hdl.replay import ArrayPasses, SequentialPasses, SharedPasses
 from sim.component import transfer
 
 
@@ -62,3 +62,30 @@ def test_timing(words, passes):
         assert passed["o"].cycles == list(range(begin, begin + maps * words))
     assert passed["o"].cycles[0] == begin
     assert passed["o_sets"].cycles == passed["o"].cycles[::words]
+
+
+@pytest.mark.parametrize("starts", [{}, {"o": 100}, {"o_sets": 100}, {"mask": 100}])
+@pytest.mark.parametrize("duty", [1.0, 0.5])
+@pytest.mark.parametrize("words, passes, arrays", [(4, 5, 4), (9, 3, 2), (1, 4, 8), (7, 1, 4)])
+def test_array_by_array(words, passes, arrays, duty, starts):
+    """An image is sent once to each array that a pass has chosen, with all passes that have."""
+    rng = random.Random(0)
+    images, entering, sets, masks, leaving, leaving_sets = 8, [], [], [], [], []
+    for _ in range(images):
+        count   = rng.randint(1, passes)
+        drawn   = [rng.randrange(arrays) for _ in range(count)]
+        image   = [rng.getrandbits(4) for _ in range(words)]
+        entering += image
+        sets.append(set_of(passes, (1 << count) - 1, 1))
+        masks.append(sum((array >> bit & 1) << bit * passes + number
+                         for number, array in enumerate(drawn) for bit in range(3)))
+        for array in sorted(set(drawn)):
+            leaving += image
+            leaving_sets.append(pass_set_layout(passes, arrays).const({
+                "set": sum(1 << number for number in range(count) if drawn[number] == array),
+                "last": array == max(drawn), "choice": array}).as_bits())
+    passed = transfer(ArrayPasses(4, words=words, arrays=arrays, passes=passes),
+                      {"i": entering, "i_sets": sets, "mask": masks},
+                      {"o": len(leaving), "o_sets": len(leaving_sets)}, duty=duty, starts=starts)
+    assert passed["o"].words == leaving
+    assert passed["o_sets"].words == leaving_sets

@@ -13,7 +13,7 @@ from gen.ir import Target, load
 from gen.lower import lower
 from golden.data import load_sample
 from golden.device import Dac
-from golden.random import keep_bits
+from golden.random import choices
 
 
 IMAGES, LABELS = load_sample()
@@ -42,7 +42,7 @@ def written(folder, kind):
 def check_cycles(folder, target, images, passes):
     """Compare the last run with the estimate for the bits that were drawn."""
     network  = load((folder / "ir.json").read_text())
-    estimate = timeline(lower(network, target), keep_bits(network.generator, images, passes))
+    estimate = timeline(lower(network, target), choices(network.generator, images, passes))
     first, *_ = pixels = [int(cycle) for cycle, in written(folder, "p")]
     ends = [int(cycle) for cycle, _ in written(folder, "r")[9::10]]
     assert estimate.exact

@@ -25,7 +25,7 @@ def tiny(tmp_path_factory):
               Layer("last", 3, 3, 3, (3, 3), 10))
     network = Network("tiny", Input(28, 28, (128,)), tuple(replace(
         layer,
-        weights=tuple(int(word) for word in rng.integers(0, 1 << layer.fan_in, layer.outputs)),
+        arrays=(tuple(int(word) for word in rng.integers(0, 1 << layer.fan_in, layer.outputs)),),
         normalization=Normalization(*map(tuple, rng.uniform(0.5, 2, (6, layer.outputs)).tolist())))
         for layer in layers))
     folder = tmp_path_factory.mktemp("build") / "tiny"
@@ -204,10 +204,10 @@ def test_images_of_another_size(tiny):
 def test_macros_cannot_be_simulated(tiny, tmp_path, capsys):
     shutil.copy(tiny / "ir.json", tmp_path)
     manifest = json.loads((tiny / "manifest.json").read_text())
-    (tmp_path / "manifest.json").write_text(json.dumps({**manifest, "crossbars": "macro"}))
+    (tmp_path / "manifest.json").write_text(json.dumps({**manifest, "view": "macro"}))
     assert fails(capsys, tmp_path) == (
-        f"sim.run: Design in {tmp_path} has its crossbars outside; simulate one that is built with "
-        f"--crossbars emulated")
+        f"sim.run: Design in {tmp_path} has its arrays outside; simulate one that is built with "
+        f"--view emulated")
 
 
 def test_broken_verilog(tiny, tmp_path, capsys):
@@ -249,7 +249,7 @@ def test_missing_compiler(tiny, tmp_path, capsys, monkeypatch):
 def test_pins_come_from_the_manifest(tiny, random_network, tmp_path):
     assert list(Design(tiny).pins()) == []
     network = random_network(3, hidden=0)
-    build_network(network, Target(rng="mtj", mtj_currents=(7,), mtj_bits=6, crossbars="macro",
+    build_network(network, Target(rng="mtj", mtj_currents=(7,), mtj_bits=6, view="macro",
                                   array_rows=32), tmp_path / "out")
     pins = {name: (width, driven) for name, width, driven in Design(tmp_path / "out").pins()}
     assert {name: pins[name] for name in pins if name.startswith("mtj")} == {

@@ -4,8 +4,8 @@ import pytest
 
 from gen.ir import Folding, Input, Layer, Network, Target
 from gen.networks import NETWORKS
-from gen.passes.rates import map_cycles, rates
-from gen.passes.tile import row_tiles
+from gen.passes.rates import map_cycles, rates, runs
+from gen.passes.tile import columns_max, row_tiles
 
 
 def test_map_cycles():
@@ -42,7 +42,7 @@ def test_interval_may_be_filled(interval, folding):
 
 
 def every_folding(layer, target, columns_max):
-    tiles = row_tiles(layer.fan_in, target)
+    tiles = row_tiles(layer, target)
     for rows in range(1, len(tiles[0]) + 1):
         for columns in range(1, columns_max + 1):
             folding = Folding(rows, columns, math.ceil(len(tiles[0]) / rows),
@@ -71,6 +71,74 @@ def test_cheapest_of_all(random_network, seed, interval, schedule, passes):
         else:
             assert map_cycles(layer, layer.folding) == min(
                 map_cycles(layer, folding) for folding, _ in choices)
+
+
+def test_bit_planes_take_a_read_each():
+    layer = Layer("conv", 12, 12, 6, (5, 5), 16, weight_bits=4, input_bits=4, input_low=0)
+    assert map_cycles(layer, Folding(4, 4, 38, 4)) == 144 + 64 * (38 * 4 * 4 - 1)
+
+
+@pytest.mark.parametrize("crossbars, passes, expected", [
+    ((1, 1, 1), 20, [1, 2, 4]),     # keep bits: the next layer sees both
+    ((8, 8, 8), 20, [8 - 8 * (7 / 8)**20, 20, 20]), # arrays: a run for each that is chosen
+    ((8, 1, 1), 2, [15 / 8, 2, 2]), # two passes choose the same of eight once in eight times
+    ((1, 4, 2), 100, [1, 8, 16]),
+    ((2, 2, 2), 3, [1.75, 3, 3]),
+])
+def test_runs(crossbars, passes, expected):
+    network = Network("network", Input(1, 1, (1,)), tuple(
+        Layer(f"layer{index}", 1, 1, 1, (1, 1), 1, crossbars=number)
+        for index, number in enumerate(crossbars)))
+    assert runs(network, Target(passes=passes, passes_max=passes)) == pytest.approx(expected)
+    assert runs(network, Target(passes=3, schedule="sequential")) == [1, 1, 1]
+
+
+def test_lenet5_spinbayes():
+    """Four cells of a bit line at once; no layer is faster than the first can be, at the least cost."""
+    network = rates(NETWORKS["lenet5_spinbayes"], Target())
+    conv1 = network.layers[0]
+    assert conv1.folding == Folding(4, 6, 19, 1)
+    interval = 8 * map_cycles(conv1, conv1.folding)
+    assert interval == 8 * (784 + 576 * 18)
+    for layer in network.layers[1:]:
+        assert layer.folding.rows_per_read == 4
+        assert layer.folding.row_groups == math.ceil(layer.fan_in / 4)
+        assert 20 * map_cycles(layer, layer.folding) <= interval
+        if layer.folding.columns_per_read > 1:
+            fewer = layer.folding.columns_per_read - 1
+            slower = Folding(4, fewer, layer.folding.row_groups, math.ceil(layer.outputs / fewer))
+            assert 20 * map_cycles(layer, slower) > interval
+    assert [layer.folding.columns_per_read for layer in network.layers] == [6, 16, 2, 1, 1]
+
+
+def test_fewer_inputs_than_cells_in_a_read():
+    network = rates(Network("network", Input(1, 1, (1,) * 3), (
+        Layer("last", 1, 1, 3, (1, 1), 2, weight_bits=4),)), Target(cells_per_read=4))
+    assert network.layers[0].folding == Folding(3, 1, 1, 2)
+
+
+def test_columns_of_multilevel_weights():
+    """A weight of 4 bits takes 4 columns, so 16 columns hold 4; the interval asks for more."""
+    layers = (Layer("first", 1, 1, 3, (1, 1), 9, weight_bits=4),
+              Layer("last", 1, 1, 9, (1, 1), 2))
+    network = rates(Network("network", Input(1, 1, (1,) * 3), layers),
+                    Target(array_columns=16, interval=1))
+    assert network.layers[0].folding == Folding(3, 4, 1, 3)
+
+
+@pytest.mark.parametrize("seed", range(15))
+@pytest.mark.parametrize("interval", [None, 1, 300])
+def test_spinbayes_keeps_the_interval_if_it_can(random_spinbayes, seed, interval):
+    target = Target(array_rows=16, array_columns=128, cells_per_read=3, interval=interval, passes=5)
+    network = rates(random_spinbayes(seed), target)
+    for layer, count in zip(network.layers, runs(network, target), strict=True):
+        rows = len(row_tiles(layer, target)[0])
+        if layer.weight_bits > 1:
+            assert layer.folding.rows_per_read == min(3, rows)
+        most = 1 if layer is network.layers[-1] else min(layer.outputs, columns_max(layer, target))
+        assert 1 <= layer.folding.columns_per_read <= most
+        if interval and count * map_cycles(layer, layer.folding) > interval:
+            assert layer.folding.columns_per_read == most
 
 
 def test_output_layer_reads_one_column():

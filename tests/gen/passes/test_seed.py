@@ -9,4 +9,13 @@ from gen.passes.seed import seed
 def test_drop(dropout, drop):
     layer = Layer("last", 1, 1, 1, (1, 1), 2, dropout=dropout)
     network = Network("network", Input(1, 1, (1,)), (layer, layer))
-    assert seed(network, Target(seed=2**64 - 1)).generator == Generator(2**64 - 1, (drop, drop))
+    assert seed(network, Target(seed=2**64 - 1)).generator == Generator(
+        2**64 - 1, (drop, drop), (1, 1))
+
+
+@pytest.mark.parametrize("crossbars, bits", [(2, 1), (8, 3), (64, 6)])
+def test_arrays_are_equally_likely(crossbars, bits):
+    layers = tuple(Layer("last", 1, 1, 1, (1, 1), 2, dropout=0.1, crossbars=number)
+                   for number in (crossbars, 1))
+    network = Network("network", Input(1, 1, (1,)), layers)
+    assert seed(network, Target()).generator == Generator(1, (32768, 6554), (bits, 1))

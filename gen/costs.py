@@ -1,0 +1,81 @@
+"""What a method costs: memory, random bits and reads of a compiled network."""
+
+import math
+
+import numpy as np
+
+from gen.ir import JUNCTIONS, Layer, Network, Target
+
+
+__all__ = ["costs", "expected_runs", "reads_per_map"]
+
+
+#: Images whose random choices are drawn to count the maps that an image takes.
+_DRAWS = 2000
+
+
+def costs(network: Network, target: Target) -> dict:
+    """Return what the method of ``network`` costs, for ``report/method_costs.json``.
+
+    Per layer and in total: ``arrays``, ``cells`` and magnetic tunnel ``junctions`` in use, bits of a
+    choice, and for a prediction of ``target.passes`` passes the mean number of ``runs`` of the crossbar
+    and of array ``reads`` (a read activates word lines of one array once) when what passes have in
+    common is shared, and when they follow one another. One random source serves the whole model
+    (:class:`hdl.mask_bank.MaskBank`); ``random_sources_quoted`` is what the paper of a method has.
+    """
+    layers = {}
+    for layer, shared in zip(network.layers, expected_runs(network, target.passes), strict=True):
+        weights = layer.crossbars * layer.fan_in * layer.outputs
+        reads   = reads_per_map(layer)
+        layers[layer.name] = {
+            "arrays": layer.crossbars * len(layer.tiles),
+            "cells": weights * layer.cells_per_weight,
+            "junctions": weights * layer.cells_per_weight * (1 if layer.weight_bits == 1 else JUNCTIONS),
+            "choice_bits": layer.choice_bits,
+            "random_bits_per_prediction": target.passes * layer.choice_bits,
+            "runs_shared": shared,
+            "runs_sequential": target.passes,
+            "reads_shared": shared * reads,
+            "reads_sequential": target.passes * reads,
+        }
+    arrays = any(layer.crossbars > 1 for layer in network.layers)
+    return {
+        "network": network.name,
+        "method": "SpinBayes" if arrays else "Scale-Dropout",
+        "passes": target.passes,
+        "layers": layers,
+        "total": {name: sum(layer[name] for layer in layers.values())
+                  for name in next(iter(layers.values()))},
+        "random_sources": 1,
+        "random_sources_quoted": {
+            "per_layer": max(layer.choice_bits for layer in network.layers) if arrays else None,
+            "per_model": None if arrays else 1,
+            "source": "quoted: SpinBayes, 3.5.1" if arrays else "quoted: Scale-Dropout, V-B",
+        },
+    }
+
+
+def reads_per_map(layer: Layer) -> int:
+    """Return the reads of arrays that one run of ``layer`` takes."""
+    row_tiles = len({tile.rows for tile in layer.tiles})
+    folding   = layer.folding
+    return (math.prod(layer.positions) * folding.row_groups * folding.column_groups
+            * layer.input_bits * layer.ways * row_tiles)
+
+
+def expected_runs(network: Network, passes: int) -> list[float]:
+    """Return for each layer the mean number of runs of its crossbars for an image, when shared.
+
+    Passes that agree in every choice up to a layer, and in its array, run once; the mean is over
+    choices of 2,000 images.
+    """
+    rng    = np.random.default_rng(0)
+    prefix = np.zeros((_DRAWS, passes), dtype=object) # numbers the choices so far, however many
+    means  = []
+    for layer in network.layers:
+        if layer.crossbars > 1:
+            prefix = prefix * layer.crossbars + rng.integers(layer.crossbars, size=prefix.shape)
+        means.append(float(np.mean([len(set(row)) for row in prefix])))
+        if layer.crossbars == 1:
+            prefix = prefix * 2 + (rng.random(prefix.shape) >= layer.dropout)
+    return means

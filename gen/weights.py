@@ -1,0 +1,33 @@
+"""Weights as numbers, and packed as :class:`gen.ir.Layer` holds them."""
+
+import numpy as np
+
+from gen.ir import Layer
+
+
+__all__ = ["pack", "unpack"]
+
+
+def pack(weights: np.ndarray, bits: int) -> tuple[int, ...]:
+    """Return one integer per output channel of ``weights``, integers (outputs, fan-in).
+
+    Field i of ``bits`` bits is the weight of input i: one bit that is 1 for +1, or a number in two's
+    complement.
+    """
+    fields = weights > 0 if bits == 1 else weights.astype(np.int64)[..., None] >> np.arange(bits) & 1
+    packed = np.packbits(fields.reshape(len(weights), -1).astype(bool), axis=1, bitorder="little")
+    return tuple(int.from_bytes(row.tobytes(), "little") for row in packed)
+
+
+def unpack(layer: Layer, number: int) -> np.ndarray:
+    """Return the weights of array ``number`` of ``layer``, int64 (outputs, fan-in)."""
+    bits = layer.weight_bits
+    size = (layer.fan_in * bits + 7) // 8
+    packed = np.array([list(column.to_bytes(size, "little")) for column in layer.arrays[number]],
+                      np.uint8)
+    fields = np.unpackbits(packed, axis=1, count=layer.fan_in * bits, bitorder="little")
+    if bits == 1:
+        return 2 * fields.astype(np.int64) - 1
+    place = 1 << np.arange(bits)
+    place[-1] *= -1
+    return fields.reshape(layer.outputs, layer.fan_in, bits) @ place

@@ -1,0 +1,202 @@
+"""How much spread the converters bear: ``python -m golden.cell_study lenet5_spinbayes``.
+
+Two questions are answered for a spread of the junctions (:class:`golden.cell.Devices`): how many codes
+are wrong, and what that does to a network of which each sum is one of codes.
+"""
+
+import argparse
+import io
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from gen.ir import JUNCTIONS, Network
+from gen.networks import NETWORKS
+from gen.progress import Steps
+from golden.cell import (
+    Chip,
+    Devices,
+    convert,
+    differences,
+    error_rate,
+    largest_spread,
+    program,
+    references,
+)
+from golden.data import load_sample
+from golden.evaluate import CompileError, compiled
+from golden.network import predict
+from golden.random import choices
+
+
+__all__ = ["main", "network_figures", "read_figures", "study"]
+
+
+SPREADS = (0.0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
+STUCK   = (1e-4, 1e-3, 1e-2)
+
+#: Images whose codes are compared one by one; on all, only the predictions are.
+JUDGED = 20
+
+#: Simulated reads worked on at once, so that memory is bounded.
+CHUNK = 20_000
+
+#: Probability of a wrong code below which a converter is said to decide correctly.
+RATE = 1e-6
+
+
+class _Judge:
+    """Stands in for a chip, and counts its codes and those that differ from a nominal chip's."""
+
+    def __init__(self, chip: Chip, nominal: Chip):
+        self.chip, self.nominal = chip, nominal
+        self.count = self.wrong = 0
+
+    def sums(self, layer, array, levels):
+        for plane in range(layer.input_bits):
+            lines = (levels >> plane & 1).astype(np.float32)
+            for codes, right in zip(self.chip.codes(layer, array, lines),
+                                    self.nominal.codes(layer, array, lines), strict=True):
+                self.count += codes.size
+                self.wrong += int((codes != right).sum())
+        return self.chip.sums(layer, array, levels)
+
+
+def read_figures(bits: int, rows: int, spread: float, reads: int, seed: int = 0) -> dict:
+    """Return the share of wrong codes among simulated reads of ``rows`` weights of ``bits`` bits.
+
+    Every read has devices of its own. ``worst``: all weights at the largest magnitude, all lines
+    active. ``uniform``: any weights, and lines active as often as not. ``worst_estimate`` is what
+    :func:`golden.cell.error_rate` says of the first.
+    """
+    generator = np.random.default_rng(seed)
+    most = 2**(bits - 1) - 1
+    cells, count = -(-most // JUNCTIONS), references(bits, rows)
+    worst = most * (-1) ** (np.arange(rows) % 2) # sums far from both ends, where no code saturates
+    wrong = {"worst": 0, "uniform": 0}
+    for start in range(0, reads, CHUNK):
+        shape = min(CHUNK, reads - start), rows
+        uniform = generator.integers(-most, most + 1, shape), generator.integers(0, 2, shape)
+        for name, (weights, lines) in (("worst", (np.broadcast_to(worst, shape), 1)),
+                                       ("uniform", uniform)):
+            held = differences(program(weights, cells, Devices(spread), generator))
+            codes = convert((held * lines).sum(-1), count)
+            wrong[name] += int((codes != (weights * lines).sum(-1)).sum())
+    return {"spread": spread, **{name: number / reads for name, number in wrong.items()},
+            "worst_estimate": float(error_rate(worst, cells, spread))}
+
+
+def network_figures(network: Network, images: np.ndarray, labels: np.ndarray, choice: np.ndarray,
+                    devices: Devices, seed: int = 0) -> dict:
+    """Return what ``devices`` do to a compiled network: wrong codes, accuracy and rejected images.
+
+    ``choice`` are those of the passes, int (N, T, L). ``wrong`` is the share of wrong codes in ``reads``
+    of the first :data:`JUDGED` images, ``changed`` that of images whose class is another than with
+    exact sums.
+    """
+    chip = Chip(network, devices, seed)
+    judge = _Judge(chip, Chip(network))
+    predict(network, images[:JUDGED], choice[:JUDGED], chip=judge)
+    prediction, _ = predict(network, images, choice, chip=chip)
+    exact, _ = predict(network, images, choice)
+    return {
+        "spread": devices.spread,
+        "stuck": devices.stuck,
+        "seed": seed,
+        "reads": judge.count,
+        "wrong": judge.wrong / judge.count,
+        "accuracy": float((prediction.prediction == labels).mean()),
+        "rejected": float(prediction.reject.mean()),
+        "changed": float((prediction.prediction != exact.prediction).mean()),
+    }
+
+
+def study(network: Network, images: np.ndarray, labels: np.ndarray, *, passes: int, reads: int,
+          seed: int = 0, steps: Steps | None = None) -> dict:
+    """Return all figures of ``network``, for its report."""
+    steps = steps or Steps(2, stream=io.StringIO())
+    Chip(network) # refuses a network without multi-level cells
+    layer = max(network.layers, key=lambda layer: layer.folding.rows_per_read)
+    bits, rows = layer.weight_bits, layer.folding.rows_per_read
+    choice = choices(network.generator, len(images), passes)
+    limit = largest_spread(bits, rows, RATE)
+    steps.step("reads")
+    single = [read_figures(bits, rows, spread, reads, seed)
+              for spread in steps.bar((limit, *SPREADS))]
+    steps.step(f"{len(images)} images, {passes} passes")
+    whole = [network_figures(network, images, labels, choice, devices, seed) for devices in steps.bar(
+        [*(Devices(spread) for spread in SPREADS), *(Devices(stuck=stuck) for stuck in STUCK)])]
+    return {
+        "source": "simulated",
+        "status": "run",
+        "network": network.name,
+        "weight_bits": bits,
+        "cells_per_read": rows,
+        "references": references(bits, rows),
+        "rate": RATE,
+        "largest_spread": limit,
+        "images": len(images),
+        "passes": passes,
+        "reads": reads,
+        "read": single,
+        "chip": whole,
+    }
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Study a network; return 0, or 2 after one line that names a fault and the way out."""
+    parser = argparse.ArgumentParser(prog="golden.cell_study",
+                                     description="Judge converters and networks under device spread.")
+    parser.add_argument("network", choices=NETWORKS, help="network to judge")
+    parser.add_argument("--checkpoint", type=Path,
+        help="trained parameters (default: those that come with the project)")
+    parser.add_argument("--images", type=int, default=1000,
+        help="of the test images that come with the project (default: %(default)s)")
+    parser.add_argument("--passes", type=int, default=10,
+        help="stochastic forward passes (default: %(default)s)")
+    parser.add_argument("--reads", type=int, default=1_000_000,
+        help="simulated reads per spread (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="of the devices (default: %(default)s)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure to FILE")
+    args = parser.parse_args(arguments)
+    try:
+        steps = Steps(3)
+        steps.step(f"compile {args.network}")
+        network = compiled(args.network, args.checkpoint, args.passes, 1)
+        images, labels = load_sample()
+        figures = study(network, images[:args.images], labels[:args.images], passes=args.passes,
+                        reads=args.reads, seed=args.seed, steps=steps)
+        if args.json:
+            args.json.write_text(json.dumps(figures, indent=1) + "\n")
+    except (CompileError, ValueError) as error:
+        print(f"golden.cell_study: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"golden.cell_study: {error.filename}: {error.strerror}", file=sys.stderr)
+        return 2
+    print(_table(figures))
+    return 0
+
+
+def _table(figures: dict) -> str:
+    lines = [
+        f"{figures['network']}: weights of {figures['weight_bits']} bits, "
+        f"{figures['cells_per_read']} rows in a read, {figures['references']} references",
+        f"a wrong code in less than {figures['rate']:g} of the reads up to a spread of "
+        f"{figures['largest_spread']:.2%}",
+        "",
+        f"{'spread':>8}{'worst':>12}{'estimate':>12}{'uniform':>12}",
+    ]
+    lines += [f"{row['spread']:8.2%}{row['worst']:12.2e}{row['worst_estimate']:12.2e}"
+              f"{row['uniform']:12.2e}" for row in figures["read"]]
+    lines += ["", f"{'spread':>8}{'stuck':>8}{'wrong':>12}{'accuracy':>12}{'rejected':>12}"
+                  f"{'changed':>12}"]
+    lines += [f"{row['spread']:8.2%}{row['stuck']:8.2%}{row['wrong']:12.2e}{row['accuracy']:12.2%}"
+              f"{row['rejected']:12.2%}{row['changed']:12.2%}" for row in figures["chip"]]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,66 @@
+import json
+
+import numpy as np
+import pytest
+
+import golden.cell_study
+from gen.compile import compile_network
+from gen.ir import Target
+from gen.networks import NETWORKS
+from golden.cell import Devices
+from golden.cell_study import main, network_figures, read_figures
+from golden.random import choices
+
+
+def test_read_figures():
+    figures = read_figures(4, 4, 0.03, reads=50000)
+    # Converted alike, but smaller weights and fewer lines have fewer junctions that err.
+    assert 0 < figures["uniform"] < figures["worst"]
+    assert figures["worst"] == pytest.approx(figures["worst_estimate"], rel=0.1)
+    figures = read_figures(4, 4, 0.0, reads=1000)
+    assert figures["worst"] == figures["uniform"] == figures["worst_estimate"] == 0
+
+
+def test_network_figures(random_spinbayes):
+    networks = (random_spinbayes(seed, hidden=1) for seed in range(100))
+    network = compile_network(next(
+        network for network in networks if all(layer.weight_bits > 1 for layer in network.layers)),
+        Target(array_columns=128))
+    images = np.random.default_rng(0).integers(
+        0, 256, (20, network.input.height, network.input.width), dtype=np.uint8)
+    choice, labels = choices(network.generator, 20, 4), np.zeros(20, int)
+    exact = network_figures(network, images, labels, choice, Devices())
+    assert exact["wrong"] == exact["changed"] == 0 and exact["reads"] > 0
+    rough = network_figures(network, images, labels, choice, Devices(spread=0.3))
+    assert rough["wrong"] > 0.05 and rough["reads"] >= 0.5 * exact["reads"]
+
+
+def test_command(tmp_path, write_checkpoint, capsys, monkeypatch):
+    monkeypatch.setattr(golden.cell_study, "SPREADS", (0.0, 0.05))
+    monkeypatch.setattr(golden.cell_study, "STUCK", (0.01,))
+    write_checkpoint(tmp_path / "checkpoint.npz", NETWORKS["lenet5_spinbayes"])
+    assert main(["lenet5_spinbayes", "--checkpoint", str(tmp_path / "checkpoint.npz"), "--images", "2",
+                 "--passes", "2", "--reads", "100", "--json", str(tmp_path / "figures.json")]) == 0
+    figures = json.loads((tmp_path / "figures.json").read_text())
+    assert (figures["references"], figures["cells_per_read"]) == (56, 4)
+    assert figures["largest_spread"] == pytest.approx(0.0094, abs=1e-4)
+    assert len(figures["read"]) == len(figures["chip"]) == 3 and figures["chip"][0]["wrong"] == 0
+    output = capsys.readouterr().out
+    assert "4 rows in a read, 56 references" in output
+    assert "up to a spread of 0.94%" in output
+
+
+@pytest.mark.parametrize("name, message", [
+    ("lenet5_spinbayes", "Checkpoint nowhere.npz does not exist"),
+])
+def test_wrong_input_is_one_line(capsys, name, message):
+    assert main([name, "--checkpoint", "nowhere.npz"]) == 2
+    output = capsys.readouterr()
+    lines = [line for line in output.err.splitlines() if not line.startswith("[")]
+    assert len(lines) == 1 and message in lines[0] and lines[0].startswith("golden.cell_study: ")
+
+
+def test_binary_network_is_refused(tmp_path, write_checkpoint, capsys):
+    write_checkpoint(tmp_path / "checkpoint.npz", NETWORKS["lenet5"])
+    assert main(["lenet5", "--checkpoint", str(tmp_path / "checkpoint.npz")]) == 2
+    assert "Layer 'conv1' has binary weights" in capsys.readouterr().err
