@@ -159,7 +159,7 @@ class Layer:
     outputs: int                   #: Output channels.
     pool: int = 1                  #: Side of the max-pool window, 1 or 2.
     stride: int = 1
-    padding: int = 0               #: Border of -1 on every side.
+    padding: int = 0               #: Border of level 0 on every side.
     dropout: float = 0.5           #: Probability p that the scale is dropped to one.
     crossbars: int = 1             #: Arrays N to choose from; 1: the choice is a keep bit.
     ways: int = 1                  #: Arrays n whose mean a pass takes (n-way inference).

@@ -1,12 +1,14 @@
 # amaranth: UnusedElaboratable=no
 
+import numpy as np
 import pytest
 
-from gen.build import build, named
+from gen.build import build, build_network, named
 from gen.estimate import timeline
 from gen.ir import Target, load
 from gen.lower import lower
 from golden.data import load_sample
+from golden.device import Dac
 from golden.random import choices
 
 
@@ -73,4 +75,17 @@ def test_levels_of_several_bits_and_ways(tmp_path_factory, simulate):
     """Bit-serial planes of 4-bit levels, several thresholds per channel, and the mean of two arrays."""
     folder = make(tmp_path_factory, "lenet5_4bit", crossbars=4, ways=2)
     report = simulate(folder, IMAGES[:5], LABELS[:5], maps=True)
+    assert report["bit_exact"] and report["map_mismatches"] == 0
+
+
+def test_arrays_chosen_by_a_junction(random_spinbayes, tmp_path, simulate):
+    """The bits of a junction at the pins choose the arrays, the most significant bit first."""
+    network = random_spinbayes(16, 1)
+    target  = Target(array_rows=32, array_columns=max(layer.columns_per_weight for layer in network.layers),
+                     rng="mtj", mtj_currents=(Dac().write_code(0.5),) * 2, passes=6, passes_max=8)
+    build_network(network, target, tmp_path / "network")
+    images = np.random.default_rng(0).integers(
+        0, 256, (12, network.input.height, network.input.width), dtype=np.uint8)
+    report = simulate(tmp_path / "network", images, maps=True)
+    assert all(layer.crossbars > 1 for layer in network.layers)
     assert report["bit_exact"] and report["map_mismatches"] == 0
