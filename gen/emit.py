@@ -7,6 +7,7 @@ from pathlib import Path
 from amaranth.back import verilog
 from amaranth.hdl import Const, Shape, Value
 from amaranth.lib import data
+from amaranth.lib.wiring import In
 
 from gen.tools import find
 
@@ -18,7 +19,8 @@ def emit(component, name: str, directory: Path, **contents) -> dict:
     """Write ``name.v`` to ``directory / "rtl"`` and ``manifest.json`` to ``directory``.
 
     The manifest is all that a test bench, a synthesis run or a driver may know of the design: the
-    name, direction, width and sign of every port, and ``contents``. It is also returned.
+    name, direction, width and sign of every port, as a tree (``interface``) and as they are in Verilog
+    (``ports``), and ``contents``. It is also returned.
     """
     (directory / "rtl").mkdir(parents=True, exist_ok=True)
     source = Path("rtl", f"{name}.v")
@@ -30,6 +32,8 @@ def emit(component, name: str, directory: Path, **contents) -> dict:
         "clock": "clk",
         "reset": "rst",
         **component.metadata.as_json(),
+        "ports": [{"name": port, "direction": direction, "width": len(value)}
+                  for port, (value, direction) in _flatten(component)],
         **contents,
     }
     (directory / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
@@ -42,12 +46,15 @@ def ports(component) -> dict:
     What has no bits is no port, nor what its signature makes constant, such as the readiness of a
     stream that is always ready. Directions (None) follow from what drives a port.
     """
-    found = {}
-    for path, _, value in component.signature.flatten(component):
+    return {name: (value, None) for name, (value, _) in _flatten(component)}
+
+
+def _flatten(component):
+    """Yield name, value and direction of each port in Verilog."""
+    for path, member, value in component.signature.flatten(component):
         value = Value.cast(value)
         if len(value) and not isinstance(value, Const):
-            found["__".join(map(str, path))] = value, None
-    return found
+            yield "__".join(map(str, path)), (value, "in" if member.flow == In else "out")
 
 
 def fields(layout: data.Layout) -> list[dict]:

@@ -14,10 +14,8 @@ def frame(manifest: dict) -> str:
     one pin shifts bits into, and all outputs are folded into another chain, which shifts them out to
     the other: no logic is lost, and paths from and to neighbours are timed.
     """
-    ports   = [port for name, member in manifest["interface"]["members"].items()
-               for port in _flatten(name, member)]
-    inputs  = [(name, width) for name, width, direction in ports if direction == "in"]
-    outputs = [(name, width) for name, width, direction in ports if direction == "out"]
+    inputs, outputs = ([(port["name"], port["width"]) for port in manifest["ports"]
+                        if port["direction"] == direction] for direction in ("in", "out"))
     taken   = sum(width for _, width in inputs)
     given   = sum(width for _, width in outputs)
     wires   = "\n".join(f"  wire [{width - 1}:0] {name};" for name, width in outputs)
@@ -42,15 +40,3 @@ module {TOP}(input clk, input rst, input shift_in, output shift_out);
   );
 endmodule
 """
-
-
-def _flatten(name, member):
-    """Yield name, width and direction of each port that ``member`` of an interface stands for."""
-    if isinstance(member, list):
-        for index, element in enumerate(member):
-            yield from _flatten(f"{name}__{index}", element)
-    elif member["type"] == "interface":
-        for inner, value in member["members"].items():
-            yield from _flatten(f"{name}__{inner}", value)
-    elif member["width"]:
-        yield name, member["width"], member["dir"]

@@ -40,6 +40,10 @@ class Design:
             self.schedule   = self.manifest["schedule"]
             self.results    = self.manifest["results"]
             self._members   = self.manifest["interface"]["members"]
+            self._ports     = self.manifest["ports"]
+            #: Whether the arrays are in the design, and cycles that an image takes at most.
+            self.emulated   = self.manifest["view"] == "emulated"
+            self.latency    = self.manifest["estimated_latency_cycles"]
             self.sources    = [directory / source for source in self.manifest["sources"]]
         except (KeyError, TypeError) as error:
             raise DesignError(f"Manifest of {directory} lacks {error}; {way_out}") from None
@@ -55,17 +59,6 @@ class Design:
     def pins(self):
         """Name, width and whether it is an input of each port beside the streams, ``passes`` and
         ``alarm``."""
-        for name, member in self._members.items():
-            if name not in ("pixels", "results", "passes", "alarm"):
-                yield from _flatten(name, member)
-
-
-def _flatten(name, member):
-    if isinstance(member, list):
-        for index, element in enumerate(member):
-            yield from _flatten(f"{name}__{index}", element)
-    elif member["type"] == "interface":
-        for inner, value in member["members"].items():
-            yield from _flatten(f"{name}__{inner}", value)
-    else:
-        yield name, member["width"], member["dir"] == "in"
+        for port in self._ports:
+            if port["name"].split("__")[0] not in ("pixels", "results", "passes", "alarm"):
+                yield port["name"], port["width"], port["direction"] == "in"

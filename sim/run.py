@@ -70,7 +70,7 @@ def simulate(directory: Path, images: np.ndarray, labels=None, *, passes=None, m
     if images.shape[1:] != (network.input.height, network.input.width):
         raise SimulationError(f"Images must be {network.input.height} x {network.input.width}, not "
                               f"{images.shape[1]} x {images.shape[2]}")
-    if design.manifest["view"] != "emulated":
+    if not design.emulated:
         raise SimulationError(f"Design in {directory} has its arrays outside; simulate one that is "
                               f"built with --view emulated")
     steps = steps or Steps(3, stream=io.StringIO())
@@ -87,8 +87,7 @@ def simulate(directory: Path, images: np.ndarray, labels=None, *, passes=None, m
     steps.step(f"simulate {len(images)} images")
     started = time.monotonic()
     # Long enough for the most maps that so many passes can make.
-    cycle_limit = 4 * design.manifest["estimated_latency_cycles"] * (
-        1 + passes // design.manifest["passes"])
+    cycle_limit = 4 * design.latency * (1 + passes // design.manifest["passes"])
     variables, plusargs = _arguments(design, work, images, passes, maps, duty, cycle_limit)
     thread = threading.Thread(target=lambda: failure.extend(_attempt(
         harness.TOP, "sim.benches.accelerator", work, variables=variables, plusargs=plusargs,
