@@ -56,7 +56,8 @@ def timeline(accelerator: Accelerator, choices: np.ndarray) -> Timeline:
     """
     count, passes, _ = choices.shape
     engines, pixels = accelerator.engines, accelerator.source.pixels
-    first = (_Direct if accelerator.array_passes is None else _Stored)(accelerator, choices)
+    first = (_Direct(engines[0]) if accelerator.array_passes is None else
+             _Stored(engines[0], accelerator.array_passes.buffer, choices))
     entered = [0]
     if accelerator.sequential:
         stored, released = [], []
@@ -180,8 +181,8 @@ def _divide(members, split):
 class _Direct:
     """The first engine, which takes the words of images as they come."""
 
-    def __init__(self, accelerator, choices):
-        self.engine = accelerator.engines[0]
+    def __init__(self, engine):
+        self.engine = engine
         self.arrivals, self.maps = [], [] # cycle of the first word of each map; its image and pass set
         self._free = 0
 
@@ -194,24 +195,16 @@ class _Direct:
         return start + words[0], start + words[max(0, len(words) - 2)], start + words[-1]
 
 
-class _Stored:
-    """The buffer in front of a first engine that chooses an array: two maps, each sent to several."""
+class _Stored(_Direct):
+    """A first engine that chooses an array, and the buffer that sends it a map once for each."""
 
-    def __init__(self, accelerator, choices):
-        self.buffer  = accelerator.array_passes.buffer
+    def __init__(self, engine, buffer, choices):
+        super().__init__(engine)
+        self.buffer  = buffer
         self.choices = choices
-        self.engine  = _Direct(accelerator, choices)
         self._stored, self._released = [], []
         self._taken  = []  # cycles in which the engine took the last words
         self._issued = -1  # cycle in which the last word was fetched
-
-    @property
-    def arrivals(self):
-        return self.engine.arrivals
-
-    @property
-    def maps(self):
-        return self.engine.maps
 
     def take(self, arrival, image, members):
         words, ahead, number = self.buffer.words, self.buffer.FETCHED, len(self._stored)
@@ -226,8 +219,8 @@ class _Stored:
             issue = max(start + words - 1 + fetch, self._issued + 1)
             if len(self._taken) >= ahead:
                 issue = max(issue, self._taken[-ahead] + 2)
-            first, _, _ = self.engine.take(issue + self.buffer.ANSWER, image, part)
-            cycles = self.engine.engine.word_cycles
+            first, _, _ = super().take(issue + self.buffer.ANSWER, image, part)
+            cycles = self.engine.word_cycles
             taken  = [first - cycles[0] + cycle for cycle in cycles]
             self._taken = [*self._taken[-ahead:], *taken]
             self._issued = issue + words - 1

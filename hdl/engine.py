@@ -169,14 +169,14 @@ class Engine(wiring.Component):
         word completes has begun its last read."""
         window  = self.window
         size, stride = window.kernel, window.stride
-        at, self.word_cycles = 0, []
+        at, self.word_cycles, self.first_read = 0, [], None
         for y in range(window.padded[0]):
             for x in range(window.padded[1]):
                 if window.is_inside(y, x):
                     self.word_cycles.append(at)
                 row, column = y - size[0] + 1, x - size[1] + 1
                 position = row >= 0 and column >= 0 and row % stride == 0 and column % stride == 0
-                if position and not hasattr(self, "first_read"):
+                if position and self.first_read is None:
                     self.first_read = at + window.latency
                 at += reads if position else 1
                 if position and row // stride < rows and column // stride < columns:
