@@ -83,7 +83,12 @@ def read(path: Path, network: Network) -> Network:
         choose_array = layer.crossbars > 1
         if choose_array:
             name = f"{layer.name}.weight"
-            if name in arrays and arrays[name].ndim == 3 and len(arrays[name]) > layer.crossbars:
+            if name in arrays and arrays[name].ndim == 3:
+                if len(arrays[name]) < layer.crossbars:
+                    raise CheckpointError(
+                        f"Checkpoint {path} has {len(arrays[name])} arrays in layer {layer.name!r}, not "
+                        f"{layer.crossbars}; ask for fewer, or make one with: python -m golden.train "
+                        f"{network.name} --data DIR --crossbars {layer.crossbars} --out FILE")
                 arrays[name] = arrays[name][:layer.crossbars]
             if "weight_bits" in arrays:
                 layer = replace(layer, weight_bits=int(take("weight_bits", (), "i")))

@@ -60,6 +60,15 @@ def test_takes_the_first_arrays_and_the_bits_of_the_file(path, write_checkpoint)
         assert layer.arrays == all_arrays.arrays[:wanted.crossbars]
 
 
+def test_refuses_more_arrays_than_there_are(path, write_checkpoint):
+    write_checkpoint(path, SPINBAYES)
+    wanted = replace(SPINBAYES, layers=tuple(replace(layer, crossbars=8) for layer in SPINBAYES.layers))
+    message = (f"Checkpoint {path} has 4 arrays in layer 'conv', not 8; ask for fewer, or make one with: "
+               "python -m golden.train small --data DIR --crossbars 8 --out FILE")
+    with pytest.raises(CheckpointError, match=f"^{re.escape(message)}$"):
+        read(path, wanted)
+
+
 def test_reads_spinbayes(path, write_checkpoint):
     """Several arrays of weights of three bits in two's complement, and of binary ones; no scale."""
     write_checkpoint(path, SPINBAYES)
