@@ -1,10 +1,43 @@
-"""Simulators that share what they have in common, so that only a design itself is compiled anew."""
+# amaranth: UnusedElaboratable=no
+"""Simulators that share what they have in common, so that only a design itself is compiled anew; and what
+their last run has written."""
 
 import shutil
 
 import pytest
 
+from gen.estimate import timeline
+from gen.ir import load
+from gen.lower import lower
+from golden.random import choices
 from sim import run
+
+
+def _written(folder, kind):
+    lines = (folder / "sim_build" / "results.txt").read_text().splitlines()
+    return [line.split()[1:] for line in lines if line[0] == kind]
+
+
+@pytest.fixture(scope="session")
+def written():
+    """Lines of the last run in a folder, as the harness wrote them: ``p`` per first pixel, ``r`` per
+    word of a result."""
+    return _written
+
+
+@pytest.fixture(scope="session")
+def check_cycles():
+    """Compare the last run of so many images and passes with the estimate for what was drawn."""
+    def check_cycles(folder, target, images, passes):
+        network  = load((folder / "ir.json").read_text())
+        estimate = timeline(lower(network, target), choices(network.generator, images, passes))
+        first, *_ = pixels = [int(cycle) for cycle, in _written(folder, "p")]
+        ends = [int(cycle) for cycle, _ in _written(folder, "r")[9::10]]
+        assert estimate.exact
+        assert tuple(cycle - first for cycle in pixels) == estimate.first_pixels
+        assert tuple(cycle - first for cycle in ends) == estimate.results
+
+    return check_cycles
 
 
 @pytest.fixture(scope="session")

@@ -8,12 +8,9 @@ import numpy as np
 import pytest
 
 from gen.build import build, build_network
-from gen.estimate import timeline
 from gen.ir import Target, load
-from gen.lower import lower
 from golden.data import load_sample
 from golden.device import Dac
-from golden.random import choices
 
 
 IMAGES, LABELS = load_sample()
@@ -33,23 +30,6 @@ def sequential(tmp_path_factory):
     return folder
 
 
-def written(folder, kind):
-    """Lines of the last run, as the harness wrote them: ``p`` per first pixel, ``r`` per word."""
-    lines = (folder / "sim_build" / "results.txt").read_text().splitlines()
-    return [line.split()[1:] for line in lines if line[0] == kind]
-
-
-def check_cycles(folder, target, images, passes):
-    """Compare the last run with the estimate for the bits that were drawn."""
-    network  = load((folder / "ir.json").read_text())
-    estimate = timeline(lower(network, target), choices(network.generator, images, passes))
-    first, *_ = pixels = [int(cycle) for cycle, in written(folder, "p")]
-    ends = [int(cycle) for cycle, _ in written(folder, "r")[9::10]]
-    assert estimate.exact
-    assert tuple(cycle - first for cycle in pixels) == estimate.first_pixels
-    assert tuple(cycle - first for cycle in ends) == estimate.results
-
-
 def test_thousand_images(shared, simulate):
     """LeNet-5 with 20 passes: every bit of every result, and an interval as at one pass."""
     report = simulate(shared, IMAGES, LABELS)
@@ -61,7 +41,7 @@ def test_thousand_images(shared, simulate):
 
 
 @pytest.mark.parametrize("passes", [1, 20])
-def test_cycles_are_the_estimate(shared, simulate, passes):
+def test_cycles_are_the_estimate(shared, simulate, passes, check_cycles):
     """The same interval at 20 passes as at one: every cycle at which an image comes and goes."""
     report = simulate(shared, IMAGES[:20], passes=passes)
     assert report["bit_exact"]
@@ -89,7 +69,7 @@ def test_back_pressure(shared, simulate, duty):
     assert "interval_cycles" not in report
 
 
-def test_one_pass_after_another(shared, sequential, simulate):
+def test_one_pass_after_another(shared, sequential, simulate, written, check_cycles):
     """The plain schedule takes twenty times as long and gives the same bits."""
     report = simulate(sequential, IMAGES[:50], LABELS[:50])
     assert report["bit_exact"] and report["schedule"] == "sequential"

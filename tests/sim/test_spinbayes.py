@@ -4,12 +4,9 @@ import numpy as np
 import pytest
 
 from gen.build import build, build_network, named
-from gen.estimate import timeline
-from gen.ir import Target, load
-from gen.lower import lower
+from gen.ir import Target
 from golden.data import load_sample
 from golden.device import Dac
-from golden.random import choices
 
 
 IMAGES, LABELS = load_sample()
@@ -28,24 +25,7 @@ def shared(tmp_path_factory):
     return make(tmp_path_factory, "lenet5")
 
 
-def written(folder, kind):
-    """Lines of the last run, as the harness wrote them: ``p`` per first pixel, ``r`` per word."""
-    lines = (folder / "sim_build" / "results.txt").read_text().splitlines()
-    return [line.split()[1:] for line in lines if line[0] == kind]
-
-
-def check_cycles(folder, target, images, passes):
-    """Compare the last run with the estimate for the arrays that were drawn."""
-    network  = load((folder / "ir.json").read_text())
-    estimate = timeline(lower(network, target), choices(network.generator, images, passes))
-    first, *_ = pixels = [int(cycle) for cycle, in written(folder, "p")]
-    ends = [int(cycle) for cycle, _ in written(folder, "r")[9::10]]
-    assert estimate.exact
-    assert tuple(cycle - first for cycle in pixels) == estimate.first_pixels
-    assert tuple(cycle - first for cycle in ends) == estimate.results
-
-
-def test_sixty_images(shared, simulate):
+def test_sixty_images(shared, simulate, check_cycles):
     """LeNet-5 with eight arrays per layer and 10 passes: every bit, in the cycles of the estimate."""
     report = simulate(shared, IMAGES[:60], LABELS[:60])
     assert report["bit_exact"] and report["mismatches"] == 0
@@ -60,7 +40,7 @@ def test_every_map_and_array(shared, simulate):
         assert report["bit_exact"] and report["map_mismatches"] == 0
 
 
-def test_one_pass_after_another(shared, tmp_path_factory, simulate):
+def test_one_pass_after_another(shared, tmp_path_factory, simulate, written, check_cycles):
     """The plain schedule takes longer and gives the same bits."""
     target = Target(passes=10, passes_max=16, schedule="sequential")
     folder = make(tmp_path_factory, "lenet5", target)
