@@ -18,7 +18,7 @@ from gen.estimate import estimate_layers, estimate_network
 from gen.images import write_images
 from gen.ir import Network, Target, dump
 from gen.lower import lower
-from gen.networks import NETWORKS
+from gen.networks import NETWORKS, with_arrays
 from gen.output import OutputError, folder
 from gen.progress import Steps
 from gen.synth import SynthesisError, count_cells, synthesize
@@ -50,17 +50,10 @@ def named(name: str, method: str = "scale-dropout", crossbars: int | None = None
     whole = name if name.endswith(METHODS[method]) else name + METHODS[method]
     if whole not in NETWORKS:
         raise BuildError(f"Network {whole!r} is unknown; choose one of: {', '.join(NETWORKS)}")
-    network = NETWORKS[whole]
-    if crossbars is None and ways == 1:
-        return network
-    if all(layer.crossbars == 1 for layer in network.layers):
-        raise BuildError(f"Network {whole!r} has one array per layer; leave --crossbars and --ways out "
-                         "or add --method spinbayes")
-    if crossbars is not None and crossbars < 2:
-        raise BuildError(f"Arrays to choose from must be at least 2, not {crossbars}")
-    return replace(network, layers=tuple(
-        replace(layer, crossbars=crossbars or layer.crossbars, ways=ways)
-        for layer in network.layers))
+    try:
+        return with_arrays(NETWORKS[whole], crossbars, ways)
+    except ValueError as error:
+        raise BuildError(str(error)) from None
 
 
 def build(network: Network | str, target: Target, out: Path, *, checkpoint=None, synth=None,
@@ -167,13 +160,14 @@ def _contents(network, target, accelerator):
         "clock_mhz": target.clock_mhz,
         "view": target.view,
         "rng": target.rng,
+        "random_sources": len(network.generator.seeds),
         "mtj": {"set_ns": target.set_ns, "read_ns": target.read_ns, "reset_ns": target.reset_ns,
                 "currents": list(target.mtj_currents)},
-        "blocks": ["image_source", "binarizer", "replay", "mask_bank", "rng", "health",
+        "blocks": ["image_source", "binarizer", "replay", "mask_bank", "rng", *accelerator.health_names,
                    *(["array_passes"] if accelerator.array_passes else []),
                    *(layer.name for layer in network.layers), "softmax", "averaging"],
-        "health": {"repetition": accelerator.health.repetition, "window": accelerator.health.window,
-                   "proportion": accelerator.health.proportion},
+        "health": [{"repetition": health.repetition, "window": health.window,
+                    "proportion": health.proportion} for health in accelerator.health],
     }
 
 
@@ -218,6 +212,9 @@ def _parse(arguments):
         help="cycles per image to fold for (default: those of streaming it in)")
     parser.add_argument("--rng", choices=("emulated", "mtj"), default=default.rng,
         help="pseudo-random source, or pins of an MTJ (default: %(default)s)")
+    parser.add_argument("--sources", choices=("model", "layer"), default=default.sources,
+        help="a random source for the whole model, or for each bit of a layer's choice "
+             "(default: %(default)s)")
     parser.add_argument("--mtj-currents", type=Path, metavar="FILE",
         help="SET current codes of the layers, for --rng mtj")
     parser.add_argument("--cells-per-read", type=int, default=default.cells_per_read, metavar="N",
@@ -249,6 +246,7 @@ def main(arguments=None):
             passes_max=(max(passes, Target().passes_max) if args.passes_max is None
                         else args.passes_max),
             schedule=args.schedule, interval=args.interval, rng=args.rng,
+            sources=args.sources,
             view=args.view, cells_per_read=args.cells_per_read, clock_mhz=args.clock_mhz, seed=args.seed)
         if args.rng == "mtj":
             target = replace(target, mtj_currents=_currents(

@@ -20,8 +20,9 @@ def costs(network: Network, target: Target) -> dict:
     Per layer and in total: ``arrays``, ``cells`` and magnetic tunnel ``junctions`` in use, bits of a
     choice, and for a prediction of ``target.passes`` passes the mean number of ``runs`` of the crossbar
     and of array ``reads`` (a read activates word lines of one array once) when what passes have in
-    common is shared, and when they follow one another. One random source serves the whole model
-    (:class:`hdl.mask_bank.MaskBank`); ``random_sources_quoted`` is what the paper of a method has.
+    common is shared, and when they follow one another. ``random_sources`` are those of the whole model,
+    and the most of a layer where each has its own; ``random_sources_quoted`` is what the paper of a
+    method has.
     """
     layers = {}
     for layer, shared in zip(network.layers, expected_runs(network, target.passes), strict=True):
@@ -46,7 +47,11 @@ def costs(network: Network, target: Target) -> dict:
         "layers": layers,
         "total": {name: sum(layer[name] for layer in layers.values())
                   for name in next(iter(layers.values()))},
-        "random_sources": 1,
+        "random_sources": {
+            "per_layer": (None if target.sources == "model" else
+                          max(layer.choice_bits for layer in network.layers)),
+            "per_model": len(network.generator.seeds),
+        },
         "random_sources_quoted": {
             "per_layer": max(layer.choice_bits for layer in network.layers) if arrays else None,
             "per_model": None if arrays else 1,

@@ -36,7 +36,9 @@ class Target:
     passes: int = 20               #: Stochastic forward passes T that the folding is chosen for.
     passes_max: int = 32           #: T is a run-time input from 1 to this.
     schedule: str = "shared"       #: ``"shared"``: pass sets. ``"sequential"``: one pass at a time.
-    rng: str = "emulated"          #: ``"emulated"``: pseudo-random. ``"mtj"``: pins of one MTJ.
+    rng: str = "emulated"          #: ``"emulated"``: pseudo-random. ``"mtj"``: pins of MTJs.
+    sources: str = "model"         #: Of random bits. ``"model"``: one for all. ``"layer"``: one for
+                                   #: each bit of a layer's choice (SpinBayes, 3.5.1).
     view: str = "emulated"         #: Of the arrays. ``"emulated"``: memory. ``"macro"``: pins.
     cells_per_read: int = 4        #: Multi-level cells of a bit line that are sensed at once
                                    #: (SpinBayes, 3.5.2).
@@ -260,14 +262,15 @@ class Head:
 class Generator:
     """The pseudo-random stream of choices of the emulated build.
 
-    A 64-bit ``state`` starts at ``seed``. Each bit first steps it (xorshift: ``state ^= state << 13``,
-    ``state ^= state >> 7``, ``state ^= state << 17``, modulo 2 ** 64); a bit of a layer is
-    ``(state >> 48) >= drop[layer]``. A choice takes ``bits[layer]`` of them, the most significant
-    first. They are drawn in pass-major order: pass 0 of layers 1..L, then pass 1, and so on for the T
-    passes of an image, then the next image.
+    The 64-bit ``state`` of a source starts at its seed. Each bit first steps it (xorshift:
+    ``state ^= state << 13``, ``state ^= state >> 7``, ``state ^= state << 17``, modulo 2 ** 64); a bit
+    of a layer is ``(state >> 48) >= drop[layer]``. A choice takes ``bits[layer]`` of them, the most
+    significant first. They are drawn in pass-major order: pass 0 of layers 1..L, then pass 1, and so on
+    for the T passes of an image, then the next image; from the sources in turn.
     """
 
-    seed: int                      #: From 1 to 2 ** 64 - 1.
+    seeds: tuple[int, ...]         #: Of each source, one or as many as a pass has bits; from 1 to
+                                   #: 2 ** 64 - 1.
     drop: tuple[int, ...]          #: Per layer ``round(p * 65536)``; a half for arrays.
     bits: tuple[int, ...]          #: Per layer the bits of a choice.
 

@@ -14,6 +14,7 @@ from hdl.engine import Engine
 from hdl.health import Health
 from hdl.mtj_rng import MtjRng
 from hdl.pseudo_rng import PseudoRng
+from hdl.rng_bank import RngBank
 
 
 __all__ = ["cycles", "lower", "lower_layer"]
@@ -30,7 +31,7 @@ def lower(network: Network, target: Target) -> Accelerator:
             network.layers, [layer.crossbars for layer in network.layers[1:]] + [1], strict=True)],
         names=[layer.name for layer in network.layers],
         rng=_rng(network, target),
-        health=Health(**cutoffs(network.generator.drop)),
+        health=_health(network.generator),
         classes=classes,
         passes=target.passes_max,
         fraction=network.head.fraction,
@@ -70,13 +71,24 @@ def cycles(time_ns: float, target: Target) -> int:
 
 
 def _rng(network, target):
+    generator = network.generator
     if target.rng == "emulated":
-        return PseudoRng(network.generator.drop, seed=network.generator.seed)
-    return MtjRng(
-        target.mtj_currents, code=target.mtj_bits,
-        set_cycles=cycles(target.set_ns, target),
-        read_cycles=cycles(target.read_ns, target),
-        reset_cycles=cycles(target.reset_ns, target))
+        sources = [PseudoRng(generator.drop, seed=seed) for seed in generator.seeds]
+    else:
+        sources = [MtjRng(
+            target.mtj_currents, code=target.mtj_bits,
+            set_cycles=cycles(target.set_ns, target),
+            read_cycles=cycles(target.read_ns, target),
+            reset_cycles=cycles(target.reset_ns, target)) for _ in generator.seeds]
+    return sources[0] if len(sources) == 1 else RngBank(sources)
+
+
+def _health(generator):
+    """Tests of each source: of the bits of all layers, or of the one layer that it serves."""
+    if len(generator.seeds) == 1:
+        return [Health(**cutoffs(generator.drop))]
+    return [Health(**cutoffs((drop,))) for drop, bits in zip(generator.drop, generator.bits, strict=True)
+            for _ in range(bits)]
 
 
 def _words(bank: Comparison | Logit, thresholds: int = 1) -> list[dict]:

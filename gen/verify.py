@@ -44,7 +44,7 @@ def check_target(target: Target):
     need(1 <= target.passes <= target.passes_max,
          f"The number of passes must be from 1 to the largest, {target.passes_max}", target.passes)
     for name, choices in (("schedule", ("shared", "sequential")), ("rng", ("emulated", "mtj")),
-                          ("view", ("emulated", "macro"))):
+                          ("sources", ("model", "layer")), ("view", ("emulated", "macro"))):
         value = getattr(target, name)
         need(value in choices, f"Target {name} must be {choices[0]!r} or {choices[1]!r}", value)
     need(target.cells_per_read >= 1,
@@ -324,9 +324,9 @@ def _check_head(network):
                                f"not {head.agreement}")
     if generator is None:
         return
-    if not 1 <= generator.seed < 2**64:
-        raise MalformedNetwork(f"The generator must have a seed from 1 to {2**64 - 1}, "
-                               f"not {generator.seed}")
+    for seed in generator.seeds:
+        if not 1 <= seed < 2**64:
+            raise MalformedNetwork(f"The generator must have seeds from 1 to {2**64 - 1}, not {seed}")
     for what, values in (("drop values", generator.drop), ("numbers of bits", generator.bits)):
         if len(values) != len(network.layers):
             raise MalformedNetwork(f"The generator has {len(values)} {what}, but the network has "
@@ -335,6 +335,9 @@ def _check_head(network):
         if bits != layer.choice_bits:
             raise MalformedNetwork(f"Layer {layer.name!r} must have a choice of {layer.choice_bits} "
                                    f"random bits from the generator, not {bits}")
+    if len(generator.seeds) not in (1, sum(generator.bits)):
+        raise MalformedNetwork(f"The generator must have one source or one for each of the "
+                               f"{sum(generator.bits)} bits of a pass, not {len(generator.seeds)}")
     for value in generator.drop:
         if not 0 <= value <= 65536:
             raise MalformedNetwork(f"The generator must have drop values from 0 to 65536, "

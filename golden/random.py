@@ -15,10 +15,10 @@ def choices(generator: Generator, images: int, passes: int) -> np.ndarray:
     the field of two elements, so k steps are one 64 x 64 matrix, and k states double to 2 k at once.
     """
     drop = np.repeat(np.array(generator.drop, dtype=np.uint64), generator.bits)
-    count = images * passes * len(drop)
+    count = images * passes * len(drop) // len(generator.seeds) # of each source
     #: Row i is the state 1 << i after as many steps as there are states.
     jump = np.array([_step(1 << bit) for bit in range(64)], dtype=np.uint64)
-    states = np.array([_step(generator.seed)], dtype=np.uint64)
+    states = np.array([[_step(seed) for seed in generator.seeds]], dtype=np.uint64)
     while len(states) < count:
         states = np.concatenate([states, _apply(jump, states[:count - len(states)])])
         jump = _apply(jump, jump)

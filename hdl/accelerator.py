@@ -30,9 +30,10 @@ class Accelerator(wiring.Component):
     names : sequence of str
         Names of the layers, which their submodules bear.
     rng : component
-        :class:`hdl.pseudo_rng.PseudoRng` or :class:`hdl.mtj_rng.MtjRng`.
-    health : hdl.health.Health
-        Tests of the bits of ``rng``.
+        :class:`hdl.pseudo_rng.PseudoRng`, :class:`hdl.mtj_rng.MtjRng`, or several in a
+        :class:`hdl.rng_bank.RngBank`.
+    health : sequence of hdl.health.Health
+        Tests of the bits of each source.
     classes, passes : int
         Classes, and T_max.
     fraction, table_bits, confidence, agreement : int
@@ -51,7 +52,7 @@ class Accelerator(wiring.Component):
     alarm : Out(1)
         Sticky: a health test of the random bits has failed.
     mtj : Out(mtj_signature(code))
-        Only with :class:`hdl.mtj_rng.MtjRng`.
+        Only with :class:`hdl.mtj_rng.MtjRng`; an array with several.
     <name of a layer> : Out(array_signature(geometry)).array(row tiles)
         Only of engines with ``macro``.
     """
@@ -73,7 +74,7 @@ class Accelerator(wiring.Component):
         self.mask_bank  = MaskBank([(engine.choices - 1).bit_length() for engine in self.engines],
                                    passes)
         self.rng        = rng
-        self.health     = health
+        self.health     = tuple(health)
         self.softmax    = Softmax(self.engines[-1].logit, classes=classes, fraction=fraction,
                                   table_bits=table_bits)
         self.averaging  = Averaging(classes, passes, confidence=confidence, agreement=agreement)
@@ -84,11 +85,16 @@ class Accelerator(wiring.Component):
             "alarm":   Out(1),
         }
         if hasattr(rng, "mtj"):
-            members["mtj"] = Out(rng.mtj.signature)
+            members["mtj"] = rng.signature.members["mtj"]
         for name, engine in zip(self.names, self.engines, strict=True):
             if "arrays" in engine.signature.members:
                 members[name] = engine.signature.members["arrays"]
         super().__init__(members)
+
+    @property
+    def health_names(self):
+        """Names of the submodules of the health tests."""
+        return ["health"] if self.rng.count == 1 else [f"health_{n}" for n in range(self.rng.count)]
 
     def elaborate(self, platform):
         m = Module()
@@ -98,7 +104,6 @@ class Accelerator(wiring.Component):
         m.submodules.replay       = self.replay
         m.submodules.mask_bank    = self.mask_bank
         m.submodules.rng          = self.rng
-        m.submodules.health       = self.health
         m.submodules.softmax      = self.softmax
         m.submodules.averaging    = self.averaging
 
@@ -109,12 +114,18 @@ class Accelerator(wiring.Component):
         connect(m, self.source.masks, self.mask_bank.images)
         connect(m, self.mask_bank.draw, self.rng.i)
         connect(m, self.rng.o, self.mask_bank.bits)
-        m.d.comb += [
-            self.health.strobe.eq(self.rng.o.valid & self.rng.o.ready),
-            self.health.bit.eq(self.rng.o.payload),
-            self.alarm.eq(self.health.alarm),
-        ]
-        if hasattr(self.rng, "mtj"):
+        taken = self.rng.taken if self.rng.count > 1 else self.rng.o.valid & self.rng.o.ready
+        for name, health, strobe in zip(self.health_names, self.health, taken, strict=True):
+            m.submodules[name] = health
+            m.d.comb += [
+                health.strobe.eq(strobe),
+                health.bit.eq(self.rng.o.payload),
+            ]
+        m.d.comb += self.alarm.eq(Cat(health.alarm for health in self.health).any())
+        if self.rng.count > 1 and hasattr(self.rng, "mtj"):
+            for inside, outside in zip(self.rng.mtj, self.mtj, strict=True):
+                connect(m, inside, flipped(outside))
+        elif hasattr(self.rng, "mtj"):
             connect(m, self.rng.mtj, flipped(self.mtj))
 
         words, sets = self.binarizer.o, self.replay.o_sets

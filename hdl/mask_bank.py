@@ -64,9 +64,14 @@ class MaskBank(wiring.Component):
         return tuple(getattr(self, f"mask_{layer}") for layer in range(len(self.choices)))
 
     def interval(self, passes, rng):
-        """Cycles from image to image of ``passes`` passes with the random source ``rng``."""
+        """Cycles from image to image of ``passes`` passes with the random source ``rng``, whose
+        sources divide the bits of a pass evenly."""
+        def asked(bits):
+            turns, rest = divmod(bits, rng.count)
+            return turns * max(rng.count, rng.interval) + rest
+
         bits = passes * sum(self.choices)
-        return max(bits * rng.interval, (bits - 1) * rng.interval + rng.latency + self.overhead)
+        return max(asked(bits), asked(bits - 1) + rng.latency + self.overhead)
 
     def elaborate(self, platform):
         m = Module()

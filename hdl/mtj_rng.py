@@ -54,6 +54,8 @@ class MtjRng(wiring.Component):
         Pins of the junction. ``sense`` is sampled in the last cycle of ``read``.
     """
 
+    count = 1 #: Sources; :class:`hdl.rng_bank.RngBank` has several.
+
     def __init__(self, currents, *, code, set_cycles, read_cycles, reset_cycles):
         self.currents = tuple(operator.index(current) for current in currents)
         self.cycles   = set_cycles, read_cycles, reset_cycles

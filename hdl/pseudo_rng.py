@@ -35,6 +35,7 @@ class PseudoRng(wiring.Component):
         Keep bits.
     """
 
+    count    = 1 #: Sources; :class:`hdl.rng_bank.RngBank` has several.
     latency  = 1
     interval = 1
 

@@ -154,7 +154,7 @@ def _arguments(design, work, images, passes, maps, duty, idle_limit):
     variables = {"PERIOD_PS": str(period_ps)}
     if design.manifest["rng"] == "mtj":
         variables["MTJ"] = json.dumps({
-            "seed": 1, "bits_file": str(work / "bits.txt"),
+            "sources": design.manifest["random_sources"], "bits_file": str(work / "bits_{}.txt"),
             **{name: design.manifest["mtj"][name] for name in ("set_ns", "read_ns", "reset_ns")}})
     plusargs = [f"+images={len(images)}", f"+passes={passes}", f"+duty={round(256 * duty)}",
                 f"+idle_limit={round(idle_limit / duty**2)}", f"+image_file={image_file}",
@@ -186,8 +186,11 @@ def _follow(thread, path, words, images):
 def _chosen(design, network, work, images, passes):
     if design.manifest["rng"] == "emulated":
         return choices(network.generator, images, passes)
-    bits = np.array(list((work / "bits.txt").read_text())) == "1"
-    return choices_of(bits, network.generator, images, passes)
+    # The junctions are asked in turn; each has drawn as many bits as the others, or one more.
+    drawn = [np.array(list((work / f"bits_{source}.txt").read_text())) == "1"
+             for source in range(design.manifest["random_sources"])]
+    bits = np.stack([source[:min(map(len, drawn))] for source in drawn], axis=1)
+    return choices_of(bits.ravel(), network.generator, images, passes)
 
 
 def _results(design, lines):

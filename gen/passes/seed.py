@@ -9,16 +9,28 @@ __all__ = ["seed"]
 
 
 def seed(network: Network, target: Target) -> Network:
-    """Give the network its generator: the seed of the target, and the random bits of each layer.
+    """Give the network its generator: the seeds of its sources, and the random bits of each layer.
 
     A keep bit is dropped with the dropout probability, as the nearest multiple of ``2 ** -16``; the
-    bits that choose an array are fair.
+    bits that choose an array are fair. The first source has the seed of the target, the others what
+    SplitMix64 makes of it (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", 2014).
 
-    Needs: nothing. Ensures: a generator with one ``drop`` per layer, each from 0 to 65536, and as
-    many ``bits`` as a choice of that layer takes.
+    Needs: nothing. Ensures: a generator with one ``drop`` per layer, each from 0 to 65536, as many
+    ``bits`` as a choice of that layer takes, and one source or as many as a pass has bits.
     """
+    bits = tuple(layer.choice_bits for layer in network.layers)
+    more = sum(bits) - 1 if target.sources == "layer" else 0
     return replace(network, generator=Generator(
-        target.seed,
+        (target.seed, *(_split(target.seed, number) for number in range(1, more + 1))),
         tuple(round(layer.dropout * 65536) if layer.crossbars == 1 else 1 << 15
               for layer in network.layers),
-        tuple(layer.choice_bits for layer in network.layers)))
+        bits))
+
+
+def _split(seed: int, number: int) -> int:
+    """Return output ``number`` of SplitMix64, which is a permutation, so never the same for two; 0,
+    which is no state, becomes 1."""
+    word = (seed + number * 0x9E3779B97F4A7C15) % 2**64
+    word = (word ^ word >> 30) * 0xBF58476D1CE4E5B9 % 2**64
+    word = (word ^ word >> 27) * 0x94D049BB133111EB % 2**64
+    return word ^ word >> 31 or 1

@@ -19,7 +19,7 @@ PERIOD_PS = int(os.environ["PERIOD_PS"])
 async def images_to_results(dut):
     """Reset, then let the harness send all images; what it writes is compared afterwards."""
     if "MTJ" in os.environ:
-        cocotb.start_soon(play_junction(dut, **json.loads(os.environ["MTJ"])))
+        play(dut, **json.loads(os.environ["MTJ"]))
     Clock(dut.clk, PERIOD_PS, unit="ps").start()
     await Timer(4 * PERIOD_PS + PERIOD_PS // 4, unit="ps")
     dut.rst.value = 0
@@ -27,30 +27,39 @@ async def images_to_results(dut):
     await Timer(2 * PERIOD_PS, unit="ps")
 
 
-async def play_junction(dut, seed, bits_file, set_ns, read_ns, reset_ns):
-    """Stand in for the MTJ: check every pulse, switch by chance, and write down each keep bit."""
-    junction = Mtj(seed)
-    with Path(bits_file).open("w") as bits:
+def play(dut, sources, bits_file, **times):
+    """Stand in for all junctions; their pins have numbers where there are several."""
+    for source in range(sources):
+        pins = f"mtj__{source}" if sources > 1 else "mtj"
+        set_, read, reset, current, sense = (
+            getattr(dut, f"{pins}__{pin}") for pin in ("set", "read", "reset", "current", "sense"))
+        cocotb.start_soon(play_junction(set_, read, reset, current, sense, Mtj(seed=1 + source),
+                                        Path(bits_file.format(source)), **times))
+
+
+async def play_junction(set_, read, reset, current, sense, junction, path, set_ns, read_ns, reset_ns):
+    """Stand in for an MTJ: check every pulse, switch by chance, and write down each bit."""
+    with path.open("w") as bits:
         while True:
-            await RisingEdge(dut.mtj__set)
+            await RisingEdge(set_)
             begin = get_sim_time("ns")
-            code = int(dut.mtj__current.value)
-            assert not dut.mtj__read.value and not dut.mtj__reset.value, "SET overlaps another phase"
-            await FallingEdge(dut.mtj__set)
+            code = int(current.value)
+            assert not read.value and not reset.value, "SET overlaps another phase"
+            await FallingEdge(set_)
             assert get_sim_time("ns") - begin >= set_ns, "SET pulse is too short"
-            assert int(dut.mtj__current.value) == code, "Current changed during SET"
-            dut.mtj__sense.value = int(junction.set(code))
-            if not dut.mtj__read.value:
-                await RisingEdge(dut.mtj__read)
+            assert int(current.value) == code, "Current changed during SET"
+            sense.value = int(junction.set(code))
+            if not read.value:
+                await RisingEdge(read)
             begin = get_sim_time("ns")
-            await FallingEdge(dut.mtj__read)
+            await FallingEdge(read)
             assert get_sim_time("ns") - begin >= read_ns, "Read is too short"
-            assert not dut.mtj__set.value, "Read overlaps SET"
+            assert not set_.value, "Read overlaps SET"
             bits.write("01"[not junction.switched])
             bits.flush()
-            if not dut.mtj__reset.value:
-                await RisingEdge(dut.mtj__reset)
+            if not reset.value:
+                await RisingEdge(reset)
             begin = get_sim_time("ns")
-            await FallingEdge(dut.mtj__reset)
+            await FallingEdge(reset)
             assert get_sim_time("ns") - begin >= reset_ns, "RESET pulse is too short"
             junction.reset()

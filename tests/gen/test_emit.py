@@ -34,6 +34,7 @@ from hdl.popcount import popcount
 from hdl.pseudo_rng import PseudoRng
 from hdl.reader import Reader
 from hdl.replay import ArrayPasses, SequentialPasses, SharedPasses
+from hdl.rng_bank import RngBank
 from hdl.scale_mux import ScaleMux, comparison_layout, gain_layout
 from hdl.softmax import Normalizer, PowerOfTwo, Relative, Softmax
 from hdl.window import Window
@@ -65,6 +66,7 @@ BLOCKS = {
     Pool:             lambda: Pool(4, 4, 2, size=2, banks=2, columns=2),
     PseudoRng:        lambda: PseudoRng((1, 2), seed=1),
     Reader:           lambda: Reader(6, SHAPE),
+    RngBank:          lambda: RngBank([PseudoRng((1, 2), seed=seed) for seed in (1, 2)]),
     ArrayPasses:      lambda: ArrayPasses(2, words=4, arrays=4, passes=5),
     SharedPasses:     lambda: SharedPasses(5),
     SequentialPasses: lambda: SequentialPasses(2, words=4, passes=5),
@@ -92,6 +94,7 @@ def test_every_block_alone(block):
 
 @pytest.mark.parametrize("schedule", ["shared", "sequential"])
 @pytest.mark.parametrize("options", [{}, {"rng": "mtj", "mtj_currents": (1, 2, 3)},
+                                     {"rng": "mtj", "mtj_currents": (1, 2, 3), "sources": "layer"},
                                      {"view": "macro"}])
 def test_engines_and_accelerators(compiled, schedule, options):
     network, target = compiled(3, Target(array_rows=16, array_columns=4, passes=3, passes_max=5,

@@ -34,7 +34,7 @@ def test_accelerator(network):
     assert (accelerator.rng.seed, accelerator.rng.drop) == (9, network.generator.drop)
     assert (accelerator.mask_bank.choices, accelerator.mask_bank.passes) == ((1, 1, 1), 5)
     assert cutoffs(network.generator.drop) == {
-        name: getattr(accelerator.health, name) for name in ("repetition", "window", "proportion")}
+        name: getattr(accelerator.health[0], name) for name in ("repetition", "window", "proportion")}
     assert set(accelerator.signature.members) == {"pixels", "passes", "results", "alarm"}
 
 
@@ -85,6 +85,20 @@ def test_mtj(random_network):
     assert accelerator.rng.currents == (10, 20, 30)
     assert accelerator.rng.cycles == (3, 2, 2)
     assert "mtj" in accelerator.signature.members
+
+
+def test_a_source_for_each_bit(random_network):
+    """Each has a seed and health tests of its own, for the layer that it serves."""
+    target  = replace(TARGET, sources="layer")
+    network = compile_network(random_network(3, hidden=2), target)
+    accelerator = lower(network, target)
+    assert [source.seed for source in accelerator.rng.sources] == list(network.generator.seeds)
+    for drop, health in zip(network.generator.drop, accelerator.health, strict=True):
+        assert cutoffs((drop,)) == {
+            name: getattr(health, name) for name in ("repetition", "window", "proportion")}
+    assert accelerator.health_names == ["health_0", "health_1", "health_2"]
+    target = replace(target, rng="mtj", mtj_currents=(10, 20, 30))
+    assert lower(network, target).signature.members["mtj"].dimensions == (3,)
 
 
 def test_macro(network):

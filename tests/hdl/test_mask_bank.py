@@ -12,6 +12,7 @@ from golden.random import choices
 from hdl.mask_bank import MaskBank
 from hdl.mtj_rng import MtjRng
 from hdl.pseudo_rng import PseudoRng
+from hdl.rng_bank import RngBank
 from sim.component import transfer
 from sim.packing import pack
 
@@ -104,25 +105,27 @@ def test_collects_choices_of_several_bits(widths, passes, duty):
 SOURCES = [None, (2, 1, 1), (1, 1, 9)]
 
 
-def make_source(layers, passes, mtj=None):
+def make_source(layers, passes, mtj=None, several=False):
     drop = (20000,) * layers
-    rng = (PseudoRng(drop, seed=5) if mtj is None else
-           MtjRng((0,) * layers, code=8, set_cycles=mtj[0], read_cycles=mtj[1], reset_cycles=mtj[2]))
-    return Source(MaskBank((1,) * layers, passes), rng), drop
+    rngs = [PseudoRng(drop, seed=5) if mtj is None else
+            MtjRng((0,) * layers, code=8, set_cycles=mtj[0], read_cycles=mtj[1], reset_cycles=mtj[2])
+            for _ in range(layers if several else 1)]
+    return Source(MaskBank((1,) * layers, passes), RngBank(rngs) if several else rngs[0]), drop
 
 
 def test_masks_from_the_generator():
     source, drop = make_source(3, 6)
     passed = transfer(source, {"images": [6] * 4}, masks_of(3, 4))
-    keep = choices(Generator(5, drop, (1,) * 3), 4, 6)
+    keep = choices(Generator((5,), drop, (1,) * 3), 4, 6)
     for layer in range(3):
         assert passed[f"mask_{layer}"].words == [pack(bits, 1) for bits in keep[:, :, layer]]
 
 
 @pytest.mark.parametrize("mtj", SOURCES)
-@pytest.mark.parametrize("layers, passes", [(3, 6), (1, 1), (2, 9)])
-def test_timing(mtj, layers, passes):
-    source, _ = make_source(layers, passes, mtj)
+@pytest.mark.parametrize("layers, passes, several", [
+    (3, 6, False), (1, 1, False), (2, 9, False), (2, 9, True), (3, 1, True), (14, 2, True)])
+def test_timing(mtj, layers, passes, several):
+    source, _ = make_source(layers, passes, mtj, several)
     passed = transfer(source, {"images": [passes] * 8}, masks_of(layers, 8))
     # An MTJ is first reset, which the first image waits for.
     cycles = passed["images"].cycles[1:]
@@ -142,7 +145,7 @@ def test_draws_ahead():
 def test_one_layer_may_be_far_behind():
     source, drop = make_source(2, 3)
     passed = transfer(source, {"images": [3] * 6}, masks_of(2, 6), starts={"mask_1": 300})
-    keep = choices(Generator(5, drop, (1,) * 2), 6, 3)
+    keep = choices(Generator((5,), drop, (1,) * 2), 6, 3)
     for layer in range(2):
         assert passed[f"mask_{layer}"].words == [pack(bits, 1) for bits in keep[:, :, layer]]
     assert sum(cycle < 300 for cycle in passed["mask_0"].cycles) == MaskBank.AHEAD

@@ -16,7 +16,7 @@ from sim.component import transfer
 ])
 def test_matches_golden(seed, drop, duty):
     """The bits of two images of 15 passes, drawn in pass-major order."""
-    bits = choices(Generator(seed, drop, (1,) * len(drop)), 2, 15).ravel().tolist()
+    bits = choices(Generator((seed,), drop, (1,) * len(drop)), 2, 15).ravel().tolist()
     layers = list(range(len(drop))) * 30
     passed = transfer(PseudoRng(drop, seed=seed), {"i": layers}, {"o": len(bits)}, duty=duty)
     assert passed["o"].words == bits

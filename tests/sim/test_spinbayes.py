@@ -58,11 +58,14 @@ def test_levels_of_several_bits_and_ways(tmp_path_factory, simulate):
     assert report["bit_exact"] and report["map_mismatches"] == 0
 
 
-def test_arrays_chosen_by_a_junction(random_spinbayes, tmp_path, simulate):
-    """The bits of a junction at the pins choose the arrays, the most significant bit first."""
+@pytest.mark.parametrize("sources", ["model", "layer"])
+def test_arrays_chosen_by_junctions(random_spinbayes, tmp_path, simulate, sources):
+    """The bits of a junction at the pins choose the arrays, the most significant bit first; or each bit
+    of a layer has its own, as an arbiter in SpinBayes, 3.5.1."""
     network = random_spinbayes(16, 1)
     target  = Target(array_rows=32, array_columns=max(layer.columns_per_weight for layer in network.layers),
-                     rng="mtj", mtj_currents=(Dac().write_code(0.5),) * 2, passes=6, passes_max=8)
+                     rng="mtj", mtj_currents=(Dac().write_code(0.5),) * 2, passes=6, passes_max=8,
+                     sources=sources)
     build_network(network, target, tmp_path / "network")
     images = np.random.default_rng(0).integers(
         0, 256, (12, network.input.height, network.input.width), dtype=np.uint8)
