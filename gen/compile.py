@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gen.checkpoint import SHIPPED, CheckpointError, read
 from gen.ir import Network, Target, dump
-from gen.networks import NETWORKS
+from gen.networks import NETWORKS, with_arrays
 from gen.passes.fold import fold
 from gen.passes.quantize import quantize
 from gen.passes.rates import rates
@@ -73,6 +73,10 @@ def main(arguments: list[str] | None = None):
         help="trained parameters (default: those that come with the project)")
     parser.add_argument("--passes", type=int, default=default.passes,
         help="stochastic forward passes (default: %(default)s)")
+    parser.add_argument("--crossbars", type=int, metavar="N",
+        help="arrays that each layer chooses from, for SpinBayes (default: those of the network)")
+    parser.add_argument("--ways", type=int, default=1, metavar="n",
+        help="arrays whose mean a pass takes, for SpinBayes (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=default.seed,
         help="start of the pseudo-random stream (default: %(default)s)")
     args = parser.parse_args(arguments)
@@ -81,8 +85,9 @@ def main(arguments: list[str] | None = None):
     target = Target(passes=args.passes, passes_max=max(args.passes, default.passes_max),
                     seed=args.seed)
     try:
-        print(dump(compile_network(read(path, NETWORKS[args.network]), target)))
-    except (CheckpointError, ImpossibleTarget, MalformedNetwork) as error:
+        network = with_arrays(NETWORKS[args.network], args.crossbars, args.ways)
+        print(dump(compile_network(read(path, network), target)))
+    except (CheckpointError, ImpossibleTarget, MalformedNetwork, ValueError) as error:
         print(f"gen.compile: {error}", file=sys.stderr)
         raise SystemExit(2) from None
 

@@ -1,9 +1,11 @@
 """Every network that can be built, by name."""
 
+from dataclasses import replace
+
 from gen.ir import Head, Input, Layer, Network
 
 
-__all__ = ["NETWORKS", "lenet", "levels_of_pixels"]
+__all__ = ["NETWORKS", "lenet", "levels_of_pixels", "with_arrays"]
 
 
 def levels_of_pixels(bits: int) -> tuple[int, ...]:
@@ -32,6 +34,27 @@ def lenet(name: str, channels: tuple[int, int, int, int], thresholds: tuple[int,
         Layer("fc2", 1, 1, third, (1, 1), fourth, **every),
         Layer("fc3", 1, 1, fourth, (1, 1), 10, **every),
     ), head)
+
+
+def with_arrays(network: Network, crossbars: int | None = None, ways: int = 1) -> Network:
+    """Return ``network`` with ``crossbars`` arrays per layer if given, of which a pass takes the mean
+    of ``ways``.
+
+    Raises
+    ------
+    ValueError
+        If its layers do not choose arrays, or there would be none to choose from.
+    """
+    if crossbars is None and ways == 1:
+        return network
+    if all(layer.crossbars == 1 for layer in network.layers):
+        raise ValueError(f"Network {network.name!r} has one array per layer; leave --crossbars and --ways "
+                         "out or add --method spinbayes")
+    if crossbars is not None and crossbars < 2:
+        raise ValueError(f"Arrays to choose from must be at least 2, not {crossbars}")
+    return replace(network, layers=tuple(
+        replace(layer, crossbars=crossbars or layer.crossbars, ways=ways)
+        for layer in network.layers))
 
 
 #: SpinBayes, 4.1: an input is rejected unless 99 % of its passes reach a probability of 0.9.

@@ -119,7 +119,8 @@ def report(inside: Scores, labels: np.ndarray, outside: dict[str, Scores | str])
     return figures
 
 
-def compiled(name: str, checkpoint: Path | None, passes: int, seed: int) -> Network:
+def compiled(name: str, checkpoint: Path | None, passes: int, seed: int, *,
+             crossbars: int | None = None, ways: int = 1) -> Network:
     """Return the network ``name`` as the compiler, run as a command, prints it.
 
     The golden model shares the parameters of the hardware, not its code, so it imports no pass.
@@ -130,8 +131,9 @@ def compiled(name: str, checkpoint: Path | None, passes: int, seed: int) -> Netw
         If the compiler refuses its arguments or the checkpoint.
     """
     command = [sys.executable, "-m", "gen.compile", name, f"--passes={passes}", f"--seed={seed}"]
-    if checkpoint is not None:
-        command.append(f"--checkpoint={checkpoint}")
+    for option, value in (("checkpoint", checkpoint), ("crossbars", crossbars), ("ways", ways)):
+        if value is not None:
+            command.append(f"--{option}={value}")
     root = str(Path(__file__).parent.parent)
     known = os.environ.get("PYTHONPATH")
     run = subprocess.run(command, capture_output=True, text=True, env={
@@ -154,6 +156,10 @@ def main(arguments: list[str] | None = None):
         help="start of the pseudo-random stream (default: %(default)s)")
     parser.add_argument("--checkpoint", type=Path,
         help="trained parameters (default: those that come with the project)")
+    parser.add_argument("--crossbars", type=int, metavar="N",
+        help="arrays that each layer chooses from, for SpinBayes (default: those of the network)")
+    parser.add_argument("--ways", type=int, default=1, metavar="n",
+        help="arrays whose mean a pass takes, for SpinBayes (default: %(default)s)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure to FILE")
     args = parser.parse_args(arguments)
     try:
@@ -178,7 +184,8 @@ def _evaluate(args) -> dict:
     steps = Steps(2 + len(outside))
     folder = folder_of(args.data)
     steps.step(f"compile {args.network}")
-    network = compiled(args.network, args.checkpoint, passes, args.seed)
+    network = compiled(args.network, args.checkpoint, passes, args.seed,
+                       crossbars=args.crossbars, ways=args.ways)
     images, labels = load_mnist(folder)
     sets = {"mnist": images}
     if spinbayes:
@@ -212,6 +219,8 @@ def _evaluate(args) -> dict:
         "source": "compiled golden model",
         "status": "run",
         "passes": passes,
+        **({"crossbars": network.layers[0].crossbars, "ways": network.layers[0].ways} if spinbayes
+           else {}),
         "seed": args.seed,
         "images": {name: len(images) for name, images in sets.items()},
         "prediction": {method: report(own.pop("mnist"), labels, own)

@@ -142,7 +142,8 @@ def load(network: Network, path: Path) -> BayNN | SpinBayes:
     """Return ``network`` as a float64 model in evaluation mode with the parameters of ``path``.
 
     Its weights are those in the file and are not trained any further. It is a
-    :class:`~golden.spinbayes.SpinBayes` if its layers have several crossbars.
+    :class:`~golden.spinbayes.SpinBayes` if its layers have several crossbars, the first of those in the
+    file.
 
     Raises
     ------
@@ -177,6 +178,8 @@ def load(network: Network, path: Path) -> BayNN | SpinBayes:
             shape, name = layer.layer, layer.layer.name
             bayesian = isinstance(layer, BayesianConvolution)
             number = (shape.crossbars,) if bayesian else ()
+            if bayesian and f"{name}.weight" in arrays:
+                arrays[f"{name}.weight"] = arrays[f"{name}.weight"][:shape.crossbars]
             weights = take(f"{name}.weight", (*number, shape.outputs, shape.fan_in))
             most = max(2**(shape.weight_bits - 1) - 1, 1)
             if weights.abs().max() > most:

@@ -200,6 +200,11 @@ def _parse(arguments):
         help="crossbars of each layer, for networks of several (default: by network)")
     parser.add_argument("--weight-bits", type=_weight_bits, metavar="Q",
         help="bits of a weight, for the same networks (default: by network)")
+    parser.add_argument("--ways", type=_positive, metavar="n",
+        help="crossbars whose mean a pass takes, for the same networks (default: 1)")
+    parser.add_argument("--arrays", type=Path, metavar="FILE",
+        help="take the crossbars of this checkpoint, and only measure the batch normalization anew, for "
+             "the same networks")
     parser.add_argument("--threads", type=_positive, default=1, metavar="N",
         help="processor cores; the rounding depends on it (default: %(default)s)")
     options = parser.parse_args(arguments)
@@ -208,14 +213,17 @@ def _parse(arguments):
     if options.recipe not in (None, *recipes):
         parser.error(f"recipe {options.recipe!r} is not for network {options.network!r}, but "
                      + " or ".join(map(repr, recipes)))
-    if not several and (options.crossbars or options.weight_bits):
-        parser.error(f"--crossbars and --weight-bits are for networks of several crossbars, not for "
-                     f"{options.network!r}")
+    for_several = options.crossbars, options.weight_bits, options.ways, options.arrays
+    if not several and any(for_several):
+        parser.error(f"--crossbars, --weight-bits, --ways and --arrays are for networks of several "
+                     f"crossbars, not for {options.network!r}")
+    if options.ways and options.ways > (most := options.crossbars or
+                                        NETWORKS[options.network].layers[0].crossbars):
+        parser.error(f"--ways must be at most {most}, the crossbars of a layer, not {options.ways}")
     if options.out is None:
-        if options.seed != 1 or options.recipe == "paper" or any(
-                (options.epochs, options.crossbars, options.weight_bits)):
-            parser.error("with --epochs, --seed, --recipe, --crossbars or --weight-bits, the "
-                         "checkpoint that comes with the project is not replaced; name another "
+        if options.seed != 1 or options.recipe == "paper" or options.epochs or any(for_several):
+            parser.error("with --epochs, --seed, --recipe, --crossbars, --weight-bits, --ways or --arrays, "
+                         "the checkpoint that comes with the project is not replaced; name another "
                          "with --out FILE")
         options.out = (Path(gen.networks.__file__).parent / "checkpoints"
                        / f"{options.network}.npz")
@@ -248,7 +256,7 @@ def _network(options):
     """Return the network that ``options`` name, and the plan to train it."""
     network = NETWORKS[options.network]
     if options.recipe == "bayes":
-        chosen = {name: value for name in ("crossbars", "weight_bits")
+        chosen = {name: value for name in ("crossbars", "weight_bits", "ways")
                   if (value := getattr(options, name))}
         network = replace(network, layers=tuple(replace(layer, **chosen)
                                                 for layer in network.layers))
@@ -262,7 +270,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command and return its exit code."""
     options = _parse(arguments)
     network, plan = _network(options)
-    steps = Steps(STEPS[options.recipe])
+    steps = Steps(2 if options.arrays else STEPS[options.recipe])
     try:
         _refuse_unwritable(options.out)
         pixels, labels = load_mnist(options.data, "train")
@@ -273,8 +281,12 @@ def main(arguments: list[str] | None = None) -> int:
         torch.set_num_threads(options.threads)
         torch.manual_seed(options.seed)
         start = time.monotonic()
-        model = RECIPES[options.recipe](
-            network, Images([torch.tensor(pixels)], torch.tensor(labels).long()), plan, steps)
+        images = Images([torch.tensor(pixels)], torch.tensor(labels).long())
+        if options.arrays:
+            model = load(network, options.arrays)
+            train_spinbayes.measure_anew(model, images, steps)
+        else:
+            model = RECIPES[options.recipe](network, images, plan, steps)
         export(model, options.out)
         steps.step("test")
         judge, passes = ((train_spinbayes.measure, 10) if options.recipe == "bayes" else

@@ -13,7 +13,7 @@ from golden.fit import Images, Stage, fit, recalibrate, teach
 from golden.spinbayes import SpinBayes
 
 
-__all__ = ["PLANS", "Plan", "free_energy", "measure", "train_bayes"]
+__all__ = ["PLANS", "Plan", "free_energy", "measure", "measure_anew", "train_bayes"]
 
 
 DIVERGENCE = 0.03 #: Weight of the divergence to the prior, per image; 1 would be Bayes' rule.
@@ -63,9 +63,15 @@ def train_bayes(network: Network, images: Images, plan: Plan, steps: Steps) -> S
     steps.step(f"take {first.crossbars} samples of {first.weight_bits} bits as crossbars")
     model.sample()
 
-    steps.step("measure the batch normalization anew")
-    recalibrate(model, images.variants[0][torch.randperm(count)[:20000]])
+    measure_anew(model, images, steps)
     return model
+
+
+def measure_anew(model: SpinBayes, images: Images, steps: Steps):
+    """Measure the batch normalization of ``model`` under its arrays and their choice (SpinBayes, 3.2),
+    in one step."""
+    steps.step("measure the batch normalization anew")
+    recalibrate(model, images.variants[0][torch.randperm(len(images.labels))[:20000]])
 
 
 @torch.no_grad()

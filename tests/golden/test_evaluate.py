@@ -58,6 +58,18 @@ def test_command(data, capsys):
     assert output.err.splitlines()[0] == "[1/4] compile lenet5"
 
 
+def test_mean_of_two_of_four_arrays(data, write_checkpoint):
+    """Another network, so other figures; of the arrays in the checkpoint the first four are taken."""
+    write_checkpoint(data / "spinbayes.npz", NETWORKS["lenet5_spinbayes"])
+    figures = []
+    for ways in "12":
+        main(["lenet5_spinbayes", "--data", str(data), "--checkpoint", str(data / "spinbayes.npz"),
+              "--json", str(data / "figures.json"), "--passes", "2", "--crossbars", "4", "--ways", ways])
+        figures.append(json.loads((data / "figures.json").read_text()))
+    assert [(figure["crossbars"], figure["ways"]) for figure in figures] == [(4, 1), (4, 2)]
+    assert figures[0]["prediction"] != figures[1]["prediction"]
+
+
 def test_spinbayes_command(data, write_checkpoint, capsys):
     """Ten passes and one, the sets of the paper's Table 3, and its figures beside ours."""
     write_checkpoint(data / "spinbayes.npz", NETWORKS["lenet5_spinbayes"])

@@ -156,6 +156,23 @@ def test_command_trains_spinbayes(folder, tmp_path, capsys):
         assert np.unique(file["conv2.weight"]).tolist() == list(range(-3, 4))
 
 
+def test_measures_anew_for_ways(folder, tmp_path, capsys):
+    """The first four arrays of the shipped checkpoint; only what is measured is another, and the mean of
+    four different arrays spreads less than one of them."""
+    shipped = gen.checkpoint.SHIPPED / "lenet5_spinbayes.npz"
+    deviations = []
+    for ways in ("1", "4"):
+        out = tmp_path / f"{ways}.npz"
+        assert train.main(["lenet5_spinbayes", "--data", str(folder), "--out", str(out), "--crossbars", "4",
+                           "--ways", ways, "--arrays", str(shipped)]) == 0
+        assert "[1/2] measure the batch normalization anew" in capsys.readouterr().err
+        with np.load(out) as file, np.load(shipped) as before:
+            assert (file["fc1.weight"] == before["fc1.weight"][:4]).all()
+            assert (file["fc1.gamma"] == before["fc1.gamma"]).all()
+            deviations.append(file["fc1.variance"].mean())
+    assert deviations[1] < deviations[0]
+
+
 @pytest.mark.parametrize("arguments, message", [
     (["lenet6"], "invalid choice: 'lenet6'"),
     (["lenet5", "--out", "x", "--epochs", "0"], "must be a whole number of at least 1, not '0'"),
@@ -168,7 +185,12 @@ def test_command_trains_spinbayes(folder, tmp_path, capsys):
     (["lenet5", "--out", "x", "--recipe", "bayes"],
      "recipe 'bayes' is not for network 'lenet5', but 'spread' or 'paper'"),
     (["lenet5", "--out", "x", "--crossbars", "4"],
-     "--crossbars and --weight-bits are for networks of several crossbars, not for 'lenet5'"),
+     "--crossbars, --weight-bits, --ways and --arrays are for networks of several crossbars, not for "
+     "'lenet5'"),
+    (["lenet5_spinbayes", "--out", "x", "--ways", "0"], "must be a whole number of at least 1, not '0'"),
+    (["lenet5_spinbayes", "--out", "x", "--ways", "9"],
+     "--ways must be at most 8, the crossbars of a layer, not 9"),
+    (["lenet5_spinbayes", "--arrays", "x"], "name another with --out FILE"),
     *((["lenet5_spinbayes", "--out", "x", "--crossbars", number],
        f"must be a power of two of at least 2, not '{number}'") for number in ("0", "1", "6", "-4")),
     *((["lenet5_spinbayes", "--out", "x", "--weight-bits", number],
