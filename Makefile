@@ -5,7 +5,7 @@ VENV   := .venv
 RUN    := $(VENV)/bin/python
 
 .DEFAULT_GOAL := lenet5
-.PHONY: lenet5 lenet5_wide test bench clean
+.PHONY: lenet5 lenet5_wide test bench randomness clean
 
 # ARGS are passed on, as in: make lenet5 ARGS="--passes 10 --synth ecp5"; FLAGS are Python's.
 lenet5 lenet5_wide: $(VENV)/base
@@ -18,6 +18,11 @@ test: $(VENV)/test
 # Simulated images per second, and seconds of a build; figures vary with the machine.
 bench: $(VENV)/test
 	$(RUN) -m bench.speed
+
+# Statistical tests of the random bits and of what comes of them, and what faulty sources do:
+# build/verification/randomness.json. ARGS="--data DIR" for all images, and those of Fashion-MNIST.
+randomness: $(VENV)/test
+	$(RUN) -m sim.randomness $(ARGS)
 
 clean:
 	rm -rf $(VENV) build

@@ -167,7 +167,8 @@ def _contents(network, target, accelerator):
                    *(["array_passes"] if accelerator.array_passes else []),
                    *(layer.name for layer in network.layers), "softmax", "averaging"],
         "health": [{"repetition": health.repetition, "window": health.window,
-                    "proportion": health.proportion} for health in accelerator.health],
+                    "proportion": health.proportion, "period": health.period}
+                   for health in accelerator.health],
     }
 
 

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 from amaranth.hdl import signed
 
-from gen.health import cutoffs
+from gen.health import limits
 from gen.ir import Comparison, Layer, Logit, Network, Target
 from gen.passes.tile import row_tiles
 from hdl.accelerator import Accelerator
@@ -31,7 +31,7 @@ def lower(network: Network, target: Target) -> Accelerator:
             network.layers, [layer.crossbars for layer in network.layers[1:]] + [1], strict=True)],
         names=[layer.name for layer in network.layers],
         rng=_rng(network, target),
-        health=_health(network.generator),
+        health=[Health(**each) for each in limits(network.generator)],
         classes=classes,
         passes=target.passes_max,
         fraction=network.head.fraction,
@@ -81,14 +81,6 @@ def _rng(network, target):
             read_cycles=cycles(target.read_ns, target),
             reset_cycles=cycles(target.reset_ns, target)) for _ in generator.seeds]
     return sources[0] if len(sources) == 1 else RngBank(sources)
-
-
-def _health(generator):
-    """Tests of each source: of the bits of all layers, or of the one layer that it serves."""
-    if len(generator.seeds) == 1:
-        return [Health(**cutoffs(generator.drop))]
-    return [Health(**cutoffs((drop,))) for drop, bits in zip(generator.drop, generator.bits, strict=True)
-            for _ in range(bits)]
 
 
 def _words(bank: Comparison | Logit, thresholds: int = 1) -> list[dict]:

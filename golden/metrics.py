@@ -77,9 +77,11 @@ def predictive_entropy(probabilities: np.ndarray) -> np.ndarray:
 def mutual_information(probabilities: np.ndarray) -> np.ndarray:
     """Return the entropy of the mean less the mean entropy of passes ``(N, T, K)``: ``(N,)``, nats.
 
-    It grows with how far the passes disagree, from 0 to ``log(K)``.
+    It grows with how far the passes disagree, from 0 to ``log(K)``; what floats make of no difference at
+    all, some 1e-16, is 0, or it would be ranked.
     """
-    return predictive_entropy(probabilities.mean(1)) - predictive_entropy(probabilities).mean(1)
+    return np.round(predictive_entropy(probabilities.mean(1))
+                    - predictive_entropy(probabilities).mean(1), 12) + 0.0
 
 
 def quantile_test(probabilities: np.ndarray, confidence: float = 0.95,

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 #: command is and carries no arithmetic, so both sides may show it.
 MAY_IMPORT = {
     "hdl":    {"amaranth"},
-    "golden": {"numpy", "torch", "gen.ir", "gen.networks", "gen.progress"},
+    "golden": {"numpy", "scipy", "torch", "gen.ir", "gen.networks", "gen.progress"},
     "gen":    {"amaranth", "numpy", "hdl"},
     "sim":    {"amaranth", "cocotb", "cocotb_tools", "numpy", "golden", "gen.ir", "gen.progress"},
     "bench":  {"gen", "sim", "golden"},

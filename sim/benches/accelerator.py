@@ -10,6 +10,7 @@ from cocotb.triggers import FallingEdge, RisingEdge, Timer
 from cocotb.utils import get_sim_time
 
 from golden.device import Mtj
+from golden.faulty import Played
 
 
 PERIOD_PS = int(os.environ["PERIOD_PS"])
@@ -27,13 +28,19 @@ async def images_to_results(dut):
     await Timer(2 * PERIOD_PS, unit="ps")
 
 
-def play(dut, sources, bits_file, **times):
-    """Stand in for all junctions; their pins have numbers where there are several."""
+def play(dut, sources, bits_file, seed=1, played=None, **times):
+    """Stand in for all junctions; their pins have numbers where there are several.
+
+    Instead of junctions that start from ``seed`` and what follows it, the bits of the file ``played`` can
+    be given.
+    """
     for source in range(sources):
         pins = f"mtj__{source}" if sources > 1 else "mtj"
         set_, read, reset, current, sense = (
             getattr(dut, f"{pins}__{pin}") for pin in ("set", "read", "reset", "current", "sense"))
-        cocotb.start_soon(play_junction(set_, read, reset, current, sense, Mtj(seed=1 + source),
+        junction = Mtj(seed + source) if played is None else Played(
+            bit == "1" for bit in Path(played).read_text()[source::sources])
+        cocotb.start_soon(play_junction(set_, read, reset, current, sense, junction,
                                         Path(bits_file.format(source)), **times))
 
 

@@ -5,7 +5,8 @@ from math import comb
 
 import pytest
 
-from gen.health import FALSE_ALARM_BITS, WINDOW, cutoffs
+from gen.health import FALSE_ALARM_BITS, WINDOW, cutoffs, limits
+from gen.ir import Generator
 from hdl.health import Health
 
 
@@ -13,9 +14,10 @@ LIMIT = Fraction(1, 2**FALSE_ALARM_BITS)
 
 
 def tail(likely, window, count):
-    """Probability that at least ``count`` of ``window`` bits are the likely one, exactly."""
-    p = Fraction(likely, 65536)
-    return sum(comb(window, k) * p**k * (1 - p)**(window - k) for k in range(count, window + 1))
+    """Probability that at least ``count`` of ``window`` bits equal the first, where that is the likely
+    one, exactly."""
+    p, others = Fraction(likely, 65536), window - 1
+    return sum(comb(others, k) * p**k * (1 - p)**(others - k) for k in range(count - 1, others + 1))
 
 
 @pytest.mark.parametrize("drop, repetition", [
@@ -50,3 +52,9 @@ def test_no_entropy(drop):
     limits = cutoffs(drop)
     assert limits["repetition"] <= 1 << 16
     Health(**limits)
+
+
+def test_period_is_a_pass():
+    """Bits of a layer are compared with those of the same layer a pass before."""
+    assert limits(Generator((1,), (32768, 13107), (3, 1))) == [
+        {**cutoffs((32768, 13107)), "period": 4}]

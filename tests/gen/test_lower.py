@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gen.compile import compile_network
-from gen.health import cutoffs
+from gen.health import cutoffs, limits
 from gen.ir import Logit, Target
 from gen.lower import cycles, lower, lower_layer
 from gen.passes.rates import map_cycles
@@ -33,8 +33,9 @@ def test_accelerator(network):
     assert isinstance(accelerator.rng, PseudoRng)
     assert (accelerator.rng.seed, accelerator.rng.drop) == (9, network.generator.drop)
     assert (accelerator.mask_bank.choices, accelerator.mask_bank.passes) == ((1, 1, 1), 5)
-    assert cutoffs(network.generator.drop) == {
-        name: getattr(accelerator.health[0], name) for name in ("repetition", "window", "proportion")}
+    assert limits(network.generator) == [{
+        name: getattr(health, name) for name in ("repetition", "window", "proportion", "period")}
+        for health in accelerator.health]
     assert set(accelerator.signature.members) == {"pixels", "passes", "results", "alarm"}
 
 
@@ -93,9 +94,8 @@ def test_a_source_for_each_bit(random_network):
     network = compile_network(random_network(3, hidden=2), target)
     accelerator = lower(network, target)
     assert [source.seed for source in accelerator.rng.sources] == list(network.generator.seeds)
-    for drop, health in zip(network.generator.drop, accelerator.health, strict=True):
-        assert cutoffs((drop,)) == {
-            name: getattr(health, name) for name in ("repetition", "window", "proportion")}
+    assert [(health.proportion, health.period) for health in accelerator.health] == [
+        (cutoffs((drop,))["proportion"], 1) for drop in network.generator.drop]
     assert accelerator.health_names == ["health_0", "health_1", "health_2"]
     target = replace(target, rng="mtj", mtj_currents=(10, 20, 30))
     assert lower(network, target).signature.members["mtj"].dimensions == (3,)

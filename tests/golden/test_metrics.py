@@ -79,6 +79,12 @@ def test_mutual_information_by_hand():
     assert metrics.mutual_information(np.array([disagree, agree])) == pytest.approx([np.log(2), 0])
 
 
+def test_passes_that_agree_have_no_information():
+    """Not even a little of either sign, by which they could be told apart."""
+    alike = np.repeat(RNG.dirichlet(np.ones(10), 50)[:, None], 20, axis=1)
+    assert (metrics.mutual_information(alike) == 0).all()
+
+
 def test_mutual_information_is_mean_divergence_from_mean():
     probabilities = passes()
     mean = probabilities.mean(1, keepdims=True)

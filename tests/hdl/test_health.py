@@ -34,15 +34,23 @@ def watch(dut, bits, duty=1.0):
     return alarms
 
 
-def alarm_bit(bits, repetition, window, proportion):
+def alarm_bit(bits, repetition, window, proportion, period=0):
     """Bit at which a test first fails by its definition in NIST SP 800-90B, or None."""
+    before = [False] * period + bits
+    tested = [bits] + [[bit != old for bit, old in zip(bits, before[period - distance:], strict=False)]
+                       for distance in (1, period) if period]
     for end in range(len(bits)):
-        run = bits[max(0, end - repetition + 1):end + 1]
         begin = end // window * window
-        if len(run) == repetition and len(set(run)) == 1:
-            return end
-        if bits[begin:end + 1].count(bits[begin]) >= proportion and bits[end] == bits[begin]:
-            return end
+        for stream in tested:
+            run = stream[max(0, end - repetition + 1):end + 1]
+            if len(run) == repetition and len(set(run)) == 1:
+                return end
+            if stream[begin:end + 1].count(stream[begin]) >= proportion and stream[end] == stream[begin]:
+                return end
+        # The last of so many bits of the same place, none of which differs from the one before.
+        if period and end // period % repetition == repetition - 1:
+            if not any(tested[2][end - (repetition - 1) * period:end + 1:period]):
+                return end
     return None
 
 
@@ -56,6 +64,34 @@ def test_by_definition(repetition, window, proportion, duty):
         at   = alarm_bit(bits, repetition, window, proportion)
         assert watch(dut, bits, duty) == [at is not None and number >= at
                                           for number in range(len(bits) + 5)]
+
+
+@pytest.mark.parametrize("duty", [1.0, 0.5])
+@pytest.mark.parametrize("repetition, window, proportion, period", [
+    (5, 8, 8, 1), (6, 12, 9, 2), (9, 16, 12, 3), (4, 20, 20, 5), (100, 64, 45, 4), (3, 64, 64, 7)])
+def test_patterns_by_definition(repetition, window, proportion, period, duty):
+    """Good bits, alternating ones, bits like those a period before, and one of a period that is stuck."""
+    for seed in range(6):
+        rng  = np.random.default_rng(seed)
+        bits = rng.random(150) < 0.5
+        odd  = np.arange(150) >= 20
+        bits = [bits, np.where(odd, np.arange(150) % 2 == 0, bits),
+                np.where(odd & (rng.random(150) < 0.9), np.resize(bits[:period], 150), bits),
+                np.where(np.arange(150) % period == period - 1, seed == 3, bits)][seed % 4].tolist()
+        dut = Health(repetition=repetition, window=window, proportion=proportion, period=period)
+        at  = alarm_bit(bits, repetition, window, proportion, period)
+        assert watch(dut, bits, duty) == [at is not None and number >= at
+                                          for number in range(len(bits) + 5)]
+
+
+@pytest.mark.parametrize("stuck", [0, 1])
+def test_one_layer_is_stuck(stuck):
+    """Among four that are not, whose bits no other test can tell from good ones so soon."""
+    limits = {**cutoffs((32768,) * 5), "period": 5}
+    bits = np.random.default_rng(5).integers(0, 2, (2 * limits["repetition"], 5))
+    bits[:, 3] = stuck
+    assert watch(Health(**limits), bits.ravel())[-1]
+    assert not watch(Health(**{**limits, "period": 0}), bits.ravel())[-1]
 
 
 @pytest.mark.parametrize("drop", [(32768,), (6554, 32768)])
@@ -91,3 +127,8 @@ def test_biased_bits(p):
 def test_rejects(repetition, window, proportion, message):
     with pytest.raises(ValueError, match=f"^{message}$"):
         Health(repetition=repetition, window=window, proportion=proportion)
+
+
+def test_rejects_period():
+    with pytest.raises(ValueError, match="^Period must be 0 or more, not -1$"):
+        Health(repetition=2, window=8, proportion=4, period=-1)
