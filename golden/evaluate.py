@@ -77,8 +77,7 @@ class CompileError(Exception):
 def over_passes(network: Network, images: np.ndarray, choice: np.ndarray) -> Scores:
     """Score uint8 ``images`` (N, H, W) by the passes with the choices ``choice``, int (N, T, L)."""
     prediction, probabilities = predict(network, images, choice)
-    mean = prediction.sums / (65536 * prediction.passes)
-    return Scores(mean, metrics.predictive_entropy(mean),
+    return Scores(prediction.mean, metrics.predictive_entropy(prediction.mean),
                   metrics.mutual_information(probabilities / 65536), prediction.reject)
 
 

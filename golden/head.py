@@ -18,7 +18,7 @@ class Prediction:
     the squared probabilities in Q0.32, they give the variance (Scale-Dropout, eq. 18 and 21).
     """
 
-    passes: int            #: T.
+    passes: int | np.ndarray #: T, or that of each image, int64 (N,).
     sums: np.ndarray       #: int64 (N, K), of the probabilities in Q0.16.
     squares: np.ndarray    #: int64 (N, K).
     votes: np.ndarray      #: int64 (N, K), passes whose largest class it was.
@@ -26,6 +26,11 @@ class Prediction:
     prediction: np.ndarray #: int64 (N,), the class of the largest sum.
     reject: np.ndarray     #: bool (N,), out of distribution by the quantile test (eq. 26;
                            #: SpinBayes, 4.1).
+
+    @property
+    def mean(self) -> np.ndarray:
+        """Predictive mean, float64 (N, K)."""
+        return self.sums / (65536 * np.reshape(self.passes, (-1, 1)))
 
 
 def softmax(logits: np.ndarray, head: Head) -> np.ndarray:

@@ -39,6 +39,8 @@ class Design:
             self.passes_max = self.manifest["passes_max"]
             self.schedule   = self.manifest["schedule"]
             self.results    = self.manifest["results"]
+            #: File of hdl/ that each Verilog module comes from.
+            self.modules    = self.manifest["modules"]
             self._members   = self.manifest["interface"]["members"]
             self._ports     = self.manifest["ports"]
             #: Whether the arrays are in the design, and cycles that an image takes at most.

@@ -1,41 +1,27 @@
 """Run an emitted accelerator for what comes out, without saying what should."""
 
 import json
+import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from sim import harness, simulator
 from sim.design import Design
+from sim.results import read
 
 
 __all__ = ["Run", "build", "run"]
 
 
+@dataclass(frozen=True, slots=True)
 class Run:
-    """What a design made of N images.
+    """What a design made of N images."""
 
-    Attributes
-    ----------
-    results : dict
-        Fields of the result record by name: int64 (N, K), or (N,) of those of the last word.
-    alarm : bool
-        The health tests at the end.
-    bits : bool array or None
-        The bits that were read from the junction at the pins, in order.
-    """
-
-    def __init__(self, design: Design, lines: list[str], bits):
-        words = [int(line.split()[2], 16) for line in lines if line[0] == "r"]
-        self.results = {}
-        for field in design.results:
-            values = np.array([word >> field["offset"] & (1 << field["width"]) - 1 for word in words],
-                              dtype=np.int64).reshape(-1, design.classes)
-            self.results[field["name"]] = values
-        for name in ("prediction", "reject", "passes"):
-            self.results[name] = self.results[name][:, -1]
-        self.alarm = any(line.split() == ["a", "1"] for line in lines)
-        self.bits  = bits
+    results: dict       #: Fields of the result record by name: int64 (N, K), or (N,) of the last word.
+    alarm: bool         #: The health tests at the end.
+    bits: np.ndarray | None #: bool, the bits that were read from the junction at the pins, in order.
 
 
 def build(directory: Path) -> Design:
@@ -67,32 +53,35 @@ def run(design: Design, images: np.ndarray, passes: int, *, seed: int = 1, playe
         If the simulator fails, a pulse at the pins is wrong, or a result does not come.
     """
     work = _work(design)
-    names = {name: work / f"{name}.{end}" for name, end in (
-        ("images", "bin"), ("results", "txt"), ("bits", "txt"), ("played", "txt"))}
-    names["images"].write_bytes(np.ascontiguousarray(images, dtype=np.uint8).tobytes())
-    for name in ("results", "bits"):
-        names[name].unlink(missing_ok=True)
-    variables = {"PERIOD_PS": str(2 * round(5e5 / design.manifest["clock_mhz"]))}
+    folder = work / "run"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    (folder / harness.IMAGES).write_bytes(np.ascontiguousarray(images, dtype=np.uint8).tobytes())
+    variables = {}
     if design.manifest["rng"] == "mtj":
-        junction = {"sources": 1, "bits_file": str(names["bits"]), "seed": seed, **{
-            name: design.manifest["mtj"][name] for name in ("set_ns", "read_ns", "reset_ns")}}
+        junction = {
+            "sources": design.manifest["random_sources"], "bits_file": harness.BITS, "seed": seed,
+            **{name: design.manifest["mtj"][name] for name in ("set_ns", "read_ns", "reset_ns")}}
         if played is not None:
-            names["played"].write_text("".join("01"[bool(bit)] for bit in played))
-            junction["played"] = str(names["played"])
+            (folder / "played.txt").write_text("".join("01"[bool(bit)] for bit in played))
+            junction["played"] = "played.txt"
         variables["MTJ"] = json.dumps(junction)
     limit = 4 * design.latency * (1 + passes // design.manifest["passes"])
-    simulator.run(harness.TOP, "sim.benches.accelerator", work, variables=variables, plusargs=[
-        f"+images={len(images)}", f"+passes={passes}", "+duty=256", f"+idle_limit={limit}",
-        f"+image_file={names['images']}", f"+result_file={names['results']}",
-    ], log=work / "simulate.log")
-    lines = names["results"].read_text().splitlines()
-    if any(line.startswith("h") for line in lines):
+    simulator.run(harness.TOP, "sim.benches.accelerator", work, folder, variables=variables, plusargs=[
+        f"+half_ps={round(5e5 / design.manifest['clock_mhz'])}", f"+images={len(images)}",
+        f"+passes={passes}", "+duty=256", f"+idle_limit={limit}",
+    ], log=folder / "simulate.log")
+    results = read(folder / harness.RESULTS, design)
+    if isinstance(results, int):
         raise RuntimeError(f"Design in {design.directory} gave no result for {limit} cycles; see it with: "
                            f"python -m sim.run {design.directory} --waves")
     bits = None
     if design.manifest["rng"] == "mtj":
-        bits = np.array(list(names["bits"].read_text())) == "1"
-    return Run(design, lines, bits)
+        bits = np.frombuffer((folder / harness.BITS.format(0)).read_bytes(), np.uint8) == ord("1")
+    answered = results.prediction
+    return Run({"sum": answered.sums, "square": answered.squares, "votes": answered.votes,
+                "confident": answered.confident, "prediction": answered.prediction,
+                "reject": answered.reject, "passes": answered.passes}, results.alarm, bits)
 
 
 def _work(design):

@@ -5,21 +5,29 @@ from pathlib import Path
 from sim.design import Design
 
 
-__all__ = ["TOP", "write"]
+__all__ = ["BITS", "IMAGES", "RESULTS", "TOP", "TRACE", "write"]
 
 
 TOP = "harness"
 
+#: Files in the folder where the simulator runs: pixels; what the harness writes, if asked for also of
+#: every map; and the bits that each junction drew, which the bench writes.
+IMAGES, RESULTS, TRACE, BITS = "images.bin", "results.txt", "trace.txt", "bits_{}.txt"
+
 _HARNESS = """\
-// Sends images from a file to {top} and writes its results to a file, cycle by cycle.
+// Sends images from a file to {top} and writes its results to a file, cycle by cycle. Each line of that
+// file is a kind, a cycle and a value: "p" first pixel of an image, "r" word of a result, "a" alarm at the
+// end, "h" the design hangs.
 module {name};
+  timeunit 1ps;
+  timeprecision 1ps;
+
   localparam PIXELS = {pixels};
   localparam RESULT = {result};
   localparam WORDS  = {words};
 
-  logic clk /* verilator public_flat_rw */ = 0;
-  logic rst /* verilator public_flat_rw */ = 1;
-  logic done /* verilator public_flat_rw */ = 0;
+  logic clk = 0, rst = 1;
+  logic done /* verilator public_flat_rd */ = 0;
   logic [{passes_top}:0] passes = 0;
   wire alarm;
 {pin_wires}
@@ -37,10 +45,9 @@ module {name};
     .results__payload(results_payload)
   );
 
-  longint images, cycle = 0, idle = 0, idle_limit, sent = 0, taken = 0;
+  longint half_ps, skip = 0, images, cycle = 0, idle = 0, idle_limit, sent = 0, taken = 0;
   int unsigned duty, lfsr_i = 32'h1234567, lfsr_o = 32'h89abcde;
   int image_file, result_file, trace_file, got;
-  string path;
   logic tracing = 0;
 
   // Ports are active with a probability of duty / 256.
@@ -55,14 +62,18 @@ module {name};
     void'($value$plusargs("passes=%d", passes));
     void'($value$plusargs("duty=%d", duty));
     void'($value$plusargs("idle_limit=%d", idle_limit));
-    void'($value$plusargs("image_file=%s", path));
-    image_file = $fopen(path, "rb");
-    void'($value$plusargs("result_file=%s", path));
-    result_file = $fopen(path, "w");
-    if ($value$plusargs("trace_file=%s", path)) begin
-      trace_file = $fopen(path, "w");
+    void'($value$plusargs("half_ps=%d", half_ps));
+    void'($value$plusargs("skip=%d", skip));
+    image_file = $fopen("{images}", "rb");
+    result_file = $fopen("{results}", "w");
+    if ($test$plusargs("trace")) begin
+      trace_file = $fopen("{trace}", "w");
       tracing = 1;
     end
+    repeat (8) #(half_ps) clk = ~clk;
+    rst = 0;
+{skip}
+    forever #(half_ps) clk = ~clk;
   end
 
   always @(posedge clk) begin
@@ -73,7 +84,7 @@ module {name};
       lfsr_o <= step(lfsr_o);
       results_ready <= lfsr_o[15:8] < duty;
       if (pixels_valid && pixels_ready && (sent - 1) % PIXELS == 0)
-        $fwrite(result_file, "p %0d\\n", cycle);
+        $fwrite(result_file, "p %0d 0\\n", cycle);
       if (!pixels_valid || pixels_ready) begin
         pixels_valid <= 0;
         if (sent < images * PIXELS && lfsr_i[15:8] < duty) begin
@@ -88,13 +99,13 @@ module {name};
         idle  <= 0;
         taken <= taken + 1;
         if (taken + 1 == images * WORDS) begin
-          $fwrite(result_file, "a %0d\\n", alarm);
+          $fwrite(result_file, "a %0d %0d\\n", cycle, alarm);
           $fflush(result_file);
           done <= 1;
         end
       end
       if (idle > idle_limit) begin
-        $fwrite(result_file, "h %0d\\n", cycle);
+        $fwrite(result_file, "h %0d 0\\n", cycle);
         $fflush(result_file);
         done <= 1;
       end
@@ -106,6 +117,15 @@ module {name};
   end
 endmodule
 """
+
+#: The first images of a run may be any of the random stream: draws of each source before them are skipped.
+#: Between two edges, when reset has ended.
+_SKIP = """\
+    repeat (skip / {sources}) begin
+      {state} = {state} ^ ({state} << 13);
+      {state} = {state} ^ ({state} >> 7);
+      {state} = {state} ^ ({state} << 17);
+    end"""
 
 _TAP = """\
       if (dut.{layer}__{port}__valid && dut.{layer}__{port}__ready)
@@ -126,5 +146,15 @@ def write(design: Design, path: Path):
         name=TOP, top=design.top, pixels=design.pixels, words=design.classes,
         result=design.payload("results")["width"], passes_top=design.port("passes")["width"] - 1,
         pin_wires="\n".join(wires), pin_ports="".join(ports),
+        images=IMAGES, results=RESULTS, trace=TRACE,
+        skip="\n".join(_skips(design)),
         taps="\n".join(_TAP.format(layer=layer, port=port)
                        for layer in design.layers for port in ("o", "o_sets"))))
+
+
+def _skips(design):
+    sources = design.manifest["random_sources"]
+    if design.manifest["rng"] == "emulated":
+        for source in range(sources):
+            bank = f".source_{source}" if sources > 1 else ""
+            yield _SKIP.format(sources=sources, state=f"dut.rng{bank}.state")

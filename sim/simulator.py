@@ -1,6 +1,8 @@
 """Build and run emitted Verilog under cocotb with Verilator."""
 
+import hashlib
 import importlib
+import importlib.metadata
 import os
 import shutil
 import subprocess
@@ -17,6 +19,16 @@ _MAKEFLAGS = " ".join((
     "CFG_CXXFLAGS_COROUTINES=-fcoroutines", "CXX=c++", "LINK=c++", "AR=ar", "PYTHON3=python3",
     "PERL=perl", "CFG_LDLIBS_THREADS=-pthread",
 ))
+
+
+_OPTIONS = (
+    "--cc", "--exe", "--build", "-j", "2", "--vpi", "--timing", "--timescale", "1ns/1ps",
+    "--prefix", "Vtop", "-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert", "-Wno-fatal",
+    "--output-split", "4000", "-MAKEFLAGS", "OPT_FAST=-O2", "-MAKEFLAGS", "OPT_SLOW=-O0",
+)
+
+#: What :mod:`sim.coverage` reads.
+_COVERAGE = ("--coverage-line", "--coverage-toggle")
 
 
 class SimulatorMissing(Exception):
@@ -49,12 +61,15 @@ def environment() -> dict:
     }
 
 
-def build(sources, top: str, directory: Path, *, waves=False, log: Path):
+def build(sources, top: str, directory: Path, *, waves=False, coverage=False, log: Path) -> str:
     """Compile Verilog ``sources`` to a simulator in ``directory``; messages go to ``log``.
 
-    Only signals that the source marks with ``verilator public_flat_rw`` are visible to cocotb. Its
-    own runner makes all of them so, which takes the compiler many minutes and the simulator most of
-    its speed.
+    Nothing is done where the one at hand is the same: of these sources, options and tools. What identifies
+    it is returned. When it is compiled, results of another in its folder ``shards`` are removed.
+
+    Only signals that the source marks as ``verilator public_flat_rw`` or ``public_flat_rd`` are visible to
+    cocotb. Its own runner makes all of them so, which takes the compiler many minutes and the simulator
+    most of its speed.
 
     Raises
     ------
@@ -64,13 +79,20 @@ def build(sources, top: str, directory: Path, *, waves=False, log: Path):
     variables = os.environ | environment()
     from cocotb_tools import config
 
+    options = [*_OPTIONS, "--top-module", top, "-o", top, *(["--trace-vcd"] if waves else []),
+               *(_COVERAGE if coverage else [])]
+    key = hashlib.sha256()
+    for text in (*options, *map(importlib.metadata.version, ("verilator", "cocotb")),
+                 *(path.read_text() for path in sources)):
+        key.update(f"{text}\0".encode())
+    stamp = directory / "built"
+    if stamp.exists() and stamp.read_text() == key.hexdigest():
+        return key.hexdigest()
+    stamp.unlink(missing_ok=True)
+    shutil.rmtree(directory / "shards", ignore_errors=True)
     libraries = Path(config.libs_dir)
     command = [
-        shutil.which("verilator", path=variables["PATH"]), "--cc", "--exe", "--build", "-j", "2",
-        "--vpi", "--timing", "--timescale", "1ns/1ps", "--top-module", top, "--prefix", "Vtop",
-        "-o", top, "-Mdir", str(directory), "-O3", "--x-assign", "fast", "--x-initial", "fast",
-        "--noassert", "-Wno-fatal", "--output-split", "4000", *(["--trace-vcd"] if waves else []),
-        "-MAKEFLAGS", "OPT_FAST=-O1", "-MAKEFLAGS", "OPT_SLOW=-O0",
+        shutil.which("verilator", path=variables["PATH"]), "-Mdir", str(directory), *options,
         "-LDFLAGS", f"-Wl,-rpath,{libraries} -L{libraries} -lcocotbvpi_verilator",
         str(Path(config.share_dir) / "lib" / "verilator" / "verilator.cpp"),
         *map(str, sources),
@@ -80,11 +102,14 @@ def build(sources, top: str, directory: Path, *, waves=False, log: Path):
                                 env=variables)
     if result.returncode:
         raise RuntimeError(f"Verilator failed; see {log}")
+    stamp.write_text(key.hexdigest())
+    return key.hexdigest()
 
 
-def run(top: str, bench: str, directory: Path, *, variables: dict, plusargs=(), waves=False,
-        log: Path):
-    """Run the cocotb module ``bench`` on a simulator that :func:`build` has made.
+def run(top: str, bench: str, directory: Path, folder: Path, *, variables: dict, plusargs=(),
+        waves=False, log: Path):
+    """Run the cocotb module ``bench`` in ``folder`` on a simulator that :func:`build` has made in
+    ``directory``. Several may run at once.
 
     Raises
     ------
@@ -99,7 +124,7 @@ def run(top: str, bench: str, directory: Path, *, variables: dict, plusargs=(), 
     try:
         results = runner.test(
             hdl_toplevel=top, hdl_toplevel_lang="verilog", test_module=bench, build_dir=directory,
-            test_dir=directory, extra_env=variables, plusargs=list(plusargs), waves=waves,
+            test_dir=folder, extra_env=variables, plusargs=list(plusargs), waves=waves,
             log_file=log)
         tests, failed = get_results(results)
     except (Exception, SystemExit) as error:

@@ -1,6 +1,7 @@
 # amaranth: UnusedElaboratable=no
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -144,6 +145,18 @@ def test_is_reproducible(random_network, tmp_path):
         emit(lower(network, TARGET), "accelerator", tmp_path / name)
         texts.append((tmp_path / name / "rtl" / "accelerator.v").read_text())
     assert texts[0] == texts[1]
+
+
+def test_modules_name_their_file(random_network, tmp_path):
+    """Every Verilog module is known, by the file of ``hdl/`` that it comes from."""
+    network  = compile_network(random_network(3, hidden=1), TARGET)
+    modules  = emit(lower(network, TARGET), "accelerator", tmp_path)["modules"]
+    text     = (tmp_path / "rtl" / "accelerator.v").read_text()
+    assert set(modules) == set(re.findall(r"^module \\?(\S+?) ?\(", text, re.MULTILINE))
+    assert set(modules.values()) <= {path.stem for path in Path(hdl.__path__[0]).glob("*.py")}
+    assert modules["accelerator"] == "accelerator"
+    assert modules["accelerator.rng"] == "pseudo_rng"
+    assert modules["accelerator.averaging.sets_queue"] == "averaging"
 
 
 def test_fields():

@@ -10,18 +10,28 @@ from gen.estimate import timeline
 from gen.ir import load
 from gen.lower import lower
 from golden.random import choices
-from sim import run
+from sim import harness, run
+
+
+def _last_run(folder):
+    """Folder of the shard that was simulated or taken last."""
+    return max((folder / "sim_build" / "shards").iterdir(), key=lambda path: path.stat().st_mtime_ns)
 
 
 def _written(folder, kind):
-    lines = (folder / "sim_build" / "results.txt").read_text().splitlines()
+    lines = (_last_run(folder) / harness.RESULTS).read_text().splitlines()
     return [line.split()[1:] for line in lines if line[0] == kind]
 
 
 @pytest.fixture(scope="session")
+def last_run():
+    return _last_run
+
+
+@pytest.fixture(scope="session")
 def written():
-    """Lines of the last run in a folder, as the harness wrote them: ``p`` per first pixel, ``r`` per
-    word of a result."""
+    """Lines of the last run in a folder, as the harness wrote them: cycle and value of each ``p``, the
+    first pixel of an image, or ``r``, a word of a result."""
     return _written
 
 
@@ -31,7 +41,7 @@ def check_cycles():
     def check_cycles(folder, target, images, passes):
         network  = load((folder / "ir.json").read_text())
         estimate = timeline(lower(network, target), choices(network.generator, images, passes))
-        first, *_ = pixels = [int(cycle) for cycle, in _written(folder, "p")]
+        first, *_ = pixels = [int(cycle) for cycle, _ in _written(folder, "p")]
         ends = [int(cycle) for cycle, _ in _written(folder, "r")[9::10]]
         assert estimate.exact
         assert tuple(cycle - first for cycle in pixels) == estimate.first_pixels
@@ -42,14 +52,16 @@ def check_cycles():
 
 @pytest.fixture(scope="session")
 def simulate(tmp_path_factory):
-    """:func:`sim.run.simulate`, which takes Verilator's run-time library from the first simulator."""
+    """:func:`sim.run.simulate`, all images in one run unless a size is given; it takes Verilator's run-time
+    library from the first simulator."""
     pool = tmp_path_factory.mktemp("runtime")
 
-    def simulate(directory, *args, **kwargs):
+    def simulate(directory, images, *args, **kwargs):
+        kwargs.setdefault("size", len(images))
         work = directory / "sim_build"
         if not work.exists():
             shutil.copytree(pool, work, copy_function=shutil.copy)
-        report = run.simulate(directory, *args, **kwargs)
+        report = run.simulate(directory, images, *args, **kwargs)
         for path in work.glob("verilat*.[od]"):
             shutil.copy(path, pool)
         return report

@@ -112,10 +112,10 @@ def test_junction(mtj, simulate, duty):
     assert report["bit_exact"] and report["map_mismatches"] == 0
 
 
-def test_junction_switches_as_often_as_asked(mtj, simulate):
+def test_junction_switches_as_often_as_asked(mtj, simulate, last_run):
     """A rate that is off by five deviations has a chance of 6e-7."""
     simulate(mtj, random_images(mtj, 300), passes=8)
-    bits = np.array(list((mtj / "sim_build" / "bits_0.txt").read_text()))[:300 * 8 * 3] == "1"
+    bits = np.array(list((last_run(mtj) / "bits_0.txt").read_text()))[:300 * 8 * 3] == "1"
     codes = json.loads((mtj / "manifest.json").read_text())["mtj"]["currents"]
     for kept, code in zip(bits.reshape(-1, 3).T, codes, strict=True):
         p = 1 - float(Dac().probability(code))

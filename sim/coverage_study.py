@@ -1,0 +1,73 @@
+"""Count what simulation covers of each block, over several designs and ways to use them:
+``python -m sim.coverage_study build/lenet5 build/sequential``."""
+
+import argparse
+import os
+import sys
+import time
+from pathlib import Path
+
+from gen.progress import Steps
+from golden.data import load_sample
+from sim import simulator
+from sim.coverage import Coverage, table
+from sim.design import Design, DesignError
+from sim.output import write_json
+from sim.run import SimulationError, simulate
+
+
+__all__ = ["main"]
+
+
+#: Runs of each design: passes T, probability that either end is active, and images at most.
+RUNS = [("own", 1.0, 200), ("own", 0.3, 60), ("most", 1.0, 20), ("one", 0.7, 20)]
+
+#: Cycles that a run takes at most, about: counting makes the simulator slow.
+CYCLES = 1_000_000
+
+
+def main(arguments=None):
+    """Simulate and count; return 0, 1 when a bit differs from the golden model, 2 when it cannot run."""
+    parser = argparse.ArgumentParser(
+        prog="sim.coverage_study", description="Count what simulation covers of each block.")
+    parser.add_argument("directories", nargs="+", type=Path, metavar="DIR",
+        help="output folder of a build")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure to FILE")
+    parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)),
+        help="shards that run at once (default: the cores, %(default)s)")
+    args = parser.parse_args(arguments)
+
+    started = time.monotonic()
+    images, _ = load_sample()
+    coverage, runs, exact = Coverage(), [], True
+    try:
+        steps = Steps(2 * len(RUNS) * len(args.directories))
+        for directory in args.directories:
+            design = Design(directory)
+            for passes, duty, count in RUNS:
+                passes = {"own": design.manifest["passes"], "most": design.passes_max, "one": 1}[passes]
+                count  = max(2, min(count, CYCLES // design.latency))
+                report = simulate(directory, images[:count], passes=passes, duty=duty, jobs=args.jobs,
+                                  coverage=coverage, steps=steps)
+                exact &= report["bit_exact"]
+                runs.append({"design": directory.name, "schedule": report["schedule"], "images": count,
+                             "passes": passes, "duty": duty, "bit_exact": report["bit_exact"]})
+        blocks = coverage.blocks()
+        if args.json:
+            command = " ".join(["python -m sim.coverage_study", *map(str, args.directories)])
+            write_json(args.json, {
+                "target": "coverage", "command": command, "seconds": time.monotonic() - started,
+                "status": "run", "runs": runs, "blocks": blocks})
+    except (SimulationError, DesignError, simulator.SimulatorMissing, RuntimeError, OSError) as error:
+        print(f"sim.coverage_study: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("sim.coverage_study: stopped; the same command goes on with the shards that are done",
+              file=sys.stderr)
+        return 130
+    print(table(blocks))
+    return 0 if exact else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
