@@ -12,7 +12,7 @@ OPTIONS_lenet5_spinbayes  := --layers lenet5 --method spinbayes
 OPTIONS_lenet5_mtj        := --layers lenet5 --rng mtj --mtj-currents $(DESIGNS)/currents.json
 
 .DEFAULT_GOAL := lenet5
-.PHONY: lenet5 lenet5_wide test bench testset coverage randomness clean
+.PHONY: lenet5 lenet5_wide test bench testset coverage randomness formal clean
 
 # ARGS are passed on, as in: make lenet5 ARGS="--passes 10 --synth ecp5"; FLAGS are Python's.
 lenet5 lenet5_wide: $(VENV)/base
@@ -44,6 +44,10 @@ coverage: $(addsuffix /manifest.json,$(COVERED))
 # build/verification/randomness.json. ARGS="--data DIR" for all images, and those of Fashion-MNIST.
 randomness: $(VENV)/test
 	$(RUN) -m sim.randomness $(ARGS)
+
+# Proofs about the blocks, some 15 minutes on two cores; or of some: make formal ARGS="map_buffer arbiter".
+formal: $(VENV)/test
+	$(RUN) tests/formal/prove.py $(ARGS)
 
 clean:
 	rm -rf $(VENV) build

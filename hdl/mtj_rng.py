@@ -65,7 +65,7 @@ class MtjRng(wiring.Component):
         for name, cycles in zip(("SET", "Read", "RESET"), self.cycles, strict=True):
             if cycles < 1:
                 raise ValueError(f"{name} must take at least 1 cycle, not {cycles!r}")
-        self.latency  = set_cycles + read_cycles + 1
+        self.latency  = set_cycles + read_cycles + 2
         self.interval = set_cycles + read_cycles + reset_cycles + 1
         super().__init__({
             "i":   In(stream.Signature(range(len(self.currents)))),
@@ -81,20 +81,23 @@ class MtjRng(wiring.Component):
         with m.If(self.o.ready):
             m.d.sync += self.o.valid.eq(0)
 
+        def take():
+            """Take a request, if there is one: its current settles for a cycle before the pulse."""
+            m.d.comb += self.i.ready.eq(~self.o.valid | self.o.ready)
+            with m.If(self.i.valid & self.i.ready):
+                m.d.sync += self.mtj.current.eq(Array(self.currents)[self.i.payload])
+                m.next = "Settle"
+
         # Pulses come from registers: a glitch would write the junction.
         with m.FSM(init="Wake"):
             with m.State("Wake"):
                 m.d.sync += self.mtj.reset.eq(1)
                 m.next = "RESET"
             with m.State("Idle"):
-                m.d.comb += self.i.ready.eq(~self.o.valid | self.o.ready)
-                with m.If(self.i.valid & self.i.ready):
-                    m.d.sync += [
-                        self.mtj.current.eq(Array(self.currents)[self.i.payload]),
-                        self.mtj.set.eq(1),
-                        left.eq(set_cycles - 1),
-                    ]
-                    m.next = "SET"
+                take()
+            with m.State("Settle"):
+                m.d.sync += [self.mtj.set.eq(1), left.eq(set_cycles - 1)]
+                m.next = "SET"
             with m.State("SET"):
                 m.d.sync += left.eq(left - 1)
                 with m.If(left == 0):
@@ -116,5 +119,6 @@ class MtjRng(wiring.Component):
                 with m.If(left == 0):
                     m.d.sync += self.mtj.reset.eq(0)
                     m.next = "Idle"
+                    take()
 
         return m

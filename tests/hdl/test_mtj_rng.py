@@ -25,7 +25,7 @@ class Junction:
     async def play(self, ctx):
         rng = random.Random(0)
         pins = self.mtj.set, self.mtj.read, self.mtj.reset, self.mtj.current
-        before, switched = None, False
+        before, settled, switched = None, None, False
         while True:
             *_, set_, read, reset, current = await ctx.tick().sample(*pins)
             names = [name for name, up in (("set", set_), ("read", read), ("reset", reset)) if up]
@@ -38,13 +38,14 @@ class Junction:
             elif phase is not None:
                 self.phases.append((phase, 1, current))
             if phase == "set" and before != "set":
+                assert current == settled, "current changed as SET began"
                 switched = rng.random() < 0.5
                 self.states.append(switched)
             if phase == "reset":
                 switched = False
             # The amplifier is right only while it reads.
             ctx.set(self.mtj.sense, switched if phase in ("set", "read") else rng.random() < 0.5)
-            before = phase
+            before, settled = phase, current
 
 
 def run(cycles, layers, duty=1.0):
@@ -76,8 +77,8 @@ def test_timing(cycles):
     first = passed["i"].cycles[0]
     assert passed["i"].cycles == [first + dut.interval * index for index in range(12)]
     assert passed["o"].cycles == [cycle + dut.latency for cycle in passed["i"].cycles]
-    # Before the first: the waking step and the RESET pulse.
-    assert first == 1 + cycles[2]
+    # Before the first: the waking step, and the RESET pulse, in whose last cycle it is taken.
+    assert first == cycles[2]
 
 
 @pytest.mark.parametrize("changes, message", [

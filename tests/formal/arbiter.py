@@ -1,0 +1,30 @@
+"""Proofs about the arbiter."""
+
+from functools import partial
+
+from amaranth.asserts import AnyConst, AnySeq
+from amaranth.hdl import Assert, Cover
+from proof import Proof
+
+from hdl.arbiter import Arbiter
+
+
+def enables_the_chosen_array(m, dut):
+    """A read enables exactly one array, each array for exactly one value of the random bits (so fair
+    bits choose fairly), and without a read none is enabled.
+    """
+    array = AnyConst(range(dut.arrays))
+    m.d.comb += [
+        dut.choice.eq(AnySeq(range(dut.arrays))),
+        dut.read.eq(AnySeq(1)),
+    ]
+    for number in range(dut.arrays):
+        with m.If(array == number):
+            m.d.comb += Assert(dut.enables[number] == (dut.read & (dut.choice == array)))
+        m.d.comb += Cover(dut.enables[number])
+    one_hot = (dut.enables != 0) & ((dut.enables & (dut.enables - 1)) == 0)
+    m.d.comb += Assert(one_hot == dut.read)
+
+
+PROOFS = [Proof(partial(Arbiter, arrays=arrays), enables_the_chosen_array, "induction", depth=1, reach=2)
+          for arrays in (2, 4, 8)]

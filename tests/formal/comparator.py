@@ -1,0 +1,21 @@
+"""Proofs about the comparison of sums."""
+
+from functools import partial
+
+from amaranth.hdl import unsigned
+from proof import Proof
+from readiness import Readiness
+from streams import keeps_stream_rules
+
+from hdl.comparator import Comparator
+from hdl.scale_mux import comparison_layout
+
+
+def make(*, bits):
+    return Comparator(comparison_layout(range(4), bits), unsigned(2), banks=2, columns=1)
+
+
+PROOFS = [
+    *(Proof(partial(make, bits=bits), keeps_stream_rules) for bits in (1, 2)),
+    Readiness(partial(make, bits=2)),
+]

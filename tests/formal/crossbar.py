@@ -1,0 +1,42 @@
+"""Proofs about the crossbar's sequencing."""
+
+from functools import partial
+
+from amaranth.hdl import Assert, Cat, Cover, Signal
+from proof import Proof
+from streams import free
+
+from hdl.crossbar import Crossbar
+
+
+def answers_each_read(m, dut):
+    """Codes come exactly ``latency`` cycles after each read and never otherwise, with the array of the
+    read; meanwhile one array of every row tile is enabled, the one that was asked for, with the row
+    and column group of the read.
+    """
+    free(m, dut)
+    read, asked = dut.i, Signal(dut.latency)
+    m.d.sync += asked.eq(Cat(read.valid, asked))
+    m.d.comb += [Assert(dut.o.valid == asked[-1]), Cover(asked.all())]
+    choice = read.payload.choice
+    for step in range(dut.latency):
+        later = Signal.like(choice, name=f"choice_{step}")
+        m.d.sync += later.eq(choice)
+        choice = later
+    with m.If(dut.o.valid):
+        m.d.comb += Assert(dut.o.payload.choice == choice)
+    for tile, pins in enumerate(dut.arrays):
+        inputs = read.payload.inputs >> tile * dut.geometry.rows
+        m.d.comb += [
+            Assert(pins.read == read.valid << read.payload.choice),
+            Assert(pins.row_group == read.payload.row_group),
+            Assert(pins.column_group == read.payload.column_group),
+            Assert(pins.inputs == inputs[:dut.geometry.rows]),
+        ]
+        m.d.comb += [Assert(dut.o.payload.codes[column][tile] == pins.codes[column])
+                     for column in range(dut.geometry.columns_per_read)]
+
+
+PROOFS = [Proof(partial(Crossbar, weights=((1, 2),) * arrays, fan_in=6, tile_rows=4, rows_per_read=2,
+                        columns_per_read=1, macro=3), answers_each_read)
+          for arrays in (1, 4)]

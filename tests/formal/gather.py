@@ -1,0 +1,46 @@
+"""Proofs about the collection of channels into words."""
+
+from functools import partial
+
+from amaranth.asserts import AnyConst
+from amaranth.hdl import Assert, Assume, Cover, Mux, Signal
+from proof import Proof
+from readiness import Readiness
+from streams import free, keeps_stream_rules, moved
+
+from hdl.gather import Gather
+
+
+def joins_groups(m, dut):
+    """Bit ``c`` of the k-th word of a lane is that of channel ``c`` in the groups of the k-th word; no
+    group is lost, repeated or moved to another word.
+
+    Words are numbered modulo 4, more than can be under way. One channel of one lane is followed.
+    """
+    free(m, dut)
+    numbers, groups, columns = range(4), dut.groups, dut.columns
+    lane, channel = AnyConst(range(dut.banks)), AnyConst(range(dut.channels))
+    m.d.comb += [Assume(channel < dut.channels), Assume(lane < dut.banks)]
+    group, filling, sent = Signal(range(groups)), Signal(numbers), Signal(numbers)
+    values = Signal(len(numbers))
+    with m.If(moved(dut.i)):
+        m.d.sync += group.eq(Mux(group == groups - 1, 0, group + 1))
+        with m.If(group == groups - 1):
+            m.d.sync += filling.eq(filling + 1)
+        for index in range(dut.banks):
+            for at in range(dut.channels):
+                with m.If((lane == index) & (channel == at) & (group == at // columns)):
+                    m.d.sync += values.bit_select(filling, 1).eq(dut.i.payload[index][at % columns])
+    with m.If(moved(dut.o)):
+        m.d.sync += sent.eq(sent + 1)
+    with m.If(dut.o.valid):
+        m.d.comb += Assert(sent != filling)
+        for index in range(dut.banks):
+            with m.If(lane == index):
+                m.d.comb += Assert(
+                    dut.o.payload[index].bit_select(channel, 1) == values.bit_select(sent, 1))
+        m.d.comb += Cover((sent == 2) & values[:3].all())
+
+
+SMALL = partial(Gather, channels=5, columns=2, banks=2)
+PROOFS = [Proof(SMALL, keeps_stream_rules), Proof(SMALL, joins_groups), Readiness(SMALL)]

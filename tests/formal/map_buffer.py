@@ -1,0 +1,154 @@
+"""Proofs about the buffer between engines."""
+
+from functools import partial
+
+from amaranth.asserts import AnyConst
+from amaranth.hdl import Assert, Assume, Cover, Mux, Signal, unsigned
+from proof import Proof
+from readiness import Readiness
+from streams import answers_within, check_stream_rules, free, moved, patient
+
+from hdl.map_buffer import MapBuffer
+
+
+def environment(m, dut):
+    """Some pass set of each branch set is not empty; words are sent only into room that was taken."""
+    free(m, dut)
+    with m.If(dut.i_sets.valid):
+        m.d.comb += Assume(dut.i_sets.payload.sets.as_value() != 0)
+    if dut.reserved:
+        credit = Signal(range((dut.depth + 1) * dut.words + 1))
+        m.d.sync += credit.eq(credit + Mux(moved(dut.room), dut.words, 0) - moved(dut.i))
+        m.d.comb += Assume(~dut.i.valid | (credit != 0))
+
+
+def keeps_stream_rules(m, dut):
+    """While words are sent only into room that was taken, once valid is up on an output, it and the
+    payload stay until the word is taken.
+    """
+    environment(m, dut)
+    check_stream_rules(m, dut)
+
+
+def sends_every_map(m, dut):
+    """The maps of the k-th branch set leave after those of the one before and before those of the next,
+    lanes in order, each once for each of its non-empty pass sets, with the words that entered, in
+    order; pass sets leave in the same order, none empty; and no word is lost or repeated, however
+    early, late or slowly the streams run.
+
+    Branch sets are numbered modulo 8, more than can be under way. One word of one branch of one branch
+    set is followed, whichever.
+    """
+    environment(m, dut)
+    numbers  = range(8)
+    branches = dut.lanes * dut.copies
+    followed, branch = AnyConst(numbers), AnyConst(range(branches))
+    lane, word       = AnyConst(range(dut.lanes)), AnyConst(range(dut.words))
+    choice           = AnyConst(range(dut.copies))
+    m.d.comb += [
+        Assume(branch == lane * dut.copies + choice),
+        Assume(word < dut.words),
+        Assume(lane < dut.lanes),
+        Assume(choice < dut.copies),
+    ]
+
+    # What enters.
+    value = Signal(len(dut.o.payload))
+    filling, at, stored = Signal(numbers), Signal(range(dut.words)), Signal()
+    with m.If(moved(dut.i)):
+        m.d.sync += at.eq(Mux(at == dut.words - 1, 0, at + 1))
+        with m.If(at == dut.words - 1):
+            m.d.sync += filling.eq(filling + 1)
+        with m.If((filling == followed) & (at == word)):
+            m.d.sync += stored.eq(1)
+            for index in range(dut.lanes):
+                with m.If(lane == index):
+                    m.d.sync += value.eq(dut.i.payload[index])
+    number, sets = Signal(numbers), dut.i_sets.payload.sets
+    chosen       = [part.any() for part in sets]
+    members, last = Signal(dut.passes), Signal()
+    with m.If(moved(dut.i_sets)):
+        m.d.sync += number.eq(number + 1)
+
+    # What leaves: maps before the followed one, and maps in all.
+    ends = Signal(range(dut.words))
+    with m.If(moved(dut.o)):
+        m.d.sync += ends.eq(Mux(ends == dut.words - 1, 0, ends + 1))
+    map_ends = moved(dut.o) & (ends == dut.words - 1)
+    tagged   = moved(dut.i_sets) & (number == followed)
+    entering = Mux(moved(dut.i_sets), sum(chosen), 0)
+    present, before, later = Signal(), Signal(range(branches + 1)), Signal()
+    for index in range(branches):
+        with m.If(branch == index):
+            m.d.comb += [
+                present.eq(chosen[index]),
+                before.eq(sum(chosen[:index])),
+                later.eq(sum(chosen[index + 1:]) != 0),
+            ]
+            with m.If(tagged):
+                m.d.sync += members.eq(sets[index])
+    with m.If(tagged):
+        m.d.sync += last.eq(dut.i_sets.payload.last & ~later)
+    most = (dut.depth + 3) * branches + dut.FETCHED
+    for name, port, leaves in (("maps", dut.o, map_ends), ("sets", dut.o_sets, moved(dut.o_sets))):
+        owed  = Signal(range(most + 1), name=f"{name}_owed")
+        ahead = Signal(range(most + 1), name=f"{name}_ahead")
+        due   = Signal(name=f"{name}_due")
+        m.d.sync += owed.eq(owed + entering - leaves)
+        m.d.comb += [Assert(owed <= most - branches), Assert((owed != 0) | ~port.valid)]
+        with m.If(due & leaves):
+            m.d.sync += [ahead.eq(ahead - 1), due.eq(ahead != 0)]
+        with m.If(tagged & present):
+            m.d.comb += Assert(~due)
+            m.d.sync += [due.eq(1), ahead.eq(owed + before - leaves)]
+        with m.If(due & (ahead == 0) & port.valid):
+            if port is dut.o:
+                m.d.comb += [
+                    Assert(stored),
+                    Assert((ends != word) | (dut.o.payload == value)),
+                    Cover((ends == word) & moved(port) & (followed == 1)),
+                ]
+            else:
+                m.d.comb += [
+                    Assert(port.payload.set == members),
+                    Assert(members != 0),
+                    Assert(port.payload.last == last),
+                    Assert(port.payload.choice == choice),
+                    Cover(moved(port) & (followed == 1)),
+                ]
+
+
+def answers_in_time(m, dut):
+    """With words at hand, and maps and sets taken within 1 cycle, pass sets leave within
+    ``latency + 3 * (FETCHED + 2 * words)`` cycles of each other and of those that entered.
+    """
+    environment(m, dut)
+    for name, port in (("o", dut.o), ("o_sets", dut.o_sets)):
+        patient(m, port.ready, 1, name)
+    m.d.comb += Assume(dut.i.valid)
+    branches = dut.lanes * dut.copies
+    owed = Signal(range((dut.depth + 4) * branches))
+    entering = Mux(moved(dut.i_sets), sum(part.any() for part in dut.i_sets.payload.sets), 0)
+    m.d.sync += owed.eq(owed + entering - moved(dut.o_sets))
+    limit = dut.latency + 3 * (dut.FETCHED + 2 * dut.words)
+    answers_within(m, (owed != 0) & ~dut.o_sets.valid, limit, "set")
+    m.d.comb += Cover(moved(dut.o_sets) & (owed == 1))
+
+
+make  = partial(MapBuffer, shape=unsigned(1), passes=2)
+LEAST = partial(make, words=2, lanes=1, depth=1)
+SMALL = partial(make, words=2, lanes=2, depth=2)
+COPY  = partial(make, words=1, lanes=1, depth=2, copies=2)
+ROOM  = partial(make, words=2, lanes=2, depth=2, reserved=True)
+
+PROOFS = [
+    Proof(SMALL, keeps_stream_rules),
+    Proof(ROOM, keeps_stream_rules),
+    Proof(LEAST, sends_every_map, "bmc", depth=22),
+    Proof(SMALL, sends_every_map, "bmc", depth=16),
+    Proof(COPY, sends_every_map, "bmc", depth=16),
+    Proof(ROOM, sends_every_map, "bmc", depth=16),
+    Proof(SMALL, answers_in_time),
+    Readiness(COPY),
+    Readiness(ROOM),
+]

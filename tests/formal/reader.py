@@ -1,0 +1,65 @@
+"""Proofs about the order of reads."""
+
+from functools import partial
+
+from amaranth.hdl import Assert, Cover, Mux, Signal
+from proof import Proof
+from streams import answers_within, free, moved
+
+from hdl.array import ArrayGeometry
+from hdl.reader import Reader
+
+
+def reads_in_order(m, dut):
+    """Each position is read exactly ``reads`` times: each group of columns, in it each bit plane from
+    the top, in it each way, in it each group of rows; it is taken with its last read, and the choice
+    of a map with the last read of its last position.
+    """
+    free(m, dut)
+    # One number that counts all reads of a map, and its digits.
+    rows, columns = dut.geometry.row_groups, dut.geometry.column_groups
+    total  = dut.reads * dut.positions
+    number = Signal(range(total))
+    with m.If(dut.o.valid):
+        m.d.sync += number.eq(Mux(number == total - 1, 0, number + 1))
+    sent = dut.o.payload
+    m.d.comb += Assert(dut.o.valid == (dut.i.valid & dut.choices.valid))
+    for at in range(total):
+        digits, rest = {}, at
+        for name, base in (("row", rows), ("way", dut.ways), ("plane", dut.bits), ("column", columns)):
+            digits[name], rest = rest % base, rest // base
+        with m.If(dut.o.valid & (number == at)):
+            plane = dut.bits - 1 - digits["plane"]
+            wanted = (dut.choices.payload + digits["way"]) & dut.geometry.arrays - 1
+            m.d.comb += [
+                Assert(sent.row_group == digits["row"]),
+                Assert(sent.column_group == digits["column"]),
+                Assert(sent.choice == wanted),
+                Assert(moved(dut.i) == ((at + 1) % dut.reads == 0)),
+                Assert(moved(dut.choices) == (at == total - 1)),
+            ]
+            for index in range(len(sent.inputs)):
+                m.d.comb += Assert(sent.inputs[index] == dut.i.payload[index * dut.bits + plane])
+    with m.If(~dut.o.valid):
+        m.d.comb += [Assert(~moved(dut.i)), Assert(~moved(dut.choices))]
+    m.d.comb += Cover(moved(dut.choices))
+
+
+def answers_in_time(m, dut):
+    """With its choice at hand, a position is taken ``reads`` cycles after it came."""
+    free(m, dut)
+    answers_within(m, dut.i.valid & dut.choices.valid & ~dut.i.ready, dut.reads - 1, "position")
+    m.d.comb += Cover(moved(dut.i))
+
+
+def make(*, arrays, bits, ways, rows, columns, positions):
+    geometry = ArrayGeometry(2 * rows, columns, rows_per_read=2, columns_per_read=1, arrays=arrays)
+    return Reader(2 * rows, geometry, bits=bits, positions=positions, ways=ways)
+
+
+SMALL = partial(make, arrays=1, bits=1, ways=1, rows=2, columns=3, positions=2)
+FULL  = partial(make, arrays=4, bits=2, ways=2, rows=2, columns=2, positions=2)
+LEAST = partial(make, arrays=2, bits=1, ways=1, rows=1, columns=1, positions=1)
+
+PROOFS = [Proof(parameters, properties, reach=40) for parameters in (SMALL, FULL, LEAST)
+          for properties in (reads_in_order, answers_in_time)]
