@@ -12,7 +12,7 @@ OPTIONS_lenet5_spinbayes  := --layers lenet5 --method spinbayes
 OPTIONS_lenet5_mtj        := --layers lenet5 --rng mtj --mtj-currents $(DESIGNS)/currents.json
 
 .DEFAULT_GOAL := lenet5
-.PHONY: lenet5 lenet5_wide test bench testset coverage randomness formal clean
+.PHONY: lenet5 lenet5_wide test bench testset coverage randomness formal regress clean
 
 # ARGS are passed on, as in: make lenet5 ARGS="--passes 10 --synth ecp5"; FLAGS are Python's.
 lenet5 lenet5_wide: $(VENV)/base
@@ -21,6 +21,12 @@ lenet5 lenet5_wide: $(VENV)/base
 test: $(VENV)/test
 	$(VENV)/bin/ruff check
 	$(RUN) -m pytest -q -n 2 --dist loadfile $(ARGS)
+
+# Random networks against the golden model, to build/verification/regress.json; the same for the same SEED.
+CASES ?= 500
+SEED  ?= 1
+regress: $(VENV)/test
+	$(RUN) tests/regress/regress.py --cases $(CASES) --seed $(SEED) $(ARGS)
 
 # Simulated images per second, and seconds of a build; figures vary with the machine.
 bench: $(VENV)/test

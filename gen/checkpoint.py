@@ -31,6 +31,7 @@ from pathlib import Path
 import numpy as np
 
 from gen.ir import Network, Normalization
+from gen.verify import WEIGHT_BITS, check_shapes
 from gen.weights import pack
 
 
@@ -55,7 +56,10 @@ def read(path: Path, network: Network) -> Network:
     ------
     CheckpointError
         If the file is missing, damaged, or made for a network of another shape.
+    MalformedNetwork
+        If there can be no network of that shape.
     """
+    check_shapes(network)
     again = f"make it again with: python -m golden.train {network.name} --data DIR"
     try:
         # Not np.load, which takes other files too, and leaves a damaged one open.
@@ -92,6 +96,9 @@ def read(path: Path, network: Network) -> Network:
                 arrays[name] = arrays[name][:layer.crossbars]
             if "weight_bits" in arrays:
                 layer = replace(layer, weight_bits=int(take("weight_bits", (), "i")))
+                if not 1 <= layer.weight_bits <= WEIGHT_BITS:
+                    raise CheckpointError(f"Checkpoint {path} has 'weight_bits' of {layer.weight_bits}, "
+                                          f"but they must be from 1 to {WEIGHT_BITS}; {again}")
         weight = take(f"{layer.name}.weight",
                       (layer.crossbars,) * choose_array + (layer.outputs, layer.fan_in), "i")
         weight = weight.astype(np.int64).reshape(layer.crossbars, layer.outputs, layer.fan_in)

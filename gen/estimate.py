@@ -27,7 +27,8 @@ class Timeline:
     results: tuple[int, ...]      #: Cycle in which the last word of each result is taken.
     maps: tuple[int, ...]         #: Maps that each engine has run for the last image.
     leaves: int                   #: Leaves of the last image.
-    exact: bool                   #: No buffer can have been full, so the cycles are exact.
+    exact: bool                   #: No buffer can have been full and no random bit late, so the cycles
+                                  #: are exact.
 
     @property
     def interval(self) -> int:
@@ -52,7 +53,8 @@ def branching(choices: Sequence[int], passes: int) -> np.ndarray:
 def timeline(accelerator: Accelerator, choices: np.ndarray) -> Timeline:
     """Follow images back to back from reset on, with the choices ``choices``, int (N, T, L).
 
-    Results are taken as they come. Random bits are assumed to be there when they are needed.
+    Results are taken as they come. Where random bits are late the cycles are those of a source that is
+    not, and ``exact`` says so.
     """
     count, passes, _ = choices.shape
     engines, pixels = accelerator.engines, accelerator.source.pixels
@@ -75,6 +77,7 @@ def timeline(accelerator: Accelerator, choices: np.ndarray) -> Timeline:
         for image in range(count):
             entered.append(first.take(entered[-1] + 1, image, (1 << passes) - 1)[-1])
     arrivals, maps, exact = first.arrivals, first.maps, True
+    masks  = _masks(accelerator, entered[:-1], passes)
     counts = []
     for index, engine in enumerate(engines):
         # Maps come out of a map buffer, unless they are the images as they come.
@@ -87,6 +90,12 @@ def timeline(accelerator: Accelerator, choices: np.ndarray) -> Timeline:
         after_arrivals, after_maps, ends = [], [], []
         for start, (image, members) in zip(starts, maps, strict=True):
             ready = start + engine.last_read + engine.latency
+            if index == 0:
+                # When its last word is stored, a map must have been divided; a map that is divided
+                # before this engine is stored before it is sent.
+                needed = (ready - engine.buffer.latency if accelerator.array_passes is None else
+                          first.filled[image * (passes if accelerator.sequential else 1)])
+                exact &= masks[image] + engine.split.latency <= needed
             branches = _divide(members, [(choices[image, :, layer], outcomes)
                                          for layer, outcomes in split])
             after_arrivals += [ready] * len(branches)
@@ -178,6 +187,16 @@ def _divide(members, split):
     return [parts[key] for key in sorted(parts)]
 
 
+def _masks(accelerator, first_pixels, passes):
+    """Cycles in which the masks of each image are there, at the latest."""
+    there, interval = [-1], accelerator.mask_bank.interval(passes, accelerator.rng)
+    for first in first_pixels:
+        # The first bit is asked for a cycle after the image is announced, or after the masks before.
+        request = max(first + accelerator.source.announcement, there[-1]) + 1
+        there.append(request + interval - 1)
+    return there[1:]
+
+
 class _Direct:
     """The first engine, which takes the words of images as they come."""
 
@@ -202,6 +221,7 @@ class _Stored(_Direct):
         super().__init__(engine)
         self.buffer  = buffer
         self.choices = choices
+        self.filled  = [] # cycles in which the last word of each map is stored
         self._stored, self._released = [], []
         self._taken  = []  # cycles in which the engine took the last words
         self._issued = -1  # cycle in which the last word was fetched
@@ -212,6 +232,7 @@ class _Stored(_Direct):
         if number >= self.buffer.depth:
             start = max(start, self._released[number - self.buffer.depth] + 1)
         self._stored.append(start)
+        self.filled.append(start + words - 1)
         # From the last word of a map to the first that is fetched, and from there until it is sent.
         fetch = self.buffer.latency - self.buffer.ANSWER
         for part in _divide(members, [(self.choices[image, :, 0], self.buffer.copies)]):

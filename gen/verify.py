@@ -8,7 +8,7 @@ from gen.passes.tile import columns_max
 from gen.weights import unpack
 
 
-__all__ = ["ImpossibleTarget", "MalformedNetwork", "check_target", "verify"]
+__all__ = ["ImpossibleTarget", "MalformedNetwork", "check_shapes", "check_target", "verify"]
 
 
 class ImpossibleTarget(Exception):
@@ -67,18 +67,23 @@ def verify(network: Network, target: Target):
 
     The shapes are always checked. A field that a pass fills in is checked once it is there.
     """
-    if not network.layers:
-        raise MalformedNetwork(f"Network {network.name!r} has no layers")
-    _check_input(network.input)
-    for layer in network.layers:
-        _check_shape(layer)
-    _check_chain(network)
+    check_shapes(network)
     for layer in network.layers:
         _check_parameters(layer)
         _check_banks(layer, last=layer is network.layers[-1])
         _check_folding(layer, target)
         _check_tiles(layer, target)
     _check_head(network)
+
+
+def check_shapes(network: Network):
+    """Raise :exc:`MalformedNetwork` unless the layers of ``network`` can be and fit each other."""
+    if not network.layers:
+        raise MalformedNetwork(f"Network {network.name!r} has no layers")
+    _check_input(network.input)
+    for layer in network.layers:
+        _check_shape(layer)
+    _check_chain(network)
 
 
 def _check_input(part):
@@ -237,7 +242,7 @@ def _check_logit(layer, bank):
     for gain, offset in zip(bank.gain, bank.offset, strict=True):
         for logit in (gain * value + offset for value in (layer.sums.start, layer.sums.stop - 1)):
             if not -1 << LOGIT_BITS - 1 <= logit < 1 << LOGIT_BITS - 1:
-                raise MalformedNetwork(f"Layer {layer.name!r} has a logit of {logit}, but it must "
+                raise MalformedNetwork(f"Layer {layer.name!r} has a logit of {_size(logit)}, but it must "
                                        f"fit in {LOGIT_BITS} bits")
 
 
@@ -352,6 +357,13 @@ def _check_length(layer: Layer, what: str, values: tuple, each: int = 1):
 
 def _levels(bits: int, low: int) -> str:
     return f"{bits} bit{'s' * (bits > 1)} from {low}"
+
+
+def _size(value: int) -> str:
+    """``value``, or how large it is where nobody would read its digits."""
+    if value.bit_length() <= 64:
+        return str(value)
+    return f"about {'-' if value < 0 else ''}10**{round(value.bit_length() * math.log10(2))}"
 
 
 def _check_finite(layer: Layer, what: str, values: tuple):

@@ -39,6 +39,9 @@ class ImageSource(wiring.Component):
     #: Announcements that can wait.
     AHEAD = 4
 
+    #: Cycles from the first pixel of an image to its announcement.
+    announcement = 2
+
     def __init__(self, pixels, passes, *, width=8):
         self.pixels = operator.index(pixels)
         self.most   = operator.index(passes)

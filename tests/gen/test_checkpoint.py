@@ -7,6 +7,7 @@ import pytest
 
 from gen.checkpoint import CheckpointError, read
 from gen.ir import Input, Layer, Network
+from gen.verify import MalformedNetwork
 
 
 LAYERS = (Layer("conv", 3, 4, 2, (2, 2), 3), Layer("fc", 2, 3, 3, (2, 3), 2))
@@ -47,6 +48,25 @@ def test_reads(path, write_checkpoint):
 SPINBAYES = Network("small", Input(3, 4, (1, 2, 3), 2), (
     Layer("conv", 3, 4, 1, (2, 2), 3, crossbars=4, weight_bits=3, input_bits=2, input_low=0),
     Layer("fc", 2, 3, 3, (2, 3), 2, crossbars=2)))
+
+
+@pytest.mark.parametrize("bits", [-1, 0, 9, 64])
+def test_bits_of_no_weight(path, write_checkpoint, bits):
+    write_checkpoint(path, SPINBAYES, weight_bits=np.int64(bits))
+    with pytest.raises(CheckpointError, match=f"'weight_bits' of {bits}, but they must be from 1 to 8; "):
+        read(path, SPINBAYES)
+
+
+@pytest.mark.parametrize("changes, message", [
+    ({"crossbars": 0}, "must have a number of crossbars that is a power of two"),
+    ({"outputs": 1}, "must have at least 2 classes"),
+])
+def test_impossible_network(path, write_checkpoint, changes, message):
+    """The network is to blame, whatever the file has."""
+    write_checkpoint(path, NETWORK)
+    network = replace(NETWORK, layers=(LAYERS[0], replace(LAYERS[1], **changes)))
+    with pytest.raises(MalformedNetwork, match=message):
+        read(path, network)
 
 
 def test_takes_the_first_arrays_and_the_bits_of_the_file(path, write_checkpoint):

@@ -88,6 +88,18 @@ def test_says_when_a_layer_is_too_slow():
     assert not many.exact and many.first_pixels != first_pixels
 
 
+def test_says_when_random_bits_are_late():
+    """80 bits of an image come while it waits for them, in less than the interval; with 10 it does not."""
+    target  = replace(TARGET, passes_max=40)
+    network = compile_network(made(Layer("layer", 6, 6, 1, (6, 6), 3)), target)
+    accelerator = lower(network, target)
+    late, early = (timeline(accelerator, choices(network.generator, 1, passes)) for passes in (40, 5))
+    assert not late.exact and late.results < simulated(accelerator, network, 1, 40)[1]
+    assert early.exact and early.results == simulated(accelerator, network, 1, 5)[1]
+    report = estimate_network(accelerator, 40, 125.0)
+    assert report["random_cycles_per_image"] <= report["interval_cycles"] and not report["exact"]
+
+
 def test_branching():
     """Twenty passes give each of five layers as many maps as there can be."""
     keep = branching([2] * 5, 20)

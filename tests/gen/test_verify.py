@@ -146,6 +146,8 @@ def test_accepts(network):
      "Layer 'fc' has a logit of 2147483648, but it must fit in 32 bits"),
     (with_last(banks=(Logit((-2**28,) * 4, (0,) * 4),) * 2),
      "Layer 'fc' has a logit of -3221225472, but it must fit in 32 bits"),
+    (with_last(banks=(Logit((0,) * 4, (-10**200,) * 4),) * 2),
+     "Layer 'fc' has a logit of about -10**200, but it must fit in 32 bits"),
     (with_last(folding=Folding(4, 5, 1, 1)),
      "Layer 'fc' must read from 1 to 4 columns at a time, not 5"),
     (with_last(folding=Folding(4, 3, 1, 1)),

@@ -1,0 +1,61 @@
+"""What a case covers, so that a run can say what its cases were like."""
+
+from case import Case
+
+from gen.passes.tile import columns_max, row_tiles
+
+
+__all__ = ["features"]
+
+
+def features(case: Case) -> list[str]:
+    """Return the names of what ``case``, which was simulated, has."""
+    network, target = case.network, case.target
+    layers = network.layers
+    hidden = layers[:-1]
+    passes = [min(max(count, 1), target.passes_max) for count in case.counts]
+    rows   = [len(row_tiles(layer, target)) for layer in layers]
+    columns = [-(-layer.outputs // columns_max(layer, target)) for layer in layers]
+    drops  = [layer.dropout for layer in layers if layer.crossbars == 1]
+    kinds  = {(name, getattr(part, name)) for part in case.parameters
+              for name in ("weight", "bias", "scale", "gamma", "beta", "mean", "variance")}
+    slow   = case.pixels.duty < 1, case.results.duty < 1
+    flags  = {
+        f"{len(layers)} layers": True,
+        f"schedule: {target.schedule}": True,
+        "method: Scale-Dropout": all(layer.crossbars == 1 for layer in layers),
+        "method: SpinBayes": any(layer.crossbars > 1 for layer in layers),
+        **{f"arrays: {count}": True for count in {layer.crossbars for layer in layers}},
+        "arrays: different numbers": len({layer.crossbars for layer in layers}) > 1,
+        "arrays: mean of several (ways)": any(layer.ways > 1 for layer in layers),
+        **{f"weights of {bits} bits": True for bits in {layer.weight_bits for layer in layers}},
+        "levels of several bits": any(layer.input_bits > 1 for layer in layers),
+        "levels from 0": any(layer.input_low == 0 for layer in layers),
+        "input: several thresholds": len(network.input.thresholds) > 1,
+        "kernel: rectangular": any(layer.kernel[0] != layer.kernel[1] for layer in layers),
+        "stride above 1": any(layer.stride > 1 for layer in layers),
+        "padding": any(layer.padding for layer in layers),
+        "pool of 2": any(layer.pool > 1 for layer in layers),
+        "pool leaves a row or column out": any(
+            layer.pool > 1 and any(side % 2 for side in layer.positions) for layer in hidden),
+        "tiles: several rows of them": max(rows) > 1,
+        "tiles: several columns of them": max(columns) > 1,
+        "tiles: several rows and columns of one layer": any(
+            row > 1 and column > 1 for row, column in zip(rows, columns, strict=True)),
+        "interval given": target.interval is not None,
+        "cells of a read not 4": target.cells_per_read != 4 and any(
+            layer.weight_bits > 1 for layer in layers),
+        "p of 0": 0.0 in drops, "p of 1": 1.0 in drops,
+        **{f"T {low} to {high}": any(low <= count <= high for count in passes)
+           for low, high in ((1, 1), (2, 7), (8, 15), (16, 31), (32, 64))},
+        "T changes from image to image": len(set(passes)) > 1,
+        "T out of range at the pins": passes != list(case.counts),
+        "images: one": len(passes) == 1, "images: two or more": len(passes) > 1,
+        "images: four or more": len(passes) > 3,
+        "gaps in front": slow[0], "back-pressure": slow[1], "gaps and back-pressure": all(slow),
+        "back to back": not any(slow), "stalls of tens of cycles": any(slow) and max(
+            case.pixels.run, case.results.run) > 1,
+        "reset amid images": case.reset is not None,
+        **{f"{name}: {kind}": True for name, kind in kinds if kind not in ("plain", "random")},
+    }
+    return [name for name, there in flags.items() if there]

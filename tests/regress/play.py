@@ -1,0 +1,283 @@
+# amaranth: UnusedElaboratable=no
+"""Build a case, use the accelerator as the case says, and compare every bit with the golden model."""
+
+import functools
+import shutil
+import signal
+import tempfile
+import traceback
+import warnings
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from amaranth.hdl import ClockDomain, Module, Value
+from amaranth.sim import Simulator
+from case import Case, Gaps, make_images, prepare
+
+from gen.build import BuildError, build_network
+from gen.checkpoint import CheckpointError, read
+from gen.compile import compile_network
+from gen.estimate import estimate_network, timeline
+from gen.lower import lower
+from gen.verify import ImpossibleTarget, MalformedNetwork
+from golden.network import predict
+from golden.random import choices
+from hdl.averaging import result_layout
+from sim import run
+from sim.component import PERIOD
+
+
+__all__ = ["Outcome", "play"]
+
+
+#: What a build may raise, as one line.
+REFUSALS = BuildError, CheckpointError, ImpossibleTarget, MalformedNetwork
+
+#: Cycles that a case should take by the estimate; one that would take more has fewer images, then passes.
+CYCLES_LIMIT = 4000
+
+#: Seconds that a case may take, all in all.
+SECONDS_LIMIT = 300
+
+
+class Failure(Exception):
+    """A case that is not right, and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a case."""
+
+    kind: str                     #: ``"equal"``, ``"refused"`` or ``"failed"``.
+    message: str = ""             #: Of a refusal or a failure.
+    detail: str = ""              #: The traceback of a failure.
+    played: Case | None = None    #: What was simulated of the case.
+    totals: dict = field(default_factory=dict) #: How much was simulated and compared.
+
+
+def play(case: Case, runtime: Path | None = None) -> Outcome:
+    """Run ``case``; Verilator's run-time library is kept in the folder ``runtime``."""
+    with tempfile.TemporaryDirectory(prefix="regress.") as work, warnings.catch_warnings(), \
+            _time_limit(SECONDS_LIMIT):
+        warnings.simplefilter("error")
+        try:
+            checkpoint = Path(work, "checkpoint.npz")
+            network, target = prepare(case, checkpoint)
+            try:
+                # As gen.build does.
+                network = read(checkpoint, network)
+                compiled = compile_network(network, target)
+            except REFUSALS as error:
+                return _refused(str(error), work)
+            if case.fault is not None:
+                raise Failure(f"A case that has the fault {case.fault!r} was not refused")
+            accelerator = lower(compiled, target)
+            if case.simulator == "verilator":
+                return _verilator(case, network, target, accelerator, Path(work, "build"), runtime)
+            return _amaranth(case, compiled, target, accelerator)
+        except Exception as error:
+            return Outcome("failed", f"{type(error).__name__}: {error}", traceback.format_exc())
+
+
+def _refused(message, work):
+    if not message.strip() or "\n" in message:
+        raise Failure(f"Message must be one line, not {message!r}")
+    return Outcome("refused", message.replace(work, "DIR"))
+
+
+def _amaranth(case, network, target, accelerator):
+    """Compare each image, each with a number of passes of its own, and the cycles with the estimate."""
+    case, idle_limit = _shorten(case, accelerator)
+    counts  = [min(max(count, 1), target.passes_max) for count in case.counts]
+    classes = network.layers[-1].outputs
+    images  = make_images(case)
+    words, cycles = _simulate(case, accelerator, images, classes * len(images), idle_limit)
+    _compare(network, images, counts, words, target.passes_max)
+    estimate = _estimate(case, network, target, accelerator, counts)
+    if estimate is not None:
+        first = cycles["pixels"][0]
+        for name, got, expected in (
+                ("first pixels", cycles["pixels"][::images[0].size], estimate.first_pixels),
+                ("results", cycles["results"][classes - 1::classes], estimate.results)):
+            got = tuple(cycle - first for cycle in got)
+            if got != expected:
+                raise Failure(f"Cycles of {name} are {got}, but the estimate, which says that it is "
+                              f"exact, has {expected}")
+    return Outcome("equal", played=case, totals={
+        "images": len(images), "passes": sum(counts), "cycles": cycles["end"],
+        "estimates_equal": int(estimate is not None)})
+
+
+def _estimate(case, network, target, accelerator, counts):
+    """Cycles as estimated, if that is exact for what is done."""
+    if case.pixels.duty < 1 or case.results.duty < 1 or len(set(counts)) > 1:
+        return None
+    if not estimate_network(accelerator, counts[0], target.clock_mhz)["exact"]:
+        return None
+    estimate = timeline(accelerator, choices(network.generator, len(counts), counts[0]))
+    return estimate if estimate.exact else None
+
+
+def _shorten(case, accelerator):
+    """Return ``case`` with as many images and passes as :data:`CYCLES_LIMIT` allows, and after how many
+    cycles without a result it hangs."""
+    # A port that is rarely active makes each step take longer.
+    slow, counts = 1 / min(case.pixels.duty, case.results.duty), list(case.counts)
+    cycles_of = functools.cache(functools.partial(_cycles, accelerator))
+    while True:
+        cycles = [cycles_of(count) for count in counts]
+        if slow * sum(cycles) <= CYCLES_LIMIT or counts == [1]:
+            break
+        counts = ([count // 2 or 1 for count in counts] if max(counts) > 1 and len(counts) <= 2
+                  else counts[:-1])
+    stall = 50 * max(case.pixels.run, case.results.run)
+    return replace(case, counts=tuple(counts)), 1000 + round(slow**2 * (4 * max(cycles) + stall))
+
+
+def _cycles(accelerator, count):
+    """Most cycles of an image that asks for ``count`` passes."""
+    passes = min(max(count, 1), accelerator.source.most)
+    bound  = estimate_network(accelerator, passes, 1.0)
+    return bound["latency_cycles"] + bound["random_cycles_per_image"]
+
+
+def _simulate(case, accelerator, images, wanted, idle_limit):
+    """Send ``images`` and take ``wanted`` words; a reset before them leaves no trace."""
+    domain, top = ClockDomain("sync"), Module()
+    top.domains.sync = domain
+    top.submodules.dut = accelerator
+    pixels, results = accelerator.pixels, accelerator.results
+    word_of = Value.cast(results.payload)
+    words, cycles = [], {"pixels": [], "results": []}
+
+    async def drive(ctx, data, counts, seed, cycles_most=None):
+        sent, size, idle, cycle, held = 0, images[0].size, 0, 0, None
+        junk = np.random.default_rng(seed)
+        top_count = 2**len(accelerator.passes) - 1
+        send, take = case.pixels.draw((seed, 0)), case.results.draw((seed, 1))
+        valid = False
+        while len(words) < wanted and cycle != cycles_most:
+            if not valid and sent < len(data) and next(send):
+                valid = True
+                ctx.set(pixels.payload, int(data[sent]))
+                ctx.set(pixels.valid, 1)
+            # The number of passes counts with the first pixel only.
+            ctx.set(accelerator.passes, counts[sent // size] if sent < len(data) and sent % size == 0
+                    else int(junk.integers(top_count + 1)))
+            ready = next(take)
+            ctx.set(results.ready, ready)
+            _, _, pixel_taken, word_valid, word = await ctx.tick().sample(
+                pixels.ready, results.valid, word_of)
+            if valid and pixel_taken:
+                cycles["pixels"].append(cycle)
+                sent, valid = sent + 1, False
+                ctx.set(pixels.valid, 0)
+            if held is not None and (not word_valid or word != held):
+                raise Failure(f"Word {len(words)} of the results was withdrawn or changed untaken")
+            held = word if word_valid and not ready else None
+            if word_valid and ready:
+                cycles["results"].append(cycle)
+                words.append(word)
+                idle = 0
+            cycle, idle = cycle + 1, idle + 1
+            if idle > idle_limit and cycles_most is None:
+                raise Failure(f"No result for {idle_limit} cycles, at cycle {cycle}: {len(words)} of "
+                              f"{wanted} words, {sent} of {len(data)} pixels")
+        cycles["end"] = cycle
+        ctx.set(pixels.valid, 0)
+        ctx.set(results.ready, 0)
+
+    async def bench(ctx):
+        if case.reset is not None:
+            await drive(ctx, make_images(case, 1).ravel(), case.counts, 1, case.reset)
+            ctx.set(domain.rst, 1)
+            await ctx.tick()
+            ctx.set(domain.rst, 0)
+            words.clear()
+            for kept in ("pixels", "results"):
+                cycles[kept].clear()
+        await drive(ctx, images.ravel(), case.counts, 0)
+        # Nothing more must come.
+        ctx.set(results.ready, 1)
+        for _ in range(20):
+            _, _, more = await ctx.tick().sample(results.valid)
+            if more:
+                raise Failure(f"More than {wanted} words of results came")
+        if ctx.get(accelerator.alarm):
+            raise Failure("The health tests have raised the alarm, though the bits are good")
+
+    sim = Simulator(top)
+    sim.add_clock(PERIOD)
+    sim.add_testbench(bench)
+    sim.run()
+    return words, cycles
+
+
+def _compare(network, images, counts, words, passes_max):
+    drawn  = choices(network.generator, sum(counts), 1)[:, 0]
+    layout = result_layout(network.layers[-1].outputs, passes_max)
+    words  = iter(words)
+    for number, (image, chosen) in enumerate(zip(images, np.split(drawn, np.cumsum(counts)[:-1]),
+                                                 strict=True)):
+        golden, _ = predict(network, image[None], chosen[None])
+        classes = golden.sums.shape[1]
+        for index in range(classes):
+            expected = {"sum": golden.sums[0, index], "square": golden.squares[0, index],
+                        "votes": golden.votes[0, index], "confident": golden.confident[0, index],
+                        "last": index == classes - 1}
+            if index == classes - 1:
+                expected |= {"prediction": golden.prediction[0], "reject": golden.reject[0],
+                             "passes": golden.passes}
+            word = layout.from_bits(next(words))
+            for name, value in expected.items():
+                if int(word[name]) != int(value):
+                    raise Failure(f"Image {number}, class {index}: {name} is {int(word[name])}, but "
+                                  f"{int(value)} by the golden model")
+
+
+def _verilator(case, network, target, accelerator, directory, runtime):
+    """Compare every map of the emitted Verilog, and its latency with the estimate."""
+    duty = min(case.pixels.duty, case.results.duty)
+    # One number of passes, and no reset: so much the harness has.
+    case = replace(case, counts=case.counts[:1] * len(case.counts), reset=None,
+                   pixels=Gaps(duty), results=Gaps(duty))
+    passes = min(max(case.counts[0], 1), target.passes_max)
+    counts = [passes] * len(case.counts)
+    build_network(network, target, directory)
+    work = directory / "sim_build"
+    if runtime is not None and runtime.exists():
+        shutil.copytree(runtime, work, copy_function=shutil.copy)
+    report = run.simulate(directory, make_images(case), passes=passes, maps=True, duty=duty)
+    if runtime is not None:
+        runtime.mkdir(exist_ok=True)
+        for path in work.glob("verilat*.[od]"):
+            shutil.copy(path, runtime)
+    if not report["bit_exact"]:
+        raise Failure(f"{report['mismatches']} images and {report['map_mismatches']} maps differ from the "
+                      "golden model")
+    if report["alarm"]:
+        raise Failure("The health tests have raised the alarm, though the bits are good")
+    compiled = compile_network(network, target)
+    estimate = _estimate(case, compiled, target, accelerator, counts)
+    if estimate is not None and report["latency_cycles"] != estimate.latency:
+        raise Failure(f"Latency is {report['latency_cycles']}, but the estimate, which says that it is "
+                      f"exact, has {estimate.latency}")
+    return Outcome("equal", played=case, totals={
+        "images": len(counts), "passes": sum(counts), "estimates_equal": int(estimate is not None)})
+
+
+@contextmanager
+def _time_limit(seconds):
+    """Raise :exc:`Failure` when the block takes longer."""
+    def stop(signum, frame):
+        raise Failure(f"Case did not end in {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)

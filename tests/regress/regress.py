@@ -1,0 +1,142 @@
+"""Build, simulate and compare random networks, or see them refused: ``make regress CASES=500 SEED=1``."""
+
+import argparse
+import io
+import json
+import re
+import sys
+import time
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from case import save
+from features import features
+from play import play
+from strategy import generate, shrink
+
+from gen.progress import Steps
+
+
+__all__ = ["kind", "regress"]
+
+
+def regress(count: int, seed: int, folder: Path, *, every: int = 10, shrinks: int = 100,
+            steps: Steps | None = None) -> dict:
+    """Play ``count`` cases, which follow from ``seed``; save those that fail, shrunk, in ``folder``.
+
+    Of the cases without a fault each one whose number ``every`` divides is emitted as Verilog and
+    simulated by Verilator, the others by the Amaranth simulator. Shrinking plays a case ``shrinks``
+    times at most.
+
+    Returns
+    -------
+    dict
+        The report ``regress.json``.
+    """
+    steps = steps or Steps(1, stream=io.StringIO())
+    steps.step(f"{count} random networks of seed {seed}")
+    started = time.monotonic()
+    refused, simulated, covered = Counter(), Counter(), Counter()
+    totals, spent, failures = Counter(), Counter(), []
+    with TemporaryDirectory(prefix="regress.") as work:
+        runtime = Path(work, "runtime")
+
+        def made(case, index):
+            verilated = case.fault is None and index % every == every - 1
+            return replace(case, simulator="verilator" if verilated else "amaranth")
+
+        for index in steps.bar(range(count), count):
+            number = seed * 1_000_000 + index
+            case   = made(generate(number), index)
+            begin  = time.monotonic()
+            outcome = play(case, runtime)
+            spent[case.simulator] += time.monotonic() - begin
+            if outcome.kind == "refused":
+                refused[kind(outcome.message)] += 1
+            elif outcome.kind == "equal":
+                simulated[case.simulator] += 1
+                covered.update(features(outcome.played))
+                totals.update(outcome.totals)
+            else:
+                path = folder / f"seed{seed}_case{index}.json"
+                steps.clear()
+                print(f"regress: case {index} failed ({outcome.message}); shrinking", file=sys.stderr)
+                failures.append(_save(path, number, index, case, outcome, made, runtime, shrinks))
+    return {
+        "target": "regress",
+        "command": f"make regress CASES={count} SEED={seed}" + f' ARGS="--every {every}"' * (every != 10),
+        "status": "run",
+        "seconds": time.monotonic() - started,
+        "cases": count,
+        "seed": seed,
+        "equal": simulated.total(),
+        "simulated_by": dict(simulated),
+        "seconds_by_simulator": {name: round(value, 1) for name, value in spent.items()},
+        **{name: totals[name] for name in ("images", "passes", "cycles", "estimates_equal")},
+        "refused": refused.total(),
+        "refused_by_message": dict(refused.most_common()),
+        "failed": len(failures),
+        "failures": failures,
+        "features": dict(sorted(covered.items())),
+    }
+
+
+def kind(message: str) -> str:
+    """Return ``message`` without the names and numbers of its case."""
+    message = re.sub(r"'[^']*'", "'...'", message)
+    message = re.sub(r"[\[(][-\d., e+infa]*[\])]", "(...)", message)
+    return re.sub(r"-?\b\d[\d.]*(e[-+]?\d+)?|\b(nan|inf)\b", "#", message)
+
+
+def _save(path, number, index, case, outcome, made, runtime, shrinks):
+    """Shrink a failing case, save it, and return what the report says of it."""
+    outcomes = {case: outcome}
+
+    def fails(other):
+        other = made(other, index)
+        if other not in outcomes:
+            outcomes[other] = play(other, runtime)
+        return outcomes[other].kind == "failed" and kind(outcomes[other].message) == kind(outcome.message)
+
+    if shrinks:
+        case = made(shrink(number, fails, shrinks), index)
+    outcome = outcomes.get(case, outcome)
+    save(case, path, message=outcome.message, detail=outcome.detail)
+    return {"case": index, "message": outcome.message, "file": str(path)}
+
+
+def main(arguments=None):
+    """Run the cases; return 0, 1 if any failed, or 130 after Ctrl-C."""
+    parser = argparse.ArgumentParser(prog="regress", description="Build and simulate random networks.")
+    parser.add_argument("--cases", type=int, default=500, help="how many (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=1, help="what they follow from (default: %(default)s)")
+    parser.add_argument("--every", type=int, default=10, metavar="N",
+        help="simulate each Nth as emitted Verilog under Verilator (default: %(default)s)")
+    parser.add_argument("--shrinks", type=int, default=100, metavar="N",
+        help="plays for shrinking a failing case (default: %(default)s)")
+    parser.add_argument("--out", type=Path, default=Path("build/verification"), metavar="DIR",
+        help="folder of the report, and of failing cases (default: %(default)s)")
+    args = parser.parse_args(arguments)
+    try:
+        report = regress(args.cases, args.seed, args.out / "regress_failures", every=args.every,
+                         shrinks=args.shrinks, steps=Steps(1))
+    except KeyboardInterrupt:
+        print("regress: stopped; cases that failed are saved, the report is as it was", file=sys.stderr)
+        return 130
+    args.out.mkdir(parents=True, exist_ok=True)
+    path, temporary = args.out / "regress.json", args.out / "regress.json.tmp"
+    temporary.write_text(json.dumps(report, indent=1) + "\n")
+    temporary.replace(path)
+    for failure in report["failures"]:
+        print(f"case {failure['case']}: {failure['message']}\n  python tests/regress/replay.py "
+              f"{failure['file']}")
+    print(f"{report['equal']} of {report['cases']} equal the golden model in every bit "
+          f"({report['estimates_equal']} of them in every cycle of the estimate too), {report['refused']} "
+          f"refused in one line, {report['failed']} failed; see {path}")
+    return 1 if report["failed"] else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

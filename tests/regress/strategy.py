@@ -1,0 +1,188 @@
+"""Random cases, by hypothesis."""
+
+import contextlib
+
+from case import FAULTS, IMAGES, VECTORS, WEIGHTS, Case, Gaps, Parameters
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
+
+from gen.ir import Head, Input, Layer, Network, Target
+
+
+__all__ = ["cases", "generate", "shrink"]
+
+
+@st.composite
+def cases(draw) -> Case:
+    """A case that can be built and simulated in seconds; about one in ten has a fault."""
+    network = draw(_networks())
+    widest  = max(layer.columns_per_weight for layer in network.layers)
+    most    = draw(st.integers(1, 64) | st.sampled_from((64, 32, 8, 1)))
+    target  = Target(
+        array_rows=draw(st.sampled_from((256, 64, 32, 16, 8, 4))),
+        array_columns=widest * draw(st.integers(1, 4)) + draw(st.integers(0, 1)),
+        passes=draw(st.integers(1, most)), passes_max=most,
+        schedule=draw(st.sampled_from(("shared", "shared", "sequential"))),
+        cells_per_read=draw(st.sampled_from((4, 1, 2, 3, 5, 8))),
+        interval=draw(st.none() | st.integers(1, 500)),
+        seed=draw(st.just(1) | st.integers(1, 2**64 - 1)))
+    slow = draw(st.sampled_from(((), (), ("pixels",), ("results",), ("pixels", "results"))))
+    return Case(
+        network, target,
+        parameters=tuple(draw(_parameters(layer is network.layers[-1])) for layer in network.layers),
+        counts=draw(_counts(most)),
+        images=draw(st.sampled_from(IMAGES)),
+        **{end: draw(_gaps()) for end in slow},
+        reset=draw(st.none() | st.none() | st.integers(1, 600)),
+        fault=draw(st.sampled_from(tuple(FAULTS))) if draw(_rare(10)) else None)
+
+
+def generate(number: int) -> Case:
+    """Return the random case ``number``."""
+    made = []
+
+    @_run(number, Phase.generate)
+    @given(cases())
+    def collect(case):
+        made.append(case)
+
+    collect()
+    return made[-1]
+
+
+def shrink(number: int, fails, most: int) -> Case:
+    """Return the smallest case that hypothesis finds from the random case ``number`` on for which
+    ``fails`` holds, as it does for that one; it is asked ``most`` times at most."""
+    first = smallest = generate(number)
+    known, tried = {}, 0
+
+    @_run(number, Phase.generate, Phase.shrink)
+    @given(cases())
+    def test(case):
+        nonlocal smallest, tried
+        if not known and case != first:
+            return
+        tried += 1
+        if len(known) > most or tried > 5 * most:
+            raise _Enough
+        if case not in known:
+            known[case] = case == first or fails(case)
+        if known[case]:
+            smallest = case
+            raise AssertionError
+
+    with contextlib.suppress(AssertionError, _Enough):
+        test()
+    return smallest
+
+
+class _Enough(BaseException):
+    """Ends a search, which takes any other exception for a failure."""
+
+
+def _run(number, *phases):
+    """Decorate a test that is run for a few cases of the seed ``number``: the simplest of all, some that
+    hypothesis keeps apart from it, and the random one."""
+    def decorate(test):
+        return seed(number)(settings(
+            max_examples=4, phases=phases, database=None, deadline=None, report_multiple_bugs=False,
+            print_blob=False, suppress_health_check=list(HealthCheck))(test))
+    return decorate
+
+
+def _rare(share):
+    """True in one of ``share`` cases."""
+    return st.integers(1, share).map(lambda value: value == share)
+
+
+def _gaps():
+    return st.builds(
+        Gaps, st.sampled_from((0.95, 0.7, 0.5, 0.2, 0.05)), st.sampled_from((1, 1, 10, 100)))
+
+
+def _counts(most):
+    """Mostly the same number of passes for all images; rarely one that the pins can carry but the
+    accelerator cannot."""
+    one = st.sampled_from((most, 1)) | st.integers(1, most)
+    any_number = one | st.integers(0, 2**most.bit_length() - 1)
+    return (st.tuples(one, st.integers(2, 5)).map(lambda pair: (pair[0],) * pair[1])
+            | st.lists(any_number, min_size=2, max_size=6).map(tuple))
+
+
+@st.composite
+def _parameters(draw, last):
+    # Huge numbers in the last layer make logits that no build takes, so they are rare.
+    extreme = draw(st.booleans())
+    kinds = st.just("plain") if not extreme else st.sampled_from(
+        [kind for kind in VECTORS if kind != "huge"] if last and not draw(_rare(6)) else VECTORS)
+    return Parameters(
+        draw(st.integers(0, 2**16)), draw(st.just("random") | st.sampled_from(WEIGHTS)),
+        *(draw(st.just("plain") | kinds) for _ in range(6)))
+
+
+@st.composite
+def _networks(draw):
+    arrays = draw(st.booleans()) # SpinBayes, or Scale-Dropout
+    height, width = draw(st.integers(1, 8)), draw(st.integers(1, 8))
+    count  = draw(st.sampled_from((1, 2, 2, 3, 3, 4)))
+    weight_bits = [draw(st.sampled_from((4, 1, 2, 3, 8) if arrays else (1, 1, 1, 4))) for _ in range(count)]
+    levels = [(1, -1) if bits == 1 else
+              (draw(st.sampled_from((1, 1, 2, 3, 4))), draw(st.sampled_from((-1, 0))))
+              for bits in weight_bits]
+    channels = draw(st.integers(1, 3 if levels[0][0] == 1 else 2))
+    thresholds = draw(st.lists(st.integers(1, 255), min_size=channels * (2**levels[0][0] - 1),
+                               max_size=channels * (2**levels[0][0] - 1)).map(sorted))
+    shape, layers = (height, width, channels), []
+    for index in range(count):
+        last = index == count - 1
+        geometry = draw(_last_geometry(shape) if last else _geometry(shape))
+        crossbars = draw(st.sampled_from((1, 2, 4, 8))) if arrays else 1
+        entering, leaving = levels[index], levels[min(index + 1, count - 1)]
+        layer = Layer(
+            "last" if last else f"layer{index}", *shape, **geometry,
+            dropout=draw(st.sampled_from((0.5, 0.0, 1.0)) | st.floats(0, 1)),
+            crossbars=crossbars,
+            ways=draw(st.integers(1, crossbars)) if draw(_rare(3)) else 1,
+            weight_bits=weight_bits[index],
+            input_bits=entering[0], input_low=entering[1],
+            output_bits=leaving[0], output_low=leaving[1])
+        layers.append(layer)
+        shape = layer.output_shape
+    head = Head(confidence=draw(st.sampled_from((62260, 0, 65535, 32768))),
+                agreement=draw(st.sampled_from((90, 1, 50, 100))))
+    return Network("random", Input(height, width, tuple(thresholds), levels[0][0]), tuple(layers), head)
+
+
+@st.composite
+def _geometry(draw, shape):
+    """Kernel, stride, padding, pool and outputs of a hidden layer."""
+    padding = draw(st.integers(0, 2))
+    kernel  = tuple(draw(st.integers(padding + 1, max(padding + 1, min(4, side + 2 * padding))))
+                    for side in shape[:2])
+    # A kernel is wider than the border, and a map with its border no less high than the kernel.
+    while padding and (min(kernel) <= padding or any(
+            side > whole + 2 * padding for side, whole in zip(kernel, shape, strict=False))):
+        padding -= 1
+    kernel  = tuple(min(side, whole + 2 * padding) for side, whole in zip(kernel, shape, strict=False))
+    stride  = draw(st.sampled_from((1, 1, 2, 3)))
+    layer   = Layer("probe", *shape, kernel, 1, stride=stride, padding=padding)
+    pool    = draw(st.sampled_from((1, 2))) if min(layer.positions) >= 2 else 1
+    return {"kernel": kernel, "outputs": draw(st.integers(1, 5) | st.integers(1, 12)), "pool": pool,
+            "stride": stride, "padding": padding}
+
+
+@st.composite
+def _last_geometry(draw, shape):
+    """The same of the last layer, whose map of logits is 1 by 1."""
+    height, width, _ = shape
+    padding = draw(st.sampled_from((0, 0, 0, 1)))
+    if padding >= min(height, width) + 2 * padding:
+        padding = 0
+    whole   = height + 2 * padding, width + 2 * padding
+    kernel  = whole
+    if draw(_rare(4)):
+        # A smaller kernel has one position where the stride leads out of the map.
+        kernel = tuple(draw(st.integers(padding + 1, side)) for side in whole)
+    stride  = max(1, *(side - part + 1 for side, part in zip(whole, kernel, strict=True)))
+    return {"kernel": kernel, "outputs": draw(st.integers(2, 5) | st.integers(2, 12)), "pool": 1,
+            "stride": stride, "padding": padding}
