@@ -12,7 +12,7 @@ OPTIONS_lenet5_spinbayes  := --layers lenet5 --method spinbayes
 OPTIONS_lenet5_mtj        := --layers lenet5 --rng mtj --mtj-currents $(DESIGNS)/currents.json
 
 .DEFAULT_GOAL := lenet5
-.PHONY: lenet5 lenet5_wide test bench testset coverage randomness formal regress clean
+.PHONY: lenet5 lenet5_wide test bench testset coverage randomness formal regress verification signoff clean
 
 # ARGS are passed on, as in: make lenet5 ARGS="--passes 10 --synth ecp5"; FLAGS are Python's.
 lenet5 lenet5_wide: $(VENV)/base
@@ -54,6 +54,14 @@ randomness: $(VENV)/test
 # Proofs about the blocks, some 15 minutes on two cores; or of some: make formal ARGS="map_buffer arbiter".
 formal: $(VENV)/test
 	$(RUN) tests/formal/prove.py $(ARGS)
+
+# VERIFICATION.md, of what the targets above have found; and all of them first, which takes hours.
+verification: $(VENV)/test
+	$(RUN) -m sim.verification
+
+signoff:
+	for target in testset coverage regress formal mutation randomness faults verification; do \
+		$(MAKE) $$target || exit; done
 
 clean:
 	rm -rf $(VENV) build

@@ -1,0 +1,62 @@
+import json
+
+import pytest
+
+from sim.verification import TARGETS, document, main, table
+
+
+FORMAL = {
+    "command": "make formal", "seconds": 90.0, "proven": 1, "properties": 2, "without": {"array": "none"},
+    "blocks": {"arbiter": [
+        {"property": "one_hot", "status": "proven", "mode": "unbounded", "parameters": "N = 4",
+         "seconds": 3},
+        {"property": "is_fair", "status": "failed", "mode": "to depth 20", "parameters": "N = 4",
+         "seconds": 4}]}}
+
+MUTATION = {
+    "command": "make mutation", "seconds": 60.0, "mutants_per_block": 10, "seed": 1, "blocks": {"arbiter": {
+        "mutants": 10, "caught": 8, "proven_unseen": 1, "score": 0.8889, "survivors": [
+            {"outcome": "equivalent", "src": ["/hdl/arbiter.py:1"], "cell": "c", "port": "A",
+             "reason": "same"},
+            {"outcome": "visible", "src": ["/hdl/arbiter.py:40"], "cell": "c", "port": "B",
+             "reason": "seen | at 3"}]}}}
+
+
+def test_blocks_and_summaries():
+    text = document({"formal": FORMAL, "mutation": MUTATION}, {"arbiter": 3, "pool": 4})
+    lines = text.splitlines()
+    assert "| `make formal` | 1 of 2 properties proven | 1.5 |" in lines
+    assert "| `make mutation` | 8 of 9 mutants caught (88.9 %); below 95 %: `arbiter` | 1.0 |" in lines
+    assert "| `make regress` | not run: `make regress` | - |" in lines
+    assert "| `arbiter` | 3 | 1 of 2 | - | - | - | 8 of 9 | 88.9 % |" in lines
+    assert "| `pool` | 4 | - | - | - | - | - | - |" in lines
+    assert "| `arbiter` | is fair | failed | to depth 20 | N = 4 | 4 |" in lines
+    # Of the survivors only the one that changes something; what it says cannot end a cell.
+    assert "| `arbiter` | hdl/arbiter.py:40 | B | seen \\| at 3 |" in lines
+    assert "hdl/arbiter.py:1 " not in text
+
+
+def test_nothing_has_run():
+    text = document({}, {})
+    assert text.count("not run") == len(TARGETS)
+
+
+def test_table():
+    assert table(["a", "b"], [[1, None]]) == ["| a | b |", "|---|---|", "| 1 | - |", ""]
+
+
+@pytest.mark.parametrize("written, status", [({"formal": FORMAL}, 1), (dict.fromkeys(["formal"], None), 2)])
+def test_command(written, status, tmp_path, capsys):
+    tests = tmp_path / "tests"
+    tests.mkdir()
+    (tests / "test_arbiter.py").write_text("def test_a():\n    pass\n\n\ndef test_b():\n    pass\n")
+    for name, contents in written.items():
+        (tmp_path / f"{name}.json").write_text("half" if contents is None else json.dumps(contents))
+    out = tmp_path / "VERIFICATION.md"
+    assert main(["--found", str(tmp_path), "--tests", str(tests), "--out", str(out)]) == status
+    error = capsys.readouterr().err
+    if status == 2:
+        assert not out.exists() and "cannot be read" in error and error.endswith("with: make formal\n")
+    else:
+        assert "| `arbiter` | 2 | 1 of 2 |" in out.read_text()
+        assert "mutation.json does not exist; make it with: make mutation" in error
