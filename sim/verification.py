@@ -182,7 +182,7 @@ def _random_networks(report):
 
 
 def _proofs(report):
-    rows = [[f"`{block}`", proof["property"].replace("_", " "), proof["status"], proof["mode"],
+    rows = [[f"`{block}`", proof["claim"], proof["status"], proof["mode"],
              proof["parameters"], proof["seconds"]]
             for block, proofs in report["blocks"].items() for proof in proofs]
     without = [f"- `{block}`: {reason}" for block, reason in report["without"].items()]

@@ -8,9 +8,9 @@ from sim.verification import TARGETS, document, main, table
 FORMAL = {
     "command": "make formal", "seconds": 90.0, "proven": 1, "properties": 2, "without": {"array": "none"},
     "blocks": {"arbiter": [
-        {"property": "one_hot", "status": "proven", "mode": "unbounded", "parameters": "N = 4",
+        {"claim": "One is up.", "status": "proven", "mode": "unbounded", "parameters": "N = 4",
          "seconds": 3},
-        {"property": "is_fair", "status": "failed", "mode": "to depth 20", "parameters": "N = 4",
+        {"claim": "Is fair.", "status": "failed", "mode": "to depth 20", "parameters": "N = 4",
          "seconds": 4}]}}
 
 MUTATION = {
@@ -30,7 +30,7 @@ def test_blocks_and_summaries():
     assert "| `make regress` | not run: `make regress` | - |" in lines
     assert "| `arbiter` | 3 | 1 of 2 | - | - | - | 8 of 9 | 88.9 % |" in lines
     assert "| `pool` | 4 | - | - | - | - | - | - |" in lines
-    assert "| `arbiter` | is fair | failed | to depth 20 | N = 4 | 4 |" in lines
+    assert "| `arbiter` | Is fair. | failed | to depth 20 | N = 4 | 4 |" in lines
     # Of the survivors only the one that changes something; what it says cannot end a cell.
     assert "| `arbiter` | hdl/arbiter.py:40 | B | seen \\| at 3 |" in lines
     assert "hdl/arbiter.py:1 " not in text
