@@ -12,7 +12,7 @@ OPTIONS_lenet5_spinbayes  := --layers lenet5 --method spinbayes
 OPTIONS_lenet5_mtj        := --layers lenet5 --rng mtj --mtj-currents $(DESIGNS)/currents.json
 
 .DEFAULT_GOAL := lenet5
-.PHONY: lenet5 lenet5_wide test bench testset coverage randomness formal regress verification signoff clean
+.PHONY: lenet5 lenet5_wide test bench testset coverage randomness formal regress verification signoff mutation clean
 
 # ARGS are passed on, as in: make lenet5 ARGS="--passes 10 --synth ecp5"; FLAGS are Python's.
 lenet5 lenet5_wide: $(VENV)/base
@@ -27,6 +27,10 @@ CASES ?= 500
 SEED  ?= 1
 regress: $(VENV)/test
 	$(RUN) tests/regress/regress.py --cases $(CASES) --seed $(SEED) $(ARGS)
+
+# Whether the tests of each block fail when its netlist is wrong; blocks that are done are kept.
+mutation: $(VENV)/test
+	$(RUN) tests/mutation/mutate.py $(ARGS)
 
 # Simulated images per second, and seconds of a build; figures vary with the machine.
 bench: $(VENV)/test

@@ -72,6 +72,16 @@ def test_timing(shape):
     assert passed["o"].cycles == [cycle + dut.latency for cycle in passed["i"].cycles[each - 1::each]]
 
 
+@pytest.mark.parametrize("shape", SHAPES)
+def test_fills_while_sums_wait(shape):
+    """Reads are taken until the first sum has come, although it is not taken; then all move together."""
+    dut = make(*shape)
+    reads, _ = make_reads(*shape, 8)
+    passed = transfer(dut, {"i": reads}, {"o": 8}, starts={"o": 60})
+    filled = len(reads) // 8 + dut.latency - 1
+    assert passed["i"].cycles == [*range(filled), *range(60, 60 + len(reads) - filled)]
+
+
 @pytest.mark.parametrize("tiles, latency", [(1, 1), (2, 2), (3, 3), (4, 3), (5, 4)])
 def test_latency(tiles, latency):
     assert AdderAccumulator(1, tiles=tiles, columns=1, groups=1).latency == latency

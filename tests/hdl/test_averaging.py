@@ -56,6 +56,11 @@ def check(words, golden, classes, passes):
         last = result[-1]
         assert (last.prediction, last.reject, last.passes) == (
             image.prediction[0], image.reject[0], image.passes)
+        # Before the last word, of the classes up to it.
+        for at, word in enumerate(result, 1):
+            assert word.prediction == image.sums[0][:at].argmax()
+            assert word.reject == (10 * image.confident[0][:at].max() < 9 * image.passes)
+            assert word.passes == image.passes
         assert [word.last for word in result] == [0] * (classes - 1) + [1]
 
 
@@ -75,11 +80,14 @@ def test_matches_golden(classes, passes, duty, starts):
 
 @pytest.mark.parametrize("held", [400, 401, 402, 403, 404, 405])
 def test_result_taken_late(held):
-    """A word is taken in each of the steps that the next image makes meanwhile."""
+    """A word is taken in each of the steps that the next image makes meanwhile; the others follow as
+    soon as ever."""
     leaves, sets, _, golden = make_images(3, 5, 3, seed=1)
     passed = transfer(Averaging(3, 5, confidence=CONFIDENCE),
                       {"i": leaves.ravel().tolist(), "sets": sets}, {"o": 9}, starts={"o": held})
     check(passed["o"].words, golden, 3, 5)
+    assert passed["o"].cycles[0] == held
+    assert (np.diff(np.array(passed["o"].cycles).reshape(-1, 3)) == Averaging.interval).all()
 
 
 @pytest.mark.parametrize("classes, passes", [(10, 20), (2, 7), (5, 1)])

@@ -42,6 +42,14 @@ def test_timing():
     assert passed["o"].cycles == [cycle + Binarizer.latency for cycle in range(20)]
 
 
+@pytest.mark.parametrize("thresholds", [(128,), (1, 64, 255), (3, 200)])
+def test_fills_while_words_wait(thresholds):
+    """A pixel is taken although its word is not; then all move together."""
+    passed = transfer(Binarizer(thresholds), {"i": range(8)}, {"o": 8}, starts={"o": 20})
+    assert passed["i"].cycles == [0, *range(20, 27)]
+    assert passed["o"].cycles == list(range(20, 28))
+
+
 @pytest.mark.parametrize("thresholds, message", [
     ((), "Binarizer must have at least one threshold"),
     ((1, 0), "Threshold must be from 1 to 255, not 0"),

@@ -54,3 +54,14 @@ def test_timing(sums, bits):
     assert dut.latency == (1 if bits == 1 else 2)
     assert passed["i"].cycles == list(range(len(groups)))
     assert passed["o"].cycles == [cycle + dut.latency for cycle in passed["i"].cycles]
+
+
+@pytest.mark.parametrize("banks, columns", [(2, 3), (1, 1), (4, 2)])
+@pytest.mark.parametrize("sums, bits", KINDS)
+def test_fills_while_outcomes_wait(sums, bits, banks, columns):
+    """As many groups are taken as there are steps, although no outcome is; then all move together."""
+    groups, _ = make_groups(sums, bits, banks, columns)
+    dut = Comparator(comparison_layout(sums, bits), sums, banks=banks, columns=columns)
+    passed = transfer(dut, {"i": groups}, {"o": len(groups)}, starts={"o": 20})
+    assert passed["i"].cycles == [*range(dut.latency), *range(20, 20 + len(groups) - dut.latency)]
+    assert passed["o"].cycles == list(range(20, 20 + len(groups)))

@@ -72,40 +72,46 @@ def run(layer, x, choice):
             compare(layer, sums, chosen).reshape(-1, layer.outputs)]
 
 
-def engines_of(compiled, seed, target):
-    """Layers of a random network, the arrays that the next one chooses from, and their engines."""
+#: Layers of a random network: two hidden ones, and that of the output.
+LAYERS = range(3)
+
+
+def engine_of(compiled, seed, target, index):
+    """A layer of a random network, the arrays that the next one chooses from, and its engine."""
     network, target = compiled(seed, target, hidden=2)
-    layers = network.layers
-    for layer, after in zip(layers, [*(layer.crossbars for layer in layers[1:]), 1], strict=True):
-        yield layer, after, lower_layer(layer, target, after)
+    layer, *later = network.layers[index:]
+    after = later[0].crossbars if later else 1
+    return layer, after, lower_layer(layer, target, after)
 
 
+@pytest.mark.parametrize("index", LAYERS)
 @pytest.mark.parametrize("target", TARGETS, ids=["streamed", "unfolded", "folded"])
 @pytest.mark.parametrize("seed", range(6))
-def test_matches_golden(compiled, seed, target):
+def test_matches_golden(compiled, seed, target, index):
     """Hidden layers and an output layer, with padding, stride, pool, tiles and groups. Where nothing
     waits, each word and the first word that leaves come in the cycle that is stated."""
-    for layer, after, engine in engines_of(compiled, seed, target):
-        ports, leaving, leaving_sets = make_maps(layer, 2, seed, after)
-        passed = transfer(engine, ports, {"o": len(leaving), "o_sets": len(leaving_sets)})
-        assert passed["o"].words == leaving, layer.name
-        assert passed["o_sets"].words == leaving_sets, layer.name
-        # As many maps as the buffer holds never wait.
-        taken = [number * engine.map_cycles + cycle
-                 for number in range(min(len(ports["i_sets"]), engine.buffer.depth))
-                 for cycle in engine.word_cycles]
-        assert passed["i"].cycles[:len(taken)] == taken, layer.name
-        assert passed["o"].cycles[0] == engine.last_read + engine.latency, layer.name
+    layer, after, engine = engine_of(compiled, seed, target, index)
+    ports, leaving, leaving_sets = make_maps(layer, 2, seed, after)
+    passed = transfer(engine, ports, {"o": len(leaving), "o_sets": len(leaving_sets)})
+    assert passed["o"].words == leaving
+    assert passed["o_sets"].words == leaving_sets
+    # As many maps as the buffer holds never wait.
+    taken = [number * engine.map_cycles + cycle
+             for number in range(min(len(ports["i_sets"]), engine.buffer.depth))
+             for cycle in engine.word_cycles]
+    assert passed["i"].cycles[:len(taken)] == taken
+    assert passed["o"].cycles[0] == engine.last_read + engine.latency
 
 
+@pytest.mark.parametrize("index", LAYERS)
 @pytest.mark.parametrize("target", TARGETS, ids=["streamed", "unfolded", "folded"])
 @pytest.mark.parametrize("seed", range(4))
-def test_under_back_pressure(compiled, seed, target):
-    for layer, after, engine in engines_of(compiled, seed, target):
-        ports, leaving, leaving_sets = make_maps(layer, 2, seed, after)
-        passed = transfer(engine, ports, {"o": len(leaving), "o_sets": len(leaving_sets)}, duty=0.5)
-        assert passed["o"].words == leaving, layer.name
-        assert passed["o_sets"].words == leaving_sets, layer.name
+def test_under_back_pressure(compiled, seed, target, index):
+    layer, after, engine = engine_of(compiled, seed, target, index)
+    ports, leaving, leaving_sets = make_maps(layer, 2, seed, after)
+    passed = transfer(engine, ports, {"o": len(leaving), "o_sets": len(leaving_sets)}, duty=0.5)
+    assert passed["o"].words == leaving
+    assert passed["o_sets"].words == leaving_sets
 
 
 def test_no_word_leaves_without_a_set():

@@ -43,6 +43,17 @@ def test_joins_groups(channels, columns, banks, bits, duty):
 
 
 @pytest.mark.parametrize("channels, columns, banks, bits", SHAPES)
+def test_fills_while_words_wait(channels, columns, banks, bits):
+    """The groups of one word are taken although it is not; then all move together."""
+    groups, words = groups_and_words(channels, columns, banks, bits, 5)
+    passed = transfer(Gather(channels, columns=columns, banks=banks, bits=bits),
+                      {"i": groups}, {"o": len(words)}, starts={"o": 20})
+    per_word = len(groups) // len(words)
+    assert passed["i"].cycles == [*range(per_word), *range(20, 20 + 4 * per_word)]
+    assert passed["o"].cycles == [20 + per_word * number for number in range(5)]
+
+
+@pytest.mark.parametrize("channels, columns, banks, bits", SHAPES)
 def test_timing(channels, columns, banks, bits):
     groups, words = groups_and_words(channels, columns, banks, bits, 5)
     passed = transfer(Gather(channels, columns=columns, banks=banks, bits=bits),

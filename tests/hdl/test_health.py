@@ -94,29 +94,24 @@ def test_one_layer_is_stuck(stuck):
     assert not watch(Health(**{**limits, "period": 0}), bits.ravel())[-1]
 
 
-@pytest.mark.parametrize("drop", [(32768,), (6554, 32768)])
-def test_good_bits(drop):
-    """Bits of layers in turn, as often 1 as they should be."""
-    rng  = np.random.default_rng(0)
-    bits = rng.integers(0, 65536, (3000, len(drop))) >= drop
-    assert not any(watch(Health(**cutoffs(drop)), bits.ravel()))
+def bad_bits(kind, repetition, window):
+    """Bits that a test must find: stuck ones; or never too long equal, but nearly always."""
+    if kind == "biased":
+        return [number % (repetition - 1) > 0 for number in range(2 * window + 10)]
+    return [kind == "stuck at 1"] * (repetition + 5)
 
 
-@pytest.mark.parametrize("stuck", [0, 1])
-def test_stuck_bits(stuck):
-    limits = cutoffs((32768, 13107))
-    good = (np.random.default_rng(0).random(500) < 0.6).tolist()
-    good[-1] = not stuck
-    alarms = watch(Health(**limits), good + [stuck] * limits["repetition"])
-    assert alarms.index(1) == 500 + limits["repetition"] - 1
-
-
-@pytest.mark.parametrize("p", [0.05, 0.95])
-def test_biased_bits(p):
-    """Never long equal, but far from an even chance: the window finds it."""
-    limits = {**cutoffs((32768,)), "repetition": 1 << 16}
-    bits = np.random.default_rng(1).random(2 * limits["window"]) < p
-    assert watch(Health(**limits), bits)[-1]
+@pytest.mark.parametrize("kind", ["good", "stuck at 0", "stuck at 1", "biased"])
+@pytest.mark.parametrize("drop", [(32768,), (6554, 32768), (32768, 13107)])
+def test_good_then_bad_bits(drop, kind):
+    """Bits of layers in turn, as often 1 as they should be, raise no alarm; bad ones do at once."""
+    limits = cutoffs(drop)
+    good = (np.random.default_rng(0).integers(0, 65536, (800, len(drop))) >= drop).ravel().tolist()
+    bad  = [] if kind == "good" else bad_bits(kind, limits["repetition"], limits["window"])
+    at   = alarm_bit(good + bad, **limits)
+    assert (at is None) == (kind == "good") and alarm_bit(good, **limits) is None
+    assert watch(Health(**limits), good + bad) == [
+        at is not None and number >= at for number in range(len(good + bad) + 5)]
 
 
 @pytest.mark.parametrize("repetition, window, proportion, message", [

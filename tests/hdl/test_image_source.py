@@ -29,7 +29,7 @@ def changing(dut, values):
 def test_announces_each_image(pixels, duty):
     """Zero counts as one, and what is beyond T_max as T_max."""
     values = [0, 1, 5, 6, 7, 3, 2, 4]
-    words  = [random.Random(0).randrange(256) for _ in range(8 * pixels)]
+    words  = [*random.Random(0).randbytes(8 * pixels)]
     dut    = ImageSource(pixels, 5)
     passed = transfer(dut, {"i": words}, {"o": len(words), "masks": 8, "maps": 8}, duty=duty,
                       processes=[changing(dut, values)])

@@ -51,3 +51,14 @@ def test_timing():
     passed = transfer(LogitScaler(WORD, shape, logit, banks=2), {"i": sums}, {"o": len(sums)})
     assert passed["i"].cycles == list(range(len(sums)))
     assert passed["o"].cycles == [cycle + LogitScaler.latency for cycle in passed["i"].cycles]
+
+
+@pytest.mark.parametrize("banks", [1, 2])
+@pytest.mark.parametrize("shape, logit", SHAPES, ids=["counts", "signed"])
+def test_fills_while_logits_wait(shape, logit, banks):
+    """As many sums are taken as there are steps, although no logit is; then all move together."""
+    sums, _ = make_sums(shape, banks)
+    dut = LogitScaler(WORD, shape, logit, banks=banks)
+    passed = transfer(dut, {"i": sums}, {"o": len(sums)}, starts={"o": 20})
+    assert passed["i"].cycles == [*range(dut.latency), *range(20, 20 + len(sums) - dut.latency)]
+    assert passed["o"].cycles == list(range(20, 20 + len(sums)))

@@ -67,24 +67,32 @@ def masks_of(layers, images):
     return {f"mask_{layer}": images for layer in range(layers)}
 
 
+def held_back(layers, late):
+    """Cycles in which masks begin to be taken: late, so that the queues fill, or at once."""
+    return {f"mask_{layer}": 500 for layer in range(layers)} if late else {}
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["at once", "late"])
 @pytest.mark.parametrize("duty", [1.0, 0.5, 0.1])
 @pytest.mark.parametrize("layers, passes", [(3, 5), (1, 4), (2, 1), (1, 1), (4, 9)])
-def test_collects_in_pass_major_order(layers, passes, duty):
+def test_collects_in_pass_major_order(layers, passes, duty, late):
     rng    = random.Random(0)
     images = [passes, 1, *(rng.randint(1, passes) for _ in range(6))]
     bits   = [[[rng.getrandbits(1) for _ in range(layers)] for _ in range(count)] for count in images]
     flat   = [bit for image in bits for number in image for bit in number]
     passed = transfer(Asked(MaskBank((1,) * layers, passes)), {"images": images, "bits": flat},
-                      {"draw": len(flat), **masks_of(layers, len(images))}, duty=duty)
+                      {"draw": len(flat), **masks_of(layers, len(images))}, duty=duty,
+                      starts=held_back(layers, late))
     assert passed["draw"].words == [*range(layers)] * sum(images)
     for layer in range(layers):
         assert passed[f"mask_{layer}"].words == [
             pack((number[layer] for number in image), 1) for image in bits]
 
 
+@pytest.mark.parametrize("late", [False, True], ids=["at once", "late"])
 @pytest.mark.parametrize("duty", [1.0, 0.5])
 @pytest.mark.parametrize("widths, passes", [((3, 3), 4), ((1, 2, 3), 5), ((3,), 1), ((2, 1), 9)])
-def test_collects_choices_of_several_bits(widths, passes, duty):
+def test_collects_choices_of_several_bits(widths, passes, duty, late):
     """The first bit of a choice is the most significant one; masks have the least significant lowest."""
     rng    = random.Random(0)
     images = [passes, 1, *(rng.randint(1, passes) for _ in range(6))]
@@ -92,7 +100,8 @@ def test_collects_choices_of_several_bits(widths, passes, duty):
     flat   = [outcome >> bit & 1 for image in drawn for number in image
               for outcome, width in zip(number, widths, strict=True) for bit in reversed(range(width))]
     passed = transfer(Asked(MaskBank(widths, passes)), {"images": images, "bits": flat},
-                      {"draw": len(flat), **masks_of(len(widths), len(images))}, duty=duty)
+                      {"draw": len(flat), **masks_of(len(widths), len(images))}, duty=duty,
+                      starts=held_back(len(widths), late))
     assert passed["draw"].words == [
         layer for layer, width in enumerate(widths) for _ in range(width)] * sum(images)
     for layer, width in enumerate(widths):

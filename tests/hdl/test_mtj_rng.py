@@ -60,7 +60,9 @@ def run(cycles, layers, duty=1.0):
 @pytest.mark.parametrize("cycles", CYCLES)
 def test_draws(cycles, duty):
     """A bit is kept where the junction did not switch; every phase has its length and its place."""
-    layers = [random.Random(1).randrange(4) for _ in range(40)]
+    rng = random.Random(1)
+    layers = [rng.randrange(4) for _ in range(40)]
+    assert set(layers) == {0, 1, 2, 3}
     _, junction, passed = run(cycles, layers, duty)
     assert passed["o"].words == [not state for state in junction.states]
     wake, *phases = junction.phases

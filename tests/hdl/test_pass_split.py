@@ -48,6 +48,30 @@ def test_timing():
     assert passed["mask_0"].cycles == [cycle for cycle, (_, last, _) in enumerate(maps) if last]
 
 
+@pytest.mark.parametrize("passes", [1, 5, 32])
+def test_fills_while_sets_wait(passes):
+    """A map is taken although its sets are not; then all move together."""
+    maps, masks = make_images(passes, 10)
+    entering = [pass_set_layout(passes).const({"set": inside, "last": last}).as_bits()
+                for inside, last, _ in maps]
+    passed = transfer(PassSplit(passes, (2,)), {"i": entering, "mask_0": masks}, {"o": len(maps)},
+                      starts={"o": 20})
+    assert passed["i"].cycles == [0, *range(20, 19 + len(maps))]
+    assert passed["o"].cycles == list(range(20, 20 + len(maps)))
+
+
+@pytest.mark.parametrize("passes", [1, 5, 32])
+def test_waits_for_the_mask(passes):
+    """A map waits for the mask of its image, and nothing leaves meanwhile."""
+    maps, masks = make_images(passes, 10)
+    entering = [pass_set_layout(passes).const({"set": inside, "last": last}).as_bits()
+                for inside, last, _ in maps]
+    passed = transfer(PassSplit(passes, (2,)), {"i": entering, "mask_0": masks}, {"o": len(maps)},
+                      starts={"mask_0": 20})
+    assert passed["i"].cycles == list(range(20, 20 + len(maps)))
+    assert passed["o"].cycles == list(range(21, 21 + len(maps)))
+
+
 @pytest.mark.parametrize("duty", [1.0, 0.3])
 @pytest.mark.parametrize("choices", [(), (4,), (8,), (2, 4), (4, 2), (2, 2, 2)])
 def test_divides_by_several_choices(choices, duty):

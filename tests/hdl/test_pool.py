@@ -66,6 +66,17 @@ def test_timing(shape):
     assert passed["o"].cycles == [cycle + Pool.latency for cycle in ends]
 
 
+@pytest.mark.parametrize("shape", SHAPES)
+def test_fills_while_levels_wait(shape):
+    """All is taken up to the first that leaves, although this is not; then all move together."""
+    words, pooled = make_maps(*shape)
+    passed = transfer(make(*shape), {"i": words}, {"o": len(pooled)}, starts={"o": 60})
+    assert passed["o"].words == pooled
+    height, width, groups, size, *_ = shape
+    first = groups * (width + 1) if size == 2 else 0
+    assert passed["i"].cycles == [*range(first + 1), *range(60, 60 + len(words) - first - 1)]
+
+
 @pytest.mark.parametrize("height, width, size, message", [
     (4, 4, 0, "Pool size must be 1 or 2, not 0"),
     (4, 4, 3, "Pool size must be 1 or 2, not 3"),

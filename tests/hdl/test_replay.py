@@ -16,8 +16,8 @@ def set_of(passes, members, last):
 @pytest.mark.parametrize("duty", [1.0, 0.5])
 @pytest.mark.parametrize("passes", [1, 2, 7])
 def test_all_passes_at_once(passes, duty):
-    images = list(range(1, passes + 1))
-    passed = transfer(SharedPasses(passes), {"images": images}, {"o_sets": passes}, duty=duty)
+    images = list(range(passes + 1))
+    passed = transfer(SharedPasses(passes), {"images": images}, {"o_sets": len(images)}, duty=duty)
     assert passed["o_sets"].words == [set_of(passes, (1 << count) - 1, 1) for count in images]
     assert passed["o_sets"].cycles == passed["images"].cycles
 

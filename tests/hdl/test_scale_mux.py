@@ -97,6 +97,29 @@ def test_timing(word, sums, channels, banks, columns, selected):
     assert passed["o"].cycles == [cycle + ScaleMux.latency for cycle in range(20)]
 
 
+@pytest.mark.parametrize("selected", [False, True])
+@pytest.mark.parametrize("word, sums, channels, banks, columns", SHAPES)
+def test_fills_while_words_wait(word, sums, channels, banks, columns, selected):
+    """Two groups are taken although none of theirs is; then all move together."""
+    contents = make_banks(word, sums, channels, banks)
+    groups, scaled = make_groups(word, sums, contents, columns, 20, selected)
+    dut = ScaleMux(word, contents, sums, columns=columns, selected=selected)
+    passed = transfer(dut, {"i": groups}, {"o": 20}, starts={"o": 30})
+    assert passed["i"].cycles == [0, 1, *range(30, 48)]
+    assert passed["o"].cycles == list(range(30, 50))
+    assert passed["o"].words == scaled
+
+
+@pytest.mark.parametrize("word, sums, channels, banks, columns", SHAPES)
+def test_closes_up_while_words_wait(word, sums, channels, banks, columns):
+    """A group that comes later is taken too: the gap before it closes."""
+    contents = make_banks(word, sums, channels, banks)
+    groups, _ = make_groups(word, sums, contents, columns, 4)
+    dut = ScaleMux(word, contents, sums, columns=columns)
+    passed = transfer(dut, {"i": groups}, {"o": 4}, starts={"o": 300}, duty=0.2)
+    assert passed["i"].cycles[1] < 300
+
+
 DROPPED = [{"threshold": [1], "invert": 0}, {"threshold": [2], "invert": 1},
            {"threshold": [3], "invert": 0}]
 KEPT    = [{"threshold": [4], "invert": 1}, {"threshold": [5], "invert": 0},

