@@ -12,7 +12,7 @@ OPTIONS_lenet5_spinbayes  := --layers lenet5 --method spinbayes
 OPTIONS_lenet5_mtj        := --layers lenet5 --rng mtj --mtj-currents $(DESIGNS)/currents.json
 
 .DEFAULT_GOAL := lenet5
-.PHONY: lenet5 lenet5_wide test bench testset coverage randomness formal regress verification signoff mutation clean
+.PHONY: lenet5 lenet5_wide test bench testset coverage randomness formal regress verification signoff mutation faults clean
 
 # ARGS are passed on, as in: make lenet5 ARGS="--passes 10 --synth ecp5"; FLAGS are Python's.
 lenet5 lenet5_wide: $(VENV)/base
@@ -66,6 +66,11 @@ verification: $(VENV)/test
 signoff:
 	for target in testset coverage regress formal mutation randomness faults verification; do \
 		$(MAKE) $$target || exit; done
+
+# What becomes of flipped bits, FAULTS of each class, with and without protection.
+FAULTS ?= 300
+faults: $(VENV)/test
+	$(RUN) tests/faults/campaign.py --faults $(FAULTS) --seed $(SEED) $(ARGS)
 
 clean:
 	rm -rf $(VENV) build

@@ -161,6 +161,7 @@ def _contents(network, target, accelerator):
         "view": target.view,
         "rng": target.rng,
         "random_sources": len(network.generator.seeds),
+        "protect": target.protect,
         "mtj": {"set_ns": target.set_ns, "read_ns": target.read_ns, "reset_ns": target.reset_ns,
                 "currents": list(target.mtj_currents)},
         "blocks": ["image_source", "binarizer", "replay", "mask_bank", "rng", *accelerator.health_names,
@@ -226,6 +227,8 @@ def _parse(arguments):
         help="clock frequency (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=default.seed,
         help="start of the pseudo-random stream (default: %(default)s)")
+    parser.add_argument("--protect", action="store_true",
+        help="check parity of all that is stored and sequences, for bits that flip in operation")
     parser.add_argument("--checkpoint", type=Path, metavar="FILE",
         help="trained parameters (default: those that come with the project)")
     parser.add_argument("--out", type=Path, metavar="DIR",
@@ -248,7 +251,8 @@ def main(arguments=None):
                         else args.passes_max),
             schedule=args.schedule, interval=args.interval, rng=args.rng,
             sources=args.sources,
-            view=args.view, cells_per_read=args.cells_per_read, clock_mhz=args.clock_mhz, seed=args.seed)
+            view=args.view, cells_per_read=args.cells_per_read, clock_mhz=args.clock_mhz, seed=args.seed,
+            protect=args.protect)
         if args.rng == "mtj":
             target = replace(target, mtj_currents=_currents(
                 args.mtj_currents, len(network.layers)))

@@ -51,6 +51,7 @@ class Target:
     mtj_bits: int = 8              #: Bits of a SET current code.
     mtj_currents: tuple[int, ...] = () #: SET current code of each layer, for ``"mtj"``.
     seed: int = 1                  #: Start of the pseudo-random stream.
+    protect: bool = False          #: Whether the hardware checks itself for flipped bits.
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ def lower(network: Network, target: Target) -> Accelerator:
         confidence=network.head.confidence,
         agreement=network.head.agreement,
         sequential=target.schedule == "sequential",
+        protect=target.protect,
     )
 
 
@@ -61,6 +62,7 @@ def lower_layer(layer: Layer, target: Target, after: int = 1) -> Engine:
         logit=_logit(layer) if isinstance(layer.banks[0], Logit) else None,
         after=after,
         passes=target.passes_max,
+        protect=target.protect,
     )
 
 

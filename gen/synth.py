@@ -9,7 +9,7 @@ from gen.pins import TOP, frame
 from gen.tools import find
 
 
-__all__ = ["SynthesisError", "count_cells", "synthesize"]
+__all__ = ["SynthesisError", "count_blocks", "count_cells", "synthesize"]
 
 
 #: The part that figures are stated for: LFE5U-85F in a package with enough pins, speed grade 6.
@@ -64,11 +64,18 @@ def synthesize(directory: Path, clock_mhz: float, performance: dict, steps, *, s
     }
 
 
+def count_blocks(directory: Path) -> dict:
+    """Synthesize the design in ``directory``; return for each block, and for the frame of pins as
+    ``other``, its ``LUT``, ``FF``, ``BRAM`` and ``DSP``, before anything is placed."""
+    netlist, blocks = _netlist(directory, Path("synth"))
+    (directory / netlist).unlink()
+    return blocks
+
+
 def count_cells(directory: Path) -> dict:
     """Synthesize the design in ``directory``; return its ``LUT``, ``FF``, ``BRAM`` and ``DSP``, in all
     blocks together and before anything is placed."""
-    netlist, blocks = _netlist(directory, Path("synth"))
-    (directory / netlist).unlink()
+    blocks = count_blocks(directory)
     blocks.pop("other")
     return {key: sum(block[key] for block in blocks.values()) for key in ("LUT", "FF", "BRAM", "DSP")}
 

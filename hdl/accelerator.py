@@ -5,10 +5,13 @@ from amaranth import *
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
+from hdl.array import EmulatedArray
 from hdl.averaging import Averaging, result_layout
 from hdl.binarizer import Binarizer
+from hdl.guard import Guard
 from hdl.image_source import ImageSource
 from hdl.mask_bank import MaskBank
+from hdl.parity import ParityCheck, error_port
 from hdl.replay import ArrayPasses, SequentialPasses, SharedPasses
 from hdl.softmax import Softmax
 
@@ -40,6 +43,10 @@ class Accelerator(wiring.Component):
         See :class:`gen.ir.Head`.
     sequential : bool
         Run the passes one after another instead of sharing what they have in common.
+    protect : bool
+        Check the parity of all that is stored and of all that sequences (:mod:`hdl.parity`,
+        :mod:`hdl.guard`), and that pass sets divide the passes (:mod:`hdl.averaging`); ``engines`` must
+        be protected too. A fault sets ``error`` in all results that follow, as an alarm does without.
 
     Members
     -------
@@ -51,6 +58,8 @@ class Accelerator(wiring.Component):
         ``classes`` words per image.
     alarm : Out(1)
         Sticky: a health test of the random bits has failed.
+    error : Out(1)
+        Sticky: a fault has been seen, or an alarm raised. Only with ``protect``.
     mtj : Out(mtj_signature(code))
         Only with :class:`hdl.mtj_rng.MtjRng`; an array with several.
     <name of a layer> : Out(array_signature(geometry)).array(row tiles)
@@ -58,31 +67,35 @@ class Accelerator(wiring.Component):
     """
 
     def __init__(self, pixels, *, thresholds, bits=1, engines, names, rng, health, classes, passes,
-                 fraction, table_bits, confidence, agreement=90, sequential):
+                 fraction, table_bits, confidence, agreement=90, sequential, protect=False):
         self.names   = tuple(names)
         self.engines = tuple(engines)
-        self.source  = ImageSource(pixels, passes)
+        self.protect = protect
+        self.source  = ImageSource(pixels, passes, protect=protect)
         self.binarizer = Binarizer(thresholds, bits=bits)
         width  = len(self.binarizer.o.payload)
         arrays = self.engines[0].crossbars
-        self.replay  = (SequentialPasses(width, words=pixels, passes=passes) if sequential
+        self.replay  = (SequentialPasses(width, words=pixels, passes=passes, protect=protect) if sequential
                         else SharedPasses(passes))
         #: In front of a first layer that chooses an array.
-        self.array_passes = (ArrayPasses(width, words=pixels, arrays=arrays, passes=passes)
+        self.array_passes = (ArrayPasses(width, words=pixels, arrays=arrays, passes=passes,
+                                         protect=protect)
                              if arrays > 1 else None)
         self.sequential = sequential
         self.mask_bank  = MaskBank([(engine.choices - 1).bit_length() for engine in self.engines],
-                                   passes)
+                                   passes, protect=protect)
         self.rng        = rng
         self.health     = tuple(health)
         self.softmax    = Softmax(self.engines[-1].logit, classes=classes, fraction=fraction,
-                                  table_bits=table_bits)
-        self.averaging  = Averaging(classes, passes, confidence=confidence, agreement=agreement)
+                                  table_bits=table_bits, protect=protect)
+        self.averaging  = Averaging(classes, passes, confidence=confidence, agreement=agreement,
+                                    protect=protect)
         members = {
             "pixels":  In(stream.Signature(8)),
             "passes":  In(range(passes + 1)),
             "results": Out(stream.Signature(result_layout(classes, passes))),
             "alarm":   Out(1),
+            **error_port(protect),
         }
         if hasattr(rng, "mtj"):
             members["mtj"] = rng.signature.members["mtj"]
@@ -99,13 +112,29 @@ class Accelerator(wiring.Component):
     def elaborate(self, platform):
         m = Module()
 
-        m.submodules.image_source = self.source
-        m.submodules.binarizer    = self.binarizer
-        m.submodules.replay       = self.replay
-        m.submodules.mask_bank    = self.mask_bank
-        m.submodules.rng          = self.rng
-        m.submodules.softmax      = self.softmax
-        m.submodules.averaging    = self.averaging
+        blocks = {
+            "image_source": self.source,
+            "binarizer":    self.binarizer,
+            "replay":       self.replay,
+            "mask_bank":    self.mask_bank,
+            "rng":          self.rng,
+            **dict(zip(self.health_names, self.health, strict=True)),
+            **({"array_passes": self.array_passes} if self.array_passes else {}),
+            **dict(zip(self.names, self.engines, strict=True)),
+            "softmax":      self.softmax,
+            "averaging":    self.averaging,
+        }
+        faults = [self.alarm]
+        for name, block in blocks.items():
+            if self.protect:
+                faults += [block.error] if "error" in block.signature.members else []
+                # An emulated array stands for a macro, whose registers are none of ours.
+                block = Guard(block, apart=(EmulatedArray, ParityCheck))
+                faults.append(block.error)
+            m.submodules[name] = block
+        m.d.sync += self.averaging.fault.eq(self.averaging.fault | Cat(faults).any())
+        if self.protect:
+            m.d.comb += self.error.eq(self.averaging.fault)
 
         connect(m, flipped(self.pixels), self.source.i)
         m.d.comb += self.source.passes.eq(self.passes)
@@ -115,8 +144,7 @@ class Accelerator(wiring.Component):
         connect(m, self.mask_bank.draw, self.rng.i)
         connect(m, self.rng.o, self.mask_bank.bits)
         taken = self.rng.taken if self.rng.count > 1 else self.rng.o.valid & self.rng.o.ready
-        for name, health, strobe in zip(self.health_names, self.health, taken, strict=True):
-            m.submodules[name] = health
+        for health, strobe in zip(self.health, taken, strict=True):
             m.d.comb += [
                 health.strobe.eq(strobe),
                 health.bit.eq(self.rng.o.payload),
@@ -135,12 +163,10 @@ class Accelerator(wiring.Component):
         # The choice of an array is known to what sends it maps.
         before = self.array_passes
         if before is not None:
-            m.submodules.array_passes = before
             connect(m, words, before.i)
             connect(m, sets, before.i_sets)
             words, sets = before.o, before.o_sets
         for name, engine, mask in zip(self.names, self.engines, self.mask_bank.masks, strict=True):
-            m.submodules[name] = engine
             connect(m, words, engine.i)
             connect(m, sets, engine.i_sets)
             if engine.crossbars == 1:

@@ -4,6 +4,7 @@ from amaranth import *
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
+from hdl.parity import Parity, error_port
 from hdl.popcount import popcount, popcount_latency
 
 
@@ -102,14 +103,18 @@ class EmulatedArray(wiring.Component):
         Per array and column an integer whose field ``i``, of ``weight_bits`` bits, is the weight of
         row ``i``: one bit that is 1 for +1, or a number in two's complement. A :exc:`ValueError` is
         raised for one below ``-weight_max``.
+    protect : bool
+        Check the parity of weights in memory.
 
     Members
     -------
     pins : In(array_signature(geometry))
         The pins of the tile, seen from the array.
+    error : Out(1)
+        1 for a cycle after a word of weights has lost its parity. Only with ``protect``.
     """
 
-    def __init__(self, geometry, weights):
+    def __init__(self, geometry, weights, *, protect=False):
         self.geometry = geometry
         self.weights  = tuple(tuple(columns) for columns in weights)
         if len(self.weights) != geometry.arrays:
@@ -120,7 +125,8 @@ class EmulatedArray(wiring.Component):
             if geometry.weight_bits > 1 and any(map(self._has_lowest, columns)):
                 raise ValueError(f"Weight must be from {-geometry.weight_max} to "
                                  f"{geometry.weight_max}, not {-geometry.weight_max - 1}")
-        super().__init__({"pins": In(array_signature(geometry))})
+        self.protect = protect
+        super().__init__({"pins": In(array_signature(geometry)), **error_port(protect)})
 
     def _has_lowest(self, column):
         """Whether a field of ``column`` is the number that has no counterpart above zero."""
@@ -164,6 +170,7 @@ class EmulatedArray(wiring.Component):
     def elaborate(self, platform):
         m = Module()
 
+        parity = Parity(m, self)
         shape = self.geometry
         pins  = self.pins
         words = list(self.words())
@@ -200,9 +207,11 @@ class EmulatedArray(wiring.Component):
                     with m.Case(index):
                         m.d.comb += weights.eq(word)
         else:
-            m.submodules.cells = cells = memory.Memory(shape=width, depth=len(words), init=words)
+            m.submodules.cells = cells = memory.Memory(
+                shape=width + parity.bits, depth=len(words), init=parity.init(words, width))
             port = cells.read_port()
             m.d.comb += port.addr.eq(address)
+            parity.check(port.data, 1, slow=True)
             # A block memory is slow to answer: its words get a register of their own.
             m.d.sync += weights.eq(port.data)
             inputs = _delayed(m, inputs)
@@ -221,6 +230,7 @@ class EmulatedArray(wiring.Component):
                 domain += gated.eq(column & Cat(bit.replicate(shape.weight_bits) for bit in inputs))
                 m.d.comb += pins.codes[index].eq(
                     _total(m, list(gated), shape.weight_max, f"column_{index}"))
+        parity.report()
 
         return m
 

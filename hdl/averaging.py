@@ -3,9 +3,10 @@
 import fractions
 
 from amaranth import *
-from amaranth.lib import data, fifo, memory, stream, wiring
+from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from hdl.parity import Parity, error_port
 from hdl.pass_split import pass_set_layout
 from hdl.softmax import PROBABILITY
 
@@ -18,7 +19,8 @@ def result_layout(classes, passes):
 
     ``prediction`` (class of the largest sum, the lowest on a tie) and ``reject`` (Scale-Dropout,
     eq. 26: no class was confident in enough of the passes) are those of the classes up to this word,
-    so they are meant to be read where ``last`` is 1.
+    so they are meant to be read where ``last`` is 1. ``error`` is 1 from the first fault on that the
+    hardware has seen in itself or in its random bits, until reset: no such result can be trusted.
     """
     return data.StructLayout({
         "sum":        range(passes * ((1 << PROBABILITY) - 1) + 1),      # of p, Q0.16
@@ -29,6 +31,7 @@ def result_layout(classes, passes):
         "reject":     1,
         "passes":     range(passes + 1),
         "last":       1,
+        "error":      1,
     })
 
 
@@ -51,6 +54,9 @@ class Averaging(wiring.Component):
         Confidence threshold, Q0.16.
     agreement : int
         Per cent of the passes in which a class must be confident, or the input is rejected.
+    protect : bool
+        Check the parity of memories, and that the pass sets of an image divide its passes: they are not
+        empty, have no pass in common, and leave none out up to the last one.
 
     Members
     -------
@@ -60,6 +66,10 @@ class Averaging(wiring.Component):
         Pass set of each leaf.
     o : Out(stream.Signature(result_layout(classes, passes)))
         Results, ``classes`` words each.
+    fault : In(1)
+        A fault has been seen elsewhere; ``error`` of the words that follow.
+    error : Out(1)
+        1 for a cycle after a fault. Only with ``protect``; words that follow have it in ``error``.
     """
 
     #: Pass sets that can wait while their leaves are still in the softmax.
@@ -80,21 +90,25 @@ class Averaging(wiring.Component):
     #: Cycles from one word of a result to the next, when they are taken as they come.
     interval = 1 + READ
 
-    def __init__(self, classes, passes, *, confidence, agreement=90):
+    def __init__(self, classes, passes, *, confidence, agreement=90, protect=False):
         self.classes    = classes
         self.passes     = passes
         self.confidence = confidence
         self.agreement  = fractions.Fraction(agreement, 100)
+        self.protect    = protect
         super().__init__({
             "i":    In(stream.Signature(PROBABILITY)),
             "sets": In(stream.Signature(pass_set_layout(passes))),
             "o":    Out(stream.Signature(result_layout(classes, passes))),
+            "fault": In(1),
+            **error_port(protect),
         })
 
     def elaborate(self, platform):
         m = Module()
 
-        m.submodules.sets_queue = queue = fifo.SyncFIFO(
+        parity = Parity(m, self)
+        m.submodules.sets_queue = queue = parity.fifo(
             width=len(Value.cast(self.sets.payload)), depth=self.AHEAD)
         sets = data.View(self.sets.payload.shape(), queue.r_data)
         m.d.comb += [
@@ -107,10 +121,9 @@ class Averaging(wiring.Component):
         stored = data.StructLayout({name: result.shape()[name].shape
                                     for name in ("sum", "square", "confident")})
         m.submodules.statistics = statistics = memory.Memory(
-            shape=len(result.sum) + len(result.square) + len(result.confident),
-            depth=self.classes, init=[])
+            shape=stored.size + parity.bits, depth=self.classes, init=[])
         m.submodules.ballots = ballots = memory.Memory(
-            shape=len(result.votes), depth=self.classes, init=[])
+            shape=len(result.votes) + parity.bits, depth=self.classes, init=[])
         total, add_up = statistics.read_port(domain="comb"), statistics.write_port()
         votes, vote   = ballots.read_port(domain="comb"), ballots.write_port()
 
@@ -145,7 +158,7 @@ class Averaging(wiring.Component):
         before         = Signal(stored)
         p_valid, q_valid, weighed_valid = Signal(), Signal(), Signal()
         best, best_index = Signal(PROBABILITY), Signal.like(index)
-        taken, sending = Signal(), Signal()
+        taken, draining, sending = Signal(), Signal(), Signal()
         m.d.comb += [
             taken.eq(self.i.valid & self.i.ready),
             total.addr.eq(first_index),
@@ -164,7 +177,7 @@ class Averaging(wiring.Component):
             weighed_valid.eq(first_valid), weighed_index.eq(first_index),
             weighed_sum.eq(firsts[0]), halves[0].eq(firsts[1]), halves[1].eq(firsts[2]),
             weighed_confident.eq(first_confident),
-            before.eq(total.data),
+            Value.cast(before).eq(total.data),
         ]
         with m.If(p_valid & ((p_index == 0) | (p > best))):
             m.d.sync += [best.eq(p), best_index.eq(p_index)]
@@ -174,7 +187,7 @@ class Averaging(wiring.Component):
         m.d.comb += [
             Value.cast(kept).eq(Mux(fresh, 0, before)),
             add_up.addr.eq(added_index),
-            add_up.data.eq(added),
+            add_up.data.eq(parity.stored(Value.cast(added))),
             add_up.en.eq(added_valid),
         ]
         m.d.sync += [
@@ -185,9 +198,33 @@ class Averaging(wiring.Component):
         ]
 
         # Votes are read all the time: of the largest class of the leaf, or of the class to send.
-        voted = Signal.like(result.votes)
-        m.d.comb += [votes.addr.eq(best_index), vote.addr.eq(index)]
+        voted, poll = Signal.like(result.votes), Signal.like(result.votes)
+        m.d.comb += [
+            votes.addr.eq(best_index),
+            vote.addr.eq(index),
+            vote.data.eq(parity.stored(poll)),
+        ]
         m.d.sync += voted.eq(votes.data)
+
+        # What is read has been written for this image.
+        parity.check(total.data, sending | (first_valid & ~fresh))
+        parity.check(votes.data, sending | draining)
+        if self.protect:
+            # Every pass is in one of the sets of an image, and those are the first so many.
+            before_sets, with_set = Signal(self.passes), Signal(self.passes)
+            shared, gap = Signal(), Signal()
+            m.d.comb += with_set.eq(before_sets | sets.set)
+            m.d.sync += [
+                shared.eq(queue.r_en & ((before_sets & sets.set).any() | ~sets.set.any())),
+                gap.eq(queue.r_en & sets.last & (with_set & (with_set + 1)).any()),
+            ]
+            with m.If(queue.r_en):
+                m.d.sync += before_sets.eq(Mux(sets.last, 0, with_set))
+            parity.errors += [shared, gap]
+        faulty, wrong = Signal(), Signal()
+        m.d.comb += wrong.eq(Cat(parity.errors).any())
+        m.d.sync += faulty.eq(faulty | wrong)
+        parity.report()
 
         # Results leave in two steps behind the memories: a row, then what compares it.
         row            = Signal(stored)
@@ -218,6 +255,7 @@ class Averaging(wiring.Component):
                 result.reject.eq(~surer),
                 result.passes.eq(passes),
                 result.last.eq(row_index == self.classes - 1),
+                result.error.eq(self.fault | faulty | wrong),
             ]
             with m.If(row_valid):
                 m.d.sync += sure.eq(surer)
@@ -249,11 +287,12 @@ class Averaging(wiring.Component):
                         m.d.sync += [passes.eq(Mux(fresh, 0, passes) + count), drain.eq(self.DRAIN)]
                         m.next = "Drain"
             with m.State("Drain"):
+                m.d.comb += draining.eq(1)
                 m.d.sync += drain.eq(drain - 1)
                 with m.If(drain == 0):
                     m.d.comb += [
                         vote.addr.eq(best_index),
-                        vote.data.eq(voted + count),
+                        poll.eq(voted + count),
                         vote.en.eq(1),
                         queue.r_en.eq(1),
                     ]

@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 
 from hdl.arbiter import Arbiter
 from hdl.array import ArrayGeometry, EmulatedArray, array_signature
+from hdl.parity import Parity, error_port
 
 
 __all__ = ["Crossbar", "codes_layout", "read_layout"]
@@ -54,6 +55,8 @@ class Crossbar(wiring.Component):
     macro : int or None
         None: the arrays are emulated. Otherwise they are outside, at the pins ``arrays``, and
         answer this number of cycles after a read.
+    protect : bool
+        Check the parity of weights of emulated arrays.
 
     Members
     -------
@@ -64,10 +67,12 @@ class Crossbar(wiring.Component):
     arrays : Out(array_signature(geometry)).array(row tiles)
         Pins of the row tiles. Only with ``macro``. A last tile that is smaller leaves its upper
         inputs at zero; there, binary weights must be ones.
+    error : Out(1)
+        1 for a cycle after a word of weights has lost its parity. Only with ``protect``.
     """
 
     def __init__(self, weights, fan_in, *, tile_rows, rows_per_read, columns_per_read, weight_bits=1,
-                 macro=None):
+                 macro=None, protect=False):
         self.weights  = tuple(tuple(columns) for columns in weights)
         self.fan_in   = fan_in
         for columns in self.weights:
@@ -80,6 +85,7 @@ class Crossbar(wiring.Component):
                                       arrays=len(self.weights))
         self.tiles    = -(-fan_in // tile_rows)
         self.macro    = macro
+        self.protect  = protect
         #: Cycles from a read to its codes.
         self.latency  = EmulatedArray.latency_of(self.geometry) if macro is None else macro
         code = self.geometry.codes.elem_shape
@@ -88,6 +94,7 @@ class Crossbar(wiring.Component):
             "o": Out(stream.Signature(codes_layout(
                 code, tiles=self.tiles, columns=columns_per_read, arrays=self.geometry.arrays),
                 always_ready=True)),
+            **error_port(protect),
         }
         if macro is not None:
             members["arrays"] = Out(array_signature(self.geometry)).array(self.tiles)
@@ -104,6 +111,7 @@ class Crossbar(wiring.Component):
     def elaborate(self, platform):
         m = Module()
 
+        parity = Parity(m, self)
         shape  = self.geometry
         padded = Signal(self.tiles * shape.rows)
         m.d.comb += padded.eq(self.i.payload.inputs)
@@ -124,8 +132,9 @@ class Crossbar(wiring.Component):
             m.d.comb += self.o.payload.choice.eq(choice)
         for tile in range(self.tiles):
             if self.macro is None:
-                array = EmulatedArray(shape, self.tile_weights(tile))
+                array = EmulatedArray(shape, self.tile_weights(tile), protect=self.protect)
                 m.submodules[f"array_{tile}"] = array
+                parity.watch(array)
                 pins = array.pins
             else:
                 pins = self.arrays[tile]
@@ -137,5 +146,6 @@ class Crossbar(wiring.Component):
             ]
             m.d.comb += [self.o.payload.codes[column][tile].eq(pins.codes[column])
                          for column in range(shape.columns_per_read)]
+        parity.report()
 
         return m

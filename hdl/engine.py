@@ -2,7 +2,7 @@
 """A layer: maps with pass sets in, maps with pass sets out."""
 
 from amaranth import *
-from amaranth.lib import fifo, stream, wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hdl.adder_accumulator import AdderAccumulator
@@ -12,6 +12,7 @@ from hdl.crossbar import Crossbar
 from hdl.gather import Gather
 from hdl.logit import LogitScaler
 from hdl.map_buffer import MapBuffer
+from hdl.parity import Parity, error_port
 from hdl.pass_split import PassSplit, pass_set_layout
 from hdl.pool import Pool
 from hdl.reader import Reader
@@ -64,6 +65,8 @@ class Engine(wiring.Component):
         T_max.
     depth : int
         Branch sets that the map buffer holds.
+    protect : bool
+        Check the parity of all that is stored.
 
     Members
     -------
@@ -81,6 +84,8 @@ class Engine(wiring.Component):
         Pass set of each, and its array in the next layer.
     arrays : Out(array_signature(geometry)).array(row tiles)
         Only with ``macro``.
+    error : Out(1)
+        1 for a cycle after something stored has lost its parity. Only with ``protect``.
     """
 
     #: Maps whose array is known before their reads begin.
@@ -88,17 +93,18 @@ class Engine(wiring.Component):
 
     def __init__(self, height, width, channels, *, kernel, stride=1, padding=0, pool=1, bits=1, weights,
                  tile_rows, rows_per_read, columns_per_read, weight_bits=1, macro=None, ways=1, sums, banks,
-                 output_bits=1, logit=None, after=1, passes, depth=4):
+                 output_bits=1, logit=None, after=1, passes, depth=4, protect=False):
         fan_in  = kernel[0] * kernel[1] * channels
         outputs = len(weights[0])
         #: Arrays to choose from.
         self.crossbars = len(weights)
-        self.logit  = logit
+        self.logit   = logit
+        self.protect = protect
         self.window = Window(height, width, channels * bits, kernel=kernel, stride=stride,
-                             padding=padding)
+                             padding=padding, protect=protect)
         self.crossbar = Crossbar(weights, fan_in, tile_rows=tile_rows, rows_per_read=rows_per_read,
                                  columns_per_read=columns_per_read, weight_bits=weight_bits,
-                                 macro=macro)
+                                 macro=macro, protect=protect)
         shape   = self.crossbar.geometry
         rows    = (self.window.padded[0] - kernel[0]) // stride + 1
         columns = (self.window.padded[1] - kernel[1]) // stride + 1
@@ -111,13 +117,13 @@ class Engine(wiring.Component):
         #: Maps that leave side by side: one per keep bit, or that of the array.
         self.lanes  = len(banks) if self.crossbars == 1 else 1
         buffer = {"lanes": self.lanes, "passes": passes, "depth": depth, "copies": after,
-                  "reserved": True}
+                  "reserved": True, "protect": protect}
         total  = Shape.cast(sums)
         if logit is None:
             word = comparison_layout(sums, output_bits)
             self.activation = Comparator(word, total, banks=self.lanes, columns=columns_per_read)
             self.pool   = Pool(rows, columns, shape.column_groups, size=pool, banks=self.lanes,
-                               columns=columns_per_read, bits=output_bits)
+                               columns=columns_per_read, bits=output_bits, protect=protect)
             self.gather = Gather(outputs, columns=columns_per_read, banks=self.lanes,
                                  bits=output_bits)
             self.buffer = MapBuffer(unsigned(outputs * output_bits),
@@ -138,7 +144,7 @@ class Engine(wiring.Component):
         # Sums come with the array of their last read.
         turned = [*banks[1 - ways:], *banks[:1 - ways]] if ways > 1 else banks
         self.scale_mux = ScaleMux(word, turned, total, columns=columns_per_read,
-                                  selected=self.crossbars > 1)
+                                  selected=self.crossbars > 1, protect=protect)
         self.stages = [self.adder, self.scale_mux, self.activation, *stages]
         choices = [self.choices] * (self.crossbars == 1) + [after] * (after > 1)
         self.split  = PassSplit(passes, choices)
@@ -152,6 +158,7 @@ class Engine(wiring.Component):
             "i_sets": In(stream.Signature(pass_set_layout(passes, self.crossbars))),
             "o":      Out(self.buffer.o.signature),
             "o_sets": Out(self.buffer.o_sets.signature),
+            **error_port(protect),
         }
         for name, mask in zip(self.mask_names, self.split.masks, strict=True):
             members[name] = In(mask.signature.flip())
@@ -186,6 +193,7 @@ class Engine(wiring.Component):
     def elaborate(self, platform):
         m = Module()
 
+        parity = Parity(m, self)
         m.submodules.window    = self.window
         m.submodules.reader    = self.reader
         m.submodules.crossbar  = self.crossbar
@@ -239,7 +247,7 @@ class Engine(wiring.Component):
             ]
         else:
             # The reads of a map wait for its array as well, which comes with its pass set.
-            m.submodules.choices = choices = fifo.SyncFIFO(
+            m.submodules.choices = choices = parity.fifo(
                 width=len(self.i_sets.payload.choice), depth=self.CHOICES)
             m.d.comb += [
                 self.split.i.valid.eq(self.i_sets.valid & choices.w_rdy),
@@ -256,5 +264,8 @@ class Engine(wiring.Component):
         connect(m, self.split.o, self.buffer.i_sets)
         connect(m, self.buffer.o, flipped(self.o))
         connect(m, self.buffer.o_sets, flipped(self.o_sets))
+
+        parity.watch(self.window, self.crossbar, *self.stages, self.buffer)
+        parity.report()
 
         return m

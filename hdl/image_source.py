@@ -3,8 +3,10 @@
 import operator
 
 from amaranth import *
-from amaranth.lib import fifo, stream, wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
+
+from hdl.parity import Parity, error_port
 
 
 __all__ = ["ImageSource"]
@@ -25,6 +27,8 @@ class ImageSource(wiring.Component):
         T_max.
     width : int
         Bits of a pixel.
+    protect : bool
+        Check the parity of announcements that wait.
 
     Members
     -------
@@ -34,6 +38,8 @@ class ImageSource(wiring.Component):
         Passes of the next image.
     masks, maps : Out(stream.Signature(range(passes + 1)))
         Number of passes of each image: for the mask bank, and for what makes its pass sets.
+    error : Out(1)
+        1 for a cycle after an announcement has lost its parity. Only with ``protect``.
     """
 
     #: Announcements that can wait.
@@ -42,20 +48,23 @@ class ImageSource(wiring.Component):
     #: Cycles from the first pixel of an image to its announcement.
     announcement = 2
 
-    def __init__(self, pixels, passes, *, width=8):
+    def __init__(self, pixels, passes, *, width=8, protect=False):
         self.pixels = operator.index(pixels)
         self.most   = operator.index(passes)
+        self.protect = protect
         super().__init__({
             "i":      In(stream.Signature(width)),
             "o":      Out(stream.Signature(width)),
             "passes": In(range(passes + 1)),
             "masks":  Out(stream.Signature(range(passes + 1))),
             "maps":   Out(stream.Signature(range(passes + 1))),
+            **error_port(protect),
         })
 
     def elaborate(self, platform):
         m = Module()
 
+        parity = Parity(m, self)
         first, room, begin = Signal(init=1), Signal(), Signal()
         left   = Signal(range(self.pixels), init=self.pixels - 1)
         passes = Signal.like(self.passes)
@@ -64,7 +73,7 @@ class ImageSource(wiring.Component):
         m.d.sync += [announce.eq(begin), announced.eq(passes)]
         queues = []
         for port in (self.masks, self.maps):
-            queue = fifo.SyncFIFO(width=len(port.payload), depth=self.AHEAD)
+            queue = parity.fifo(width=len(port.payload), depth=self.AHEAD)
             queues.append(queue)
             m.d.comb += [
                 queue.w_en.eq(announce),
@@ -87,5 +96,6 @@ class ImageSource(wiring.Component):
             m.d.sync += [first.eq(left == 0), left.eq(left - 1)]
             with m.If(left == 0):
                 m.d.sync += left.eq(self.pixels - 1)
+        parity.report()
 
         return m

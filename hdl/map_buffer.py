@@ -6,6 +6,7 @@ from amaranth import *
 from amaranth.lib import data, fifo, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from hdl.parity import Parity, error_port
 from hdl.pass_split import branches_layout, pass_set_layout
 
 
@@ -43,6 +44,8 @@ class MapBuffer(wiring.Component):
         Arrays of the next layer, of which each map is sent to one or more.
     reserved : bool
         Whether room is taken ahead.
+    protect : bool
+        Check the parity of words and pass sets.
 
     Members
     -------
@@ -57,6 +60,8 @@ class MapBuffer(wiring.Component):
         Pass set of each map that is sent, and the array that it is sent to.
     room : Out(stream.Signature(0))
         Room for one branch set. Only with ``reserved``.
+    error : Out(1)
+        1 for a cycle after a word or a pass set has lost its parity. Only with ``protect``.
     """
 
     #: Cycles from the fetch of a word to the word.
@@ -73,7 +78,8 @@ class MapBuffer(wiring.Component):
     #: Words that can be fetched and not yet taken; fewer would not let one pass in every cycle.
     FETCHED = ANSWER + 3
 
-    def __init__(self, shape, *, words, lanes, passes, depth, copies=1, reserved=False):
+    def __init__(self, shape, *, words, lanes, passes, depth, copies=1, reserved=False,
+                 protect=False):
         self.shape  = shape
         self.words  = operator.index(words)
         self.lanes  = operator.index(lanes)
@@ -85,19 +91,23 @@ class MapBuffer(wiring.Component):
             if value < 1:
                 raise ValueError(f"{name} must be at least 1, not {value!r}")
         self.reserved = reserved
+        self.protect  = protect
         super().__init__({
             **({"room": Out(stream.Signature(0))} if reserved else {}),
             "i":      In(stream.Signature(data.ArrayLayout(shape, lanes), always_ready=reserved)),
             "i_sets": In(stream.Signature(branches_layout(passes, lanes * copies))),
             "o":      Out(stream.Signature(shape)),
             "o_sets": Out(stream.Signature(pass_set_layout(passes, copies))),
+            **error_port(protect),
         })
 
     def elaborate(self, platform):
         m = Module()
 
-        # Filling.
-        width = Shape.cast(self.shape).width
+        # Filling. A word keeps its parity from here to where it is sent.
+        parity = Parity(m, self)
+        word_width = Shape.cast(self.shape).width
+        width = word_width + parity.bits
         # Block memories are slow and far apart: what is no deeper than a memory of logic stays in one.
         deep = self.depth * self.words > self.LOGIC_DEPTH
         m.submodules.maps = maps = memory.Memory(
@@ -118,7 +128,7 @@ class MapBuffer(wiring.Component):
         m.d.comb += [
             held_next.eq(held + taking - release),
             store.addr.eq(write_address),
-            store.data.eq(self.i.payload),
+            store.data.eq(Cat(parity.stored(Value.cast(word)) for word in self.i.payload)),
             store.en.eq(self.i.valid & self.i.ready),
             filled.eq(store.en & (write_word == self.words - 1)),
         ]
@@ -130,10 +140,10 @@ class MapBuffer(wiring.Component):
 
         # Pass sets of the branch sets held or to come; and which of them are not empty, apart, so
         # that the next ones can be looked at while the last map of a branch set is still sent.
-        m.submodules.sets = sets = fifo.SyncFIFO(
+        m.submodules.sets = sets = parity.fifo(
             width=len(Value.cast(self.i_sets.payload)), depth=self.depth + 1)
         branch_count = self.lanes * self.copies
-        m.submodules.presences = presences = fifo.SyncFIFO(width=branch_count, depth=self.depth + 1)
+        m.submodules.presences = presences = parity.fifo(width=branch_count, depth=self.depth + 1)
         branches = data.View(self.i_sets.payload.shape(), sets.r_data)
         m.d.comb += [
             sets.w_en.eq(self.i_sets.valid),
@@ -227,12 +237,14 @@ class MapBuffer(wiring.Component):
             queue.r_en.eq(self.o.ready),
             queued_next.eq(queued + valid[-1] - (some & self.o.ready)),
             self.o.valid.eq(some),
-            Value.cast(self.o.payload).eq(queue.r_data),
+            Value.cast(self.o.payload).eq(queue.r_data[:word_width]),
         ]
+        parity.check(queue.r_data, some & self.o.ready)
         m.d.sync += [
             taken.eq(self.o.valid & self.o.ready),
             space.eq(space_next), fetching.eq(space_next != 0),
             queued.eq(queued_next), some.eq(queued_next != 0),
         ]
+        parity.report()
 
         return m

@@ -3,8 +3,10 @@
 import operator
 
 from amaranth import *
-from amaranth.lib import fifo, stream, wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
+
+from hdl.parity import Parity, error_port
 
 
 __all__ = ["MaskBank"]
@@ -28,6 +30,8 @@ class MaskBank(wiring.Component):
         Bits of a choice of each layer, at least 1.
     passes : int
         T_max.
+    protect : bool
+        Check the parity of masks that wait.
 
     Members
     -------
@@ -40,6 +44,8 @@ class MaskBank(wiring.Component):
     masks : tuple of stream.Signature(passes * bits), as Out
         Per layer the masks of its bits for each image, that of the least significant bit lowest; their
         names are ``mask_0`` and so on.
+    error : Out(1)
+        1 for a cycle after a mask has lost its parity. Only with ``protect``.
     """
 
     #: Masks that can wait in front of each layer.
@@ -48,15 +54,17 @@ class MaskBank(wiring.Component):
     #: Cycles from the last bit of an image to the first request of the next.
     overhead = 3
 
-    def __init__(self, bits, passes):
+    def __init__(self, bits, passes, *, protect=False):
         self.choices = tuple(map(operator.index, bits))
         self.passes  = operator.index(passes)
+        self.protect = protect
         super().__init__({
             "images": In(stream.Signature(range(passes + 1))),
             "draw":   Out(stream.Signature(range(len(self.choices)))),
             "bits":   In(stream.Signature(1)),
             **{f"mask_{layer}": Out(stream.Signature(passes * bits))
                for layer, bits in enumerate(self.choices)},
+            **error_port(protect),
         })
 
     @property
@@ -76,13 +84,14 @@ class MaskBank(wiring.Component):
     def elaborate(self, platform):
         m = Module()
 
+        parity = Parity(m, self)
         # Bits of a pass in the order in which they are drawn: their layers, and their masks.
         layers = [layer for layer, bits in enumerate(self.choices) for _ in range(bits)]
         masks  = [Signal(self.passes, name=f"mask_{layer}_{bit}")
                   for layer, bits in enumerate(self.choices) for bit in reversed(range(bits))]
         queues = []
         for layer, sent in enumerate(self.masks):
-            m.submodules[f"queue_{layer}"] = queue = fifo.SyncFIFO(
+            m.submodules[f"queue_{layer}"] = queue = parity.fifo(
                 width=len(sent.payload), depth=self.AHEAD)
             queues.append(queue)
             m.d.comb += [
@@ -133,5 +142,6 @@ class MaskBank(wiring.Component):
                 with m.If(room):
                     m.d.comb += [queue.w_en.eq(1) for queue in queues]
                     m.next = "Idle"
+        parity.report()
 
         return m

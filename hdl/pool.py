@@ -7,6 +7,7 @@ from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hdl.comparator import compared_layout
+from hdl.parity import Parity, error_port
 
 
 __all__ = ["Pool"]
@@ -33,6 +34,8 @@ class Pool(wiring.Component):
         Lanes, and channels of a group.
     bits : int
         Bits of a level. All are inverted together.
+    protect : bool
+        Check the parity of stored rows.
 
     Members
     -------
@@ -40,11 +43,13 @@ class Pool(wiring.Component):
         Outcomes: positions in raster order, the groups of a position after each other.
     o : Out(stream.Signature(ArrayLayout(columns * bits, banks)))
         Levels of each lane, the first channel lowest.
+    error : Out(1)
+        1 for a cycle after a stored window has lost its parity. Only with ``protect``.
     """
 
     latency = 1
 
-    def __init__(self, height, width, groups, *, size, banks, columns, bits=1):
+    def __init__(self, height, width, groups, *, size, banks, columns, bits=1, protect=False):
         if size not in (1, 2):
             raise ValueError(f"Pool size must be 1 or 2, not {size!r}")
         if size > min(height, width):
@@ -56,14 +61,17 @@ class Pool(wiring.Component):
         self.banks   = banks
         self.columns = columns
         self.bits    = operator.index(bits)
+        self.protect = protect
         super().__init__({
             "i": In(stream.Signature(compared_layout(banks=banks, columns=columns, bits=bits))),
             "o": Out(stream.Signature(data.ArrayLayout(columns * bits, banks))),
+            **error_port(protect),
         })
 
     def elaborate(self, platform):
         m = Module()
 
+        parity = Parity(m, self)
         taken  = Signal()
         emit   = Signal()
         pooled = Signal(self.banks * self.columns * self.bits)
@@ -90,24 +98,26 @@ class Pool(wiring.Component):
             # What each window of the row in progress has reached so far.
             windows = self.width // 2
             m.submodules.row = row = memory.Memory(
-                shape=len(pooled), depth=windows * self.groups, init=[])
+                shape=len(pooled) + parity.bits, depth=windows * self.groups, init=[])
             before, store = row.read_port(domain="comb"), row.write_port()
             address = (x >> 1) * self.groups + group
             start   = ~x[0] & ~y[0]
             whole   = (x >> 1) < windows
             m.d.comb += [
                 before.addr.eq(address),
-                pooled.eq(self._largest(Mux(start, 0, before.data), reached)),
+                pooled.eq(self._largest(Mux(start, 0, before.data[:len(pooled)]), reached)),
                 store.addr.eq(address),
-                store.data.eq(pooled),
+                store.data.eq(parity.stored(pooled)),
                 store.en.eq(taken & whole),
                 emit.eq(x[0] & y[0]),
             ]
+            parity.check(before.data, store.en & ~start)
 
         with m.If(self.i.ready):
             m.d.sync += self.o.valid.eq(taken & emit)
             m.d.sync += Value.cast(self.o.payload).eq(pooled ^ Cat(
                 invert.replicate(self.bits) for invert in Value.cast(self.i.payload.invert)))
+        parity.report()
 
         return m
 

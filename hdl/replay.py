@@ -8,6 +8,7 @@ from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hdl.map_buffer import MapBuffer
+from hdl.parity import Parity, error_port
 from hdl.pass_split import PassSplit, pass_set_layout
 
 
@@ -67,6 +68,8 @@ class SequentialPasses(wiring.Component):
         Words of an image.
     passes : int
         T_max.
+    protect : bool
+        Check the parity of stored words.
 
     Members
     -------
@@ -76,15 +79,19 @@ class SequentialPasses(wiring.Component):
         Words of images.
     o_sets : Out(stream.Signature(pass_set_layout(passes)))
         Pass set of each map that is sent.
+    error : Out(1)
+        1 for a cycle after a word has lost its parity. Only with ``protect``.
     """
 
     latency = 2
 
-    def __init__(self, channels, *, words, passes):
+    def __init__(self, channels, *, words, passes, protect=False):
         self.channels = operator.index(channels)
         self.words    = operator.index(words)
         self.passes   = operator.index(passes)
+        self.protect  = protect
         super().__init__({
+            **error_port(protect),
             "images": In(stream.Signature(range(passes + 1))),
             "i":      In(stream.Signature(channels)),
             "o":      Out(stream.Signature(channels)),
@@ -94,8 +101,9 @@ class SequentialPasses(wiring.Component):
     def elaborate(self, platform):
         m = Module()
 
+        parity = Parity(m, self)
         m.submodules.maps = maps = memory.Memory(
-            shape=self.channels, depth=2 * self.words, init=[])
+            shape=self.channels + parity.bits, depth=2 * self.words, init=[])
         store, fetch = maps.write_port(), maps.read_port()
         held = Signal(range(3))
         filled, release = Signal(), Signal()
@@ -103,7 +111,7 @@ class SequentialPasses(wiring.Component):
         m.d.comb += [
             self.i.ready.eq(held != 2),
             store.addr.eq(Mux(write_half, self.words, 0) + write_word),
-            store.data.eq(self.i.payload),
+            store.data.eq(parity.stored(self.i.payload)),
             store.en.eq(self.i.valid & self.i.ready),
             filled.eq(store.en & (write_word == self.words - 1)),
         ]
@@ -124,6 +132,7 @@ class SequentialPasses(wiring.Component):
             self.o.payload.eq(fetch.data),
             final.eq(done + 1 == self.images.payload),
         ]
+        parity.check(fetch.data, self.o.valid, slow=True)
         with m.If(free):
             m.d.sync += self.o.valid.eq(issue)
         with m.If(self.o_sets.ready):
@@ -141,6 +150,7 @@ class SequentialPasses(wiring.Component):
                 with m.If(final):
                     m.d.comb += [release.eq(1), self.images.ready.eq(1)]
                     m.d.sync += [done.eq(0), at.eq(1), half.eq(~half)]
+        parity.report()
 
         return m
 
@@ -159,6 +169,8 @@ class ArrayPasses(wiring.Component):
         Words of a map.
     arrays, passes : int
         Arrays to choose from, and T_max.
+    protect : bool
+        Check the parity of stored words and pass sets.
 
     Members
     -------
@@ -170,20 +182,24 @@ class ArrayPasses(wiring.Component):
         Choices of the first layer for each image (:class:`hdl.mask_bank.MaskBank`).
     o_sets : Out(stream.Signature(pass_set_layout(passes, arrays)))
         Pass set and array of each map that is sent.
+    error : Out(1)
+        1 for a cycle after a word or a pass set has lost its parity. Only with ``protect``.
     """
 
     latency = MapBuffer.latency
 
-    def __init__(self, channels, *, words, arrays, passes):
+    def __init__(self, channels, *, words, arrays, passes, protect=False):
         self.split  = PassSplit(passes, (arrays,))
         self.buffer = MapBuffer(unsigned(channels), words=words, lanes=1, passes=passes, depth=2,
-                                copies=arrays)
+                                copies=arrays, protect=protect)
+        self.protect = protect
         super().__init__({
             "i":      In(stream.Signature(channels)),
             "i_sets": In(self.split.i.signature.flip()),
             "mask":   In(self.split.mask_0.signature.flip()),
             "o":      Out(stream.Signature(channels)),
             "o_sets": Out(self.buffer.o_sets.signature),
+            **error_port(protect),
         })
 
     def elaborate(self, platform):
@@ -201,5 +217,8 @@ class ArrayPasses(wiring.Component):
         ]
         connect(m, self.buffer.o, flipped(self.o))
         connect(m, self.buffer.o_sets, flipped(self.o_sets))
+        parity = Parity(m, self)
+        parity.watch(self.buffer)
+        parity.report()
 
         return m

@@ -5,6 +5,7 @@ from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hdl.adder_accumulator import sums_layout
+from hdl.parity import Parity, error_port, with_parity
 
 
 __all__ = ["ScaleMux", "comparison_layout", "gain_layout", "scaled_layout"]
@@ -61,6 +62,8 @@ class ScaleMux(wiring.Component):
     selected : bool
         One lane, of the chosen bank, instead of a lane for each bank. A :exc:`ValueError` is raised
         if then the number of banks is not a power of two.
+    protect : bool
+        Check the parity of rows of the memory.
 
     Members
     -------
@@ -68,15 +71,18 @@ class ScaleMux(wiring.Component):
         Sums, of one array or, with ``selected``, of as many as there are banks.
     o : Out(stream.Signature(scaled_layout(word, sum_shape, lanes, columns)))
         Sums and the words of each lane.
+    error : Out(1)
+        1 for a cycle after a row has lost its parity. Only with ``protect``.
     """
 
     latency = 2
 
-    def __init__(self, word, banks, sum_shape, *, columns, selected=False):
+    def __init__(self, word, banks, sum_shape, *, columns, selected=False, protect=False):
         self.word     = word
         self.banks    = tuple(tuple(bank) for bank in banks)
         self.columns  = columns
         self.selected = selected
+        self.protect  = protect
         self.channels = len(self.banks[0])
         self.lanes    = 1 if selected else len(self.banks)
         for bank in self.banks:
@@ -89,6 +95,7 @@ class ScaleMux(wiring.Component):
             "i": In(stream.Signature(sums_layout(sum_shape, columns=columns, arrays=arrays))),
             "o": Out(stream.Signature(
                 scaled_layout(word, sum_shape, banks=self.lanes, columns=columns))),
+            **error_port(protect),
         })
 
     @property
@@ -99,25 +106,28 @@ class ScaleMux(wiring.Component):
     def rows(self):
         """Rows of the scale memory, as integers: the words of a group of channels of all banks.
 
-        With ``selected`` a row is of one bank, and the rows of a group follow each other.
+        With ``selected`` a row is of one bank, and the rows of a group follow each other. With
+        ``protect`` the top bit of a row is its parity.
         """
         banks = [[self.word.const(fields).as_bits() for fields in bank] for bank in self.banks]
         ways  = [[bank] for bank in banks[:self.stored]] if self.selected else [banks]
         width = Shape.cast(self.word).width
         for first in range(0, self.channels, self.columns):
             for lanes in ways:
-                yield sum(word << (lane * self.columns + column) * width
+                row = sum(word << (lane * self.columns + column) * width
                           for lane, bank in enumerate(lanes)
                           for column, word in enumerate(bank[first:first + self.columns]))
+                yield with_parity(row, self.row_width - 1) if self.protect else row
 
     @property
     def row_width(self):
         """Bits of a row."""
-        return Shape.cast(self.word).width * self.columns * self.lanes
+        return Shape.cast(self.word).width * self.columns * self.lanes + self.protect
 
     def elaborate(self, platform):
         m = Module()
 
+        parity = Parity(m, self)
         rows  = list(self.rows())
         words = Signal(self.o.payload.words.shape())
         sums  = Signal.like(self.i.payload.sums)
@@ -134,7 +144,7 @@ class ScaleMux(wiring.Component):
             groups = -(-self.channels // self.columns)
             group, group_next = Signal(range(groups)), Signal(range(groups))
             m.submodules.scales = scales = memory.Memory(
-                shape=len(Value.cast(words)), depth=len(rows), init=rows)
+                shape=self.row_width, depth=len(rows), init=rows)
             port = scales.read_port()
             m.d.comb += [
                 group_next.eq(Mux(group == groups - 1, 0, group + 1)),
@@ -142,6 +152,7 @@ class ScaleMux(wiring.Component):
                 port.en.eq(move),
                 Value.cast(words).eq(port.data),
             ]
+            parity.check(port.data, valid, slow=True)
             with m.If(self.i.valid & move):
                 m.d.sync += group.eq(group_next)
 
@@ -153,5 +164,6 @@ class ScaleMux(wiring.Component):
                 self.o.payload.sums.eq(sums),
                 self.o.payload.words.eq(words),
             ]
+        parity.report()
 
         return m

@@ -2,8 +2,10 @@
 """Softmax by powers of two."""
 
 from amaranth import *
-from amaranth.lib import fifo, memory, stream, wiring
+from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
+
+from hdl.parity import Parity, error_port
 
 
 __all__ = ["Softmax", "Relative", "PowerOfTwo", "Normalizer"]
@@ -27,6 +29,8 @@ class Relative(wiring.Component):
         Shape of a logit, signed.
     classes : int
         Logits of a leaf, at least 2.
+    protect : bool
+        Check the parity of logits that wait.
 
     Members
     -------
@@ -34,28 +38,33 @@ class Relative(wiring.Component):
         Logits, those of a leaf after each other.
     o : Out(stream.Signature(unsigned(logit.width)))
         ``max - logit`` of each.
+    error : Out(1)
+        1 for a cycle after a logit has lost its parity. Only with ``protect``.
     """
 
     latency = 4
 
-    def __init__(self, logit, *, classes):
+    def __init__(self, logit, *, classes, protect=False):
         self.logit   = Shape.cast(logit)
         self.classes = classes
+        self.protect = protect
         if classes < 2:
             raise ValueError(f"Softmax must have at least 2 classes, not {classes!r}")
         super().__init__({
             "i": In(stream.Signature(self.logit)),
             "o": Out(stream.Signature(self.logit.width)),
+            **error_port(protect),
         })
 
     def elaborate(self, platform):
         m = Module()
 
+        parity = Parity(m, self)
         # One leaf is collected while the one before is sent. There is room for no more than three
         # leaves of logits, so never for more maxima than fit.
-        m.submodules.logits = logits = fifo.SyncFIFO(
+        m.submodules.logits = logits = parity.fifo(
             width=self.logit.width, depth=2 * self.classes + 2)
-        m.submodules.maxima = maxima = fifo.SyncFIFO(width=self.logit.width, depth=4)
+        m.submodules.maxima = maxima = parity.fifo(width=self.logit.width, depth=4)
 
         index, taken = Signal(range(self.classes)), Signal()
         logit, largest  = Signal(self.logit), Signal(self.logit)
@@ -93,6 +102,7 @@ class Relative(wiring.Component):
             m.d.sync += self.o.payload.eq(maxima.r_data.as_signed() - logits.r_data.as_signed())
         with m.If(send):
             m.d.sync += sent.eq(Mux(maxima.r_en, 0, sent + 1))
+        parity.report()
 
         return m
 
@@ -113,6 +123,8 @@ class PowerOfTwo(wiring.Component):
         Fraction bits of a difference.
     table_bits : int
         Fraction bits that are kept, fewer than ``fraction``.
+    protect : bool
+        Check the parity of the table.
 
     Members
     -------
@@ -120,29 +132,35 @@ class PowerOfTwo(wiring.Component):
         Differences.
     o : Out(stream.Signature(17))
         Exponentials, Q1.16.
+    error : Out(1)
+        1 for a cycle after an entry of the table has lost its parity. Only with ``protect``.
     """
 
     latency = 4
 
-    def __init__(self, width, *, fraction, table_bits):
+    def __init__(self, width, *, fraction, table_bits, protect=False):
         self.width      = width
         self.fraction   = fraction
         self.table_bits = table_bits
+        self.protect    = protect
         if not 0 < table_bits < fraction:
             raise ValueError(f"Table bits must be from 1 to {fraction - 1}, not {table_bits!r}")
         super().__init__({
             "i": In(stream.Signature(width)),
             "o": Out(stream.Signature(EXPONENTIAL)),
+            **error_port(protect),
         })
 
     def elaborate(self, platform):
         m = Module()
 
+        parity  = Parity(m, self)
         entries = 1 << self.table_bits
         m.submodules.table = table = memory.Memory(
-            shape=EXPONENTIAL, depth=entries,
-            init=[round((1 << 16) * 2 ** (-entry / entries)) for entry in range(entries)])
+            shape=EXPONENTIAL + parity.bits, depth=entries, init=parity.init(
+                [round((1 << 16) * 2 ** (-entry / entries)) for entry in range(entries)], EXPONENTIAL))
         port = table.read_port()
+        parity.check(port.data, 1, slow=True)
 
         advance = Signal()
         valid   = Signal(self.latency - 1)
@@ -165,6 +183,7 @@ class PowerOfTwo(wiring.Component):
                 entry.eq(port.data),
                 self.o.payload.eq(Mux(shift[1] >= EXPONENTIAL, 0, entry >> shift[1][:5])),
             ]
+        parity.report()
 
         return m
 
@@ -182,6 +201,8 @@ class Normalizer(wiring.Component):
     ----------
     classes : int
         Exponentials of a leaf, of which at least one must be 2 ** 16.
+    protect : bool
+        Check the parity of numbers that wait.
 
     Members
     -------
@@ -189,6 +210,8 @@ class Normalizer(wiring.Component):
         Exponentials, Q1.16.
     o : Out(stream.Signature(16))
         Probabilities, Q0.16.
+    error : Out(1)
+        1 for a cycle after a stored number has lost its parity. Only with ``protect``.
     """
 
     #: Cycles from one sum to the next that the division allows.
@@ -196,21 +219,24 @@ class Normalizer(wiring.Component):
 
     latency = DIVISION + 5
 
-    def __init__(self, classes):
+    def __init__(self, classes, *, protect=False):
         self.classes = classes
+        self.protect = protect
         super().__init__({
             "i": In(stream.Signature(EXPONENTIAL)),
             "o": Out(stream.Signature(PROBABILITY)),
+            **error_port(protect),
         })
 
     def elaborate(self, platform):
         m = Module()
 
+        parity      = Parity(m, self)
         total_shape = range(self.classes * (1 << 16) + 1)
-        m.submodules.exponentials = exponentials = fifo.SyncFIFO(
+        m.submodules.exponentials = exponentials = parity.fifo(
             width=EXPONENTIAL, depth=3 * self.classes + 40)
-        m.submodules.totals = totals = fifo.SyncFIFO(width=Shape.cast(total_shape).width, depth=2)
-        m.submodules.reciprocals = reciprocals = fifo.SyncFIFO(width=RECIPROCAL, depth=2)
+        m.submodules.totals = totals = parity.fifo(width=Shape.cast(total_shape).width, depth=2)
+        m.submodules.reciprocals = reciprocals = parity.fifo(width=RECIPROCAL, depth=2)
 
         # Collect.
         index, total, total_next = Signal(range(self.classes)), Signal(total_shape), Signal(total_shape)
@@ -281,6 +307,7 @@ class Normalizer(wiring.Component):
                 first.eq(a * b),
                 product.eq(first),
             ]
+        parity.report()
 
         return m
 
@@ -299,6 +326,8 @@ class Softmax(wiring.Component):
         Logits of a leaf, at least 2.
     fraction, table_bits : int
         See :class:`gen.ir.Head`.
+    protect : bool
+        Check the parity of all that is stored.
 
     Members
     -------
@@ -306,13 +335,16 @@ class Softmax(wiring.Component):
         Logits, those of a leaf after each other.
     o : Out(stream.Signature(16))
         Probabilities, Q0.16, in the same order.
+    error : Out(1)
+        1 for a cycle after a stored number has lost its parity. Only with ``protect``.
     """
 
-    def __init__(self, logit, *, classes, fraction, table_bits):
-        self.relative   = Relative(logit, classes=classes)
+    def __init__(self, logit, *, classes, fraction, table_bits, protect=False):
+        self.protect    = protect
+        self.relative   = Relative(logit, classes=classes, protect=protect)
         self.power      = PowerOfTwo(Shape.cast(logit).width, fraction=fraction,
-                                     table_bits=table_bits)
-        self.normalizer = Normalizer(classes)
+                                     table_bits=table_bits, protect=protect)
+        self.normalizer = Normalizer(classes, protect=protect)
         self.latency    = (self.relative.latency + classes - 1 + self.power.latency
                            + self.normalizer.latency)
         self.interval   = max(classes, Normalizer.DIVISION)
@@ -322,6 +354,7 @@ class Softmax(wiring.Component):
         super().__init__({
             "i": In(stream.Signature(Shape.cast(logit))),
             "o": Out(stream.Signature(PROBABILITY)),
+            **error_port(protect),
         })
 
     def elaborate(self, platform):
@@ -334,5 +367,9 @@ class Softmax(wiring.Component):
         connect(m, self.relative.o, self.power.i)
         connect(m, self.power.o, self.normalizer.i)
         connect(m, self.normalizer.o, flipped(self.o))
+
+        parity = Parity(m, self)
+        parity.watch(self.relative, self.power, self.normalizer)
+        parity.report()
 
         return m

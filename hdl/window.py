@@ -4,6 +4,8 @@ from amaranth import *
 from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from hdl.parity import Parity, error_port
+
 
 __all__ = ["Window"]
 
@@ -30,6 +32,8 @@ class Window(wiring.Component):
         Words between positions, in both directions.
     padding : int
         Words that the border adds on each side.
+    protect : bool
+        Check the parity of stored lines.
 
     Members
     -------
@@ -37,16 +41,19 @@ class Window(wiring.Component):
         Words of maps.
     o : Out(stream.Signature(kernel[0] * kernel[1] * channels))
         Kernel positions.
+    error : Out(1)
+        1 for a cycle after a stored column has lost its parity. Only with ``protect``.
     """
 
     latency = 1
 
-    def __init__(self, height, width, channels, *, kernel, stride=1, padding=0):
+    def __init__(self, height, width, channels, *, kernel, stride=1, padding=0, protect=False):
         self.padded   = height + 2 * padding, width + 2 * padding
         self.channels = channels
         self.kernel   = kernel
         self.stride   = stride
         self.padding  = padding
+        self.protect  = protect
         for side, extent, name in zip(kernel, self.padded, ("high", "wide"), strict=True):
             if not 1 <= side <= extent:
                 raise ValueError(f"Kernel must be 1 to {extent} {name}, not {side!r}")
@@ -57,6 +64,7 @@ class Window(wiring.Component):
         super().__init__({
             "i": In(stream.Signature(channels)),
             "o": Out(stream.Signature(kernel[0] * kernel[1] * channels)),
+            **error_port(protect),
         })
 
     def is_inside(self, y, x):
@@ -67,6 +75,7 @@ class Window(wiring.Component):
     def elaborate(self, platform):
         m = Module()
 
+        parity          = Parity(m, self)
         rows, columns   = self.kernel
         height, width   = self.padded
         column_bits     = rows * self.channels
@@ -78,15 +87,16 @@ class Window(wiring.Component):
         m.d.comb += column[-self.channels:].eq(Mux(inside, self.i.payload, 0))
         if rows > 1:
             m.submodules.lines = lines = memory.Memory(
-                shape=column_bits - self.channels, depth=width, init=[])
+                shape=column_bits - self.channels + parity.bits, depth=width, init=[])
             above, store = lines.read_port(domain="comb"), lines.write_port()
             m.d.comb += [
                 above.addr.eq(x),
-                column[:-self.channels].eq(above.data),
+                column[:-self.channels].eq(above.data[:column_bits - self.channels]),
                 store.addr.eq(x),
-                store.data.eq(column[self.channels:]),
+                store.data.eq(parity.stored(column[self.channels:])),
                 store.en.eq(advance),
             ]
+            parity.check(above.data, advance & (y != 0))
 
         m.d.comb += [
             inside.eq(self.is_inside(y, x) if self.padding else 1),
@@ -115,6 +125,7 @@ class Window(wiring.Component):
                 m.d.sync += skip_y.eq(Mux(at_y, self.stride - 1, skip_y - (skip_y != 0)))
                 with m.If(y == height - 1):
                     m.d.sync += [y.eq(0), skip_y.eq(rows - 1)]
+        parity.report()
 
         return m
 

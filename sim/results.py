@@ -19,6 +19,7 @@ class Results:
 
     prediction: Prediction #: As the words say; its ``passes`` are int64 (N,).
     marks: np.ndarray      #: bool (N, K), words that say that they are the last of an image.
+    errors: np.ndarray     #: bool (N, K), words that say that the hardware has seen a fault in itself.
     alarm: bool            #: Whether a health test of the random bits has failed.
     begins: np.ndarray     #: int64 (N,), cycles in which the first pixels were taken.
     ends: np.ndarray       #: int64 (N,), cycles in which the last words were given.
@@ -38,14 +39,18 @@ def read(path: Path, design: Design) -> Results | int:
                    votes=values["votes"], confident=values["confident"],
                    prediction=values["prediction"][:, -1], reject=values["reject"][:, -1] == 1),
         marks=values["last"] == 1,
+        errors=values["error"] == 1,
         alarm=bool(int(alarm[0, 2])),
         begins=pixels[:, 1].astype(np.int64),
         ends=words[design.classes - 1::design.classes, 1].astype(np.int64))
 
 
 def compare(golden: Prediction, results: Results) -> np.ndarray:
-    """Return whether each image differs in anything from what the golden model says, bool (N,)."""
+    """Return whether each image differs in anything from what the golden model says, bool (N,). A fault
+    is none of it, but after an alarm results may be flagged."""
     different = results.marks[:, :-1].any(1) | ~results.marks[:, -1]
+    if not results.alarm:
+        different |= results.errors.any(1)
     for field in fields(Prediction):
         unequal = getattr(results.prediction, field.name) != getattr(golden, field.name)
         different |= unequal.reshape(len(different), -1).any(1)

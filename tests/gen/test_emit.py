@@ -96,7 +96,7 @@ def test_every_block_alone(block):
 @pytest.mark.parametrize("schedule", ["shared", "sequential"])
 @pytest.mark.parametrize("options", [{}, {"rng": "mtj", "mtj_currents": (1, 2, 3)},
                                      {"rng": "mtj", "mtj_currents": (1, 2, 3), "sources": "layer"},
-                                     {"view": "macro"}])
+                                     {"view": "macro"}, {"protect": True}])
 def test_engines_and_accelerators(compiled, schedule, options):
     network, target = compiled(3, Target(array_rows=16, array_columns=4, passes=3, passes_max=5,
                                          schedule=schedule, **options), hidden=2)
@@ -108,7 +108,8 @@ def test_no_block_is_forgotten():
     """Of ``hdl/``, only assemblies and what is no component are missing above."""
     files = {path.stem for path in Path(hdl.__path__[0]).glob("*.py")} - {"__init__"}
     tested = {block.__module__.removeprefix("hdl.") for block in BLOCKS}
-    assert files - tested == {"accelerator", "engine", popcount.__module__.removeprefix("hdl.")}
+    assert files - tested == {"accelerator", "engine", "guard", "parity",
+                              popcount.__module__.removeprefix("hdl.")}
 
 
 class Constant(wiring.Component):

@@ -38,7 +38,7 @@ def results_of(network, images, counts):
         for index in range(classes):
             yield {"sum": golden.sums[0, index], "square": golden.squares[0, index],
                    "votes": golden.votes[0, index], "confident": golden.confident[0, index],
-                   "last": index == classes - 1,
+                   "last": index == classes - 1, "error": 0,
                    **({"prediction": golden.prediction[0], "reject": golden.reject[0],
                        "passes": golden.passes} if index == classes - 1 else {})}
 
@@ -73,7 +73,7 @@ def run(network, target, counts, duty=1.0):
     images = make_images(network, len(counts))
     return images, transfer(dut, {"pixels": images.ravel().tolist()},
                             {"results": len(counts) * network.layers[-1].outputs}, duty=duty,
-                            processes=[changing(dut, counts)])["results"].words
+                            processes=[changing(dut, counts)])["results"]
 
 
 @pytest.mark.parametrize("schedule", ["shared", "sequential"])
@@ -84,8 +84,18 @@ def test_matches_golden(compiled, seed, hidden, duty, schedule):
     target  = replace(TARGET, schedule=schedule)
     network, target = compiled(seed, target, hidden)
     counts  = [PASSES, 1, 3, 2, 4, 5, 1, PASSES]
-    images, words = run(network, target, counts, duty)
-    check(network, images, counts, words)
+    images, results = run(network, target, counts, duty)
+    check(network, images, counts, results.words)
+
+
+@pytest.mark.parametrize("schedule", ["shared", "sequential"])
+def test_protection_changes_no_word_and_no_cycle(compiled, schedule):
+    passed = []
+    for protect in (False, True):
+        network, target = compiled(3, replace(TARGET, schedule=schedule, protect=protect), hidden=0)
+        passed.append(run(network, target, [PASSES, 2], 0.8)[1])
+    assert passed[0].words == passed[1].words
+    assert passed[0].cycles == passed[1].cycles
 
 
 @pytest.mark.parametrize("seed", [10, 11])
@@ -95,7 +105,7 @@ def test_schedules_agree(compiled, seed):
     results = []
     for target in (shared, sequential):
         network, target = compiled(seed, target, hidden=2)
-        results.append(run(network, target, [PASSES] * 2)[1])
+        results.append(run(network, target, [PASSES] * 2)[1].words)
     assert results[0] == results[1]
 
 

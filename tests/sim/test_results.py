@@ -18,8 +18,8 @@ def received(prediction):
     marks = np.zeros((count, classes), dtype=bool)
     marks[:, -1] = True
     cycles = np.arange(count)
-    return Results(replace(prediction, passes=np.full(count, prediction.passes)), marks, False, cycles,
-                   cycles)
+    return Results(replace(prediction, passes=np.full(count, prediction.passes)), marks,
+                   np.zeros_like(marks), False, cycles, cycles)
 
 
 def test_equal_results():
@@ -35,6 +35,13 @@ def test_one_wrong_bit_in_any_field_is_found(field, index):
     values.reshape(3, -1)[1, index] ^= 1
     results = replace(results, prediction=replace(results.prediction, **{field: values}))
     assert compare(golden(), results).tolist() == [False, True, False]
+
+
+def test_flag_is_a_difference_but_after_an_alarm():
+    results = received(golden())
+    results.errors[1, 3] = True
+    assert compare(golden(), results).tolist() == [False, True, False]
+    assert not compare(golden(), replace(results, alarm=True)).any()
 
 
 @pytest.mark.parametrize("index", [0, 8, 9])
