@@ -4,6 +4,9 @@ PYTHON ?= python3
 VENV   := .venv
 RUN    := $(VENV)/bin/python
 
+# Folder with the images.
+DATA ?= $(or $(SPINCIM_DATA),data)
+
 # Designs for long runs. What these keep is in the same folders, so they are built only when out of date.
 DESIGNS := build/designs
 OPTIONS_lenet5            := --layers lenet5
@@ -37,8 +40,7 @@ bench: $(VENV)/test
 	$(RUN) -m bench.speed
 
 # Every test image of MNIST through the Verilog at T = 20, and of sets that it has not learnt; a thousand
-# with SpinBayes. DATA is the folder with the images. What was simulated is kept: a second call goes on.
-DATA ?= $(or $(SPINCIM_DATA),data)
+# with SpinBayes. What was simulated is kept: a second call goes on.
 testset: $(DESIGNS)/lenet5/manifest.json $(DESIGNS)/lenet5_spinbayes/manifest.json
 	$(RUN) -m sim.run $(DESIGNS)/lenet5 --images 10000 --outside all --data $(DATA) \
 		--verification build/verification/run_lenet5.json
@@ -51,9 +53,9 @@ coverage: $(addsuffix /manifest.json,$(COVERED))
 	$(RUN) -m sim.coverage_study $(COVERED) --json build/verification/coverage.json
 
 # Statistical tests of the random bits and of what comes of them, and what faulty sources do:
-# build/verification/randomness.json. ARGS="--data DIR" for all images, and those of Fashion-MNIST.
+# build/verification/randomness.json. Where there is no DATA, with the 1,000 images of the project alone.
 randomness: $(VENV)/test
-	$(RUN) -m sim.randomness $(ARGS)
+	$(RUN) -m sim.randomness $(if $(wildcard $(DATA)),--data $(DATA)) $(ARGS)
 
 # Proofs about the blocks, some 15 minutes on two cores; or of some: make formal ARGS="map_buffer arbiter".
 formal: $(VENV)/test

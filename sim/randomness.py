@@ -371,7 +371,7 @@ def main(arguments=None):
         args.work.mkdir(parents=True, exist_ok=True)
         args.json.parent.mkdir(parents=True, exist_ok=True)
         result = {"target": "randomness",
-                  "command": "make randomness" + (" ARGS='--data DIR'" if args.data else ""),
+                  "command": "make randomness" + (" DATA=DIR" if args.data else ""),
                   "status": "run", **_evidence(args, _Steps(10 + len(SEEDS)))}
         result["seconds"] = round(time.monotonic() - started, 1)
         temporary = args.json.with_name(args.json.name + ".tmp")
