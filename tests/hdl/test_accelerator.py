@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from amaranth.hdl import ResetInserter, Signal
+from amaranth.hdl import Cat, ResetInserter, Signal
 from amaranth.sim import Simulator
 
+from gen.compile import compile_network
 from gen.ir import Target
 from gen.lower import lower
 from golden.network import predict
@@ -96,6 +97,49 @@ def test_protection_changes_no_word_and_no_cycle(compiled, schedule):
         passed.append(run(network, target, [PASSES, 2], 0.8)[1])
     assert passed[0].words == passed[1].words
     assert passed[0].cycles == passed[1].cycles
+
+
+@pytest.mark.parametrize("sources, stuck", [("model", 0), ("layer", 1)])
+def test_stuck_junction_raises_the_alarm(random_network, sources, stuck):
+    """One of the sources, or the only one, always senses that it has switched. The alarm rises with the
+    bit that makes 61 of it equal, and results that follow bear the error."""
+    network = random_network(0, 2)
+    network = replace(network, layers=tuple(replace(layer, dropout=0.5) for layer in network.layers))
+    target  = replace(TARGET, rng="mtj", mtj_currents=(1, 2, 3), sources=sources)
+    network = compile_network(network, target)
+    dut     = lower(network, target)
+    pins    = list(dut.mtj) if sources == "layer" else [dut.mtj]
+    alarms, flags = [], []
+
+    async def play(ctx):
+        rng, before, drawn, raised = np.random.default_rng(0), [0] * len(pins), 0, None
+        ctx.set(dut.passes, PASSES)
+        while True:
+            *_, sets, alarm, valid, ready, word = await ctx.tick().sample(
+                Cat(mtj.set for mtj in pins), dut.alarm, dut.results.valid, dut.results.ready,
+                dut.results.payload.as_value())
+            for number, mtj in enumerate(pins):
+                up = sets >> number & 1
+                if up and not before[number]:
+                    drawn += number == stuck
+                    ctx.set(mtj.sense, 1 if number == stuck else int(rng.integers(2)))
+                before[number] = up
+            raised = drawn if alarm and raised is None else raised
+            if valid and ready:
+                alarms.append(alarm)
+                flags.append(result_layout(network.layers[-1].outputs, PASSES).from_bits(word).error)
+            if raised is not None and not stopped:
+                stopped.append(raised)
+
+    stopped = []
+    images = make_images(network, 16)
+    transfer(dut, {"pixels": images.ravel().tolist()}, {"results": 16 * network.layers[-1].outputs},
+             processes=[play])
+    assert stopped == [61]
+    assert flags == sorted(flags) and 0 < sum(flags) < len(flags)
+    # The flag stands in the words that are made after the alarm, which wait for a while.
+    assert all(alarm or not flag for alarm, flag in zip(alarms, flags, strict=True))
+    assert sum(alarms) - sum(flags) <= network.layers[-1].outputs
 
 
 @pytest.mark.parametrize("seed", [10, 11])
