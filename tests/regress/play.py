@@ -39,7 +39,7 @@ REFUSALS = BuildError, CheckpointError, ImpossibleTarget, MalformedNetwork
 CYCLES_LIMIT = 4000
 
 #: Seconds that a case may take, all in all.
-SECONDS_LIMIT = 300
+SECONDS_LIMIT = 1800
 
 
 class Failure(Exception):
