@@ -21,6 +21,9 @@ SPEED   = 6
 #: Share of the clock frequency that a placement must reach by estimate, for the router to repair the rest.
 REPAIRABLE = 0.85
 
+#: Rounds of the router after which it repairs no more.
+ROUNDS = 250
+
 
 class SynthesisError(Exception):
     """A tool failed, with its log named in the message."""
@@ -112,8 +115,8 @@ def _netlist(directory, work):
 
 
 def _place_and_route(command, directory, work, clock_mhz):
-    """Let the router repair timing, unless the placement is so far from the clock that it would go on for
-    hours, and fail."""
+    """Let the router repair timing, unless that goes on for hours: because the placement is far from the
+    clock, or because it rips up the same wires again and again."""
     log, out = directory / work / "nextpnr.log", work / "nextpnr.out"
     with (directory / out).open("w") as messages, subprocess.Popen(
             [*command, "--tmg-ripup"], cwd=directory, stdout=messages,
@@ -121,8 +124,10 @@ def _place_and_route(command, directory, work, clock_mhz):
         try:
             while process.poll() is None:
                 time.sleep(0.2)
-                placed = re.search(r"Max frequency for clock.*: ([\d.]+) MHz", _text(log))
-                if placed and float(placed[1]) < REPAIRABLE * clock_mhz:
+                said = _text(log)
+                placed = re.search(r"Max frequency for clock.*: ([\d.]+) MHz", said)
+                if (placed and float(placed[1]) < REPAIRABLE * clock_mhz
+                        or said.count("iter=") > ROUNDS):
                     process.kill()
                     break
             else:

@@ -9,6 +9,7 @@ import argparse
 import importlib
 import json
 import os
+import shutil
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -18,7 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
-from proof import interrupt  # noqa: E402
+from proof import SOLVER, interrupt  # noqa: E402
 
 from gen.progress import Steps  # noqa: E402
 
@@ -48,6 +49,8 @@ def main(arguments=None):
     for name in options.blocks:
         if name not in BLOCKS:
             parser.error(f"Block must be one of {', '.join(BLOCKS)}, not {name!r}")
+    if shutil.which(SOLVER) is None:
+        parser.error(f"Program {SOLVER} is not installed; install it with: pip install -e '.[test]'")
     out = options.out or (None if options.blocks else REPORT)
     started = time.monotonic()
     results = prove(options.blocks or BLOCKS, options.jobs)

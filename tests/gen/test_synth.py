@@ -33,6 +33,11 @@ def test_does_not_repair_for_hours(tmp_path):
     assert place(tmp_path, 60.0, "exec sleep 1000") == ["--seed 1 --tmg-ripup", "--seed 1"]
 
 
+def test_does_not_repair_for_ever(tmp_path):
+    rounds = "for i in $(seq 260); do echo iter=$i; done >> work/nextpnr.log; exec sleep 1000"
+    assert place(tmp_path, 110.0, rounds) == ["--seed 1 --tmg-ripup", "--seed 1"]
+
+
 def test_failure_is_one_line(tmp_path):
     with pytest.raises(SynthesisError, match="^Program nextpnr failed: ERROR: no room$"):
         place(tmp_path, 110.0, "echo 'ERROR: no room'; exit 1")
