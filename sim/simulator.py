@@ -24,7 +24,7 @@ _MAKEFLAGS = " ".join((
 _OPTIONS = (
     "--cc", "--exe", "--build", "-j", "2", "--vpi", "--timing", "--timescale", "1ns/1ps",
     "--prefix", "Vtop", "-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert", "-Wno-fatal",
-    "--output-split", "4000", "-MAKEFLAGS", "OPT_FAST=-O2", "-MAKEFLAGS", "OPT_SLOW=-O0",
+    "--output-split", "4000", "-MAKEFLAGS", "OPT_FAST=-O1", "-MAKEFLAGS", "OPT_SLOW=-O0",
 )
 
 #: What :mod:`sim.coverage` reads.

@@ -20,22 +20,31 @@ def place(folder, estimate, repair):
     program.write_text(PROGRAM.format(estimate=estimate, repair=repair))
     program.chmod(0o755)
     (folder / "work").mkdir()
-    gen.synth._place_and_route([str(program), "--seed", "1"], folder, Path("work"), 125.0)
-    return (folder / "calls").read_text().splitlines()
+    seed = gen.synth._place_and_route([str(program)], folder, Path("work"), 125.0, 1)
+    return seed, (folder / "calls").read_text().splitlines()
 
 
 def test_repairs_what_is_near(tmp_path):
-    assert place(tmp_path, 110.0, "sleep 0.5") == ["--seed 1 --tmg-ripup"]
+    assert place(tmp_path, 110.0, "sleep 0.5") == (1, ["--seed 1 --tmg-ripup"])
 
 
 def test_does_not_repair_for_hours(tmp_path):
     """It is stopped, and routes again without repair."""
-    assert place(tmp_path, 60.0, "exec sleep 1000") == ["--seed 1 --tmg-ripup", "--seed 1"]
+    assert place(tmp_path, 60.0, "exec sleep 1000") == (1, ["--seed 1 --tmg-ripup", "--seed 1"])
 
 
-def test_does_not_repair_for_ever(tmp_path):
-    rounds = "for i in $(seq 260); do echo iter=$i; done >> work/nextpnr.log; exec sleep 1000"
-    assert place(tmp_path, 110.0, rounds) == ["--seed 1 --tmg-ripup", "--seed 1"]
+ROUNDS = "for i in $(seq 260); do echo iter=$i; done >> work/nextpnr.log; exec sleep 1000"
+
+
+def test_takes_another_placement(tmp_path):
+    """The router goes round in circles from the first one."""
+    assert place(tmp_path, 110.0, f"case $2 in 1) {ROUNDS};; esac") == (
+        2, ["--seed 1 --tmg-ripup", "--seed 2 --tmg-ripup"])
+
+
+def test_no_way(tmp_path):
+    with pytest.raises(SynthesisError, match="^Router found no way from 3 placements; see what takes the "):
+        place(tmp_path, 110.0, ROUNDS)
 
 
 def test_failure_is_one_line(tmp_path):

@@ -178,7 +178,7 @@ def test_other_seed_is_found(simulated, tmp_path, capsys):
     shutil.copytree(simulated, folder)
     network = load((folder / "ir.json").read_text())
     (folder / "ir.json").write_text(dump(replace(
-        network, generator=replace(network.generator, seed=2))))
+        network, generator=replace(network.generator, seeds=(2,)))))
     assert run(capsys, folder, "--images", 40)[0] == 1
 
 
