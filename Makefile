@@ -39,12 +39,12 @@ mutation: $(VENV)/test
 bench: $(VENV)/test
 	$(RUN) -m bench.speed
 
-# Every test image of MNIST through the Verilog at T = 20, and of sets that it has not learnt; a thousand
+# Every test image of MNIST through the Verilog at T = 20, and of sets that it has not learnt; five hundred
 # with SpinBayes. What was simulated is kept: a second call goes on.
 testset: $(DESIGNS)/lenet5/manifest.json $(DESIGNS)/lenet5_spinbayes/manifest.json
 	$(RUN) -m sim.run $(DESIGNS)/lenet5 --images 10000 --outside all --data $(DATA) \
 		--verification build/verification/run_lenet5.json
-	$(RUN) -m sim.run $(DESIGNS)/lenet5_spinbayes --images 1000 --data $(DATA) \
+	$(RUN) -m sim.run $(DESIGNS)/lenet5_spinbayes --images 500 --data $(DATA) \
 		--verification build/verification/run_lenet5_spinbayes.json
 
 # Lines, branches and toggles of each block that simulation covers, over these designs.
