@@ -199,7 +199,8 @@ def _mutants(report):
     for block, result in report["blocks"].items():
         for survivor in result["survivors"]:
             if survivor["outcome"] != "equivalent":
-                places = ", ".join(place.removeprefix("/") for place in survivor["src"]) or survivor["cell"]
+                places = ", ".join(re.sub(r"^.*site-packages/|^/", "", place)
+                                   for place in survivor["src"]) or survivor["cell"]
                 rows.append([f"`{block}`", places, survivor["port"], survivor["reason"]])
     return [*lines, *table(["block", "cell from", "port", "why it is harmless, or how far it was looked"],
                            rows)]

@@ -58,7 +58,7 @@ def main(arguments=None):
     results = prove(options.blocks or BLOCKS, options.jobs)
     failed  = [result for of in results.values() for result in of if result["status"] != "proven"]
     if out is not None:
-        write(out, results, round(time.monotonic() - started, 1))
+        write(out, results, round(time.monotonic() - started, 1), options.blocks)
     count = sum(map(len, results.values()))
     print(f"{count - len(failed)} of {count} proven" + (f"; {out}" if out else ""))
     return 1 if failed else 0
@@ -89,12 +89,13 @@ def prove(blocks, jobs):
     return {block: [results[key] for key in sorted(results) if key[0] == block] for block in blocks}
 
 
-def write(path, results, seconds):
-    """Write the report, all of it or nothing."""
+def write(path, results, seconds, blocks=()):
+    """Write the report, all of it or nothing. Not all proofs were made if ``blocks`` were named."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
     partial.write_text(json.dumps({
-        "target": "formal", "command": "make formal", "seconds": seconds, "status": "run",
+        "target": "formal", "seconds": seconds, "status": "run",
+        "command": "make formal" + (f' ARGS="{" ".join(blocks)}"' if blocks else ""),
         "proven": sum(result["status"] == "proven" for of in results.values() for result in of),
         "properties": sum(map(len, results.values())),
         "without": WITHOUT,

@@ -217,7 +217,8 @@ def main(arguments=None):
     parser.add_argument("--results", type=Path, default=ROOT / "build" / "verification",
         help="folder of mutation.json (default: build/verification)")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
-    args = parser.parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    args  = parser.parse_args(given)
     args.results = args.results.resolve()
     if args.worker:
         return _worker(args)
@@ -238,7 +239,8 @@ def main(arguments=None):
     for result in results.values():
         del result["stamp"]
     _write(args.results / "mutation.json", {
-        "target": "mutation", "command": COMMAND, "status": "run",
+        "target": "mutation", "status": "run",
+        "command": COMMAND + (f' ARGS="{" ".join(given)}"' if given else ""),
         "seconds": round(time.monotonic() - started, 1),
         "block_seconds": round(sum(result["seconds"] for result in results.values()), 1),
         "mutants_per_block": args.mutants, "designs_per_block": args.designs, "seed": args.seed,
