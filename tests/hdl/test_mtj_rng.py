@@ -73,6 +73,12 @@ def test_draws(cycles, duty):
     assert phases[:3 * 40 - 1] == expected[:-1]
 
 
+def test_request_waits_until_the_bit_before_is_taken():
+    dut = MtjRng(CURRENTS, code=8, set_cycles=2, read_cycles=1, reset_cycles=1)
+    passed = transfer(dut, {"i": [0] * 4}, {"o": 4}, starts={"o": 50}, processes=[Junction(dut.mtj).play])
+    assert [cycle < 50 for cycle in passed["i"].cycles] == [True, False, False, False]
+
+
 @pytest.mark.parametrize("cycles", CYCLES)
 def test_timing(cycles):
     dut, _, passed = run(cycles, [0, 1, 2, 3] * 3)

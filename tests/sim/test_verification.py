@@ -18,8 +18,8 @@ MUTATION = {
         "mutants": 10, "caught": 8, "proven_unseen": 1, "score": 0.8889, "survivors": [
             {"outcome": "equivalent", "src": ["/hdl/arbiter.py:1"], "cell": "c", "port": "A",
              "reason": "same"},
-            {"outcome": "visible", "src": ["/hdl/arbiter.py:40", "/x/site-packages/amaranth/fifo.py:2"], "cell": "c", "port": "B",
-             "reason": "seen | at 3"}]}}}
+            {"outcome": "visible", "src": ["/hdl/arbiter.py:40", "/x/site-packages/amaranth/fifo.py:2"],
+             "cell": "c", "port": "B", "reason": "seen | at 3"}]}}}
 
 
 def test_blocks_and_summaries():
