@@ -51,7 +51,8 @@ def main(arguments=None):
     for name in options.blocks:
         if name not in BLOCKS:
             parser.error(f"Block must be one of {', '.join(BLOCKS)}, not {name!r}")
-    if shutil.which(SOLVER) is None:
+    path = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", "")))
+    if shutil.which(SOLVER, path=path) is None:
         parser.error(f"Program {SOLVER} is not installed; install it with: pip install -e '.[test]'")
     out = options.out or (None if options.blocks else REPORT)
     started = time.monotonic()
