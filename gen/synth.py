@@ -118,7 +118,7 @@ def _netlist(directory, work):
 def _place_and_route(command, directory, work, clock_mhz, seed):
     """Place and route from ``seed``, or a later one where the router goes round in circles; return it.
 
-    The router repairs timing, unless the placement is so far from the clock that it would fail after hours.
+    The router repairs timing, unless the placement is so far from the clock that it would not end.
     """
     for attempt in range(seed, seed + ATTEMPTS):
         own = [*command, "--seed", str(attempt)]

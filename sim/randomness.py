@@ -22,7 +22,7 @@ from golden.device import Dac
 from golden.evaluate import CompileError, compiled
 from golden.faulty import Source, kept
 from golden.health import alarm_bit
-from golden.network import path_probabilities, predict
+from golden.network import path_probabilities
 from golden.random import choices, choices_of
 from golden.randomness import (
     Exact,
@@ -36,11 +36,13 @@ from golden.randomness import (
 )
 from golden.statistics import Test, failures, report
 from sim import free_running
-from sim.design import Design, DesignError
+from sim.design import DesignError
+from sim.faulty_sources import FEW, PLAYED, PLAYED_IMAGES, check_faulty, sources
+from sim.output import write_json
 from sim.simulator import SimulatorMissing
 
 
-__all__ = ["check_faulty", "main"]
+__all__ = ["main"]
 
 
 #: Chance that good randomness fails any of the tests, all in all.
@@ -64,63 +66,6 @@ MIXED = Generator((1,), tuple(round(p * 65536) for p in (0.1, 0.2, 0.3, 0.4, 0.5
 #: Health limits low enough for false alarms to be counted.
 LOOSE = [{"repetition": repetition, "window": window, "proportion": proportion}
          for repetition, window, proportion in ((14, 64, 44), (17, 1024, 555))]
-
-
-def sources(width: int) -> dict[str, Source]:
-    """Faults of a source whose passes take ``width`` bits, by name."""
-    return {
-        "healthy": Source(),
-        "stuck at 0": Source(stuck=0),
-        "stuck at 1": Source(stuck=1),
-        "one layer stuck at 0": Source(stuck=0, layer=2),
-        "one layer stuck at 1": Source(stuck=1, layer=2),
-        **{f"bias {bias:+.2f}": Source(bias=bias)
-           for bias in (-0.4, -0.3, -0.2, -0.1, -0.05, 0.05, 0.1, 0.2, 0.3, 0.4)},
-        **{f"correlation {rho:+g} from bit to bit": Source(correlation=rho)
-           for rho in (-1.0, -0.8, -0.5, -0.2, 0.2, 0.5, 0.8, 0.95)},
-        **{f"correlation {rho:+g} from pass to pass": Source(correlation=rho, distance=width)
-           for rho in (-1.0, -0.8, -0.5, -0.2, 0.2, 0.5, 0.8, 0.95)},
-        "correlation +0.8 at a distance of 3 bits": Source(correlation=0.8, distance=3),
-        "the same bits for each prediction": Source(period=20 * width),
-    }
-
-
-#: For SpinBayes, whose predictions take longer to compute.
-FEW = ("healthy", "stuck at 0", "stuck at 1", "one layer stuck at 0", "bias -0.20", "bias -0.10",
-       "bias +0.10", "bias +0.20", "correlation -1 from bit to bit", "correlation +0.2 from bit to bit",
-       "correlation +0.5 from bit to bit", "correlation +0.8 from bit to bit",
-       "correlation +0.8 from pass to pass")
-
-#: Played at the pins of the emitted design.
-PLAYED = ("healthy", "stuck at 0", "stuck at 1", "one layer stuck at 0", "bias -0.30", "bias +0.30",
-          "correlation -1 from bit to bit", "correlation +0.8 from bit to bit",
-          "correlation -0.8 from pass to pass", "correlation +0.8 from pass to pass",
-          "the same bits for each prediction")
-
-PLAYED_IMAGES = 60
-
-
-def check_faulty(design: Design, network: Network, images: np.ndarray, named: dict[str, Source],
-                 passes: int, each=iter) -> dict[str, dict]:
-    """Play faulty sources at the pins of ``design``; compare alarm and results with the golden model."""
-    figures = {}
-    generator = network.generator
-    count = len(images) * passes * sum(generator.bits)
-    for number, (name, source) in enumerate(each(named.items())):
-        played = source.draw(generator, count, np.random.default_rng(number))
-        run = free_running.run(design, images, passes, played=played)
-        expected = alarm_bit(run.bits, **design.manifest["health"][0])
-        golden, _ = predict(network, images, choices_of(run.bits, generator, len(images), passes))
-        figures[name] = {
-            "bits": len(run.bits),
-            "alarm": run.alarm,
-            "alarm_golden": expected is not None,
-            "alarm_bits_golden": None if expected is None else expected + 1,
-            "bits_as_played": bool((run.bits[:count] == played).all()),
-            "results_equal": bool((run.results["sum"] == golden.sums).all()
-                                  and (run.results["votes"] == golden.votes).all()),
-        }
-    return figures
 
 
 def _generators(spinbayes: Network, network: Network) -> list[Test]:
@@ -374,9 +319,7 @@ def main(arguments=None):
                   "command": "make randomness" + (" DATA=DIR" if args.data else ""),
                   "status": "run", **_evidence(args, _Steps(10 + len(SEEDS)))}
         result["seconds"] = round(time.monotonic() - started, 1)
-        temporary = args.json.with_name(args.json.name + ".tmp")
-        temporary.write_text(json.dumps(result, indent=1) + "\n")
-        temporary.replace(args.json)
+        write_json(args.json, result)
     except (CompileError, DataError, DesignError, SimulatorMissing, RuntimeError) as error:
         print(f"sim.randomness: {error}", file=sys.stderr)
         return 2

@@ -6,7 +6,6 @@ what the protection costs.
 """
 
 import argparse
-import json
 import sys
 import time
 from pathlib import Path
@@ -18,6 +17,7 @@ from gen.progress import Steps
 from gen.synth import SynthesisError, count_blocks, synthesize
 from golden.data import load_sample
 from sim.faults import CLASSES, OUTCOMES, InjectionError, inject
+from sim.output import write_json
 from sim.simulator import SimulatorMissing
 
 
@@ -67,10 +67,7 @@ def main(arguments=None):
         "blocks": {block: {build: first[build]["blocks"].get(block) for build in BUILDS}
                    for block in first["protected"]["blocks"]},
     }
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = args.out.with_suffix(".tmp")
-    temporary.write_text(json.dumps(report, indent=1) + "\n")
-    temporary.replace(args.out)
+    write_json(args.out, report)
     for name, builds in networks.items():
         for build_name, result in builds.items():
             print(f"\n{name}, {build_name}: {result['faults']} faults, one in each run of "

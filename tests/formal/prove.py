@@ -7,7 +7,6 @@ which the command names.
 
 import argparse
 import importlib
-import json
 import os
 import shutil
 import sys
@@ -16,14 +15,16 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT))
+# It runs without an install too.
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from proof import SOLVER, interrupt  # noqa: E402
+from proof import SOLVER, interrupt
 
-from gen.progress import Steps  # noqa: E402
+from gen.progress import Steps
+from sim.output import write_json
 
 
+ROOT   = Path(__file__).resolve().parents[2]
 WORK   = ROOT / "build" / "formal"
 REPORT = ROOT / "build" / "verification" / "formal.json"
 
@@ -92,17 +93,14 @@ def prove(blocks, jobs):
 
 def write(path, results, seconds, blocks=()):
     """Write the report, all of it or nothing. Not all proofs were made if ``blocks`` were named."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps({
+    write_json(path, {
         "target": "formal", "seconds": seconds, "status": "run",
         "command": "make formal" + (f' ARGS="{" ".join(blocks)}"' if blocks else ""),
         "proven": sum(result["status"] == "proven" for of in results.values() for result in of),
         "properties": sum(map(len, results.values())),
         "without": WITHOUT,
         "blocks": results,
-    }, indent=2) + "\n")
-    partial.replace(path)
+    })
 
 
 if __name__ == "__main__":

@@ -216,6 +216,6 @@ def accessed(testbenches, cycles=400):
 
     try:
         play(testbenches, Null(), name_of, limit=cycles)
-    except Exception: # noqa: S110, BLE001 - what is read is no answer of a design
+    except Exception: # every bit reads as one, which no test bench must understand: signals are all we want
         pass
     return list(seen.values())

@@ -22,11 +22,15 @@ import time
 from pathlib import Path
 
 
+# It runs without an install too, and so do its workers.
+sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from gen.progress import Steps
+from sim.output import write_json
+
+
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
-
-from gen.progress import Steps  # noqa: E402
-
 
 COMMAND = "make mutation"
 
@@ -134,14 +138,7 @@ def _worker(args):
     result = run_block(args.worker, args.mutants, args.seed, args.designs,
                        args.results / "mutation" / args.worker)
     result["stamp"] = stamp(args.worker, args)
-    _write(args.results / "mutation" / f"{args.worker}.json", result)
-
-
-def _write(path, content):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(content, indent=1) + "\n")
-    part.replace(path)
+    write_json(args.results / "mutation" / f"{args.worker}.json", result)
 
 
 def _finished(block, args):
@@ -238,7 +235,7 @@ def main(arguments=None):
     results = {block: result for block in blocks() if (result := _finished(block, args))}
     for result in results.values():
         del result["stamp"]
-    _write(args.results / "mutation.json", {
+    write_json(args.results / "mutation.json", {
         "target": "mutation", "status": "run",
         "command": COMMAND + (f' ARGS="{" ".join(given)}"' if given else ""),
         "seconds": round(time.monotonic() - started, 1),

@@ -83,7 +83,7 @@ class Mutation:
         except AssertionError:
             self._leave(FAILED)
             raise
-        except Exception:
+        except Exception: # a test that breaks has noticed the mutant; these are counted on their own
             self._leave(ERROR)
             raise
         self._leave(PASSED)

@@ -12,6 +12,7 @@ import numpy as np
 
 from gen import ir
 from gen.ir import Network, Target
+from sim.output import write_json
 
 
 __all__ = ["FAULTS", "IMAGES", "VECTORS", "WEIGHTS", "Case", "Gaps", "Parameters", "load", "make_images",
@@ -79,9 +80,7 @@ def save(case: Case, path: Path, **more):
     plain = asdict(replace(case, network=None, target=None))
     plain |= {name: json.loads(ir.dump(getattr(case, name))) for name in ("network", "target")}
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps({**more, "case": plain}, indent=1) + "\n")
-    temporary.replace(path)
+    write_json(path, {**more, "case": plain})
 
 
 def load(path: Path) -> Case:

@@ -61,7 +61,7 @@ def play(case: Case, runtime: Path | None = None) -> Outcome:
     """Run ``case``; Verilator's run-time library is kept in the folder ``runtime``."""
     with tempfile.TemporaryDirectory(prefix="regress.") as work, warnings.catch_warnings(), \
             _time_limit(SECONDS_LIMIT):
-        warnings.simplefilter("error")
+        warnings.simplefilter("error") # as in the tests
         try:
             checkpoint = Path(work, "checkpoint.npz")
             network, target = prepare(case, checkpoint)
@@ -77,7 +77,7 @@ def play(case: Case, runtime: Path | None = None) -> Outcome:
             if case.simulator == "verilator":
                 return _verilator(case, network, target, accelerator, Path(work, "build"), runtime)
             return _amaranth(case, compiled, target, accelerator)
-        except Exception as error:
+        except Exception as error: # whatever is no refusal is what this looks for
             return Outcome("failed", f"{type(error).__name__}: {error}", traceback.format_exc())
 
 

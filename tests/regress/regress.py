@@ -2,7 +2,6 @@
 
 import argparse
 import io
-import json
 import re
 import sys
 import time
@@ -17,6 +16,7 @@ from play import play
 from strategy import generate, shrink
 
 from gen.progress import Steps
+from sim.output import write_json
 
 
 __all__ = ["kind", "regress"]
@@ -125,10 +125,8 @@ def main(arguments=None):
     except KeyboardInterrupt:
         print("regress: stopped; cases that failed are saved, the report is as it was", file=sys.stderr)
         return 130
-    args.out.mkdir(parents=True, exist_ok=True)
-    path, temporary = args.out / "regress.json", args.out / "regress.json.tmp"
-    temporary.write_text(json.dumps(report, indent=1) + "\n")
-    temporary.replace(path)
+    path = args.out / "regress.json"
+    write_json(path, report)
     for failure in report["failures"]:
         print(f"case {failure['case']}: {failure['message']}\n  python tests/regress/replay.py "
               f"{failure['file']}")

@@ -14,7 +14,8 @@ from golden.random import choices_of
 from golden.randomness import Exact, output_tests
 from golden.statistics import failures
 from sim import free_running
-from sim.randomness import check_faulty, main, sources
+from sim.faulty_sources import check_faulty, sources
+from sim.randomness import main
 
 
 @pytest.fixture(scope="module")
