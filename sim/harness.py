@@ -79,13 +79,12 @@ module {name};
   always @(posedge clk) begin
     cycle <= cycle + 1;
     idle  <= idle + 1;
-    if (!rst && !done) begin
+    // The first pixel may be offered in the first cycle after reset.
+    if (!done) begin
       lfsr_i <= step(lfsr_i);
-      lfsr_o <= step(lfsr_o);
-      results_ready <= lfsr_o[15:8] < duty;
-      if (pixels_valid && pixels_ready && (sent - 1) % PIXELS == 0)
+      if (!rst && pixels_valid && pixels_ready && (sent - 1) % PIXELS == 0)
         $fwrite(result_file, "p %0d 0\\n", cycle);
-      if (!pixels_valid || pixels_ready) begin
+      if (!pixels_valid || (!rst && pixels_ready)) begin
         pixels_valid <= 0;
         if (sent < images * PIXELS && lfsr_i[15:8] < duty) begin
           got = $fgetc(image_file);
@@ -94,6 +93,10 @@ module {name};
           sent <= sent + 1;
         end
       end
+    end
+    if (!rst && !done) begin
+      lfsr_o <= step(lfsr_o);
+      results_ready <= lfsr_o[15:8] < duty;
       if (results_valid && results_ready) begin
         $fwrite(result_file, "r %0d %h\\n", cycle, results_payload);
         idle  <= 0;

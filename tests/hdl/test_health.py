@@ -85,13 +85,34 @@ def test_patterns_by_definition(repetition, window, proportion, period, duty):
 
 
 @pytest.mark.parametrize("stuck", [0, 1])
-def test_one_layer_is_stuck(stuck):
+@pytest.mark.parametrize("place", range(5))
+def test_one_layer_is_stuck(place, stuck):
     """Among four that are not, whose bits no other test can tell from good ones so soon."""
     limits = {**cutoffs((32768,) * 5), "period": 5}
-    bits = np.random.default_rng(5).integers(0, 2, (2 * limits["repetition"], 5))
-    bits[:, 3] = stuck
-    assert watch(Health(**limits), bits.ravel())[-1]
-    assert not watch(Health(**{**limits, "period": 0}), bits.ravel())[-1]
+    bits = np.random.default_rng(5).integers(0, 2, (3 * limits["repetition"], 5))
+    bits[3:, place] = stuck
+    bits = bits.ravel().tolist()
+    at = alarm_bit(bits, **limits)
+    assert at is not None and alarm_bit(bits, **{**limits, "period": 0}) is None
+    assert watch(Health(**limits), bits) == [number >= at for number in range(len(bits) + 5)]
+
+
+@pytest.mark.parametrize("kind", ["good", "as before", "other than before", "as a period before",
+                                  "often as before", "often as a period before"])
+def test_patterns_at_an_even_chance(kind):
+    """Good bits, then those that follow from the ones before, always or in five of six."""
+    limits = {**cutoffs((32768,) * 5), "period": 5}
+    rng  = np.random.default_rng(6)
+    bits = rng.integers(0, 2, 1600).tolist()
+    if kind != "good":
+        distance = 5 if "period" in kind else 1
+        for number in range(500, len(bits)):
+            if "often" not in kind or rng.random() < 5 / 6:
+                bits[number] = bits[number - distance] ^ (kind == "other than before")
+    at = alarm_bit(bits, **limits)
+    assert (at is None) == (kind == "good")
+    assert watch(Health(**limits), bits) == [at is not None and number >= at
+                                             for number in range(len(bits) + 5)]
 
 
 def bad_bits(kind, repetition, window):

@@ -24,17 +24,19 @@ def changing(dut, values):
     return process
 
 
+@pytest.mark.parametrize("late", [(), ("masks",), ("maps",), ("masks", "maps")], ids=" and ".join)
 @pytest.mark.parametrize("duty", [1.0, 0.5, 0.1])
 @pytest.mark.parametrize("pixels", [1, 4, 7])
-def test_announces_each_image(pixels, duty):
-    """Zero counts as one, and what is beyond T_max as T_max."""
-    values = [0, 1, 5, 6, 7, 3, 2, 4]
-    words  = [*random.Random(0).randbytes(8 * pixels)]
+def test_announces_each_image(pixels, duty, late):
+    """Zero counts as one, and what is beyond T_max as T_max. Where announcements are taken late, they fill
+    their queue, and one may be taken as another comes."""
+    values = [0, 1, 5, 6, 7, 3, 2, 4, 6, 1, 3, 5, 2, 0, 4, 7]
+    words  = [*random.Random(0).randbytes(len(values) * pixels)]
     dut    = ImageSource(pixels, 5)
-    passed = transfer(dut, {"i": words}, {"o": len(words), "masks": 8, "maps": 8}, duty=duty,
-                      processes=[changing(dut, values)])
+    passed = transfer(dut, {"i": words}, {"o": len(words), "masks": len(values), "maps": len(values)},
+                      duty=duty, starts=dict.fromkeys(late, 70), processes=[changing(dut, values)])
     assert passed["o"].words == words
-    assert passed["masks"].words == passed["maps"].words == [1, 1, 5, 5, 5, 3, 2, 4]
+    assert passed["masks"].words == passed["maps"].words == [min(max(value, 1), 5) for value in values]
 
 
 def test_timing():

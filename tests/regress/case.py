@@ -298,6 +298,6 @@ FAULTS = {
     "no interval": _target(interval=0),
     "no seed": _target(seed=0),
     "long seed": _target(seed=2**64),
-    "no currents": _target(rng="mtj"),
+    "no currents": _target(rng="mtj", mtj_currents=()),
     "no clock": _target(clock_mhz=0.0),
 }

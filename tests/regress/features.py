@@ -23,6 +23,9 @@ def features(case: Case) -> list[str]:
     flags  = {
         f"{len(layers)} layers": True,
         f"schedule: {target.schedule}": True,
+        "junctions at the pins": target.rng == "mtj",
+        "a random source for each bit of a pass": target.sources == "layer",
+        "protected": target.protect,
         "method: Scale-Dropout": all(layer.crossbars == 1 for layer in layers),
         "method: SpinBayes": any(layer.crossbars > 1 for layer in layers),
         **{f"arrays: {count}": True for count in {layer.crossbars for layer in layers}},

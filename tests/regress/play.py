@@ -22,8 +22,9 @@ from gen.compile import compile_network
 from gen.estimate import estimate_network, timeline
 from gen.lower import lower
 from gen.verify import ImpossibleTarget, MalformedNetwork
+from golden.device import Mtj
 from golden.network import predict
-from golden.random import choices
+from golden.random import choices, choices_of
 from hdl.averaging import result_layout
 from sim import run
 from sim.component import PERIOD
@@ -93,9 +94,11 @@ def _amaranth(case, network, target, accelerator):
     counts  = [min(max(count, 1), target.passes_max) for count in case.counts]
     classes = network.layers[-1].outputs
     images  = make_images(case)
-    words, cycles = _simulate(case, accelerator, images, classes * len(images), idle_limit)
-    _compare(network, images, counts, words, target.passes_max)
-    estimate = _estimate(case, network, target, accelerator, counts)
+    words, cycles, bits = _simulate(case, accelerator, images, classes * len(images), idle_limit)
+    chosen = (choices_of(bits, network.generator, sum(counts), 1) if target.rng == "mtj" else
+              choices(network.generator, sum(counts), 1))[:, 0]
+    _compare(network, images, counts, chosen, words, target.passes_max)
+    estimate = _estimate(case, target, accelerator, counts, chosen)
     if estimate is not None:
         first = cycles["pixels"][0]
         for name, got, expected in (
@@ -110,13 +113,13 @@ def _amaranth(case, network, target, accelerator):
         "estimates_equal": int(estimate is not None)})
 
 
-def _estimate(case, network, target, accelerator, counts):
-    """Cycles as estimated, if that is exact for what is done."""
+def _estimate(case, target, accelerator, counts, chosen):
+    """Cycles as estimated, if that is exact for what is done; ``chosen`` has a row for each pass."""
     if case.pixels.duty < 1 or case.results.duty < 1 or len(set(counts)) > 1:
         return None
     if not estimate_network(accelerator, counts[0], target.clock_mhz)["exact"]:
         return None
-    estimate = timeline(accelerator, choices(network.generator, len(counts), counts[0]))
+    estimate = timeline(accelerator, chosen.reshape(len(counts), counts[0], -1))
     return estimate if estimate.exact else None
 
 
@@ -144,13 +147,17 @@ def _cycles(accelerator, count):
 
 
 def _simulate(case, accelerator, images, wanted, idle_limit):
-    """Send ``images`` and take ``wanted`` words; a reset before them leaves no trace."""
+    """Send ``images`` and take ``wanted`` words; a reset before them leaves no trace.
+
+    Returns the words, the cycles in which they and the pixels passed, and the bits that junctions drew.
+    """
     domain, top = ClockDomain("sync"), Module()
     top.domains.sync = domain
     top.submodules.dut = accelerator
     pixels, results = accelerator.pixels, accelerator.results
     word_of = Value.cast(results.payload)
     words, cycles = [], {"pixels": [], "results": []}
+    junctions = _junctions(accelerator)
 
     async def drive(ctx, data, counts, seed, cycles_most=None):
         sent, size, idle, cycle, held = 0, images[0].size, 0, 0, None
@@ -195,9 +202,8 @@ def _simulate(case, accelerator, images, wanted, idle_limit):
             ctx.set(domain.rst, 1)
             await ctx.tick()
             ctx.set(domain.rst, 0)
-            words.clear()
-            for kept in ("pixels", "results"):
-                cycles[kept].clear()
+            for kept in (words, cycles["pixels"], cycles["results"], *(bits for _, bits in junctions)):
+                kept.clear()
         await drive(ctx, images.ravel(), case.counts, 0)
         # Nothing more must come.
         ctx.set(results.ready, 1)
@@ -211,12 +217,35 @@ def _simulate(case, accelerator, images, wanted, idle_limit):
     sim = Simulator(top)
     sim.add_clock(PERIOD)
     sim.add_testbench(bench)
+    for number, (pins, bits) in enumerate(junctions):
+        sim.add_testbench(functools.partial(_draw, pins=pins, bits=bits, seed=number), background=True)
     sim.run()
-    return words, cycles
+    # They are asked in turn: each has drawn as many as the others, or one more.
+    return words, cycles, np.array(list(zip(*(bits for _, bits in junctions), strict=False)), int).ravel()
 
 
-def _compare(network, images, counts, words, passes_max):
-    drawn  = choices(network.generator, sum(counts), 1)[:, 0]
+def _junctions(accelerator):
+    """Pins of each junction, with a list for the bits that it draws."""
+    pins = getattr(accelerator, "mtj", ())
+    return [(one, []) for one in (pins if accelerator.rng.count > 1 or not pins else (pins,))]
+
+
+async def _draw(ctx, pins, bits, seed):
+    """Stand in for a junction, and write down its bits."""
+    mtj, setting, reading = Mtj(seed), 0, 0
+    while True:
+        _, restart, set_, read, reset, code = await ctx.tick().sample(
+            pins.set, pins.read, pins.reset, pins.current)
+        if set_ and not setting:
+            ctx.set(pins.sense, mtj.set(code))
+        if reading and reset and not restart:
+            bits.append(int(not mtj.switched))
+        if reset:
+            mtj.reset()
+        setting, reading = set_, read
+
+
+def _compare(network, images, counts, drawn, words, passes_max):
     layout = result_layout(network.layers[-1].outputs, passes_max)
     words  = iter(words)
     for number, (image, chosen) in enumerate(zip(images, np.split(drawn, np.cumsum(counts)[:-1]),
@@ -224,7 +253,7 @@ def _compare(network, images, counts, words, passes_max):
         golden, _ = predict(network, image[None], chosen[None])
         classes = golden.sums.shape[1]
         for index in range(classes):
-            expected = {"sum": golden.sums[0, index], "square": golden.squares[0, index],
+            expected = {"error": 0, "sum": golden.sums[0, index], "square": golden.squares[0, index],
                         "votes": golden.votes[0, index], "confident": golden.confident[0, index],
                         "last": index == classes - 1}
             if index == classes - 1:
@@ -260,7 +289,9 @@ def _verilator(case, network, target, accelerator, directory, runtime):
     if report["alarm"]:
         raise Failure("The health tests have raised the alarm, though the bits are good")
     compiled = compile_network(network, target)
-    estimate = _estimate(case, compiled, target, accelerator, counts)
+    # What a junction drew only the report's comparison knows.
+    estimate = None if target.rng == "mtj" else _estimate(
+        case, target, accelerator, counts, choices(compiled.generator, sum(counts), 1)[:, 0])
     if estimate is not None and report["latency_cycles"] != estimate.latency:
         raise Failure(f"Latency is {report['latency_cycles']}, but the estimate, which says that it is "
                       f"exact, has {estimate.latency}")

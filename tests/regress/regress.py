@@ -2,10 +2,15 @@
 
 import argparse
 import io
+import multiprocessing
+import os
 import re
+import signal
 import sys
+import tempfile
 import time
 from collections import Counter
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,13 +27,13 @@ from sim.output import write_json
 __all__ = ["kind", "regress"]
 
 
-def regress(count: int, seed: int, folder: Path, *, every: int = 10, shrinks: int = 100,
+def regress(count: int, seed: int, folder: Path, *, every: int = 10, shrinks: int = 100, jobs: int = 1,
             steps: Steps | None = None) -> dict:
     """Play ``count`` cases, which follow from ``seed``; save those that fail, shrunk, in ``folder``.
 
     Of the cases without a fault each one whose number ``every`` divides is emitted as Verilog and
     simulated by Verilator, the others by the Amaranth simulator. Shrinking plays a case ``shrinks``
-    times at most.
+    times at most. ``jobs`` processes play.
 
     Returns
     -------
@@ -40,30 +45,40 @@ def regress(count: int, seed: int, folder: Path, *, every: int = 10, shrinks: in
     started = time.monotonic()
     refused, simulated, covered = Counter(), Counter(), Counter()
     totals, spent, failures = Counter(), Counter(), []
-    with TemporaryDirectory(prefix="regress.") as work:
-        runtime = Path(work, "runtime")
 
-        def made(case, index):
-            verilated = case.fault is None and index % every == every - 1
-            return replace(case, simulator="verilator" if verilated else "amaranth")
+    def made(case, index):
+        verilated = case.fault is None and index % every == every - 1
+        return replace(case, simulator="verilator" if verilated else "amaranth")
 
-        for index in steps.bar(range(count), count):
-            number = seed * 1_000_000 + index
-            case   = made(generate(number), index)
-            begin  = time.monotonic()
-            outcome = play(case, runtime)
-            spent[case.simulator] += time.monotonic() - begin
-            if outcome.kind == "refused":
-                refused[kind(outcome.message)] += 1
-            elif outcome.kind == "equal":
-                simulated[case.simulator] += 1
-                covered.update(features(outcome.played))
-                totals.update(outcome.totals)
-            else:
-                path = folder / f"seed{seed}_case{index}.json"
-                steps.clear()
-                print(f"regress: case {index} failed ({outcome.message}); shrinking", file=sys.stderr)
-                failures.append(_save(path, number, index, case, outcome, made, runtime, shrinks))
+    # All at first: hypothesis likes the numbers that occur in the modules of the project, of which more
+    # may be imported later.
+    cases = [made(generate(seed * 1_000_000 + index), index) for index in range(count)]
+    with TemporaryDirectory(prefix="regress.") as work, ProcessPoolExecutor(
+            jobs, multiprocessing.get_context("spawn"), _begin, (work,)) as pool:
+        futures = {pool.submit(_play, case, work): index for index, case in enumerate(cases)}
+        try:
+            for future in steps.bar(as_completed(futures), count):
+                index = futures[future]
+                case, (outcome, seconds) = cases[index], future.result()
+                spent[case.simulator] += seconds
+                if outcome.kind == "refused":
+                    refused[kind(outcome.message)] += 1
+                elif outcome.kind == "equal":
+                    simulated[case.simulator] += 1
+                    covered.update(features(outcome.played))
+                    totals.update(outcome.totals)
+                else:
+                    path = folder / f"seed{seed}_case{index}.json"
+                    steps.clear()
+                    print(f"regress: case {index} failed ({outcome.message}); shrinking", file=sys.stderr)
+                    failures.append(_save(path, seed * 1_000_000 + index, index, case, outcome, made,
+                                          _runtime(work), shrinks))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in multiprocessing.active_children():
+                process.terminate()
+            raise
+    failures.sort(key=lambda failure: failure["case"])
     return {
         "target": "regress",
         "command": f"make regress CASES={count} SEED={seed}" + f' ARGS="--every {every}"' * (every != 10),
@@ -83,6 +98,22 @@ def regress(count: int, seed: int, folder: Path, *, every: int = 10, shrinks: in
     }
 
 
+def _begin(work):
+    """In a process that plays: what is left behind goes with ``work``."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL) # it ends without a word
+    tempfile.tempdir = work
+
+
+def _runtime(work):
+    """Verilator's run-time library of this process."""
+    return Path(work, f"runtime{os.getpid()}")
+
+
+def _play(case, work):
+    begin = time.monotonic()
+    return play(case, _runtime(work)), time.monotonic() - begin
+
+
 def kind(message: str) -> str:
     """Return ``message`` without the names and numbers of its case."""
     message = re.sub(r"'[^']*'", "'...'", message)
@@ -100,7 +131,7 @@ def _save(path, number, index, case, outcome, made, runtime, shrinks):
             outcomes[other] = play(other, runtime)
         return outcomes[other].kind == "failed" and kind(outcomes[other].message) == kind(outcome.message)
 
-    if shrinks:
+    if shrinks and made(generate(number), index) == case:
         case = made(shrink(number, fails, shrinks), index)
     outcome = outcomes.get(case, outcome)
     save(case, path, message=outcome.message, detail=outcome.detail)
@@ -116,12 +147,13 @@ def main(arguments=None):
         help="simulate each Nth as emitted Verilog under Verilator (default: %(default)s)")
     parser.add_argument("--shrinks", type=int, default=100, metavar="N",
         help="plays for shrinking a failing case (default: %(default)s)")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes (default: %(default)s)")
     parser.add_argument("--out", type=Path, default=Path("build/verification"), metavar="DIR",
         help="folder of the report, and of failing cases (default: %(default)s)")
     args = parser.parse_args(arguments)
     try:
         report = regress(args.cases, args.seed, args.out / "regress_failures", every=args.every,
-                         shrinks=args.shrinks, steps=Steps(1))
+                         shrinks=args.shrinks, jobs=args.jobs, steps=Steps(1))
     except KeyboardInterrupt:
         print("regress: stopped; cases that failed are saved, the report is as it was", file=sys.stderr)
         return 130

@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from gen.ir import Head, Input, Layer, Network, Target
+from golden.device import Dac
 
 
 __all__ = ["cases", "generate", "shrink"]
@@ -25,7 +26,10 @@ def cases(draw) -> Case:
         schedule=draw(st.sampled_from(("shared", "shared", "sequential"))),
         cells_per_read=draw(st.sampled_from((4, 1, 2, 3, 5, 8))),
         interval=draw(st.none() | st.integers(1, 500)),
-        seed=draw(st.just(1) | st.integers(1, 2**64 - 1)))
+        seed=draw(st.just(1) | st.integers(1, 2**64 - 1)),
+        protect=draw(_rare(5)),
+        sources=draw(st.sampled_from(("model", "model", "layer"))),
+        **draw(_junctions(network)) if draw(_rare(4)) else {})
     slow = draw(st.sampled_from(((), (), ("pixels",), ("results",), ("pixels", "results"))))
     return Case(
         network, target,
@@ -93,6 +97,15 @@ def _run(number, *phases):
 def _rare(share):
     """True in one of ``share`` cases."""
     return st.integers(1, share).map(lambda value: value == share)
+
+
+@st.composite
+def _junctions(draw, network):
+    """What the target says of junctions; the currents give the probabilities of the layers."""
+    times = st.sampled_from((5.0, 8.0, 1.0, 16.5))
+    return {"rng": "mtj", "set_ns": 10.0, "read_ns": draw(times), "reset_ns": draw(times),
+            "mtj_currents": tuple(Dac().write_code(layer.dropout if layer.crossbars == 1 else 0.5)
+                                  for layer in network.layers)}
 
 
 def _gaps():

@@ -164,16 +164,22 @@ def test_shrinks_to_the_smallest():
     assert shrink(number, lambda case: True, 0) == generate(number)
 
 
+def fake(case, runtime=None):
+    if len(case.network.layers) > 1:
+        return Outcome("failed", f"Failure: {len(case.network.layers)} layers", "detail")
+    return Outcome("equal", played=case, totals={"images": 1}) if case.fault is None else (
+        Outcome("refused", f"Fault '{case.fault}' 1.5"))
+
+
+def fake_play(case, work):
+    return fake(case), 1.0
+
+
 def test_failures_are_saved_and_replayed(monkeypatch, tmp_path, capsys):
     """Cases of which some fail: the report counts them, the files replay them."""
-    def fake(case, runtime=None):
-        if len(case.network.layers) > 1:
-            return Outcome("failed", f"Failure: {len(case.network.layers)} layers", "detail")
-        return Outcome("equal", played=case, totals={"images": 1}) if case.fault is None else (
-            Outcome("refused", f"Fault '{case.fault}' 1.5"))
-
+    monkeypatch.setattr(regress, "_play", fake_play)
     monkeypatch.setattr(regress, "play", fake)
-    arguments = ["--cases", "6", "--seed", "3", "--shrinks", "2", "--out", str(tmp_path)]
+    arguments = ["--cases", "6", "--seed", "3", "--shrinks", "2", "--jobs", "2", "--out", str(tmp_path)]
     assert regress.main(arguments) == 1
     report = json.loads((tmp_path / "regress.json").read_text())
     assert report["cases"] == 6 == report["equal"] + report["refused"] + report["failed"]
@@ -192,11 +198,12 @@ def test_replay_of_no_case(tmp_path, capsys):
     assert capsys.readouterr().err.count("\n") == 1
 
 
-def test_stopped(monkeypatch, tmp_path, capsys):
-    def stop(case, runtime=None):
-        raise KeyboardInterrupt
+def stop(case, work):
+    raise KeyboardInterrupt
 
-    monkeypatch.setattr(regress, "play", stop)
+
+def test_stopped(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(regress, "_play", stop)
     assert regress.main(["--cases", "2", "--out", str(tmp_path)]) == 130
     assert not list(tmp_path.iterdir())
     assert "stopped" in capsys.readouterr().err
