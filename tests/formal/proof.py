@@ -1,5 +1,6 @@
 """One proof about one block, and the solver that settles it."""
 
+import json
 import os
 import re
 import shutil
@@ -89,8 +90,9 @@ class Proof:
     def run(self, folder: Path) -> dict:
         """Prove and cover in ``folder``, which is emptied first; return what came out.
 
-        ``status`` is ``proven``, ``failed`` (``trace`` names the wave form that shows it, ``assertion``
-        the line), ``vacuous`` (a Cover was not reached) or ``not finished in time``.
+        ``status`` is ``proven``, ``failed`` (``assertion`` names the line, ``trace`` the wave form that
+        shows it, if it was found in time), ``vacuous`` (a Cover was not reached) or ``not finished in
+        time``.
         """
         started = time.monotonic()
         shutil.rmtree(folder, ignore_errors=True)
@@ -111,16 +113,20 @@ class Proof:
         return {**result, "seconds": round(time.monotonic() - started, 1)}
 
     def _show(self, folder):
-        """Name the assertion that fails, and the wave form that shows it."""
+        """Name the assertion that fails, and the wave form that shows it if there is one."""
         where, log = folder / "prove", (folder / "prove" / "logfile.txt").read_text()
-        # ABC says only when; a solver of formulas shows what happens until then.
-        frame = re.search(r"was asserted in frame (\d+)", log)
-        if frame:
-            where = folder / "show"
-            self._solve(folder, "show", "bmc", f"smtbmc {SOLVER}", int(frame[1]) + 1)
-            log = (where / "logfile.txt").read_text()
         found = re.findall(r"failed assertion \S+ at (\S+?):(\d+)", log)
-        return {"trace": str(where / "engine_0" / "trace.vcd"),
+        # ABC says only which and when; a solver of formulas shows what happens until then, in its time.
+        miter = re.search(r"Output (\d+) of miter .* in frame (\d+)", log)
+        if miter:
+            model = where / "model"
+            name  = json.loads((model / "design_aiger.ywa").read_text())["asserts"][int(miter[1])][-1][1:]
+            found = re.findall(rf'src "(\S+?):(\d+)"\s*attribute .hdlname "_witness_ {name}"',
+                               (model / "design_prep.il").read_text())
+            where = folder / "show"
+            self._solve(folder, "show", "bmc", f"smtbmc {SOLVER}", int(miter[2]) + 1)
+        trace = where / "engine_0" / "trace.vcd"
+        return {**({"trace": str(trace)} if trace.exists() else {}),
                 "assertion": sorted({f"{Path(path).name}:{line}" for path, line in found})}
 
     def _solve(self, folder, name, mode, engine, depth):
