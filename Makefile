@@ -61,10 +61,14 @@ randomness: $(VENV)/test
 formal: $(VENV)/test
 	$(RUN) tests/formal/prove.py $(ARGS)
 
-# What becomes of flipped bits, FAULTS of each class, with and without protection.
-FAULTS ?= 300
+# What becomes of flipped bits, so many of each class, with and without protection; fewer with SpinBayes,
+# which has ten times the cycles.
+FAULTS           ?= 300
+FAULTS_SPINBAYES ?= 60
 faults: $(VENV)/test
 	$(RUN) tests/faults/campaign.py --faults $(FAULTS) --seed $(SEED) $(ARGS)
+	$(RUN) tests/faults/campaign.py --networks lenet5_spinbayes --images 1 --faults $(FAULTS_SPINBAYES) \
+		--seed $(SEED) --cost none --out build/verification/faults_lenet5_spinbayes.json
 
 # VERIFICATION.md, of what the targets above have found; and all of them first, which takes hours.
 verification: $(VENV)/test

@@ -25,6 +25,7 @@ TARGETS = {
     "mutation":             "make mutation",
     "randomness":           "make randomness",
     "faults":               "make faults",
+    "faults_lenet5_spinbayes": "make faults",
 }
 
 
@@ -129,6 +130,7 @@ def _faults(report):
 _SUMMARIES = {
     "run_lenet5": _run, "run_lenet5_spinbayes": _run, "coverage": _coverage, "regress": _regress,
     "formal": _formal, "mutation": _mutation, "randomness": _randomness, "faults": _faults,
+    "faults_lenet5_spinbayes": _faults,
 }
 
 
@@ -212,7 +214,7 @@ def _mutants(report):
 
 
 def _outcomes(report):
-    lines = ["## Faults", ""]
+    lines = [f"## Faults: `{_command(report)}`", ""]
     for network, builds in report["networks"].items():
         for name, result in builds.items():
             outcomes = list(result["shares"])
@@ -225,7 +227,20 @@ def _outcomes(report):
             rows.append(["any bit", None, None, *(percent(result["shares"][name]) for name in outcomes)])
             lines += table(["what flips", "bits", "flips", *(name.replace("_", ", ") for name in outcomes)],
                            rows)
+        costs = {name: result["cells"] for name, result in builds.items() if "cells" in result}
+        if costs:
+            lines += ["What protection costs on an ECP5 (clock: after routing, if it was routed):", "",
+                      *table(["build", "LUT4", "FF", "BRAM", "DSP", "MHz"], [
+                          [name, *_cells(cells)] for name, cells in costs.items()])]
     return lines
+
+
+def _cells(cells):
+    """Cells of all blocks, before they are placed, and the clock."""
+    blocks = cells.get("blocks", cells)
+    for kind in ("LUT", "FF", "BRAM", "DSP"):
+        yield f"{sum(block[kind] for block in blocks.values()):,}"
+    yield f"{cells['fmax_mhz']:.1f}" if "fmax_mhz" in cells else None
 
 
 def _statistics(report):
@@ -271,6 +286,7 @@ def _statistics(report):
 _SECTIONS = {
     "run_lenet5": _test_set, "run_lenet5_spinbayes": _test_set, "regress": _random_networks,
     "formal": _proofs, "mutation": _mutants, "randomness": _statistics, "faults": _outcomes,
+    "faults_lenet5_spinbayes": _outcomes,
 }
 
 

@@ -6,6 +6,7 @@ what the protection costs.
 """
 
 import argparse
+import shlex
 import sys
 import time
 from pathlib import Path
@@ -59,7 +60,7 @@ def main(arguments=None):
     first = networks[args.networks[0]]
     report = {
         "target": "faults",
-        "command": f"make faults FAULTS={args.faults} SEED={args.seed}",
+        "command": shlex.join(["python", "tests/faults/campaign.py", *map(str, arguments or sys.argv[1:])]),
         "seconds": time.monotonic() - start,
         "status": "run",
         "seed": args.seed,

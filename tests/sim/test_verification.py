@@ -36,6 +36,20 @@ def test_blocks_and_summaries():
     assert "hdl/arbiter.py:1 " not in text
 
 
+def test_costs_of_protection():
+    cells = {"pool": {"LUT": 700, "FF": 20, "BRAM": 1, "DSP": 0},
+             "other": {"LUT": 500, "FF": 1, "BRAM": 0, "DSP": 2}}
+    build = {"shares": {"masked": 0.75, "silent": 0.25}, "faults": 4, "images": 2, "passes": 3,
+             "classes": {"maps": {"bits": 10, "faults": 4, "masked": 3, "silent": 1}}}
+    builds = {"unprotected": build | {"cells": cells},
+              "protected": build | {"cells": {"blocks": cells, "fmax_mhz": 99.96}}}
+    found = {"command": "x", "seconds": 1, "networks": {"net": builds}}
+    lines = document({"faults": found}, {}).splitlines()
+    assert "| unprotected | 1,200 | 21 | 1 | 2 | - |" in lines
+    assert "| protected | 1,200 | 21 | 1 | 2 | 100.0 |" in lines
+    assert "| maps | 10 | 4 | 75.0 % | 25.0 % |" in lines
+
+
 def test_nothing_has_run():
     text = document({}, {})
     assert text.count("not run") == len(TARGETS)
