@@ -131,7 +131,7 @@ def _shorten(case, accelerator):
     cycles_of = functools.cache(functools.partial(_cycles, accelerator))
     while True:
         cycles = [cycles_of(count) for count in counts]
-        if slow * sum(cycles) <= CYCLES_LIMIT or counts == [1]:
+        if slow * sum(cycles) <= CYCLES_LIMIT or sum(counts) <= 1 == len(counts):
             break
         counts = ([count // 2 or 1 for count in counts] if max(counts) > 1 and len(counts) <= 2
                   else counts[:-1])

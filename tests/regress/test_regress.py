@@ -216,3 +216,12 @@ def test_stopped(monkeypatch, tmp_path, capsys):
 ])
 def test_kinds_of_messages(message, expected):
     assert regress.kind(message) == expected
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_longest_case_has_one_image(monkeypatch, count):
+    """Also where the pins ask for no pass at all, which counts as one."""
+    monkeypatch.setattr(playing, "CYCLES_LIMIT", 1)
+    outcome = play(replace(tiny(), counts=(count, 1)))
+    assert outcome.kind == "equal", outcome.detail
+    assert outcome.played.counts == (min(count, 1),)
