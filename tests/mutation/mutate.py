@@ -45,14 +45,20 @@ def blocks():
                   if (ROOT / "tests" / "hdl" / f"test_{path.stem}.py").exists())
 
 
-def stamp(block, args):
-    """Changes with all that the result of a block follows from."""
-    files = [path for folder in ("hdl", "gen", "golden", "sim", "tests/mutation") for path in
-             (ROOT / folder).rglob("*.py")]
-    files += [ROOT / "tests" / "hdl" / f"test_{block}.py", ROOT / "tests" / "conftest.py"]
-    content = b"".join(path.read_bytes() for path in sorted(files))
-    options = f"{block} {args.mutants} {args.seed} {args.designs}"
-    return hashlib.sha256(content + options.encode()).hexdigest()
+def stamp(files, block, args):
+    """Changes with the contents of ``files`` and with what is asked of ``block``."""
+    state = hashlib.sha256(f"{block} {args.mutants} {args.seed} {args.designs}".encode())
+    for path in files:
+        state.update(f"{path} ".encode() + ((ROOT / path).read_bytes() if (ROOT / path).exists() else b""))
+    return state.hexdigest()
+
+
+def used():
+    """Files of the project that have been imported: what the result of a block follows from."""
+    files = {Path(module.__file__).resolve() for module in list(sys.modules.values())
+             if getattr(module, "__file__", None)}
+    return sorted(str(path.relative_to(ROOT)) for path in files
+                  if path.is_relative_to(ROOT) and path.is_file() and "site-packages" not in path.parts)
 
 
 def run_block(block, count, seed, designs, work):
@@ -137,7 +143,8 @@ def _reason(reasons, survivor):
 def _worker(args):
     result = run_block(args.worker, args.mutants, args.seed, args.designs,
                        args.results / "mutation" / args.worker)
-    result["stamp"] = stamp(args.worker, args)
+    result["files"] = used()
+    result["stamp"] = stamp(result["files"], args.worker, args)
     write_json(args.results / "mutation" / f"{args.worker}.json", result)
 
 
@@ -146,7 +153,7 @@ def _finished(block, args):
     path = args.results / "mutation" / f"{block}.json"
     if path.exists():
         result = json.loads(path.read_text())
-        if result["stamp"] == stamp(block, args):
+        if result["stamp"] == stamp(result.get("files", []), block, args):
             return result
     return None
 
@@ -234,7 +241,7 @@ def main(arguments=None):
         return 130
     results = {block: result for block in blocks() if (result := _finished(block, args))}
     for result in results.values():
-        del result["stamp"]
+        del result["stamp"], result["files"]
     write_json(args.results / "mutation.json", {
         "target": "mutation", "status": "run",
         "command": COMMAND + (f' ARGS="{" ".join(given)}"' if given else ""),

@@ -73,3 +73,7 @@ def test_a_block(tmp_path):
     assert block["caught"] + block["proven_unseen"] == 6
     assert block["caught_by"] == {"test_enables_the_chosen_array": block["caught"]}
     assert "gather" in result["not_run"]
+    # What it follows from, and nothing else of the project.
+    files = json.loads((tmp_path / "mutation" / "arbiter.json").read_text())["files"]
+    assert {"hdl/arbiter.py", "sim/component.py", "tests/hdl/test_arbiter.py"} <= set(files)
+    assert "sim/verification.py" not in files
