@@ -103,11 +103,16 @@ def _formal(report):
 def _mutation(report):
     blocks = report["blocks"].values()
     caught = sum(block["caught"] for block in blocks)
-    seen   = sum(block["mutants"] - block["proven_unseen"] for block in blocks)
+    seen   = sum(map(_judged, blocks))
     low    = [f"`{name}`" for name, block in report["blocks"].items()
               if block["score"] is not None and block["score"] < 0.95]
     return (f"{caught} of {seen} mutants caught ({percent(caught, seen)}); below 95 %: "
             f"{', '.join(low) or 'no block'}")
+
+
+def _judged(block):
+    """Mutants of a block that should be caught."""
+    return block["mutants"] - block["proven_unseen"] - block["explained"]
 
 
 def _randomness(report):
@@ -151,11 +156,11 @@ def _blocks(found, tests):
             f"{len(proven)} of {len(own)}{depth}" if own else None,
             *(percent(points[kind]["covered"], points[kind]["total"]) if points else None
               for kind in ("line", "branch", "toggle")),
-            mutant and f"{mutant['caught']} of {mutant['mutants'] - mutant['proven_unseen']}",
+            mutant and f"{mutant['caught']} of {_judged(mutant)}",
             mutant and mutant["score"] is not None and percent(mutant["score"]) or None])
     return ["## Blocks", "",
             "Tests are those of the block alone in `tests/hdl`; coverage is of whole accelerators; mutants "
-            "are those that are not proven to change nothing.", "",
+            "are those that are neither proven nor, for a reason given below, known to change nothing.", "",
             *table(["block", "tests", "proven", "lines", "branches", "toggles", "mutants caught", "score"],
                    rows)]
 

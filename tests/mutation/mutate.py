@@ -8,7 +8,8 @@ Registers and memories that are written hold anything when a run begins, and the
 
 A mutant that no test catches is compared with the design (:mod:`equivalence`): proven equal at every
 port for any number of cycles, seen at a port, or neither within a bound. The score of a block is the
-share of caught mutants among those that are not proven equal.
+share of caught mutants among those that are neither proven equal nor, where nothing is proven, known to
+do nothing for a reason that ``harmless.json`` states.
 """
 
 import argparse
@@ -34,7 +35,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 COMMAND = "make mutation"
 
-#: Why survivors that are not proven equal do no harm: per block a part of the source line, ports of the
+#: Why survivors do no harm of which nothing is proven: per block a part of the source line, ports of the
 #: cell, and the reason.
 REASONS = Path(__file__).with_name("harmless.json")
 
@@ -96,11 +97,16 @@ def run_block(block, count, seed, designs, work):
             report("survivor", number, mutant["src"], outcome, value)
             survivors.append({**mutant, "design": config.items[0].name, "outcome": outcome,
                               **_explain(outcome, value)})
+    explained = 0
     for survivor in survivors:
-        if survivor["outcome"] != "equivalent":
-            survivor["reason"] = _reason(reasons.get(block, []), survivor) or survivor["reason"]
+        # What is seen at a port no reason can explain away.
+        reason = _reason(reasons.get(block, []), survivor)
+        if reason and survivor["outcome"] == "unknown":
+            survivor["reason"] = reason
+            explained += 1
     total  = sum(len(config.mutants) for config in mutation.chosen)
     unseen = sum(survivor["outcome"] == "equivalent" for survivor in survivors)
+    judged = total - unseen - explained
     number = sum(caught.values())
     ends = [mutant.get("how") for config in mutation.chosen for mutant in config.mutants]
     return {
@@ -110,7 +116,8 @@ def run_block(block, count, seed, designs, work):
         "caught_by_no_end": ends.count("no end"),
         "caught_by_error": ends.count("error"),
         "proven_unseen": unseen,
-        "score": round(number / (total - unseen), 4) if total > unseen else None,
+        "explained": explained,
+        "score": round(number / judged, 4) if judged else None,
         "designs": [{"first_test": config.items[0].name, "tests": len(config.items),
                      "mutants": len(config.mutants)} for config in mutation.chosen],
         "survivors": survivors,

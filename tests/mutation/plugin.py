@@ -51,6 +51,10 @@ class Config:
         """Lines of the block's file of which there is something in the design."""
         return set(re.findall(rf"/hdl/{block}\.py:\d+", self.design.text))
 
+    def parts(self, block):
+        """These lines, and the ports."""
+        return self.lines(block) | set(self.observed.values())
+
 
 class Mutation:
     """State of a run, and the hooks."""
@@ -121,17 +125,17 @@ class Mutation:
     # Configurations.
 
     def _choose(self):
-        """Those that together have the most lines of the block; of equal ones that with more tests, then
-        the larger one."""
+        """Those that together have the most lines and ports of the block; of equal ones that with more
+        tests, then the larger one."""
         left, chosen, seen = list(self.configs.values()), [], set()
         while left and len(chosen) < self.most:
-            best = max(left, key=lambda config: (len(config.lines(self.block) - seen),
+            best = max(left, key=lambda config: (len(config.parts(self.block) - seen),
                                                  len(config.items), len(config.design.text),
                                                  config.design.key))
             if not best.lines(self.block):
                 break
             chosen.append(best)
-            seen |= best.lines(self.block)
+            seen |= best.parts(self.block)
             left.remove(best)
         return chosen
 

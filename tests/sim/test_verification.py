@@ -15,7 +15,7 @@ FORMAL = {
 
 MUTATION = {
     "command": "make mutation", "seconds": 60.0, "mutants_per_block": 10, "seed": 1, "blocks": {"arbiter": {
-        "mutants": 10, "caught": 8, "proven_unseen": 1, "score": 0.8889, "survivors": [
+        "mutants": 11, "caught": 8, "proven_unseen": 1, "explained": 1, "score": 0.8889, "survivors": [
             {"outcome": "equivalent", "src": ["/hdl/arbiter.py:1"], "cell": "c", "port": "A",
              "reason": "same"},
             {"outcome": "visible", "src": ["/hdl/arbiter.py:40", "/x/site-packages/amaranth/fifo.py:2"],
