@@ -36,7 +36,7 @@ ROOT = Path(__file__).resolve().parents[2]
 COMMAND = "make mutation"
 
 #: Why survivors do no harm of which nothing is proven: per block a part of the source line, ports of the
-#: cell, and the reason.
+#: cell, the reason, and how the name of the first test of the design begins, if it is not any.
 REASONS = Path(__file__).with_name("harmless.json")
 
 
@@ -84,7 +84,6 @@ def run_block(block, count, seed, designs, work):
                  "-c", str(ROOT / "pyproject.toml"), "--rootdir", str(ROOT)], plugins=[mutation])
     if mutation.problems:
         raise RuntimeError("; ".join(mutation.problems[:3]))
-    reasons = json.loads(REASONS.read_text()) if REASONS.exists() else {}
     survivors, caught = [], {}
     for config in mutation.chosen:
         for number, mutant in enumerate(config.mutants, 1):
@@ -97,16 +96,8 @@ def run_block(block, count, seed, designs, work):
             report("survivor", number, mutant["src"], outcome, value)
             survivors.append({**mutant, "design": config.items[0].name, "outcome": outcome,
                               **_explain(outcome, value)})
-    explained = 0
-    for survivor in survivors:
-        # What is seen at a port no reason can explain away.
-        reason = _reason(reasons.get(block, []), survivor)
-        if reason and survivor["outcome"] == "unknown":
-            survivor["reason"] = reason
-            explained += 1
     total  = sum(len(config.mutants) for config in mutation.chosen)
     unseen = sum(survivor["outcome"] == "equivalent" for survivor in survivors)
-    judged = total - unseen - explained
     number = sum(caught.values())
     ends = [mutant.get("how") for config in mutation.chosen for mutant in config.mutants]
     return {
@@ -116,8 +107,6 @@ def run_block(block, count, seed, designs, work):
         "caught_by_no_end": ends.count("no end"),
         "caught_by_error": ends.count("error"),
         "proven_unseen": unseen,
-        "explained": explained,
-        "score": round(number / judged, 4) if judged else None,
         "designs": [{"first_test": config.items[0].name, "tests": len(config.items),
                      "mutants": len(config.mutants)} for config in mutation.chosen],
         "survivors": survivors,
@@ -134,15 +123,30 @@ def _explain(outcome, value):
                       "for more", "depth": value}
 
 
+def judge(result, reasons):
+    """Add the score to the result of a block, and to its survivors what has been found out about them."""
+    explained = 0
+    for survivor in result["survivors"]:
+        reason = _reason(reasons, survivor)
+        # What is proven, or seen at a port, no reason can change.
+        if reason and survivor["outcome"] == "unknown":
+            survivor["reason"] = reason
+            explained += 1
+    judged = result["mutants"] - result["proven_unseen"] - explained
+    return {**result, "explained": explained,
+            "score": round(result["caught"] / judged, 4) if judged else None}
+
+
 def _reason(reasons, survivor):
-    """What has been found out about such mutants of a source line, if anything has."""
+    """What has been found out about such mutants of a source line, in such designs, if anything has."""
     lines = []
     for place in survivor["src"]:
         file, _, number = place.partition(":")
         if file.startswith("/hdl/"):
             lines.append((ROOT / file[1:]).read_text().splitlines()[int(number) - 1])
     for part in reasons:
-        if any(part["line"] in line for line in lines) and survivor["port"] in part["ports"]:
+        if (any(part["line"] in line for line in lines) and survivor["port"] in part["ports"]
+                and survivor["design"].startswith(part.get("tests", ""))):
             return part["reason"]
     return None
 
@@ -161,7 +165,8 @@ def _finished(block, args):
     if path.exists():
         result = json.loads(path.read_text())
         if result["stamp"] == stamp(result.get("files", []), block, args):
-            return result
+            reasons = json.loads(REASONS.read_text()) if REASONS.exists() else {}
+            return judge(result, reasons.get(block, []))
     return None
 
 

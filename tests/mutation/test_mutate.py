@@ -77,3 +77,20 @@ def test_a_block(tmp_path):
     files = json.loads((tmp_path / "mutation" / "arbiter.json").read_text())["files"]
     assert {"hdl/arbiter.py", "sim/component.py", "tests/hdl/test_arbiter.py"} <= set(files)
     assert "sim/verification.py" not in files
+
+
+@pytest.mark.parametrize("outcome, port, design, explained, score", [
+    ("unknown", "A", "test_plain[2]", 1, 1.0), ("unknown", "B", "test_plain[2]", 0, 0.9),
+    ("unknown", "A", "test_other", 0, 0.9), ("visible", "A", "test_plain[2]", 0, 0.9)])
+def test_reasons(siblings, outcome, port, design, explained, score):
+    """One explains what it names, unless it is seen at a port."""
+    import mutate
+    line = next(number for number, text in enumerate(
+        (HERE.parents[1] / "hdl" / "pool.py").read_text().splitlines(), 1) if "import operator" in text)
+    survivor = {"outcome": outcome, "port": port, "design": design, "src": [f"/hdl/pool.py:{line}"],
+                "reason": "not known"}
+    reasons = [{"line": "import op", "ports": ["A"], "tests": "test_plain", "reason": "known"}]
+    result = mutate.judge({"mutants": 11, "proven_unseen": 1, "caught": 9, "survivors": [survivor]},
+                          reasons)
+    assert (result["explained"], result["score"]) == (explained, score)
+    assert result["survivors"][0]["reason"] == ("known" if explained else "not known")
