@@ -27,13 +27,17 @@ from sim.output import write_json
 __all__ = ["kind", "regress"]
 
 
+#: After so many seconds a failing case is as small as it gets; below what hypothesis complains about.
+SHRINK_SECONDS = 200
+
+
 def regress(count: int, seed: int, folder: Path, *, every: int = 10, shrinks: int = 100, jobs: int = 1,
             steps: Steps | None = None) -> dict:
     """Play ``count`` cases, which follow from ``seed``; save those that fail, shrunk, in ``folder``.
 
     Of the cases without a fault each one whose number ``every`` divides is emitted as Verilog and
     simulated by Verilator, the others by the Amaranth simulator. Shrinking plays a case ``shrinks``
-    times at most. ``jobs`` processes play.
+    times at most, and for :data:`SHRINK_SECONDS`. ``jobs`` processes play.
 
     Returns
     -------
@@ -123,11 +127,13 @@ def kind(message: str) -> str:
 
 def _save(path, number, index, case, outcome, made, runtime, shrinks):
     """Shrink a failing case, save it, and return what the report says of it."""
-    outcomes = {case: outcome}
+    outcomes, begin = {case: outcome}, time.monotonic()
 
     def fails(other):
         other = made(other, index)
         if other not in outcomes:
+            if time.monotonic() - begin > SHRINK_SECONDS:
+                return False
             outcomes[other] = play(other, runtime)
         return outcomes[other].kind == "failed" and kind(outcomes[other].message) == kind(outcome.message)
 
