@@ -12,7 +12,8 @@ DESIGNS := build/designs
 OPTIONS_lenet5            := --layers lenet5
 OPTIONS_lenet5_sequential := --layers lenet5 --schedule sequential
 OPTIONS_lenet5_spinbayes  := --layers lenet5 --method spinbayes
-OPTIONS_lenet5_mtj        := --layers lenet5 --rng mtj --mtj-currents $(DESIGNS)/currents.json
+OPTIONS_lenet5_mtj        := --layers lenet5 --rng mtj --mtj-currents $(DESIGNS)/currents.json \
+	--sources layer --protect
 
 .DEFAULT_GOAL := lenet5
 .PHONY: lenet5 lenet5_wide test bench testset coverage randomness formal regress verification signoff mutation faults clean
