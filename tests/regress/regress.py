@@ -31,7 +31,7 @@ __all__ = ["kind", "regress"]
 SHRINK_SECONDS = 200
 
 
-def regress(count: int, seed: int, folder: Path, *, every: int = 10, shrinks: int = 100, jobs: int = 1,
+def regress(count: int, seed: int, folder: Path, *, every: int = 25, shrinks: int = 100, jobs: int = 1,
             steps: Steps | None = None) -> dict:
     """Play ``count`` cases, which follow from ``seed``; save those that fail, shrunk, in ``folder``.
 
@@ -85,7 +85,7 @@ def regress(count: int, seed: int, folder: Path, *, every: int = 10, shrinks: in
     failures.sort(key=lambda failure: failure["case"])
     return {
         "target": "regress",
-        "command": f"make regress CASES={count} SEED={seed}" + f' ARGS="--every {every}"' * (every != 10),
+        "command": f"make regress CASES={count} SEED={seed}" + f' ARGS="--every {every}"' * (every != 25),
         "status": "run",
         "seconds": time.monotonic() - started,
         "cases": count,
@@ -149,7 +149,7 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(prog="regress", description="Build and simulate random networks.")
     parser.add_argument("--cases", type=int, default=500, help="how many (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="what they follow from (default: %(default)s)")
-    parser.add_argument("--every", type=int, default=10, metavar="N",
+    parser.add_argument("--every", type=int, default=25, metavar="N",
         help="simulate each Nth as emitted Verilog under Verilator (default: %(default)s)")
     parser.add_argument("--shrinks", type=int, default=100, metavar="N",
         help="plays for shrinking a failing case (default: %(default)s)")
