@@ -97,18 +97,20 @@ def test_one_layer_is_stuck(place, stuck):
     assert watch(Health(**limits), bits) == [number >= at for number in range(len(bits) + 5)]
 
 
-@pytest.mark.parametrize("kind", ["good", "as before", "other than before", "as a period before",
-                                  "often as before", "often as a period before"])
-def test_patterns_at_an_even_chance(kind):
-    """Good bits, then those that follow from the ones before, always or in five of six."""
+@pytest.mark.parametrize("kind, begin, share", [
+    ("good", None, 0), ("stuck", 0, 1), ("stuck", 700, 1), ("as before", 700, 1),
+    ("other than before", 700, 1), ("as a period before", 700, 1), ("stuck", 1000, 0.5),
+    ("as before", 1000, 0.5), ("other than before", 1000, 0.5), ("as a period before", 1000, 0.5)])
+def test_patterns_at_an_even_chance(kind, begin, share):
+    """Good bits, then a share of those that are stuck, or follow from the ones before; a half of them is
+    found by the proportion of a window, before so many in a row are found."""
     limits = {**cutoffs((32768,) * 5), "period": 5}
-    rng  = np.random.default_rng(6)
-    bits = rng.integers(0, 2, 1600).tolist()
-    if kind != "good":
-        distance = 5 if "period" in kind else 1
-        for number in range(500, len(bits)):
-            if "often" not in kind or rng.random() < 5 / 6:
-                bits[number] = bits[number - distance] ^ (kind == "other than before")
+    rng  = np.random.default_rng(8)
+    bits = rng.integers(0, 2, 1000 if share == 1 else 2100).tolist()
+    for number in range(len(bits) if begin is None else begin, len(bits)):
+        if rng.random() < share:
+            bits[number] = 0 if kind == "stuck" else (
+                bits[number - (5 if "period" in kind else 1)] ^ (kind == "other than before"))
     at = alarm_bit(bits, **limits)
     assert (at is None) == (kind == "good")
     assert watch(Health(**limits), bits) == [at is not None and number >= at

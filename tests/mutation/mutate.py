@@ -9,7 +9,7 @@ Registers and memories that are written hold anything when a run begins, and the
 A mutant that no test catches is compared with the design (:mod:`equivalence`): proven equal at every
 port for any number of cycles, seen at a port, or neither within a bound. The score of a block is the
 share of caught mutants among those that are neither proven equal nor, where nothing is proven, known to
-do nothing for a reason that ``harmless.json`` states.
+do nothing (:mod:`judge`).
 """
 
 import argparse
@@ -34,10 +34,6 @@ from sim.output import write_json
 ROOT = Path(__file__).resolve().parents[2]
 
 COMMAND = "make mutation"
-
-#: Why survivors do no harm of which nothing is proven: per block a part of the source line, ports of the
-#: cell, the reason, and how the name of the first test of the design begins, if it is not any.
-REASONS = Path(__file__).with_name("harmless.json")
 
 
 def blocks():
@@ -123,34 +119,6 @@ def _explain(outcome, value):
                       "for more", "depth": value}
 
 
-def judge(result, reasons):
-    """Add the score to the result of a block, and to its survivors what has been found out about them."""
-    explained = 0
-    for survivor in result["survivors"]:
-        reason = _reason(reasons, survivor)
-        # What is proven, or seen at a port, no reason can change.
-        if reason and survivor["outcome"] == "unknown":
-            survivor["reason"] = reason
-            explained += 1
-    judged = result["mutants"] - result["proven_unseen"] - explained
-    return {**result, "explained": explained,
-            "score": round(result["caught"] / judged, 4) if judged else None}
-
-
-def _reason(reasons, survivor):
-    """What has been found out about such mutants of a source line, in such designs, if anything has."""
-    lines = []
-    for place in survivor["src"]:
-        file, _, number = place.partition(":")
-        if file.startswith("/hdl/"):
-            lines.append((ROOT / file[1:]).read_text().splitlines()[int(number) - 1])
-    for part in reasons:
-        if (any(part["line"] in line for line in lines) and survivor["port"] in part["ports"]
-                and survivor["design"].startswith(part.get("tests", ""))):
-            return part["reason"]
-    return None
-
-
 def _worker(args):
     result = run_block(args.worker, args.mutants, args.seed, args.designs,
                        args.results / "mutation" / args.worker)
@@ -160,13 +128,15 @@ def _worker(args):
 
 
 def _finished(block, args):
-    """Result of an earlier run of the same block, tests and options, or None."""
+    """Result of an earlier run of the same block, tests and options, with its score, or None."""
+    # Here, as what a worker finds does not follow from it.
+    from judge import judge, reasons
+
     path = args.results / "mutation" / f"{block}.json"
     if path.exists():
         result = json.loads(path.read_text())
         if result["stamp"] == stamp(result.get("files", []), block, args):
-            reasons = json.loads(REASONS.read_text()) if REASONS.exists() else {}
-            return judge(result, reasons.get(block, []))
+            return judge(result, reasons(block))
     return None
 
 
@@ -219,7 +189,7 @@ def _line(block, result):
 def main(arguments=None):
     """Return 0 if every block reaches the score that is asked for, 1 if not, 2 if one cannot be run."""
     parser = argparse.ArgumentParser(prog="mutate.py", description=__doc__.splitlines()[0])
-    parser.add_argument("--mutants", type=int, default=60, help="per block (default: %(default)s)")
+    parser.add_argument("--mutants", type=int, default=30, help="per block (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="of their choice (default: %(default)s)")
     parser.add_argument("--designs", type=int, default=3,
         help="of a block, whose netlists share them, at most (default: %(default)s)")

@@ -76,21 +76,23 @@ def test_a_block(tmp_path):
     # What it follows from, and nothing else of the project.
     files = json.loads((tmp_path / "mutation" / "arbiter.json").read_text())["files"]
     assert {"hdl/arbiter.py", "sim/component.py", "tests/hdl/test_arbiter.py"} <= set(files)
-    assert "sim/verification.py" not in files
+    assert not {"sim/verification.py", "tests/mutation/judge.py"} & set(files)
 
 
-@pytest.mark.parametrize("outcome, port, design, explained, score", [
-    ("unknown", "A", "test_plain[2]", 1, 1.0), ("unknown", "B", "test_plain[2]", 0, 0.9),
-    ("unknown", "A", "test_other", 0, 0.9), ("visible", "A", "test_plain[2]", 0, 0.9)])
-def test_reasons(siblings, outcome, port, design, explained, score):
+@pytest.mark.parametrize("outcome, port, bit, design, explained, score", [
+    ("unknown", "A", 3, "test_plain[2]", 1, 1.0), ("unknown", "B", 3, "test_plain[2]", 0, 0.9),
+    ("unknown", "A", 4, "test_plain[2]", 0, 0.9), ("unknown", "A", 3, "test_other", 0, 0.9),
+    ("visible", "A", 3, "test_plain[2]", 0, 0.9)])
+def test_reasons(siblings, outcome, port, bit, design, explained, score):
     """One explains what it names, unless it is seen at a port."""
-    import mutate
+    from judge import judge
     line = next(number for number, text in enumerate(
         (HERE.parents[1] / "hdl" / "pool.py").read_text().splitlines(), 1) if "import operator" in text)
-    survivor = {"outcome": outcome, "port": port, "design": design, "src": [f"/hdl/pool.py:{line}"],
-                "reason": "not known"}
-    reasons = [{"line": "import op", "ports": ["A"], "tests": "test_plain", "reason": "known"}]
-    result = mutate.judge({"mutants": 11, "proven_unseen": 1, "caught": 9, "survivors": [survivor]},
-                          reasons)
+    survivor = {"outcome": outcome, "port": port, "bit": bit, "design": design,
+                "src": [f"/hdl/pool.py:{line}"], "reason": "not known"}
+    reasons = [{"line": "import op", "ports": ["A"], "bits": [3], "tests": "test_plain",
+                "reason": "known"}]
+    result = judge({"mutants": 11, "proven_unseen": 1, "caught": 9, "survivors": [survivor]},
+                   reasons)
     assert (result["explained"], result["score"]) == (explained, score)
     assert result["survivors"][0]["reason"] == ("known" if explained else "not known")
