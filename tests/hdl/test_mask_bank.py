@@ -133,11 +133,24 @@ def test_masks_from_the_generator():
 @pytest.mark.parametrize("mtj", SOURCES)
 @pytest.mark.parametrize("layers, passes, several", [
     (3, 6, False), (1, 1, False), (2, 9, False), (2, 9, True), (3, 1, True), (14, 2, True)])
-def test_timing(mtj, layers, passes, several):
-    source, _ = make_source(layers, passes, mtj, several)
-    passed = transfer(source, {"images": [passes] * 8}, masks_of(layers, 8))
+def test_bits_and_timing(mtj, layers, passes, several):
+    """From one source, or from one for each layer, which draw at the same time."""
+    source, drop = make_source(layers, passes, mtj, several)
+    counts = [passes] * 8 + [1, passes, 1]
+    passed = transfer(source, {"images": counts}, masks_of(layers, len(counts)))
+    if mtj is None:
+        seeds = (5,) * (layers if several else 1)
+        bits  = choices(Generator(seeds, drop, (1,) * layers), sum(counts), 1)[:, 0]
+    else:
+        bits  = [[1] * layers] * sum(counts) # junctions that never switch
+    bits, expected = iter(bits), []
+    for count in counts:
+        rows = [next(bits) for _ in range(count)]
+        expected.append([pack((row[layer] for row in rows), 1) for layer in range(layers)])
+    for layer in range(layers):
+        assert passed[f"mask_{layer}"].words == [masks[layer] for masks in expected]
     # An MTJ is first reset, which the first image waits for.
-    cycles = passed["images"].cycles[1:]
+    cycles = passed["images"].cycles[1:8]
     assert {after - before for before, after in zip(cycles, cycles[1:], strict=False)} == {
         source.bank.interval(passes, source.rng)}
 
