@@ -67,6 +67,17 @@ def masks_of(layers, images):
     return {f"mask_{layer}": images for layer in range(layers)}
 
 
+def images_of(widths, passes):
+    """Passes of eight images, and the choices of each. What an image overwrites if it does not wait for the
+    fourth before it differs in every bit."""
+    rng    = random.Random(0)
+    counts = [passes, 1, rng.randint(1, passes), rng.randint(1, passes)]
+    drawn  = [[[rng.getrandbits(width) for width in widths] for _ in range(count)] for count in counts]
+    other  = [[[choice ^ (1 << width) - 1 for choice, width in zip(number, widths, strict=True)]
+               for number in image] for image in drawn]
+    return 2 * counts, drawn + other
+
+
 def held_back(layers, late):
     """Cycles in which masks begin to be taken: late, so that the queues fill, or at once."""
     return {f"mask_{layer}": 500 for layer in range(layers)} if late else {}
@@ -76,9 +87,7 @@ def held_back(layers, late):
 @pytest.mark.parametrize("duty", [1.0, 0.5, 0.1])
 @pytest.mark.parametrize("layers, passes", [(3, 5), (1, 4), (2, 1), (1, 1), (4, 9)])
 def test_collects_in_pass_major_order(layers, passes, duty, late):
-    rng    = random.Random(0)
-    images = [passes, 1, *(rng.randint(1, passes) for _ in range(6))]
-    bits   = [[[rng.getrandbits(1) for _ in range(layers)] for _ in range(count)] for count in images]
+    images, bits = images_of((1,) * layers, passes)
     flat   = [bit for image in bits for number in image for bit in number]
     passed = transfer(Asked(MaskBank((1,) * layers, passes)), {"images": images, "bits": flat},
                       {"draw": len(flat), **masks_of(layers, len(images))}, duty=duty,
@@ -94,9 +103,7 @@ def test_collects_in_pass_major_order(layers, passes, duty, late):
 @pytest.mark.parametrize("widths, passes", [((3, 3), 4), ((1, 2, 3), 5), ((3,), 1), ((2, 1), 9)])
 def test_collects_choices_of_several_bits(widths, passes, duty, late):
     """The first bit of a choice is the most significant one; masks have the least significant lowest."""
-    rng    = random.Random(0)
-    images = [passes, 1, *(rng.randint(1, passes) for _ in range(6))]
-    drawn  = [[[rng.getrandbits(width) for width in widths] for _ in range(count)] for count in images]
+    images, drawn = images_of(widths, passes)
     flat   = [outcome >> bit & 1 for image in drawn for number in image
               for outcome, width in zip(number, widths, strict=True) for bit in reversed(range(width))]
     passed = transfer(Asked(MaskBank(widths, passes)), {"images": images, "bits": flat},
@@ -153,6 +160,21 @@ def test_bits_and_timing(mtj, layers, passes, several):
     cycles = passed["images"].cycles[1:8]
     assert {after - before for before, after in zip(cycles, cycles[1:], strict=False)} == {
         source.bank.interval(passes, source.rng)}
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["at once", "late"])
+@pytest.mark.parametrize("duty", [1.0, 0.3])
+def test_several_sources(duty, late):
+    """One for each of many layers; the mask of a layer may be taken much later than that of another."""
+    source, drop = make_source(14, 2, several=True)
+    counts = [2, 1, 2, 2, 1, 2, 1, 1, 2, 2, 1, 2]
+    passed = transfer(source, {"images": counts}, masks_of(14, len(counts)), duty=duty,
+                      starts={f"mask_{layer}": 150 * (layer % 3) for layer in range(14)} if late else {})
+    bits = choices(Generator((5,) * 14, drop, (1,) * 14), sum(counts), 1)[:, 0].tolist()
+    for layer in range(14):
+        own = iter(row[layer] for row in bits)
+        assert passed[f"mask_{layer}"].words == [
+            pack([next(own) for _ in range(count)], 1) for count in counts]
 
 
 def test_draws_ahead():
