@@ -95,7 +95,7 @@ SMALL = partial(Narrow, classes=2, passes=2, bits=2, confidence=2)
 
 PROOFS = [
     Proof(SMALL, keeps_stream_rules, reach=70),
-    Proof(SMALL, counts_every_pass, "bmc", depth=40, reach=70, seconds=900),
+    Proof(SMALL, counts_every_pass, "bmc", depth=36, reach=70, seconds=900),
     Proof(SMALL, answers_in_time, "bmc", depth=80, reach=60),
     Readiness(partial(Averaging, classes=2, passes=2, confidence=40000)),
 ]
