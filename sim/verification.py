@@ -106,8 +106,9 @@ def _mutation(report):
     seen   = sum(map(_judged, blocks))
     low    = [f"`{name}`" for name, block in report["blocks"].items()
               if block["score"] is not None and block["score"] < 0.95]
+    missing = "; not run: " + ", ".join(f"`{name}`" for name in report["not_run"])
     return (f"{caught} of {seen} mutants caught ({percent(caught, seen)}); below 95 %: "
-            f"{', '.join(low) or 'no block'}")
+            f"{', '.join(low) or 'no block'}" + missing * bool(report["not_run"]))
 
 
 def _judged(block):

@@ -14,7 +14,8 @@ FORMAL = {
          "seconds": 4}]}}
 
 MUTATION = {
-    "command": "make mutation", "seconds": 60.0, "mutants_per_block": 10, "seed": 1, "blocks": {"arbiter": {
+    "command": "make mutation", "seconds": 60.0, "mutants_per_block": 10, "seed": 1, "not_run": ["pool"],
+    "blocks": {"arbiter": {
         "mutants": 11, "caught": 8, "proven_unseen": 1, "explained": 1, "score": 0.8889, "survivors": [
             {"outcome": "equivalent", "src": ["/hdl/arbiter.py:1"], "cell": "c", "port": "A",
              "reason": "same"},
@@ -26,7 +27,8 @@ def test_blocks_and_summaries():
     text = document({"formal": FORMAL, "mutation": MUTATION}, {"arbiter": 3, "pool": 4})
     lines = text.splitlines()
     assert "| `make formal` | 1 of 2 properties proven | 1.5 |" in lines
-    assert "| `make mutation` | 8 of 9 mutants caught (88.9 %); below 95 %: `arbiter` | 1.0 |" in lines
+    assert ("| `make mutation` | 8 of 9 mutants caught (88.9 %); below 95 %: `arbiter`; not run: `pool` "
+            "| 1.0 |") in lines
     assert "| `make regress` | not run: `make regress` | - |" in lines
     assert "| `arbiter` | 3 | 1 of 2 | - | - | - | 8 of 9 | 88.9 % |" in lines
     assert "| `pool` | 4 | - | - | - | - | - | - |" in lines
