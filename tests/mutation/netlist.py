@@ -23,6 +23,11 @@ ROOT = Path(__file__).resolve().parents[2]
 SELECT = "mutant" # the input that says which mutant is awake; 0 is none
 
 
+#: Ports of a memory's cell that are no mutants: its clock, and resets of what is read, which no memory of
+#: hdl/ has and with which Yosys dies.
+_UNUSED = re.compile(r"-port \\?RD_(CLK|ARST|SRST)\b")
+
+
 class Design:
     """Text of a design in RTLIL, and its ports: clock, reset and the signals that a test uses."""
 
@@ -89,7 +94,8 @@ def yosys(script, directory):
 
 
 def make_mutants(design, block, count, seed, directory):
-    """Choose ``count`` mutants in the logic of ``block``; write the netlist that holds all of them.
+    """Choose ``count`` mutants in the logic of ``block``, or somewhat fewer; write the netlist that holds
+    all of them.
 
     Returns a list of dicts: ``mode``, ``cell``, ``port``, ``portbit``, ``src``.
     """
@@ -113,7 +119,11 @@ def make_mutants(design, block, count, seed, directory):
         mutate -list {count} -seed {seed} -ctrl {SELECT} 16 1 -o mutants.txt a:mutable
         stat
         """, directory)
-    lines = (directory / "mutants.txt").read_text().splitlines()
+    lines = [line for line in (directory / "mutants.txt").read_text().splitlines()
+             if not _UNUSED.search(line)]
+    # Numbers are those of the list that is returned.
+    lines = [re.sub(rf"-ctrl {SELECT} 16 \d+", f"-ctrl {SELECT} 16 {number}", line)
+             for number, line in enumerate(lines, 1)]
     (directory / "apply.ys").write_text("\n".join(lines) + "\n")
     # No register has a first value but by its reset.
     yosys("read_rtlil plain.il\nsetattr -unset init w:*\nscript apply.ys\nopt_clean\n"
