@@ -215,8 +215,9 @@ def _mutants(report):
                 places = ", ".join(re.sub(r"^.*site-packages/|^/", "", place)
                                    for place in survivor["src"]) or survivor["cell"]
                 rows.append([f"`{block}`", places, survivor["port"], survivor["reason"]])
+    without = [f"- `{block}`: {reason}" for block, reason in report["without"].items()]
     return [*lines, *table(["block", "cell from", "port", "why it is harmless, or how far it was looked"],
-                           rows)]
+                           rows), "There are no mutants of:", "", *without, ""]
 
 
 def _outcomes(report):

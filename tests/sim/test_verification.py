@@ -15,6 +15,7 @@ FORMAL = {
 
 MUTATION = {
     "command": "make mutation", "seconds": 60.0, "mutants_per_block": 10, "seed": 1, "not_run": ["pool"],
+    "without": {"guard": "no reason"},
     "blocks": {"arbiter": {
         "mutants": 11, "caught": 8, "proven_unseen": 1, "explained": 1, "score": 0.8889, "survivors": [
             {"outcome": "equivalent", "src": ["/hdl/arbiter.py:1"], "cell": "c", "port": "A",
@@ -36,6 +37,7 @@ def test_blocks_and_summaries():
     # Of the survivors only the one that changes something; what it says cannot end a cell.
     assert "| `arbiter` | hdl/arbiter.py:40, amaranth/fifo.py:2 | B | seen \\| at 3 |" in lines
     assert "hdl/arbiter.py:1 " not in text
+    assert "- `guard`: no reason" in lines
 
 
 def test_costs_of_protection():
