@@ -162,14 +162,15 @@ def test_bits_and_timing(mtj, layers, passes, several):
         source.bank.interval(passes, source.rng)}
 
 
-@pytest.mark.parametrize("late", [False, True], ids=["at once", "late"])
+@pytest.mark.parametrize("late", [None, 0, 1, 2])
 @pytest.mark.parametrize("duty", [1.0, 0.3])
 def test_several_sources(duty, late):
     """One for each of many layers; the mask of a layer may be taken much later than that of another."""
     source, drop = make_source(14, 2, several=True)
     counts = [2, 1, 2, 2, 1, 2, 1, 1, 2, 2, 1, 2]
     passed = transfer(source, {"images": counts}, masks_of(14, len(counts)), duty=duty,
-                      starts={f"mask_{layer}": 150 * (layer % 3) for layer in range(14)} if late else {})
+                      starts={} if late is None else {
+                          f"mask_{layer}": 150 * ((layer + late) % 3) for layer in range(14)})
     bits = choices(Generator((5,) * 14, drop, (1,) * 14), sum(counts), 1)[:, 0].tolist()
     for layer in range(14):
         own = iter(row[layer] for row in bits)
