@@ -13,9 +13,9 @@ ROOT = Path(__file__).resolve().parents[2]
 def reasons(block: str) -> list[dict]:
     """Why survivors of ``block`` do no harm of which nothing is proven, by ``harmless.json``.
 
-    Each entry has a part of the source ``line``, ``ports`` of the cell and the ``reason``; where it does
-    not hold for all of these, also ``bits`` of the port, and in ``tests`` how the name of the first test
-    of the design begins.
+    Each entry has a part of the source ``line``, or of its file and number, ``ports`` of the cell and the
+    ``reason``; where it does not hold for all of these, also ``bits`` of the port, and in ``tests`` how
+    the name of the first test of the design begins.
     """
     path = Path(__file__).with_name("harmless.json")
     return json.loads(path.read_text()).get(block, [])
@@ -37,7 +37,7 @@ def judge(result: dict, reasons: list[dict]) -> dict:
 
 
 def _reason(reasons, survivor):
-    lines = []
+    lines = list(survivor["src"])
     for place in survivor["src"]:
         file, _, number = place.partition(":")
         if file.startswith("/hdl/"):
