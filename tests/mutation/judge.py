@@ -14,8 +14,8 @@ def reasons(block: str) -> list[dict]:
     """Why survivors of ``block`` do no harm of which nothing is proven, by ``harmless.json``.
 
     Each entry has a part of the source ``line``, or of its file and number, ``ports`` of the cell and the
-    ``reason``; where it does not hold for all of these, also ``bits`` of the port, and in ``tests`` how
-    the name of the first test of the design begins.
+    ``reason``; where it does not hold for all of these, also ``bits`` of the port, ``modes`` of the
+    mutant, and in ``tests`` how the name of the first test of the design begins.
     """
     path = Path(__file__).with_name("harmless.json")
     return json.loads(path.read_text()).get(block, [])
@@ -45,6 +45,7 @@ def _reason(reasons, survivor):
     for part in reasons:
         if (any(part["line"] in line for line in lines) and survivor["port"] in part["ports"]
                 and survivor["bit"] in part.get("bits", [survivor["bit"]])
+                and survivor["mode"] in part.get("modes", [survivor["mode"]])
                 and survivor["design"].startswith(part.get("tests", ""))):
             return part["reason"]
     return None

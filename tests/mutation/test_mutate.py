@@ -88,10 +88,10 @@ def test_reasons(siblings, outcome, port, bit, design, explained, score):
     from judge import judge
     line = next(number for number, text in enumerate(
         (HERE.parents[1] / "hdl" / "pool.py").read_text().splitlines(), 1) if "import operator" in text)
-    survivor = {"outcome": outcome, "port": port, "bit": bit, "design": design,
+    survivor = {"outcome": outcome, "port": port, "bit": bit, "mode": "inv", "design": design,
                 "src": [f"/hdl/pool.py:{line}"], "reason": "not known"}
-    reasons = [{"line": "import op", "ports": ["A"], "bits": [3], "tests": "test_plain",
-                "reason": "known"}]
+    reasons = [{"line": "import op", "ports": ["A"], "bits": [3], "modes": ["inv"],
+                "tests": "test_plain", "reason": "known"}]
     result = judge({"mutants": 11, "proven_unseen": 1, "caught": 9, "survivors": [survivor]},
                    reasons)
     assert (result["explained"], result["score"]) == (explained, score)
