@@ -26,7 +26,8 @@ test: $(VENV)/test
 	$(VENV)/bin/ruff check
 	$(RUN) -m pytest -q -n 2 --dist loadfile $(ARGS)
 
-# Random networks against the golden model, to build/verification/regress.json; the same for the same SEED.
+# Random networks against the golden model, to build/verification/regress.json; of a version, the same
+# for the same SEED.
 CASES ?= 500
 SEED  ?= 1
 regress: $(VENV)/test

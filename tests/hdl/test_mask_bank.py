@@ -1,5 +1,6 @@
 # amaranth: UnusedElaboratable=no
 
+import itertools
 import random
 
 import pytest
@@ -78,6 +79,14 @@ def images_of(widths, passes):
     return 2 * counts, drawn + other
 
 
+def masks_by(bits, counts):
+    """Masks of images of ``counts`` passes, layer by layer, that hold ``bits``, a row for each pass."""
+    ends = [*itertools.accumulate(counts)]
+    return {f"mask_{layer}": [pack(column[end - count:end], 1)
+                              for end, count in zip(ends, counts, strict=True)]
+            for layer, column in enumerate(zip(*bits, strict=True))}
+
+
 def held_back(layers, late):
     """Cycles in which masks begin to be taken: late, so that the queues fill, or at once."""
     return {f"mask_{layer}": 500 for layer in range(layers)} if late else {}
@@ -150,12 +159,8 @@ def test_bits_and_timing(mtj, layers, passes, several):
         bits  = choices(Generator(seeds, drop, (1,) * layers), sum(counts), 1)[:, 0]
     else:
         bits  = [[1] * layers] * sum(counts) # junctions that never switch
-    bits, expected = iter(bits), []
-    for count in counts:
-        rows = [next(bits) for _ in range(count)]
-        expected.append([pack((row[layer] for row in rows), 1) for layer in range(layers)])
-    for layer in range(layers):
-        assert passed[f"mask_{layer}"].words == [masks[layer] for masks in expected]
+    for name, words in masks_by(bits, counts).items():
+        assert passed[name].words == words
     # An MTJ is first reset, which the first image waits for.
     cycles = passed["images"].cycles[1:8]
     assert {after - before for before, after in zip(cycles, cycles[1:], strict=False)} == {
@@ -171,11 +176,9 @@ def test_several_sources(duty, late):
     passed = transfer(source, {"images": counts}, masks_of(14, len(counts)), duty=duty,
                       starts={} if late is None else {
                           f"mask_{layer}": 150 * ((layer + late) % 3) for layer in range(14)})
-    bits = choices(Generator((5,) * 14, drop, (1,) * 14), sum(counts), 1)[:, 0].tolist()
-    for layer in range(14):
-        own = iter(row[layer] for row in bits)
-        assert passed[f"mask_{layer}"].words == [
-            pack([next(own) for _ in range(count)], 1) for count in counts]
+    bits = choices(Generator((5,) * 14, drop, (1,) * 14), sum(counts), 1)[:, 0]
+    for name, words in masks_by(bits, counts).items():
+        assert passed[name].words == words
 
 
 def test_draws_ahead():

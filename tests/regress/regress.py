@@ -33,7 +33,8 @@ SHRINK_SECONDS = 200
 
 def regress(count: int, seed: int, folder: Path, *, every: int = 25, shrinks: int = 100, jobs: int = 1,
             steps: Steps | None = None) -> dict:
-    """Play ``count`` cases, which follow from ``seed``; save those that fail, shrunk, in ``folder``.
+    """Play ``count`` cases, which follow from ``seed`` and the version of the project; save those that
+    fail, shrunk, in ``folder``.
 
     Of the cases without a fault each one whose number ``every`` divides is emitted as Verilog and
     simulated by Verilator, the others by the Amaranth simulator. Shrinking plays a case ``shrinks``
@@ -56,7 +57,8 @@ def regress(count: int, seed: int, folder: Path, *, every: int = 25, shrinks: in
 
     # All at first: hypothesis likes the numbers that occur in the modules of the project, of which more
     # may be imported later.
-    cases = [made(generate(seed * 1_000_000 + index), index) for index in range(count)]
+    numbers = range(seed * 1_000_000, seed * 1_000_000 + count)
+    cases   = [made(generate(number), index) for index, number in enumerate(numbers)]
     with TemporaryDirectory(prefix="regress.") as work, ProcessPoolExecutor(
             jobs, multiprocessing.get_context("spawn"), _begin, (work,)) as pool:
         futures = {pool.submit(_play, case, work): index for index, case in enumerate(cases)}
@@ -75,7 +77,7 @@ def regress(count: int, seed: int, folder: Path, *, every: int = 25, shrinks: in
                     path = folder / f"seed{seed}_case{index}.json"
                     steps.clear()
                     print(f"regress: case {index} failed ({outcome.message}); shrinking", file=sys.stderr)
-                    failures.append(_save(path, seed * 1_000_000 + index, index, case, outcome, made,
+                    failures.append(_save(path, numbers[index], index, case, outcome, made,
                                           _runtime(work), shrinks))
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
@@ -137,6 +139,7 @@ def _save(path, number, index, case, outcome, made, runtime, shrinks):
             outcomes[other] = play(other, runtime)
         return outcomes[other].kind == "failed" and kind(outcomes[other].message) == kind(outcome.message)
 
+    # Another case may come of the number by now, and that one need not fail.
     if shrinks and made(generate(number), index) == case:
         case = made(shrink(number, fails, shrinks), index)
     outcome = outcomes.get(case, outcome)
