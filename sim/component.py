@@ -37,8 +37,8 @@ def transfer(dut, sends, receives, *, duty=1.0, starts=None, deadline=100_000, p
         Words for each input stream, by port name.
     receives : dict
         Number of words to take from each output stream, by port name.
-    duty : float
-        Probability of a port to be active.
+    duty : float or dict
+        Probability of a port to be active, or of some ports, by name; 1 for others.
     starts : dict
         First cycle in which a port may be active, by name; 0 unless given.
     deadline : int
@@ -60,6 +60,7 @@ def transfer(dut, sends, receives, *, duty=1.0, starts=None, deadline=100_000, p
     """
     passed = {name: Transfers() for name in (*sends, *receives)}
     starts = starts or {}
+    duties = {name: duty.get(name, 1.0) if isinstance(duty, dict) else duty for name in passed}
 
     def producer(name, words):
         port = _port(dut, name)
@@ -70,7 +71,7 @@ def transfer(dut, sends, receives, *, duty=1.0, starts=None, deadline=100_000, p
             for _ in range(cycle):
                 await ctx.tick()
             for word in words:
-                while rng.random() >= duty:
+                while rng.random() >= duties[name]:
                     await ctx.tick()
                     cycle += 1
                 ctx.set(Value.cast(port.payload), word)
@@ -93,7 +94,7 @@ def transfer(dut, sends, receives, *, duty=1.0, starts=None, deadline=100_000, p
             waiting = None
             cycle   = 0
             while len(passed[name].words) < count:
-                ready = always or (cycle >= starts.get(name, 0) and rng.random() < duty)
+                ready = always or (cycle >= starts.get(name, 0) and rng.random() < duties[name])
                 if not always:
                     ctx.set(port.ready, ready)
                 *_, valid, word = await ctx.tick().sample(port.valid, Value.cast(port.payload))

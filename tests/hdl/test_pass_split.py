@@ -75,10 +75,10 @@ def test_waits_for_the_mask(passes):
 @pytest.mark.parametrize("duty", [1.0, 0.3])
 @pytest.mark.parametrize("choices, late", [
     (choices, late) for choices in [(), (4,), (8,), (2, 4), (4, 2), (2, 2, 2)]
-    for late in (None, *range(len(choices)))])
+    for late in (None, "o", *(f"mask_{index}" for index in range(len(choices))))])
 def test_divides_by_several_choices(choices, duty, late):
-    """Each pass is in the set of what it drew, the last choice varying fastest; masks of one choice may be
-    later than the others."""
+    """Each pass is in the set of what it drew, the last choice varying fastest. Masks of one choice may be
+    later than the others; a map is taken although its sets are not."""
     passes, rng = 7, random.Random(1)
     bits  = [count.bit_length() - 1 for count in choices]
     maps, _ = make_images(passes, 40)
@@ -96,8 +96,11 @@ def test_divides_by_several_choices(choices, duty, late):
     passed = transfer(dut, {"i": [layout.const({"set": inside, "last": last}).as_bits()
                                   for inside, last, _ in maps],
                             **{f"mask_{index}": words for index, words in enumerate(masks)}},
-                      {"o": len(maps)}, duty=duty, starts={} if late is None else {f"mask_{late}": 30})
-    assert late is None or passed["o"].cycles[0] > 30
+                      {"o": len(maps)}, duty=duty, starts={late: 30} if late else {})
+    if late == "o":
+        assert passed["i"].cycles[0] < 30
+    elif late:
+        assert passed["o"].cycles[0] > 30
     for word, (inside, last, _), (image, _) in zip(passed["o"].words, maps, drawn, strict=True):
         expected = [0] * math.prod(choices)
         for number in range(passes):

@@ -25,7 +25,7 @@ def test_all_passes_at_once(passes, duty):
 def make_images(words, passes, count):
     """Numbers of passes, words, and what leaves: the words of each pass, and its set."""
     rng = random.Random(0)
-    images = [passes, 1, *(rng.randint(1, passes) for _ in range(count - 2))]
+    images = [passes, 1, *(1 + number % passes for number in range(count - 2))]
     maps = [[rng.getrandbits(4) for _ in range(words)] for _ in images]
     leaving = [word for image, number in zip(maps, images, strict=True) for word in image * number]
     sets = [set_of(passes, 1 << number, number == image - 1)
