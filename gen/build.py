@@ -15,7 +15,7 @@ from gen.costs import costs
 from gen.crossbar_map import crossbar_map
 from gen.emit import emit, fields
 from gen.estimate import estimate_layers, estimate_network
-from gen.images import write_images
+from gen.images import array_images, write_images
 from gen.ir import Network, Target, dump
 from gen.lower import lower
 from gen.networks import NETWORKS, with_arrays
@@ -152,6 +152,7 @@ def _contents(network, target, accelerator):
         "pixels": network.input.height * network.input.width,
         "classes": network.layers[-1].outputs,
         "layers": [layer.name for layer in network.layers],
+        "arrays": array_images(network, accelerator),
         "logit": {"width": accelerator.engines[-1].logit.width, "signed": True},
         "results": fields(accelerator.results.payload.shape()),
         "passes": target.passes,

@@ -10,7 +10,36 @@ from gen.weights import unpack
 from hdl.accelerator import Accelerator
 
 
-__all__ = ["write_images"]
+__all__ = ["array_images", "write_images"]
+
+
+def array_images(network: Network, accelerator: Accelerator) -> dict:
+    """Return what a bench must know to stand in for the arrays, for the manifest.
+
+    For each layer how its row tiles are read (:class:`hdl.array.ArrayGeometry`), ``rows`` being the
+    inputs of one, and after how many cycles codes come; and in ``images`` of each array the file in
+    ``rtl/`` (:func:`write_images`), its ``crossbar`` and row ``tile``, and the ``inputs`` and ``outputs``
+    of the layer that it holds, as ``[first, last]``.
+    """
+    arrays = {}
+    for layer, engine in zip(network.layers, accelerator.engines, strict=True):
+        shape = engine.crossbar.geometry
+        arrays[layer.name] = {
+            "rows": shape.rows,
+            "rows_per_read": shape.rows_per_read,
+            "columns_per_read": shape.columns_per_read,
+            "weight_bits": shape.weight_bits,
+            "cells_per_side": layer.cells_per_side,
+            "latency_cycles": engine.crossbar.latency,
+            "images": [{
+                "file": f"rtl/{name}",
+                "crossbar": crossbar,
+                "tile": tile.rows.start // shape.rows,
+                "inputs": [tile.rows.start, tile.rows.stop - 1],
+                "outputs": [tile.columns.start, tile.columns.stop - 1],
+            } for name, crossbar, tile in _arrays(layer)],
+        }
+    return arrays
 
 
 def write_images(network: Network, accelerator: Accelerator, directory: Path):
@@ -30,15 +59,20 @@ def write_images(network: Network, accelerator: Accelerator, directory: Path):
     A line of scales is one row of :class:`hdl.scale_mux.ScaleMux`. All read as ``$readmemh`` does.
     """
     for layer, engine in zip(network.layers, accelerator.engines, strict=True):
-        for number, (crossbar, tile) in enumerate(
-                itertools.product(range(layer.crossbars), layer.tiles)):
+        for name, crossbar, tile in _arrays(layer):
             weights = unpack(layer, crossbar)[tile.columns.start:tile.columns.stop,
                                               tile.rows.start:tile.rows.stop].T
             rows, digits = _binary_rows(weights) if layer.weight_bits == 1 else (
                 _multilevel_rows(weights, layer.cells_per_side))
-            _write(directory / f"{layer.name}_array_{number}.hex", rows, digits)
+            _write(directory / name, rows, digits)
         mux = engine.scale_mux
         _write(directory / f"{layer.name}_scales.hex", list(mux.rows()), -(-mux.row_width // 4))
+
+
+def _arrays(layer):
+    """Yield file, crossbar and tile of each array of ``layer``."""
+    for number, (crossbar, tile) in enumerate(itertools.product(range(layer.crossbars), layer.tiles)):
+        yield f"{layer.name}_array_{number}.hex", crossbar, tile
 
 
 def _binary_rows(weights):

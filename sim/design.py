@@ -1,5 +1,6 @@
 """An emitted design, as its manifest describes it."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -22,7 +23,7 @@ class Design:
 
     def __init__(self, directory: Path):
         self.directory = directory
-        way_out = "make it with: python -m gen.build --layers lenet5"
+        way_out = self._way_out = "make it with: python -m gen.build --layers lenet5"
         try:
             self.manifest = json.loads((directory / "manifest.json").read_text())
             self.ir = (directory / "ir.json").read_text()
@@ -43,8 +44,9 @@ class Design:
             self.modules    = self.manifest["modules"]
             self._members   = self.manifest["interface"]["members"]
             self._ports     = self.manifest["ports"]
-            #: Whether the arrays are in the design, and cycles that an image takes at most.
-            self.emulated   = self.manifest["view"] == "emulated"
+            #: Arrays at the pins, by layer; none where they are in the design.
+            self.arrays     = self.manifest["arrays"] if self.manifest["view"] == "macro" else {}
+            #: Cycles that an image takes at most.
             self.latency    = self.manifest["estimated_latency_cycles"]
             self.sources    = [directory / source for source in self.manifest["sources"]]
         except (KeyError, TypeError) as error:
@@ -57,6 +59,24 @@ class Design:
     def payload(self, name):
         """Width and sign of the payload of the stream ``name``."""
         return self._members[name]["members"]["payload"]
+
+    def cells(self) -> str:
+        """What identifies the cells of all arrays at the pins.
+
+        Raises
+        ------
+        DesignError
+            If a memory image is missing.
+        """
+        contents = hashlib.sha256()
+        for layer in self.arrays.values():
+            for image in layer["images"]:
+                try:
+                    contents.update((self.directory / image["file"]).read_bytes())
+                except OSError as error:
+                    raise DesignError(f"Memory image {error.filename} cannot be read "
+                                      f"({error.strerror}); {self._way_out}") from None
+        return contents.hexdigest()
 
     def pins(self):
         """Name, width and whether it is an input of each port beside the streams, ``passes`` and

@@ -66,7 +66,7 @@ def inject(directory: Path, images: np.ndarray, *, faults=100, seed=1, processes
         If the simulator fails, or the design does without a fault.
     """
     design = Design(directory)
-    if not design.emulated or design.manifest["rng"] != "emulated":
+    if design.arrays or design.manifest["rng"] != "emulated":
         raise InjectionError(f"Design in {directory} has pins of arrays or junctions; take one that is "
                              f"built with --view emulated --rng emulated")
     steps = steps or Steps(2, stream=io.StringIO())

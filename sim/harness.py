@@ -5,7 +5,11 @@ from pathlib import Path
 from sim.design import Design
 
 
-__all__ = ["BITS", "IMAGES", "RESULTS", "TOP", "TRACE", "write"]
+__all__ = ["BITS", "IMAGES", "MODEL", "RESULTS", "TOP", "TRACE", "write"]
+
+
+#: What stands in for arrays that are outside.
+MODEL = Path(__file__).with_name("crossbar_model.sv")
 
 
 TOP = "harness"
@@ -45,6 +49,7 @@ module {name};
     .results__payload(results_payload)
   );
 
+{arrays}
   longint half_ps, skip = 0, images, cycle = 0, idle = 0, idle_limit, sent = 0, taken = 0;
   int unsigned duty, lfsr_i = 32'h1234567, lfsr_o = 32'h89abcde;
   int image_file, result_file, trace_file, got;
@@ -135,24 +140,69 @@ _TAP = """\
         $fwrite(trace_file, "{layer} {port} %h\\n", dut.{layer}__{port}__payload);"""
 
 
+#: One row tile, and an array of it. Arrays that do not hold a column answer with zeros.
+_TILE = """\
+  wire [{width}-1:0] {name}__sensed = {sensed};
+  crossbar_tile_model #(.ARRAYS({arrays}), .WIDTH({width}), .LATENCY({latency})) {name}_model (
+    .clk(clk), .rst(rst), .read({name}__read), .sensed({name}__sensed), .codes({name}__codes));"""
+
+_ARRAY = """\
+  wire [{width}-1:0] {name}__codes;
+  crossbar_array_model #(
+    .FILE("{file}"), .ROWS({rows}), .HELD({held}), .FIRST({first}), .OUTPUTS({outputs}), .CELLS({cells}),
+    .ROWS_PER_READ({rows_per_read}), .COLUMNS_PER_READ({columns_per_read}),
+    .CODE({width} / {columns_per_read})
+  ) {name} (.clk(clk), .read({tile}__read[{crossbar}]), .inputs({tile}__inputs),
+            .row_group({row_group}), .column_group({column_group}), .codes({name}__codes));"""
+
+
 def write(design: Design, path: Path):
-    """Write the harness of ``design``, which can trace every map and pass set between layers."""
+    """Write the harness of ``design``, which can trace every map and pass set between layers, and has
+    models of arrays that are outside (:data:`MODEL`)."""
     wires, ports = [], []
     for name, width, driven in design.pins():
         span = f"[{width - 1}:0] " if width > 1 else ""
-        # Inputs of the accelerator are driven by the bench.
+        # Inputs of the accelerator are driven by the bench, or by the models of arrays.
         public = "/* verilator public_flat_rw */"
-        wires.append(f"  logic {span}{name} {public} = 0;" if driven else
-                     f"  wire {span}{name} {public};")
+        if name.split("__")[0] in design.arrays:
+            wires.append(f"  wire [{width - 1}:0] {name};")
+        else:
+            wires.append(f"  logic {span}{name} {public} = 0;" if driven else
+                         f"  wire {span}{name} {public};")
         ports.append(f" .{name}({name}),")
     path.write_text(_HARNESS.format(
         name=TOP, top=design.top, pixels=design.pixels, words=design.classes,
         result=design.payload("results")["width"], passes_top=design.port("passes")["width"] - 1,
         pin_wires="\n".join(wires), pin_ports="".join(ports),
         images=IMAGES, results=RESULTS, trace=TRACE,
-        skip="\n".join(_skips(design)),
+        arrays="\n".join(_arrays(design)), skip="\n".join(_skips(design)),
         taps="\n".join(_TAP.format(layer=layer, port=port)
                        for layer in design.layers for port in ("o", "o_sets"))))
+
+
+def _arrays(design):
+    """Yield the model of each array, and of each row tile."""
+    pins = {name: width for name, width, _ in design.pins()}
+    for layer, shape in design.arrays.items():
+        tiles = {}
+        for number, image in enumerate(shape["images"]):
+            tile = f"{layer}__{image['tile']}"
+            name = f"{layer}_array_{number}"
+            tiles.setdefault(tile, []).append(f"{name}__codes")
+            (first_input, last_input), (first, last) = image["inputs"], image["outputs"]
+            yield _ARRAY.format(
+                file=design.directory.resolve() / image["file"], name=name, tile=tile,
+                width=pins[f"{tile}__codes"], rows=shape["rows"], held=last_input - first_input + 1,
+                first=first, outputs=last - first + 1, crossbar=image["crossbar"],
+                cells=shape["cells_per_side"] if shape["weight_bits"] > 1 else 0,
+                rows_per_read=shape["rows_per_read"], columns_per_read=shape["columns_per_read"],
+                # What has one value has no pin.
+                **{group: f"32'({tile}__{group})" if f"{tile}__{group}" in pins else "0"
+                   for group in ("row_group", "column_group")})
+        for tile, sensed in tiles.items():
+            yield _TILE.format(
+                name=tile, width=pins[f"{tile}__codes"], arrays=pins[f"{tile}__read"],
+                latency=shape["latency_cycles"], sensed=" | ".join(sensed))
 
 
 def _skips(design):

@@ -98,9 +98,6 @@ def simulate(directory: Path, images: np.ndarray, labels=None, *, outside=None, 
         if own.shape[1:] != (network.input.height, network.input.width):
             raise SimulationError(f"Images must be {network.input.height} x {network.input.width}, not "
                                   f"{own.shape[1]} x {own.shape[2]}")
-    if not design.emulated:
-        raise SimulationError(f"Design in {directory} has its arrays outside; simulate one that is "
-                              f"built with --view emulated")
     steps = steps or Steps(2, stream=io.StringIO())
 
     steps.step("build simulator")
@@ -111,7 +108,7 @@ def simulate(directory: Path, images: np.ndarray, labels=None, *, outside=None, 
     work.mkdir(exist_ok=True)
     verilog = work / "harness.sv"
     harness.write(design, verilog)
-    simulated = simulator.build([*design.sources, verilog], harness.TOP, work, waves=waves,
+    simulated = simulator.build([*design.sources, harness.MODEL, verilog], harness.TOP, work, waves=waves,
                                 coverage=coverage is not None, log=work / "build.log")
 
     every = np.concatenate(list(sets.values()))
@@ -210,6 +207,9 @@ def _arguments(design, network, number, part, passes, maps, duty, idle_limit):
         plusargs.append(f"+skip={part.start * passes * sum(network.generator.bits)}")
     if maps:
         plusargs.append("+trace")
+    if design.arrays:
+        # The models read them as they start; to the harness this says nothing.
+        plusargs.append(f"+cells={design.cells()}")
     return variables, tuple(plusargs)
 
 

@@ -1,10 +1,11 @@
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from gen.compile import compile_network
-from gen.images import write_images
+from gen.images import array_images, write_images
 from gen.ir import Comparison, Target
 from gen.lower import lower
 
@@ -29,6 +30,32 @@ def test_one_file_per_array_and_layer(written):
         name for layer in network.layers for name in (
             f"{layer.name}_scales.hex",
             *(f"{layer.name}_array_{number}.hex" for number in range(len(layer.tiles))))}
+
+
+@pytest.mark.parametrize("method", ["scale-dropout", "spinbayes"])
+def test_images_are_described(random_network, random_spinbayes, tmp_path, method):
+    """Together they hold each weight of each array once, and the files have the rows that they should."""
+    network = {"scale-dropout": random_network, "spinbayes": random_spinbayes}[method](4, hidden=2)
+    target  = replace(TARGET, array_columns=max(8, *(layer.columns_per_weight for layer in network.layers)),
+                      view="macro", array_ns=33.0)
+    network = compile_network(network, target)
+    accelerator = lower(network, target)
+    described   = array_images(network, accelerator)
+    write_images(network, accelerator, tmp_path)
+    for layer in network.layers:
+        shape = described[layer.name]
+        held  = np.zeros((layer.crossbars, layer.fan_in, layer.outputs), int)
+        for image in shape["images"]:
+            inputs, outputs = (range(first, last + 1)
+                               for first, last in (image["inputs"], image["outputs"]))
+            held[np.ix_([image["crossbar"]], inputs, outputs)] += 1
+            assert {row // shape["rows"] for row in inputs} == {image["tile"]}
+            assert len(read_hex(tmp_path / image["file"].removeprefix("rtl/"))) == (
+                layer.rows_per_weight * len(inputs))
+        assert (held == 1).all()
+        assert shape["latency_cycles"] == 5 # 33 ns at 125 MHz
+        assert (shape["rows_per_read"], shape["columns_per_read"]) == (
+            layer.folding.rows_per_read, layer.folding.columns_per_read)
 
 
 def test_arrays_hold_weights_and_complements(written):

@@ -25,6 +25,7 @@ def features(case: Case) -> list[str]:
         f"schedule: {target.schedule}": True,
         "junctions at the pins": target.rng == "mtj",
         "a random source for each bit of a pass": target.sources == "layer",
+        "arrays at the pins": target.view == "macro",
         "protected": target.protect,
         "method: Scale-Dropout": all(layer.crossbars == 1 for layer in layers),
         "method: SpinBayes": any(layer.crossbars > 1 for layer in layers),

@@ -230,15 +230,6 @@ def test_images_of_another_size(tiny):
         sim.run.simulate(tiny, np.zeros((1, 27, 28), np.uint8))
 
 
-def test_macros_cannot_be_simulated(tiny, tmp_path, capsys):
-    shutil.copy(tiny / "ir.json", tmp_path)
-    manifest = json.loads((tiny / "manifest.json").read_text())
-    (tmp_path / "manifest.json").write_text(json.dumps({**manifest, "view": "macro"}))
-    assert fails(capsys, tmp_path) == (
-        f"sim.run: Design in {tmp_path} has its arrays outside; simulate one that is built with "
-        f"--view emulated")
-
-
 def test_broken_verilog(tiny, tmp_path, capsys):
     folder = tmp_path / "broken"
     shutil.copytree(tiny, folder, ignore=shutil.ignore_patterns("sim_build"))

@@ -1,0 +1,97 @@
+# amaranth: UnusedElaboratable=no
+"""Designs with their arrays at the pins, where models stand whose cells are the memory images."""
+
+import json
+import re
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from gen.build import build_network
+from gen.ir import Target
+from golden.device import Dac
+from sim.design import Design, DesignError
+
+
+@pytest.fixture(scope="module")
+def make(random_network, random_spinbayes, tmp_path_factory):
+    """A function that builds a random network with small arrays; it returns the folder, and images."""
+    def make(method, seed, **options):
+        network = {"scale-dropout": random_network, "spinbayes": random_spinbayes}[method](seed, 2)
+        columns = max(8, *(layer.columns_per_weight for layer in network.layers))
+        target  = Target(array_rows=16, array_columns=columns, passes=5, passes_max=8, view="macro")
+        folder  = tmp_path_factory.mktemp("macro") / "network"
+        build_network(network, replace(target, **options), folder)
+        return folder, np.random.default_rng(0).integers(
+            0, 256, (6, network.input.height, network.input.width), dtype=np.uint8)
+
+    return make
+
+
+def manifest(folder):
+    return json.loads((folder / "manifest.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def folded(make):
+    """Tiles of several row and column groups, and a slow macro."""
+    return make("scale-dropout", 5, array_ns=40.0, interval=2000, protect=True)
+
+
+def check(simulate, folder, images):
+    for run in ({}, {"duty": 0.5}):
+        report = simulate(folder, images, maps=True, **run)
+        assert report["bit_exact"] and report["map_mismatches"] == 0
+
+
+def test_folded(folded, simulate):
+    folder, images = folded
+    layers = manifest(folder)["arrays"].values()
+    assert all(layer["latency_cycles"] == 5 for layer in layers)
+    assert max(image["tile"] for layer in layers for image in layer["images"]) > 0
+    check(simulate, folder, images)
+
+
+def test_arrays_to_choose_from(make, simulate):
+    folder, images = make("spinbayes", 6, array_ns=8.0, rng="mtj",
+                          mtj_currents=(Dac().write_code(0.5),) * 3)
+    layers = manifest(folder)["arrays"].values()
+    assert [layer["latency_cycles"] for layer in layers] == [1] * 3
+    assert [max(image["crossbar"] for image in layer["images"]) for layer in layers] == [1, 3, 7]
+    assert all(layer["weight_bits"] > 1 for layer in layers)
+    check(simulate, folder, images)
+
+
+def test_cells_that_are_wrong_are_seen(folded, simulate):
+    """The models read what is written into the arrays, and nothing else."""
+    folder, images = folded
+    path  = folder / manifest(folder)["arrays"]["last"]["images"][0]["file"]
+    right = path.read_text()
+    path.write_text(right.translate(str.maketrans("0123456789abcdef", "fedcba9876543210")))
+    assert not simulate(folder, images)["bit_exact"]
+    path.write_text(right)
+    assert simulate(folder, images)["bit_exact"]
+
+
+def test_codes_hold_for_one_cycle(folded, simulate, tmp_path):
+    """A macro that answers in another cycle than the design expects is not got away with."""
+    folder, images = folded
+    shutil.copytree(folder, tmp_path / "late", ignore=shutil.ignore_patterns("sim_*"))
+    contents = manifest(folder)
+    contents["arrays"]["last"]["latency_cycles"] += 1
+    (tmp_path / "late" / "manifest.json").write_text(json.dumps(contents))
+    assert not simulate(tmp_path / "late", images)["bit_exact"]
+
+
+def test_missing_image(folded, tmp_path):
+    folder, _ = folded
+    for name in ("manifest.json", "ir.json", "rtl"):
+        copy = shutil.copytree if (folder / name).is_dir() else shutil.copy
+        copy(folder / name, tmp_path / name)
+    path = tmp_path / manifest(folder)["arrays"]["last"]["images"][0]["file"]
+    path.unlink()
+    with pytest.raises(DesignError, match=re.escape(
+            f"Memory image {path} cannot be read (No such file or directory); make it with: ")):
+        Design(tmp_path).cells()
