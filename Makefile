@@ -12,6 +12,8 @@ DESIGNS := build/designs
 OPTIONS_lenet5            := --layers lenet5
 OPTIONS_lenet5_sequential := --layers lenet5 --schedule sequential
 OPTIONS_lenet5_spinbayes  := --layers lenet5 --method spinbayes
+OPTIONS_lenet5_macro      := --layers lenet5 --view macro
+OPTIONS_lenet5_spinbayes_macro := --layers lenet5 --method spinbayes --view macro
 OPTIONS_lenet5_mtj        := --layers lenet5 --rng mtj --mtj-currents $(DESIGNS)/currents.json \
 	--sources layer --protect
 
@@ -42,12 +44,17 @@ bench: $(VENV)/test
 	$(RUN) -m bench.speed
 
 # Every test image of MNIST through the Verilog at T = 20, and of sets that it has not learnt; five hundred
-# with SpinBayes. What was simulated is kept: a second call goes on.
-testset: $(DESIGNS)/lenet5/manifest.json $(DESIGNS)/lenet5_spinbayes/manifest.json
+# with SpinBayes; some with arrays at the pins. What was simulated is kept: a second call goes on.
+testset: $(foreach design,lenet5 lenet5_spinbayes lenet5_macro lenet5_spinbayes_macro,\
+		$(DESIGNS)/$(design)/manifest.json)
 	$(RUN) -m sim.run $(DESIGNS)/lenet5 --images 10000 --outside all --data $(DATA) \
 		--verification build/verification/run_lenet5.json
 	$(RUN) -m sim.run $(DESIGNS)/lenet5_spinbayes --images 500 --data $(DATA) \
 		--verification build/verification/run_lenet5_spinbayes.json
+	$(RUN) -m sim.run $(DESIGNS)/lenet5_macro --images 1000 --data $(DATA) \
+		--verification build/verification/run_lenet5_macro.json
+	$(RUN) -m sim.run $(DESIGNS)/lenet5_spinbayes_macro --images 100 --data $(DATA) \
+		--verification build/verification/run_lenet5_spinbayes_macro.json
 
 # Lines, branches and toggles of each block that simulation covers, over these designs.
 COVERED := $(addprefix $(DESIGNS)/,lenet5 lenet5_sequential lenet5_spinbayes lenet5_mtj)

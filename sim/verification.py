@@ -19,6 +19,8 @@ __all__ = ["document", "main"]
 TARGETS = {
     "run_lenet5":           "make testset",
     "run_lenet5_spinbayes": "make testset",
+    "run_lenet5_macro":     "make testset",
+    "run_lenet5_spinbayes_macro": "make testset",
     "coverage":             "make coverage",
     "regress":              "make regress",
     "formal":               "make formal",
@@ -140,7 +142,8 @@ def _faults(report):
 
 
 _SUMMARIES = {
-    "run_lenet5": _run, "run_lenet5_spinbayes": _run, "coverage": _coverage, "regress": _regress,
+    **{name: _run for name in TARGETS if name.startswith("run_")},
+    "coverage": _coverage, "regress": _regress,
     "formal": _formal, "mutation": _mutation, "randomness": _randomness, "faults": _faults,
     "faults_lenet5_spinbayes": _faults,
 }
