@@ -30,24 +30,26 @@ module crossbar_array_model #(
   logic [WIDTH-1:0] cells [LINES];
   initial $readmemh(FILE, cells);
 
-  // The current of a bit line, in units of one cell of low resistance: what the word lines select.
-  function automatic int binary(int output_, int first);
-    int total = 0;
-    for (int i = first; i < first + ROWS_PER_READ && i < HELD; i++)
-      total += 32'(cells[inputs[i] ? 2 * i : 2 * i + 1][output_]);
-    return total;
-  endfunction
-
-  // The difference of the currents of a pair of bit lines, in units of one junction.
-  function automatic int multilevel(int output_, int first);
-    int total = 0;
-    for (int i = first; i < first + ROWS_PER_READ && i < HELD; i++)
-      if (inputs[i])
-        for (int j = 0; j < CELLS; j++)
-          total += 32'(cells[i][4 * (2 * CELLS * output_ + j) +: 4])
-                 - 32'(cells[i][4 * (2 * CELLS * output_ + CELLS + j) +: 4]);
-    return total;
-  endfunction
+  if (CELLS == 0) begin : cell_type
+    // The current of a bit line, in units of one cell of low resistance: what the word lines select.
+    function automatic int sense(int column, int first);
+      int total = 0;
+      for (int i = first; i < first + ROWS_PER_READ && i < HELD; i++)
+        total += 32'(cells[inputs[i] ? 2 * i : 2 * i + 1][column]);
+      return total;
+    endfunction
+  end else begin : cell_type
+    // The difference of the currents of a pair of bit lines, in units of one junction.
+    function automatic int sense(int column, int first);
+      int total = 0;
+      for (int i = first; i < first + ROWS_PER_READ && i < HELD; i++)
+        if (inputs[i])
+          for (int j = 0; j < CELLS; j++)
+            total += 32'(cells[i][4 * (2 * CELLS * column + j) +: 4])
+                   - 32'(cells[i][4 * (2 * CELLS * column + CELLS + j) +: 4]);
+      return total;
+    endfunction
+  end
 
   always @(posedge clk) begin
     codes <= 0;
@@ -55,8 +57,7 @@ module crossbar_array_model #(
       for (int k = 0; k < COLUMNS_PER_READ; k++) begin
         automatic int at = column_group * COLUMNS_PER_READ + k - FIRST;
         if (at >= 0 && at < OUTPUTS)
-          codes[k * CODE +: CODE] <= CODE'(CELLS == 0 ? binary(at, row_group * ROWS_PER_READ)
-                                                      : multilevel(at, row_group * ROWS_PER_READ));
+          codes[k * CODE +: CODE] <= CODE'(cell_type.sense(at, row_group * ROWS_PER_READ));
       end
   end
 endmodule
@@ -83,7 +84,7 @@ module crossbar_tile_model #(
 
   assign reading[0] = |read;
   assign later[1]   = sensed;
-  assign codes = reading[LATENCY] ? later[LATENCY] : {(WIDTH + 31) / 32{noise}}[WIDTH-1:0];
+  assign codes = reading[LATENCY] ? later[LATENCY] : WIDTH'({(WIDTH + 31) / 32{noise}});
 
   always @(posedge clk) begin
     noise <= noise * 1664525 + 1013904223;
