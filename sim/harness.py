@@ -11,7 +11,6 @@ __all__ = ["BITS", "IMAGES", "MODEL", "RESULTS", "TOP", "TRACE", "write"]
 #: What stands in for arrays that are outside.
 MODEL = Path(__file__).with_name("crossbar_model.sv")
 
-
 TOP = "harness"
 
 #: Files in the folder where the simulator runs: pixels; what the harness writes, if asked for also of
@@ -48,7 +47,6 @@ module {name};
     .results__valid(results_valid), .results__ready(results_ready),
     .results__payload(results_payload)
   );
-
 {arrays}
   longint half_ps, skip = 0, images, cycle = 0, idle = 0, idle_limit, sent = 0, taken = 0;
   int unsigned duty, lfsr_i = 32'h1234567, lfsr_o = 32'h89abcde;
@@ -141,19 +139,21 @@ _TAP = """\
 
 
 #: One row tile, and an array of it. Arrays that do not hold a column answer with zeros.
-_TILE = """\
+_TILE = """
   wire [{width}-1:0] {name}__sensed = {sensed};
   crossbar_tile_model #(.ARRAYS({arrays}), .WIDTH({width}), .LATENCY({latency})) {name}_model (
-    .clk(clk), .rst(rst), .read({name}__read), .sensed({name}__sensed), .codes({name}__codes));"""
+    .clk(clk), .rst(rst), .read({name}__read), .sensed({name}__sensed), .codes({name}__codes));
+"""
 
-_ARRAY = """\
+_ARRAY = """
   wire [{width}-1:0] {name}__codes;
   crossbar_array_model #(
     .FILE("{file}"), .ROWS({rows}), .HELD({held}), .FIRST({first}), .OUTPUTS({outputs}), .CELLS({cells}),
     .ROWS_PER_READ({rows_per_read}), .COLUMNS_PER_READ({columns_per_read}),
     .CODE({width} / {columns_per_read})
   ) {name} (.clk(clk), .read({tile}__read[{crossbar}]), .inputs({tile}__inputs),
-            .row_group({row_group}), .column_group({column_group}), .codes({name}__codes));"""
+            .row_group({row_group}), .column_group({column_group}), .codes({name}__codes));
+"""
 
 
 def write(design: Design, path: Path):
@@ -175,7 +175,7 @@ def write(design: Design, path: Path):
         result=design.payload("results")["width"], passes_top=design.port("passes")["width"] - 1,
         pin_wires="\n".join(wires), pin_ports="".join(ports),
         images=IMAGES, results=RESULTS, trace=TRACE,
-        arrays="\n".join(_arrays(design)), skip="\n".join(_skips(design)),
+        arrays="".join(_arrays(design)), skip="\n".join(_skips(design)),
         taps="\n".join(_TAP.format(layer=layer, port=port)
                        for layer in design.layers for port in ("o", "o_sets"))))
 

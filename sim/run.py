@@ -108,7 +108,8 @@ def simulate(directory: Path, images: np.ndarray, labels=None, *, outside=None, 
     work.mkdir(exist_ok=True)
     verilog = work / "harness.sv"
     harness.write(design, verilog)
-    simulated = simulator.build([*design.sources, harness.MODEL, verilog], harness.TOP, work, waves=waves,
+    models = [harness.MODEL] if design.arrays else []
+    simulated = simulator.build([*design.sources, *models, verilog], harness.TOP, work, waves=waves,
                                 coverage=coverage is not None, log=work / "build.log")
 
     every = np.concatenate(list(sets.values()))
