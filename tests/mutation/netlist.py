@@ -93,6 +93,13 @@ def yosys(script, directory):
     return result.stdout
 
 
+def _without_enable(text):
+    """Parts of lines that name read enables of memories that are read without a clock: these must be 1."""
+    return {f"-cell {name} -port RD_EN " for name, clocked in re.findall(
+        r"cell \$mem_v2 \\?(\S+)\n(?:(?!  end\n).*\n)*?    parameter \\RD_CLK_ENABLE \d+'([01]+)", text)
+        if "0" in clocked}
+
+
 def make_mutants(design, block, count, seed, directory):
     """Choose ``count`` mutants in the logic of ``block``, or somewhat fewer; write the netlist that holds
     all of them.
@@ -119,8 +126,9 @@ def make_mutants(design, block, count, seed, directory):
         mutate -list {count} -seed {seed} -ctrl {SELECT} 16 1 -o mutants.txt a:mutable
         stat
         """, directory)
+    fixed = _without_enable((directory / "plain.il").read_text())
     lines = [line for line in (directory / "mutants.txt").read_text().splitlines()
-             if not _UNUSED.search(line)]
+             if not _UNUSED.search(line) and not any(part in line for part in fixed)]
     # Numbers are those of the list that is returned.
     lines = [re.sub(rf"-ctrl {SELECT} 16 \d+", f"-ctrl {SELECT} 16 {number}", line)
              for number, line in enumerate(lines, 1)]

@@ -10,6 +10,8 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from hdl.mask_bank import MaskBank
+
 
 HERE = Path(__file__).parent
 
@@ -61,6 +63,19 @@ def test_outcomes(siblings, tmp_path):
                 tmp_path)[0]
     assert outcomes[("const0", "B")] == "equivalent"    # b
     assert outcomes[("inv", "Y")] == "visible"          # of the whole
+
+
+def test_memories(siblings, tmp_path):
+    """All mutants of queues can be made: those that Yosys dies of are none."""
+    netlist, _ = siblings
+    dut     = MaskBank([1], 2)
+    mask    = dut.masks[0]
+    design  = netlist.describe(dut, [dut.images.valid, dut.images.payload, dut.bits.valid, dut.bits.payload,
+                                     mask.valid, mask.ready, mask.payload])
+    mutants = netlist.make_mutants(design, "mask_bank", 2000, 1, tmp_path)
+    ports   = {mutant["port"] for mutant in mutants if "storage" in mutant["cell"]}
+    assert {"WR_EN", "WR_ADDR", "RD_ADDR", "RD_DATA"} <= ports
+    assert "RD_EN" not in ports
 
 
 def test_a_block(tmp_path):
