@@ -106,14 +106,17 @@ def test_timing(classes, passes):
     assert (np.diff(results) == Averaging.interval).all()
 
 
-def test_largest_sums():
-    """Every probability as large as it can be, in every pass: no field is too narrow."""
-    passes = 9
-    last = pass_set_layout(passes).const({"set": (1 << passes) - 1, "last": 1}).as_bits()
-    passed = transfer(Averaging(2, passes, confidence=CONFIDENCE),
-                      {"i": [65535, 65535], "sets": [last]}, {"o": 2})
-    check(passed["o"].words, [average(np.full((1, passes, 2), 65535), Head(confidence=CONFIDENCE))],
-          2, passes)
+@pytest.mark.parametrize("classes, passes", [(10, 20), (2, 7), (3, 1), (5, 16), (4, 33)])
+def test_largest_sums(classes, passes):
+    """Every probability as large as it can be, in every pass: no field is too narrow, nor what is read of
+    it for the last of the leaves."""
+    members = [part for part in ((1 << passes - 1) - 1, 1 << passes - 1) if part]
+    sets = [pass_set_layout(passes).const({"set": part, "last": part == members[-1]}).as_bits()
+            for part in members]
+    passed = transfer(Averaging(classes, passes, confidence=CONFIDENCE),
+                      {"i": [65535] * classes * len(sets), "sets": sets}, {"o": classes})
+    check(passed["o"].words, [average(np.full((1, passes, classes), 65535), Head(confidence=CONFIDENCE))],
+          classes, passes)
 
 
 @pytest.mark.parametrize("sure, reject", [(17, True), (18, False), (20, False)])

@@ -18,6 +18,9 @@ GEOMETRIES = [
     (6, 3, 6, 1),
 ]
 
+#: Bits of a level, arrays, and positions of a map.
+ORDERS = [(1, 1, 2), (4, 1, 2), (1, 2, 3), (3, 8, 1), (2, 4, 2)]
+
 
 def make(shape, *, bits=1, arrays=1, positions=1, tiles=1, ways=1):
     """A reader, and the shape of its reads."""
@@ -52,8 +55,7 @@ def run(dut, words, choices, reads, **options):
 
 
 @pytest.mark.parametrize("duty", [1.0, 0.5, 0.1])
-@pytest.mark.parametrize("bits, arrays, positions", [(1, 1, 2), (4, 1, 2), (1, 2, 3), (3, 8, 1),
-                                                     (2, 4, 2)])
+@pytest.mark.parametrize("bits, arrays, positions", ORDERS)
 @pytest.mark.parametrize("shape", GEOMETRIES)
 def test_order(shape, bits, arrays, positions, duty):
     dut, geometry = make(shape, bits=bits, arrays=arrays, positions=positions, tiles=2)
@@ -86,11 +88,12 @@ def test_timing(shape, bits, arrays, positions):
     assert passed["choices"].cycles == passed["i"].cycles[positions - 1::positions]
 
 
-@pytest.mark.parametrize("arrays", [1, 2])
+@pytest.mark.parametrize("bits, arrays, positions", ORDERS)
 @pytest.mark.parametrize("shape", GEOMETRIES)
-def test_waits_for_the_choice(shape, arrays):
-    dut, geometry = make(shape, arrays=arrays, positions=2)
-    maps = make_maps(geometry, geometry.rows, positions=2)
+def test_waits_for_the_choice(shape, bits, arrays, positions):
+    """Also where there is one array, as there must be room for what becomes of a map."""
+    dut, geometry = make(shape, bits=bits, arrays=arrays, positions=positions, tiles=2)
+    maps = make_maps(geometry, 2 * geometry.rows, bits=bits, positions=positions)
     passed = run(dut, *maps, starts={"choices": 20})
     assert passed["o"].words == maps[-1]
     assert passed["o"].cycles[0] == 20

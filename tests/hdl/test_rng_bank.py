@@ -41,34 +41,45 @@ def test_timing():
     assert passed["o"].cycles == [cycle + bank.latency for cycle in passed["i"].cycles]
 
 
+#: Codes of the SET current of two layers.
+CURRENTS = (3, 200)
+
+
 def make_junctions(count, cycles):
-    return RngBank([MtjRng((3, 200), code=8, set_cycles=cycles[0], read_cycles=cycles[1],
+    return RngBank([MtjRng(CURRENTS, code=8, set_cycles=cycles[0], read_cycles=cycles[1],
                            reset_cycles=cycles[2]) for _ in range(count)])
 
 
 @pytest.mark.parametrize("duty", [1.0, 0.3])
 @pytest.mark.parametrize("count, cycles", [(2, (2, 1, 1)), (3, (1, 1, 5)), (7, (1, 1, 1))])
 def test_junctions_work_at_the_same_time(count, cycles, duty):
-    """Junctions that sense what was drawn for them; each round of requests takes that of a junction, or
-    a cycle for each."""
-    bank  = make_junctions(count, cycles)
-    drawn = random.Random(0).choices((0, 1), k=5 * count)
-    taken = []
+    """Junctions that sense what was drawn for them, each with the current of the layer of its request; each
+    round of requests takes that of a junction, or a cycle for each."""
+    bank   = make_junctions(count, cycles)
+    rng    = random.Random(0)
+    drawn  = rng.choices((0, 1), k=5 * count)
+    layers = rng.choices((0, 1), k=5 * count)
+    taken, currents = [], [[] for _ in range(count)]
 
     async def play(ctx):
         left = [drawn[number::count] for number in range(count)]
         while True:
-            _, _, *read, before = await ctx.tick().sample(*(mtj.read for mtj in bank.mtj), bank.taken)
+            _, _, *pins, before = await ctx.tick().sample(
+                *(pin for mtj in bank.mtj for pin in (mtj.read, mtj.set)), bank.taken)
             taken.extend([before] if before else [])
             for number, mtj in enumerate(bank.mtj):
-                if read[number] and not ctx.get(mtj.read):
+                read, set_ = pins[2 * number:2 * number + 2]
+                if read and not ctx.get(mtj.read):
                     left[number].pop(0)
+                if ctx.get(mtj.set) and not set_:
+                    currents[number].append(ctx.get(mtj.current))
                 if ctx.get(mtj.set) and left[number]:
                     ctx.set(mtj.sense, 1 - left[number][0])
 
-    passed = transfer(bank, {"i": [0] * len(drawn)}, {"o": len(drawn)}, duty=duty, processes=[play])
+    passed = transfer(bank, {"i": layers}, {"o": len(drawn)}, duty=duty, processes=[play])
     assert passed["o"].words == drawn
     assert taken[:len(drawn) - 1] == [1 << number % count for number in range(len(drawn) - 1)]
+    assert currents == [[CURRENTS[layer] for layer in layers[number::count]] for number in range(count)]
     starts = passed["i"].cycles[count:len(drawn):count]
     assert duty < 1 or {after - before for before, after in zip(starts, starts[1:], strict=False)} == {
         max(count, bank.interval)}
