@@ -1,7 +1,8 @@
 """Can a mutant be seen at a port at all? A proof, a trace, or neither within a bound.
 
-The design without a mutant and the one with it stand side by side and get the same inputs: a reset in
-the first cycle, and in any other one. ABC looks for a cycle in which a port differs: the validity of a
+The design without a mutant and the one with it stand side by side and get the same inputs. Both begin as
+the same chip: in any state that some use without the mutant leaves behind. Then the mutant wakes, in a
+cycle of reset; more of these may come. ABC looks for a cycle in which a port differs: the validity of a
 stream, its payload where it is valid, its readiness where it is offered something, any other output.
 Inputs obey the rules of streams: what is offered stays until it is taken, and is of the values that the
 component declares.
@@ -49,12 +50,15 @@ def compare(ports, observed, bounds, number, directory):
         opt_clean
         aigmap
         setundef -zero
+        setundef -undriven -zero
+        setundef -init -zero
         opt_clean
         write_aiger -zinit miter.aig
         """, work)
-    # The first knows of no designs without registers, which the second does.
+    # Registers that are always equal become one, which often is all. The first engine knows of no designs
+    # without registers, which the second does.
     for engine in (f"pdr -T {PROOF_S}", "dprove"):
-        status = _abc(["read_aiger miter.aig", engine], work, "proof")
+        status = _abc(["read_aiger miter.aig", "lcorr", engine], work, "proof")
         if status.startswith("snl_UNSAT"):
             return "equivalent", None
         if status.startswith("snl_SAT"):
@@ -90,16 +94,19 @@ def _miter(ports, observed, bounds, number):
     inputs = [name for name, (_, direction) in ports.items() if direction == "input"]
     lines = ["module miter(" + ", ".join(
         f"input [{ports[name][0] - 1}:0] {name}" for name in inputs) + ", output bad);"]
+    asleep = ""
     if "clk" in ports:
+        lines[0] = lines[0].replace("(", "(input start, ", 1)
         rst = "rst" if "rst" in ports else "1'b0"
-        lines += ["reg begun = 0;", "always @(posedge clk) begun <= 1;",
-                  f"wire reset = !begun || {rst};"]
-    for side, mutant in (("a", 0), ("b", number)):
+        lines += ["reg begun = 0;", "always @(posedge clk) begun <= begun || start;",
+                  f"wire reset = (!begun && start) || {rst};"]
+        asleep = "!begun && !start ? 16'd0 : "
+    for side, mutant in (("a", "16'd0"), ("b", f"{asleep}16'd{number}")):
         wires = [name for name in ports if name not in inputs]
         lines += [f"wire [{ports[name][0] - 1}:0] {side}_{name};" for name in wires]
         lines.append(f"top {side} (" + ", ".join(
             [f".{name}({'reset' if name == 'rst' else name})" for name in inputs]
-            + [f".{name}({side}_{name})" for name in wires] + [f".{SELECT}(16'd{mutant})"]) + ");")
+            + [f".{name}({side}_{name})" for name in wires] + [f".{SELECT}({mutant})"]) + ");")
     differ, broken, seen = [], [], set()
     for stream, valid in streams.items():
         payload, ready = of.get(f"{stream}__payload"), of.get(f"{stream}__ready")
@@ -134,7 +141,7 @@ def _miter(ports, observed, bounds, number):
     differ += [f"(a_{name} != b_{name})" for name in ports if name not in inputs and name not in seen]
     if "clk" in ports:
         lines += ["reg foul = 0;", f"wire now = foul || {' || '.join(broken) or 0};",
-                  "always @(posedge clk) foul <= now;",
+                  "always @(posedge clk) foul <= now && (begun || start);",
                   f"assign bad = begun && !now && ({' || '.join(differ)});"]
     else:
         lines.append(f"assign bad = !({' || '.join(broken) or 0}) && ({' || '.join(differ)});")

@@ -121,9 +121,9 @@ def _explain(outcome, value):
     if outcome == "equivalent":
         return {"reason": "no port ever differs: proven for any inputs and any number of cycles"}
     if outcome == "visible":
-        return {"reason": f"a port can differ {value} cycles after reset", "cycle": value}
-    return {"reason": f"no port differs within {value} cycles of reset, for any inputs; not proven "
-                      "for more", "depth": value}
+        return {"reason": f"a port can differ within {value} cycles", "cycle": value}
+    return {"reason": f"no port differs within {value} cycles, for any inputs; not proven for "
+                      "more", "depth": value}
 
 
 def _worker(args):
