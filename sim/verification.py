@@ -245,18 +245,18 @@ def _outcomes(report):
                            rows)
         costs = {name: result["cells"] for name, result in builds.items() if "cells" in result}
         if costs:
-            lines += ["What protection costs on an ECP5 (clock: after routing, if it was routed):", "",
+            lines += ["What protection costs on an ECP5 (with a clock: packed and routed):", "",
                       *table(["build", "LUT4", "FF", "BRAM", "DSP", "MHz"], [
                           [name, *_cells(cells)] for name, cells in costs.items()])]
     return lines
 
 
 def _cells(cells):
-    """Cells of all blocks, before they are placed, and the clock."""
-    blocks = cells.get("blocks", cells)
+    """Cells as they were packed, and the clock; or those of all blocks, where nothing was placed."""
+    placed = "fmax_mhz" in cells
     for kind in ("LUT", "FF", "BRAM", "DSP"):
-        yield f"{sum(block[kind] for block in blocks.values()):,}"
-    yield f"{cells['fmax_mhz']:.1f}" if "fmax_mhz" in cells else None
+        yield f"{cells[kind] if placed else sum(block[kind] for block in cells.values()):,}"
+    yield f"{cells['fmax_mhz']:.1f}" if placed else None
 
 
 def _statistics(report):

@@ -46,11 +46,12 @@ def test_costs_of_protection():
     build = {"shares": {"masked": 0.75, "silent": 0.25}, "faults": 4, "images": 2, "passes": 3,
              "classes": {"maps": {"bits": 10, "faults": 4, "masked": 3, "silent": 1}}}
     builds = {"unprotected": build | {"cells": cells},
-              "protected": build | {"cells": {"blocks": cells, "fmax_mhz": 99.96}}}
+              "protected": build | {"cells": {
+                  "LUT": 1300, "FF": 21, "BRAM": 1, "DSP": 2, "blocks": cells, "fmax_mhz": 99.96}}}
     found = {"command": "x", "seconds": 1, "networks": {"net": builds}}
     lines = document({"faults": found}, {}).splitlines()
     assert "| unprotected | 1,200 | 21 | 1 | 2 | - |" in lines
-    assert "| protected | 1,200 | 21 | 1 | 2 | 100.0 |" in lines
+    assert "| protected | 1,300 | 21 | 1 | 2 | 100.0 |" in lines
     assert "| maps | 10 | 4 | 75.0 % | 25.0 % |" in lines
 
 
