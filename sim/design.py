@@ -1,5 +1,6 @@
 """An emitted design, as its manifest describes it."""
 
+import functools
 import hashlib
 import json
 from pathlib import Path
@@ -60,6 +61,7 @@ class Design:
         """Width and sign of the payload of the stream ``name``."""
         return self._members[name]["members"]["payload"]
 
+    @functools.cached_property
     def cells(self) -> str:
         """What identifies the cells of all arrays at the pins.
 

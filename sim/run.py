@@ -210,7 +210,7 @@ def _arguments(design, network, number, part, passes, maps, duty, idle_limit):
         plusargs.append("+trace")
     if design.arrays:
         # The models read them as they start; to the harness this says nothing.
-        plusargs.append(f"+cells={design.cells()}")
+        plusargs.append(f"+cells={design.cells}")
     return variables, tuple(plusargs)
 
 

@@ -27,7 +27,7 @@ TARGETS = {
     "mutation":             "make mutation",
     "randomness":           "make randomness",
     "faults":               "make faults",
-    "faults_lenet5_spinbayes": "make faults FAULTS_SPINBAYES=60",
+    "faults_lenet5_spinbayes": "make faults",
 }
 
 

@@ -118,8 +118,8 @@ def test_under_back_pressure(compiled, seed, target, index):
     assert passed["o_sets"].words == leaving_sets
 
 
-#: Probabilities that ports are active in a cycle of a map, and first cycles: so queues run empty, fill up,
-#: and are written and read at once.
+#: How often ports are active in the cycles of a map, and first cycles of ports: so queues run empty, fill
+#: up, and are written and read at once.
 WAITS = {
     "sets late":    ({}, {"i_sets": 300}),
     "maps late":    ({}, {"i": 300}),
@@ -136,9 +136,9 @@ def test_waits(compiled, seed, index, wait):
     """More maps than any queue holds, whichever end is late or slow."""
     layer, after, engine = engine_of(compiled, seed, TARGETS[0], index)
     ports, leaving, leaving_sets = make_maps(layer, 4, seed, after)
-    duty, starts = WAITS[wait]
+    often, starts = WAITS[wait]
     passed = transfer(engine, ports, {"o": len(leaving), "o_sets": len(leaving_sets)}, starts=starts,
-                      duty={name: share / engine.map_cycles for name, share in duty.items()})
+                      duty={name: times / engine.map_cycles for name, times in often.items()})
     assert passed["o"].words == leaving
     assert passed["o_sets"].words == leaving_sets
 

@@ -92,11 +92,10 @@ def _miter(ports, observed, bounds, number):
                if name.endswith("__valid") and port in ports}
     of = {name: port for port, name in observed.items() if port in ports}
     inputs = [name for name, (_, direction) in ports.items() if direction == "input"]
-    lines = ["module miter(" + ", ".join(
+    lines = ["module miter(input start, " + ", ".join(
         f"input [{ports[name][0] - 1}:0] {name}" for name in inputs) + ", output bad);"]
     asleep = ""
     if "clk" in ports:
-        lines[0] = lines[0].replace("(", "(input start, ", 1)
         rst = "rst" if "rst" in ports else "1'b0"
         lines += ["reg begun = 0;", "always @(posedge clk) begun <= begun || start;",
                   f"wire reset = (!begun && start) || {rst};"]
