@@ -151,7 +151,8 @@ def _contents(network, target, accelerator):
         "network": network.name,
         "pixels": network.input.height * network.input.width,
         "classes": network.layers[-1].outputs,
-        "layers": [layer.name for layer in network.layers],
+        "layers": [{"name": layer.name, "block": block}
+                   for layer, block in zip(network.layers, accelerator.engine_names, strict=True)],
         "arrays": array_images(network, accelerator),
         "logit": {"width": accelerator.engines[-1].logit.width, "signed": True},
         "results": fields(accelerator.results.payload.shape()),
@@ -165,12 +166,7 @@ def _contents(network, target, accelerator):
         "protect": target.protect,
         "mtj": {"set_ns": target.set_ns, "read_ns": target.read_ns, "reset_ns": target.reset_ns,
                 "currents": list(target.mtj_currents)},
-        "blocks": ["image_source", "binarizer", "replay", "mask_bank", "rng", *accelerator.health_names,
-                   *(["array_passes"] if accelerator.array_passes else []),
-                   *(layer.name for layer in network.layers), "softmax", "averaging"],
-        "health": [{"repetition": health.repetition, "window": health.window,
-                    "proportion": health.proportion, "period": health.period}
-                   for health in accelerator.health],
+        "blocks": list(accelerator.blocks),
     }
 
 

@@ -15,6 +15,7 @@ from gen.passes.quantize import quantize
 from gen.passes.rates import rates
 from gen.passes.seed import seed
 from gen.passes.tile import tile
+from gen.passes.watch import watch
 from gen.verify import ImpossibleTarget, MalformedNetwork, check_target, verify
 
 
@@ -29,6 +30,7 @@ PASSES = (
     rates,
     tile,
     seed,
+    watch,
 )
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from gen.ir import JUNCTIONS, Network
+from gen.names import identifier
 from gen.weights import unpack
 from hdl.accelerator import Accelerator
 
@@ -16,15 +17,16 @@ __all__ = ["array_images", "write_images"]
 def array_images(network: Network, accelerator: Accelerator) -> dict:
     """Return what a bench must know to stand in for the arrays, for the manifest.
 
-    For each layer how its row tiles are read (:class:`hdl.array.ArrayGeometry`), ``rows`` being the
-    inputs of one, and after how many cycles codes come; and in ``images`` of each array the file in
-    ``rtl/`` (:func:`write_images`), its ``crossbar`` and row ``tile``, and the ``inputs`` and ``outputs``
-    of the layer that it holds, as ``[first, last]``.
+    For each layer, by the name of its block, how its row tiles are read
+    (:class:`hdl.array.ArrayGeometry`), ``rows`` being the inputs of one, and after how many cycles codes
+    come; and in ``images`` of each array the file in ``rtl/`` (:func:`write_images`), its ``crossbar`` and
+    row ``tile``, and the ``inputs`` and ``outputs`` of the layer that it holds, as ``[first, last]``.
     """
     arrays = {}
-    for layer, engine in zip(network.layers, accelerator.engines, strict=True):
+    for layer, name, engine in zip(
+            network.layers, accelerator.engine_names, accelerator.engines, strict=True):
         shape = engine.crossbar.geometry
-        arrays[layer.name] = {
+        arrays[name] = {
             "rows": shape.rows,
             "rows_per_read": shape.rows_per_read,
             "columns_per_read": shape.columns_per_read,
@@ -43,7 +45,8 @@ def array_images(network: Network, accelerator: Accelerator) -> dict:
 
 
 def write_images(network: Network, accelerator: Accelerator, directory: Path):
-    """Write ``<layer>_array_<n>.hex`` per array and ``<layer>_scales.hex`` per layer.
+    """Write ``<layer>_array_<n>.hex`` per array and ``<layer>_scales.hex`` per layer, which is named as
+    :func:`gen.names.identifier` has it.
 
     The arrays of a layer are numbered through its tiles, those of the first crossbar to choose first.
     A line of an array is one row of cells, column 0 in the least significant digit:
@@ -66,13 +69,13 @@ def write_images(network: Network, accelerator: Accelerator, directory: Path):
                 _multilevel_rows(weights, layer.cells_per_side))
             _write(directory / name, rows, digits)
         mux = engine.scale_mux
-        _write(directory / f"{layer.name}_scales.hex", list(mux.rows()), -(-mux.row_width // 4))
+        _write(directory / f"{identifier(layer.name)}_scales.hex", list(mux.rows()), -(-mux.row_width // 4))
 
 
 def _arrays(layer):
     """Yield file, crossbar and tile of each array of ``layer``."""
     for number, (crossbar, tile) in enumerate(itertools.product(range(layer.crossbars), layer.tiles)):
-        yield f"{layer.name}_array_{number}.hex", crossbar, tile
+        yield f"{identifier(layer.name)}_array_{number}.hex", crossbar, tile
 
 
 def _binary_rows(weights):

@@ -19,7 +19,7 @@ from dataclasses import dataclass, fields, is_dataclass
 
 __all__ = [
     "JUNCTIONS", "Target", "Input", "Normalization", "Comparison", "Affine", "Logit", "Tile", "Folding",
-    "Layer", "Head", "Generator", "Network", "dump", "load",
+    "Layer", "Head", "Generator", "HealthTest", "Network", "dump", "load",
 ]
 
 
@@ -277,6 +277,21 @@ class Generator:
 
 
 @dataclass(frozen=True, slots=True)
+class HealthTest:
+    """A repetition count test and an adaptive proportion test of random bits (NIST SP 800-90B, 4.4).
+
+    It watches the bits at some ``places`` of each pass, in the order in which they are drawn, or whether
+    each of them differs from the one ``distance`` of them before; see :class:`hdl.health.Health`.
+    """
+
+    places: tuple[int, ...]        #: Of the bits of a pass, which :class:`Generator` numbers; ascending.
+    distance: int                  #: 0: the bits themselves.
+    repetition: int                #: So many equal bits in a row raise the alarm.
+    window: int                    #: Bits of a window, the first of which is the reference.
+    proportion: int                #: So many bits equal to the reference, itself included, raise it.
+
+
+@dataclass(frozen=True, slots=True)
 class Network:
     """Layers in the order in which data passes through them."""
 
@@ -285,11 +300,12 @@ class Network:
     layers: tuple[Layer, ...]
     head: Head = Head()
     generator: Generator | None = None #: Set by :func:`gen.passes.seed.seed`.
+    health: tuple[HealthTest, ...] = () #: Of the random bits; set by :func:`gen.passes.watch.watch`.
 
 
 _KINDS = {kind.__name__: kind for kind in (
     Target, Input, Normalization, Comparison, Affine, Logit, Tile, Folding, Layer, Head, Generator,
-    Network)}
+    HealthTest, Network)}
 
 
 def dump(value) -> str:

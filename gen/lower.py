@@ -6,8 +6,8 @@ from fractions import Fraction
 
 from amaranth.hdl import signed
 
-from gen.health import limits
 from gen.ir import Comparison, Layer, Logit, Network, Target
+from gen.names import identifier
 from gen.passes.tile import row_tiles
 from hdl.accelerator import Accelerator
 from hdl.engine import Engine
@@ -29,9 +29,11 @@ def lower(network: Network, target: Target) -> Accelerator:
         bits=network.input.bits,
         engines=[lower_layer(layer, target, after) for layer, after in zip(
             network.layers, [layer.crossbars for layer in network.layers[1:]] + [1], strict=True)],
-        names=[layer.name for layer in network.layers],
+        names=[identifier(layer.name) for layer in network.layers],
         rng=_rng(network, target),
-        health=[Health(**each) for each in limits(network.generator)],
+        health=[(test.places, Health(repetition=test.repetition, window=test.window,
+                                     proportion=test.proportion, distance=test.distance))
+                for test in network.health],
         classes=classes,
         passes=target.passes_max,
         fraction=network.head.fraction,

@@ -4,6 +4,7 @@ import math
 from dataclasses import fields
 
 from gen.ir import Affine, Comparison, Layer, Logit, Network, Normalization, Target
+from gen.names import NAME_LENGTH, identifier
 from gen.passes.tile import columns_max
 from gen.weights import unpack
 
@@ -117,6 +118,9 @@ def _check_shape(layer):
         raise MalformedNetwork(f"Layer {layer.name!r} has a pool of {_by(layer.pool, layer.pool)}, "
                                f"but its map of sums is only {_by(*layer.positions)}")
     need(0 <= layer.dropout <= 1, "a dropout probability from 0 to 1", layer.dropout)
+    if layer.crossbars == 1 and 0 < layer.dropout < 1:
+        need(0 < round(layer.dropout * 65536) < 65536, "a dropout probability of 0, of 1, or farther than "
+             "2**-17 from both, as random bits are compared with 16 bits of it", layer.dropout)
     need(layer.crossbars >= 1 and layer.crossbars.bit_count() == 1,
          "a number of crossbars that is a power of two, as random bits choose one", layer.crossbars)
     need(1 <= layer.ways <= layer.crossbars,
@@ -133,13 +137,18 @@ def _check_shape(layer):
 
 
 def _check_chain(network):
-    names = [layer.name for layer in network.layers]
-    for name in names:
-        if not name.isidentifier():
-            raise MalformedNetwork(f"Layer {name!r} must have a name of letters, digits and _ only")
-        if names.count(name) > 1:
-            raise MalformedNetwork(f"Network {network.name!r} has {names.count(name)} layers named "
-                                   f"{name!r}, but each must have a name of its own")
+    known = {}
+    for layer in network.layers:
+        name = identifier(layer.name)
+        if not name or len(layer.name) > NAME_LENGTH or not layer.name.isprintable():
+            raise MalformedNetwork(f"Layer {layer.name!r} must have a name of 1 to {NAME_LENGTH} printable "
+                                   "characters, with at least one of the letters a to z or digits")
+        # Some file systems take upper and lower case for the same.
+        other = known.setdefault(name.lower(), layer)
+        if other is not layer:
+            raise MalformedNetwork(f"Network {network.name!r} has layers named {other.name!r} and "
+                                   f"{layer.name!r}, but names must differ in their letters (of either "
+                                   "case) or digits")
     source = network.input.height, network.input.width, network.input.channels
     levels = network.input.bits, network.layers[0].input_low
     where = "The input"
@@ -329,6 +338,10 @@ def _check_head(network):
                                f"not {head.agreement}")
     if generator is None:
         return
+    for test in network.health:
+        if not test.places or not 0 <= min(test.places) <= max(test.places) < sum(generator.bits):
+            raise MalformedNetwork(f"A health test must watch some of the {sum(generator.bits)} bits of a "
+                                   f"pass, not {test.places}")
     for seed in generator.seeds:
         if not 1 <= seed < 2**64:
             raise MalformedNetwork(f"The generator must have seeds from 1 to {2**64 - 1}, not {seed}")

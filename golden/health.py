@@ -1,25 +1,33 @@
 """Golden model of the health tests of the random bits: :class:`hdl.health.Health` on whole streams."""
 
+from collections.abc import Iterable
+
 import numpy as np
 from scipy.stats import binom
+
+from gen.ir import Generator, HealthTest
 
 
 __all__ = ["alarm_bit", "false_alarms", "runs", "windows"]
 
 
-def alarm_bit(bits: np.ndarray, *, repetition: int, window: int, proportion: int,
-              period: int = 0) -> int | None:
-    """Return the number of the bit of ``bits``, bool (N,), that raises the alarm; None if none does.
-
-    The parameters are those of :class:`hdl.health.Health`, as the manifest of a build states them.
-    """
-    bits = np.asarray(bits, dtype=bool)
-    found = []
-    for stream in [bits, *(_differs(bits, distance) for distance in sorted({1, period}) if period)]:
-        found += [_first_run(stream, repetition), _first_window(stream, window, proportion)]
-    if period:
-        found.append(_first_unchanged(_differs(bits, period), repetition, period))
+def alarm_bit(bits: np.ndarray, generator: Generator, tests: Iterable[HealthTest]) -> int | None:
+    """Return the number of the bit of ``bits``, bool (N,), drawn in the order of ``generator``, that raises
+    the alarm of one of ``tests``; None if none does."""
+    found = (_alarm_bit(np.asarray(bits, dtype=bool), sum(generator.bits), test) for test in tests)
     return min((at for at in found if at is not None), default=None)
+
+
+def _alarm_bit(bits, pass_bits, test):
+    watched = bits[np.resize(np.isin(np.arange(pass_bits), test.places), len(bits))]
+    if test.distance:
+        watched = _differs(watched, test.distance)
+    found = [_first_run(watched, test.repetition), _first_window(watched, test.window, test.proportion)]
+    first = min((at for at in found if at is not None), default=None)
+    if first is None:
+        return None
+    passes, place = divmod(first, len(test.places))
+    return passes * pass_bits + test.places[place]
 
 
 def runs(bits: np.ndarray, length: int) -> int:
@@ -76,15 +84,3 @@ def _first_window(bits, window, proportion):
         return None
     row = int(tripped[0])
     return row * window + int((equal[row].cumsum() >= proportion).argmax())
-
-
-def _first_unchanged(differs, repetition, period):
-    count = -(-len(differs) // (repetition * period))
-    rows = np.ones(count * repetition * period, bool)
-    rows[:len(differs)] = differs
-    changed = rows.reshape(count, repetition, period).any(1)
-    never = np.argwhere(~changed)
-    if not len(never):
-        return None
-    row, place = never[0]
-    return int((row + 1) * repetition * period - period + place)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from gen.ir import Generator, Head, Network
+from gen.ir import Head, Network
 from golden import metrics
 from golden.evaluate import Scores, report
 from golden.faulty import Source
@@ -207,21 +207,23 @@ def convergence(name: str, means: np.ndarray, passes: int, exact: Exact) -> tupl
     }, tests
 
 
-def detection(sources: dict[str, Source], generator: Generator, limits: dict, predictions: int,
-              passes: int, streams: int, rng: np.random.Generator,
+def detection(sources: dict[str, Source], network: Network, predictions: int, passes: int, streams: int,
+              rng: np.random.Generator,
               each: Callable[[Iterable], Iterable] = iter) -> dict[str, dict]:
-    """Return, by name, how many of ``streams`` streams of each source raise the alarm of ``limits``
-    within ``predictions`` predictions, how soon, and how many by the tests of the bits alone."""
+    """Return, by name, how many of ``streams`` streams of each source raise the alarm of the health
+    tests of ``network`` within ``predictions`` predictions, how soon, and how many by the tests of the bits
+    alone."""
+    generator = network.generator
     pass_bits = sum(generator.bits)
     count = predictions * passes * pass_bits
-    plain = {**limits, "period": 0}
+    plain = [test for test in network.health if not test.distance]
     figures = {}
     for name, source in each(sources.items()):
         found, found_plain = [], []
         for _ in range(streams):
             bits = source.draw(generator, count, rng)
-            found.append(alarm_bit(bits, **limits))
-            found_plain.append(alarm_bit(bits, **plain))
+            found.append(alarm_bit(bits, generator, network.health))
+            found_plain.append(alarm_bit(bits, generator, plain))
         at = sorted(bit for bit in found if bit is not None)
         figures[name] = {
             "streams": streams,
@@ -255,9 +257,10 @@ def false_alarm_tests(name: str, bits: np.ndarray, likely: float, limits: list[d
 
 
 def effects(network: Network, sets: dict[str, np.ndarray], labels: np.ndarray,
-            sources: dict[str, Source], limits: dict, passes: int, seed: int,
+            sources: dict[str, Source], passes: int, seed: int,
             each: Callable[[Iterable], Iterable] = iter) -> dict[str, dict]:
-    """Return, by name, what each source makes of the predictions of ``network``, with the alarm.
+    """Return, by name, what each source makes of the predictions of ``network``, with the alarm of its
+    health tests.
 
     ``sets`` are uint8 images (N, H, W), those of MNIST with ``labels`` first, under the name
     ``"mnist"``; their random bits follow each other in one stream.
@@ -268,7 +271,7 @@ def effects(network: Network, sets: dict[str, np.ndarray], labels: np.ndarray,
     for name, source in each(sources.items()):
         total = sum(map(len, sets.values())) * passes * width
         bits = source.draw(generator, total, np.random.default_rng(seed))
-        alarm = alarm_bit(bits, **limits)
+        alarm = alarm_bit(bits, generator, network.health)
         scores, first = {}, 0
         for kind, images in sets.items():
             last = first + len(images) * passes * width

@@ -31,12 +31,14 @@ class Accelerator(wiring.Component):
     engines : sequence of hdl.engine.Engine
         The layers in order; the last one has ``logit``.
     names : sequence of str
-        Names of the layers, which their submodules bear.
+        Names of the layers, each an identifier. Their submodules and pins bear them behind ``layer_``, so
+        that none is the name of another block or port.
     rng : component
         :class:`hdl.pseudo_rng.PseudoRng`, :class:`hdl.mtj_rng.MtjRng`, or several in a
         :class:`hdl.rng_bank.RngBank`.
-    health : sequence of hdl.health.Health
-        Tests of the bits of each source.
+    health : sequence of (sequence of int, hdl.health.Health)
+        Tests of the random bits, each with the bits of a pass that it watches, numbered in the order in
+        which they are drawn.
     classes, passes : int
         Classes, and T_max.
     fraction, table_bits, confidence, agreement : int
@@ -62,7 +64,7 @@ class Accelerator(wiring.Component):
         Sticky: a fault has been seen, or an alarm raised. Only with ``protect``.
     mtj : Out(mtj_signature(code))
         Only with :class:`hdl.mtj_rng.MtjRng`; an array with several.
-    <name of a layer> : Out(array_signature(geometry)).array(row tiles)
+    layer_<name> : Out(array_signature(geometry)).array(row tiles)
         Only of engines with ``macro``.
     """
 
@@ -99,33 +101,47 @@ class Accelerator(wiring.Component):
         }
         if hasattr(rng, "mtj"):
             members["mtj"] = rng.signature.members["mtj"]
-        for name, engine in zip(self.names, self.engines, strict=True):
+        for name, engine in zip(self.engine_names, self.engines, strict=True):
             if "arrays" in engine.signature.members:
                 members[name] = engine.signature.members["arrays"]
         super().__init__(members)
 
     @property
-    def health_names(self):
-        """Names of the submodules of the health tests."""
-        return ["health"] if self.rng.count == 1 else [f"health_{n}" for n in range(self.rng.count)]
+    def engine_names(self):
+        """Names of the submodules of the layers, and of the pins of their arrays."""
+        return tuple(f"layer_{name}" for name in self.names)
+
+    @property
+    def blocks(self):
+        """Submodules by their names, along the way of an image.
+
+        Raises
+        ------
+        ValueError
+            If two have the same name.
+        """
+        named = [
+            ("image_source", self.source),
+            ("binarizer",    self.binarizer),
+            ("replay",       self.replay),
+            ("mask_bank",    self.mask_bank),
+            ("rng",          self.rng),
+            *((f"health_{number}", test) for number, (_, test) in enumerate(self.health)),
+            *([("array_passes", self.array_passes)] if self.array_passes else []),
+            *zip(self.engine_names, self.engines, strict=True),
+            ("softmax",      self.softmax),
+            ("averaging",    self.averaging),
+        ]
+        for index, (name, _) in enumerate(named):
+            if name in dict(named[:index]):
+                raise ValueError(f"Each block must have a name of its own, but two are named {name!r}")
+        return dict(named)
 
     def elaborate(self, platform):
         m = Module()
 
-        blocks = {
-            "image_source": self.source,
-            "binarizer":    self.binarizer,
-            "replay":       self.replay,
-            "mask_bank":    self.mask_bank,
-            "rng":          self.rng,
-            **dict(zip(self.health_names, self.health, strict=True)),
-            **({"array_passes": self.array_passes} if self.array_passes else {}),
-            **dict(zip(self.names, self.engines, strict=True)),
-            "softmax":      self.softmax,
-            "averaging":    self.averaging,
-        }
         faults = [self.alarm]
-        for name, block in blocks.items():
+        for name, block in self.blocks.items():
             if self.protect:
                 faults += [block.error] if "error" in block.signature.members else []
                 # An emulated array stands for a macro, whose registers are none of ours.
@@ -143,13 +159,12 @@ class Accelerator(wiring.Component):
         connect(m, self.source.masks, self.mask_bank.images)
         connect(m, self.mask_bank.draw, self.rng.i)
         connect(m, self.rng.o, self.mask_bank.bits)
-        taken = self.rng.taken if self.rng.count > 1 else self.rng.o.valid & self.rng.o.ready
-        for health, strobe in zip(self.health, taken, strict=True):
+        for places, test in self.health:
             m.d.comb += [
-                health.strobe.eq(strobe),
-                health.bit.eq(self.rng.o.payload),
+                test.strobe.eq(Cat(self.mask_bank.taken[place] for place in places).any()),
+                test.bit.eq(self.rng.o.payload),
             ]
-        m.d.comb += self.alarm.eq(Cat(health.alarm for health in self.health).any())
+        m.d.comb += self.alarm.eq(Cat(test.alarm for _, test in self.health).any())
         if self.rng.count > 1 and hasattr(self.rng, "mtj"):
             for inside, outside in zip(self.rng.mtj, self.mtj, strict=True):
                 connect(m, inside, flipped(outside))
@@ -166,7 +181,7 @@ class Accelerator(wiring.Component):
             connect(m, words, before.i)
             connect(m, sets, before.i_sets)
             words, sets = before.o, before.o_sets
-        for name, engine, mask in zip(self.names, self.engines, self.mask_bank.masks, strict=True):
+        for name, engine, mask in zip(self.engine_names, self.engines, self.mask_bank.masks, strict=True):
             connect(m, words, engine.i)
             connect(m, sets, engine.i_sets)
             if engine.crossbars == 1:

@@ -41,6 +41,8 @@ class MaskBank(wiring.Component):
         Layer of each bit, to the random source.
     bits : In(stream.Signature(1))
         Bits, from the random source, in the order in which they were asked for.
+    taken : Out(bits of a pass)
+        One-hot: the bit of a pass, in the order in which they are drawn, that is taken in this cycle.
     masks : tuple of stream.Signature(passes * bits), as Out
         Per layer the masks of its bits for each image, that of the least significant bit lowest; their
         names are ``mask_0`` and so on.
@@ -62,6 +64,7 @@ class MaskBank(wiring.Component):
             "images": In(stream.Signature(range(passes + 1))),
             "draw":   Out(stream.Signature(range(len(self.choices)))),
             "bits":   In(stream.Signature(1)),
+            "taken":  Out(sum(self.choices)),
             **{f"mask_{layer}": Out(stream.Signature(passes * bits))
                for layer, bits in enumerate(self.choices)},
             **error_port(protect),
@@ -132,6 +135,7 @@ class MaskBank(wiring.Component):
                 with m.If(self.bits.valid):
                     for index, mask in enumerate(masks):
                         with m.If(heard == index):
+                            m.d.comb += self.taken[index].eq(1)
                             m.d.sync += mask.eq(mask | at & self.bits.payload.replicate(self.passes))
                     m.d.sync += heard.eq(heard + 1)
                     with m.If(heard == len(layers) - 1):

@@ -29,8 +29,6 @@ class RngBank(wiring.Component):
         Layer of each bit to draw.
     o : Out(stream.Signature(1))
         Bits.
-    taken : Out(count)
-        One-hot: the source whose bit is taken from ``o`` in this cycle, if any.
     mtj : Out(mtj_signature(code)).array(count)
         Only with :class:`hdl.mtj_rng.MtjRng`: pins of the junctions.
     """
@@ -46,9 +44,8 @@ class RngBank(wiring.Component):
         self.latency  = first.latency
         self.interval = first.interval
         members = {
-            "i":     In(first.i.signature.flip()),
-            "o":     Out(first.o.signature),
-            "taken": Out(self.count),
+            "i": In(first.i.signature.flip()),
+            "o": Out(first.o.signature),
         }
         if hasattr(first, "mtj"):
             members["mtj"] = Out(first.mtj.signature).array(self.count)
@@ -66,7 +63,6 @@ class RngBank(wiring.Component):
                 source.i.payload.eq(self.i.payload),
                 source.i.valid.eq(self.i.valid & asked[number]),
                 source.o.ready.eq(self.o.ready & heard[number]),
-                self.taken[number].eq(source.o.valid & source.o.ready),
             ]
             if "mtj" in self.signature.members:
                 connect(m, source.mtj, flipped(self.mtj[number]))

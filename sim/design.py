@@ -37,7 +37,8 @@ class Design:
             self.top     = self.manifest["top"]
             self.pixels  = self.manifest["pixels"]
             self.classes = self.manifest["classes"]
-            self.layers  = self.manifest["layers"]
+            #: Blocks of the layers, in their order.
+            self.layers  = [layer["block"] for layer in self.manifest["layers"]]
             self.passes_max = self.manifest["passes_max"]
             self.schedule   = self.manifest["schedule"]
             self.results    = self.manifest["results"]

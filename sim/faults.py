@@ -224,8 +224,8 @@ def _block_of(design, scope):
     """Block of :mod:`hdl` that the scope is a part of."""
     parts = scope.split(".")[1:]
     for part in reversed(parts):
-        if re.fullmatch(r"array_\d+", part):
-            return "array"
+        if match := re.fullmatch(r"(array|health)_\d+", part):
+            return match[1]
         if part in _BLOCKS:
             return _BLOCKS[part]
         if (part in ("window", "reader", "crossbar", "adder_accumulator", "scale_mux", "comparator",

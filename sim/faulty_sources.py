@@ -57,7 +57,7 @@ def check_faulty(design: Design, network: Network, images: np.ndarray, named: di
     for number, (name, source) in enumerate(each(named.items())):
         played = source.draw(generator, count, np.random.default_rng(number))
         run = free_running.run(design, images, passes, played=played)
-        expected = alarm_bit(run.bits, **design.manifest["health"][0])
+        expected = alarm_bit(run.bits, generator, network.health)
         golden, _ = predict(network, images, choices_of(run.bits, generator, len(images), passes))
         figures[name] = {
             "bits": len(run.bits),

@@ -10,7 +10,7 @@ import json
 import subprocess
 import sys
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -164,9 +164,9 @@ def _no_alarm(name, run, network, passes, repeats):
                 repeats * IMAGES * passes * sum(network.generator.bits))
 
 
-def _smallest(generator, limits, each):
+def _smallest(network, each):
     """The weakest fault of each kind that is found within :data:`PREDICTIONS` predictions."""
-    width = sum(generator.bits)
+    width = sum(network.generator.bits)
     grids = {
         "bias": {step / 100: Source(bias=step / 100) for step in range(8, 17)},
         "bias, negative": {-step / 100: Source(bias=-step / 100) for step in range(8, 17)},
@@ -179,8 +179,7 @@ def _smallest(generator, limits, each):
     }
     figures = {}
     for name, grid in each(grids.items()):
-        found = detection(grid, generator, limits, PREDICTIONS, PASSES, STREAMS,
-                          np.random.default_rng(7))
+        found = detection(grid, network, PREDICTIONS, PASSES, STREAMS, np.random.default_rng(7))
         figures[name] = {
             "alarmed": {f"{size:+.2f}": found[size]["alarmed"] for size in grid},
             **{f"smallest_alarmed_{share}_percent": next(
@@ -201,7 +200,6 @@ def _evidence(args, steps) -> dict:
     steps.step("generator: rates, correlations, choices")
     generator = _generators(spinbayes, network)
     emulated, junction, averages, design = _simulated(args.work, steps, images)
-    [limits] = design.manifest["health"]
 
     steps.step("golden model: averages of many predictions of more images")
     exact = Exact.of(network, sample[:100])
@@ -224,30 +222,28 @@ def _evidence(args, steps) -> dict:
     good = _bits_of(choices(network.generator, HEALTHY_BITS // 100, PASSES).reshape(-1, 5),
                     network.generator)
     health = false_alarm_tests("health", good, 0.5, LOOSE)
-    alarm = alarm_bit(good, **limits)
+    alarm = alarm_bit(good, network.generator, network.health)
     health.append(Test(f"health: no alarm in {HEALTHY_BITS:,} good bits", float(alarm is not None),
                        1.0 if alarm is None else 0.0, HEALTHY_BITS))
 
     steps.step(f"health tests: {len(every)} sources, {STREAMS} streams each")
-    found = detection(every, network.generator, limits, PREDICTIONS, PASSES, STREAMS,
-                      np.random.default_rng(5), steps.bar_of)
+    found = detection(every, network, PREDICTIONS, PASSES, STREAMS, np.random.default_rng(5), steps.bar_of)
     steps.step("health tests: the weakest faults they find")
-    smallest = _smallest(network.generator, limits, steps.bar_of)
+    smallest = _smallest(network, steps.bar_of)
 
     steps.step(f"{NETWORK}: what faults do to {sum(map(len, sets.values())):,} predictions")
     table = {NETWORK: {
         "images": {name: len(images) for name, images in sets.items()}, "passes": PASSES,
         "not_run": missing,
-        "sources": effects(network, sets, labels, every, limits, PASSES, 11, steps.bar_of)}}
+        "sources": effects(network, sets, labels, every, PASSES, 11, steps.bar_of)}}
     few = {name: images[:SPINBAYES_IMAGES] for name, images in sets.items()}
     steps.step(f"{SPINBAYES}: what faults do to {sum(map(len, few.values())):,} predictions")
-    width = sum(spinbayes.generator.bits)
-    own = sources(width)
+    own = sources(sum(spinbayes.generator.bits))
     table[SPINBAYES] = {
         "images": {name: len(images) for name, images in few.items()}, "passes": PASSES_SPINBAYES,
         "not_run": missing,
         "sources": effects(spinbayes, few, labels[:SPINBAYES_IMAGES], {name: own[name] for name in FEW},
-                           {**limits, "period": width}, PASSES_SPINBAYES, 11, steps.bar_of)}
+                           PASSES_SPINBAYES, 11, steps.bar_of)}
 
     tests = generator + emulated + junction + health
     failed = {test.name for test in failures(tests, FAMILY)}
@@ -261,7 +257,8 @@ def _evidence(args, steps) -> dict:
         "tests": report(tests, FAMILY),
         "averages": averages,
         "detection": {
-            "limits": limits, "predictions": PREDICTIONS, "bits_per_prediction": PASSES * 5,
+            "limits": [asdict(test) for test in network.health], "predictions": PREDICTIONS,
+            "bits_per_prediction": PASSES * 5,
             "stated_false_alarm_rate": "at most 2 ** -60 per bit or window of each test",
             "sources": found, "smallest": smallest,
             "at_the_pins": pins, "at_the_pins_disagreeing": disagreeing,

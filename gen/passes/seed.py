@@ -12,8 +12,10 @@ def seed(network: Network, target: Target) -> Network:
     """Give the network its generator: the seeds of its sources, and the random bits of each layer.
 
     A keep bit is dropped with the dropout probability, as the nearest multiple of ``2 ** -16``; the
-    bits that choose an array are fair. The first source has the seed of the target, the others what
-    SplitMix64 makes of it (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", 2014).
+    bits that choose an array are fair. The seeds are what SplitMix64 makes of that of the target (Steele,
+    Lea, Flood, "Fast splittable pseudorandom number generators", 2014), since a xorshift generator is
+    linear: unmixed, the stream of seed 3 would be those of seeds 1 and 2, added modulo 2, and a small
+    seed would take many steps to reach the upper bits.
 
     Needs: nothing. Ensures: a generator with one ``drop`` per layer, each from 0 to 65536, as many
     ``bits`` as a choice of that layer takes, and one source or as many as a pass has bits.
@@ -21,7 +23,7 @@ def seed(network: Network, target: Target) -> Network:
     bits = tuple(layer.choice_bits for layer in network.layers)
     more = sum(bits) - 1 if target.sources == "layer" else 0
     return replace(network, generator=Generator(
-        (target.seed, *(_split(target.seed, number) for number in range(1, more + 1))),
+        tuple(_split(target.seed, number) for number in range(1, more + 2)),
         tuple(round(layer.dropout * 65536) if layer.crossbars == 1 else 1 << 15
               for layer in network.layers),
         bits))

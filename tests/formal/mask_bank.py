@@ -32,7 +32,7 @@ def keeps_stream_rules(m, dut):
 
 def collects_each_bit(m, dut):
     """Bit ``t`` of a mask is the bit that was drawn for its layer in pass ``t``, in pass-major order,
-    for every image; bits of passes that an image has not are zero.
+    for every image; bits of passes that an image has not are zero. What is said to be taken is taken.
 
     Images are numbered modulo 8, more than can be under way. One bit of one of them is followed.
     """
@@ -54,6 +54,7 @@ def collects_each_bit(m, dut):
     for index, (layer, _) in enumerate(bits):
         with m.If(dut.draw.valid & (asked == index)):
             m.d.comb += Assert(dut.draw.payload == layer)
+        m.d.comb += Assert(dut.taken[index] == (moved(dut.bits) & (at == index)))
     with m.If(moved(dut.bits)):
         m.d.comb += Assert(heard < passes)
         m.d.sync += at.eq(Mux(at == len(bits) - 1, 0, at + 1))

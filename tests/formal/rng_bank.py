@@ -20,7 +20,6 @@ def gives_bits_in_turn(m, dut):
     for port, turn in ((dut.i, asked), (dut.o, heard)):
         with m.If(moved(port)):
             m.d.sync += turn.eq(Mux(turn == dut.count - 1, 0, turn + 1))
-    m.d.comb += Assert(dut.taken == moved(dut.o) << heard)
     for number, (pins, source) in enumerate(zip(dut.mtj, dut.sources, strict=True)):
         layer, bit  = Signal.like(dut.i.payload, name=f"layer_{number}"), Signal(name=f"bit_{number}")
         read, sense = Signal(name=f"read_{number}"), Signal(name=f"sense_{number}")

@@ -49,7 +49,8 @@ def test_manifest(lenet5):
         "top", "network", "pixels", "classes", "layers", "passes", "passes_max", "schedule",
         "clock_mhz", "view", "rng")} == {
         "top": "accelerator", "network": "lenet5", "pixels": 784, "classes": 10,
-        "layers": ["conv1", "conv2", "fc1", "fc2", "fc3"], "passes": 20, "passes_max": 32,
+        "layers": [{"name": name, "block": f"layer_{name}"}
+                   for name in ("conv1", "conv2", "fc1", "fc2", "fc3")], "passes": 20, "passes_max": 32,
         "schedule": "shared", "clock_mhz": 125.0, "view": "emulated", "rng": "emulated"}
     ports = manifest["interface"]["members"]
     assert set(ports) == {"pixels", "passes", "results", "alarm"}

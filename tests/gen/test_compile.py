@@ -12,6 +12,7 @@ from gen.checkpoint import read
 from gen.compile import PASSES, compile_network, main
 from gen.ir import Comparison, Logit, Target, dump, load
 from gen.networks import NETWORKS
+from gen.passes.seed import seed
 from gen.verify import ImpossibleTarget, MalformedNetwork
 
 
@@ -100,7 +101,8 @@ def test_command(tmp_path, write_checkpoint):
         cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(root)}, capture_output=True, text=True,
         check=True)
     network = load(run.stdout)
-    assert (network.name, network.generator.seeds) == ("lenet5", (7,))
+    seeded = seed(NETWORKS["lenet5"], Target(seed=7))
+    assert (network.name, network.generator.seeds) == ("lenet5", seeded.generator.seeds)
     assert json.loads(run.stdout)["kind"] == "Network"
 
 

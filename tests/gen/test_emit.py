@@ -57,7 +57,7 @@ BLOCKS = {
     Crossbar:         lambda: Crossbar([[1, 2, 3, 4]], 12, tile_rows=6, rows_per_read=3,
                                        columns_per_read=2),
     Gather:           lambda: Gather(4, columns=2, banks=2),
-    Health:           lambda: Health(repetition=5, window=16, proportion=12, period=3),
+    Health:           lambda: Health(repetition=5, window=16, proportion=12, distance=3),
     ImageSource:      lambda: ImageSource(16, 5),
     LogitScaler:      lambda: LogitScaler(gain_layout(signed(4), signed(6)), 3, signed(8), banks=2),
     MapBuffer:        lambda: MapBuffer(unsigned(4), words=3, lanes=2, passes=5, depth=4),

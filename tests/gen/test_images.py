@@ -43,7 +43,7 @@ def test_images_are_described(random_network, random_spinbayes, tmp_path, method
     described   = array_images(network, accelerator)
     write_images(network, accelerator, tmp_path)
     for layer in network.layers:
-        shape = described[layer.name]
+        shape = described[f"layer_{layer.name}"]
         held  = np.zeros((layer.crossbars, layer.fan_in, layer.outputs), int)
         for image in shape["images"]:
             inputs, outputs = (range(first, last + 1)

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from gen.compile import compile_network
-from gen.health import cutoffs, limits
-from gen.ir import Logit, Target
+from gen.ir import HealthTest, Logit, Target
 from gen.lower import cycles, lower, lower_layer
 from gen.passes.rates import map_cycles
+from gen.passes.watch import cutoffs
 from golden.network import paths
 from hdl.mtj_rng import MtjRng
 from hdl.pseudo_rng import PseudoRng
@@ -31,11 +31,12 @@ def test_accelerator(network):
     assert accelerator.binarizer.thresholds == network.input.thresholds
     assert isinstance(accelerator.replay, SharedPasses)
     assert isinstance(accelerator.rng, PseudoRng)
-    assert (accelerator.rng.seed, accelerator.rng.drop) == (9, network.generator.drop)
+    assert ((accelerator.rng.seed,), accelerator.rng.drop) == (
+        network.generator.seeds, network.generator.drop)
     assert (accelerator.mask_bank.choices, accelerator.mask_bank.passes) == ((1, 1, 1), 5)
-    assert limits(network.generator) == [{
-        name: getattr(health, name) for name in ("repetition", "window", "proportion", "period")}
-        for health in accelerator.health]
+    assert network.health == tuple(
+        HealthTest(places, test.distance, test.repetition, test.window, test.proportion)
+        for places, test in accelerator.health)
     assert set(accelerator.signature.members) == {"pixels", "passes", "results", "alarm"}
 
 
@@ -94,9 +95,11 @@ def test_a_source_for_each_bit(random_network):
     network = compile_network(random_network(3, hidden=2), target)
     accelerator = lower(network, target)
     assert [source.seed for source in accelerator.rng.sources] == list(network.generator.seeds)
-    assert [(health.proportion, health.period) for health in accelerator.health] == [
-        (cutoffs((drop,))["proportion"], 1) for drop in network.generator.drop]
-    assert accelerator.health_names == ["health_0", "health_1", "health_2"]
+    assert [(places, test.proportion, test.distance) for places, test in accelerator.health] == [
+        ((place,), cutoffs((drop,))["proportion"], distance) for distance in (0, 1)
+        for place, drop in enumerate(network.generator.drop)]
+    assert [name for name in accelerator.blocks if "health" in name] == [
+        f"health_{number}" for number in range(6)]
     target = replace(target, rng="mtj", mtj_currents=(10, 20, 30))
     assert lower(network, target).signature.members["mtj"].dimensions == (3,)
 
@@ -106,7 +109,7 @@ def test_macro(network):
     target = replace(TARGET, view="macro", array_ns=33.0)
     accelerator = lower(network, target)
     for layer, engine in zip(network.layers, accelerator.engines, strict=True):
-        assert accelerator.signature.members[layer.name].dimensions == (engine.crossbar.tiles,)
+        assert accelerator.signature.members[f"layer_{layer.name}"].dimensions == (engine.crossbar.tiles,)
         assert engine.crossbar.latency == 5 # 33 ns at 125 MHz
 
 

@@ -10,6 +10,7 @@ from gen.ir import (
     Folding,
     Generator,
     Head,
+    HealthTest,
     Input,
     Layer,
     Logit,
@@ -65,6 +66,9 @@ THREE = (((0, 4), (0, 4)), ((4, 8), (0, 4)), ((8, 12), (0, 4)))
     with_last(banks=(Affine(VECTOR, VECTOR),) * 2),
     with_last(banks=(Logit((-2**27,) * 4, (2**31 - 1,) * 4),) * 2),
     with_hidden(banks=(Comparison((0, 5, 19), (0, 1, 0)),) * 2),
+    *(with_hidden(name=name) for name in ("conv 1", "features.0.conv", "/conv/MatMul", "größe", "always",
+                                          "softmax", "c" * 100)),
+    *(with_hidden(dropout=p) for p in (0.0, 1.0, 8e-6, 1 - 8e-6)),
     replace(NETWORK, generator=Generator((2**64 - 1,), (0, 65536), (1, 1))),
     replace(NETWORK, generator=Generator((1,), (0, 65536), (1, 1)), head=Head(agreement=100)),
     SPINBAYES,
@@ -103,10 +107,18 @@ def test_accepts(network):
      "Layer 'conv' must have a dropout probability from 0 to 1, not 1.5"),
     (with_hidden(dropout=math.nan),
      "Layer 'conv' must have a dropout probability from 0 to 1, not nan"),
-    (with_hidden(name="conv 1"),
-     "Layer 'conv 1' must have a name of letters, digits and _ only"),
-    (with_hidden(name="fc"),
-     "Network 'network' has 2 layers named 'fc', but each must have a name of its own"),
+    *((with_hidden(name=name),
+       f"Layer {name!r} must have a name of 1 to 100 printable characters, with at least one of the "
+       "letters a to z or digits") for name in ("", "_", "层", "conv\n1", "c" * 101)),
+    *((with_hidden(name=name),
+       f"Network 'network' has layers named {name!r} and 'fc', but names must differ in their letters (of "
+       "either case) or digits") for name in ("fc", "FC", "_fc_", "/fc")),
+    (with_hidden(dropout=7e-6),
+     "Layer 'conv' must have a dropout probability of 0, of 1, or farther than 2**-17 from both, as random "
+     "bits are compared with 16 bits of it, not 7e-06"),
+    (with_hidden(dropout=1 - 7e-6),
+     "Layer 'conv' must have a dropout probability of 0, of 1, or farther than 2**-17 from both, as random "
+     "bits are compared with 16 bits of it, not 0.999993"),
     (replace(NETWORK, input=Input(6, 7, (50,))),
      "The input has a map of 6 by 7 by 1, but layer 'conv' takes one of 6 by 7 by 2"),
     (with_hidden(outputs=5),
@@ -193,6 +205,10 @@ def test_accepts(network):
      "Layer 'conv' must have a choice of 2 random bits from the generator, not 1"),
     (replace(NETWORK, generator=Generator((1,), (0, 65537), (1, 1))),
      "The generator must have drop values from 0 to 65536, not 65537"),
+    (replace(NETWORK, generator=Generator((1,), (0, 1), (1, 1)), health=(HealthTest((1, 2), 0, 9, 9, 9),)),
+     "A health test must watch some of the 2 bits of a pass, not (1, 2)"),
+    (replace(NETWORK, generator=Generator((1,), (0, 1), (1, 1)), health=(HealthTest((), 0, 9, 9, 9),)),
+     "A health test must watch some of the 2 bits of a pass, not ()"),
 ])
 def test_rejects(network, message):
     with pytest.raises(MalformedNetwork, match=f"^{re.escape(message)}$"):

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 from gen.compile import compile_network
-from gen.ir import Generator, Target
+from gen.ir import Generator, Input, Layer, Network, Target
+from gen.passes.watch import watch
 from golden.evaluate import over_passes, report
 from golden.faulty import Source, kept
+from golden.health import alarm_bit
 from golden.network import exact as exact_mean
 from golden.network import predict
 from golden.random import choices, choices_of
@@ -26,8 +28,9 @@ from golden.statistics import failures
 FAMILY = 1e-3
 GENERATOR = Generator((1,), (6554, 32768, 49152), (1, 1, 1))
 SHARES = [np.array([drop, 65536 - drop]) / 65536 for drop in GENERATOR.drop]
-LIMITS = {"repetition": 61, "window": 1024, "proportion": 653, "period": 5}
-FAIR = Generator((1,), (32768,) * 5, (1,) * 5)
+FAIR = watch(Network("fair", Input(1, 1, (1,)), tuple(
+    Layer(f"layer{number}", 1, 1, 1, (1, 1), 2) for number in range(5)),
+    generator=Generator((1,), (32768,) * 5, (1,) * 5)), Target())
 
 
 def bits_and_choices(bits):
@@ -141,9 +144,9 @@ def test_convergence(network):
 
 def test_detection():
     found = detection({"good": Source(), "stuck": Source(stuck=1), "alternating": Source(correlation=-1)},
-                      FAIR, LIMITS, 40, 20, 5, np.random.default_rng(0))
+                      FAIR, 40, 20, 5, np.random.default_rng(0))
     assert found["good"]["alarmed"] == 0 and found["good"]["median_bits"] is None
-    assert (found["stuck"]["alarmed"], found["stuck"]["median_bits"]) == (1, 61)
+    assert (found["stuck"]["alarmed"], found["stuck"]["median_bits"]) == (1, 62)
     assert found["alternating"]["alarmed"] == 1
     assert found["alternating"]["alarmed_by_bits_alone"] == 0
 
@@ -165,12 +168,13 @@ def test_effects(network, random_spinbayes, method):
     sets = {"mnist": images[:40], "other": images[40:]}
     width = sum(network.generator.bits)
     figures = effects(network, sets, labels, {"good": Source(), "stuck": Source(stuck=1)},
-                      {**LIMITS, "period": width}, 5, seed=9)
+                      5, seed=9)
     bits = Source().draw(network.generator, 60 * 5 * width, np.random.default_rng(9))
     choice = choices_of(bits, network.generator, 60, 5)
     expected = report(over_passes(network, images[:40], choice[:40]), labels,
                       {"other": over_passes(network, images[40:], choice[40:])})
     assert {name: figures["good"][name] for name in expected} == expected
     assert not figures["good"]["alarm"] and figures["good"]["alarm_bits"] is None
-    assert figures["stuck"]["alarm"] and figures["stuck"]["alarm_bits"] == 61
+    assert figures["stuck"]["alarm"] and figures["stuck"]["alarm_bits"] == 1 + alarm_bit(
+        np.ones(60 * 5 * width), network.generator, network.health)
     assert figures["stuck"]["mutual_information_nats"] == pytest.approx(0, abs=1e-12)

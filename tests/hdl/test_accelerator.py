@@ -99,6 +99,14 @@ def test_protection_changes_no_word_and_no_cycle(compiled, schedule):
     assert passed[0].cycles == passed[1].cycles
 
 
+def test_two_blocks_of_one_name(random_network):
+    dut = lower(compile_network(random_network(0, 2), TARGET), TARGET)
+    dut.names = ("conv", "fc", "conv")
+    with pytest.raises(ValueError, match="^Each block must have a name of its own, but two are named "
+                                         "'layer_conv'$"):
+        dut.elaborate(None)
+
+
 @pytest.mark.parametrize("sources, stuck", [("model", 0), ("layer", 1)])
 def test_stuck_junction_raises_the_alarm(random_network, sources, stuck):
     """One of the sources, or the only one, always senses that it has switched. The alarm rises with the

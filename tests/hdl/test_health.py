@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from amaranth.sim import Simulator
 
-from gen.health import cutoffs
+from gen.passes.watch import cutoffs
 from hdl.health import Health
 
 
@@ -34,23 +34,17 @@ def watch(dut, bits, duty=1.0):
     return alarms
 
 
-def alarm_bit(bits, repetition, window, proportion, period=0):
+def alarm_bit(bits, repetition, window, proportion, distance=0):
     """Bit at which a test first fails by its definition in NIST SP 800-90B, or None."""
-    before = [False] * period + bits
-    tested = [bits] + [[bit != old for bit, old in zip(bits, before[period - distance:], strict=False)]
-                       for distance in (1, period) if period]
+    before = [False] * distance + bits
+    stream = [bit != old for bit, old in zip(bits, before, strict=False)] if distance else bits
     for end in range(len(bits)):
         begin = end // window * window
-        for stream in tested:
-            run = stream[max(0, end - repetition + 1):end + 1]
-            if len(run) == repetition and len(set(run)) == 1:
-                return end
-            if stream[begin:end + 1].count(stream[begin]) >= proportion and stream[end] == stream[begin]:
-                return end
-        # The last of so many bits of the same place, none of which differs from the one before.
-        if period and end // period % repetition == repetition - 1:
-            if not any(tested[2][end - (repetition - 1) * period:end + 1:period]):
-                return end
+        run = stream[max(0, end - repetition + 1):end + 1]
+        if len(run) == repetition and len(set(run)) == 1:
+            return end
+        if stream[begin:end + 1].count(stream[begin]) >= proportion and stream[end] == stream[begin]:
+            return end
     return None
 
 
@@ -67,50 +61,39 @@ def test_by_definition(repetition, window, proportion, duty):
 
 
 @pytest.mark.parametrize("duty", [1.0, 0.5])
-@pytest.mark.parametrize("repetition, window, proportion, period", [
+@pytest.mark.parametrize("repetition, window, proportion, distance", [
     (5, 8, 8, 1), (6, 12, 9, 2), (9, 16, 12, 3), (4, 20, 20, 5), (100, 64, 45, 4), (3, 64, 64, 7)])
-def test_patterns_by_definition(repetition, window, proportion, period, duty):
-    """Good bits, alternating ones, bits like those a period before, and one of a period that is stuck."""
-    for seed in range(6):
+def test_differences_by_definition(repetition, window, proportion, distance, duty):
+    """Good bits, alternating ones, and bits mostly like, or unlike, those so many before."""
+    for seed in range(8):
         rng  = np.random.default_rng(seed)
         bits = rng.random(150) < 0.5
         odd  = np.arange(150) >= 20
-        bits = [bits, np.where(odd, np.arange(150) % 2 == 0, bits),
-                np.where(odd & (rng.random(150) < 0.9), np.resize(bits[:period], 150), bits),
-                np.where(np.arange(150) % period == period - 1, seed == 3, bits)][seed % 4].tolist()
-        dut = Health(repetition=repetition, window=window, proportion=proportion, period=period)
-        at  = alarm_bit(bits, repetition, window, proportion, period)
+        like = odd & (rng.random(150) < 0.9)
+        period = np.resize(bits[:distance], 150)
+        bits = [bits, np.where(odd, np.arange(150) % 2 == 0, bits), np.where(like, period, bits),
+                np.where(like, period ^ (np.arange(150) // distance % 2 == 1), bits)][seed % 4].tolist()
+        dut = Health(repetition=repetition, window=window, proportion=proportion, distance=distance)
+        at  = alarm_bit(bits, repetition, window, proportion, distance)
         assert watch(dut, bits, duty) == [at is not None and number >= at
                                           for number in range(len(bits) + 5)]
 
 
-@pytest.mark.parametrize("stuck", [0, 1])
-@pytest.mark.parametrize("place", range(5))
-def test_one_layer_is_stuck(place, stuck):
-    """Among four that are not, whose bits no other test can tell from good ones so soon."""
-    limits = {**cutoffs((32768,) * 5), "period": 5}
-    bits = np.random.default_rng(5).integers(0, 2, (3 * limits["repetition"], 5))
-    bits[3:, place] = stuck
-    bits = bits.ravel().tolist()
-    at = alarm_bit(bits, **limits)
-    assert at is not None and alarm_bit(bits, **{**limits, "period": 0}) is None
-    assert watch(Health(**limits), bits) == [number >= at for number in range(len(bits) + 5)]
-
-
-@pytest.mark.parametrize("kind, begin, share", [
-    ("good", None, 0), ("stuck", 0, 1), ("stuck", 700, 1), ("as before", 700, 1),
-    ("other than before", 700, 1), ("as a period before", 700, 1), ("stuck", 1000, 0.5),
-    ("as before", 1000, 0.5), ("other than before", 1000, 0.5), ("as a period before", 1000, 0.5)])
-def test_patterns_at_an_even_chance(kind, begin, share):
-    """Good bits, then a share of those that are stuck, or follow from the ones before; a half of them is
-    found by the proportion of a window, before so many in a row are found."""
-    limits = {**cutoffs((32768,) * 5), "period": 5}
+@pytest.mark.parametrize("kind, distance, share", [
+    ("good", 0, 0), ("good", 1, 0), ("good", 5, 0), ("stuck", 0, 1), ("stuck", 1, 1), ("stuck", 5, 1),
+    ("as before", 1, 1), ("as before", 5, 1), ("other than before", 1, 1), ("other than before", 5, 1),
+    ("stuck", 0, 0.5), ("as before", 1, 0.5), ("as before", 5, 0.5), ("other than before", 1, 0.5),
+    ("other than before", 5, 0.5)])
+def test_patterns_at_an_even_chance(kind, distance, share):
+    """Good bits, then a share of those that are stuck, or follow from the one ``distance`` before; a half
+    of them is found by the proportion of a window, before so many in a row are found."""
+    limits = {**cutoffs((32768,) * 5), "distance": distance}
     rng  = np.random.default_rng(8)
-    bits = rng.integers(0, 2, 1000 if share == 1 else 2100).tolist()
-    for number in range(len(bits) if begin is None else begin, len(bits)):
+    bits = rng.integers(0, 2, 1000 if share == 1 else 4200).tolist()
+    for number in range(700 if share == 1 else 1000, len(bits)):
         if rng.random() < share:
             bits[number] = 0 if kind == "stuck" else (
-                bits[number - (5 if "period" in kind else 1)] ^ (kind == "other than before"))
+                bits[number - distance] ^ (kind == "other than before"))
     at = alarm_bit(bits, **limits)
     assert (at is None) == (kind == "good")
     assert watch(Health(**limits), bits) == [at is not None and number >= at
@@ -147,6 +130,6 @@ def test_rejects(repetition, window, proportion, message):
         Health(repetition=repetition, window=window, proportion=proportion)
 
 
-def test_rejects_period():
-    with pytest.raises(ValueError, match="^Period must be 0 or more, not -1$"):
-        Health(repetition=2, window=8, proportion=4, period=-1)
+def test_rejects_distance():
+    with pytest.raises(ValueError, match="^Distance must be 0 or more, not -1$"):
+        Health(repetition=2, window=8, proportion=4, distance=-1)

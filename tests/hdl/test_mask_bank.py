@@ -39,6 +39,7 @@ class Asked(wiring.Component):
             bank.bits.payload.eq(self.bits.payload),
             bank.bits.valid.eq(self.bits.valid & (owed != 0)),
             self.bits.ready.eq(bank.bits.ready & (owed != 0)),
+            self.taken.eq(bank.taken),
         ]
         return m
 
@@ -50,7 +51,7 @@ class Source(wiring.Component):
         self.bank = bank
         self.rng  = rng
         super().__init__({name: member for name, member in bank.signature.members.items()
-                          if name not in ("draw", "bits")})
+                          if name not in ("draw", "bits", "taken")})
 
     def elaborate(self, platform):
         m = Module()
@@ -62,6 +63,16 @@ class Source(wiring.Component):
         for layer, mask in enumerate(self.bank.masks):
             connect(m, mask, flipped(getattr(self, f"mask_{layer}")))
         return m
+
+
+def watch_taken(asked, taken):
+    """A process that lists which bit of a pass the bank says to have taken, in each cycle in which it does,
+    and the bit."""
+    async def process(ctx):
+        while True:
+            *_, one, bit = await ctx.tick().sample(asked.taken, asked.bits.payload)
+            taken.extend([(one, bit)] if one else [])
+    return process
 
 
 def masks_of(layers, images):
@@ -98,9 +109,11 @@ def held_back(layers, late):
 def test_collects_in_pass_major_order(layers, passes, duty, late):
     images, bits = images_of((1,) * layers, passes)
     flat   = [bit for image in bits for number in image for bit in number]
-    passed = transfer(Asked(MaskBank((1,) * layers, passes)), {"images": images, "bits": flat},
+    asked, taken = Asked(MaskBank((1,) * layers, passes)), []
+    passed = transfer(asked, {"images": images, "bits": flat},
                       {"draw": len(flat), **masks_of(layers, len(images))}, duty=duty,
-                      starts=held_back(layers, late))
+                      starts=held_back(layers, late), processes=[watch_taken(asked, taken)])
+    assert taken == [(1 << number % layers, bit) for number, bit in enumerate(flat)]
     assert passed["draw"].words == [*range(layers)] * sum(images)
     for layer in range(layers):
         assert passed[f"mask_{layer}"].words == [
@@ -115,9 +128,11 @@ def test_collects_choices_of_several_bits(widths, passes, duty, late):
     images, drawn = images_of(widths, passes)
     flat   = [outcome >> bit & 1 for image in drawn for number in image
               for outcome, width in zip(number, widths, strict=True) for bit in reversed(range(width))]
-    passed = transfer(Asked(MaskBank(widths, passes)), {"images": images, "bits": flat},
+    asked, taken = Asked(MaskBank(widths, passes)), []
+    passed = transfer(asked, {"images": images, "bits": flat},
                       {"draw": len(flat), **masks_of(len(widths), len(images))}, duty=duty,
-                      starts=held_back(len(widths), late))
+                      starts=held_back(len(widths), late), processes=[watch_taken(asked, taken)])
+    assert taken == [(1 << number % sum(widths), bit) for number, bit in enumerate(flat)]
     assert passed["draw"].words == [
         layer for layer, width in enumerate(widths) for _ in range(width)] * sum(images)
     for layer, width in enumerate(widths):
