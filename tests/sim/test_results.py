@@ -18,8 +18,8 @@ def received(prediction):
     marks = np.zeros((count, classes), dtype=bool)
     marks[:, -1] = True
     cycles = np.arange(count)
-    return Results(replace(prediction, passes=np.full(count, prediction.passes)), marks,
-                   np.zeros_like(marks), False, cycles, cycles)
+    return Results(replace(prediction, passes=np.full(count, prediction.passes)), np.full(count, True),
+                   marks, np.zeros_like(marks), False, cycles, cycles)
 
 
 def test_equal_results():
