@@ -36,9 +36,9 @@ class Prediction:
 def softmax(logits: np.ndarray, head: Head) -> np.ndarray:
     """Return the probabilities of integer ``logits`` of shape (..., K), uint32 in Q0.16.
 
-    They add up to less than 65536, as each is rounded down. With the bits that the compiler gives a
-    network, none differs from that of the float network by more than ``2 ** -11``
-    (:data:`gen.precision.BOUND`), of however many classes.
+    With the bits that the compiler gives a network, none differs from that of the float network by more
+    than ``2 ** -11`` (:data:`gen.precision.BOUND`), of however many classes. They add up to less than
+    65536: each is rounded down, and so lacks a unit or two at most.
     """
     logits = np.asarray(logits, dtype=np.int64)
     below = logits.max(-1, keepdims=True) - logits

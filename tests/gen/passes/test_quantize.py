@@ -114,7 +114,8 @@ def test_bound_of_large_sums():
     """More bits, the more a sum can be, but of its own weights only."""
     rng, dropped = np.random.default_rng(0), []
     for most in (7, 1):
-        weights, gain = rng.integers(-most, most, (9, 300), endpoint=True), tuple(rng.normal(size=9).tolist())
+        weights = rng.integers(-most, most, (9, 300), endpoint=True)
+        gain    = tuple(rng.normal(size=9).tolist())
         layer = Layer("last", 1, 1, 300, (1, 1), 9, weight_bits=4, input_bits=4, input_low=0,
                       arrays=(pack(weights, 4),), banks=(Affine(gain, (1.0,) * 9),) * 2)
         dropped.append(check_bound(Network("large", Input(1, 1, (1,) * 300 * 15, 4), (layer,))))
