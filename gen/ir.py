@@ -113,13 +113,14 @@ class Affine:
 
 @dataclass(frozen=True, slots=True)
 class Logit:
-    """A bank of the output layer: the integer ``gain * sum + offset`` per channel.
+    """A bank of the output layer: the logit ``(gain * sum + offset) >> dropped`` per channel.
 
     It is ``log2(e) * y`` in units of ``2 ** -Head.fraction``.
     """
 
     gain: tuple[int, ...]
     offset: tuple[int, ...]
+    dropped: int                   #: The same in all banks of a layer.
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,15 +247,16 @@ class Layer:
 class Head:
     """Softmax by powers of two, and what the averaging block counts. All integers.
 
-    With ``d = max(logits) - logit`` rounded to ``table_bits`` fraction bits
-    (``q = (d + half) >> (fraction - table_bits)``, half of the dropped unit added), the exponential
-    is ``e = table[q mod 2 ** table_bits] >> (q >> table_bits)``, zero where the shift is 17 or more,
-    with ``table[f] = round(2 ** 16 * 2 ** (-f / 2 ** table_bits))``. With
-    ``r = (2 ** 34 - 1) // sum(e)`` the probability is ``(e * r) >> 18``, unsigned Q0.16.
+    With ``d = max(logits) - logit`` the exponential is
+    ``e = table[d mod 2 ** fraction] >> (d >> fraction)``, where
+    ``table[f] = round(2 ** (16 + guard) * 2 ** (-f / 2 ** fraction))``. With
+    ``r = (2 ** 34 - 1) // (sum(e) >> guard)`` the probability is ``((e >> guard) * r) >> 18``, unsigned
+    Q0.16. How exact it is: :func:`gen.precision.worst_error`.
     """
 
-    fraction: int = 12             #: Fraction bits of a logit.
-    table_bits: int = 8            #: Fraction bits of the exponent that the table resolves.
+    fraction: int = 10             #: Fraction bits of a logit, and of an exponent in the table.
+    guard: int = 0                 #: Bits of an exponential beyond 16 that only the sum takes. Set by
+                                   #: :func:`gen.passes.quantize.quantize`.
     confidence: int = 62260        #: Q0.16 (0.95): a pass at or above it is confident (eq. 26).
     agreement: int = 90            #: Per cent of the passes that must be, of one class (eq. 26).
 

@@ -37,7 +37,7 @@ def lower(network: Network, target: Target) -> Accelerator:
         classes=classes,
         passes=target.passes_max,
         fraction=network.head.fraction,
-        table_bits=network.head.table_bits,
+        guard=network.head.guard,
         confidence=network.head.confidence,
         agreement=network.head.agreement,
         sequential=target.schedule == "sequential",
@@ -47,6 +47,7 @@ def lower(network: Network, target: Target) -> Accelerator:
 
 def lower_layer(layer: Layer, target: Target, after: int = 1) -> Engine:
     """Return the engine of one layer, behind which a layer chooses from ``after`` arrays."""
+    output = isinstance(layer.banks[0], Logit)
     return Engine(
         layer.height, layer.width, layer.channels,
         kernel=layer.kernel, stride=layer.stride, padding=layer.padding, pool=layer.pool,
@@ -61,7 +62,8 @@ def lower_layer(layer: Layer, target: Target, after: int = 1) -> Engine:
         sums=layer.sums,
         banks=[_words(bank, 2**layer.output_bits - 1) for bank in layer.banks],
         output_bits=layer.output_bits,
-        logit=_logit(layer) if isinstance(layer.banks[0], Logit) else None,
+        logit=_logit(layer) if output else None,
+        dropped=layer.banks[0].dropped if output else 0,
         after=after,
         passes=target.passes_max,
         protect=target.protect,
@@ -97,7 +99,7 @@ def _words(bank: Comparison | Logit, thresholds: int = 1) -> list[dict]:
 
 def _logit(layer: Layer):
     """Shape of the logits: wide enough for every word and sum, and for their differences."""
-    extremes = [word["gain"] * n + word["offset"]
+    extremes = [word["gain"] * n + word["offset"] >> bank.dropped
                 for bank in layer.banks for word in _words(bank)
                 for n in (layer.sums.start, layer.sums.stop - 1)]
     return signed(1 + max((value if value >= 0 else ~value).bit_length() for value in extremes))

@@ -23,8 +23,15 @@ class MalformedNetwork(Exception):
 #: A pass set has one bit per pass; beyond this many its wires outgrow the logic.
 PASSES_LIMIT = 1024
 
-#: Bits of a logit, so that the golden model and a host can hold it.
-LOGIT_BITS = 32
+#: Bits of a logit, so that a host can hold it, and bits that may be dropped before it is one, so that the
+#: golden model can.
+LOGIT_BITS, DROPPED_BITS = 32, 31
+
+#: Fraction bits of a logit: fewer cannot reach :data:`gen.precision.BOUND`, more are a table too large.
+FRACTION_BITS = range(10, 17)
+
+#: Bits of an exponential beyond 16, so that the golden model can add up those of any number of classes.
+GUARD_BITS = 30
 
 #: Bits of a level and of a weight; a bit more doubles the thresholds, and the levels of a read.
 LEVEL_BITS, WEIGHT_BITS = 8, 8
@@ -220,8 +227,9 @@ def _check_banks(layer, last):
                                    f"{'the last' if last else 'a hidden'} layer takes "
                                    f"{' or '.join(kind.__name__ for kind in kinds)}")
         for field in fields(bank):
-            _check_length(layer, f"{field.name} values", getattr(bank, field.name),
-                          each=2**layer.output_bits - 1 if field.name == "threshold" else 1)
+            if field.name != "dropped":
+                _check_length(layer, f"{field.name} values", getattr(bank, field.name),
+                              each=2**layer.output_bits - 1 if field.name == "threshold" else 1)
         if isinstance(bank, Comparison):
             _check_comparison(layer, bank)
         elif isinstance(bank, Affine):
@@ -248,8 +256,12 @@ def _check_comparison(layer, bank):
 
 
 def _check_logit(layer, bank):
+    if not 0 <= bank.dropped <= DROPPED_BITS or bank.dropped != layer.banks[0].dropped:
+        raise MalformedNetwork(f"Layer {layer.name!r} must drop from 0 to {DROPPED_BITS} bits of a scaled "
+                               f"sum, the same in all banks, not {bank.dropped}")
     for gain, offset in zip(bank.gain, bank.offset, strict=True):
-        for logit in (gain * value + offset for value in (layer.sums.start, layer.sums.stop - 1)):
+        for value in (layer.sums.start, layer.sums.stop - 1):
+            logit = gain * value + offset >> bank.dropped
             if not -1 << LOGIT_BITS - 1 <= logit < 1 << LOGIT_BITS - 1:
                 raise MalformedNetwork(f"Layer {layer.name!r} has a logit of {_size(logit)}, but it must "
                                        f"fit in {LOGIT_BITS} bits")
@@ -327,9 +339,12 @@ def _check_reads(layer):
 
 def _check_head(network):
     head, generator = network.head, network.generator
-    if not 0 <= head.table_bits <= head.fraction:
-        raise MalformedNetwork(f"The head has {head.fraction} fraction bits in a logit, but "
-                               f"{head.table_bits} in its table")
+    if head.fraction not in FRACTION_BITS:
+        raise MalformedNetwork(f"The head must have a logit of {FRACTION_BITS.start} to "
+                               f"{FRACTION_BITS.stop - 1} fraction bits, not {head.fraction}")
+    if not 0 <= head.guard <= GUARD_BITS:
+        raise MalformedNetwork(f"The head must have from 0 to {GUARD_BITS} guard bits in an exponential, "
+                               f"not {head.guard}")
     if not 0 <= head.confidence <= 65535:
         raise MalformedNetwork(f"The head must have a confidence from 0 to 65535, "
                                f"not {head.confidence}")

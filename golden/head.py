@@ -36,19 +36,17 @@ class Prediction:
 def softmax(logits: np.ndarray, head: Head) -> np.ndarray:
     """Return the probabilities of integer ``logits`` of shape (..., K), uint32 in Q0.16.
 
-    They add up to less than 65536. With ten classes or fewer and the bits of :class:`gen.ir.Head`,
-    none differs from a float softmax of the same logits by more than ``2 ** -11``; most of that
-    comes from rounding the exponent to ``2 ** -8``.
+    With the bits that the compiler gives a network, none differs from that of the float network by more
+    than ``2 ** -11`` (:data:`gen.precision.BOUND`), of however many classes. They add up to less than
+    65536: each is rounded down, and so lacks a unit or two at most.
     """
     logits = np.asarray(logits, dtype=np.int64)
     below = logits.max(-1, keepdims=True) - logits
-    dropped = head.fraction - head.table_bits
-    exponent = below + (1 << dropped >> 1) >> dropped
-    table = np.round(2.0 ** (16 - np.arange(1 << head.table_bits) / (1 << head.table_bits)))
-    power = table.astype(np.int64)[exponent & (1 << head.table_bits) - 1]
-    power >>= np.minimum(exponent >> head.table_bits, 17)
-    reciprocal = (2**34 - 1) // power.sum(-1, keepdims=True)
-    return (power * reciprocal >> 18).astype(np.uint32)
+    size = 1 << head.fraction
+    table = np.round(2.0 ** (16 + head.guard - np.arange(size) / size)).astype(np.int64)
+    power = table[below & size - 1] >> np.minimum(below >> head.fraction, 63)
+    reciprocal = (2**34 - 1) // (power.sum(-1, keepdims=True) >> head.guard)
+    return ((power >> head.guard) * reciprocal >> 18).astype(np.uint32)
 
 
 def average(probabilities: np.ndarray, head: Head) -> Prediction:

@@ -183,7 +183,7 @@ def logits(layer: Layer, sums: np.ndarray, choice: np.ndarray) -> np.ndarray:
     assert all(isinstance(bank, Logit) for bank in layer.banks)
     gain = np.array([bank.gain for bank in layer.banks], dtype=np.int64)[choice]
     offset = np.array([bank.offset for bank in layer.banks], dtype=np.int64)[choice]
-    return gain * sums[:, 0, 0].astype(np.int64) + offset
+    return gain * sums[:, 0, 0].astype(np.int64) + offset >> layer.banks[0].dropped
 
 
 def _passes(network: Network, images: np.ndarray, choice: np.ndarray, chip=None) -> np.ndarray:

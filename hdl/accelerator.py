@@ -41,7 +41,7 @@ class Accelerator(wiring.Component):
         which they are drawn.
     classes, passes : int
         Classes, and T_max.
-    fraction, table_bits, confidence, agreement : int
+    fraction, guard, confidence, agreement : int
         See :class:`gen.ir.Head`.
     sequential : bool
         Run the passes one after another instead of sharing what they have in common.
@@ -69,7 +69,7 @@ class Accelerator(wiring.Component):
     """
 
     def __init__(self, pixels, *, thresholds, bits=1, engines, names, rng, health, classes, passes,
-                 fraction, table_bits, confidence, agreement=90, sequential, protect=False):
+                 fraction, guard=0, confidence, agreement=90, sequential, protect=False):
         self.names   = tuple(names)
         self.engines = tuple(engines)
         self.protect = protect
@@ -89,7 +89,7 @@ class Accelerator(wiring.Component):
         self.rng        = rng
         self.health     = tuple(health)
         self.softmax    = Softmax(self.engines[-1].logit, classes=classes, fraction=fraction,
-                                  table_bits=table_bits, protect=protect)
+                                  guard=guard, protect=protect)
         self.averaging  = Averaging(classes, passes, confidence=confidence, agreement=agreement,
                                     protect=protect)
         members = {

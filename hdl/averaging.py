@@ -17,10 +17,10 @@ __all__ = ["Averaging", "result_layout"]
 def result_layout(classes, passes):
     """One word of a result: the statistics of a class, and what holds for the whole image.
 
-    ``prediction`` (class of the largest sum, the lowest on a tie) and ``reject`` (Scale-Dropout,
-    eq. 26: no class was confident in enough of the passes) are those of the classes up to this word,
-    so they are meant to be read where ``last`` is 1. ``error`` is 1 from the first fault on that the
-    hardware has seen in itself or in its random bits, until reset: no such result can be trusted.
+    ``prediction`` (class of the largest sum, the lowest on a tie), ``reject`` (Scale-Dropout, eq. 26: no
+    class was confident in enough of the passes) and ``passes`` are the same in all words of a result.
+    ``error`` is 1 from the first fault on that the hardware has seen in itself or in its random bits,
+    until reset: no such result can be trusted.
     """
     return data.StructLayout({
         "sum":        range(passes * ((1 << PROBABILITY) - 1) + 1),      # of p, Q0.16
@@ -206,6 +206,20 @@ class Averaging(wiring.Component):
         ]
         m.d.sync += voted.eq(votes.data)
 
+        # After the last leaf these are of all classes, before the first of them is sent.
+        largest, largest_index = Signal.like(result.sum), Signal.like(index)
+        surest, reject = Signal.like(result.confident), Signal()
+        share  = self.agreement
+        needed = Signal(range(share.numerator * self.passes + 1)) # of the confident, times denominator
+        m.d.sync += [
+            needed.eq(_times(passes, share.numerator)),
+            reject.eq(_times(surest, share.denominator) < needed),
+        ]
+        with m.If(added_valid & ((added_index == 0) | (added.sum > largest))):
+            m.d.sync += [largest.eq(added.sum), largest_index.eq(added_index)]
+        with m.If(added_valid & ((added_index == 0) | (added.confident > surest))):
+            m.d.sync += surest.eq(added.confident)
+
         # What is read has been written for this image.
         parity.check(total.data, sending | (first_valid & ~fresh))
         parity.check(votes.data, sending | draining)
@@ -226,21 +240,11 @@ class Averaging(wiring.Component):
         m.d.sync += faulty.eq(faulty | wrong)
         parity.report()
 
-        # Results leave in two steps behind the memories: a row, then what compares it.
+        # Results leave in two steps behind the memories: a row, then a word.
         row            = Signal(stored)
         row_votes, row_index = Signal.like(result.votes), Signal.like(index)
         row_valid, step      = Signal(), Signal()
-        largest, largest_index = Signal.like(result.sum), Signal.like(index)
-        share  = self.agreement
-        needed = Signal(range(share.numerator * self.passes + 1)) # of the confident, times denominator
-        sure   = Signal()
-        larger, surer = Signal(), Signal()
-        m.d.comb += [
-            step.eq(~self.o.valid), # words are not so close that they would wait for each other
-            larger.eq((row_index == 0) | (row.sum > largest)),
-            surer.eq((sure & (row_index != 0)) | (_times(row.confident, share.denominator) >= needed)),
-        ]
-        m.d.sync += needed.eq(_times(passes, share.numerator))
+        m.d.comb += step.eq(~self.o.valid) # words are not so close that they would wait for each other
         with m.If(self.o.ready):
             m.d.sync += self.o.valid.eq(0)
         with m.If(step):
@@ -251,16 +255,12 @@ class Averaging(wiring.Component):
                 result.square.eq(row.square),
                 result.confident.eq(row.confident),
                 result.votes.eq(row_votes),
-                result.prediction.eq(Mux(larger, row_index, largest_index)),
-                result.reject.eq(~surer),
+                result.prediction.eq(largest_index),
+                result.reject.eq(reject),
                 result.passes.eq(passes),
                 result.last.eq(row_index == self.classes - 1),
                 result.error.eq(self.fault | faulty | wrong),
             ]
-            with m.If(row_valid):
-                m.d.sync += sure.eq(surer)
-                with m.If(larger):
-                    m.d.sync += [largest.eq(row.sum), largest_index.eq(row_index)]
 
         drain, wait = Signal(range(self.DRAIN + 1)), Signal(range(self.READ + 1))
 

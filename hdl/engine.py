@@ -59,6 +59,8 @@ class Engine(wiring.Component):
         Bits of a level that leaves a hidden layer.
     logit : shape-like or None
         Shape of a logit; None for a hidden layer.
+    dropped : int
+        See :class:`hdl.logit.LogitScaler`.
     after : int
         Arrays that the next layer chooses from; 1 if it does not.
     passes : int
@@ -93,7 +95,7 @@ class Engine(wiring.Component):
 
     def __init__(self, height, width, channels, *, kernel, stride=1, padding=0, pool=1, bits=1, weights,
                  tile_rows, rows_per_read, columns_per_read, weight_bits=1, macro=None, ways=1, sums, banks,
-                 output_bits=1, logit=None, after=1, passes, depth=4, protect=False):
+                 output_bits=1, logit=None, dropped=0, after=1, passes, depth=4, protect=False):
         fan_in  = kernel[0] * kernel[1] * channels
         outputs = len(weights[0])
         #: Arrays to choose from.
@@ -138,7 +140,7 @@ class Engine(wiring.Component):
                                                   + 1)) for name in ("gain", "offset")))
             word = gain_layout(*(signed(field.shape.width + (not field.shape.signed))
                                  for _, field in word))
-            self.activation = LogitScaler(word, total, logit, banks=self.lanes)
+            self.activation = LogitScaler(word, total, logit, dropped=dropped, banks=self.lanes)
             self.buffer = MapBuffer(logit, words=outputs, **buffer)
             stages = []
         # Sums come with the array of their last read.

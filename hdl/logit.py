@@ -11,7 +11,7 @@ __all__ = ["LogitScaler"]
 
 
 class LogitScaler(wiring.Component):
-    """Form ``gain * sum + offset`` in every lane, exactly.
+    """Form ``(gain * sum + offset) >> dropped`` in every lane.
 
     Latency is four cycles (operands, product, product, logit), throughput one sum per cycle. A
     multiplier is slow and far from logic, so the register behind it has one more behind it.
@@ -24,6 +24,8 @@ class LogitScaler(wiring.Component):
         Shape of a sum.
     logit : shape-like
         Shape of a logit, signed; the caller makes it wide enough for every word.
+    dropped : int
+        Lowest bits of a scaled sum that are left out.
     banks : int
         Lanes.
 
@@ -37,8 +39,9 @@ class LogitScaler(wiring.Component):
 
     latency = 4
 
-    def __init__(self, word, sum_shape, logit, *, banks):
-        self.banks = banks
+    def __init__(self, word, sum_shape, logit, *, dropped=0, banks):
+        self.dropped = dropped
+        self.banks   = banks
         super().__init__({
             "i": In(stream.Signature(scaled_layout(word, sum_shape, banks=banks, columns=1))),
             "o": Out(stream.Signature(data.ArrayLayout(logit, banks))),
@@ -66,7 +69,7 @@ class LogitScaler(wiring.Component):
                     first.eq(word.gain * operands.sums[0]),
                     product.eq(first),
                     Cat(offsets).eq(Cat(word.offset, offsets)),
-                    self.o.payload[lane].eq(product + offsets[-1]),
+                    self.o.payload[lane].eq((product + offsets[-1]) >> self.dropped),
                 ]
 
         return m

@@ -24,7 +24,7 @@ def comparison_layout(sums, bits=1):
 
 
 def gain_layout(gain, offset):
-    """Word of the output layer: the logit of a channel is ``gain * sum + offset``."""
+    """Word of the output layer: the scaled sum of a channel is ``gain * sum + offset``."""
     return data.StructLayout({"gain": gain, "offset": offset})
 
 

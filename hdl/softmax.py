@@ -11,7 +11,7 @@ from hdl.parity import Parity, error_port
 __all__ = ["Softmax", "Relative", "PowerOfTwo", "Normalizer"]
 
 
-#: Bits of an exponential (Q1.16) and of a reciprocal; fraction bits of a probability.
+#: Bits of an exponential (Q1.16, without guard bits) and of a reciprocal; fraction bits of a probability.
 EXPONENTIAL = 17
 RECIPROCAL  = 18
 PROBABILITY = 16
@@ -110,8 +110,7 @@ class Relative(wiring.Component):
 class PowerOfTwo(wiring.Component):
     """Raise two to the negative difference, by a table for the fraction and a shift for the rest.
 
-    The difference is first rounded (half up) to ``table_bits`` fraction bits; see
-    :class:`gen.ir.Head` for every rounding.
+    See :class:`gen.ir.Head` for every rounding.
 
     Latency is four cycles, throughput one difference per cycle.
 
@@ -120,9 +119,9 @@ class PowerOfTwo(wiring.Component):
     width : int
         Bits of a difference.
     fraction : int
-        Fraction bits of a difference.
-    table_bits : int
-        Fraction bits that are kept, fewer than ``fraction``.
+        Fraction bits of a difference, at least 1. The table has an entry for each fraction.
+    guard : int
+        Bits of an exponential beyond 16.
     protect : bool
         Check the parity of the table.
 
@@ -130,24 +129,24 @@ class PowerOfTwo(wiring.Component):
     -------
     i : In(stream.Signature(width))
         Differences.
-    o : Out(stream.Signature(17))
-        Exponentials, Q1.16.
+    o : Out(stream.Signature(17 + guard))
+        Exponentials.
     error : Out(1)
         1 for a cycle after an entry of the table has lost its parity. Only with ``protect``.
     """
 
     latency = 4
 
-    def __init__(self, width, *, fraction, table_bits, protect=False):
-        self.width      = width
-        self.fraction   = fraction
-        self.table_bits = table_bits
-        self.protect    = protect
-        if not 0 < table_bits < fraction:
-            raise ValueError(f"Table bits must be from 1 to {fraction - 1}, not {table_bits!r}")
+    def __init__(self, width, *, fraction, guard=0, protect=False):
+        self.width    = width
+        self.fraction = fraction
+        self.guard    = guard
+        self.protect  = protect
+        if fraction < 1:
+            raise ValueError(f"A difference must have at least 1 fraction bit, not {fraction!r}")
         super().__init__({
             "i": In(stream.Signature(width)),
-            "o": Out(stream.Signature(EXPONENTIAL)),
+            "o": Out(stream.Signature(EXPONENTIAL + guard)),
             **error_port(protect),
         })
 
@@ -155,33 +154,36 @@ class PowerOfTwo(wiring.Component):
         m = Module()
 
         parity  = Parity(m, self)
-        entries = 1 << self.table_bits
+        entries = 1 << self.fraction
+        width   = EXPONENTIAL + self.guard
         m.submodules.table = table = memory.Memory(
-            shape=EXPONENTIAL + parity.bits, depth=entries, init=parity.init(
-                [round((1 << 16) * 2 ** (-entry / entries)) for entry in range(entries)], EXPONENTIAL))
+            shape=width + parity.bits, depth=entries, init=parity.init(
+                [round((1 << width - 1) * 2 ** (-entry / entries)) for entry in range(entries)], width))
         port = table.read_port()
         parity.check(port.data, 1, slow=True)
 
-        advance = Signal()
-        valid   = Signal(self.latency - 1)
-        dropped = self.fraction - self.table_bits
-        rounded = Signal(max(self.width - dropped, self.table_bits) + 1)
-        shift   = [Signal(len(rounded) - self.table_bits, name=f"shift_{step}") for step in range(2)]
-        entry   = Signal(EXPONENTIAL)
+        advance  = Signal()
+        valid    = Signal(self.latency - 1)
+        fraction = Signal(self.fraction)
+        # No more than moves every bit out.
+        shift    = [Signal(range(width + 1), name=f"shift_{step}") for step in range(3)]
+        whole    = self.i.payload[self.fraction:]
+        entry    = Signal(width)
         m.d.comb += [
             advance.eq(~self.o.valid | self.o.ready),
             self.i.ready.eq(advance),
-            port.addr.eq(rounded[:self.table_bits]),
+            port.addr.eq(fraction),
             port.en.eq(advance),
         ]
         with m.If(advance):
             m.d.sync += [
                 Cat(valid, self.o.valid).eq(Cat(self.i.valid, valid)),
-                rounded.eq((self.i.payload + (1 << dropped - 1)) >> dropped),
-                shift[0].eq(rounded[self.table_bits:]),
+                fraction.eq(self.i.payload),
+                shift[0].eq(Mux(whole[len(shift[0]):].any(), ~0, whole)),
                 shift[1].eq(shift[0]),
+                shift[2].eq(shift[1]),
                 entry.eq(port.data),
-                self.o.payload.eq(Mux(shift[1] >= EXPONENTIAL, 0, entry >> shift[1][:5])),
+                self.o.payload.eq(entry >> shift[2]),
             ]
         parity.report()
 
@@ -191,8 +193,9 @@ class PowerOfTwo(wiring.Component):
 class Normalizer(wiring.Component):
     """Divide the exponentials of each leaf by their sum.
 
-    One reciprocal ``(2 ** 34 - 1) // sum`` is formed per leaf by 18 steps of restoring division
-    while the next leaf is collected and the one before is sent.
+    Guard bits are added up and then left out; exponentials wait without them. One reciprocal
+    ``(2 ** 34 - 1) // sum`` is formed per leaf by 18 steps of restoring division while the next leaf is
+    collected and the one before is sent.
 
     Latency is ``latency`` cycles from the last exponential of a leaf to its first probability. A
     leaf takes the larger of ``classes`` and 20 cycles.
@@ -200,14 +203,16 @@ class Normalizer(wiring.Component):
     Parameters
     ----------
     classes : int
-        Exponentials of a leaf, of which at least one must be 2 ** 16.
+        Exponentials of a leaf, of which at least one must be 1.
+    guard : int
+        Bits of an exponential beyond 16.
     protect : bool
         Check the parity of numbers that wait.
 
     Members
     -------
-    i : In(stream.Signature(17))
-        Exponentials, Q1.16.
+    i : In(stream.Signature(17 + guard))
+        Exponentials, Q1.16 with guard bits.
     o : Out(stream.Signature(16))
         Probabilities, Q0.16.
     error : Out(1)
@@ -219,11 +224,12 @@ class Normalizer(wiring.Component):
 
     latency = DIVISION + 5
 
-    def __init__(self, classes, *, protect=False):
+    def __init__(self, classes, *, guard=0, protect=False):
         self.classes = classes
+        self.guard   = guard
         self.protect = protect
         super().__init__({
-            "i": In(stream.Signature(EXPONENTIAL)),
+            "i": In(stream.Signature(EXPONENTIAL + guard)),
             "o": Out(stream.Signature(PROBABILITY)),
             **error_port(protect),
         })
@@ -239,17 +245,18 @@ class Normalizer(wiring.Component):
         m.submodules.reciprocals = reciprocals = parity.fifo(width=RECIPROCAL, depth=2)
 
         # Collect.
-        index, total, total_next = Signal(range(self.classes)), Signal(total_shape), Signal(total_shape)
-        taken, last = Signal(), Signal()
+        index, total = Signal(range(self.classes)), Signal(range((self.classes << 16 + self.guard) + 1))
+        total_next   = Signal.like(total)
+        taken, last  = Signal(), Signal()
         m.d.comb += [
             self.i.ready.eq(exponentials.w_rdy & totals.w_rdy),
             taken.eq(self.i.valid & self.i.ready),
             last.eq(index == self.classes - 1),
             total_next.eq(Mux(index == 0, 0, total) + self.i.payload),
             exponentials.w_en.eq(taken),
-            exponentials.w_data.eq(self.i.payload),
+            exponentials.w_data.eq(self.i.payload >> self.guard),
             totals.w_en.eq(taken & last),
-            totals.w_data.eq(total_next),
+            totals.w_data.eq(total_next >> self.guard),
         ]
         with m.If(taken):
             m.d.sync += [total.eq(total_next), index.eq(Mux(last, 0, index + 1))]
@@ -324,7 +331,7 @@ class Softmax(wiring.Component):
         Shape of a logit in units of ``log2(e) * y / 2 ** fraction``, signed.
     classes : int
         Logits of a leaf, at least 2.
-    fraction, table_bits : int
+    fraction, guard : int
         See :class:`gen.ir.Head`.
     protect : bool
         Check the parity of all that is stored.
@@ -339,12 +346,12 @@ class Softmax(wiring.Component):
         1 for a cycle after a stored number has lost its parity. Only with ``protect``.
     """
 
-    def __init__(self, logit, *, classes, fraction, table_bits, protect=False):
+    def __init__(self, logit, *, classes, fraction, guard=0, protect=False):
         self.protect    = protect
         self.relative   = Relative(logit, classes=classes, protect=protect)
-        self.power      = PowerOfTwo(Shape.cast(logit).width, fraction=fraction,
-                                     table_bits=table_bits, protect=protect)
-        self.normalizer = Normalizer(classes, protect=protect)
+        self.power      = PowerOfTwo(Shape.cast(logit).width, fraction=fraction, guard=guard,
+                                     protect=protect)
+        self.normalizer = Normalizer(classes, guard=guard, protect=protect)
         self.latency    = (self.relative.latency + classes - 1 + self.power.latency
                            + self.normalizer.latency)
         self.interval   = max(classes, Normalizer.DIVISION)

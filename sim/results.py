@@ -18,6 +18,7 @@ class Results:
     """What a design has answered to N images sent back to back, and when."""
 
     prediction: Prediction #: As the words say; its ``passes`` are int64 (N,).
+    whole: np.ndarray      #: bool (N,), whether all words of an image say the same of it as a whole.
     marks: np.ndarray      #: bool (N, K), words that say that they are the last of an image.
     errors: np.ndarray     #: bool (N, K), words that say that the hardware has seen a fault in itself.
     alarm: bool            #: Whether a health test of the random bits has failed.
@@ -34,10 +35,12 @@ def read(path: Path, design: Design) -> Results | int:
     word = bits(words[:, 2], design.payload("results")["width"])
     values = {field["name"]: integers(word[:, field["offset"]:field["offset"] + field["width"]])
               .reshape(-1, design.classes) for field in design.results}
+    same = [(values[name] == values[name][:, -1:]).all(1) for name in ("prediction", "reject", "passes")]
     return Results(
         Prediction(passes=values["passes"][:, -1], sums=values["sum"], squares=values["square"],
                    votes=values["votes"], confident=values["confident"],
                    prediction=values["prediction"][:, -1], reject=values["reject"][:, -1] == 1),
+        whole=np.logical_and.reduce(same),
         marks=values["last"] == 1,
         errors=values["error"] == 1,
         alarm=bool(int(alarm[0, 2])),
@@ -48,7 +51,7 @@ def read(path: Path, design: Design) -> Results | int:
 def compare(golden: Prediction, results: Results) -> np.ndarray:
     """Return whether each image differs in anything from what the golden model says, bool (N,). A fault
     is none of it, but after an alarm results may be flagged."""
-    different = results.marks[:, :-1].any(1) | ~results.marks[:, -1]
+    different = results.marks[:, :-1].any(1) | ~results.marks[:, -1] | ~results.whole
     if not results.alarm:
         different |= results.errors.any(1)
     for field in fields(Prediction):

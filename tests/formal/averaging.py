@@ -4,7 +4,7 @@ from functools import partial
 from unittest.mock import patch
 
 from amaranth.asserts import AnyConst
-from amaranth.hdl import Assert, Assume, Cover, ResetSignal, Signal
+from amaranth.hdl import Assert, Assume, Cat, Cover, ResetSignal, Signal
 from proof import Proof
 from readiness import Readiness
 from streams import answers_within, free, keeps_stream_rules, moved, patient
@@ -15,7 +15,8 @@ from hdl.averaging import Averaging
 
 def counts_every_pass(m, dut):
     """The passes of a result are those of its leaves, T, the votes of its classes sum to T, no class is
-    confident in more than T passes, and a result has one word for each class, the last one marked.
+    confident in more than T passes, and a result has one word for each class, the last one marked. Its
+    words name the same prediction and rejection.
 
     The pass sets of an image are disjoint and none is empty; that they are is proven of the engine. Only
     here there is no reset but the first one, so that more cycles can be looked at.
@@ -37,12 +38,15 @@ def counts_every_pass(m, dut):
             with m.If(entered == followed):
                 m.d.sync += total.eq(sum(seen | part))
     votes, word, result = Signal(range(dut.passes + 1)), Signal(range(dut.classes)), dut.o.payload
+    said, saying = (Signal(1 + len(result.prediction), name=name) for name in ("said", "saying"))
+    m.d.comb += saying.eq(Cat(result.reject, result.prediction))
     with m.If(dut.o.valid & (left == followed)):
         m.d.comb += [
             Assert(result.passes == total),
             Assert(result.last == (word == dut.classes - 1)),
             Assert(votes + result.votes <= total),
             Assert(result.confident <= total),
+            Assert((word == 0) | (saying == said)),
         ]
         with m.If(result.last):
             m.d.comb += [
@@ -50,7 +54,7 @@ def counts_every_pass(m, dut):
                 Cover((left == 0) & result.votes.bool() & votes.bool()),
             ]
     with m.If(moved(dut.o)):
-        m.d.sync += [votes.eq(votes + result.votes), word.eq(word + 1)]
+        m.d.sync += [votes.eq(votes + result.votes), word.eq(word + 1), said.eq(saying)]
         with m.If(result.last):
             m.d.sync += [votes.eq(0), word.eq(0), left.eq(left + 1)]
 

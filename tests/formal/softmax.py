@@ -42,7 +42,7 @@ def subtracts_the_largest(m, dut):
 PROOFS = [
     Proof(partial(Relative, logit=signed(2), classes=2), keeps_stream_rules),
     Proof(partial(Relative, logit=signed(2), classes=2), subtracts_the_largest, "bmc", depth=16),
-    Proof(partial(PowerOfTwo, width=4, fraction=3, table_bits=1), keeps_stream_rules),
-    Proof(partial(Normalizer, classes=2), keeps_stream_rules, "bmc", depth=35, reach=40),
-    Readiness(partial(Softmax, logit=signed(4), classes=2, fraction=2, table_bits=1)),
+    Proof(partial(PowerOfTwo, width=4, fraction=1, guard=1), keeps_stream_rules),
+    Proof(partial(Normalizer, classes=2, guard=1), keeps_stream_rules, "bmc", depth=35, reach=40),
+    Readiness(partial(Softmax, logit=signed(4), classes=2, fraction=2, guard=1)),
 ]

@@ -73,9 +73,9 @@ BLOCKS = {
     SequentialPasses: lambda: SequentialPasses(2, words=4, passes=5),
     ScaleMux:         lambda: ScaleMux(comparison_layout(range(7)), WORDS, 3, columns=2),
     Relative:         lambda: Relative(signed(8), classes=3),
-    PowerOfTwo:       lambda: PowerOfTwo(8, fraction=4, table_bits=2),
+    PowerOfTwo:       lambda: PowerOfTwo(8, fraction=4, guard=2),
     Normalizer:       lambda: Normalizer(3),
-    Softmax:          lambda: Softmax(signed(8), classes=3, fraction=4, table_bits=2),
+    Softmax:          lambda: Softmax(signed(8), classes=3, fraction=4, guard=2),
     Window:           lambda: Window(4, 4, 2, kernel=(3, 3)),
 }
 

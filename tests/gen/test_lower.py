@@ -133,6 +133,6 @@ def test_logits_fit(random_network, seed):
     assert logit.signed
     assert -1 << logit.width - 1 <= reached.min() and reached.max() < 1 << logit.width - 1
     last = network.layers[-1]
-    ends = [gain * n + offset for bank in last.banks
+    ends = [gain * n + offset >> bank.dropped for bank in last.banks
             for gain, offset in zip(bank.gain, bank.offset, strict=True) for n in (0, last.fan_in)]
     assert not all(-1 << logit.width - 2 <= end < 1 << logit.width - 2 for end in ends)

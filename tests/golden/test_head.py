@@ -2,34 +2,39 @@ import numpy as np
 import pytest
 
 from gen.ir import Head
+from gen.precision import guard_bits, worst_error
 from golden.head import average, softmax
 
 
 HEAD = Head()
 
-#: Largest difference to a float softmax, as :func:`golden.head.softmax` states it.
-BOUND = 2.0**-11
 
-
-def float_softmax(logits, head=HEAD):
-    power = 2.0 ** ((logits - logits.max(-1, keepdims=True)) / 2.0**head.fraction)
+def float_softmax(y):
+    power = np.exp(y - y.max(-1, keepdims=True))
     return power / power.sum(-1, keepdims=True)
+
+
+def error(z, head, off=0.0):
+    """Largest difference of a probability, for exact logits ``z`` in powers of two that reach the head
+    with the errors ``off``, which are then rounded."""
+    logits = np.floor((z + off) * 2**head.fraction + 0.5).astype(np.int64)
+    probabilities = softmax(logits, head)
+    assert probabilities.sum(-1).max() < 65536
+    return abs(probabilities / 65536 - float_softmax(z * np.log(2))).max()
 
 
 def by_definition(logits, head=HEAD):
     """The text of :class:`gen.ir.Head` for one pass, in Python integers."""
-    drop, size = head.fraction - head.table_bits, 2**head.table_bits
-    powers = []
+    size, powers = 2**head.fraction, []
     for logit in logits:
-        q = (max(logits) - logit + (2**drop // 2)) >> drop
-        table = round(2**16 * 2 ** (-(q % size) / size))
-        powers.append(table >> (q // size) if q // size < 17 else 0)
-    reciprocal = (2**34 - 1) // sum(powers)
-    return [(power * reciprocal) >> 18 for power in powers]
+        d = max(logits) - logit
+        powers.append(round(2 ** (16 + head.guard) * 2 ** (-(d % size) / size)) >> d // size)
+    reciprocal = (2**34 - 1) // (sum(powers) >> head.guard)
+    return [((power >> head.guard) * reciprocal) >> 18 for power in powers]
 
 
-@pytest.mark.parametrize("head", [HEAD, Head(fraction=4, table_bits=4),
-                                  Head(fraction=8, table_bits=0), Head(fraction=9, table_bits=8)])
+@pytest.mark.parametrize("head", [HEAD, Head(guard=1), Head(fraction=4), Head(fraction=1, guard=7),
+                                  Head(guard=30)])
 @pytest.mark.parametrize("classes", [2, 3, 10])
 def test_equals_definition(head, classes):
     rng = np.random.default_rng(0)
@@ -38,28 +43,49 @@ def test_equals_definition(head, classes):
         assert softmax(logits, head).tolist() == [by_definition(row, head) for row in logits.tolist()]
 
 
-@pytest.mark.parametrize("classes", [2, 3, 4, 10])
-def test_error(classes):
-    rng = np.random.default_rng(1)
-    largest = 0
-    for spread in (1, 100, 1000, 5000, 20000, 60000):
-        logits = rng.integers(-spread, spread + 1, (50000, classes))
-        probabilities = softmax(logits, HEAD)
-        assert probabilities.sum(-1).max() < 65536
-        largest = max(largest, abs(probabilities / 65536 - float_softmax(logits)).max())
-    # Not only below its bound: near it, so that the bound says something.
-    assert BOUND / 2 < largest <= BOUND
+@pytest.mark.parametrize("scaled", [0.0, 1e-4, 3e-4])
+@pytest.mark.parametrize("classes", [2, 3, 10, 11, 12, 257, 1000, 4096])
+def test_error(classes, scaled):
+    """Random logits are within the bound, and the worst ones come near it."""
+    head  = Head(guard=guard_bits(classes))
+    bound = worst_error(head, classes, scaled)
+    rng   = np.random.default_rng(1)
+    count = max(50, 50_000 // classes)
+    assert max(error(rng.normal(0, spread, (count, classes)), head,
+                     rng.uniform(-scaled, scaled, (count, classes)))
+               for spread in (0.001, 0.1, 1, 4, 16, 60)) <= bound
+
+    # Two a bit apart that become equal; the rest is nothing.
+    halves = np.full((1, classes), -100.0)
+    halves[0, :2] = 0.4999 / 2**head.fraction + scaled
+    halves[0, 1] *= -1
+    off = -np.sign(halves) * scaled
+    # One is sure, and each of the others is just so small that nothing is left of it.
+    sure = np.full((1, classes), -(16 + head.guard) - 0.5001 / 2**head.fraction)
+    sure[0, 0] = 0
+    worst = max(error(halves, head, off), error(sure, head))
+    assert bound / 2 < worst <= bound
 
 
 def test_error_of_two_classes_everywhere():
-    below = np.arange(20 << HEAD.fraction)
-    logits = np.stack([np.zeros_like(below), -below], -1)
-    assert abs(softmax(logits, HEAD) / 65536 - float_softmax(logits)).max() <= BOUND
+    below = np.arange(20 << HEAD.fraction) / 2**HEAD.fraction
+    for off in (0, 0.4999, -0.4999):
+        assert error(np.stack([np.zeros_like(below), off / 2**HEAD.fraction - below], -1), HEAD) <= (
+            worst_error(HEAD, 2, 0.0))
+
+
+def test_many_classes_share_what_there_is():
+    """As many as would each be too small to count beside the first are half of all together."""
+    head   = Head(guard=guard_bits(65537))
+    logits = np.full((1, 65537), -16 << head.fraction)
+    logits[0, 0] = 0
+    assert softmax(logits, head)[0, 0] == 32767
 
 
 def test_equal_logits():
     for classes in (2, 3, 10, 1000):
-        assert softmax(np.full(classes, -123), HEAD).tolist() == [65535 // classes] * classes
+        head = Head(guard=guard_bits(classes))
+        assert softmax(np.full(classes, -123), head).tolist() == [65535 // classes] * classes
 
 
 def test_sure_of_one_class():
@@ -72,8 +98,9 @@ def test_sure_of_one_class():
 
 def test_extreme_logits():
     ends = np.array([2**31 - 1, -2**31, 0])
-    assert softmax(ends, HEAD).tolist() == [65535, 0, 0]
-    assert softmax(ends[::-1], HEAD).tolist() == [0, 0, 65535]
+    for head in (HEAD, Head(guard=30)):
+        assert softmax(ends, head).tolist() == [65535, 0, 0]
+        assert softmax(ends[::-1], head).tolist() == [0, 0, 65535]
 
 
 def test_shape_is_kept():

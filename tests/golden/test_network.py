@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from gen.checkpoint import read
+from gen.checkpoint import SHIPPED, read
 from gen.compile import compile_network
-from gen.ir import Input, Layer, Network, Target
-from gen.networks import NETWORKS
+from gen.ir import Input, Layer, Network, Normalization, Target
+from gen.networks import NETWORKS, with_arrays
+from gen.precision import BOUND
 from gen.weights import pack
 from golden import network as golden
+from golden.data import load_sample
 from golden.head import average, softmax
 from golden.model import load
 from golden.random import choices
@@ -91,9 +93,14 @@ def slow(network, image, choices):
     return maps[:-1], np.array(y, dtype=float)[0, 0]
 
 
+def float_softmax(y):
+    power = np.exp(y - y.max(-1, keepdims=True))
+    return power / power.sum(-1, keepdims=True)
+
+
 @pytest.mark.parametrize("seed", range(25))
 def test_equals_definitions(random_network, seed):
-    """The first link: hidden bits exactly, logits to their rounding."""
+    """The first link: hidden bits exactly, probabilities to their bound."""
     network = random_network(seed)
     compiled = compile_network(network, TARGET)
     images = random_images(network, 2)
@@ -104,8 +111,7 @@ def test_equals_definitions(random_network, seed):
             assert len(maps) == len(expected)
             for bits, signs in zip(maps, expected, strict=True):
                 assert (2 * bits[index].astype(int) - 1).tolist() == signs
-            error = logits[index] / 4096 - y * np.log2(np.e)
-            assert (abs(error) <= (network.layers[-1].fan_in / 4 + 1) / 4096).all()
+            assert abs(softmax(logits[index], compiled.head) / 65536 - float_softmax(y)).max() <= BOUND
 
 
 @pytest.mark.parametrize("seed", range(30))
@@ -124,12 +130,7 @@ def test_spinbayes_equals_definitions(random_spinbayes, seed):
                 bits, low = layer.output_bits, layer.output_low
                 assert [[[value(level, bits, low) for level in pixel] for pixel in row]
                         for row in levels[index]] == values
-            # |s| is at most the fan-in, and its step at least 1 / (L W).
-            last = network.layers[-1]
-            step = 2 if last.weight_bits == 1 else (1 - last.input_low) / (
-                (2**last.input_bits - 1) * (2**(last.weight_bits - 1) - 1))
-            error = logits[index] / 4096 - y * np.log2(np.e)
-            assert (abs(error) <= (last.ways * last.fan_in / step / 2 + 1) / 4096).all()
+            assert abs(softmax(logits[index], compiled.head) / 65536 - float_softmax(y)).max() <= BOUND
 
 
 @pytest.mark.parametrize("seed", range(25))
@@ -289,19 +290,111 @@ def test_refuses_too_many_combinations(random_network):
             call(network, random_images(network, 1))
 
 
-@pytest.mark.parametrize("name", ["lenet5", "lenet5_wide"])
-def test_equals_float_model(tmp_path, write_checkpoint, name):
-    """The torch model in float64, on a checkpoint: hidden bits exactly, logits to rounding."""
-    network = NETWORKS[name]
-    write_checkpoint(tmp_path / "checkpoint.npz", network)
-    compiled = compile_network(read(tmp_path / "checkpoint.npz", network), TARGET)
-    model = load(network, tmp_path / "checkpoint.npz")
-    images = random_images(network, 20)
-    keep = np.random.default_rng(1).integers(0, 2, (20, 5)).astype(bool)
-    logits, maps = golden.forward(compiled, images, keep, maps=True)
-    pixels, choice = torch.from_numpy(images), torch.from_numpy(keep)
+def one_layer(classes, gamma=1.0, fan_in=9):
+    """A network without hidden layers, and the logits of its definition: of images (N, 1, fan-in) of 0 and
+    255, with a dropped scale and a kept one."""
+    rng  = np.random.default_rng(classes)
+    bias, beta, mean = rng.normal(0, (1, 1, fan_in**0.5 / 2), (classes, 3)).T
+    scale, deviation = rng.lognormal(0, 0.35, classes), rng.uniform(0.5, 1.5, classes) * fan_in**0.5
+    gamma = gamma * rng.normal(1, 0.7, classes)
+    weights = rng.choice([-1, 1], (classes, fan_in))
+    layer = Layer("last", 1, fan_in, 1, (1, fan_in), classes, arrays=(pack(weights, 1),),
+                  normalization=Normalization(*(tuple(values.tolist()) for values in (
+                      bias, scale, gamma, beta, mean, deviation))))
+
+    def logits(images, kept):
+        z = (np.where(images[:, 0] > 0, 1.0, -1.0) @ weights.T + bias) * (scale if kept else 1)
+        return gamma * (z - mean) / deviation + beta
+
+    return Network("classes", Input(1, fan_in, (128,)), (layer,)), logits
+
+
+@pytest.mark.parametrize("classes, gamma", [
+    (257, 1.0), (1000, 1.0), (4096, 1.0), (1000, 5.0), (1000, 0.01),
+    (10, 1e-300), (10, 1e-6), (10, 100.0), (10, 1e4), (2, 1e4)])
+def test_many_classes_and_extreme_gains(classes, gamma):
+    """Probabilities are within the bound of the float network, against plain exponentials."""
+    network, logits = one_layer(classes, gamma)
+    compiled = compile_network(network, TARGET)
+    images = 255 * np.random.default_rng(0).integers(0, 2, (300, 1, 9)).astype(np.uint8)
+    for kept in (0, 1):
+        got = softmax(golden.forward(compiled, images, np.full((300, 1), kept)), compiled.head)
+        assert abs(got / 65536 - float_softmax(logits(images, kept))).max() <= BOUND
+
+
+#: Those that come with the project, and the means of arrays that a pass of them can take.
+SHIPPED_NETWORKS = [("lenet5", 1), ("lenet5_wide", 1), *itertools.product(
+    ("lenet5_spinbayes", "lenet5_4bit_spinbayes"), (1, 2, 4, 8))]
+
+
+def shipped(name, ways):
+    network = with_arrays(NETWORKS[name], ways=ways)
+    path = SHIPPED / f"{name}.npz"
+    return compile_network(read(path, network), TARGET), load(network, path)
+
+
+@pytest.mark.parametrize("name, ways", SHIPPED_NETWORKS)
+def test_equals_float_model(name, ways):
+    """The torch model in float64: hidden bits exactly, probabilities to their bound."""
+    network, model = shipped(name, ways)
+    images = np.concatenate([load_sample()[0][:20], random_images(network, 10)])
+    rng, count = np.random.default_rng(1), len(images)
+    choice = np.stack([rng.integers(0, layer.choices, count) for layer in network.layers], 1)
+    logits, maps = golden.forward(network, images, choice, maps=True)
+    pixels = torch.from_numpy(images)
+    choice = torch.from_numpy(choice if network.layers[0].crossbars > 1 else choice.astype(bool))
     for bits, expected in zip(maps, model.hidden(pixels, choice)[1:], strict=True):
         assert (bits == expected.numpy()).all()
     with torch.no_grad():
         y = model(pixels, choice).numpy()
-    assert abs(logits / 4096 - y * np.log2(np.e)).max() <= (84 / 4 + 1) / 4096
+    assert abs(softmax(logits, network.head) / 65536 - float_softmax(y)).max() <= BOUND
+
+
+@pytest.mark.parametrize("name, ways", SHIPPED_NETWORKS)
+def test_bound_for_any_map(name, ways):
+    """Whatever reaches the last layer, and with any choice there; maps that make most of the errors of the
+    gains come near the bound, so that it says something."""
+    network, _ = shipped(name, ways)
+    layer, rng, count = network.layers[-1], np.random.default_rng(0), 200
+    levels = rng.integers(0, 2**layer.input_bits, (count, 1, 1, layer.fan_in)).astype(np.uint8)
+    choice = rng.integers(0, layer.choices, count)
+    found  = difference(network, levels, choice)
+    assert found.max() <= BOUND
+    for _ in range(SEARCH):
+        tried = levels.copy()
+        place = rng.integers(0, layer.fan_in, count)
+        tried[np.arange(count), 0, 0, place] = rng.integers(0, 2**layer.input_bits, count)
+        error = difference(network, tried, choice)
+        better = error >= found
+        levels[better], found[better] = tried[better], error[better]
+    assert BOUND / 4 < found.max() <= BOUND
+
+
+#: Changes of a map, one by one, that are tried and kept where they make the error larger.
+SEARCH = 200
+
+
+def difference(network, levels, choice):
+    """Largest error of a probability for each map ``levels`` (N, 1, 1, C) that enters the last layer, by
+    the numbers of the checkpoint and in float64."""
+    layer = network.layers[-1]
+    with np.load(SHIPPED / f"{network.name}.npz") as file:
+        part = {name: file[f"{layer.name}.{name}"].astype(float) for name in (
+            "weight", "bias", "gamma", "beta", "mean", "variance", "epsilon")}
+        scale = file[f"{layer.name}.scale"] if layer.crossbars == 1 else None
+    value = layer.input_low + (1 - layer.input_low) * levels[:, 0, 0] / (2**layer.input_bits - 1)
+    got, y = np.empty((2, len(levels), layer.outputs))
+    for one in np.unique(choice):
+        own = choice == one
+        weight, kept = part["weight"], 1.0
+        if layer.crossbars > 1:
+            weight = np.mean([weight[(one + way) % layer.crossbars] for way in range(layer.ways)], 0)
+            weight = weight / (2**(layer.weight_bits - 1) - 1)
+        elif one:
+            kept = scale
+        z = (value[own] @ weight.T + part["bias"]) * kept
+        y[own] = part["beta"] + part["gamma"] * (z - part["mean"]) / np.sqrt(
+            part["variance"] + part["epsilon"])
+        sums = golden.layer_sums(layer, levels[own], one if layer.crossbars > 1 else 0)
+        got[own] = softmax(golden.logits(layer, sums, choice[own]), network.head) / 65536
+    return abs(got - float_softmax(y)).max(1)

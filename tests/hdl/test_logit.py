@@ -17,7 +17,7 @@ WORD = gain_layout(signed(6), signed(9))
 SHAPES = [(unsigned(4), signed(11)), (range(-60, 61), signed(13))]
 
 
-def make_sums(shape, banks):
+def make_sums(shape, banks, dropped=0):
     """Extreme and random sums and words, and their logits."""
     rng = random.Random(0)
     sums  = shape if isinstance(shape, range) else range(16)
@@ -31,17 +31,19 @@ def make_sums(shape, banks):
                   for _ in range(banks - 1)]
         scaled.append(scaled_layout(WORD, shape, banks=banks, columns=1).const(
             {"sums": [value], "words": [[word] for word in words]}).as_bits())
-        logits.append([word["gain"] * value + word["offset"] for word in words])
+        logits.append([word["gain"] * value + word["offset"] >> dropped for word in words])
     return scaled, logits
 
 
 @pytest.mark.parametrize("duty", [1.0, 0.5, 0.1])
-@pytest.mark.parametrize("banks", [1, 2])
+@pytest.mark.parametrize("banks, dropped", [(1, 0), (2, 0), (2, 1), (1, 5)])
 @pytest.mark.parametrize("shape, logit", SHAPES, ids=["counts", "signed"])
-def test_scales(shape, logit, banks, duty):
-    sums, logits = make_sums(shape, banks)
-    passed = transfer(LogitScaler(WORD, shape, logit, banks=banks), {"i": sums}, {"o": len(sums)},
-                      duty=duty)
+def test_scales(shape, logit, banks, dropped, duty):
+    """Rounded down to the bits that are left, negative ones too."""
+    logit = signed(logit.width - dropped)
+    sums, logits = make_sums(shape, banks, dropped)
+    passed = transfer(LogitScaler(WORD, shape, logit, dropped=dropped, banks=banks), {"i": sums},
+                      {"o": len(sums)}, duty=duty)
     assert [unpack(word, logit.width, banks, signed=True) for word in passed["o"].words] == logits
 
 

@@ -71,7 +71,7 @@ def make_pool(protect):
 
 
 def make_softmax(protect):
-    dut = Softmax(signed(14), classes=3, fraction=8, table_bits=4, protect=protect)
+    dut = Softmax(signed(14), classes=3, fraction=8, guard=2, protect=protect)
     rng = random.Random(0)
     return dut, {"i": [rng.randrange(-2000, 2000) for _ in range(18)]}, {"o": 18}
 

@@ -35,12 +35,15 @@ def make_leaves(width, classes, count):
     (1, 2, HEAD),
     (12, 2, HEAD),
     (14, 24, HEAD),         # a leaf that takes longer than the division
-    (14, 5, Head(fraction=6, table_bits=3)),
-    (10, 4, Head(fraction=2, table_bits=1)),
+    (18, 12, Head(guard=1)),
+    (17, 40, Head(guard=3)),
+    (18, 3, Head(guard=15)), # exponentials of 32 bits, which shift by one bit more
+    (14, 5, Head(fraction=3)),
+    (10, 4, Head(fraction=1, guard=2)),
 ])
 def test_matches_golden(width, classes, head, duty):
     leaves = make_leaves(width, classes, max(4, 40 // classes)) # enough to meet a rounding
-    dut = Softmax(signed(width), classes=classes, fraction=head.fraction, table_bits=head.table_bits)
+    dut = Softmax(signed(width), classes=classes, fraction=head.fraction, guard=head.guard)
     passed = transfer(dut, {"i": leaves.ravel().tolist()}, {"o": leaves.size}, duty=duty)
     assert passed["o"].words == softmax(leaves, head).ravel().tolist()
 
@@ -48,7 +51,7 @@ def test_matches_golden(width, classes, head, duty):
 @pytest.mark.parametrize("classes", [2, 10, 20, 24])
 def test_timing(classes):
     leaves = make_leaves(18, classes, 2)
-    dut = Softmax(signed(18), classes=classes, fraction=12, table_bits=8)
+    dut = Softmax(signed(18), classes=classes, fraction=10)
     passed = transfer(dut, {"i": leaves.ravel().tolist()}, {"o": leaves.size})
     assert passed["o"].words == softmax(leaves, HEAD).ravel().tolist()
     assert passed["o"].cycles[0] == passed["i"].cycles[classes - 1] + dut.latency
@@ -60,7 +63,7 @@ def test_timing(classes):
 @pytest.mark.parametrize("classes", [2, 3, 10, 20, 24, 50])
 def test_leaves_held(classes):
     """So many leaves are taken while no probability is; nothing of them is lost."""
-    dut = Softmax(signed(18), classes=classes, fraction=12, table_bits=8)
+    dut = Softmax(signed(18), classes=classes, fraction=10)
     leaves = make_leaves(18, classes, max(3, 60 // classes))
     passed = transfer(dut, {"i": leaves.ravel().tolist()}, {"o": leaves.size}, starts={"o": 2000})
     assert passed["o"].words == softmax(leaves, HEAD).ravel().tolist()
@@ -82,15 +85,13 @@ def test_relative(classes, duty):
 
 
 @pytest.mark.parametrize("duty", [1.0, 0.5])
-@pytest.mark.parametrize("width, fraction, table_bits", [(9, 4, 2), (12, 5, 4), (3, 6, 2), (4, 5, 1)])
-def test_power_of_two(width, fraction, table_bits, duty):
+@pytest.mark.parametrize("width, fraction, guard", [
+    (9, 4, 0), (12, 5, 0), (12, 5, 1), (3, 6, 0), (4, 4, 0), (7, 1, 0), (8, 1, 15), (8, 2, 14)])
+def test_power_of_two(width, fraction, guard, duty):
     """Every difference, against the text of :class:`gen.ir.Head`."""
-    expected = []
-    for below in range(1 << width):
-        q = (below + (1 << fraction - table_bits) // 2) >> fraction - table_bits
-        entry = round(2**16 * 2 ** (-(q % 2**table_bits) / 2**table_bits))
-        expected.append(entry >> (q >> table_bits) if q >> table_bits < 17 else 0)
-    passed = transfer(PowerOfTwo(width, fraction=fraction, table_bits=table_bits),
+    table = [round(2 ** (16 + guard) * 2 ** (-entry / 2**fraction)) for entry in range(2**fraction)]
+    expected = [table[below % 2**fraction] >> (below >> fraction) for below in range(1 << width)]
+    passed = transfer(PowerOfTwo(width, fraction=fraction, guard=guard),
                       {"i": range(1 << width)}, {"o": 1 << width}, duty=duty)
     assert passed["o"].words == expected
     if duty == 1:
@@ -99,17 +100,18 @@ def test_power_of_two(width, fraction, table_bits, duty):
 
 
 @pytest.mark.parametrize("duty", [1.0, 0.5])
-@pytest.mark.parametrize("classes", [2, 3, 10, 30])
-def test_normalizer(classes, duty):
-    """Leaves from one large exponential to the largest of all, against the definition."""
-    rng = np.random.default_rng(0)
-    leaves = rng.integers(0, 65536, (8, classes), endpoint=True)
-    leaves[0], leaves[1] = 0, 65536
-    leaves[:, -1] = 65536
-    passed = transfer(Normalizer(classes), {"i": leaves.ravel().tolist()}, {"o": leaves.size},
+@pytest.mark.parametrize("classes, guard", [(2, 0), (3, 0), (10, 0), (30, 0), (2, 3), (10, 1), (30, 7)])
+def test_normalizer(classes, guard, duty):
+    """Leaves from one large exponential to the largest of all, and of guard bits alone, against the
+    definition."""
+    rng, one = np.random.default_rng(0), 65536 << guard
+    leaves = rng.integers(0, one, (8, classes), endpoint=True)
+    leaves[0], leaves[1], leaves[2] = 0, one, (1 << guard) - 1
+    leaves[:, -1] = one
+    passed = transfer(Normalizer(classes, guard=guard), {"i": leaves.ravel().tolist()}, {"o": leaves.size},
                       duty=duty)
-    reciprocal = (2**34 - 1) // leaves.sum(-1, keepdims=True)
-    assert passed["o"].words == (leaves * reciprocal >> 18).ravel().tolist()
+    reciprocal = (2**34 - 1) // (leaves.sum(-1, keepdims=True) >> guard)
+    assert passed["o"].words == ((leaves >> guard) * reciprocal >> 18).ravel().tolist()
     if duty == 1:
         begin = classes - 1 + Normalizer.latency
         interval = max(classes, Normalizer.DIVISION)
@@ -119,8 +121,7 @@ def test_normalizer(classes, duty):
 
 @pytest.mark.parametrize("make, message", [
     (lambda: Relative(signed(8), classes=1), "Softmax must have at least 2 classes, not 1"),
-    (lambda: PowerOfTwo(8, fraction=4, table_bits=0), "Table bits must be from 1 to 3, not 0"),
-    (lambda: PowerOfTwo(8, fraction=4, table_bits=4), "Table bits must be from 1 to 3, not 4"),
+    (lambda: PowerOfTwo(8, fraction=0), "A difference must have at least 1 fraction bit, not 0"),
 ])
 def test_rejects(make, message):
     with pytest.raises(ValueError, match=f"^{message}$"):

@@ -255,10 +255,8 @@ def _compare(network, images, counts, drawn, words, passes_max):
         for index in range(classes):
             expected = {"error": 0, "sum": golden.sums[0, index], "square": golden.squares[0, index],
                         "votes": golden.votes[0, index], "confident": golden.confident[0, index],
-                        "last": index == classes - 1}
-            if index == classes - 1:
-                expected |= {"prediction": golden.prediction[0], "reject": golden.reject[0],
-                             "passes": golden.passes}
+                        "prediction": golden.prediction[0], "reject": golden.reject[0],
+                        "passes": golden.passes, "last": index == classes - 1}
             word = layout.from_bits(next(words))
             for name, value in expected.items():
                 if int(word[name]) != int(value):
