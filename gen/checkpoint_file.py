@@ -132,27 +132,22 @@ def read_file(path: Path, network: Network) -> tuple[np.ndarray, list[Parameters
 
 def _read(file, network, refuse):
     archive = _Archive(file, network, refuse)
-    _check_meaning(archive, network, refuse)
-    layers = [_read_layer(archive, layer, network, refuse) for layer in network.layers]
+    meaning = {"network": network.name, **STATED}
+    for name in filter(archive.__contains__, meaning):
+        found = archive.take(name, (), "string")
+        if found != meaning[name] and name == "network":
+            refuse(f"is of network {_short(found)}, not {network.name!r}",
+                   f"name that network, or a checkpoint of {network.name!r}")
+        if found != meaning[name]:
+            refuse(f"states {name!r} of {_short(found)}, but it must be {meaning[name]!r}", _CONVERT[name])
     thresholds = archive.take("thresholds", (len(network.input.thresholds),), "integer")
     if thresholds.min() < 1 or thresholds.max() > 255 or (np.diff(thresholds) < 0).any():
         refuse(f"has 'thresholds' {_short(thresholds.tolist())}, which must ascend from 1 to 255")
+    layers = [_read_layer(archive, layer, network, refuse) for layer in network.layers]
+    if missing := [name for name in meaning if name not in archive]:
+        _LOG.warning("Checkpoint %s does not state %s; taken as %s", archive.path, _listed(missing),
+                     _listed([meaning[name] for name in missing]))
     return thresholds, layers
-
-
-def _check_meaning(archive, network, refuse):
-    expected = {"network": network.name, **STATED}
-    open_ones = [name for name in expected if name not in archive]
-    for name, value in expected.items():
-        found = archive.take(name, (), "string").item() if name in archive else value
-        if found != value and name == "network":
-            refuse(f"is of network {_short(found)}, not {value!r}",
-                   f"name that network, or a checkpoint of {value!r}")
-        if found != value:
-            refuse(f"states {name!r} of {_short(found)}, but it must be {value!r}", _CONVERT[name])
-    if open_ones:
-        _LOG.warning("Checkpoint %s does not state %s; taken as %s", archive.path,
-                     _listed(open_ones), _listed([expected[name] for name in open_ones]))
 
 
 def _read_layer(archive, layer: Layer, network, refuse) -> Parameters:
@@ -187,7 +182,8 @@ def _read_layer(archive, layer: Layer, network, refuse) -> Parameters:
         dropout=None if several else take("dropout", ()).item())
     for extreme in parameters.variance.min().item(), parameters.variance.max().item():
         if not 0 < extreme + parameters.epsilon < math.inf:
-            refuse(f"has '{layer.name}.variance' of {extreme}, but with epsilon it must be above zero")
+            refuse(f"has '{layer.name}.variance' of {extreme}, but with epsilon it must be above zero, and "
+                   "finite")
     if not several and not 0 <= parameters.dropout <= 1:
         refuse(f"has '{layer.name}.dropout' of {parameters.dropout}, which is no probability")
     return parameters
@@ -215,8 +211,8 @@ class _Archive:
         """Return the shape that the header of a member states."""
         return self._guard(self._open, name, lambda file, shape, *rest: shape)
 
-    def take(self, name: str, shape: tuple[int, ...], kind: str) -> np.ndarray:
-        """Return the member ``name`` of this shape, widened to the type of its ``kind``."""
+    def take(self, name: str, shape: tuple[int, ...], kind: str) -> np.ndarray | str:
+        """Return the member ``name`` of this shape, widened to the type of its ``kind``; or a string."""
         def check(file, found, fortran, dtype):
             what, letters, widest = _TYPES[kind]
             if found != shape:
@@ -229,7 +225,7 @@ class _Archive:
             if len(content) < size or file.read(1):
                 raise ValueError("its header states another size")
             array = np.frombuffer(content, dtype).reshape(shape, order="F" if fortran else "C")
-            return array.copy() if widest is None else array.astype(widest)
+            return array.astype(widest) if widest else array.item()
 
         array = self._guard(self._open, name, check)
         if kind == "float" and not np.isfinite(array).all():

@@ -174,7 +174,7 @@ def test_choice_is_drawn_unless_given():
 
 
 @pytest.mark.parametrize("fields, message", [
-    ({"crossbars": 8}, "has 'conv.weight' of shape (4, 5, 6), but network 'small' needs (8, 5, 6)"),
+    ({"crossbars": 8}, "has 4 arrays in layer 'conv', not 8; ask for fewer, or make one with"),
     ({"weight_bits": 3}, "has weights of 4 bits, but network 'small' needs 3"),
 ])
 def test_load_refuses_other_crossbars(fields, message, tmp_path):
