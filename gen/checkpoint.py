@@ -1,4 +1,4 @@
-"""Read a checkpoint: the float parameters of a trained network, from a file of :mod:`gen.checkpoint_file`."""
+"""Read a checkpoint: a network and its parameters, from a file of :mod:`gen.checkpoint_file`."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -127,7 +127,8 @@ def read_file(path: Path, network: Network) -> tuple[np.ndarray, list[Parameters
     except FileNotFoundError:
         refuse("does not exist")
     except OSError as error:
-        refuse(f"cannot be read ({error.strerror or error})", "name another file, or change its permissions")
+        refuse(f"cannot be read ({error.strerror or error})",
+               "name another file, or change its permissions")
 
 
 def _read(file, network, refuse):

@@ -152,9 +152,9 @@ def load(network: Network, path: Path) -> BayNN | SpinBayes:
         for layer, own in zip(model.layers, layers, strict=True):
             shape = layer.layer
             if own.weight_bits != shape.weight_bits:
-                raise CheckpointError(f"Checkpoint {path} has weights of {own.weight_bits} bits, but network "
-                                      f"{network.name!r} needs {shape.weight_bits}; make it again with: "
-                                      f"python -m golden.train {network.name} --data DIR")
+                raise CheckpointError(f"Checkpoint {path} has weights of {own.weight_bits} bits, but "
+                                      f"network {network.name!r} needs {shape.weight_bits}; make it again "
+                                      f"with: python -m golden.train {network.name} --data DIR")
             weights = torch.tensor(own.weight).unflatten(-1, (*shape.kernel, shape.channels))
             binary = isinstance(layer, BinaryConvolution)
             layer.hold((weights[0] if binary else weights).movedim(-1, -3))

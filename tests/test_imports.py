@@ -52,8 +52,8 @@ def test_only_float_golden_needs_torch():
              if path.parts[len(ROOT.parts)] in MAY_IMPORT
              and any(name.split(".")[0] == "torch" for name in imported(path))}
     assert users == {f"golden/{name}.py" for name in (
-        "bayes", "fit", "layers", "levels", "model", "spinbayes", "teacher", "train",
-        "train_spinbayes")}
+        "bayes", "fit", "journal", "layers", "levels", "model", "spinbayes", "teacher",
+        "train_scale_dropout", "train_spinbayes", "training")}
 
 
 def test_the_file_of_a_checkpoint_brings_no_pass():

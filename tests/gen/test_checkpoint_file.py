@@ -91,7 +91,7 @@ def test_second_version_of_the_format(path):
     (npy(np.zeros(3))[:-1], "is damaged ('conv.mean': its header states another size)"),
     (npy(np.zeros(3)) + b"\0", "is damaged ('conv.mean': its header states another size)"),
     (npy(np.zeros(3), version=(3, 0)), "is damaged ('conv.mean': (3, 0))"),
-    (npy(np.zeros(3), "{'descr': '<f8', 'fortran_order': False, 'shape': (3,"), "is damaged ('conv.mean': "),
+    (npy(np.zeros(3), header()[:-4]), "is damaged ('conv.mean': "),
     (npy(np.zeros(3), "[" * 110), "is damaged ('conv.mean': "),
     (npy(np.zeros(3), "a\0b"), "is damaged ('conv.mean': "),
     (npy(np.zeros(3), header("(3L,)")), "is damaged ('conv.mean': "),
@@ -101,7 +101,7 @@ def test_second_version_of_the_format(path):
     (npy(np.zeros(3), header("(1000000000000,)")),
      "has 'conv.mean' of shape (1000000000000,), but network 'small' needs (3,)"),
     (npy(np.zeros(3), header(descr="'|O'")), "has 'conv.mean' of type object, but it must be"),
-    (npy(np.zeros(3), header(descr="'<U200000000'")), "has 'conv.mean' of type <U200000000, but it must be"),
+    (npy(np.zeros(3), header(descr="'<U200000000'")), "has 'conv.mean' of type <U200000000, but"),
     (None, "has no 'conv.mean'"),
 ])
 def test_damaged_member(path, member, message):
@@ -118,7 +118,7 @@ def test_long_header(path):
     """numpy's own message has three lines."""
     text = header().encode() + b" " * 30000 + b"\n"
     change(path, conv__mean=b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text + bytes(24))
-    with pytest.raises(CheckpointError, match="is damaged .'conv.mean': Header info length .*; make it again"):
+    with pytest.raises(CheckpointError, match="is damaged .'conv.mean': Header info length .*; make it"):
         read_file(path, NETWORK)
 
 
@@ -159,9 +159,12 @@ def test_any_damage_ends_in_one_line(path, tmp_path, seed):
                 content[rng.randrange(len(content))] = rng.randrange(256)
             start = rng.randrange(len(content))
             match rng.randrange(4):
-                case 0: del content[start:]
-                case 1: del content[start:start + rng.randrange(1, 200)]
-                case 2: content[start:start] = content[:rng.randrange(200)]
+                case 0:
+                    del content[start:]
+                case 1:
+                    del content[start:start + rng.randrange(1, 200)]
+                case 2:
+                    content[start:start] = content[:rng.randrange(200)]
             path.write_bytes(content)
             try:
                 read_file(path, NETWORK)
