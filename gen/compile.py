@@ -1,9 +1,11 @@
 """Compilation of a network, one pass after another.
 
-As a command, ``python -m gen.compile lenet5`` prints the compiled network as JSON (:mod:`gen.ir`).
+As a command, ``python -m gen.compile lenet5`` prints the compiled network as JSON (:mod:`gen.ir`), and
+with ``--digest`` its checksum, which is the same wherever it is compiled.
 """
 
 import argparse
+import hashlib
 import sys
 from pathlib import Path
 
@@ -70,7 +72,10 @@ def main(arguments: list[str] | None = None):
     """Print a compiled network; a wrong argument or checkpoint ends in one line and status 2."""
     default = Target()
     parser = argparse.ArgumentParser(prog="gen.compile", description="Print a compiled network.")
-    parser.add_argument("network", choices=NETWORKS, help="network to compile")
+    parser.add_argument("network", choices=NETWORKS, nargs="?", metavar="NETWORK",
+        help="network to compile: %(choices)s (with --digest, all of them unless given)")
+    parser.add_argument("--digest", action="store_true",
+        help="print the SHA-256 of what is printed otherwise")
     parser.add_argument("--checkpoint", type=Path,
         help="trained parameters (default: those that come with the project)")
     parser.add_argument("--passes", type=int, default=default.passes,
@@ -82,13 +87,20 @@ def main(arguments: list[str] | None = None):
     parser.add_argument("--seed", type=int, default=default.seed,
         help="start of the pseudo-random stream (default: %(default)s)")
     args = parser.parse_args(arguments)
+    if args.network is None and not args.digest:
+        parser.error("name a NETWORK, or ask for the checksums of all with --digest")
+    if args.network is None and (args.checkpoint or args.crossbars or args.ways != 1):
+        parser.error("name the NETWORK that --checkpoint, --crossbars or --ways are for")
 
-    path = args.checkpoint or SHIPPED / f"{args.network}.npz"
     target = Target(passes=args.passes, passes_max=max(args.passes, default.passes_max),
                     seed=args.seed)
     try:
-        network = with_arrays(NETWORKS[args.network], args.crossbars, args.ways)
-        print(dump(compile_network(read(path, network), target)))
+        for name in [args.network] if args.network else NETWORKS:
+            network = read(args.checkpoint or SHIPPED / f"{name}.npz",
+                           with_arrays(NETWORKS[name], args.crossbars, args.ways))
+            text = f"{dump(compile_network(network, target))}\n"
+            print(f"{hashlib.sha256(text.encode()).hexdigest()}  {name}" if args.digest else text,
+                  end="\n" if args.digest else "")
     except (CheckpointError, ImpossibleTarget, MalformedNetwork, ValueError) as error:
         print(f"gen.compile: {error}", file=sys.stderr)
         raise SystemExit(2) from None

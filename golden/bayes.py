@@ -79,6 +79,9 @@ class BayesianConvolution(nn.Module):
         Not trained, since the batch normalization has one of its own.
     arrays : Tensor ``(N, outputs, channels, height, width)`` or None
         Integers from ``-W`` to ``W``.
+
+    The state of the module, as of ``state_dict()``, has the arrays if it holds them, and epsilon; one
+    that is loaded brings its arrays along, or leaves the posterior in their place.
     """
 
     def __init__(self, layer: Layer):
@@ -97,6 +100,22 @@ class BayesianConvolution(nn.Module):
         """Use ``arrays`` as the weights from now on; the posterior is no longer looked at."""
         self.arrays = arrays.to(self.posterior.mean)
         self.posterior.requires_grad_(False)
+
+    def get_extra_state(self):
+        return {"epsilon": self.normalization.eps}
+
+    def set_extra_state(self, state):
+        self.normalization.eps = state["epsilon"]
+
+    def _load_from_state_dict(self, state, prefix, *rest):
+        # A buffer is loaded only into one that is there already.
+        if f"{prefix}arrays" in state:
+            mean = self.posterior.mean
+            self.hold(mean.new_empty(len(state[f"{prefix}arrays"]), *mean.shape))
+        else:
+            self.arrays = None
+            self.posterior.requires_grad_(True)
+        super()._load_from_state_dict(state, prefix, *rest)
 
     @torch.no_grad()
     def sample(self):

@@ -8,15 +8,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from golden.teacher import augment, recall, train_teacher
+from golden.journal import Journal
+from golden.teacher import augment, check_loss, one_cycle, recall, train_teacher
 
 
 __all__ = ["BATCH", "Images", "Stage", "fit", "likelihood", "recalibrate", "teach"]
 
 
-TEMPERATURE    = 2.0  #: Of the softmax that the teacher's output is compared in.
-BATCH          = 100  #: Images per optimizer step.
-TEACHER_EPOCHS = 8    #: Of the float network.
+TEMPERATURE = 2.0  #: Of the softmax that the teacher's output is compared in.
+BATCH       = 100  #: Images per optimizer step.
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class Stage:
     epochs: int
     peak: float                  #: Largest learning rate.
     masks: int = 1               #: Passes whose mean probabilities are judged.
+    name: str = "first"          #: In the journal.
 
 
 class Images:
@@ -45,35 +46,44 @@ class Images:
         self.labels = labels
         self.wisdom = wisdom
 
-    def batches(self, epochs: int):
-        """Yield images, labels and the teacher's logits of each batch, shuffled every epoch.
+    @property
+    def count(self) -> int:
+        """Batches of an epoch."""
+        return len(self.labels) // BATCH
+
+    def batches(self, epoch: int):
+        """Yield images, labels and the teacher's logits of each batch of an epoch, shuffled.
 
         Where there are augmented copies, half of each batch comes from one of them.
         """
-        for epoch in range(epochs):
-            copy = 1 + epoch % (len(self.variants) - 1) if len(self.variants) > 1 else 0
-            order = torch.randperm(len(self.labels))
-            for chosen in order[:len(order) // BATCH * BATCH].split(BATCH):
-                halves = ((0, chosen[:BATCH // 2]), (copy, chosen[BATCH // 2:]))
-                yield (torch.cat([self.variants[variant][half] for variant, half in halves]),
-                       self.labels[chosen],
-                       None if self.wisdom is None else
-                       torch.cat([self.wisdom[variant][half] for variant, half in halves]))
+        copy = 1 + epoch % (len(self.variants) - 1) if len(self.variants) > 1 else 0
+        order = torch.randperm(len(self.labels))
+        for chosen in order[:self.count * BATCH].split(BATCH):
+            halves = ((0, chosen[:BATCH // 2]), (copy, chosen[BATCH // 2:]))
+            yield (torch.cat([self.variants[variant][half] for variant, half in halves]),
+                   self.labels[chosen],
+                   None if self.wisdom is None else
+                   torch.cat([self.wisdom[variant][half] for variant, half in halves]))
 
 
-def teach(images: Images, copies: int, steps) -> Images:
+def teach(images: Images, copies: int, epochs: int, steps, journal: Journal = Journal()) -> Images:
     """Return ``images`` with augmented copies and with what a newly trained teacher says of all.
 
     Parameters
     ----------
+    epochs : int
+        Of the teacher; 0 for none, so that only labels are learned from.
     steps : :class:`gen.progress.Steps`
         Told of the progress, as below.
+    journal : :class:`golden.journal.Journal`
+        Keeps the state, as below.
     """
-    steps.step(f"train a float teacher, {TEACHER_EPOCHS} epochs")
-    teacher = train_teacher(images.variants[0], images.labels, TEACHER_EPOCHS, steps)
+    steps.step(f"train a float teacher, {epochs} epochs" if epochs else "no teacher")
+    teacher = train_teacher(images.variants[0], images.labels, epochs, steps, journal) if epochs else None
     generator = torch.Generator().manual_seed(torch.randint(1 << 31, ()).item())
     variants = images.variants + [augment(images.variants[0], generator) for _ in range(copies)]
-    return Images(variants, images.labels, [recall(teacher, variant) for variant in variants])
+    return Images(variants, images.labels,
+                  teacher and [recall(teacher, variant) for variant in variants])
 
 
 def likelihood(logits: Tensor, labels: Tensor, wisdom: Tensor | None) -> Tensor:
@@ -99,7 +109,7 @@ def likelihood(logits: Tensor, labels: Tensor, wisdom: Tensor | None) -> Tensor:
 
 
 def fit(model: nn.Module, images: Images, stage: Stage,
-        regularize: Callable[[Tensor, float], Tensor], steps):
+        regularize: Callable[[Tensor, float], Tensor], steps, journal: Journal = Journal()):
     """Train ``model`` on ``images`` for one stage and leave it in training mode.
 
     Parameters
@@ -107,16 +117,23 @@ def fit(model: nn.Module, images: Images, stage: Stage,
     regularize : callable
         Given the negative log likelihood and the share of the stage that is done, returns the loss
         to be minimized.
+
+    Raises
+    ------
+    TrainingError
+        If the loss is no finite number any more.
     """
     model.train()
-    count = len(images.labels) // BATCH * stage.epochs
+    count = images.count * stage.epochs
     optimizer = torch.optim.Adam(model.parameters(), fused=True)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, stage.peak, total_steps=count, pct_start=0.2)
-    for number, (pixels, labels, wisdom) in enumerate(
-            steps.bar(images.batches(stage.epochs), count)):
+    schedule = one_cycle(optimizer, stage.peak, count)
+    parts = {"model": model, "optimizer": optimizer, "schedule": schedule}
+    for number, (pixels, labels, wisdom) in steps.bar(
+            journal.batches(stage.name, stage.epochs, images.count, images.batches, parts),
+            journal.left(stage.name, stage.epochs, images.count)):
         logits = model(pixels.repeat(stage.masks, 1, 1)).unflatten(0, (stage.masks, -1))
         loss = regularize(likelihood(logits, labels, wisdom), number / count)
+        check_loss(loss, model.network.name, number)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -136,5 +153,6 @@ def recalibrate(model: nn.Module, images: Tensor):
     for layer in model.layers:
         layer.normalization.reset_running_stats()
         layer.normalization.momentum = None # cumulative mean
-    for chunk in images.split(500):
+    # In parts as equal as can be: of one image there is no variance.
+    for chunk in images.tensor_split(-(-len(images) // 500)):
         model(chunk)

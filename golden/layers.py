@@ -134,6 +134,9 @@ class BinaryConvolution(nn.Module):
         Float proxies; the weights are the signs of their standardized values.
     signs : Tensor ``(outputs, channels, height, width)`` or None
         Weights of -1 and +1 that take the place of the proxies once :meth:`hold` was called.
+
+    The state of the module, as of ``state_dict()``, has the signs if it holds them, and the dropout
+    probability and epsilon; one that is loaded brings its signs along, or leaves them.
     """
 
     def __init__(self, layer: Layer):
@@ -150,6 +153,21 @@ class BinaryConvolution(nn.Module):
         """Use ``signs`` as the weights from now on; the proxies are no longer looked at."""
         self.signs = signs.to(self.weight)
         self.weight.requires_grad_(False)
+
+    def get_extra_state(self):
+        return {"dropout": self.dropout.p, "epsilon": self.normalization.eps}
+
+    def set_extra_state(self, state):
+        self.dropout.p, self.normalization.eps = state["dropout"], state["epsilon"]
+
+    def _load_from_state_dict(self, state, prefix, *rest):
+        # A buffer is loaded only into one that is there already.
+        if f"{prefix}signs" in state:
+            self.hold(torch.empty_like(self.weight))
+        else:
+            self.signs = None
+            self.weight.requires_grad_(True)
+        super()._load_from_state_dict(state, prefix, *rest)
 
     def restrict(self):
         """Clip the scale to its limits, after a step of the optimizer."""

@@ -1,25 +1,19 @@
 """The float BayNN, a network of binary layers with Scale-Dropout, and the checkpoints of all networks."""
 
 import os
-import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from gen.checkpoint_file import STATED, CheckpointError, read_file
 from gen.ir import Network
-from golden.bayes import BayesianConvolution
 from golden.layers import BinaryConvolution, sign
 from golden.spinbayes import SpinBayes
 
 
 __all__ = ["BayNN", "CheckpointError", "export", "load", "paths"]
-
-
-class CheckpointError(Exception):
-    """A checkpoint that cannot be read or written, with the way out in its message."""
 
 
 class BayNN(nn.Module):
@@ -101,7 +95,7 @@ def _vectors(layer):
 
 
 def export(model: BayNN | SpinBayes, path: Path):
-    """Write ``model`` to ``path`` in the format of :mod:`gen.checkpoint`, whole or not at all.
+    """Write ``model`` to ``path`` in the format of :mod:`gen.checkpoint_file`, whole or not at all.
 
     A :class:`~golden.spinbayes.SpinBayes` must have been sampled.
 
@@ -111,6 +105,7 @@ def export(model: BayNN | SpinBayes, path: Path):
         If ``path`` cannot be written.
     """
     arrays = {"network": np.array(model.network.name),
+              **{name: np.array(value) for name, value in STATED.items()},
               "thresholds": np.array(model.network.input.thresholds, np.int64)}
     bits = {layer.layer.weight_bits for layer in model.layers}
     if len(bits) == 1 and bits != {1}:
@@ -121,9 +116,9 @@ def export(model: BayNN | SpinBayes, path: Path):
         weights = layer.binary_weight() if binary else layer.arrays
         # torch keeps the channel before the kernel; a map arrives with the channel fastest.
         weights = weights.detach().movedim(-3, -1).flatten(-3)
-        arrays[f"{name}.weight"] = weights.numpy().astype(np.int8)
+        arrays[f"{name}.weight"] = weights.cpu().numpy().astype(np.int8)
         for key, vector in _vectors(layer).items():
-            arrays[f"{name}.{key}"] = vector.detach().numpy().astype(np.float64)
+            arrays[f"{name}.{key}"] = vector.detach().cpu().numpy().astype(np.float64)
         arrays[f"{name}.epsilon"] = np.float64(layer.normalization.eps)
         if binary:
             arrays[f"{name}.dropout"] = np.float64(layer.dropout.p)
@@ -148,47 +143,24 @@ def load(network: Network, path: Path) -> BayNN | SpinBayes:
     Raises
     ------
     CheckpointError
-        If the file is missing, damaged, or made for a network of another shape.
+        If the file is missing, damaged, or made for another network.
     """
-    again = f"make it again with: python -m golden.train {network.name} --data DIR"
-    try:
-        with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except FileNotFoundError:
-        raise CheckpointError(f"Checkpoint {path} does not exist; {again}") from None
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise CheckpointError(f"Checkpoint {path} is damaged ({error}); {again}") from None
-
-    def take(name, shape):
-        if name not in arrays:
-            raise CheckpointError(f"Checkpoint {path} has no {name!r}; {again}")
-        if arrays[name].shape != shape:
-            raise CheckpointError(f"Checkpoint {path} has {name!r} of shape {arrays[name].shape}, "
-                                  f"but network {network.name!r} needs {shape}; {again}")
-        return torch.tensor(arrays[name])
-
-    bits = network.layers[0].weight_bits
-    if "weight_bits" in arrays and arrays["weight_bits"] != bits:
-        raise CheckpointError(f"Checkpoint {path} has weights of {arrays['weight_bits']} bits, but "
-                              f"network {network.name!r} needs {bits}; {again}")
+    thresholds, layers = read_file(path, network)
     model = (SpinBayes if network.layers[0].crossbars > 1 else BayNN)(network).double().eval()
-    model.thresholds.copy_(take("thresholds", (len(network.input.thresholds),)))
+    model.thresholds.copy_(torch.tensor(thresholds))
     with torch.no_grad():
-        for layer in model.layers:
-            shape, name = layer.layer, layer.layer.name
-            bayesian = isinstance(layer, BayesianConvolution)
-            number = (shape.crossbars,) if bayesian else ()
-            if bayesian and f"{name}.weight" in arrays:
-                arrays[f"{name}.weight"] = arrays[f"{name}.weight"][:shape.crossbars]
-            weights = take(f"{name}.weight", (*number, shape.outputs, shape.fan_in))
-            most = max(2**(shape.weight_bits - 1) - 1, 1)
-            if weights.abs().max() > most:
-                raise CheckpointError(f"Checkpoint {path} has '{name}.weight' beyond {most}, the "
-                                      f"largest of network {network.name!r}; {again}")
-            layer.hold(weights.unflatten(-1, (*shape.kernel, shape.channels)).movedim(-1, -3))
+        for layer, own in zip(model.layers, layers, strict=True):
+            shape = layer.layer
+            if own.weight_bits != shape.weight_bits:
+                raise CheckpointError(f"Checkpoint {path} has weights of {own.weight_bits} bits, but "
+                                      f"network {network.name!r} needs {shape.weight_bits}; make it again "
+                                      f"with: python -m golden.train {network.name} --data DIR")
+            weights = torch.tensor(own.weight).unflatten(-1, (*shape.kernel, shape.channels))
+            binary = isinstance(layer, BinaryConvolution)
+            layer.hold((weights[0] if binary else weights).movedim(-1, -3))
             for key, vector in _vectors(layer).items():
-                vector.copy_(take(f"{name}.{key}", (shape.outputs,)))
-            layer.normalization.eps = take(f"{name}.epsilon", ()).item()
-            if not bayesian:
-                layer.dropout.p = take(f"{name}.dropout", ()).item()
+                vector.copy_(torch.tensor(getattr(own, key)))
+            layer.normalization.eps = own.epsilon
+            if binary:
+                layer.dropout.p = own.dropout
     return model

@@ -3,12 +3,16 @@
 Its output for every image that the binary network will see is computed once and kept.
 """
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from golden.journal import Journal, TrainingError
 
-__all__ = ["augment", "recall", "teacher", "train_teacher"]
+
+__all__ = ["augment", "check_loss", "one_cycle", "recall", "teacher", "train_teacher"]
 
 
 def teacher() -> nn.Module:
@@ -40,37 +44,57 @@ def augment(images: Tensor, generator: torch.Generator) -> Tensor:
         torch.stack([wide * cosine, shear - sine, uniform(shift)], 1),
         torch.stack([shear + sine, high * cosine, uniform(shift)], 1)], 1)
     parts = []
-    for chunk, part in zip(images.split(2000), matrix.split(2000), strict=True):
+    for chunk, part in zip(images.split(2000), matrix.to(images.device).split(2000), strict=True):
         grid = functional.affine_grid(part, (len(chunk), 1, 28, 28), align_corners=False)
         moved = functional.grid_sample(chunk[:, None].float(), grid, align_corners=False)
         parts.append(moved[:, 0].round().clamp(0, 255).to(torch.uint8))
     return torch.cat(parts)
 
 
-def train_teacher(images: Tensor, labels: Tensor, epochs: int, steps) -> nn.Module:
+def one_cycle(optimizer: torch.optim.Optimizer, peak: float, count: int):
+    """Return the schedule of ``count`` steps whose learning rate rises to ``peak`` for a fifth of them,
+    for two at least, and falls."""
+    count = max(count, 3) # a rise or fall of no steps is divided by
+    return torch.optim.lr_scheduler.OneCycleLR(optimizer, peak, total_steps=count,
+                                               pct_start=max(0.2, 2 / count))
+
+
+def check_loss(loss: Tensor, what: str, number: int):
+    """Raise :exc:`~golden.journal.TrainingError` unless the loss before step ``number`` is finite."""
+    if not math.isfinite(loss.item()):
+        raise TrainingError(f"The loss of {what} is {loss.item()} after {number} steps, from where nothing "
+                            f"can be learned; try another --seed")
+
+
+def train_teacher(images: Tensor, labels: Tensor, epochs: int, steps,
+                  journal: Journal = Journal()) -> nn.Module:
     """Train a teacher on uint8 ``images`` ``(N, 28, 28)``, half of each batch augmented.
 
     Parameters
     ----------
     steps : :class:`gen.progress.Steps`
         Told of the progress.
+    journal : :class:`golden.journal.Journal`
+        Keeps the state, as stage ``teacher``.
     """
-    model, batch = teacher(), 100
+    model, batch = teacher().to(images.device), 100
     count = len(images) // batch
     optimizer = torch.optim.Adam(model.parameters(), fused=True)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, 3e-3, total_steps=epochs * count, pct_start=0.2)
+    schedule = one_cycle(optimizer, 3e-3, epochs * count)
     generator = torch.Generator().manual_seed(torch.randint(1 << 31, ()).item())
 
-    def batches():
-        for _ in range(epochs):
-            moved = augment(images, generator)
-            for chosen in torch.randperm(len(images))[:count * batch].view(count, batch):
-                half = chosen[:batch // 2]
-                yield torch.cat((moved[half], images[chosen[batch // 2:]])), labels[chosen]
+    def batches(_):
+        moved = augment(images, generator)
+        for chosen in torch.randperm(len(images))[:count * batch].view(count, batch):
+            half = chosen[:batch // 2]
+            yield torch.cat((moved[half], images[chosen[batch // 2:]])), labels[chosen]
 
-    for pixels, expected in steps.bar(batches(), epochs * count):
+    parts = {"model": model, "optimizer": optimizer, "schedule": schedule}
+    for number, (pixels, expected) in steps.bar(
+            journal.batches("teacher", epochs, count, batches, parts, [generator]),
+            journal.left("teacher", epochs, count)):
         loss = functional.cross_entropy(model(_float(pixels)), expected)
+        check_loss(loss, "the teacher", number)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -10,6 +10,7 @@ from gen.ir import Network
 from gen.progress import Steps
 from golden import metrics
 from golden.fit import Images, Stage, fit, recalibrate, teach
+from golden.journal import Journal
 from golden.spinbayes import SpinBayes
 
 
@@ -26,6 +27,7 @@ class Plan:
     """How a network is trained by default."""
 
     epochs: int
+    teacher_epochs: int = 8
 
 
 PLANS = {
@@ -50,14 +52,15 @@ def free_energy(loss: Tensor, model: SpinBayes, count: int, done: float) -> Tens
     return loss + weight * sum(layer.posterior.divergence() for layer in model.layers)
 
 
-def train_bayes(network: Network, images: Images, plan: Plan, steps: Steps) -> SpinBayes:
+def train_bayes(network: Network, images: Images, plan: Plan, steps: Steps,
+                journal: Journal = Journal()) -> SpinBayes:
     """Return ``network`` trained by recipe ``bayes``, in four steps."""
-    images = teach(images, 0, steps)
+    images = teach(images, 0, plan.teacher_epochs, steps, journal)
     steps.step(f"train {network.name} on its output, {plan.epochs} epochs")
-    model = SpinBayes(network).to(memory_format=torch.channels_last)
+    model = SpinBayes(network).to(images.labels.device, memory_format=torch.channels_last)
     count = len(images.labels)
     fit(model, images, Stage(plan.epochs, PEAK),
-        lambda loss, done: free_energy(loss, model, count, done), steps)
+        lambda loss, done: free_energy(loss, model, count, done), steps, journal)
 
     first = network.layers[0]
     steps.step(f"take {first.crossbars} samples of {first.weight_bits} bits as crossbars")

@@ -6,18 +6,19 @@ import numpy as np
 import pytest
 
 from gen.build import build
+from gen.checkpoint_file import STATED
 from gen.compile import compile_network
 from gen.ir import Input, Layer, Network, Normalization, Target
 from gen.weights import pack
 
 
 def make_checkpoint(path, network, seed=0, **changes):
-    """Write random parameters for ``network`` to ``path`` in the format of :mod:`gen.checkpoint`.
+    """Write random parameters for ``network`` to ``path`` in the format of :mod:`gen.checkpoint_file`.
 
     Keyword arguments replace arrays; None leaves one out. Dots are written as two underscores.
     """
     rng = np.random.default_rng(seed)
-    arrays = {"network": np.array(network.name),
+    arrays = {"network": np.array(network.name), **STATED,
               "thresholds": np.array(network.input.thresholds, np.int64)}
     for layer in network.layers:
         shape, fan_in = layer.outputs, layer.fan_in

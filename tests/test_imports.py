@@ -10,10 +10,12 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 #: All that each package may import beside itself and the standard library. Progress says how far a
-#: command is and carries no arithmetic, so both sides may show it.
+#: command is, the file of a checkpoint is what both sides begin with, and the tools tell how a package is
+#: installed; none carries arithmetic, so both sides may use them.
 MAY_IMPORT = {
     "hdl":    {"amaranth"},
-    "golden": {"numpy", "scipy", "torch", "gen.ir", "gen.networks", "gen.progress"},
+    "golden": {"numpy", "scipy", "torch", "gen.checkpoint_file", "gen.ir", "gen.networks",
+               "gen.progress", "gen.tools"},
     "gen":    {"amaranth", "numpy", "hdl"},
     "sim":    {"amaranth", "cocotb", "cocotb_tools", "numpy", "golden", "gen.ir", "gen.progress"},
     "bench":  {"gen", "sim", "golden"},
@@ -50,5 +52,14 @@ def test_only_float_golden_needs_torch():
              if path.parts[len(ROOT.parts)] in MAY_IMPORT
              and any(name.split(".")[0] == "torch" for name in imported(path))}
     assert users == {f"golden/{name}.py" for name in (
-        "bayes", "fit", "layers", "levels", "model", "spinbayes", "teacher", "train",
-        "train_spinbayes")}
+        "bayes", "fit", "journal", "layers", "levels", "model", "spinbayes", "teacher",
+        "train_scale_dropout", "train_spinbayes", "training")}
+
+
+def test_the_file_of_a_checkpoint_brings_no_pass():
+    """What golden may import of the compiler imports no more of it."""
+    shared = {name for name in MAY_IMPORT["golden"] if name.startswith("gen.")}
+    for name in shared:
+        own = {other for other in imported(ROOT / f"{name.replace('.', '/')}.py")
+               if other.split(".")[0] in MAY_IMPORT}
+        assert own <= shared, f"{name} imports {own - shared}"

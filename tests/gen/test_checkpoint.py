@@ -1,4 +1,5 @@
 import gc
+import math
 import re
 from dataclasses import replace
 
@@ -12,6 +13,7 @@ from gen.verify import MalformedNetwork
 
 LAYERS = (Layer("conv", 3, 4, 2, (2, 2), 3), Layer("fc", 2, 3, 3, (2, 3), 2))
 NETWORK = Network("small", Input(3, 4, (100, 200)), LAYERS)
+FLOAT, INTEGER = "a float of 16, 32 or 64 bits", "an integer of at most 64 bits with a sign"
 AGAIN = "make it again with: python -m golden.train small --data DIR"
 
 
@@ -123,17 +125,37 @@ def test_refuses_spinbayes(path, write_checkpoint, name, array, message):
         read(path, SPINBAYES)
 
 
-def test_float32_is_as_good(path, write_checkpoint):
-    write_checkpoint(path, NETWORK, conv__scale=np.array([0.1, 1, 2], dtype=np.float32))
-    assert read(path, NETWORK).layers[0].normalization.scale == (float(np.float32(0.1)), 1.0, 2.0)
+@pytest.mark.parametrize("kind", [np.float16, np.float32, ">f8"])
+def test_reads_the_same_network_from_any_float(path, tmp_path, write_checkpoint, kind):
+    """The numbers count and not their type: variance and epsilon add up in float64."""
+    write_checkpoint(path, NETWORK)
+    with np.load(path) as file:
+        short = {name: array.astype(kind) if array.dtype.kind == "f" else array
+                 for name, array in file.items()}
+    long = {name: array.astype(float) if array.dtype.kind == "f" else array
+            for name, array in short.items()}
+    np.savez(path, **short)
+    np.savez(tmp_path / "long.npz", **long)
+    network = read(path, NETWORK)
+    assert network == read(tmp_path / "long.npz", NETWORK)
+    for layer in network.layers:
+        total = long[f"{layer.name}.variance"] + long[f"{layer.name}.epsilon"]
+        assert layer.normalization.deviation == tuple(map(math.sqrt, total.tolist()))
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.int64, ">i2"])
+def test_reads_the_same_network_from_any_integer(path, write_checkpoint, kind):
+    write_checkpoint(path, NETWORK)
+    expected = read(path, NETWORK)
+    with np.load(path) as file:
+        arrays = {name: array.astype(kind) if name.endswith("weight") else array.astype(np.uint8)
+                  if name == "thresholds" else array for name, array in file.items()}
+    np.savez(path, **arrays)
+    assert read(path, NETWORK) == expected
 
 
 def test_missing(path):
     refused(path, "does not exist")
-
-
-def test_folder(tmp_path):
-    refused(tmp_path, f"is damaged ([Errno 21] Is a directory: '{tmp_path}')")
 
 
 def damaged(path, write_checkpoint, content=None, change=None):
@@ -197,7 +219,9 @@ def test_changed_directory(path, write_checkpoint, offset, value):
 
 def test_pickle(path):
     np.savez(path, thresholds=np.array([{}], dtype=object))
-    refused(path, "is damaged (Object arrays cannot be loaded when allow_pickle=False)")
+    refused(path, "has 'thresholds' of shape (1,), but network 'small' needs (2,)")
+    np.savez(path, thresholds=np.array([{}, {}], dtype=object))
+    refused(path, f"has 'thresholds' of type object, but it must be {INTEGER}")
 
 
 @pytest.mark.parametrize("name", ["conv.weight", "fc.epsilon", "fc.dropout", "conv.gamma",
@@ -215,17 +239,26 @@ def test_left_out(path, write_checkpoint, name):
     ("thresholds", np.array([1]),
      "has 'thresholds' of shape (1,), but network 'small' needs (2,)"),
     ("conv.weight", np.ones((3, 8)),
-     "has 'conv.weight' with values that are not finite numbers of the right type"),
+     f"has 'conv.weight' of type float64, but it must be {INTEGER}"),
     ("conv.mean", np.array([0, np.nan, 0]),
-     "has 'conv.mean' with values that are not finite numbers of the right type"),
+     "has 'conv.mean' with values that are not finite numbers"),
     ("conv.mean", np.array([0, np.inf, 0]),
-     "has 'conv.mean' with values that are not finite numbers of the right type"),
-    ("conv.mean", np.array([0, 1, 2]),
-     "has 'conv.mean' with values that are not finite numbers of the right type"),
+     "has 'conv.mean' with values that are not finite numbers"),
+    ("conv.mean", np.array([0, 1, 2]), f"has 'conv.mean' of type int64, but it must be {FLOAT}"),
+    ("conv.mean", np.zeros(3, np.longdouble),
+     f"has 'conv.mean' of type {np.dtype(np.longdouble)}, but it must be {FLOAT}"),
+    ("conv.mean", np.zeros(3, complex), f"has 'conv.mean' of type complex128, but it must be {FLOAT}"),
+    ("conv.mean", np.zeros(3, "V2"), f"has 'conv.mean' of type |V2, but it must be {FLOAT}"),
+    ("conv.mean", np.zeros(3, [("mean", "f8")]),
+     f"has 'conv.mean' of type [('mean', '<f8')], but it must be {FLOAT}"),
     ("thresholds", np.array([1.0, 2.0]),
-     "has 'thresholds' with values that are not finite numbers of the right type"),
+     f"has 'thresholds' of type float64, but it must be {INTEGER}"),
+    ("thresholds", np.array([1, 2], np.uint64),
+     f"has 'thresholds' of type uint64, but it must be {INTEGER}"),
+    ("thresholds", np.array([True, True]), f"has 'thresholds' of type bool, but it must be {INTEGER}"),
     ("conv.weight", np.zeros((3, 8), np.int8), "has 'conv.weight' with values other than -1 and +1"),
-    ("conv.variance", np.array([1, -1e-5, 1]), "has 'conv.variance' below zero"),
+    ("conv.variance", np.array([1, -1e-5, 1]),
+     "has 'conv.variance' of -1e-05, but with epsilon it must be above zero, and finite"),
     ("conv.dropout", np.float64(1.01),
      "has 'conv.dropout' of 1.01, which is no probability"),
     ("conv.dropout", np.float64(-0.5), "has 'conv.dropout' of -0.5, which is no probability"),
@@ -236,3 +269,10 @@ def test_left_out(path, write_checkpoint, name):
 def test_refuses(path, write_checkpoint, name, array, message):
     write_checkpoint(path, NETWORK, **{name: array})
     refused(path, message)
+
+
+@pytest.mark.parametrize("epsilon", [1.5e308, -1.5e308])
+def test_no_deviation(path, write_checkpoint, epsilon):
+    """Neither above what a float holds, nor below zero."""
+    write_checkpoint(path, NETWORK, conv__variance=np.full(3, 1e308), conv__epsilon=np.float64(epsilon))
+    refused(path, "has 'conv.variance' of 1e+308, but with epsilon it must be above zero, and finite")

@@ -62,7 +62,9 @@ def test_batches_take_each_image_once():
     labels = torch.arange(300)
     variants = [torch.full_like(images, variant) for variant in range(3)]
     wisdom = [torch.stack((labels, torch.full_like(labels, variant)), 1) for variant in range(3)]
-    seen = list(fit.Images(variants, labels, wisdom).batches(2))
+    shuffled = fit.Images(variants, labels, wisdom)
+    assert shuffled.count == 3
+    seen = [batch for epoch in range(2) for batch in shuffled.batches(epoch)]
     assert len(seen) == 6
     for epoch, copy in ((seen[:3], 1), (seen[3:], 2)):
         assert sorted(torch.cat([chosen for _, chosen, _ in epoch]).tolist()) == list(range(300))

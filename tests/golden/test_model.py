@@ -2,9 +2,12 @@ import numpy as np
 import pytest
 import torch
 
-from gen.ir import Input, Layer, Network
+from gen.checkpoint import read
+from gen.compile import compile_network
+from gen.ir import Input, Layer, Network, Target
 from gen.networks import NETWORKS
 from golden.model import BayNN, CheckpointError, export, load, paths
+from golden.network import forward
 
 
 #: Every geometry that matters for the order of weights: kernels over maps, flattening, channels.
@@ -63,6 +66,82 @@ def test_export_then_load_changes_nothing(tmp_path):
     assert torch.equal(model(images, keep), again(images, keep))
     assert [layer.dropout.p for layer in again.layers] == [0.25, 0.5, 0.1]
     assert [path.name for path in tmp_path.iterdir()] == ["small.npz"]
+
+
+def test_state_of_a_loaded_model(tmp_path):
+    """It makes any model of the network the same, whose next export is the same file."""
+    model, images, keep = trained(), images_of(20), keep_of(20)
+    model.layers[0].dropout.p, model.layers[1].normalization.eps = 0.375, 1e-3
+    export(model, tmp_path / "small.npz")
+    first = load(SMALL, tmp_path / "small.npz")
+    for other in (BayNN(SMALL).double().eval(), trained(seed=5), load(SMALL, tmp_path / "small.npz")):
+        other.load_state_dict(first.state_dict())
+        assert torch.equal(other(images, keep), first(images, keep))
+        assert not other.layers[0].weight.requires_grad
+        export(other, tmp_path / "again.npz")
+        assert (tmp_path / "again.npz").read_bytes() == (tmp_path / "small.npz").read_bytes()
+        torch.save(other.state_dict(), tmp_path / "state.pt")
+        trained(seed=6).load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
+
+
+def test_state_of_a_model_in_training(tmp_path):
+    """Loaded into one that holds signs, it can be trained again."""
+    model, images, keep = trained(), images_of(20), keep_of(20)
+    export(trained(seed=5), tmp_path / "small.npz")
+    other = load(SMALL, tmp_path / "small.npz")
+    other.load_state_dict(model.state_dict())
+    assert torch.equal(other(images, keep), model(images, keep))
+    assert other.layers[0].weight.requires_grad and "layers.0.signs" not in other.state_dict()
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float32])
+def test_equals_the_compiled_network_whatever_type_the_file_has(tmp_path, kind):
+    """Parameters that put a sum within a rounding of float32 of its threshold: hidden bits are equal."""
+    wide = Network("wide", Input(8, 7, (64, 192)), (
+        Layer("conv", 8, 7, 2, (3, 2), 99, pool=2), Layer("full", 3, 3, 99, (3, 3), 99),
+        Layer("last", 1, 1, 99, (1, 1), 3)))
+    rng, path = np.random.default_rng(0), tmp_path / "wide.npz"
+    export(trained(wide), path)
+    with np.load(path) as file:
+        arrays = dict(file)
+    for layer in wide.layers[:-1]:
+        sums = 2 * rng.integers(-2, 3, layer.outputs) + layer.fan_in % 2
+        variance = rng.uniform(0.5, 2, layer.outputs).astype(kind)
+        arrays |= {f"{layer.name}.{name}": value for name, value in {
+            "bias": np.zeros(layer.outputs, kind), "mean": np.zeros(layer.outputs, kind),
+            "scale": np.ones(layer.outputs, kind), "epsilon": kind(1e-3), "variance": variance,
+            "gamma": np.sqrt(variance + kind(1e-3)), "beta": (-sums).astype(kind)}.items()}
+    np.savez(path, **arrays)
+    network = compile_network(read(path, wide), Target())
+    images, keep = images_of(100), keep_of(100)
+    _, maps = forward(network, images.numpy(), keep.numpy().astype(int), maps=True)
+    expected = load(wide, path).hidden(images, keep)[1:]
+    for found, bits in zip(maps, expected, strict=True):
+        assert (found == bits.numpy()).all()
+
+
+@pytest.mark.parametrize("name, value, message", [
+    ("order", "channel, height, width", "states 'order' of 'channel, height, width', but it must be"),
+    ("network", "other", "is of network 'other', not 'small'; name that network"),
+])
+def test_load_refuses_what_is_stated_otherwise(name, value, message, tmp_path):
+    path = tmp_path / "small.npz"
+    export(trained(), path)
+    with np.load(path) as file:
+        arrays = {**file, name: np.array(value)}
+    np.savez(path, **arrays)
+    with pytest.raises(CheckpointError, match=message):
+        load(SMALL, path)
+
+
+def test_export_states_what_its_numbers_mean(tmp_path, caplog):
+    export(trained(), tmp_path / "small.npz")
+    with np.load(tmp_path / "small.npz") as file:
+        assert {name: str(file[name]) for name in ("network", "order", "pool", "padding")} == {
+            "network": "small", "order": "height, width, channel", "pool": "before normalization",
+            "padding": "lowest level"}
+    load(SMALL, tmp_path / "small.npz")
+    assert caplog.messages == []
 
 
 def test_channel_of_equal_signs_survives(tmp_path):

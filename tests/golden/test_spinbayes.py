@@ -173,8 +173,24 @@ def test_choice_is_drawn_unless_given():
     assert drawn == every and len(every) > 4
 
 
+def test_state_of_a_loaded_model(tmp_path):
+    """It makes any model of the network the same, whose next export is the same file."""
+    model, images, choice = trained(), images_of(10), choice_of(10)
+    model.layers[1].normalization.eps = 1e-3
+    export(model, tmp_path / "small.npz")
+    first = load(NETWORK, tmp_path / "small.npz")
+    for other in (SpinBayes(NETWORK).double().eval(), trained(seed=5)):
+        other.load_state_dict(first.state_dict())
+        assert torch.equal(other(images, choice), first(images, choice))
+        assert not other.layers[0].posterior.mean.requires_grad
+        export(other, tmp_path / "again.npz")
+        assert (tmp_path / "again.npz").read_bytes() == (tmp_path / "small.npz").read_bytes()
+    other.load_state_dict(SpinBayes(NETWORK).double().state_dict())
+    assert other.layers[0].arrays is None and other.layers[0].posterior.mean.requires_grad
+
+
 @pytest.mark.parametrize("fields, message", [
-    ({"crossbars": 8}, "has 'conv.weight' of shape (4, 5, 6), but network 'small' needs (8, 5, 6)"),
+    ({"crossbars": 8}, "has 4 arrays in layer 'conv', not 8; ask for fewer, or make one with"),
     ({"weight_bits": 3}, "has weights of 4 bits, but network 'small' needs 3"),
 ])
 def test_load_refuses_other_crossbars(fields, message, tmp_path):

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 import gen.checkpoint
-import golden.train as train
 from gen.networks import NETWORKS
 from gen.progress import Steps
-from golden import fit
+from golden import fit, train
+from golden import train_scale_dropout as recipes
 from golden.data import load_sample
 from golden.model import BayNN, load, paths
 from golden.teacher import augment
@@ -19,9 +19,8 @@ NETWORK = NETWORKS["lenet5"]
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
-    """A data folder of 300 training and 100 test images, and a teacher that learns but briefly."""
-    monkeypatch.setattr(fit, "TEACHER_EPOCHS", 1)
+def folder(tmp_path):
+    """A data folder of 300 training and 100 test images."""
     images, labels = load_sample()
     for prefix, part in (("train", slice(300)), ("t10k", slice(300, 400))):
         for kind, array in (("images-idx3", images[part]), ("labels-idx1", labels[part])):
@@ -51,7 +50,7 @@ def sample(count):
     ("lenet5", [0.1, 0.2, 0.5, 0.5, 0.1]), ("lenet5_wide", [0.1, 0.2, 0.5, 0.2, 0.1]),
 ])
 def test_adaptive_dropout(name, expected):
-    assert train.adaptive_dropout(NETWORKS[name]) == expected
+    assert recipes.adaptive_dropout(NETWORKS[name]) == expected
 
 
 def test_objective_by_hand():
@@ -61,9 +60,9 @@ def test_objective_by_hand():
     centre = 1e-5 * sum((1 - scale.mean()) ** 2 for scale in scales)
     decay = 1e-3 * sum((weight ** 2).sum() for weight in weights)
     spread = 0.1 * sum((np.log(scale).std(ddof=1) - 0.35) ** 2 for scale in scales)
-    assert train.objective(loss, model).item() == pytest.approx(2.5 + centre)
-    assert train.objective(loss, model, decay=1e-3).item() == pytest.approx(2.5 + centre + decay)
-    assert train.objective(loss, model, spread=0.1).item() == pytest.approx(2.5 + centre + spread)
+    assert recipes.objective(loss, model).item() == pytest.approx(2.5 + centre)
+    assert recipes.objective(loss, model, decay=1e-3).item() == pytest.approx(2.5 + centre + decay)
+    assert recipes.objective(loss, model, spread=0.1).item() == pytest.approx(2.5 + centre + spread)
 
 
 def test_scale_learns_only_if_samples_draw_their_own_bits():
@@ -80,7 +79,7 @@ def test_scale_learns_only_if_samples_draw_their_own_bits():
 def test_measure_agrees_with_single_passes():
     model, (images, labels) = random_model().double(), sample(100)
     fit.recalibrate(model, images)
-    result = train.measure(model, images, labels.numpy(), 20, 1, Steps(1))
+    result = recipes.measure(model, images, labels.numpy(), 20, 1, Steps(1))
     assert list(result) == ["all kept", "T = 20", "exact mean"]
     kept = model(images).argmax(1)
     assert result["all kept"]["test/cls/Acc"] == (kept == labels).double().mean().item()
@@ -94,7 +93,7 @@ def test_measure_weighs_paths_by_dropout():
     model, (images, labels) = random_model().double(), sample(50)
     for layer in model.layers:
         layer.dropout.p = 0.0
-    result = train.measure(model, images, labels.numpy(), 3, 1, Steps(1))
+    result = recipes.measure(model, images, labels.numpy(), 3, 1, Steps(1))
     assert result["all kept"] == result["T = 3"] == pytest.approx(result["exact mean"])
 
 
@@ -114,7 +113,7 @@ def test_shipped_checkpoints(name, accuracy, likelihood):
     """On the first 1000 test images, where one error is 0.1 points."""
     images, labels = sample(1000)
     model = load(NETWORKS[name], gen.checkpoint.SHIPPED / f"{name}.npz")
-    result = train.measure(model, images, labels.numpy(), 20, 1, Steps(1))
+    result = recipes.measure(model, images, labels.numpy(), 20, 1, Steps(1))
     assert result["T = 20"]["test/cls/Acc"] >= accuracy
     assert result["T = 20"]["test/cls/NLL"] <= likelihood
     assert result["T = 20"]["test/cls/NLL"] <= 0.8 * result["all kept"]["test/cls/NLL"]

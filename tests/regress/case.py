@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from gen import ir
+from gen.checkpoint_file import STATED
 from gen.ir import Network, Target
 from sim.output import write_json
 
@@ -123,7 +124,8 @@ def make_images(case: Case, seed: int = 0) -> np.ndarray:
 
 def _arrays(case):
     network = case.network
-    arrays = {"network": np.array(network.name), "thresholds": np.array(network.input.thresholds, np.int64)}
+    arrays = {"network": np.array(network.name), **STATED,
+              "thresholds": np.array(network.input.thresholds, np.int64)}
     for layer, part in zip(network.layers, case.parameters, strict=True):
         rng, count, spread = np.random.default_rng(part.seed), layer.outputs, layer.fan_in**0.5
         weight = _weights(rng, layer, part.weight)

@@ -1,0 +1,266 @@
+"""The file of a checkpoint: the float parameters of a trained network, as one ``.npz`` without pickles.
+
+Per layer, by name, with ``C`` output channels, fan-in ``F`` and ``N`` arrays:
+
+===================  =================================================================
+``<layer>.weight``   integers ``(C, F)``, or ``(N, C, F)`` where there are several arrays.
+                     Each -1 or +1, or with weights of Q bits a number from -W to W,
+                     which stands for its part of ``W = 2 ** (Q - 1) - 1`` (SpinBayes,
+                     eq. 3)
+``<layer>.bias``     float ``(C,)``
+``<layer>.scale``    float ``(C,)``, alpha; of one array only
+``<layer>.gamma``    float ``(C,)``, of the batch normalization, as all below
+``<layer>.beta``     float ``(C,)``
+``<layer>.mean``     float ``(C,)``
+``<layer>.variance`` float ``(C,)``, without epsilon
+``<layer>.epsilon``  float ``()``
+``<layer>.dropout``  float ``()``, probability p that the scale is dropped to one;
+                     of one array only
+``thresholds``       integers, of the pixels, channel by channel
+``weight_bits``      integer ``()``, Q; of several arrays only
+``network``          the name of the network, a string ``()``
+``order``            of the inputs of a weight, a string ``()``; :data:`STATED`
+``pool``             where a layer pools, a string ``()``; likewise
+``padding``          what a border holds, a string ``()``; likewise
+===================  =================================================================
+
+Floats may be of 16, 32 or 64 bits and integers of any width. Each is widened to 64 bits before
+anything is computed, which loses nothing, so the same numbers make the same network whatever type the
+file has. The last four members are strings that say what the numbers mean. A file that lacks one of
+them is taken to mean what this project does, and the log says so.
+
+The compiler and the float models of :mod:`golden` both begin with this file and share no arithmetic, so
+there is none here.
+"""
+
+import logging
+import math
+import os
+import stat
+import warnings
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from gen.ir import Layer, Network
+
+
+__all__ = ["CheckpointError", "Parameters", "STATED", "read_file"]
+
+
+#: What a file can state of its numbers, and the only value of each that can be built.
+STATED = {
+    "order": "height, width, channel",
+    "pool": "before normalization",
+    "padding": "lowest level",
+}
+
+#: How to come to these values, for a file that states others.
+_CONVERT = {
+    "order": "from the order of torch, each weight (outputs, channels, height, width) becomes "
+             "weight.permute(0, 2, 3, 1).flatten(1), that of a linear layer behind a map likewise",
+    "pool": "train with the max-pool before the batch normalization; where no gamma and no scale of the "
+            "layer is negative, both are the same, and the file may state it so",
+    "padding": "train with a border of the lowest value, such as torch.nn.functional.pad(x, border, "
+               "value=-1)",
+}
+
+#: Most bits of a weight.
+_WEIGHT_BITS = 8
+
+#: Types by the kind that a member must have: how the message calls them, the letters that numpy has for
+#: their kinds, and the type that they are widened to.
+_TYPES = {
+    "float":   ("a float of 16, 32 or 64 bits", "f", np.float64),
+    "integer": ("an integer of at most 64 bits with a sign", "iu", np.int64),
+    "string":  ("a string", "U", None),
+}
+
+_LOG = logging.getLogger(__name__)
+
+
+class CheckpointError(Exception):
+    """A checkpoint that cannot be used, with the way out in its message."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Parameters:
+    """The parameters of one layer, as its file has them; vectors are float64 ``(C,)``."""
+
+    weight: np.ndarray         #: int64 (N, C, F).
+    weight_bits: int           #: Q, or 1 for weights of -1 and +1.
+    bias: np.ndarray
+    gamma: np.ndarray
+    beta: np.ndarray
+    mean: np.ndarray
+    variance: np.ndarray
+    epsilon: float
+    scale: np.ndarray | None   #: None where there are several arrays, as below.
+    dropout: float | None
+
+
+def read_file(path: Path, network: Network) -> tuple[np.ndarray, list[Parameters]]:
+    """Return the thresholds, int64 ``(thresholds,)``, and the parameters of each layer of ``network``.
+
+    Of more arrays than a layer chooses from, the first are taken. What the file leaves open of what it
+    means (:data:`STATED`) is logged as a warning of one line.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is missing, damaged, or made for another network.
+    """
+    again = f"make it again with: python -m golden.train {network.name} --data DIR"
+
+    def refuse(what, way_out=again):
+        raise CheckpointError(f"Checkpoint {path} {what}; {way_out}") from None
+
+    try:
+        kind = os.stat(path).st_mode
+        if not stat.S_ISREG(kind): # a pipe would be waited for
+            refuse("is a folder, not a file" if stat.S_ISDIR(kind) else "is no regular file",
+                   "name a file that golden.train has written")
+        with open(path, "rb") as file:
+            return _read(file, network, refuse)
+    except FileNotFoundError:
+        refuse("does not exist")
+    except OSError as error:
+        refuse(f"cannot be read ({error.strerror or error})",
+               "name another file, or change its permissions")
+
+
+def _read(file, network, refuse):
+    archive = _Archive(file, network, refuse)
+    meaning = {"network": network.name, **STATED}
+    for name in filter(archive.__contains__, meaning):
+        found = archive.take(name, (), "string")
+        if found != meaning[name] and name == "network":
+            refuse(f"is of network {_short(found)}, not {network.name!r}",
+                   f"name that network, or a checkpoint of {network.name!r}")
+        if found != meaning[name]:
+            refuse(f"states {name!r} of {_short(found)}, but it must be {meaning[name]!r}", _CONVERT[name])
+    thresholds = archive.take("thresholds", (len(network.input.thresholds),), "integer")
+    if thresholds.min() < 1 or thresholds.max() > 255 or (np.diff(thresholds) < 0).any():
+        refuse(f"has 'thresholds' {_short(thresholds.tolist())}, which must ascend from 1 to 255")
+    layers = [_read_layer(archive, layer, network, refuse) for layer in network.layers]
+    if missing := [name for name in meaning if name not in archive]:
+        _LOG.warning("Checkpoint %s does not state %s; taken as %s", archive.path, _listed(missing),
+                     _listed([meaning[name] for name in missing]))
+    return thresholds, layers
+
+
+def _read_layer(archive, layer: Layer, network, refuse) -> Parameters:
+    several, bits = layer.crossbars > 1, layer.weight_bits
+    name, shape = f"{layer.name}.weight", (layer.outputs, layer.fan_in)
+    if several:
+        found = archive.shape_of(name)
+        count = found[0] if len(found) == 3 else layer.crossbars
+        if count < layer.crossbars:
+            refuse(f"has {count} arrays in layer {layer.name!r}, not {layer.crossbars}",
+                   f"ask for fewer, or make one with: python -m golden.train {network.name} --data DIR "
+                   f"--crossbars {layer.crossbars} --out FILE")
+        shape = count, *shape
+        if "weight_bits" in archive:
+            bits = int(archive.take("weight_bits", (), "integer"))
+            if not 1 <= bits <= _WEIGHT_BITS:
+                refuse(f"has 'weight_bits' of {bits}, but they must be from 1 to {_WEIGHT_BITS}")
+    weight = archive.take(name, shape, "integer").reshape(-1, *shape[-2:])[:layer.crossbars]
+    most = 2**(bits - 1) - 1
+    if bits == 1 and not np.isin(weight, (-1, 1)).all():
+        refuse(f"has {name!r} with values other than -1 and +1")
+    if bits > 1 and (weight.min() < -most or weight.max() > most):
+        refuse(f"has {name!r} with values not from {-most} to {most}")
+
+    def take(name, shape=(layer.outputs,)):
+        return archive.take(f"{layer.name}.{name}", shape, "float")
+
+    parameters = Parameters(
+        weight, bits, **{name: take(name) for name in ("bias", "gamma", "beta", "mean", "variance")},
+        epsilon=take("epsilon", ()).item(),
+        scale=None if several else take("scale"),
+        dropout=None if several else take("dropout", ()).item())
+    for extreme in parameters.variance.min().item(), parameters.variance.max().item():
+        if not 0 < extreme + parameters.epsilon < math.inf:
+            refuse(f"has '{layer.name}.variance' of {extreme}, but with epsilon it must be above zero, and "
+                   "finite")
+    if not several and not 0 <= parameters.dropout <= 1:
+        refuse(f"has '{layer.name}.dropout' of {parameters.dropout}, which is no probability")
+    return parameters
+
+
+class _Archive:
+    """The members of an ``.npz``, each read when its type and shape are as they must be.
+
+    So whatever a header claims, no more is held in memory than the network needs.
+    """
+
+    def __init__(self, file, network, refuse):
+        self.path, self.network, self._refuse = file.name, network, refuse
+        self._archive = self._guard(zipfile.ZipFile, file)
+        self._members = {}
+        for info in self._archive.infolist():
+            if info.filename in self._members:
+                refuse(f"has {_short(info.filename)} twice")
+            self._members[info.filename] = info
+
+    def __contains__(self, name):
+        return f"{name}.npy" in self._members
+
+    def shape_of(self, name: str) -> tuple[int, ...]:
+        """Return the shape that the header of a member states."""
+        return self._guard(self._open, name, lambda file, shape, *rest: shape)
+
+    def take(self, name: str, shape: tuple[int, ...], kind: str) -> np.ndarray | str:
+        """Return the member ``name`` of this shape, widened to the type of its ``kind``; or a string."""
+        def check(file, found, fortran, dtype):
+            what, letters, widest = _TYPES[kind]
+            if found != shape:
+                self._refuse(f"has {name!r} of shape {_short(found)}, but network "
+                             f"{self.network.name!r} needs {shape}")
+            if dtype.kind not in letters or widest and not np.can_cast(dtype, widest):
+                self._refuse(f"has {name!r} of type {_short(dtype, str)}, but it must be {what}")
+            size = int(np.prod(shape, dtype=object)) * dtype.itemsize
+            content = file.read(size)
+            if len(content) < size or file.read(1):
+                raise ValueError("its header states another size")
+            array = np.frombuffer(content, dtype).reshape(shape, order="F" if fortran else "C")
+            return array.astype(widest) if widest else array.item()
+
+        array = self._guard(self._open, name, check)
+        if kind == "float" and not np.isfinite(array).all():
+            self._refuse(f"has {name!r} with values that are not finite numbers")
+        return array
+
+    def _open(self, name, use):
+        if name not in self:
+            self._refuse(f"has no {name!r}")
+        with self._archive.open(self._members[f"{name}.npy"]) as file:
+            version = np.lib.format.read_magic(file)
+            read_header = {(1, 0): np.lib.format.read_array_header_1_0,
+                           (2, 0): np.lib.format.read_array_header_2_0}[version]
+            return use(file, *read_header(file))
+
+    def _guard(self, function, *arguments):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error") # of a header that is not quite one
+                return function(*arguments)
+        except CheckpointError:
+            raise
+        except Exception as error: # zipfile, zlib and numpy raise whatever damaged bytes lead them to
+            words = " ".join(str(error).split()) or type(error).__name__
+            where = f"{arguments[0]!r}: " if isinstance(arguments[0], str) else ""
+            self._refuse(f"is damaged ({where}{words[:160]})")
+
+
+def _short(value, text=repr):
+    """Return ``value`` as text for a message of one line."""
+    whole = text(value)
+    return whole if len(whole) <= 80 else f"{whole[:77]}..."
+
+
+def _listed(names):
+    *first, last = map(repr, names)
+    return f"{', '.join(first)} and {last}" if first else last
