@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 
-__all__ = ["ToolMissing", "find"]
+__all__ = ["ToolMissing", "find", "install_hint"]
 
 
 class ToolMissing(Exception):
@@ -25,3 +25,9 @@ def find(name: str, *, extra: str | None = None) -> str:
         what = f"-e '.[{extra}]'" if extra else name
         raise ToolMissing(f"Program {name!r} is not installed; install it with: pip install {what}")
     return path
+
+
+def install_hint(extra: str) -> str:
+    """Return the command that installs what the extra ``extra`` of this project adds."""
+    checkout = (Path(__file__).parent.parent / "pyproject.toml").exists()
+    return f"pip install -e '.[{extra}]'" if checkout else f"pip install 'spincim[{extra}]'"
