@@ -29,7 +29,8 @@ import numpy as np
 __all__ = [
     "DataError", "NOISE_DEVIATION", "NOISE_MEAN", "SAMPLE", "SOURCES", "add_noise", "fetch",
     "folder_of", "gaussian_noise", "load_fashion_mnist", "load_mnist",
-    "load_notmnist", "load_sample", "main", "make_sample", "read_idx",
+    "load_notmnist", "load_sample", "main", "make_sample", "parse_idx",
+    "read_idx", "replacing",
 ]
 
 
@@ -107,10 +108,17 @@ def read_idx(path: Path) -> np.ndarray:
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"Data file {path} is damaged ({error}); remove it, and "
                         f"{_HINTS.get(path.parent.name, _HINTS['mnist'])}") from None
-    return _parse_idx(content, path)
+    return parse_idx(content, path)
 
 
-def _parse_idx(content, path):
+def parse_idx(content: bytes, path: Path) -> np.ndarray:
+    """Return the uint8 array of the ``content`` of an IDX file; ``path`` is named in errors.
+
+    Raises
+    ------
+    DataError
+        If it is cut short, or no IDX file of bytes.
+    """
     if len(content) < 4 or content[:3] != b"\0\0\x08":
         raise DataError(f"Data file {path} must be an IDX file of bytes, which begins with 00 00 08, "
                         f"not with {content[:3].hex(' ')}")
@@ -205,7 +213,7 @@ def make_sample(folder: Path | str | None = None, path: Path = SAMPLE):
         If the data is missing or damaged, or ``path`` cannot be written.
     """
     images, labels = load_mnist(folder, "test")
-    with _replacing(path) as file:
+    with replacing(path) as file:
         np.savez_compressed(file, images=images[:1000], labels=labels[:1000])
 
 
@@ -242,7 +250,7 @@ def fetch(folder: Path, sources: dict[str, tuple[str, str]] | None = None):
         if checksum not in found:
             raise DataError(f"{address} must have the MD5 checksum {checksum}, not "
                             f"{' or '.join(found)}; try again, or put the file at {path} yourself")
-        with _replacing(path) as file:
+        with replacing(path) as file:
             file.write(content)
         yield f"{path} is fetched"
 
@@ -257,13 +265,22 @@ def _checksums(content):
 
 
 @contextlib.contextmanager
-def _replacing(path):
+def replacing(path: Path, *, keep: bool = True):
+    """Yield a file of bytes that takes the place of ``path`` when the block ends well; or goes away
+    again, unless it is to be kept.
+
+    Raises
+    ------
+    DataError
+        If ``path`` cannot be written.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(temporary, "wb") as file:
             yield file
-        os.replace(temporary, path)
+        if keep:
+            os.replace(temporary, path)
     except OSError as error:
         raise DataError(f"Data file {path} cannot be written ({error.strerror})") from None
     finally:

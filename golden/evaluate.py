@@ -4,6 +4,10 @@ For Scale-Dropout three predictions are compared: the mean of T passes with the 
 generator, one pass with all scales kept (a point estimate), and the exact mean over all combinations of
 keep bits, which more and more passes tend to. SpinBayes has too many combinations, and no array that
 stands for all: there it is the mean of T passes, and the first pass alone.
+
+Images are those of MNIST, or a user's own (:mod:`golden.images`):
+``python -m golden.evaluate lenet5 --input digits.npz --out answers.csv`` writes what is answered to each
+(:mod:`golden.answers`).
 """
 
 import argparse
@@ -21,6 +25,14 @@ from gen.ir import Network, load
 from gen.networks import NETWORKS
 from gen.progress import Steps
 from golden import metrics
+from golden.answers import (
+    Answers,
+    answer_passes,
+    check_path,
+    columns_help,
+    join_answers,
+    write_answers,
+)
 from golden.data import (
     DataError,
     add_noise,
@@ -29,16 +41,16 @@ from golden.data import (
     load_fashion_mnist,
     load_mnist,
     load_notmnist,
+    replacing,
 )
 from golden.head import softmax
-from golden.network import path_probabilities, paths, predict
+from golden.images import Images, read_images
+from golden.network import batches, path_probabilities, paths
 from golden.random import choices
 
 
 __all__ = ["Scores", "main", "over_combinations", "over_passes", "report"]
 
-
-CHUNK = 500 #: Images between two steps of the bar.
 
 #: Out of distribution for a network trained on MNIST: folder and loader.
 OUTSIDE = {"fashion-mnist": load_fashion_mnist, "notmnist": load_notmnist}
@@ -76,31 +88,39 @@ class CompileError(Exception):
 
 def over_passes(network: Network, images: np.ndarray, choice: np.ndarray) -> Scores:
     """Score uint8 ``images`` (N, H, W) by the passes with the choices ``choice``, int (N, T, L)."""
-    prediction, probabilities = predict(network, images, choice)
-    return Scores(prediction.mean, metrics.predictive_entropy(prediction.mean),
-                  metrics.mutual_information(probabilities / 65536), prediction.reject)
+    return _scores(answer_passes(network, images, choice))
+
+
+def _scores(answers: Answers) -> Scores:
+    prediction = answers.prediction
+    return Scores(prediction.mean, metrics.predictive_entropy(prediction.mean), answers.information,
+                  prediction.reject)
 
 
 def over_combinations(network: Network, images: np.ndarray) -> Scores:
     """Score uint8 ``images`` (N, H, W) by all combinations of choices, weighted by how often they
     occur. Raises as :func:`golden.network.combinations`."""
-    share = path_probabilities(network)
-    probabilities = softmax(paths(network, images), network.head)
-    mean = share @ (probabilities / 65536)
-    entropy = metrics.predictive_entropy(mean)
-    information = entropy - metrics.predictive_entropy(probabilities / 65536) @ share
-    confident = share @ (probabilities >= network.head.confidence)
-    return Scores(mean, entropy, information, confident.max(-1) < network.head.agreement / 100)
+    share, parts = path_probabilities(network), []
+    for part in batches(network, len(images), len(share)):
+        probabilities = softmax(paths(network, images[part]), network.head)
+        mean = share @ (probabilities / 65536)
+        entropy = metrics.predictive_entropy(mean)
+        information = entropy - metrics.predictive_entropy(probabilities / 65536) @ share
+        confident = share @ (probabilities >= network.head.confidence)
+        parts.append(Scores(mean, entropy, information,
+                            confident.max(-1) < network.head.agreement / 100))
+    return _joined(parts)
 
 
-def report(inside: Scores, labels: np.ndarray, outside: dict[str, Scores | str]) -> dict:
+def report(inside: Scores, labels: np.ndarray | None, outside: dict[str, Scores | str]) -> dict:
     """Return every figure of one kind of prediction, by name.
 
-    ``inside`` are the scores of images of the training distribution with their ``labels`` (N,);
-    ``outside`` those of each other data set, or why there are none.
+    ``inside`` are the scores of images of the training distribution with their ``labels`` (N,), without
+    which there are figures of uncertainty alone; ``outside`` those of each other data set, or why there
+    are none.
     """
     figures = {
-        **metrics.classification(inside.mean, labels),
+        **({} if labels is None else metrics.classification(inside.mean, labels)),
         "entropy_nats": float(inside.entropy.mean()),
         "mutual_information_nats": float(inside.information.mean()),
         "quantile/flagged": float(inside.flagged.mean()),
@@ -118,7 +138,7 @@ def report(inside: Scores, labels: np.ndarray, outside: dict[str, Scores | str])
     return figures
 
 
-def compiled(name: str, checkpoint: Path | None, passes: int, seed: int, *,
+def compiled(name: str, checkpoint: Path | None = None, passes: int = PASSES, seed: int = 1, *,
              crossbars: int | None = None, ways: int = 1) -> Network:
     """Return the network ``name`` as the compiler, run as a command, prints it.
 
@@ -145,10 +165,18 @@ def compiled(name: str, checkpoint: Path | None, passes: int, seed: int, *,
 
 def main(arguments: list[str] | None = None):
     """Evaluate a network; wrong input ends in one line and status 2."""
-    parser = argparse.ArgumentParser(prog="golden.evaluate",
-                                     description="Judge the compiled golden model.")
+    parser = argparse.ArgumentParser(
+        prog="golden.evaluate", description="Judge the compiled golden model.",
+        epilog=columns_help(simulated=False), formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("network", choices=NETWORKS, help="network to judge")
     parser.add_argument("--data", type=Path, help="data folder (default: SPINCIM_DATA)")
+    parser.add_argument("--input", type=Path, metavar="FILE",
+        help="images of your own in place of data sets: .npz (arrays images, labels), .npy, IDX, PNG, or "
+             "a folder of PNGs")
+    parser.add_argument("--labels", type=Path, metavar="FILE",
+        help="their labels, if they are not in --input: .npy, .txt with a number per line, or IDX")
+    parser.add_argument("--out", type=Path, metavar="FILE",
+        help="write what is answered to each image of --input, or of MNIST, to FILE: .csv or .npz")
     parser.add_argument("--passes", type=int,
         help=f"stochastic forward passes (default: {PASSES}; {PASSES_SPINBAYES} for SpinBayes)")
     parser.add_argument("--seed", type=int, default=1,
@@ -164,13 +192,17 @@ def main(arguments: list[str] | None = None):
     try:
         figures = _evaluate(args)
         if args.json:
-            args.json.write_text(json.dumps(figures, indent=2) + "\n")
+            with replacing(args.json) as file:
+                file.write((json.dumps(figures, indent=2) + "\n").encode())
     except (CompileError, DataError) as error:
         print(f"golden.evaluate: {error}", file=sys.stderr)
         raise SystemExit(2) from None
     except OSError as error:
         print(f"golden.evaluate: {error.filename}: {error.strerror}", file=sys.stderr)
         raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        print("golden.evaluate: stopped, nothing was written", file=sys.stderr)
+        raise SystemExit(130) from None
     print(_table(figures))
 
 
@@ -179,39 +211,54 @@ def _evaluate(args) -> dict:
     passes = args.passes
     if passes is None:
         passes = PASSES_SPINBAYES if spinbayes else PASSES
-    outside = {**(NOISE if spinbayes else {}), **OUTSIDE}
+    if args.labels and not args.input:
+        raise DataError("Labels belong to images of your own; name these with --input FILE")
+    if args.data and args.input:
+        raise DataError("Images are those of --data or of --input; leave one of them out")
+    outside = {} if args.input else {**(NOISE if spinbayes else {}), **OUTSIDE}
     steps = Steps(2 + len(outside))
-    folder = folder_of(args.data)
+    folder = None if args.input else folder_of(args.data)
+    if args.out:
+        check_path(args.out)
+    if args.json:
+        with replacing(args.json, keep=False):
+            pass # a wrong path is refused before the work, not after
     steps.step(f"compile {args.network}")
     network = compiled(args.network, args.checkpoint, passes, args.seed,
                        crossbars=args.crossbars, ways=args.ways)
-    images, labels = load_mnist(folder)
-    sets = {"mnist": images}
-    if spinbayes:
-        sets |= {name: make(images) for name, make in NOISE.items()}
-    missing = {}
-    for name, load_images in OUTSIDE.items():
-        if (folder / name).is_dir():
-            sets[name], _ = load_images(folder)
-        else:
-            missing[name] = f"Data folder {folder / name} does not exist"
+    inside = (read_images(args.input, network, args.labels) if args.input
+              else Images(*load_mnist(folder)))
+    main = "input" if args.input else "mnist"
+    sets, missing = {main: inside.pixels}, {}
+    if not args.input:
+        if spinbayes:
+            sets |= {name: make(inside.pixels) for name, make in NOISE.items()}
+        for name, load_images in OUTSIDE.items():
+            if (folder / name).is_dir():
+                sets[name], _ = load_images(folder)
+            else:
+                missing[name] = f"Data folder {folder / name} does not exist"
 
-    if args.json:
-        args.json.open("a").close() # refuse a wrong path before the work, not after
-    choice = choices(network.generator, sum(map(len, sets.values())), passes)
-    scores = {name: dict(missing) for name in _methods(network)}
-    for name in ("mnist", *outside):
+    methods, first = _methods(network), 0
+    scores = {method: dict(missing) for method in ("passes", *methods)}
+    for name in (main, *outside):
         steps.step(f"{name}: {missing[name]}" if name in missing else
                    f"{name}, {len(sets[name])} images")
         if name in missing:
             continue
-        own, choice = np.split(choice, [len(sets[name])])
-        parts = {method: [] for method in scores}
-        for start in steps.bar(range(0, len(own), CHUNK)):
-            part = slice(start, start + CHUNK)
-            for method, run in _methods(network).items():
-                parts[method].append(run(sets[name][part], own[part]))
-        for method in scores:
+        answers, parts = [], {method: [] for method in methods}
+        for part in steps.bar(list(batches(network, len(sets[name]), passes))):
+            images = sets[name][part]
+            choice = choices(network.generator, len(images), passes, first + part.start)
+            answers.append(answer_passes(network, images, choice))
+            for method, run in methods.items():
+                parts[method].append(run(images, choice))
+        first += len(sets[name])
+        answers = join_answers(answers)
+        if name == main and args.out:
+            write_answers(args.out, answers, inside)
+        scores["passes"][name] = _scores(answers)
+        for method in methods:
             scores[method][name] = _joined(parts[method])
     return {
         "network": network.name,
@@ -222,21 +269,18 @@ def _evaluate(args) -> dict:
            else {}),
         "seed": args.seed,
         "images": {name: len(images) for name, images in sets.items()},
-        "prediction": {method: report(own.pop("mnist"), labels, own)
+        "prediction": {method: report(own.pop(main), inside.labels, own)
                        for method, own in scores.items()},
-        **({"quoted": QUOTED} if spinbayes else {}),
+        **({"quoted": QUOTED} if spinbayes and not args.input else {}),
     }
 
 
 def _methods(network: Network) -> dict[str, Callable[[np.ndarray, np.ndarray], Scores]]:
-    """How to score images with the choices of their passes, by name of the prediction."""
+    """How to score images with the choices of their passes otherwise than by all of these, by name of
+    the prediction."""
     if any(layer.crossbars > 1 for layer in network.layers):
-        return {
-            "passes": lambda images, choice: over_passes(network, images, choice),
-            "one_pass": lambda images, choice: over_passes(network, images, choice[:, :1]),
-        }
+        return {"one_pass": lambda images, choice: over_passes(network, images, choice[:, :1])}
     return {
-        "passes": lambda images, choice: over_passes(network, images, choice),
         "all_kept": lambda images, choice: over_passes(network, images, np.ones_like(choice[:, :1])),
         "exact": lambda images, choice: over_combinations(network, images),
     }
@@ -252,8 +296,10 @@ def _table(figures: dict) -> str:
     titles = {"passes": f"T = {figures['passes']}", "all_kept": "all kept", "exact": "exact",
               "one_pass": "T = 1"}
     columns, quoted = list(figures["prediction"].values()), figures.get("quoted", {})
-    lines = [f"{figures['network']}, {figures['images']['mnist']} images of MNIST, "
-             f"compiled golden model",
+    images = figures["images"]
+    lines = [f"{figures['network']}, " + (
+                 f"{images['mnist']} images of MNIST" if "mnist" in images else f"{images['input']} images")
+             + ", compiled golden model",
              f"{'':38}" + "".join(f"{titles[name]:>10}" for name in figures["prediction"])
              + (f"{'quoted':>10}" if quoted else "")]
 

@@ -1,13 +1,14 @@
 """Golden model of the head: softmax by powers of two, and the averaging block. All integers."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 
 from gen.ir import Head
 
 
-__all__ = ["Prediction", "average", "softmax"]
+__all__ = ["Prediction", "average", "join", "softmax"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +30,15 @@ class Prediction:
 
     @property
     def mean(self) -> np.ndarray:
-        """Predictive mean, float64 (N, K)."""
+        """Predictive mean (Scale-Dropout, eq. 18), float64 (N, K)."""
         return self.sums / (65536 * np.reshape(self.passes, (-1, 1)))
+
+    @property
+    def variance(self) -> np.ndarray:
+        """Variance over the passes (Scale-Dropout, eq. 21), float64 (N, K)."""
+        # Where all passes agree, both terms are exact and the same; elsewhere rounding may go below 0.
+        mean_square = self.squares / (2.0**32 * np.reshape(self.passes, (-1, 1)))
+        return np.maximum(mean_square - self.mean**2, 0)
 
 
 def softmax(logits: np.ndarray, head: Head) -> np.ndarray:
@@ -67,3 +75,15 @@ def average(probabilities: np.ndarray, head: Head) -> Prediction:
         confident=confident,
         prediction=sums.argmax(-1),
         reject=100 * confident.max(-1) < head.agreement * passes)
+
+
+def join(parts: Sequence[Prediction]) -> Prediction:
+    """Return the predictions of the images of all ``parts`` as one; T must be that of every part, or an
+    array in each."""
+    joined = {field.name: [getattr(part, field.name) for part in parts] for field in fields(Prediction)}
+    passes, *others = joined["passes"]
+    if isinstance(passes, int):
+        assert all(other == passes for other in others)
+        return Prediction(**{name: passes if name == "passes" else np.concatenate(values)
+                             for name, values in joined.items()})
+    return Prediction(**{name: np.concatenate(values) for name, values in joined.items()})

@@ -10,17 +10,20 @@ from collections.abc import Iterator
 import numpy as np
 
 from gen.ir import Layer, Logit, Network
-from golden.head import Prediction, average, softmax
+from golden.head import Prediction, average, join, softmax
 
 
 __all__ = [
-    "combinations", "compare", "exact", "forward", "input_levels", "layer_sums", "layer_weights",
+    "batches", "combinations", "compare", "exact", "forward", "input_levels", "layer_sums", "layer_weights",
     "logits", "path_probabilities", "paths", "predict",
 ]
 
 
-#: Images worked on at once: their maps stay in the cache, and memory is bounded.
+#: Images worked on at once at most: their maps stay in the cache, and memory is bounded.
 BATCH = 100
+
+#: Passes of all images of a batch that are not known to agree, at most, and their probabilities.
+RUNS, VALUES = 20 * BATCH, 2**20
 
 #: Combinations of choices that can be enumerated.
 COMBINATIONS_LIMIT = 1024
@@ -60,11 +63,23 @@ def forward(network: Network, images: np.ndarray, choice: np.ndarray, *, maps: b
     return (x, left[:-1]) if maps else x
 
 
+def batches(network: Network, images: int, passes: int) -> Iterator[slice]:
+    """Yield the parts of so many ``images`` that are worked on at once, of ``passes`` passes each.
+
+    Whoever takes images, choices and results part by part needs memory for one part alone: it has fewer
+    images the more passes and classes there are.
+    """
+    runs = min(passes, math.prod(layer.choices for layer in network.layers))
+    size = max(1, min(BATCH, RUNS // runs, VALUES // (passes * network.layers[-1].outputs)))
+    return (slice(start, min(start + size, images)) for start in range(0, images, size))
+
+
 def predict(network: Network, images: np.ndarray, choice: np.ndarray, *,
             chip=None) -> tuple[Prediction, np.ndarray]:
     """Average T passes over uint8 ``images`` (N, H, W) with the choices ``choice``, int (N, T, L).
 
-    What passes of an image have in common is computed once.
+    What passes of an image have in common is computed once. The probabilities of all passes are in
+    memory together; :func:`batches` says how to go through many images.
 
     Returns
     -------
@@ -73,10 +88,12 @@ def predict(network: Network, images: np.ndarray, choice: np.ndarray, *,
     """
     images_count, passes, _ = choice.shape
     probabilities = np.empty((images_count, passes, network.layers[-1].outputs), dtype=np.uint32)
-    for part in _batches(images_count):
+    averages = [average(probabilities[:0], network.head)]
+    for part in batches(network, images_count, passes):
         probabilities[part] = softmax(
             _passes(network, images[part], _integers(choice[part]), chip), network.head)
-    return average(probabilities, network.head), probabilities
+        averages.append(average(probabilities[part], network.head))
+    return join(averages), probabilities
 
 
 def combinations(network: Network) -> np.ndarray:
@@ -100,7 +117,7 @@ def paths(network: Network, images: np.ndarray) -> np.ndarray:
     :func:`combinations`, which raises the same errors."""
     every = combinations(network)
     result = np.empty((len(images), len(every), network.layers[-1].outputs), dtype=np.int64)
-    for part in _batches(len(images)):
+    for part in batches(network, len(images), len(every)):
         batch = images[part]
         result[part] = _passes(network, batch, np.broadcast_to(every, (len(batch), *every.shape)))
     return result
@@ -122,7 +139,7 @@ def exact(network: Network, images: np.ndarray) -> np.ndarray:
     """
     share = path_probabilities(network)
     mean = np.empty((len(images), network.layers[-1].outputs))
-    for part in _batches(len(images)):
+    for part in batches(network, len(images), len(share)):
         mean[part] = share @ (softmax(paths(network, images[part]), network.head) / 65536)
     return mean
 
@@ -228,7 +245,3 @@ def _exact_float(layer: Layer) -> type:
 
 def _integers(choice: np.ndarray) -> np.ndarray:
     return np.asarray(choice).astype(np.int64)
-
-
-def _batches(count: int) -> Iterator[slice]:
-    return (slice(start, min(start + BATCH, count)) for start in range(0, count, BATCH))

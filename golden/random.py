@@ -1,5 +1,7 @@
 """Golden model of the pseudo-random stream of choices."""
 
+import functools
+
 import numpy as np
 
 from gen.ir import Generator
@@ -8,21 +10,32 @@ from gen.ir import Generator
 __all__ = ["choices", "choices_of"]
 
 
-def choices(generator: Generator, images: int, passes: int) -> np.ndarray:
-    """Return the choices of the first ``images`` images, int64 of shape (images, passes, layers).
+#: States that are stepped together, each along a part of the stream of its own.
+LANES = 1024
+
+
+def choices(generator: Generator, images: int, passes: int, first: int = 0) -> np.ndarray:
+    """Return the choices of ``images`` images, int64 of shape (images, passes, layers), from image
+    ``first`` on.
 
     :class:`gen.ir.Generator` defines them: a keep bit, or the number of an array. A step is linear over
-    the field of two elements, so k steps are one 64 x 64 matrix, and k states double to 2 k at once.
+    the field of two elements, so many steps at once are one 64 x 64 matrix: what comes before ``first``
+    takes neither time nor memory, and the images of a long stream can be drawn part by part.
     """
     drop = np.repeat(np.array(generator.drop, dtype=np.uint64), generator.bits)
-    count = images * passes * len(drop) // len(generator.seeds) # of each source
-    #: Row i is the state 1 << i after as many steps as there are states.
-    jump = np.array([_step(1 << bit) for bit in range(64)], dtype=np.uint64)
-    states = np.array([[_step(seed) for seed in generator.seeds]], dtype=np.uint64)
-    while len(states) < count:
-        states = np.concatenate([states, _apply(jump, states[:count - len(states)])])
-        jump = _apply(jump, jump)
-    bits = (states[:count] >> np.uint64(48)).reshape(-1, len(drop)) >= drop
+    before, count = (number * passes * len(drop) // len(generator.seeds) for number in (first, images))
+    steps = max(1, -(-count // LANES)) # of each lane
+    lanes = _advance(np.array([[_step(seed) for seed in generator.seeds]], dtype=np.uint64), before)
+    while len(lanes) * steps < count:
+        lanes = np.concatenate([lanes, _advance(lanes, len(lanes) * steps)])
+    # The upper 16 bits of each state are all that is looked at.
+    upper = np.empty((len(lanes), steps, len(generator.seeds)), dtype=np.uint16)
+    for number in range(steps):
+        upper[:, number] = lanes >> np.uint64(48)
+        lanes = lanes ^ lanes << np.uint64(13)
+        lanes = lanes ^ lanes >> np.uint64(7)
+        lanes = lanes ^ lanes << np.uint64(17)
+    bits = upper.reshape(-1, len(generator.seeds))[:count].reshape(-1, len(drop)) >= drop
     return choices_of(bits.ravel(), generator, images, passes)
 
 
@@ -43,6 +56,23 @@ def _step(state: int) -> int:
     state ^= state << 13 & 2**64 - 1
     state ^= state >> 7
     return state ^ state << 17 & 2**64 - 1
+
+
+def _advance(states: np.ndarray, steps: int) -> np.ndarray:
+    """Return ``states`` after as many ``steps``."""
+    for exponent in range(steps.bit_length()):
+        if steps >> exponent & 1:
+            states = _apply(_matrix(exponent), states)
+    return states
+
+
+@functools.cache
+def _matrix(exponent: int) -> np.ndarray:
+    """Return the matrix of ``2 ** exponent`` steps: row i is the state 1 << i after as many."""
+    if exponent == 0:
+        return np.array([_step(1 << bit) for bit in range(64)], dtype=np.uint64)
+    half = _matrix(exponent - 1)
+    return _apply(half, half)
 
 
 def _apply(matrix: np.ndarray, states: np.ndarray) -> np.ndarray:

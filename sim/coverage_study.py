@@ -2,17 +2,17 @@
 ``python -m sim.coverage_study build/lenet5 build/sequential``."""
 
 import argparse
-import os
 import sys
 import time
 from pathlib import Path
 
 from gen.progress import Steps
-from golden.data import load_sample
+from golden.data import DataError, load_sample
 from sim import simulator
 from sim.coverage import Coverage, table
 from sim.design import Design, DesignError
 from sim.output import write_json
+from sim.processes import cores
 from sim.run import SimulationError, simulate
 
 
@@ -33,7 +33,7 @@ def main(arguments=None):
     parser.add_argument("directories", nargs="+", type=Path, metavar="DIR",
         help="output folder of a build")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure to FILE")
-    parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)),
+    parser.add_argument("--jobs", type=int, default=cores(),
         help="shards that run at once (default: the cores, %(default)s)")
     args = parser.parse_args(arguments)
 
@@ -58,7 +58,8 @@ def main(arguments=None):
             write_json(args.json, {
                 "target": "coverage", "command": command, "seconds": time.monotonic() - started,
                 "status": "run", "runs": runs, "blocks": blocks})
-    except (SimulationError, DesignError, simulator.SimulatorMissing, RuntimeError, OSError) as error:
+    except (SimulationError, DesignError, DataError, simulator.SimulatorMissing, RuntimeError,
+            OSError) as error:
         print(f"sim.coverage_study: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

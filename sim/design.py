@@ -2,8 +2,12 @@
 
 import functools
 import hashlib
+import importlib.metadata
 import json
+import math
 from pathlib import Path
+
+from gen.ir import Network, load
 
 
 __all__ = ["Design", "DesignError"]
@@ -19,11 +23,12 @@ class Design:
     Raises
     ------
     DesignError
-        If ``directory`` is not the output of a build.
+        If ``directory`` is not the output of a build, or not of this version; or if files of it are
+        missing, or do not belong together.
     """
 
-    def __init__(self, directory: Path):
-        self.directory = directory
+    def __init__(self, directory: Path | str):
+        self.directory = directory = Path(directory)
         way_out = self._way_out = "make it with: python -m gen.build --layers lenet5"
         try:
             self.manifest = json.loads((directory / "manifest.json").read_text())
@@ -33,15 +38,18 @@ class Design:
                               f"{way_out}") from None
         except (OSError, ValueError) as error:
             raise DesignError(f"Manifest of {directory} cannot be read ({error}); {way_out}") from None
+        _check_version(directory, self.manifest)
         try:
             self.top     = self.manifest["top"]
             self.pixels  = self.manifest["pixels"]
             self.classes = self.manifest["classes"]
             #: Blocks of the layers, in their order.
             self.layers  = [layer["block"] for layer in self.manifest["layers"]]
+            self.passes     = self.manifest["passes"]
             self.passes_max = self.manifest["passes_max"]
             self.schedule   = self.manifest["schedule"]
             self.results    = self.manifest["results"]
+            self.clock_mhz  = self.manifest["clock_mhz"]
             #: File of hdl/ that each Verilog module comes from.
             self.modules    = self.manifest["modules"]
             self._members   = self.manifest["interface"]["members"]
@@ -53,6 +61,37 @@ class Design:
             self.sources    = [directory / source for source in self.manifest["sources"]]
         except (KeyError, TypeError) as error:
             raise DesignError(f"Manifest of {directory} lacks {error}; {way_out}") from None
+        for name, value in (("passes", self.passes), ("passes_max", self.passes_max),
+                            ("clock_mhz", self.clock_mhz), ("estimated_latency_cycles", self.latency)):
+            if not isinstance(value, int | float) or not 0 < value < math.inf:
+                raise DesignError(f"Manifest of {directory} has {name} = {value!r}, which must be above 0; "
+                                  f"{way_out}")
+        for source in self.sources:
+            if not source.is_file():
+                raise DesignError(f"Folder {directory} has no {source.relative_to(directory)}; {way_out}")
+
+    @functools.cached_property
+    def network(self) -> Network:
+        """The compiled network.
+
+        Raises
+        ------
+        DesignError
+            If it cannot be read, or is another one than that of the manifest.
+        """
+        try:
+            network = load(self.ir)
+            same = (network.input.height * network.input.width, network.layers[-1].outputs,
+                    [layer.name for layer in network.layers]) == (self.pixels, self.classes, self.layers)
+            if network.generator is None or not network.layers[-1].banks:
+                raise ValueError("it is not compiled")
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+            raise DesignError(f"Network {self.directory / 'ir.json'} cannot be read ({error}); "
+                              f"{self._way_out}") from None
+        if not same:
+            raise DesignError(f"Files ir.json and manifest.json of {self.directory} are not of one build; "
+                              f"{self._way_out}")
+        return network
 
     def port(self, name):
         """Direction, width and sign of the port ``name``."""
@@ -87,3 +126,15 @@ class Design:
         for port in self._ports:
             if port["name"].split("__")[0] not in ("pixels", "results", "passes", "alarm"):
                 yield port["name"], port["width"], port["direction"] == "in"
+
+
+def _check_version(directory, manifest):
+    """Refuse a design of another version: its harness and its golden model are those of its own."""
+    try:
+        here = importlib.metadata.version("spincim")
+    except importlib.metadata.PackageNotFoundError:
+        return
+    there = manifest.get("version", here) if isinstance(manifest, dict) else here
+    if there != here:
+        raise DesignError(f"Design in {directory} was built by version {there}, and this is version "
+                          f"{here}; build it again")

@@ -2,10 +2,8 @@
 
 import hashlib
 import io
-import os
 import random
 import re
-import shutil
 import subprocess
 from collections import Counter
 from pathlib import Path
@@ -15,6 +13,7 @@ import numpy as np
 from gen.progress import Steps
 from sim import simulator
 from sim.design import Design
+from sim.work import work_folder
 
 
 __all__ = ["CLASSES", "OUTCOMES", "InjectionError", "inject"]
@@ -70,35 +69,35 @@ def inject(directory: Path, images: np.ndarray, *, faults=100, seed=1, processes
         raise InjectionError(f"Design in {directory} has pins of arrays or junctions; take one that is "
                              f"built with --view emulated --rng emulated")
     steps = steps or Steps(2, stream=io.StringIO())
-    steps.step(f"build injector for {directory}")
-    work = directory.resolve() / "sim_faults"
-    program = _build(design, work)
-    targets = [line.split() for line in _run([program, "list"], work).splitlines()]
-    targets = [(int(number), scope.removeprefix("TOP."), name, int(width), int(words))
-               for number, scope, name, width, words in targets if scope != "TOP"]
+    with work_folder(design, "sim_faults") as work:
+        steps.step(f"build injector for {directory}")
+        program = _build(design, work)
+        targets = [line.split() for line in _run([program, "list"], work).splitlines()]
+        targets = [(int(number), scope.removeprefix("TOP."), name, int(width), int(words))
+                   for number, scope, name, width, words in targets if scope != "TOP"]
 
-    passes = design.manifest["passes"]
-    image_file, fault_file = work / "images.bin", work / "faults.txt"
-    image_file.write_bytes(np.ascontiguousarray(images, dtype=np.uint8).tobytes())
-    fault_file.write_text("")
-    limit = 4 * design.latency
-    command = [program, "run", image_file, str(len(images)), str(passes), str(limit), fault_file,
-               str(processes)]
-    cycles, flagged, _ = map(int, _run(command, work).split())
-    if flagged:
-        raise InjectionError(f"Design in {directory} flags {flagged} words of results without a fault")
-    drawn = _draw(design, targets, max(1, cycles - design.latency), faults, seed)
-    fault_file.write_text("".join(f"{target[0]} {word} {bit} {cycle}\n"
-                                  for cycle, target, word, bit in drawn))
-    steps.step(f"flip {len(drawn)} bits, one in each run")
-    with (work / "run.log").open("w") as log, subprocess.Popen(
-            [str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            text=True) as running:
-        for _ in steps.bar(_follow(running.stderr, len(drawn), log), len(drawn)):
-            pass
-        _, *lines = running.stdout.read().splitlines()
-        if running.wait() or len(lines) != len(drawn):
-            raise InjectionError(f"Injector failed; see {log.name}")
+        passes = design.manifest["passes"]
+        image_file, fault_file = work / "images.bin", work / "faults.txt"
+        image_file.write_bytes(np.ascontiguousarray(images, dtype=np.uint8).tobytes())
+        fault_file.write_text("")
+        limit = 4 * design.latency
+        command = [program, "run", image_file, str(len(images)), str(passes), str(limit), fault_file,
+                   str(processes)]
+        cycles, flagged, _ = map(int, _run(command, work).split())
+        if flagged:
+            raise InjectionError(f"Design in {directory} flags {flagged} words of results without a fault")
+        drawn = _draw(design, targets, max(1, cycles - design.latency), faults, seed)
+        fault_file.write_text("".join(f"{target[0]} {word} {bit} {cycle}\n"
+                                      for cycle, target, word, bit in drawn))
+        steps.step(f"flip {len(drawn)} bits, one in each run")
+        with (work / "run.log").open("w") as log, subprocess.Popen(
+                [str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                text=True) as running:
+            for _ in steps.bar(_follow(running.stderr, len(drawn), log), len(drawn)):
+                pass
+            _, *lines = running.stdout.read().splitlines()
+            if running.wait() or len(lines) != len(drawn):
+                raise InjectionError(f"Injector failed; see {log.name}")
     outcomes = [_outcome(*map(int, line.split())) for line in lines]
     return {
         "protect": design.manifest["protect"],
@@ -116,7 +115,6 @@ def inject(directory: Path, images: np.ndarray, *, faults=100, seed=1, processes
 def _build(design, work):
     """Compile the design with all that keeps a state marked as public, unless the program at hand is of
     the same sources; return the program."""
-    work.mkdir(exist_ok=True)
     sources = [Path(__file__).with_name("injector.cpp")]
     for source in design.sources:
         sources.append(work / source.name)
@@ -128,22 +126,20 @@ def _build(design, work):
         ("ERROR_OFFSET", offsets["error"]["offset"]), ("CLASS_OFFSET", offsets["prediction"]["offset"]),
         ("CLASS_WIDTH", offsets["prediction"]["width"]),
         *([("ERROR_PORT", 1)] if design.manifest["protect"] else []))))
-    variables = os.environ | simulator.environment()
-    command = [shutil.which("verilator", path=variables["PATH"]), "--cc", "--exe", "--build", "-j", "2",
-               "--top-module", design.top, "--prefix", "Vtop", "-o", design.top, "-Mdir", str(work), "-O3",
-               "--x-assign", "fast", "--x-initial", "fast", "--noassert", "-Wno-fatal",
-               "-CFLAGS", f"-I{work}", "-MAKEFLAGS", "OPT_FAST=-O1", "-MAKEFLAGS", "OPT_SLOW=-O0",
-               "-MAKEFLAGS", "OPT_GLOBAL=-O0", *map(str, sources)]
+    options = "-MAKEFLAGS", "OPT_GLOBAL=-O0"
+    simulator.environment() # what is missing is said first
     stamp = work / "built"
-    state = "\0".join((*command, *(path.read_text() for path in (*sources, work / "design.h"))))
+    state = "\0".join((*options, *(path.read_text() for path in (
+        *sources, work / "design.h", Path(simulator.__file__)))))
     state = hashlib.sha256(state.encode()).hexdigest()
     if stamp.exists() and stamp.read_text() == state:
         return work / design.top
     stamp.unlink(missing_ok=True)
-    with (work / "build.log").open("w") as log:
-        result = subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, check=False, env=variables)
-    if result.returncode:
-        raise InjectionError(f"Verilator failed; see {work / 'build.log'}")
+    try:
+        simulator.compile_verilog(sources, design.top, work, *options, log=work / "build.log",
+                                  beside=[work / "design.h"])
+    except RuntimeError as error:
+        raise InjectionError(str(error)) from None
     stamp.write_text(state)
     return work / design.top
 

@@ -1,7 +1,6 @@
 """Run an emitted accelerator for what comes out, without saying what should."""
 
 import json
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,9 +9,14 @@ import numpy as np
 from sim import harness, simulator
 from sim.design import Design
 from sim.results import read
+from sim.work import work_folder
 
 
 __all__ = ["Run", "build", "run"]
+
+
+#: Folder inside that of a design.
+_WORK = "sim_free"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +39,9 @@ def build(directory: Path) -> Design:
         If the simulator cannot be compiled.
     """
     design = Design(directory)
-    work = _work(design)
-    work.mkdir(exist_ok=True)
-    harness.write(design, work / "harness.sv")
-    simulator.build([*design.sources, work / "harness.sv"], harness.TOP, work, log=work / "build.log")
+    with work_folder(design, _WORK) as work:
+        harness.write(design, work / "harness.sv")
+        simulator.build([*design.sources, work / "harness.sv"], harness.TOP, work, log=work / "build.log")
     return design
 
 
@@ -52,37 +55,33 @@ def run(design: Design, images: np.ndarray, passes: int, *, seed: int = 1, playe
     RuntimeError
         If the simulator fails, a pulse at the pins is wrong, or a result does not come.
     """
-    work = _work(design)
-    folder = work / "run"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
-    (folder / harness.IMAGES).write_bytes(np.ascontiguousarray(images, dtype=np.uint8).tobytes())
     variables = {}
     if design.manifest["rng"] == "mtj":
-        junction = {
+        variables["MTJ"] = {
             "sources": design.manifest["random_sources"], "bits_file": harness.BITS, "seed": seed,
             **{name: design.manifest["mtj"][name] for name in ("set_ns", "read_ns", "reset_ns")}}
         if played is not None:
-            (folder / "played.txt").write_text("".join("01"[bool(bit)] for bit in played))
-            junction["played"] = "played.txt"
-        variables["MTJ"] = json.dumps(junction)
+            variables["MTJ"]["played"] = "played.txt"
+        variables["MTJ"] = json.dumps(variables["MTJ"])
     limit = 4 * design.latency * (1 + passes // design.manifest["passes"])
-    simulator.run(harness.TOP, "sim.benches.accelerator", work, folder, variables=variables, plusargs=[
-        f"+half_ps={round(5e5 / design.manifest['clock_mhz'])}", f"+images={len(images)}",
-        f"+passes={passes}", "+duty=256", f"+idle_limit={limit}",
-    ], log=folder / "simulate.log")
-    results = read(folder / harness.RESULTS, design)
-    if isinstance(results, int):
-        raise RuntimeError(f"Design in {design.directory} gave no result for {limit} cycles; see it with: "
-                           f"python -m sim.run {design.directory} --waves")
-    bits = None
-    if design.manifest["rng"] == "mtj":
-        bits = np.frombuffer((folder / harness.BITS.format(0)).read_bytes(), np.uint8) == ord("1")
+    plusargs = [f"+half_ps={harness.half_period_ps(design)}", f"+images={len(images)}",
+                f"+passes={passes}", "+duty=256", f"+idle_limit={limit}"]
+    with work_folder(design, _WORK) as work:
+        folder = work / "runs" / f"run{simulator.PARTIAL}" # nothing of it is kept for the next one
+        folder.mkdir(parents=True)
+        (folder / harness.IMAGES).write_bytes(np.ascontiguousarray(images, dtype=np.uint8).tobytes())
+        if played is not None:
+            (folder / "played.txt").write_text("".join("01"[bool(bit)] for bit in played))
+        simulator.run(harness.TOP, "sim.benches.accelerator", work, folder, variables=variables,
+                      plusargs=plusargs, log=folder / "simulate.log")
+        results = read(folder / harness.RESULTS, design)
+        if isinstance(results, int):
+            raise RuntimeError(f"Design in {design.directory} gave no result for {limit} cycles; see it "
+                               f"with: python -m sim.run {design.directory} --waves")
+        bits = None
+        if design.manifest["rng"] == "mtj":
+            bits = np.frombuffer((folder / harness.BITS.format(0)).read_bytes(), np.uint8) == ord("1")
     answered = results.prediction
     return Run({"sum": answered.sums, "square": answered.squares, "votes": answered.votes,
                 "confident": answered.confident, "prediction": answered.prediction,
                 "reject": answered.reject, "passes": answered.passes}, results.alarm, bits)
-
-
-def _work(design):
-    return design.directory.resolve() / "sim_free"

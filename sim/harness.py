@@ -2,16 +2,20 @@
 
 from pathlib import Path
 
-from sim.design import Design
+from sim.design import Design, DesignError
 
 
-__all__ = ["BITS", "IMAGES", "MODEL", "RESULTS", "TOP", "TRACE", "write"]
+__all__ = ["BITS", "IMAGES", "MODEL", "RESULTS", "TOP", "TRACE", "half_period_ps", "write"]
 
 
 #: What stands in for arrays that are outside.
 MODEL = Path(__file__).with_name("crossbar_model.sv")
 
 TOP = "harness"
+
+#: The folder of a design from the one where its simulator runs: a simulator knows no path but those below
+#: the design, since any other may have characters that Verilog cannot say.
+DESIGN = Path("..", "..", "..")
 
 #: Files in the folder where the simulator runs: pixels; what the harness writes, if asked for also of
 #: every map; and the bits that each junction drew, which the bench writes.
@@ -156,6 +160,21 @@ _ARRAY = """
 """
 
 
+def half_period_ps(design: Design) -> int:
+    """Return half a clock period of ``design`` in ps, as the harness takes it.
+
+    Raises
+    ------
+    DesignError
+        If it is less than a picosecond.
+    """
+    half_ps = round(5e5 / design.clock_mhz)
+    if half_ps < 1:
+        raise DesignError(f"Half a period of a clock of {design.clock_mhz:g} MHz is 0 ps when it is "
+                          f"rounded; build {design.directory} again with --clock-mhz 500000 or less")
+    return half_ps
+
+
 def write(design: Design, path: Path):
     """Write the harness of ``design``, which can trace every map and pass set between layers, and has
     models of arrays that are outside (:data:`MODEL`)."""
@@ -191,7 +210,7 @@ def _arrays(design):
             tiles.setdefault(tile, []).append(f"{name}__codes")
             (first_input, last_input), (first, last) = image["inputs"], image["outputs"]
             yield _ARRAY.format(
-                file=design.directory.resolve() / image["file"], name=name, tile=tile,
+                file=(DESIGN / image["file"]).as_posix(), name=name, tile=tile,
                 width=pins[f"{tile}__codes"], rows=shape["rows"], held=last_input - first_input + 1,
                 first=first, outputs=last - first + 1, crossbar=image["crossbar"],
                 cells=shape["cells_per_side"] if shape["weight_bits"] > 1 else 0,

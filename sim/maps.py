@@ -1,11 +1,12 @@
 """Whether what flows between layers, every map and its pass set, is what the golden model says."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from gen.ir import Network
-from golden.network import forward
+from golden.network import batches, forward
 from sim.design import Design
 from sim.packing import bits, integers
 
@@ -14,34 +15,50 @@ __all__ = ["compare_maps"]
 
 
 def compare_maps(path: Path, design: Design, network: Network, images: np.ndarray,
-                 chosen: np.ndarray) -> int:
+                 chosen: Callable, passes: int) -> int:
     """Count maps and pass sets in ``path`` that differ from the golden model's, or do not come.
 
     What comes is a list of maps per layer, each with the passes it belongs to; the golden model runs
     every pass on its own. So a map must be that of all its passes, and each pass must be in one map.
+    ``chosen`` returns the choices, int (n, T, L), of the images from a first up to a last, exclusive.
     """
     lines  = np.array(path.read_bytes().split()).reshape(-1, 3)
-    golden = [forward(network, images, chosen[:, number], maps=True)
-              for number in range(chosen.shape[1])]
+    layers = [_read(lines[lines[:, 0] == name.encode()], index, design, network)
+              for index, name in enumerate(design.layers)]
     different = 0
-    for index, (name, layer) in enumerate(zip(design.layers, network.layers, strict=True)):
-        own = lines[lines[:, 0] == name.encode()]
-        sets, words = (own[own[:, 1] == port, 2] for port in (b"o_sets", b"o"))
-        last = index + 1 == len(network.layers)
-        height, width, channels = layer.output_shape
-        if last:
-            size = channels
-            expected = [logits[..., None] for logits, _ in golden]
-            values = integers(bits(words, design.manifest["logit"]["width"]), signed=True)[:, None]
-        else:
-            size = height * width
-            expected = [_bits_of(left[index], layer.output_bits) for _, left in golden]
-            values = bits(words, channels * layer.output_bits)
-        arrays = 1 if last else network.layers[index + 1].crossbars
-        different += _differences(
-            bits(sets, design.passes_max + 1 + (arrays - 1).bit_length()), values, size, expected,
-            chosen[..., index + 1] if arrays > 1 else None, design.passes_max)
+    for number, sets, values, size in layers:
+        # What comes behind the last image.
+        different += int((number >= len(images)).sum()) + (len(values) > len(sets) * size)
+    for part in batches(network, len(images), passes):
+        choice = chosen(part.start, part.stop)
+        golden = [forward(network, images[part], choice[:, one], maps=True) for one in range(passes)]
+        for index, (number, sets, values, size) in enumerate(layers):
+            layer = network.layers[index]
+            last  = index + 1 == len(layers)
+            begin, end = np.searchsorted(number, (part.start, part.stop))
+            different += _differences(
+                sets[begin:end], values[begin * size:end * size], size,
+                [logits[..., None] if last else _bits_of(left[index], layer.output_bits)
+                 for logits, left in golden],
+                choice[..., index + 1] if not last and network.layers[index + 1].crossbars > 1 else None,
+                design.passes_max)
     return different
+
+
+def _read(own, index, design, network):
+    """What has left a layer, by its lines: the image of each map, pass sets, words, and words of a map."""
+    layer = network.layers[index]
+    sets, words = (own[own[:, 1] == port, 2] for port in (b"o_sets", b"o"))
+    height, width, channels = layer.output_shape
+    if index + 1 == len(network.layers):
+        size, arrays = channels, 1
+        values = integers(bits(words, design.manifest["logit"]["width"]), signed=True)[:, None]
+    else:
+        size, arrays = height * width, network.layers[index + 1].crossbars
+        values = bits(words, channels * layer.output_bits)
+    sets = bits(sets, design.passes_max + 1 + (arrays - 1).bit_length())
+    last = sets[:, design.passes_max].astype(np.int64)
+    return np.cumsum(last) - last, sets, values, size
 
 
 def _bits_of(levels, width):

@@ -41,17 +41,21 @@ def load_outside(names, images: np.ndarray, folder: Path | None) -> dict[str, np
     return sets
 
 
-def quality(inside: Prediction, labels: np.ndarray,
+def quality(inside: Prediction, labels: np.ndarray | None,
             outside: dict[str, Prediction | str]) -> dict:
-    """Return every figure of the predictions of images with ``labels`` (N,), and of other sets.
+    """Return every figure of the predictions of images with ``labels`` (N,), or those of uncertainty alone
+    without, and of other sets.
 
     The names are those of torch-uncertainty (:mod:`golden.metrics`); the score that tells sets apart is
     the entropy of the predictive mean. ``quantile/flagged`` is the share that the design has rejected.
     """
     entropy = metrics.predictive_entropy(inside.mean)
     return {
-        "accuracy": float((inside.prediction == labels).mean()),
-        **metrics.classification(inside.mean, labels),
+        **({} if labels is None else {
+            "accuracy": float((inside.prediction == labels).mean()),
+            **metrics.classification(inside.mean, labels),
+        }),
+        "entropy_nats": float(entropy.mean()),
         "quantile/flagged": float(inside.reject.mean()),
         "outside": {name: {"status": "not_run", "reason": own} if isinstance(own, str) else {
             "status": "run",

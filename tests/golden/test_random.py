@@ -1,4 +1,5 @@
-import time
+import itertools
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -74,10 +75,36 @@ def test_arrays_are_equally_likely():
         assert (abs(counts - 5000) <= 5 * (40000 * 7 / 64)**0.5).all()
 
 
-def test_large_is_fast():
-    start = time.perf_counter()
-    assert choices(Generator((1,), (32768,) * 5, (3,) * 5), 10000, 20).shape == (10000, 20, 5)
-    assert time.perf_counter() - start < 5
+@pytest.mark.parametrize("sources", [1, 7])
+def test_parts_are_the_whole(sources):
+    """Of any length, and as many as ever: what is drawn does not depend on how it is divided."""
+    generator = Generator(tuple(range(3, 3 + sources)), (20000, 32768, 50000), (1, 5, 1))
+    whole = choices(generator, 700, 11)
+    bounds = 0, 1, 2, 100, 611, 700
+    parts = [choices(generator, end - begin, 11, begin) for begin, end in itertools.pairwise(bounds)]
+    assert (np.concatenate(parts) == whole).all()
+    assert [len(choices(generator, 0, 11, first)) for first in (0, 5)] == [0, 0]
+
+
+def test_far_ahead():
+    """The states return after 2 ** 64 - 1 steps (the period of xorshift64), in which each step is a bit."""
+    generator = Generator((5,), (20000, 50000, 1000), (1, 1, 1))
+    period = 2**64 - 1
+    assert period % 3 == 0
+    assert (choices(generator, 20, 1, period // 3) == choices(generator, 20, 1)).all()
+    assert (choices(generator, 20, 1, period // 3 - 7)[7:] == choices(generator, 13, 1)).all()
+
+
+def test_memory_is_that_of_a_part():
+    """A part far behind takes what one at the beginning takes, and that is a few times its choices."""
+    generator = Generator((1,), (32768,) * 5, (3,) * 5)
+    choices(generator, 1, 1) # matrices are kept
+    for first in (0, 1_000_000):
+        tracemalloc.start()
+        drawn = choices(generator, 50, 1024, first)
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert most < 4 * drawn.nbytes
 
 
 def test_no_images():

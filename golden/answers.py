@@ -1,0 +1,165 @@
+"""What a network answers to each image: class, mean, variance and uncertainty, and a table of them.
+
+From a user's images to a table takes three lines::
+
+    network = compiled("lenet5", passes=20)         # of golden.evaluate
+    images  = read_images("digits.npz", network)    # of golden.images
+    write_answers("answers.csv", answer(network, images.pixels, passes=20), images)
+
+:mod:`sim.run` shows the same with the Verilog of a build.
+"""
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from gen.ir import Network
+from golden import metrics
+from golden.data import DataError, replacing
+from golden.head import Prediction, join
+from golden.images import Images
+from golden.network import batches, predict
+from golden.random import choices
+
+
+__all__ = [
+    "COLUMNS", "COLUMNS_SIMULATED", "Answers", "answer", "answer_passes", "check_path", "columns_help",
+    "join_answers", "write_answers",
+]
+
+
+#: Columns of the table, and what they are. Those of a class have its number behind them in a CSV file; in
+#: an npz file they are one array (N, K).
+COLUMNS = {
+    "image":                  "number of the image, from 0",
+    "file":                   "its file, if the images are those of a folder",
+    "label":                  "its class as given, if labels are given",
+    "class":                  "class of the largest mean probability",
+    "mean_probability":       "of each class, over the T passes (Scale-Dropout, eq. 18)",
+    "variance":               "of the probability of each class, over the T passes (eq. 21)",
+    "predictive_entropy_nats": "entropy of the mean probabilities: all uncertainty, in nats",
+    "mutual_information_nats": "that less the mean entropy of the passes: how far they disagree, in nats",
+    "reject":                 "1: out of distribution by the quantile test (eq. 26; SpinBayes, 4.1)",
+}
+
+#: Columns that only a simulation has.
+COLUMNS_SIMULATED = {
+    "golden_mutual_information_nats":
+        "mutual information by the golden model, since no result of the hardware has the entropy of a "
+        "pass; only of images whose result equals that of the golden model in every bit, else nothing",
+    "bit_exact": "1: the result of the Verilog equals that of the golden model in every bit",
+}
+
+
+def columns_help(*, simulated: bool) -> str:
+    """Return the columns of the table, for the help of a command."""
+    left   = "mutual_information_nats" if simulated else None
+    widest = max(map(len, COLUMNS_SIMULATED if simulated else COLUMNS))
+    return "columns of --out (in CSV, _0, _1, ... behind the name are classes):\n" + "\n".join(
+        f"  {name:{widest}}  {text}" for name, text in
+        (COLUMNS | (COLUMNS_SIMULATED if simulated else {})).items() if name != left)
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What is answered to N images."""
+
+    prediction: Prediction
+    information: np.ndarray #: float64 (N,), mutual information in nats; NaN where it is not known.
+    exact: np.ndarray | None = None #: bool (N,), of a simulation: equal to the golden model in every bit.
+
+    def table(self, images: Images) -> dict[str, np.ndarray]:
+        """Return the columns by name, as :data:`COLUMNS` has them."""
+        simulated = self.exact is not None
+        mean = self.prediction.mean
+        return {
+            "image": np.arange(len(mean)),
+            **({} if images.files is None else {"file": np.array(images.files)}),
+            **({} if images.labels is None else {"label": images.labels}),
+            "class": self.prediction.prediction,
+            "mean_probability": mean,
+            "variance": self.prediction.variance,
+            "predictive_entropy_nats": metrics.predictive_entropy(mean),
+            "golden_mutual_information_nats" if simulated else "mutual_information_nats":
+                self.information,
+            "reject": self.prediction.reject.astype(np.int64),
+            **({"bit_exact": self.exact.astype(np.int64)} if simulated else {}),
+        }
+
+
+def answer_passes(network: Network, images: np.ndarray, choice: np.ndarray) -> Answers:
+    """Answer to uint8 ``images`` (N, H, W) by passes with the choices ``choice``, int (N, T, L)."""
+    prediction, probabilities = predict(network, images, choice)
+    return Answers(prediction, metrics.mutual_information(probabilities / 65536))
+
+
+def answer(network: Network, images: np.ndarray, passes: int, first: int = 0) -> Answers:
+    """Answer to uint8 ``images`` (N, H, W) by the golden model of a compiled network.
+
+    Each image takes ``passes`` passes with the choices of the generator, whose stream begins at image
+    ``first``. Memory is bounded by a batch.
+    """
+    return join_answers([
+        answer_passes(network, images[part], choices(
+            network.generator, part.stop - part.start, passes, first + part.start))
+        for part in batches(network, len(images), passes)])
+
+
+def join_answers(parts: Sequence[Answers]) -> Answers:
+    """Return the answers to the images of all ``parts``, one at least."""
+    return Answers(join([part.prediction for part in parts]),
+                   np.concatenate([part.information for part in parts]),
+                   None if parts[0].exact is None else np.concatenate([part.exact for part in parts]))
+
+
+def check_path(path: Path):
+    """Refuse a file that :func:`write_answers` could not write, before any work.
+
+    Raises
+    ------
+    DataError
+        If its name ends neither with .csv nor .npz, or its folder cannot be written.
+    """
+    if path.suffix.lower() not in (".csv", ".npz"):
+        raise DataError(f"File {path} must end with .csv or .npz")
+    if path.is_dir():
+        raise DataError(f"File {path} is a folder")
+    with replacing(path, keep=False):
+        pass
+
+
+def write_answers(path: Path | str, answers: Answers, images: Images):
+    """Write the table of ``answers`` to ``images`` to ``path``, a CSV or npz file by its ending.
+
+    Floats of a CSV file are those of the table when they are read as float64; NaN is left empty.
+
+    Raises
+    ------
+    DataError
+        If the name ends otherwise, or the file cannot be written.
+    """
+    path = Path(path)
+    check_path(path)
+    table = answers.table(images)
+    with replacing(path) as file:
+        if path.suffix.lower() == ".npz":
+            np.savez_compressed(file, **table)
+            return
+        names, columns = [], []
+        for name, values in table.items():
+            names   += [name] if values.ndim == 1 else [f"{name}_{k}" for k in range(values.shape[1])]
+            columns += [values] if values.ndim == 1 else list(values.T)
+        text  = io.StringIO(newline="")
+        lines = csv.writer(text, lineterminator="\n")
+        lines.writerow(names)
+        lines.writerows(zip(*([_cell(value) for value in column.tolist()] for column in columns),
+                            strict=True))
+        file.write(text.getvalue().encode(errors="surrogateescape"))
+
+
+def _cell(value):
+    return "" if value != value else value

@@ -1,0 +1,265 @@
+"""A user's own images: 8-bit grey pixels of the size of a network, with or without labels.
+
+============  =====================================================================================
+``.npz``      array ``images``, uint8 (N, H, W), and ``labels``, integers (N,), if there are any
+``.npy``      images, uint8 (N, H, W)
+``.png``      one image of 8-bit grey, or of fewer bits, which are spread over 0 to 255
+a folder      PNG files in the order of their names; or sub-folders of them, each named by the number of
+              its class, which is the label. Other files in it are left alone, unless they are images
+other files   IDX, as those of MNIST, plain or compressed with gzip
+============  =====================================================================================
+
+Labels can also be in a file of their own: ``.npy``, text with a number per line, or IDX.
+"""
+
+import gzip
+import warnings
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from gen.ir import Network
+from gen.tools import install_hint
+from golden.data import DataError, parse_idx
+
+
+__all__ = ["Images", "read_images"]
+
+
+#: Files that are taken for images, so that none is left out without a word.
+_PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm")
+
+_FORMATS = "known are .npz, .npy, .png, a folder of PNG files, and IDX, plain or gzipped"
+
+
+@dataclass(frozen=True, slots=True)
+class Images:
+    """N images for a network, with what is known of them."""
+
+    pixels: np.ndarray              #: uint8 (N, H, W).
+    labels: np.ndarray | None = None #: int64 (N,), from 0 to K - 1, if there are any.
+    files: tuple[str, ...] | None = None #: Where each is from, if they are files of a folder.
+
+    def __len__(self):
+        return len(self.pixels)
+
+    def first(self, count: int) -> "Images":
+        """The first ``count`` of them."""
+        return Images(self.pixels[:count], None if self.labels is None else self.labels[:count],
+                      self.files and self.files[:count])
+
+
+def read_images(path: Path | str, network: Network, labels: Path | str | None = None) -> Images:
+    """Return the images of ``path`` for ``network``, and their labels: those in it, or of the file
+    ``labels``.
+
+    Raises
+    ------
+    DataError
+        If a file is missing, damaged or of another kind; if pixels are no 8-bit grey, or images of another
+        size than the input of the network; if there is no image; or if labels are not one per image, or
+        no classes of the network.
+    """
+    path, size = Path(path), (network.input.height, network.input.width)
+    classes = network.layers[-1].outputs
+    kind, own, files = path.suffix.lower(), None, None
+    try:
+        if path.is_dir():
+            pixels, own, files = _folder(path, size, classes)
+        elif kind == ".png":
+            pixels, files = _png(path, size)[None], (path.name,)
+        elif kind == ".npz":
+            pixels, own = _npz(path)
+        elif kind == ".npy":
+            pixels = _npy(path)
+        elif kind in _PICTURES:
+            raise DataError(f"File {path} is no PNG; {_FORMATS}")
+        else:
+            pixels = _idx(path)
+        _check_pixels(pixels, path, size)
+        if own is not None and labels is not None:
+            raise DataError(f"Labels are in {path} already; leave out {labels}")
+        if labels is not None:
+            own, path = _labels(Path(labels)), Path(labels)
+        if own is not None:
+            own = _checked_labels(own, path, len(pixels), classes)
+    except FileNotFoundError as error:
+        raise DataError(f"File {error.filename} does not exist") from None
+    except OSError as error:
+        raise DataError(f"File {error.filename or path} cannot be read "
+                        f"({error.strerror or error})") from None
+    return Images(pixels, own, files)
+
+
+def _check_pixels(pixels, path, size):
+    height, width = size
+    if pixels.dtype != np.uint8:
+        raise DataError(f"Pixels of {path} must be uint8, from 0 to 255, not {_range(pixels)}; "
+                        f"{_conversion(pixels)}")
+    if pixels.ndim != 3 or pixels.shape[1:] != size:
+        # Only what has no other meaning is named: not an image that lies on its side.
+        way_out = ""
+        if tuple(side for side in pixels.shape[1:] if side != 1) in (size, (height * width,)) or (
+                pixels.shape == size):
+            way_out = f"; convert them with: images.reshape(-1, {height}, {width})"
+        raise DataError(f"Images of {path} must be (N, {height}, {width}), height before width, not "
+                        f"{pixels.shape}{way_out}")
+    if not len(pixels):
+        raise DataError(f"File {path} has no images")
+
+
+def _range(values):
+    if not values.size or values.dtype.kind not in "uif":
+        return str(values.dtype)
+    return f"{values.dtype} from {values.min():g} to {values.max():g}"
+
+
+def _conversion(pixels):
+    if pixels.dtype == bool:
+        return "convert them with: images * numpy.uint8(255)"
+    if pixels.size and pixels.dtype.kind in "iuf" and pixels.min() >= 0:
+        if pixels.dtype.kind == "f" and pixels.max() <= 1:
+            return "convert them with: numpy.round(255 * images).astype('uint8')"
+        if pixels.max() <= 255:
+            return "convert them with: numpy.round(images).astype('uint8')"
+    return "bring them to 0 to 255 first, as what the network was trained with"
+
+
+def _checked_labels(labels, path, count, classes):
+    if labels.dtype.kind not in "iu":
+        raise DataError(f"Labels of {path} must be integers, the numbers of classes, not {labels.dtype}")
+    if labels.ndim != 1:
+        raise DataError(f"Labels of {path} must be (N,), one number per image, not {labels.shape}")
+    if len(labels) != count:
+        raise DataError(f"There are {count} images, but {len(labels)} labels in {path}")
+    for wrong in labels[(labels < 0) | (labels >= classes)][:1]:
+        raise DataError(f"Labels of {path} must be from 0 to {classes - 1}, the classes of the network, "
+                        f"not {wrong}")
+    return labels.astype(np.int64)
+
+
+def _npz(path):
+    try:
+        file = np.load(path, allow_pickle=False)
+        if not isinstance(file, np.lib.npyio.NpzFile):
+            raise ValueError("it is no zip file")
+        with file:
+            if "images" not in file:
+                raise DataError(f"File {path} has no array 'images', but {', '.join(file) or 'nothing'}; "
+                                f"write it with: numpy.savez(FILE, images=images, labels=labels)")
+            return file["images"], file["labels"] if "labels" in file else None
+    except (ValueError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
+        raise DataError(f"File {path} must be what numpy.savez writes of arrays of numbers "
+                        f"({_line(error)})") from None
+
+
+def _npy(path):
+    try:
+        with path.open("rb") as file:
+            return np.lib.format.read_array(file, allow_pickle=False)
+    except (ValueError, EOFError, MemoryError) as error:
+        raise DataError(f"File {path} must be what numpy.save writes of an array of numbers "
+                        f"({_line(error)})") from None
+
+
+def _idx(path):
+    content = path.read_bytes()
+    if content[:2] == b"\x1f\x8b":
+        try:
+            content = gzip.decompress(content)
+        except (OSError, EOFError, zlib.error) as error:
+            raise DataError(f"File {path} is damaged ({_line(error)})") from None
+    elif content[:3] != b"\0\0\x08":
+        raise DataError(f"File {path} is of no known kind; {_FORMATS}")
+    return parse_idx(content, path)
+
+
+def _labels(path):
+    if path.suffix.lower() == ".npy":
+        return _npy(path)
+    if path.suffix.lower() in (".txt", ".csv"):
+        try:
+            return np.array([int(line) for line in path.read_text().split()], dtype=np.int64)
+        except (ValueError, OverflowError) as error:
+            raise DataError(f"File {path} must have the number of a class on each line "
+                            f"({_line(error)})") from None
+    if path.is_dir() or path.suffix.lower() in (".npz", *_PICTURES):
+        raise DataError(f"Labels {path} must be a file: .npy, .txt with a number per line, or IDX")
+    return _idx(path)
+
+
+def _folder(path, size, classes):
+    """Pixels, labels if there are sub-folders, and names below ``path``."""
+    inside  = sorted(one for one in path.iterdir() if not one.name.startswith("."))
+    folders = [one for one in inside if one.is_dir()]
+    found   = _pictures(inside)
+    labels  = None
+    if found and folders:
+        raise DataError(f"Folder {path} has images and sub-folders ({folders[0].name}); it must have "
+                        f"either images, or a sub-folder for each class")
+    if folders:
+        labels = []
+        for folder in folders:
+            if not (folder.name.isascii() and folder.name.isdecimal() and int(folder.name) < classes):
+                raise DataError(f"Sub-folder {folder} must be named by the number of a class, from 0 to "
+                                f"{classes - 1}")
+            own = _pictures(sorted(folder.iterdir()))
+            found  += own
+            labels += [int(folder.name)] * len(own)
+    if not found:
+        raise DataError(f"Folder {path} has no PNG files")
+    pixels = np.empty((len(found), *size), dtype=np.uint8)
+    for index, file in enumerate(found):
+        pixels[index] = _png(file, size)
+    return (pixels, None if labels is None else np.array(labels, dtype=np.int64),
+            tuple(file.relative_to(path).as_posix() for file in found))
+
+
+def _pictures(paths):
+    """Those of ``paths`` that are images."""
+    found = [path for path in paths
+             if path.suffix.lower() in _PICTURES and not path.name.startswith(".") and path.is_file()]
+    for path in found:
+        if path.suffix.lower() != ".png":
+            raise DataError(f"File {path} is no PNG; convert it, or put it elsewhere")
+    return found
+
+
+def _png(path, size):
+    """Pixels uint8 (H, W) of an image whose size must be ``size``."""
+    try:
+        from PIL import Image, UnidentifiedImageError
+    except ImportError:
+        raise DataError(f"Package 'pillow', which reads PNG, is not installed; install it with: "
+                        f"{install_hint('golden')}") from None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning) # its size is looked at below
+            image = Image.open(path, formats=["PNG"])
+        with image:
+            if (image.height, image.width) != size:
+                raise DataError(f"Image {path} must be {size[0]} x {size[1]} (height x width), not "
+                                f"{image.height} x {image.width}")
+            if image.mode not in ("1", "L"):
+                raise DataError(f"Image {path} must be 8-bit grey, not {_kind(image.mode)}")
+            return np.asarray(image.convert("L"))
+    except (UnidentifiedImageError, Image.DecompressionBombError, SyntaxError, ValueError) as error:
+        raise DataError(f"Image {path} is no PNG, or damaged ({_line(error)})") from None
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        raise DataError(f"Image {path} is damaged ({_line(error)})") from None
+
+
+def _kind(mode):
+    if mode.startswith("I"):
+        return "16-bit; divide its pixels by 257 and save them with 8 bits"
+    way_out = "; convert it, for instance with Pillow: Image.open(FILE).convert('L').save(FILE)"
+    return {"LA": "grey with transparency", "P": "colour of a palette"}.get(mode, "colour") + way_out
+
+
+def _line(error):
+    return " ".join(str(error).split()) or type(error).__name__

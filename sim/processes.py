@@ -1,0 +1,99 @@
+"""Programs that a command runs beside itself: how many at once, and that they end when it ends."""
+
+import os
+import signal
+import subprocess
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+
+
+__all__ = ["Processes", "cores", "end_all", "interruptible"]
+
+
+#: All that run now, of whatever :class:`Processes`.
+_running = set()
+
+
+def cores() -> int:
+    """Return how many cores this process may use, where the system says so, or else that there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class Processes:
+    """Programs that are ended together. Threads may call them, several at once."""
+
+    def __init__(self):
+        self._lock, self._own, self._stopped = threading.Lock(), set(), False
+
+    def call(self, command: list, log: Path, **options) -> int:
+        """Run ``command``, whose output goes to the file ``log``, to its end; return its exit status.
+
+        ``options`` are those of :class:`subprocess.Popen`. What it has started ends with it when it is
+        interrupted or stopped; then its status is not 0.
+        """
+        with log.open("w") as out, self._lock:
+            if self._stopped:
+                return -signal.SIGTERM
+            # In a session of its own, so that all that it starts can be ended, and nothing else.
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out,
+                                       stderr=subprocess.STDOUT, start_new_session=True, **options)
+            self._own.add(process)
+            _running.add(process)
+        try:
+            return process.wait()
+        finally:
+            self._own.discard(process)
+            _running.discard(process)
+            _end(process)
+
+    def stop(self):
+        """End all that run, and let none begin."""
+        with self._lock:
+            self._stopped = True
+            for process in list(self._own):
+                _end(process)
+
+
+def end_all():
+    """End all programs that this process has called and that run."""
+    for process in list(_running):
+        _end(process)
+
+
+def _end(process):
+    if process.returncode is not None:
+        return
+    try:
+        if hasattr(os, "killpg"):
+            os.killpg(process.pid, signal.SIGTERM)
+        else:
+            process.terminate()
+    except ProcessLookupError:
+        pass # it has ended just now
+
+
+@contextmanager
+def interruptible():
+    """Let SIGTERM and SIGHUP do what Ctrl-C does: raise KeyboardInterrupt, once. What comes after is
+    ignored, so that what must be done at the end is done."""
+    known  = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {}
+
+    def interrupt(number, frame):
+        for number in before:
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is threading.main_thread():
+        before = {number: signal.getsignal(number) for number in known
+                  if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler)}
+    for number in before:
+        signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
