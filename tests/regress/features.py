@@ -3,6 +3,7 @@
 from case import Case
 
 from gen.passes.tile import columns_max, row_tiles
+from gen.precision import guard_bits
 
 
 __all__ = ["features"]
@@ -46,6 +47,7 @@ def features(case: Case) -> list[str]:
         "tiles: several columns of them": max(columns) > 1,
         "tiles: several rows and columns of one layer": any(
             row > 1 and column > 1 for row, column in zip(rows, columns, strict=True)),
+        "guard bits in exponentials": guard_bits(layers[-1].outputs) > 0,
         "interval given": target.interval is not None,
         "cells of a read not 4": target.cells_per_read != 4 and any(
             layer.weight_bits > 1 for layer in layers),

@@ -161,7 +161,8 @@ def _networks(draw):
             output_bits=leaving[0], output_low=leaving[1])
         layers.append(layer)
         shape = layer.output_shape
-    head = Head(confidence=draw(st.sampled_from((62260, 0, 65535, 32768))),
+    head = Head(fraction=draw(st.sampled_from((10, 10, 11, 12))),
+                confidence=draw(st.sampled_from((62260, 0, 65535, 32768))),
                 agreement=draw(st.sampled_from((90, 1, 50, 100))))
     return Network("random", Input(height, width, tuple(thresholds), levels[0][0]), tuple(layers), head)
 
@@ -197,5 +198,5 @@ def _last_geometry(draw, shape):
         # A smaller kernel has one position where the stride leads out of the map.
         kernel = tuple(draw(st.integers(padding + 1, side)) for side in whole)
     stride  = max(1, *(side - part + 1 for side, part in zip(whole, kernel, strict=True)))
-    return {"kernel": kernel, "outputs": draw(st.integers(2, 5) | st.integers(2, 12)), "pool": 1,
+    return {"kernel": kernel, "outputs": draw(st.integers(2, 5) | st.integers(2, 12) | st.just(25)), "pool": 1,
             "stride": stride, "padding": padding}
