@@ -25,6 +25,8 @@ from pathlib import Path
 
 import numpy as np
 
+from golden.output import replacing
+
 
 __all__ = [
     "DataError", "NOISE_DEVIATION", "NOISE_MEAN", "SAMPLE", "SOURCES", "add_noise", "fetch",
@@ -131,6 +133,9 @@ def _load(folder, name, prefixes):
                    if (folder / f"{prefix}-images-idx3-ubyte.gz").exists()), prefixes[0])
     images = read_idx(folder / f"{prefix}-images-idx3-ubyte.gz")
     labels = read_idx(folder / f"{prefix}-labels-idx1-ubyte.gz")
+    if not images.size:
+        raise DataError(f"Data folder {folder} has no images in {prefix}-images-idx3-ubyte.gz; "
+                        f"{_HINTS[folder.name]}")
     if images.ndim != 3 or images.shape[1:] != (28, 28):
         raise DataError(f"Images of {folder} must be 28 x 28, not "
                         f"{' x '.join(map(str, images.shape[1:]))}")
@@ -258,17 +263,12 @@ def _checksums(content):
 
 @contextlib.contextmanager
 def _replacing(path):
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(temporary, "wb") as file:
+        with replacing(path) as file:
             yield file
-        os.replace(temporary, path)
     except OSError as error:
         raise DataError(f"Data file {path} cannot be written ({error.strerror})") from None
-    finally:
-        if temporary.exists():
-            temporary.unlink()
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -127,7 +127,7 @@ def compiled(name: str, checkpoint: Path | None, passes: int, seed: int, *,
     Raises
     ------
     CompileError
-        If the compiler refuses its arguments or the checkpoint.
+        If the compiler refuses its arguments or the checkpoint. What it says otherwise is passed on.
     """
     command = [sys.executable, "-m", "gen.compile", name, f"--passes={passes}", f"--seed={seed}"]
     for option, value in (("checkpoint", checkpoint), ("crossbars", crossbars), ("ways", ways)):
@@ -138,8 +138,9 @@ def compiled(name: str, checkpoint: Path | None, passes: int, seed: int, *,
     run = subprocess.run(command, capture_output=True, text=True, env={
         **os.environ, "PYTHONPATH": os.pathsep.join([root, known] if known else [root])})
     if run.returncode:
-        lines = run.stderr.strip().splitlines() or ["gen.compile failed without a word"]
-        raise CompileError(lines[-1])
+        lines = run.stderr.strip().splitlines() or ["the compiler failed without a word"]
+        raise CompileError(lines[-1].removeprefix("gen.compile: "))
+    print(run.stderr, end="", file=sys.stderr)
     return load(run.stdout)
 
 

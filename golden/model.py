@@ -1,6 +1,5 @@
 """The float BayNN, a network of binary layers with Scale-Dropout, and the checkpoints of all networks."""
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,7 @@ from torch import Tensor, nn
 from gen.checkpoint_file import STATED, CheckpointError, read_file
 from gen.ir import Network
 from golden.layers import BinaryConvolution, sign
+from golden.output import replacing
 from golden.spinbayes import SpinBayes
 
 
@@ -122,15 +122,11 @@ def export(model: BayNN | SpinBayes, path: Path):
         arrays[f"{name}.epsilon"] = np.float64(layer.normalization.eps)
         if binary:
             arrays[f"{name}.dropout"] = np.float64(layer.dropout.p)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with open(temporary, "wb") as file:
+        with replacing(path) as file:
             np.savez_compressed(file, **arrays)
-        os.replace(temporary, path)
     except OSError as error:
         raise CheckpointError(f"Checkpoint {path} cannot be written ({error.strerror})") from None
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def load(network: Network, path: Path) -> BayNN | SpinBayes:

@@ -17,7 +17,8 @@ MAY_IMPORT = {
     "golden": {"numpy", "scipy", "torch", "gen.checkpoint_file", "gen.ir", "gen.networks",
                "gen.progress", "gen.tools"},
     "gen":    {"amaranth", "numpy", "hdl"},
-    "sim":    {"amaranth", "cocotb", "cocotb_tools", "numpy", "golden", "gen.ir", "gen.progress"},
+    "sim":    {"amaranth", "cocotb", "cocotb_tools", "numpy", "golden", "gen.ir", "gen.progress",
+               "gen.tools"},
     "bench":  {"gen", "sim", "golden"},
 }
 
