@@ -3,6 +3,7 @@
 import copy
 import signal
 import threading
+import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -153,6 +154,9 @@ class Journal:
 
     def _read(self):
         try:
+            with zipfile.ZipFile(self.path) as archive: # torch does not look at its checksums
+                if damaged := archive.testzip():
+                    raise ValueError(damaged)
             found = torch.load(self.path, map_location="cpu", weights_only=True)
             run, stages = found["run"], found["stages"]
             different = [name for name in self._run if run.get(name) != self._run[name]]

@@ -26,7 +26,6 @@ from golden.network import path_probabilities
 from golden.random import choices, choices_of
 from sim import free_running
 from sim.design import DesignError
-from sim.faulty_sources import FEW, PLAYED, PLAYED_IMAGES, check_faulty, sources
 from sim.output import write_json
 from sim.simulator import SimulatorMissing
 
@@ -44,6 +43,7 @@ try:
         output_tests,
     )
     from golden.statistics import Test, failures, report
+    from sim.faulty_sources import FEW, PLAYED, PLAYED_IMAGES, check_faulty, sources
 except ModuleNotFoundError as error: # said once the arguments are read, so that --help needs no scipy
     if error.name != "scipy":
         raise
@@ -76,7 +76,7 @@ LOOSE = [{"repetition": repetition, "window": window, "proportion": proportion}
          for repetition, window, proportion in ((14, 64, 44), (17, 1024, 555))]
 
 
-def _generators(spinbayes: Network, network: Network) -> list[Test]:
+def _generators(spinbayes: Network, network: Network) -> "list[Test]":
     """Test the emulated stream of every seed, for the rates of the networks and for mixed ones."""
     tests = []
     for seed in SEEDS:

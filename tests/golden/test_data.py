@@ -98,6 +98,9 @@ def test_mismatches(tmp_path):
     write_set(tmp_path / "mnist", "t10k", 3, side=27)
     with pytest.raises(DataError, match="must be 28 x 28, not 27 x 27"):
         data.load_mnist(tmp_path)
+    write_set(tmp_path / "mnist", "t10k", 0)
+    with pytest.raises(DataError, match="mnist has no images in t10k-images-idx3-ubyte.gz; fetch it with"):
+        data.load_mnist(tmp_path)
     write_set(tmp_path / "mnist", "t10k", 3)
     labels = tmp_path / "mnist" / "t10k-labels-idx1-ubyte.gz"
     write_idx(labels, np.zeros(2, np.uint8))

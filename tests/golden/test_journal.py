@@ -1,3 +1,4 @@
+import random
 import re
 import signal
 import threading
@@ -171,6 +172,23 @@ def test_damaged(path, content):
     train(path)
     path.write_bytes(path.read_bytes()[:-200] if content is None else content)
     refused(path, "is damaged; remove it to begin anew, or name another file with --out FILE")
+
+
+def test_changed_bytes(path):
+    """No training goes on from numbers that are not those kept."""
+    expected, _ = train(path)
+    whole, rng, found = path.read_bytes(), random.Random(1), 0
+    for _ in range(100):
+        content = bytearray(whole)
+        content[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
+        path.write_bytes(content)
+        try:
+            result, _ = train(path)
+        except TrainingError:
+            found += 1
+        else:
+            assert same(result, expected)
+    assert found > 20
 
 
 @pytest.mark.parametrize("content", [{"run": {}}, {"run": 1, "stages": {}}, [1, 2]])
