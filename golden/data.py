@@ -124,7 +124,10 @@ def _parse_idx(content, path):
     if len(content) - start != size:
         raise DataError(f"Data file {path} has {len(content) - start} values, but its header states "
                         f"{' x '.join(map(str, shape))}")
-    return np.frombuffer(content, np.uint8, offset=start).reshape(shape).copy()
+    try:
+        return np.frombuffer(content, np.uint8, offset=start).reshape(shape).copy()
+    except ValueError as error: # of no values, but more dimensions than an array can have
+        raise DataError(f"Data file {path} is no array ({error})") from None
 
 
 def _load(folder, name, prefixes):
@@ -234,7 +237,12 @@ def fetch(folder: Path, sources: dict[str, tuple[str, str]] | None = None):
     """
     for name, (address, checksum) in (SOURCES if sources is None else sources).items():
         path = folder / name
-        if path.exists() and checksum in _checksums(path.read_bytes()):
+        try:
+            there = path.exists() and checksum in _checksums(path.read_bytes())
+        except OSError as error:
+            raise DataError(f"Data file {path} cannot be read ({error.strerror}); remove it, or name "
+                            "another folder") from None
+        if there:
             yield f"{path} is there already"
             continue
         try:

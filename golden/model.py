@@ -140,9 +140,15 @@ def load(network: Network, path: Path) -> BayNN | SpinBayes:
     ------
     CheckpointError
         If the file is missing, damaged, or made for another network.
+    ValueError
+        If some layers have one crossbar and others several.
     """
+    several = {layer.crossbars > 1 for layer in network.layers}
+    if len(several) > 1:
+        raise ValueError(f"Layers of {network.name!r} must all have one crossbar or all have several for a "
+                         "float model")
     thresholds, layers = read_file(path, network)
-    model = (SpinBayes if network.layers[0].crossbars > 1 else BayNN)(network).double().eval()
+    model = (SpinBayes if several == {True} else BayNN)(network).double().eval()
     model.thresholds.copy_(torch.tensor(thresholds))
     with torch.no_grad():
         for layer, own in zip(model.layers, layers, strict=True):
