@@ -1,5 +1,6 @@
 """Measure how long a build and a simulation take: ``python -m bench.speed``."""
 
+import argparse
 import tempfile
 import time
 from pathlib import Path
@@ -13,8 +14,12 @@ from sim.run import simulate
 IMAGES = 1000
 
 
-def main():
+def main(arguments: list[str] | None = None):
     """Build LeNet-5 and simulate it at T = 20, with both schedules; print seconds and ratios."""
+    argparse.ArgumentParser(
+        prog="bench.speed",
+        description="Build LeNet-5 and simulate it with each schedule, and print how long it took.",
+    ).parse_args(arguments)
     images, labels = load_sample()
     with tempfile.TemporaryDirectory() as folder:
         rates = {}

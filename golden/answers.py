@@ -19,7 +19,7 @@ import numpy as np
 
 from gen.ir import Network
 from golden import metrics
-from golden.data import DataError, replacing
+from golden.data import DataError, check_writable, replacing
 from golden.head import Prediction, join
 from golden.images import Images
 from golden.network import batches, predict
@@ -128,8 +128,7 @@ def check_path(path: Path):
         raise DataError(f"File {path} must end with .csv or .npz")
     if path.is_dir():
         raise DataError(f"File {path} is a folder")
-    with replacing(path, keep=False):
-        pass
+    check_writable(path)
 
 
 def write_answers(path: Path | str, answers: Answers, images: Images):

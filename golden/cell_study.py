@@ -4,9 +4,7 @@ Two questions are answered for a spread of the junctions (:class:`golden.cell.De
 are wrong, and what that does to a network of which each sum is one of codes.
 """
 
-import argparse
 import io
-import json
 import sys
 from pathlib import Path
 
@@ -15,6 +13,7 @@ import numpy as np
 from gen.ir import JUNCTIONS, Network
 from gen.networks import NETWORKS
 from gen.progress import Steps
+from golden.arguments import Parser, whole
 from golden.cell import (
     Chip,
     Devices,
@@ -28,6 +27,7 @@ from golden.cell import (
 from golden.data import load_sample
 from golden.evaluate import CompileError, compiled
 from golden.network import predict
+from golden.output import refuse_unwritable, write_json
 from golden.random import choices
 
 
@@ -147,34 +147,43 @@ def study(network: Network, images: np.ndarray, labels: np.ndarray, *, passes: i
 
 def main(arguments: list[str] | None = None) -> int:
     """Study a network; return 0, or 2 after one line that names a fault and the way out."""
-    parser = argparse.ArgumentParser(prog="golden.cell_study",
-                                     description="Judge converters and networks under device spread.")
-    parser.add_argument("network", choices=NETWORKS, help="network to judge")
+    images, labels = load_sample()
+    parser = Parser(prog="golden.cell_study",
+                    description="Judge converters and networks under device spread.")
+    parser.add_argument("network", choices=NETWORKS, metavar="NETWORK",
+        help="network to judge: %(choices)s")
     parser.add_argument("--checkpoint", type=Path,
         help="trained parameters (default: those that come with the project)")
-    parser.add_argument("--images", type=int, default=1000,
+    parser.add_argument("--images", type=whole(1, len(images)), default=len(images), metavar="N",
         help="of the test images that come with the project (default: %(default)s)")
-    parser.add_argument("--passes", type=int, default=10,
+    parser.add_argument("--passes", type=whole(1), metavar="T", default=10,
         help="stochastic forward passes (default: %(default)s)")
-    parser.add_argument("--reads", type=int, default=1_000_000,
+    parser.add_argument("--reads", type=whole(1), metavar="N", default=1_000_000,
         help="simulated reads per spread (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="of the devices (default: %(default)s)")
+    parser.add_argument("--seed", type=whole(0), default=0, metavar="N",
+        help="of the devices (default: %(default)s)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure to FILE")
     args = parser.parse_args(arguments)
+    steps = Steps(3)
     try:
-        steps = Steps(3)
+        if args.json:
+            refuse_unwritable(args.json)
         steps.step(f"compile {args.network}")
         network = compiled(args.network, args.checkpoint, args.passes, 1)
-        images, labels = load_sample()
         figures = study(network, images[:args.images], labels[:args.images], passes=args.passes,
                         reads=args.reads, seed=args.seed, steps=steps)
         if args.json:
-            args.json.write_text(json.dumps(figures, indent=1) + "\n")
+            write_json(args.json, figures)
+    except KeyboardInterrupt:
+        steps.clear()
+        print("golden.cell_study: interrupted", file=sys.stderr)
+        return 130
     except (CompileError, ValueError) as error:
         print(f"golden.cell_study: {error}", file=sys.stderr)
         return 2
     except OSError as error:
-        print(f"golden.cell_study: {error.filename}: {error.strerror}", file=sys.stderr)
+        print(f"golden.cell_study: File {args.json} cannot be written ({error.strerror}); choose another "
+              f"with --json", file=sys.stderr)
         return 2
     print(_table(figures))
     return 0

@@ -1,14 +1,14 @@
 """Choose the SET current of every layer: ``python -m golden.currents lenet5 --json FILE``."""
 
-import argparse
-import json
-import os
 import sys
 from pathlib import Path
 
 from gen.ir import Network
+from gen.networks import NETWORKS
+from golden.arguments import Parser
 from golden.device import Dac
 from golden.evaluate import CompileError, compiled
+from golden.output import refuse_unwritable, write_json
 
 
 __all__ = ["currents"]
@@ -36,20 +36,19 @@ def currents(network: Network, dac: Dac = Dac()) -> dict:
 
 def main(arguments: list[str] | None = None) -> int:
     """Write the codes; return 0, or 2 after one line that names a fault and the way out."""
-    parser = argparse.ArgumentParser(prog="golden.currents",
-                                     description="Choose the SET current of every layer.")
-    parser.add_argument("network", help="network whose dropout probabilities are meant")
+    parser = Parser(prog="golden.currents", description="Choose the SET current of every layer.")
+    parser.add_argument("network", choices=NETWORKS, metavar="NETWORK",
+                        help="network whose dropout probabilities are meant: %(choices)s")
     parser.add_argument("--checkpoint", type=Path,
                         help="trained parameters (default: those that come with the project)")
-    parser.add_argument("--json", type=Path, required=True, help="file to write")
+    parser.add_argument("--json", type=Path, required=True, metavar="FILE", help="file to write")
     args = parser.parse_args(arguments)
     try:
+        refuse_unwritable(args.json)
         report = currents(compiled(args.network, args.checkpoint, passes=1, seed=1))
-        temporary = args.json.with_name(args.json.name + ".tmp")
-        temporary.write_text(json.dumps(report, indent=1) + "\n")
-        os.replace(temporary, args.json)
+        write_json(args.json, report)
     except CompileError as error:
-        print(error, file=sys.stderr)
+        print(f"golden.currents: {error}", file=sys.stderr)
         return 2
     except OSError as error:
         print(f"golden.currents: File {args.json} cannot be written ({error.strerror}); choose another "

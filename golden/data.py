@@ -25,12 +25,13 @@ from pathlib import Path
 
 import numpy as np
 
+from golden import output
+
 
 __all__ = [
-    "DataError", "NOISE_DEVIATION", "NOISE_MEAN", "SAMPLE", "SOURCES", "add_noise", "fetch",
-    "folder_of", "gaussian_noise", "load_fashion_mnist", "load_mnist",
-    "load_notmnist", "load_sample", "main", "make_sample", "parse_idx",
-    "read_idx", "replacing",
+    "DataError", "NOISE_DEVIATION", "NOISE_MEAN", "SAMPLE", "SOURCES", "add_noise", "check_writable", "fetch",
+    "folder_of", "gaussian_noise", "load_fashion_mnist", "load_mnist", "load_notmnist", "load_sample", "main",
+    "make_sample", "parse_idx", "read_idx", "replacing",
 ]
 
 
@@ -130,7 +131,10 @@ def parse_idx(content: bytes, path: Path) -> np.ndarray:
     if len(content) - start != size:
         raise DataError(f"Data file {path} has {len(content) - start} values, but its header states "
                         f"{' x '.join(map(str, shape))}")
-    return np.frombuffer(content, np.uint8, offset=start).reshape(shape).copy()
+    try:
+        return np.frombuffer(content, np.uint8, offset=start).reshape(shape).copy()
+    except ValueError as error: # of no values, but more dimensions than an array can have
+        raise DataError(f"Data file {path} is no array ({error})") from None
 
 
 def _load(folder, name, prefixes):
@@ -139,6 +143,9 @@ def _load(folder, name, prefixes):
                    if (folder / f"{prefix}-images-idx3-ubyte.gz").exists()), prefixes[0])
     images = read_idx(folder / f"{prefix}-images-idx3-ubyte.gz")
     labels = read_idx(folder / f"{prefix}-labels-idx1-ubyte.gz")
+    if not images.size:
+        raise DataError(f"Data folder {folder} has no images in {prefix}-images-idx3-ubyte.gz; "
+                        f"{_HINTS[folder.name]}")
     if images.ndim != 3 or images.shape[1:] != (28, 28):
         raise DataError(f"Images of {folder} must be 28 x 28, not "
                         f"{' x '.join(map(str, images.shape[1:]))}")
@@ -237,7 +244,12 @@ def fetch(folder: Path, sources: dict[str, tuple[str, str]] | None = None):
     """
     for name, (address, checksum) in (SOURCES if sources is None else sources).items():
         path = folder / name
-        if path.exists() and checksum in _checksums(path.read_bytes()):
+        try:
+            there = path.exists() and checksum in _checksums(path.read_bytes())
+        except OSError as error:
+            raise DataError(f"Data file {path} cannot be read ({error.strerror}); remove it, or name "
+                            "another folder") from None
+        if there:
             yield f"{path} is there already"
             continue
         try:
@@ -265,27 +277,33 @@ def _checksums(content):
 
 
 @contextlib.contextmanager
-def replacing(path: Path, *, keep: bool = True):
-    """Yield a file of bytes that takes the place of ``path`` when the block ends well; or goes away
-    again, unless it is to be kept.
+def replacing(path: Path):
+    """Yield a binary file that takes the place of ``path`` when the block ends well; its folder is made.
 
     Raises
     ------
     DataError
         If ``path`` cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(temporary, "wb") as file:
+        with output.replacing(path) as file:
             yield file
-        if keep:
-            os.replace(temporary, path)
     except OSError as error:
-        raise DataError(f"Data file {path} cannot be written ({error.strerror})") from None
-    finally:
-        if temporary.exists():
-            temporary.unlink()
+        raise _unwritable(path, error) from None
+
+
+def check_writable(path: Path):
+    """Raise :exc:`DataError` unless a file can be written at ``path``: before long work, not after it."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        output.refuse_unwritable(path)
+    except OSError as error:
+        raise _unwritable(path, error) from None
+
+
+def _unwritable(path, error):
+    return DataError(f"Data file {path} cannot be written ({error.strerror})")
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -36,6 +36,7 @@ from golden.answers import (
 from golden.data import (
     DataError,
     add_noise,
+    check_writable,
     folder_of,
     gaussian_noise,
     load_fashion_mnist,
@@ -147,7 +148,7 @@ def compiled(name: str, checkpoint: Path | None = None, passes: int = PASSES, se
     Raises
     ------
     CompileError
-        If the compiler refuses its arguments or the checkpoint.
+        If the compiler refuses its arguments or the checkpoint. What it says otherwise is passed on.
     """
     command = [sys.executable, "-m", "gen.compile", name, f"--passes={passes}", f"--seed={seed}"]
     for option, value in (("checkpoint", checkpoint), ("crossbars", crossbars), ("ways", ways)):
@@ -158,8 +159,9 @@ def compiled(name: str, checkpoint: Path | None = None, passes: int = PASSES, se
     run = subprocess.run(command, capture_output=True, text=True, env={
         **os.environ, "PYTHONPATH": os.pathsep.join([root, known] if known else [root])})
     if run.returncode:
-        lines = run.stderr.strip().splitlines() or ["gen.compile failed without a word"]
-        raise CompileError(lines[-1])
+        lines = run.stderr.strip().splitlines() or ["the compiler failed without a word"]
+        raise CompileError(lines[-1].removeprefix("gen.compile: "))
+    print(run.stderr, end="", file=sys.stderr)
     return load(run.stdout)
 
 
@@ -221,8 +223,7 @@ def _evaluate(args) -> dict:
     if args.out:
         check_path(args.out)
     if args.json:
-        with replacing(args.json, keep=False):
-            pass # a wrong path is refused before the work, not after
+        check_writable(args.json) # a wrong path is refused before the work, not after
     steps.step(f"compile {args.network}")
     network = compiled(args.network, args.checkpoint, passes, args.seed,
                        crossbars=args.crossbars, ways=args.ways)

@@ -1,14 +1,16 @@
 """How far a training is, in a file, so that it can go on where it was stopped."""
 
 import copy
-import os
 import signal
 import threading
+import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
 import torch
+
+from golden.output import replacing
 
 
 __all__ = ["Journal", "TrainingError"]
@@ -143,28 +145,27 @@ class Journal:
         self._stages[stage] = {
             "epoch": epoch, "batch": batch, "begin": begin, "now": self._random(generators),
             "parts": {name: copy.deepcopy(part.state_dict()) for name, part in parts.items()}}
-        temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
         try:
-            with open(temporary, "wb") as file:
+            with replacing(self.path) as file:
                 torch.save({"run": self._run, "stages": self._stages}, file)
-            os.replace(temporary, self.path)
         except OSError as error:
             raise TrainingError(f"Training state {self.path} cannot be written ({error.strerror}); the "
                                 f"same command goes on from the last that could") from None
-        finally:
-            temporary.unlink(missing_ok=True)
 
     def _read(self):
         try:
+            with zipfile.ZipFile(self.path) as archive: # torch does not look at its checksums
+                if damaged := archive.testzip():
+                    raise ValueError(damaged)
             found = torch.load(self.path, map_location="cpu", weights_only=True)
             run, stages = found["run"], found["stages"]
-            different = [name for name in self._run if run[name] != self._run[name]]
+            different = [name for name in self._run if run.get(name) != self._run[name]]
         except Exception: # whatever a damaged or foreign file leads the loader to
             raise TrainingError(f"Training state {self.path} is damaged; remove it to begin anew, or name "
                                 f"another file with --out FILE") from None
         if different:
             name = different[0]
-            raise TrainingError(f"Training state {self.path} is of another run, with {name} {run[name]}, "
-                                f"not {self._run[name]}; remove it to begin anew, or name another file "
-                                f"with --out FILE")
+            raise TrainingError(f"Training state {self.path} is of another run, with {name} "
+                                f"{run.get(name)}, not {self._run[name]}; remove it to begin anew, or name "
+                                f"another file with --out FILE")
         return stages

@@ -1,6 +1,5 @@
 """The float BayNN, a network of binary layers with Scale-Dropout, and the checkpoints of all networks."""
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,7 @@ from torch import Tensor, nn
 from gen.checkpoint_file import STATED, CheckpointError, read_file
 from gen.ir import Network
 from golden.layers import BinaryConvolution, sign
+from golden.output import replacing
 from golden.spinbayes import SpinBayes
 
 
@@ -122,15 +122,11 @@ def export(model: BayNN | SpinBayes, path: Path):
         arrays[f"{name}.epsilon"] = np.float64(layer.normalization.eps)
         if binary:
             arrays[f"{name}.dropout"] = np.float64(layer.dropout.p)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with open(temporary, "wb") as file:
+        with replacing(path) as file:
             np.savez_compressed(file, **arrays)
-        os.replace(temporary, path)
     except OSError as error:
         raise CheckpointError(f"Checkpoint {path} cannot be written ({error.strerror})") from None
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def load(network: Network, path: Path) -> BayNN | SpinBayes:
@@ -144,9 +140,15 @@ def load(network: Network, path: Path) -> BayNN | SpinBayes:
     ------
     CheckpointError
         If the file is missing, damaged, or made for another network.
+    ValueError
+        If some layers have one crossbar and others several.
     """
+    several = {layer.crossbars > 1 for layer in network.layers}
+    if len(several) > 1:
+        raise ValueError(f"Layers of {network.name!r} must all have one crossbar or all have several for a "
+                         "float model")
     thresholds, layers = read_file(path, network)
-    model = (SpinBayes if network.layers[0].crossbars > 1 else BayNN)(network).double().eval()
+    model = (SpinBayes if several == {True} else BayNN)(network).double().eval()
     model.thresholds.copy_(torch.tensor(thresholds))
     with torch.no_grad():
         for layer, own in zip(model.layers, layers, strict=True):

@@ -9,7 +9,6 @@ recipes themselves, and which level is the lowest, were settled with errors of t
 """
 
 import argparse
-import os
 import sys
 import time
 from pathlib import Path
@@ -19,25 +18,15 @@ from gen.checkpoint_file import CheckpointError
 from gen.networks import NETWORKS
 from gen.progress import Steps
 from gen.tools import install_hint
+from golden.arguments import Parser, whole
 from golden.data import DataError
+from golden.output import refuse_unwritable
 
 
 __all__ = ["main"]
 
 
 STEPS = {"spread": 5, "paper": 2, "bayes": 5} #: Of each recipe, with the test.
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message):
-        self.exit(2, f"{self.prog}: error: {message}\n")
-
-
-def _positive(text):
-    value = int(text) if text.isdecimal() else 0
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, not {text!r}")
-    return value
 
 
 def _crossbars(text):
@@ -47,44 +36,32 @@ def _crossbars(text):
     return value
 
 
-def _weight_bits(text):
-    if not text.isdecimal() or not 2 <= int(text) <= 8:
-        raise argparse.ArgumentTypeError(f"must be a whole number from 2 to 8, not {text!r}")
-    return int(text)
-
-
-def _natural(text):
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"must be a whole number of at least 0, not {text!r}")
-    return int(text)
-
-
 def _parse(arguments):
-    parser = _Parser(prog="golden.train", description="Train a network and write its checkpoint.")
+    parser = Parser(prog="golden.train", description="Train a network and write its checkpoint.")
     parser.add_argument("network", choices=NETWORKS, help="network to train: %(choices)s",
         metavar="NETWORK")
     parser.add_argument("--data", type=Path, metavar="DIR",
         help="data folder (default: the variable SPINCIM_DATA); see golden.data")
     parser.add_argument("--out", type=Path, metavar="FILE",
         help="checkpoint to write (default: the one that comes with the project)")
-    parser.add_argument("--epochs", type=_positive, metavar="N",
+    parser.add_argument("--epochs", type=whole(1), metavar="N",
         help="epochs of the first stage of the network itself (default: by network)")
-    parser.add_argument("--teacher-epochs", type=_natural, metavar="N",
+    parser.add_argument("--teacher-epochs", type=whole(0), metavar="N",
         help="epochs of the float network that teaches it, 0 for none (default: 8; recipe paper has none)")
-    parser.add_argument("--seed", type=_positive, default=1, metavar="N",
+    parser.add_argument("--seed", type=whole(1), default=1, metavar="N",
         help="start of all random numbers (default: %(default)s)")
     parser.add_argument("--recipe", choices=STEPS,
         help="how to train (default: spread; bayes for networks of several crossbars)")
     parser.add_argument("--crossbars", type=_crossbars, metavar="N",
         help="crossbars of each layer, for networks of several (default: by network)")
-    parser.add_argument("--weight-bits", type=_weight_bits, metavar="Q",
+    parser.add_argument("--weight-bits", type=whole(2, 8), metavar="Q",
         help="bits of a weight, for the same networks (default: by network)")
-    parser.add_argument("--ways", type=_positive, metavar="n",
+    parser.add_argument("--ways", type=whole(1), metavar="n",
         help="crossbars whose mean a pass takes, for the same networks (default: 1)")
     parser.add_argument("--arrays", type=Path, metavar="FILE",
         help="take the crossbars of this checkpoint, and only measure the batch normalization anew, for "
              "the same networks")
-    parser.add_argument("--threads", type=_positive, default=1, metavar="N",
+    parser.add_argument("--threads", type=whole(1), default=1, metavar="N",
         help="processor cores; the rounding depends on it (default: %(default)s)")
     parser.add_argument("--device", default="cpu", metavar="NAME",
         help="where to train, as torch calls it: cpu, cuda, cuda:1, ... (default: %(default)s)")
@@ -116,14 +93,11 @@ def _parse(arguments):
 
 
 def _refuse_unwritable(path):
-    # Before the training, not after it.
-    probe = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    if path.is_dir():
-        raise CheckpointError(f"Checkpoint {path} must be a file, not a folder; name one with "
-                              "--out FILE")
     try:
-        probe.touch()
-        probe.unlink()
+        refuse_unwritable(path)
+    except IsADirectoryError:
+        raise CheckpointError(f"Checkpoint {path} must be a file, not a folder; name one with "
+                              "--out FILE") from None
     except OSError as error:
         raise CheckpointError(f"Checkpoint {path} cannot be written ({error.strerror}); name "
                               "another with --out FILE") from None

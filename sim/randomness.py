@@ -17,29 +17,37 @@ import numpy as np
 
 from gen.ir import Generator, Network, load
 from gen.progress import Steps
+from gen.tools import install_hint
 from golden.data import DataError, folder_of, load_fashion_mnist, load_mnist, load_sample
 from golden.device import Dac
 from golden.evaluate import CompileError, compiled
 from golden.faulty import Source, kept
-from golden.health import alarm_bit
 from golden.network import path_probabilities
 from golden.random import choices, choices_of
-from golden.randomness import (
-    Exact,
-    bit_tests,
-    choice_tests,
-    convergence,
-    detection,
-    effects,
-    false_alarm_tests,
-    output_tests,
-)
-from golden.statistics import Test, failures, report
 from sim import free_running
 from sim.design import DesignError
-from sim.faulty_sources import FEW, PLAYED, PLAYED_IMAGES, check_faulty, sources
 from sim.output import write_json
 from sim.simulator import SimulatorMissing
+
+
+try:
+    from golden.health import alarm_bit
+    from golden.randomness import (
+        Exact,
+        bit_tests,
+        choice_tests,
+        convergence,
+        detection,
+        effects,
+        false_alarm_tests,
+        output_tests,
+    )
+    from golden.statistics import Test, failures, report
+    from sim.faulty_sources import FEW, PLAYED, PLAYED_IMAGES, check_faulty, sources
+except ModuleNotFoundError as error: # said once the arguments are read, so that --help needs no scipy
+    if error.name != "scipy":
+        raise
+    Exact = None
 
 
 __all__ = ["main"]
@@ -68,7 +76,7 @@ LOOSE = [{"repetition": repetition, "window": window, "proportion": proportion}
          for repetition, window, proportion in ((14, 64, 44), (17, 1024, 555))]
 
 
-def _generators(spinbayes: Network, network: Network) -> list[Test]:
+def _generators(spinbayes: Network, network: Network) -> "list[Test]":
     """Test the emulated stream of every seed, for the rates of the networks and for mixed ones."""
     tests = []
     for seed in SEEDS:
@@ -308,6 +316,10 @@ def main(arguments=None):
     parser.add_argument("--json", type=Path, default=Path("build/verification/randomness.json"),
         metavar="FILE", help="file to write (default: %(default)s)")
     args = parser.parse_args(arguments)
+    if Exact is None:
+        print(f"sim.randomness: The statistical tests need the package scipy; install it with: "
+              f"{install_hint('golden')}", file=sys.stderr)
+        return 2
     started = time.monotonic()
     try:
         args.work.mkdir(parents=True, exist_ok=True)

@@ -27,7 +27,7 @@ import numpy as np
 
 from gen.progress import Steps
 from golden.answers import Answers, answer_passes, check_path, columns_help, join_answers, write_answers
-from golden.data import DataError, load_mnist, load_sample, replacing
+from golden.data import DataError, check_writable, load_mnist, load_sample
 from golden.images import Images, read_images
 from golden.network import batches
 from golden.random import choices, choices_of
@@ -392,8 +392,7 @@ def _run(args):
     # What cannot be written is said before the work, not after.
     path = args.directory / "report" / "rtlsim_performance.json"
     for file in filter(None, (path, args.verification)):
-        with replacing(file, keep=False):
-            pass
+        check_writable(file)
     if args.out:
         check_path(args.out)
     report, answers = simulate_answers(

@@ -57,10 +57,38 @@ def test_wrong_input_is_one_line(capsys, name, message):
     assert main([name, "--checkpoint", "nowhere.npz"]) == 2
     output = capsys.readouterr()
     lines = [line for line in output.err.splitlines() if not line.startswith("[")]
-    assert len(lines) == 1 and message in lines[0] and lines[0].startswith("golden.cell_study: ")
+    assert len(lines) == 1 and lines[0].startswith(f"golden.cell_study: {message}")
 
 
 def test_binary_network_is_refused(tmp_path, write_checkpoint, capsys):
     write_checkpoint(tmp_path / "checkpoint.npz", NETWORKS["lenet5"])
     assert main(["lenet5", "--checkpoint", str(tmp_path / "checkpoint.npz")]) == 2
     assert "Layer 'conv1' has binary weights" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (["lenet6"], "argument NETWORK: invalid choice: 'lenet6'"),
+    (["lenet5_spinbayes", "--images", "0"],
+     "argument --images: must be a whole number from 1 to 1000, not '0'"),
+    (["lenet5_spinbayes", "--images", "1001"],
+     "argument --images: must be a whole number from 1 to 1000, not '1001'"),
+    (["lenet5_spinbayes", "--reads", "0"],
+     "argument --reads: must be a whole number of at least 1, not '0'"),
+    (["lenet5_spinbayes", "--passes", "-1"],
+     "argument --passes: must be a whole number of at least 1, not '-1'"),
+    (["lenet5_spinbayes", "--seed", "-1"],
+     "argument --seed: must be a whole number of at least 0, not '-1'"),
+])
+def test_wrong_arguments(arguments, message, capsys):
+    with pytest.raises(SystemExit, match="^2$"):
+        main(arguments)
+    error = capsys.readouterr().err
+    assert error.startswith(f"golden.cell_study: error: {message}") and error.count("\n") == 1
+
+
+def test_output_that_cannot_be_written_is_refused_before_the_work(tmp_path, capsys):
+    path = tmp_path / "none" / "figures.json"
+    assert main(["lenet5_spinbayes", "--json", str(path)]) == 2
+    assert capsys.readouterr().err == (
+        f"golden.cell_study: File {path} cannot be written (No such file or directory); choose another "
+        f"with --json\n")

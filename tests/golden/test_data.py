@@ -85,6 +85,8 @@ def test_missing_file_names_the_way_out(load, hint, tmp_path):
     (gzip.compress(b"\0\0\x08\x01\0\0\0\x05abc", mtime=0),
      "has 3 values, but its header states 5"),
     (gzip.compress(b"\0\0\x08\x03" + b"\xff" * 12, mtime=0), "has 0 values, but its header states"),
+    (gzip.compress(b"\0\0\x08\xff" + bytes(4 * 255), mtime=0), "is no array (maximum supported dimension"),
+    (gzip.compress(b"\0\0\x08\x03" + bytes(4) + b"\xff" * 8, mtime=0), "is no array ("),
 ])
 def test_damaged_file(content, message, tmp_path):
     path = tmp_path / "file.gz"
@@ -97,6 +99,9 @@ def test_damaged_file(content, message, tmp_path):
 def test_mismatches(tmp_path):
     write_set(tmp_path / "mnist", "t10k", 3, side=27)
     with pytest.raises(DataError, match="must be 28 x 28, not 27 x 27"):
+        data.load_mnist(tmp_path)
+    write_set(tmp_path / "mnist", "t10k", 0)
+    with pytest.raises(DataError, match="mnist has no images in t10k-images-idx3-ubyte.gz; fetch it with"):
         data.load_mnist(tmp_path)
     write_set(tmp_path / "mnist", "t10k", 3)
     labels = tmp_path / "mnist" / "t10k-labels-idx1-ubyte.gz"
@@ -166,6 +171,14 @@ def test_fetch_without_answer(tmp_path):
     address = (tmp_path / "none").as_uri()
     with pytest.raises(DataError, match=f"{address} cannot be fetched .*; try again, or put"):
         list(data.fetch(tmp_path, {"mnist/file": (address, "0" * 32)}))
+
+
+def test_fetch_over_a_folder(tmp_path, server):
+    name = "mnist/t10k-images-idx3-ubyte.gz"
+    (tmp_path / "data" / name).mkdir(parents=True)
+    with pytest.raises(DataError, match=f"^Data file {tmp_path}/data/{name} cannot be read .Is a "
+                                        "directory.; remove it, or name another folder$"):
+        list(data.fetch(tmp_path / "data", server))
 
 
 def test_fetch_into_a_file(tmp_path, server):

@@ -96,9 +96,9 @@ def test_spinbayes_command(data, write_checkpoint, capsys):
 
 @pytest.mark.parametrize("arguments, message", [
     (["--passes", "0"],
-     "golden.evaluate: gen.compile: The number of passes must be from 1 to the largest, 32, not 0"),
+     "golden.evaluate: The number of passes must be from 1 to the largest, 32, not 0"),
     (["--checkpoint", "nowhere.npz"],
-     "golden.evaluate: gen.compile: Checkpoint nowhere.npz does not exist; make it again with: "
+     "golden.evaluate: Checkpoint nowhere.npz does not exist; make it again with: "
      "python -m golden.train lenet5 --data DIR"),
     (["--data", "nowhere"],
      "golden.evaluate: Data folder nowhere does not exist; make one with: "

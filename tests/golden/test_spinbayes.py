@@ -200,3 +200,10 @@ def test_load_refuses_other_crossbars(fields, message, tmp_path):
     with pytest.raises(CheckpointError) as error:
         load(other, path)
     assert message in str(error.value) and str(path) in str(error.value)
+
+
+def test_load_refuses_layers_of_both_kinds(tmp_path):
+    mixed = replace(NETWORK, layers=(*NETWORK.layers[:-1], replace(NETWORK.layers[-1], crossbars=1)))
+    with pytest.raises(ValueError, match="^Layers of 'small' must all have one crossbar or all have "
+                                         "several for a float model$"):
+        load(mixed, tmp_path / "small.npz")

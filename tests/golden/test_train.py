@@ -1,4 +1,6 @@
 import gzip
+import re
+import signal
 import struct
 
 import numpy as np
@@ -17,18 +19,26 @@ from golden.teacher import augment
 
 NETWORK = NETWORKS["lenet5"]
 
+BRIEF = ["--teacher-epochs", "1"]
 
-@pytest.fixture
-def folder(tmp_path):
-    """A data folder of 300 training and 100 test images."""
+
+def write_data(folder, training, test, **all_labels):
+    """Write as many images of the sample to a data folder, all with the same label if it is given."""
     images, labels = load_sample()
-    for prefix, part in (("train", slice(300)), ("t10k", slice(300, 400))):
+    labels = np.full_like(labels, all_labels["labels"]) if all_labels else labels
+    for prefix, part in (("train", slice(training)), ("t10k", slice(300, 300 + test))):
         for kind, array in (("images-idx3", images[part]), ("labels-idx1", labels[part])):
-            path = tmp_path / "data" / "mnist" / f"{prefix}-{kind}-ubyte.gz"
+            path = folder / "mnist" / f"{prefix}-{kind}-ubyte.gz"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(gzip.compress(
                 b"\0\0\x08" + bytes([array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape)
                 + array.tobytes()))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A data folder of 300 training and 100 test images."""
+    write_data(tmp_path / "data", 300, 100)
     return tmp_path / "data"
 
 
@@ -124,7 +134,7 @@ def test_command_is_deterministic(recipe, steps, folder, tmp_path, capsys):
     def run(name, seed):
         out = tmp_path / name
         arguments = ["lenet5", "--data", str(folder), "--out", str(out), "--epochs", "2",
-                     "--recipe", recipe, "--seed", seed]
+                     "--recipe", recipe, "--seed", seed, *([] if recipe == "paper" else BRIEF)]
         assert train.main(arguments) == 0
         return out.read_bytes()
 
@@ -141,7 +151,7 @@ def test_command_trains_spinbayes(folder, tmp_path, capsys):
     def run(name, *arguments):
         out = tmp_path / name
         assert train.main(["lenet5_4bit_spinbayes", "--data", str(folder), "--out", str(out),
-                           "--epochs", "2", *arguments]) == 0
+                           "--epochs", "2", *BRIEF, *arguments]) == 0
         return out.read_bytes()
 
     first = run("first.npz")
@@ -178,6 +188,11 @@ def test_measures_anew_for_ways(folder, tmp_path, capsys):
     (["lenet5", "--out", "x", "--epochs", "-3"], "must be a whole number of at least 1, not '-3'"),
     (["lenet5", "--out", "x", "--recipe", "own"], "invalid choice: 'own'"),
     (["lenet5", "--epochs", "1"], "name another with --out FILE"),
+    (["lenet5", "--teacher-epochs", "1"], "name another with --out FILE"),
+    (["lenet5", "--device", "cuda"], "name another with --out FILE"),
+    (["lenet5", "--out", "x", "--teacher-epochs", "-1"], "must be a whole number of at least 0, not '-1'"),
+    (["lenet5", "--out", "x", "--recipe", "paper", "--teacher-epochs", "1"],
+     "--teacher-epochs is not for recipe 'paper' or --arrays, which have no teacher"),
     (["lenet5_spinbayes", "--crossbars", "4"], "name another with --out FILE"),
     (["lenet5_spinbayes", "--out", "x", "--recipe", "spread"],
      "recipe 'spread' is not for network 'lenet5_spinbayes', but 'bayes'"),
@@ -229,12 +244,149 @@ def test_unwritable_output_is_refused_before_training(out, message, folder, tmp_
     assert message in error and error.count("\n") == 1
 
 
-def test_interrupt_leaves_no_file(folder, tmp_path, monkeypatch, capsys):
+#: Of the training that is interrupted: three batches an epoch, so that the teacher has 6 steps, the
+#: network 6, and the last stage of recipe spread 15.
+SHORT = ["--epochs", "2", "--teacher-epochs", "2"]
+
+
+@pytest.mark.parametrize("network, points", [
+    # In the midst of an epoch of each stage, and at the end of one, of a stage, and of all.
+    ("lenet5", [0, 1, 3, 1, 3, 2, 2, 4, 2]),
+    ("lenet5_spinbayes", [4, 1, 3, 0]),
+])
+def test_goes_on_where_it_was_interrupted(network, points, folder, tmp_path, monkeypatch, capsys):
+    """The same command, again and again, writes the file that one would have written at once."""
+    step, steps = torch.optim.Adam.step, []
+
+    def interrupting(self, *arguments):
+        if points and len(steps) == points[0]:
+            signal.raise_signal(signal.SIGINT)
+        steps.append(self)
+        return step(self, *arguments)
+
+    def run(name):
+        return train.main([network, "--data", str(folder), "--out", str(tmp_path / name), *SHORT])
+
+    monkeypatch.setattr(torch.optim.Adam, "step", interrupting)
+    out, state = tmp_path / "stopped.npz", tmp_path / "stopped.npz.training"
+    taken, first = 0, True
+    while points:
+        assert run(out.name) == 130
+        lines = capsys.readouterr().err.splitlines()
+        assert lines[-1] == f"golden.train: interrupted; the same command goes on from {state}"
+        assert first or lines[0].endswith(f"go on from {state}")
+        assert state.exists() and not out.exists() and len(steps) == points[0] + 1
+        taken, first = taken + len(steps), False
+        points.pop(0)
+        steps.clear()
+    assert run(out.name) == 0
+    taken += len(steps)
+    assert not state.exists()
+    steps.clear()
+    assert run("whole.npz") == 0
+    assert len(steps) == taken
+    assert out.read_bytes() == (tmp_path / "whole.npz").read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "stopped.npz", "whole.npz"]
+
+
+def test_interrupted_before_the_first_step(folder, tmp_path, monkeypatch, capsys):
+    """There is nothing to go on from, and no file is left."""
     def interrupt(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(train, "fit", interrupt)
+    monkeypatch.setattr(fit, "train_teacher", interrupt)
     out = tmp_path / "out.npz"
     assert train.main(["lenet5", "--data", str(folder), "--out", str(out)]) == 130
-    assert capsys.readouterr().err.endswith("golden.train: interrupted\n")
+    assert capsys.readouterr().err.splitlines()[-1] == "golden.train: interrupted"
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (["--seed", "2"], "with seed 1, not 2"),
+    (["--epochs", "3"], "with epochs 2, not 3"),
+    (["--teacher-epochs", "3"], "with teacher-epochs 2, not 3"),
+    (["--recipe", "paper"], "with recipe spread, not paper"),
+    (["--threads", "2"], "with threads 1, not 2"),
+])
+def test_state_of_another_command(arguments, message, folder, tmp_path, monkeypatch, capsys):
+    def run(*arguments):
+        return train.main(["lenet5", "--data", str(folder), "--out", str(tmp_path / "out.npz"), *arguments])
+
+    monkeypatch.setattr(torch.optim.Adam, "step", lambda *_: signal.raise_signal(signal.SIGINT))
+    assert run(*SHORT) == 130
+    capsys.readouterr()
+    assert run(*(SHORT[:2] if "paper" in arguments else SHORT), *arguments) == 2
+    state = tmp_path / "out.npz.training"
+    assert capsys.readouterr().err == (
+        f"golden.train: error: Training state {state} is of another run, {message}; remove it to begin "
+        f"anew, or name another file with --out FILE\n")
+    assert state.exists()
+
+
+def test_state_of_other_images(folder, tmp_path, monkeypatch, capsys):
+    arguments = ["lenet5", "--data", str(folder), "--out", str(tmp_path / "out.npz"), *SHORT]
+    monkeypatch.setattr(torch.optim.Adam, "step", lambda *_: signal.raise_signal(signal.SIGINT))
+    assert train.main(arguments) == 130
+    write_data(folder, 200, 100)
+    capsys.readouterr()
+    assert train.main(arguments) == 2
+    error = capsys.readouterr().err
+    assert "is of another run, with images " in error and error.count("\n") == 1
+
+
+@pytest.mark.parametrize("network, recipe, training, test", [
+    # One step in a stage; five, of which none would rise; a part of one image in the last measurement.
+    ("lenet5", "spread", 100, 1), ("lenet5", "paper", 100, 1), ("lenet5", "spread", 501, 1),
+    ("lenet5_4bit_spinbayes", "bayes", 100, 1),
+])
+def test_trains_on_few_images(network, recipe, training, test, folder, tmp_path, capsys):
+    write_data(folder, training, test)
+    short = [] if recipe == "paper" else ["--teacher-epochs", "1"]
+    assert train.main([network, "--data", str(folder), "--out", str(tmp_path / "out.npz"), "--epochs", "1",
+                       "--recipe", recipe, *short]) == 0
+    with np.load(tmp_path / "out.npz") as file:
+        assert all(np.isfinite(array).all() for array in file.values() if array.dtype.kind == "f")
+
+
+def test_trains_on_one_class(folder, tmp_path, capsys):
+    write_data(folder, 100, 20, labels=3)
+    assert train.main(["lenet5", "--data", str(folder), "--out", str(tmp_path / "out.npz"), "--epochs", "1",
+                       "--teacher-epochs", "0"]) == 0
+    assert "[1/5] no teacher\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("training, test, message", [
+    (99, 1, "MNIST must have at least 100 training images, not 99"),
+    (100, 0, "Data folder DATA/mnist has no images in t10k-images-idx3-ubyte.gz; fetch it with: python -m "
+             "golden.data fetch DIR"),
+    (0, 1, "Data folder DATA/mnist has no images in train-images-idx3-ubyte.gz; fetch it with: python -m "
+           "golden.data fetch DIR"),
+])
+def test_too_few_images(training, test, message, folder, tmp_path, capsys):
+    write_data(folder, training, test)
+    out = tmp_path / "out.npz"
+    assert train.main(["lenet5", "--data", str(folder), "--out", str(out)]) == 2
+    assert capsys.readouterr().err == f"golden.train: error: {message.replace('DATA', str(folder))}\n"
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("name, reason", [
+    ("cuda:99", ".+"), ("meta", ".+"), ("gpu", "Expected one of cpu, cuda, .*"), ("cpu:x", ".+"),
+])
+def test_device_that_is_not_there(name, reason, folder, tmp_path, capsys):
+    out = tmp_path / "out.npz"
+    assert train.main(["lenet5", "--data", str(folder), "--out", str(out), "--device", name]) == 2
+    error = capsys.readouterr().err
+    assert re.fullmatch(f"golden.train: error: Device '{name}' is not available [(]{reason}[)]; leave out "
+                        "--device to train on the processor\n", error)
+
+
+def test_loss_that_is_no_number(folder, tmp_path, monkeypatch, capsys):
+    """It ends in one line, and the state of the last epoch is there still."""
+    monkeypatch.setattr(fit, "likelihood", lambda logits, labels, wisdom: logits.sum() * float("nan"))
+    out = tmp_path / "out.npz"
+    assert train.main(["lenet5", "--data", str(folder), "--out", str(out), *SHORT]) == 2
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        "golden.train: error: The loss of lenet5 is nan after 0 steps, from where nothing can be learned; "
+        "try another --seed")
+    assert not out.exists()

@@ -1,0 +1,70 @@
+import json
+
+import pytest
+
+from gen.compile import compile_network
+from gen.ir import Target
+from gen.networks import NETWORKS
+from golden.currents import currents, main
+from golden.device import Dac
+
+
+def test_currents(random_network):
+    network = compile_network(random_network(5, hidden=2), Target())
+    report = currents(network)
+    dac = Dac()
+    assert report["dropout"] == [layer.dropout for layer in network.layers]
+    assert report["currents"] == [dac.write_code(layer.dropout) for layer in network.layers]
+    for code, p, q in zip(report["currents"], report["dropout"], report["switching_probability"],
+                          strict=True):
+        assert q == dac.probability(code)
+        assert all(abs(p - q) <= abs(p - dac.probability(other)) for other in (code - 1, code + 1)
+                   if 0 <= other < 2**dac.bits)
+
+
+def test_command(tmp_path, write_checkpoint, capsys):
+    write_checkpoint(tmp_path / "checkpoint.npz", NETWORKS["lenet5"])
+    out = tmp_path / "currents.json"
+    assert main(["lenet5", "--checkpoint", str(tmp_path / "checkpoint.npz"), "--json", str(out)]) == 0
+    output = capsys.readouterr()
+    assert len(json.loads(out.read_text())["currents"]) == output.out.count("\n") == 5
+    assert output.err == "" and len(list(tmp_path.iterdir())) == 2
+
+
+def test_older_checkpoint(tmp_path, write_checkpoint, capsys):
+    """What the compiler says of it is said here as well."""
+    path = tmp_path / "checkpoint.npz"
+    write_checkpoint(path, NETWORKS["lenet5"], padding=None)
+    assert main(["lenet5", "--checkpoint", str(path), "--json", str(tmp_path / "out.json")]) == 0
+    assert capsys.readouterr().err == (
+        f"Checkpoint {path} does not state 'padding'; taken as 'lowest level'\n")
+
+
+@pytest.mark.parametrize("name", ["none/currents.json", "."])
+def test_output_that_cannot_be_written(tmp_path, capsys, name):
+    path = tmp_path / name
+    reason = "Is a directory" if name == "." else "No such file or directory"
+    assert main(["lenet5", "--json", str(path)]) == 2
+    assert capsys.readouterr().err == (
+        f"golden.currents: File {path} cannot be written ({reason}); choose another with --json\n")
+
+
+def test_wrong_checkpoint(tmp_path, capsys):
+    out = tmp_path / "currents.json"
+    assert main(["lenet5", "--checkpoint", "nowhere.npz", "--json", str(out)]) == 2
+    assert capsys.readouterr().err == (
+        "golden.currents: Checkpoint nowhere.npz does not exist; make it again with: python -m "
+        "golden.train lenet5 --data DIR\n")
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (["lenet6", "--json", "x"], "argument NETWORK: invalid choice: 'lenet6'"),
+    (["lenet5"], "the following arguments are required: --json"),
+])
+def test_wrong_arguments(arguments, message, capsys):
+    """The command answers for itself."""
+    with pytest.raises(SystemExit, match="^2$"):
+        main(arguments)
+    error = capsys.readouterr().err
+    assert error.startswith(f"golden.currents: error: {message}") and error.count("\n") == 1
