@@ -36,7 +36,7 @@ __all__ = [
 #: an npz file they are one array (N, K).
 COLUMNS = {
     "image":                  "number of the image, from 0",
-    "file":                   "its file, if the images are those of a folder",
+    "image_file":             "its file, if the images are those of a folder",
     "label":                  "its class as given, if labels are given",
     "class":                  "class of the largest mean probability",
     "mean_probability":       "of each class, over the T passes (Scale-Dropout, eq. 18)",
@@ -78,7 +78,7 @@ class Answers:
         mean = self.prediction.mean
         return {
             "image": np.arange(len(mean)),
-            **({} if images.files is None else {"file": np.array(images.files)}),
+            **({} if images.files is None else {"image_file": np.array(images.files)}),
             **({} if images.labels is None else {"label": images.labels}),
             "class": self.prediction.prediction,
             "mean_probability": mean,

@@ -1,7 +1,6 @@
 """Golden model of the health tests of the random bits: :class:`hdl.health.Health` on whole streams."""
 
 import numpy as np
-from scipy.stats import binom
 
 
 __all__ = ["alarm_bit", "false_alarms", "runs", "windows"]
@@ -39,6 +38,8 @@ def false_alarms(likely: float, *, repetition: int, window: int, proportion: int
     Both are exact: ``repetition`` is the expected number of runs per bit that are long enough,
     ``proportion`` the chance of a window.
     """
+    from scipy.stats import binom
+
     both = np.array([likely, 1 - likely])
     needed = proportion - 2 # beyond the reference, more than this
     return {

@@ -22,7 +22,6 @@ from pathlib import Path
 import numpy as np
 
 from gen.ir import Network
-from gen.tools import install_hint
 from golden.data import DataError, parse_idx
 
 
@@ -143,10 +142,10 @@ def _checked_labels(labels, path, count, classes):
 
 def _npz(path):
     try:
-        file = np.load(path, allow_pickle=False)
-        if not isinstance(file, np.lib.npyio.NpzFile):
-            raise ValueError("it is no zip file")
-        with file:
+        with path.open("rb") as content:
+            file = np.load(content, allow_pickle=False)
+            if not isinstance(file, np.lib.npyio.NpzFile):
+                raise ValueError("it is no zip file")
             if "images" not in file:
                 raise DataError(f"File {path} has no array 'images', but {', '.join(file) or 'nothing'}; "
                                 f"write it with: numpy.savez(FILE, images=images, labels=labels)")
@@ -233,8 +232,8 @@ def _png(path, size):
     try:
         from PIL import Image, UnidentifiedImageError
     except ImportError:
-        raise DataError(f"Package 'pillow', which reads PNG, is not installed; install it with: "
-                        f"{install_hint('golden')}") from None
+        raise DataError("Package 'pillow', which reads PNG, is not installed; install it with: "
+                        "pip install pillow") from None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning) # its size is looked at below

@@ -6,6 +6,7 @@ faulty sources of random bits against the health tests, and what they do to accu
 """
 
 import argparse
+import importlib.util
 import json
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import numpy as np
 
 from gen.ir import Generator, Network, load
 from gen.progress import Steps
+from gen.tools import install_hint
 from golden.data import DataError, folder_of, load_fashion_mnist, load_mnist, load_sample
 from golden.device import Dac
 from golden.evaluate import CompileError, compiled
@@ -39,6 +41,7 @@ from sim import free_running
 from sim.design import DesignError
 from sim.faulty_sources import FEW, PLAYED, PLAYED_IMAGES, check_faulty, sources
 from sim.output import write_json
+from sim.processes import interruptible
 from sim.simulator import SimulatorMissing
 
 
@@ -58,6 +61,7 @@ REPEATS_JUNCTION = 128        #: Likewise with a junction at the pins, which Pyt
 PREDICTIONS = 1000            #: Within these, a fault is found or not.
 STREAMS = 100                 #: Of each source in the table of detection.
 HEALTHY_BITS = 20_000_000
+HEALTHY_PART = 10_000         #: Predictions whose bits are drawn at once.
 SPINBAYES_IMAGES = 500
 
 #: Layers that drop with different probabilities, as those of the Scale-Dropout paper.
@@ -221,8 +225,9 @@ def _evidence(args, steps) -> dict:
                    or not figure["results_equal"] or not figure["bits_as_played"]]
 
     steps.step("health tests: false alarms")
-    good = _bits_of(choices(network.generator, HEALTHY_BITS // 100, PASSES).reshape(-1, 5),
-                    network.generator)
+    good = np.concatenate([
+        _bits_of(choices(network.generator, HEALTHY_PART, PASSES, first).reshape(-1, 5), network.generator)
+        for first in range(0, HEALTHY_BITS // 100, HEALTHY_PART)])
     health = false_alarm_tests("health", good, 0.5, LOOSE)
     alarm = alarm_bit(good, **limits)
     health.append(Test(f"health: no alarm in {HEALTHY_BITS:,} good bits", float(alarm is not None),
@@ -299,6 +304,7 @@ class _Steps(Steps):
         return self.bar(list(items))
 
 
+@interruptible()
 def main(arguments=None):
     """Gather the evidence; return 0 when every test passes, 1 when not, 2 when it cannot be had."""
     parser = argparse.ArgumentParser(prog="sim.randomness",
@@ -311,6 +317,10 @@ def main(arguments=None):
     parser.add_argument("--json", type=Path, default=Path("build/verification/randomness.json"),
         metavar="FILE", help="file to write (default: %(default)s)")
     args = parser.parse_args(arguments)
+    if importlib.util.find_spec("scipy") is None:
+        print("sim.randomness: Package 'scipy' is not installed; install it with: "
+              f"{install_hint('golden')}", file=sys.stderr)
+        return 2
     started = time.monotonic()
     try:
         args.work.mkdir(parents=True, exist_ok=True)

@@ -314,29 +314,29 @@ def _cycles(results):
     return report
 
 
+@interruptible()
 def main(arguments=None):
     """Simulate and compare; return 0 when every bit is equal, 1 when not, 2 when it cannot be run."""
     arguments = sys.argv[1:] if arguments is None else arguments
     args = _parse(arguments)
     started = time.monotonic()
-    with interruptible():
-        try:
-            report = _run(args)
-            if args.verification:
-                write_json(args.verification, {
-                    "target": "testset",
-                    "command": shlex.join(["python", "-m", "sim.run", *map(str, arguments)]),
-                    "seconds": time.monotonic() - started,
-                    **report,
-                })
-        except (SimulationError, DesignError, DataError, simulator.SimulatorMissing,
-                RuntimeError, OSError) as error:
-            print(f"sim.run: {error}", file=sys.stderr)
-            return 2
-        except KeyboardInterrupt:
-            print("sim.run: stopped; the same command goes on with the shards that are done",
-                  file=sys.stderr)
-            return 130
+    try:
+        report = _run(args)
+        if args.verification:
+            write_json(args.verification, {
+                "target": "testset",
+                "command": shlex.join(["python", "-m", "sim.run", *map(str, arguments)]),
+                "seconds": time.monotonic() - started,
+                **report,
+            })
+    except (SimulationError, DesignError, DataError, simulator.SimulatorMissing,
+            RuntimeError, OSError) as error:
+        print(f"sim.run: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("sim.run: stopped; the same command goes on with the shards that are done",
+              file=sys.stderr)
+        return 130
     print("\n".join(_lines({name: value for name, value in report.items() if name != "coverage"})))
     if args.coverage:
         print(table(report["coverage"]))
