@@ -23,7 +23,7 @@ PARTIAL = ".partial"
 _MAKEFLAGS = " ".join((
     "CFG_CXXFLAGS_PCH_I=-include", "CFG_CXXFLAGS_STD=-std=gnu++20",
     "CFG_CXXFLAGS_COROUTINES=-fcoroutines", "CXX=c++", "LINK=c++", "AR=ar", "PYTHON3=python3",
-    "PERL=perl", "CFG_LDLIBS_THREADS=-pthread",
+    "CFG_LDLIBS_THREADS=-pthread",
 ))
 
 
@@ -54,7 +54,7 @@ def environment() -> dict:
     Raises
     ------
     SimulatorMissing
-        If cocotb, Verilator, a C++ compiler, make or perl is missing.
+        If cocotb, Verilator, a C++ compiler or make is missing.
     """
     for package in ("verilator", "cocotb_tools"):
         try:
@@ -62,10 +62,10 @@ def environment() -> dict:
         except ImportError as error:
             raise SimulatorMissing(f"Package {error.name!r} is not installed; install it with: "
                                    f"{install_hint('sim')}") from None
-    for program in ("c++", "make", "perl"):
+    for program in ("c++", "make"):
         if shutil.which(program) is None:
             raise SimulatorMissing(f"Program {program!r} is not installed; on Debian, install it with: "
-                                   f"apt-get install g++ make perl")
+                                   f"apt-get install g++ make")
     beside = Path(sys.executable).parent
     return {**os.environ,
             "VERILATOR_ROOT": "verilator",
@@ -106,8 +106,10 @@ def compile_verilog(sources, top: str, directory: Path, *options: str, log: Path
         (folder / "verilator").symlink_to(Path(verilator.__file__).parent)
         (folder / "cocotb").symlink_to(config.libs_dir)
         status = Processes().call(
-            [folder / "verilator" / "bin" / "verilator", "-Mdir", ".", "--top-module", top, "-o", top,
-             *_OPTIONS, *options, *(path.name for path in sources)],
+            # What the script in front of Verilator does, which takes the path of the package apart.
+            ["sh", "-c", 'ulimit -s unlimited 2>/dev/null; exec "$@"', "sh", "verilator/bin/verilator_bin",
+             "-Mdir", ".", "--top-module", top, "-o", top, *_OPTIONS, *options,
+             *(path.name for path in sources)],
             log, cwd=folder, env=variables)
         if status:
             raise RuntimeError(f"Verilator failed; see {log}")

@@ -272,11 +272,12 @@ def test_images_that_do_not_fit(tiny, images, labels, message):
 
 
 def test_network_for_other_images(random_network, tmp_path, capsys):
-    build_network(random_network(3, hidden=0), Target(array_rows=32), tmp_path / "small")
-    size = load((tmp_path / "small" / "ir.json").read_text()).input
+    network = random_network(3, hidden=0)
+    build_network(network, Target(array_rows=32), tmp_path / "small")
+    size, classes = network.input, network.layers[-1].outputs
     assert fails(capsys, tmp_path / "small") == (
-        f"sim.run: Network of {tmp_path}/small takes images of {size.height} x {size.width} in 4 classes, "
-        "and those of MNIST are 28 x 28 in 10; name images of your own with --input FILE")
+        f"sim.run: Network of {tmp_path}/small takes images of {size.height} x {size.width} in {classes} "
+        "classes, and those of MNIST are 28 x 28 in 10; name images of your own with --input FILE")
 
 
 @pytest.fixture
@@ -504,8 +505,7 @@ def test_missing_compiler(tiny, tmp_path, capsys, monkeypatch):
     shutil.copytree(tiny, folder, ignore=shutil.ignore_patterns("sim_build"))
     monkeypatch.setenv("PATH", str(tmp_path))
     assert fails(capsys, folder) == (
-        "sim.run: Program 'c++' is not installed; on Debian, install it with: apt-get install g++ "
-        "make perl")
+        "sim.run: Program 'c++' is not installed; on Debian, install it with: apt-get install g++ make")
 
 
 def test_pins_come_from_the_manifest(tiny, random_network, tmp_path):
