@@ -49,8 +49,8 @@ COLUMNS = {
 #: Columns that only a simulation has.
 COLUMNS_SIMULATED = {
     "golden_mutual_information_nats":
-        "mutual information by the golden model, since no result of the hardware has the entropy of a "
-        "pass; only of images whose result equals that of the golden model in every bit, else nothing",
+        "mutual information of the golden model, as no result has the entropy of a pass; not where a bit "
+        "differs",
     "bit_exact": "1: the result of the Verilog equals that of the golden model in every bit",
 }
 

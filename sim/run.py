@@ -401,6 +401,8 @@ def _run(args):
         waves=args.waves, coverage=coverage, duty=args.duty, jobs=args.jobs, steps=Steps(2))
     if args.coverage:
         report["coverage"] = coverage.blocks()
+    if args.input:
+        report["input"] = str(args.input)
     write_json(path, report)
     if args.out:
         write_answers(args.out, answers, images)

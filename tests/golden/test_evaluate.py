@@ -114,7 +114,8 @@ def test_own_images_without_labels(data, monkeypatch, capsys):
     """Figures of uncertainty alone, and no data folder is asked for."""
     monkeypatch.delenv("SPINCIM_DATA", raising=False)
     figures, rows = own(data)
-    assert figures["images"] == {"input": 30} and set(figures["prediction"]) == {
+    assert figures["input"] == str(data / "mine.npy") and figures["images"] == {"input": 30}
+    assert set(figures["prediction"]) == {
         "passes", "all_kept", "exact"}
     for figure in figures["prediction"].values():
         assert set(figure) == {"entropy_nats", "mutual_information_nats", "quantile/flagged"}

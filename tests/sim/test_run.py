@@ -271,6 +271,12 @@ def test_images_that_do_not_fit(tiny, images, labels, message):
         sim.run.simulate(tiny, images, labels)
 
 
+def test_smallest_duty(simulated, simulate):
+    """The longest gaps that can be asked for come to an end."""
+    report = simulate(simulated, load_sample()[0][:1], duty=1 / 256)
+    assert report["bit_exact"] and report["images_simulated_now"] == 1
+
+
 def test_network_for_other_images(random_network, tmp_path, capsys):
     network = random_network(3, hidden=0)
     build_network(network, Target(array_rows=32), tmp_path / "small")
@@ -372,7 +378,8 @@ def test_own_images(simulated, tmp_path, capsys):
     rows, arrays = answered(simulated, capsys, tmp_path, "--input", tmp_path / "mine.npz")
 
     report = json.loads((simulated / "report" / "rtlsim_performance.json").read_text())
-    assert report["images"] == 30 and "accuracy" not in report and report["entropy_nats"] > 0
+    assert report["input"] == str(tmp_path / "mine.npz") and report["images"] == 30
+    assert "accuracy" not in report and report["entropy_nats"] > 0
     network = load((simulated / "ir.json").read_text())
     _, single = predict(network, images, choices(network.generator, 30, 3))
     single = single / 65536
