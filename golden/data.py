@@ -282,7 +282,7 @@ def replacing(path: Path, *, keep: bool = True):
         if keep:
             os.replace(temporary, path)
     except OSError as error:
-        raise DataError(f"Data file {path} cannot be written ({error.strerror})") from None
+        raise DataError(f"File {path} cannot be written ({error.strerror})") from None
     finally:
         if temporary.exists():
             temporary.unlink()

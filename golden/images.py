@@ -4,8 +4,9 @@
 ``.npz``      array ``images``, uint8 (N, H, W), and ``labels``, integers (N,), if there are any
 ``.npy``      images, uint8 (N, H, W)
 ``.png``      one image of 8-bit grey, or of fewer bits, which are spread over 0 to 255
-a folder      PNG files in the order of their names; or sub-folders of them, each named by the number of
-              its class, which is the label. Other files in it are left alone, unless they are images
+a folder      PNG files in the order of their names (``10.png`` before ``2.png``); or sub-folders of
+              them, each named by the number of its class, which is the label. Other files in it are
+              left alone, unless they are images
 other files   IDX, as those of MNIST, plain or compressed with gzip
 ============  =====================================================================================
 

@@ -72,6 +72,8 @@ def simulate_answers(directory: Path | str, images: np.ndarray, labels=None, *, 
                      steps=None) -> tuple[dict, Answers]:
     """Run ``images`` through the design in ``directory`` and compare each bit of each result.
 
+    Choices and passes of the golden model are in memory for a batch of each job only.
+
     Parameters
     ----------
     directory : Path or str
@@ -98,8 +100,6 @@ def simulate_answers(directory: Path | str, images: np.ndarray, labels=None, *, 
         Images of a shard; those of some seconds unless given.
     steps : gen.progress.Steps, optional
         Where to say how far it is; two steps.
-
-    Memory is that of a batch of each job, and of the results.
 
     Returns
     -------

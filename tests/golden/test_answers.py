@@ -118,7 +118,7 @@ def test_memory_is_that_of_a_batch(network):
     ("answers.txt", "File {} must end with .csv or .npz"),
     ("answers", "File {} must end with .csv or .npz"),
     ("folder.csv", "File {} is a folder"),
-    ("file/answers.csv", "Data file {} cannot be written (File exists)"),
+    ("file/answers.csv", "File {} cannot be written (File exists)"),
 ])
 def test_wrong_path(network, tmp_path, name, message):
     (tmp_path / "folder.csv").mkdir()

@@ -174,7 +174,7 @@ def test_stopped(data, monkeypatch, capsys):
      "golden.evaluate: Data folder nowhere does not exist; make one with: "
      "python -m golden.data fetch DIR"),
     (["--json", "/dev/null/figures.json"],
-     "golden.evaluate: Data file /dev/null/figures.json cannot be written (File exists)"),
+     "golden.evaluate: File /dev/null/figures.json cannot be written (File exists)"),
     (["--out", "answers.json"], "golden.evaluate: File answers.json must end with .csv or .npz"),
     (["--input", "mine.npz"],
      "golden.evaluate: Images are those of --data or of --input; leave one of them out"),

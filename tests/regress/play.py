@@ -281,7 +281,7 @@ def _verilator(case, network, target, accelerator, directory, runtime):
     report = run.simulate(directory, make_images(case), passes=passes, maps=True, duty=duty)
     if runtime is not None:
         runtime.mkdir(exist_ok=True)
-        for path in work.glob("verilat*.[od]"):
+        for path in work.glob("verilated*.o"):
             shutil.copy(path, runtime)
     if not report["bit_exact"]:
         raise Failure(f"{report['mismatches']} images and {report['map_mismatches']} maps differ from the "

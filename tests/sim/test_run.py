@@ -358,7 +358,7 @@ def test_folder_that_cannot_be_written(changed, capsys):
     shutil.rmtree(folder / "report")
     (folder / "report").touch()
     assert fails(capsys, folder) == (
-        f"sim.run: Data file {folder}/report/rtlsim_performance.json cannot be written (File exists)")
+        f"sim.run: File {folder}/report/rtlsim_performance.json cannot be written (File exists)")
 
 
 def answered(simulated, capsys, tmp_path, *options):
