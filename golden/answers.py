@@ -36,7 +36,7 @@ __all__ = [
 #: an npz file they are one array (N, K).
 COLUMNS = {
     "image":                  "number of the image, from 0",
-    "file":                   "its file, if the images are those of a folder",
+    "image_file":             "its file, if the images are those of a folder",
     "label":                  "its class as given, if labels are given",
     "class":                  "class of the largest mean probability",
     "mean_probability":       "of each class, over the T passes (Scale-Dropout, eq. 18)",
@@ -49,8 +49,8 @@ COLUMNS = {
 #: Columns that only a simulation has.
 COLUMNS_SIMULATED = {
     "golden_mutual_information_nats":
-        "mutual information by the golden model, since no result of the hardware has the entropy of a "
-        "pass; only of images whose result equals that of the golden model in every bit, else nothing",
+        "mutual information of the golden model, as no result has the entropy of a pass; not where a bit "
+        "differs",
     "bit_exact": "1: the result of the Verilog equals that of the golden model in every bit",
 }
 
@@ -78,7 +78,7 @@ class Answers:
         mean = self.prediction.mean
         return {
             "image": np.arange(len(mean)),
-            **({} if images.files is None else {"file": np.array(images.files)}),
+            **({} if images.files is None else {"image_file": np.array(images.files)}),
             **({} if images.labels is None else {"label": images.labels}),
             "class": self.prediction.prediction,
             "mean_probability": mean,

@@ -26,7 +26,8 @@ from golden.cell import (
 )
 from golden.data import load_sample
 from golden.evaluate import CompileError, compiled
-from golden.network import predict
+from golden.head import join
+from golden.network import batches, predict
 from golden.output import refuse_unwritable, write_json
 from golden.random import choices
 
@@ -88,19 +89,23 @@ def read_figures(bits: int, rows: int, spread: float, reads: int, seed: int = 0)
             "worst_estimate": float(error_rate(worst, cells, spread))}
 
 
-def network_figures(network: Network, images: np.ndarray, labels: np.ndarray, choice: np.ndarray,
+def network_figures(network: Network, images: np.ndarray, labels: np.ndarray, passes: int,
                     devices: Devices, seed: int = 0) -> dict:
     """Return what ``devices`` do to a compiled network: wrong codes, accuracy and rejected images.
 
-    ``choice`` are those of the passes, int (N, T, L). ``wrong`` is the share of wrong codes in ``reads``
-    of the first :data:`JUDGED` images, ``changed`` that of images whose class is another than with
-    exact sums.
+    The choices of the ``passes`` are those of the generator. ``wrong`` is the share of wrong codes in
+    ``reads`` of the first :data:`JUDGED` images, ``changed`` that of images whose class is another than
+    with exact sums.
     """
     chip = Chip(network, devices, seed)
     judge = _Judge(chip, Chip(network))
-    predict(network, images[:JUDGED], choice[:JUDGED], chip=judge)
-    prediction, _ = predict(network, images, choice, chip=chip)
-    exact, _ = predict(network, images, choice)
+    judged = images[:JUDGED]
+    predict(network, judged, choices(network.generator, len(judged), passes), chip=judge)
+    parts = []
+    for part in batches(network, len(images), passes):
+        choice = choices(network.generator, part.stop - part.start, passes, part.start)
+        parts.append([predict(network, images[part], choice, chip=one)[0] for one in (chip, None)])
+    prediction, exact = map(join, zip(*parts, strict=True))
     return {
         "spread": devices.spread,
         "stuck": devices.stuck,
@@ -120,13 +125,12 @@ def study(network: Network, images: np.ndarray, labels: np.ndarray, *, passes: i
     Chip(network) # refuses a network without multi-level cells
     layer = max(network.layers, key=lambda layer: layer.folding.rows_per_read)
     bits, rows = layer.weight_bits, layer.folding.rows_per_read
-    choice = choices(network.generator, len(images), passes)
     limit = largest_spread(bits, rows, RATE)
     steps.step("reads")
     single = [read_figures(bits, rows, spread, reads, seed)
               for spread in steps.bar((limit, *SPREADS))]
     steps.step(f"{len(images)} images, {passes} passes")
-    whole = [network_figures(network, images, labels, choice, devices, seed) for devices in steps.bar(
+    whole = [network_figures(network, images, labels, passes, devices, seed) for devices in steps.bar(
         [*(Devices(spread) for spread in SPREADS), *(Devices(stuck=stuck) for stuck in STUCK)])]
     return {
         "source": "simulated",

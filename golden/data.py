@@ -29,9 +29,9 @@ from golden import output
 
 
 __all__ = [
-    "DataError", "NOISE_DEVIATION", "NOISE_MEAN", "SAMPLE", "SOURCES", "add_noise", "check_writable", "fetch",
-    "folder_of", "gaussian_noise", "load_fashion_mnist", "load_mnist", "load_notmnist", "load_sample", "main",
-    "make_sample", "parse_idx", "read_idx", "replacing",
+    "DataError", "NOISE_DEVIATION", "NOISE_MEAN", "SAMPLE", "SOURCES", "add_noise", "check_writable",
+    "fetch", "folder_of", "gaussian_noise", "load_fashion_mnist", "load_mnist", "load_notmnist",
+    "load_sample", "main", "make_sample", "parse_idx", "read_idx", "replacing",
 ]
 
 
@@ -303,7 +303,7 @@ def check_writable(path: Path):
 
 
 def _unwritable(path, error):
-    return DataError(f"Data file {path} cannot be written ({error.strerror})")
+    return DataError(f"File {path} cannot be written ({error.strerror})")
 
 
 def main(arguments: list[str] | None = None) -> int:

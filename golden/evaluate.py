@@ -263,6 +263,7 @@ def _evaluate(args) -> dict:
             scores[method][name] = _joined(parts[method])
     return {
         "network": network.name,
+        **({"input": str(args.input)} if args.input else {}),
         "source": "compiled golden model",
         "status": "run",
         "passes": passes,

@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 
 import numpy as np
-from scipy.stats import binom
 
 from gen.ir import Generator, HealthTest
 
@@ -47,6 +46,8 @@ def false_alarms(likely: float, *, repetition: int, window: int, proportion: int
     Both are exact: ``repetition`` is the expected number of runs per bit that are long enough,
     ``proportion`` the chance of a window.
     """
+    from scipy.stats import binom
+
     both = np.array([likely, 1 - likely])
     needed = proportion - 2 # beyond the reference, more than this
     return {

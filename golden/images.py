@@ -4,8 +4,9 @@
 ``.npz``      array ``images``, uint8 (N, H, W), and ``labels``, integers (N,), if there are any
 ``.npy``      images, uint8 (N, H, W)
 ``.png``      one image of 8-bit grey, or of fewer bits, which are spread over 0 to 255
-a folder      PNG files in the order of their names; or sub-folders of them, each named by the number of
-              its class, which is the label. Other files in it are left alone, unless they are images
+a folder      PNG files in the order of their names (``10.png`` before ``2.png``); or sub-folders of
+              them, each named by the number of its class, which is the label. Other files in it are
+              left alone, unless they are images
 other files   IDX, as those of MNIST, plain or compressed with gzip
 ============  =====================================================================================
 
@@ -22,7 +23,6 @@ from pathlib import Path
 import numpy as np
 
 from gen.ir import Network
-from gen.tools import install_hint
 from golden.data import DataError, parse_idx
 
 
@@ -143,10 +143,10 @@ def _checked_labels(labels, path, count, classes):
 
 def _npz(path):
     try:
-        file = np.load(path, allow_pickle=False)
-        if not isinstance(file, np.lib.npyio.NpzFile):
-            raise ValueError("it is no zip file")
-        with file:
+        with path.open("rb") as content:
+            file = np.load(content, allow_pickle=False)
+            if not isinstance(file, np.lib.npyio.NpzFile):
+                raise ValueError("it is no zip file")
             if "images" not in file:
                 raise DataError(f"File {path} has no array 'images', but {', '.join(file) or 'nothing'}; "
                                 f"write it with: numpy.savez(FILE, images=images, labels=labels)")
@@ -233,8 +233,8 @@ def _png(path, size):
     try:
         from PIL import Image, UnidentifiedImageError
     except ImportError:
-        raise DataError(f"Package 'pillow', which reads PNG, is not installed; install it with: "
-                        f"{install_hint('golden')}") from None
+        raise DataError("Package 'pillow', which reads PNG, is not installed; install it with: "
+                        "pip install pillow") from None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning) # its size is looked at below

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 from gen.ir import Head, Network
 from golden import metrics
@@ -128,6 +127,8 @@ def output_tests(name: str, results: dict[str, np.ndarray], exact: Exact) -> lis
     - an image is rejected as often as no class is confident in enough passes: exact binomial test;
     - the mean of the sums of each class: normal test.
     """
+    from scipy import stats
+
     images, _, classes = exact.probabilities.shape
     passes = int(results["passes"][0])
     fields = {field: results[field].reshape(-1, images, classes) for field in ("sum", "votes")}
@@ -243,6 +244,8 @@ def false_alarm_tests(name: str, bits: np.ndarray, likely: float, limits: list[d
 
     A repetition is counted once, at the end of its run, so runs are as many as bits that begin one.
     """
+    from scipy import stats
+
     tests = []
     for limit in limits:
         stated = false_alarms(likely, **limit)

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 
 __all__ = [
@@ -36,6 +35,8 @@ class Test:
 
 def normal(name: str, deviations: float, count: int = 0) -> Test:
     """Test how many standard deviations a sum of many is from its mean, on both sides."""
+    from scipy import stats
+
     return Test(name, float(deviations), float(2 * stats.norm.sf(abs(deviations))), count)
 
 
@@ -44,6 +45,8 @@ def rate(name: str, bits: np.ndarray, probability: float) -> Test:
 
     The statistic is the share of ones.
     """
+    from scipy import stats
+
     ones = int(np.count_nonzero(bits))
     result = stats.binomtest(ones, len(bits), probability)
     return Test(name, ones / len(bits), float(result.pvalue), len(bits))
@@ -70,6 +73,8 @@ def counts(name: str, seen: np.ndarray, probability: np.ndarray) -> Test:
     Outcomes of which fewer than :data:`LEAST_EXPECTED` are expected are counted together; what cannot
     be but was seen fails for certain.
     """
+    from scipy import stats
+
     seen, probability = np.asarray(seen), np.asarray(probability, dtype=np.float64)
     total = int(seen.sum())
     if seen[probability == 0].any():
@@ -96,6 +101,8 @@ def counts(name: str, seen: np.ndarray, probability: np.ndarray) -> Test:
 def independence(name: str, one: np.ndarray, other: np.ndarray, sizes: tuple[int, int]) -> Test:
     """Test whether choices ``one`` and ``other``, int (N,) below ``sizes``, are independent: chi-square
     test of their contingency table. Rows and columns that never occur are left out."""
+    from scipy import stats
+
     table = np.bincount(one * sizes[1] + other, minlength=sizes[0] * sizes[1]).reshape(sizes)
     table = table[table.any(1)][:, table.any(0)]
     if min(table.shape) < 2:

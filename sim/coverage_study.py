@@ -12,7 +12,7 @@ from sim import simulator
 from sim.coverage import Coverage, table
 from sim.design import Design, DesignError
 from sim.output import write_json
-from sim.processes import cores
+from sim.processes import cores, interruptible
 from sim.run import SimulationError, simulate
 
 
@@ -26,6 +26,7 @@ RUNS = [("own", 1.0, 200), ("own", 0.3, 60), ("most", 1.0, 20), ("one", 0.7, 20)
 CYCLES = 1_000_000
 
 
+@interruptible()
 def main(arguments=None):
     """Simulate and count; return 0, 1 when a bit differs from the golden model, 2 when it cannot run."""
     parser = argparse.ArgumentParser(

@@ -93,8 +93,12 @@ def inject(directory: Path, images: np.ndarray, *, faults=100, seed=1, processes
         with (work / "run.log").open("w") as log, subprocess.Popen(
                 [str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                 text=True) as running:
-            for _ in steps.bar(_follow(running.stderr, len(drawn), log), len(drawn)):
-                pass
+            try:
+                for _ in steps.bar(_follow(running.stderr, len(drawn), log), len(drawn)):
+                    pass
+            except BaseException:
+                running.terminate() # or it would be waited for
+                raise
             _, *lines = running.stdout.read().splitlines()
             if running.wait() or len(lines) != len(drawn):
                 raise InjectionError(f"Injector failed; see {log.name}")

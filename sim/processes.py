@@ -47,7 +47,8 @@ class Processes:
         finally:
             self._own.discard(process)
             _running.discard(process)
-            _end(process)
+            _end(process) # if this one was interrupted
+            process.wait()
 
     def stop(self):
         """End all that run, and let none begin."""

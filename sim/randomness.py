@@ -6,6 +6,7 @@ faulty sources of random bits against the health tests, and what they do to accu
 """
 
 import argparse
+import importlib.util
 import json
 import subprocess
 import sys
@@ -22,32 +23,26 @@ from golden.data import DataError, folder_of, load_fashion_mnist, load_mnist, lo
 from golden.device import Dac
 from golden.evaluate import CompileError, compiled
 from golden.faulty import Source, kept
+from golden.health import alarm_bit
 from golden.network import path_probabilities
 from golden.random import choices, choices_of
+from golden.randomness import (
+    Exact,
+    bit_tests,
+    choice_tests,
+    convergence,
+    detection,
+    effects,
+    false_alarm_tests,
+    output_tests,
+)
+from golden.statistics import Test, failures, report
 from sim import free_running
 from sim.design import DesignError
+from sim.faulty_sources import FEW, PLAYED, PLAYED_IMAGES, check_faulty, sources
 from sim.output import write_json
+from sim.processes import interruptible
 from sim.simulator import SimulatorMissing
-
-
-try:
-    from golden.health import alarm_bit
-    from golden.randomness import (
-        Exact,
-        bit_tests,
-        choice_tests,
-        convergence,
-        detection,
-        effects,
-        false_alarm_tests,
-        output_tests,
-    )
-    from golden.statistics import Test, failures, report
-    from sim.faulty_sources import FEW, PLAYED, PLAYED_IMAGES, check_faulty, sources
-except ModuleNotFoundError as error: # said once the arguments are read, so that --help needs no scipy
-    if error.name != "scipy":
-        raise
-    Exact = None
 
 
 __all__ = ["main"]
@@ -66,6 +61,7 @@ REPEATS_JUNCTION = 128        #: Likewise with a junction at the pins, which Pyt
 PREDICTIONS = 1000            #: Within these, a fault is found or not.
 STREAMS = 100                 #: Of each source in the table of detection.
 HEALTHY_BITS = 20_000_000
+HEALTHY_PART = 10_000         #: Predictions whose bits are drawn at once.
 SPINBAYES_IMAGES = 500
 
 #: Layers that drop with different probabilities, as those of the Scale-Dropout paper.
@@ -227,8 +223,9 @@ def _evidence(args, steps) -> dict:
                    or not figure["results_equal"] or not figure["bits_as_played"]]
 
     steps.step("health tests: false alarms")
-    good = _bits_of(choices(network.generator, HEALTHY_BITS // 100, PASSES).reshape(-1, 5),
-                    network.generator)
+    good = np.concatenate([
+        _bits_of(choices(network.generator, HEALTHY_PART, PASSES, first).reshape(-1, 5), network.generator)
+        for first in range(0, HEALTHY_BITS // 100, HEALTHY_PART)])
     health = false_alarm_tests("health", good, 0.5, LOOSE)
     alarm = alarm_bit(good, network.generator, network.health)
     health.append(Test(f"health: no alarm in {HEALTHY_BITS:,} good bits", float(alarm is not None),
@@ -304,6 +301,7 @@ class _Steps(Steps):
         return self.bar(list(items))
 
 
+@interruptible()
 def main(arguments=None):
     """Gather the evidence; return 0 when every test passes, 1 when not, 2 when it cannot be had."""
     parser = argparse.ArgumentParser(prog="sim.randomness",
@@ -316,8 +314,8 @@ def main(arguments=None):
     parser.add_argument("--json", type=Path, default=Path("build/verification/randomness.json"),
         metavar="FILE", help="file to write (default: %(default)s)")
     args = parser.parse_args(arguments)
-    if Exact is None:
-        print(f"sim.randomness: The statistical tests need the package scipy; install it with: "
+    if importlib.util.find_spec("scipy") is None:
+        print("sim.randomness: Package 'scipy' is not installed; install it with: "
               f"{install_hint('golden')}", file=sys.stderr)
         return 2
     started = time.monotonic()

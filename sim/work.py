@@ -40,9 +40,9 @@ def work_folder(design: Design, name: str, waiting: Callable = lambda: None):
         except Timeout:
             waiting()
             lock.acquire()
-    except OSError as error:
-        raise DesignError(f"Folder {work} cannot be written ({error.strerror}); simulate a copy of the "
-                          f"design in a folder of your own") from None
+    except (OSError, NotImplementedError) as error: # the latter where the file system has no locks
+        raise DesignError(f"Folder {work} cannot be written ({getattr(error, 'strerror', None) or error}); "
+                          f"simulate a copy of the design in a folder of your own") from None
     try:
         _clean(work)
         yield work

@@ -19,6 +19,7 @@ from gen.synth import SynthesisError, count_blocks, synthesize
 from golden.data import load_sample
 from sim.faults import CLASSES, OUTCOMES, InjectionError, inject
 from sim.output import write_json
+from sim.processes import interruptible
 from sim.simulator import SimulatorMissing
 
 
@@ -28,6 +29,7 @@ BUILDS = {"unprotected": False, "protected": True}
 _APART = ("array registers", "checks")
 
 
+@interruptible()
 def main(arguments=None):
     """Run the campaign; return 0, or 2 after one line that names a fault."""
     parser = argparse.ArgumentParser(description="Flip bits of accelerators and count what becomes of it.")

@@ -1,3 +1,4 @@
+import csv
 import gzip
 import json
 import struct
@@ -6,10 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+import golden.evaluate
+import golden.network
 from gen.compile import compile_network
 from gen.ir import Target
 from gen.networks import NETWORKS
 from golden import metrics
+from golden.data import read_idx
 from golden.evaluate import Scores, main, over_combinations, over_passes, report
 from golden.head import softmax
 from golden.network import forward, path_probabilities, paths
@@ -94,6 +98,72 @@ def test_spinbayes_command(data, write_checkpoint, capsys):
     assert lines[-1] == "quoted: SpinBayes, Tables 1 and 3"
 
 
+def own(tmp_path, *options):
+    """Judge 30 images that are no data set; return all figures, and the table of answers."""
+    images = np.random.default_rng(1).integers(0, 256, (30, 28, 28), dtype=np.uint8)
+    np.save(tmp_path / "mine.npy", images)
+    np.save(tmp_path / "labels.npy", np.arange(30) % 10)
+    main(["lenet5", "--input", str(tmp_path / "mine.npy"), "--passes", "5", "--seed", "3",
+          "--checkpoint", str(tmp_path / "checkpoint.npz"), "--json", str(tmp_path / "figures.json"),
+          "--out", str(tmp_path / "answers.csv"), *options])
+    with (tmp_path / "answers.csv").open(newline="") as file:
+        return json.loads((tmp_path / "figures.json").read_text()), list(csv.DictReader(file))
+
+
+def test_own_images_without_labels(data, monkeypatch, capsys):
+    """Figures of uncertainty alone, and no data folder is asked for."""
+    monkeypatch.delenv("SPINCIM_DATA", raising=False)
+    figures, rows = own(data)
+    assert figures["input"] == str(data / "mine.npy") and figures["images"] == {"input": 30}
+    assert set(figures["prediction"]) == {
+        "passes", "all_kept", "exact"}
+    for figure in figures["prediction"].values():
+        assert set(figure) == {"entropy_nats", "mutual_information_nats", "quantile/flagged"}
+    passes = figures["prediction"]["passes"]
+    for column, name in (("predictive_entropy_nats", "entropy_nats"), ("reject", "quantile/flagged"),
+                         ("mutual_information_nats", "mutual_information_nats")):
+        assert np.mean([float(row[column]) for row in rows]) == pytest.approx(passes[name])
+    output = capsys.readouterr()
+    assert output.out.splitlines()[0] == "lenet5, 30 images, compiled golden model"
+    assert output.err.splitlines() == ["[1/2] compile lenet5", "[2/2] input, 30 images"]
+
+
+def test_own_images_with_labels(data):
+    figures, rows = own(data, "--labels", str(data / "labels.npy"))
+    passes = figures["prediction"]["passes"]
+    assert passes["test/cls/Acc"] == np.mean([row["label"] == row["class"] for row in rows])
+    own_class = [float(row[f"mean_probability_{row['label']}"]) for row in rows]
+    assert passes["test/cls/NLL"] == pytest.approx(-np.mean(np.log(np.maximum(own_class, 2**-17))))
+
+
+def test_answers_to_mnist(data):
+    """Those of a data set, whose labels are in the table."""
+    main(["lenet5", "--data", str(data), "--checkpoint", str(data / "checkpoint.npz"), "--passes", "2",
+          "--out", str(data / "answers.npz")])
+    with np.load(data / "answers.npz") as arrays:
+        assert (arrays["label"] == read_idx(data / "mnist" / "t10k-labels-idx1-ubyte.gz")).all()
+
+
+def test_choices_go_on_from_set_to_set(data, monkeypatch):
+    """One stream over all sets in their order, whatever the batches."""
+    drawn = []
+    monkeypatch.setattr(golden.evaluate, "choices", lambda *args: drawn.append(args[1:]) or choices(*args))
+    monkeypatch.setattr(golden.network, "BATCH", 15)
+    main(["lenet5", "--data", str(data), "--checkpoint", str(data / "checkpoint.npz"), "--passes", "2"])
+    assert drawn == [(15, 2, 0), (15, 2, 15), (10, 2, 30), (15, 2, 40), (15, 2, 55), (10, 2, 70)]
+
+
+def test_stopped(data, monkeypatch, capsys):
+    def interrupted(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(golden.evaluate, "compiled", interrupted)
+    with pytest.raises(SystemExit, match="^130$"):
+        main(["lenet5", "--data", str(data), "--out", str(data / "answers.csv")])
+    assert capsys.readouterr().err.splitlines()[-1] == "golden.evaluate: stopped, nothing was written"
+    assert not (data / "answers.csv").exists()
+
+
 @pytest.mark.parametrize("arguments, message", [
     (["--passes", "0"],
      "golden.evaluate: The number of passes must be from 1 to the largest, 32, not 0"),
@@ -103,8 +173,13 @@ def test_spinbayes_command(data, write_checkpoint, capsys):
     (["--data", "nowhere"],
      "golden.evaluate: Data folder nowhere does not exist; make one with: "
      "python -m golden.data fetch DIR"),
-    (["--json", "nowhere/figures.json"],
-     "golden.evaluate: nowhere/figures.json: No such file or directory"),
+    (["--json", "/dev/null/figures.json"],
+     "golden.evaluate: File /dev/null/figures.json cannot be written (File exists)"),
+    (["--out", "answers.json"], "golden.evaluate: File answers.json must end with .csv or .npz"),
+    (["--input", "mine.npz"],
+     "golden.evaluate: Images are those of --data or of --input; leave one of them out"),
+    (["--labels", "labels.npy"],
+     "golden.evaluate: Labels belong to images of your own; name these with --input FILE"),
 ])
 def test_wrong_input_is_one_line(data, capsys, arguments, message):
     with pytest.raises(SystemExit, match="^2$"):

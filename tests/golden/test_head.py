@@ -1,9 +1,11 @@
+from dataclasses import fields
+
 import numpy as np
 import pytest
 
 from gen.ir import Head
 from gen.precision import guard_bits, worst_error
-from golden.head import average, softmax
+from golden.head import Prediction, average, join, softmax
 
 
 HEAD = Head()
@@ -159,3 +161,27 @@ def test_sums_hold_many_passes():
     result = average(np.full((1, 1000, 2), 65535, dtype=np.uint32), HEAD)
     assert result.sums.tolist() == [[65535000] * 2]
     assert result.squares.tolist() == [[65535**2 * 1000] * 2]
+
+
+def test_variance():
+    """That of the passes (Scale-Dropout, eq. 21); exactly 0 where all agree, and never below."""
+    single = np.random.default_rng(0).integers(0, 65536, (50, 33, 4))
+    single[:25] = single[:25, :1]
+    variance = average(single, HEAD).variance
+    assert variance == pytest.approx((single / 65536).var(1), abs=1e-12)
+    assert (variance[:25] == 0).all() and (variance >= 0).all()
+
+
+@pytest.mark.parametrize("each", [False, True])
+def test_join(each):
+    """Parts are as the whole, with one T for all images or that of each."""
+    single = np.random.default_rng(0).integers(0, 65536, (9, 5, 3))
+
+    def predicted(part):
+        made = average(single[part], HEAD)
+        return Prediction(*(np.full(len(single[part]), 5) if each and field.name == "passes"
+                            else getattr(made, field.name) for field in fields(Prediction)))
+
+    joined, whole = join([predicted(slice(0, 4)), predicted(slice(4, 9))]), predicted(slice(0, 9))
+    for field in fields(Prediction):
+        assert np.array_equal(getattr(joined, field.name), getattr(whole, field.name))

@@ -224,6 +224,25 @@ def test_predict_equals_its_passes(random_network, passes, monkeypatch):
         assert (getattr(prediction, name) == getattr(reference, name)).all()
 
 
+@pytest.mark.parametrize("passes, classes, size", [
+    (1, 4, 100), (20, 4, 100), (1000, 4, 100), (1000, 200, 5), (1000, 5000, 1)])
+def test_batches_are_smaller_the_more_there_is_to_keep(random_network, passes, classes, size):
+    """Of 16 combinations at most are all passes; but each has probabilities of its own."""
+    network = random_network(1, hidden=2)
+    network = replace(network, layers=(*network.layers[:-1], replace(network.layers[-1], outputs=classes)))
+    parts = list(golden.batches(network, 250, passes))
+    assert [range(250)[part] for part in parts] == [
+        range(start, min(start + size, 250)) for start in range(0, 250, size)]
+
+
+def test_batches_of_many_runs(random_spinbayes):
+    """Passes of SpinBayes part early: few images are worked on at once."""
+    network = random_spinbayes(6, hidden=2)
+    assert np.prod([layer.choices for layer in network.layers]) >= 64
+    assert next(golden.batches(network, 100, 500)) == slice(0, 2000 // min(500, int(np.prod(
+        [layer.choices for layer in network.layers]))))
+
+
 def test_exact_is_where_passes_tend_to(random_network):
     network = compile_network(random_network(3, hidden=2), Target(passes=1000, passes_max=1000))
     images = random_images(network, 3)

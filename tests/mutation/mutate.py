@@ -29,6 +29,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from gen.progress import Steps
 from sim.output import write_json
+from sim.processes import interruptible
 
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -193,6 +194,7 @@ def _line(block, result):
             f"{outcomes.count('unknown'):3} open {score:>8} {result['seconds']:6.0f} s")
 
 
+@interruptible()
 def main(arguments=None):
     """Return 0 if every block reaches the score that is asked for, 1 if not, 2 if one cannot be run."""
     parser = argparse.ArgumentParser(prog="mutate.py", description=__doc__.splitlines()[0])
@@ -213,6 +215,10 @@ def main(arguments=None):
     given = sys.argv[1:] if arguments is None else arguments
     args  = parser.parse_args(given)
     args.results = args.results.resolve()
+    if not hasattr(os, "fork"):
+        print("mutate: This system cannot fork processes, which mutants are; run it on Linux or macOS",
+              file=sys.stderr)
+        return 2
     if args.worker:
         return _worker(args)
 

@@ -22,6 +22,7 @@ from strategy import generate, shrink
 
 from gen.progress import Steps
 from sim.output import write_json
+from sim.processes import cores, end_all, interruptible
 
 
 __all__ = ["kind", "regress"]
@@ -110,8 +111,15 @@ def regress(count: int, seed: int, folder: Path, *, every: int = 25, shrinks: in
 
 def _begin(work):
     """In a process that plays: what is left behind goes with ``work``."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL) # it ends without a word
+    # Who has begun it ends it, and it ends without a word; so does the simulator that it runs.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _stop)
     tempfile.tempdir = work
+
+
+def _stop(number, frame):
+    end_all()
+    os._exit(1)
 
 
 def _runtime(work):
@@ -151,6 +159,7 @@ def _save(path, number, index, case, outcome, made, runtime, shrinks):
     return {"case": index, "message": outcome.message, "file": str(path)}
 
 
+@interruptible()
 def main(arguments=None):
     """Run the cases; return 0, 1 if any failed, or 130 after Ctrl-C."""
     parser = argparse.ArgumentParser(prog="regress", description="Build and simulate random networks.")
@@ -160,7 +169,7 @@ def main(arguments=None):
         help="simulate each Nth as emitted Verilog under Verilator (default: %(default)s)")
     parser.add_argument("--shrinks", type=int, default=100, metavar="N",
         help="plays for shrinking a failing case (default: %(default)s)")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes (default: %(default)s)")
+    parser.add_argument("--jobs", type=int, default=cores(), help="processes (default: %(default)s)")
     parser.add_argument("--out", type=Path, default=Path("build/verification"), metavar="DIR",
         help="folder of the report, and of failing cases (default: %(default)s)")
     args = parser.parse_args(arguments)

@@ -1,6 +1,10 @@
 """The regression itself: a fixed set of its cases, and that it finds, shrinks and saves what is wrong."""
 
 import json
+import os
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -197,6 +201,23 @@ def test_failures_are_saved_and_replayed(monkeypatch, tmp_path, capsys):
 def test_replay_of_no_case(tmp_path, capsys):
     assert replay.main([str(tmp_path / "none.json")]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_terminated(tmp_path):
+    """Processes that play end with it: each of them holds the pipe, whose end comes here."""
+    command = [sys.executable, "tests/regress/regress.py", "--cases", "12", "--jobs", "2"]
+    with subprocess.Popen(command, cwd=Path(__file__).parents[2], text=True, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, env=os.environ | {"TMPDIR": str(tmp_path)}) as process:
+        while not list(tmp_path.glob("regress.*/regress.*")): # where a case is played
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.05)
+        process.terminate()
+        out, err = process.communicate()
+    assert (process.returncode, out) == (130, "")
+    assert err.splitlines() == [
+        "[1/1] 12 random networks of seed 1",
+        "regress: stopped; cases that failed are saved, the report is as it was"]
+    assert not list(tmp_path.iterdir())
 
 
 def stop(case, work):

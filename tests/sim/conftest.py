@@ -62,7 +62,7 @@ def simulate(tmp_path_factory):
         if not work.exists():
             shutil.copytree(pool, work, copy_function=shutil.copy)
         report = run.simulate(directory, images, *args, **kwargs)
-        for path in work.glob("verilat*.[od]"):
+        for path in work.glob("verilated*.o"):
             shutil.copy(path, pool)
         return report
 

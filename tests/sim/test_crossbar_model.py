@@ -97,3 +97,12 @@ def test_missing_image(folded, tmp_path):
     with pytest.raises(DesignError, match=re.escape(
             f"Memory image {path} cannot be read (No such file or directory); make it with: ")):
         str(Design(other).cells)
+
+
+def test_any_folder(make, simulate, tmp_path):
+    """A folder of any name: none of it is seen by make, which splits paths, by Verilog or by a shell."""
+    built, images = make("scale-dropout", 4)
+    folder = tmp_path / "my designs, 'é' \"$x\" \\n #1 %d;&(:) {} *" / ("long" * 60) / ("long" * 60) / "x"
+    shutil.copytree(built, folder, ignore=shutil.ignore_patterns("sim_*"))
+    report = simulate(folder, images, maps=True)
+    assert report["bit_exact"] and report["map_mismatches"] == 0

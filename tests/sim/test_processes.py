@@ -1,0 +1,108 @@
+"""Programs that run beside a command end with it."""
+
+import os
+import select
+import signal
+import sys
+import threading
+import time
+
+import pytest
+
+from sim import processes
+from sim.processes import Processes, cores, end_all, interruptible
+
+
+def test_cores(monkeypatch):
+    """macOS and Windows do not say how many a process may use."""
+    assert cores() >= 1
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {2, 5, 7}, raising=False)
+    assert cores() == 3
+    monkeypatch.delattr(os, "sched_getaffinity")
+    monkeypatch.setattr(os, "cpu_count", lambda: 6)
+    assert cores() == 6
+    monkeypatch.setattr(os, "cpu_count", lambda: None)
+    assert cores() == 1
+
+
+def test_call(tmp_path):
+    """Output goes to the log, and the status comes back."""
+    command = [sys.executable, "-c", "import sys; print('one'); sys.exit(len(sys.stdin.read()) + 3)"]
+    assert Processes().call(command, tmp_path / "log", cwd=tmp_path) == 3
+    assert (tmp_path / "log").read_text() == "one\n"
+
+
+class Running:
+    """A program whose child would run for minutes: a thread waits for it. All that run hold a pipe."""
+
+    def __init__(self, folder, own):
+        self.read, write = os.pipe()
+        self.status = None
+        child = f"import time; open({str(folder / 'began')!r}, 'w'); time.sleep(300)"
+        code  = ("import subprocess, sys; "
+                 f"subprocess.run([sys.executable, '-c', {child!r}], close_fds=False)")
+
+        def call():
+            self.status = own.call([sys.executable, "-c", code], folder / "log", pass_fds=[write])
+
+        self.thread = threading.Thread(target=call)
+        self.thread.start()
+        while not (folder / "began").exists():
+            time.sleep(0.02)
+        os.close(write)
+
+    def ended(self):
+        self.thread.join()
+        ready, _, _ = select.select([self.read], [], [], 30)
+        os.close(self.read)
+        return bool(ready) and self.status != 0 # the end of the pipe: nobody holds it
+
+
+@pytest.mark.parametrize("stop", [lambda own: own.stop(), lambda own: end_all()])
+def test_children_of_children_end(tmp_path, stop):
+    own = Processes()
+    running = Running(tmp_path, own)
+    assert len(processes._running) == 1
+    stop(own)
+    assert running.ended() and not processes._running
+
+
+def test_nothing_begins_after_a_stop(tmp_path):
+    own = Processes()
+    own.stop()
+    code = f"open({str(tmp_path / 'began')!r}, 'w')"
+    assert own.call([sys.executable, "-c", code], tmp_path / "log") != 0
+    assert not (tmp_path / "began").exists()
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_interruptible(name):
+    """The first signal interrupts, others do not disturb what follows, and afterwards all is as before."""
+    number = getattr(signal, name)
+    before = signal.signal(number, signal.default_int_handler if name == "SIGINT" else signal.SIG_DFL)
+    try:
+        own = signal.getsignal(number)
+        done = False
+        with interruptible():
+            try:
+                os.kill(os.getpid(), number)
+                time.sleep(10)
+            except KeyboardInterrupt:
+                os.kill(os.getpid(), number)
+                os.kill(os.getpid(), signal.SIGTERM)
+                time.sleep(0.1)
+                done = True
+        assert done and signal.getsignal(number) == own
+    finally:
+        signal.signal(number, before)
+
+
+def test_what_is_ignored_stays_so():
+    """As after nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with interruptible():
+            os.kill(os.getpid(), signal.SIGHUP)
+            time.sleep(0.1)
+    finally:
+        signal.signal(signal.SIGHUP, before)
