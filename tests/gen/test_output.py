@@ -156,6 +156,11 @@ def killed_at(monkeypatch, move):
     monkeypatch.setattr(output, "_move", failing)
 
 
+def unless_killed(path, settle=output._settle):
+    if not (path / WORK).exists():
+        settle(path)
+
+
 @pytest.mark.parametrize("old", [FIRST, None])
 def test_killed_at_every_move(tmp_path, old):
     """A build that was killed is settled by the next one, or by the one after if that is killed too; until
@@ -170,9 +175,7 @@ def test_killed_at_every_move(tmp_path, old):
             with pytest.MonkeyPatch.context() as patch:
                 killed_at(patch, first)
                 # Nobody settles for one that is killed.
-                settle = output._settle
-                patch.setattr(output, "_settle", lambda path: (
-                    settle(path) if not (path / WORK).exists() else None))
+                patch.setattr(output, "_settle", unless_killed)
                 try:
                     make(out, SECOND)
                 except Killed:
@@ -258,8 +261,8 @@ def test_refuses_what_is_changed_meanwhile(tmp_path):
 def test_refuses_a_file_in_the_way(tmp_path):
     make(tmp_path, FIRST)
     (tmp_path / "rtl" / "fc1_scales.hex").write_text("mine")
-    with pytest.raises(OutputError, match=f"^File {tmp_path}/rtl/fc1_scales.hex is none of the build that it "
-                                          f"is in, but in the way of the new one; move it elsewhere, or "
+    with pytest.raises(OutputError, match=f"^File {tmp_path}/rtl/fc1_scales.hex is none of the build that "
+                                          f"it is in, but in the way of the new one; move it elsewhere, or "
                                           f"choose another folder with --out$"):
         make(tmp_path, SECOND)
     assert contents(tmp_path) == whole(FIRST) | {"rtl/fc1_scales.hex": "mine"}
@@ -273,8 +276,8 @@ def test_refuses_a_file(tmp_path):
 @pytest.mark.parametrize("below", ["build", "deep/build"])
 def test_cannot_be_written(tmp_path, below):
     (tmp_path / "file").touch()
-    refused(tmp_path / "file" / below, f"Folder {tmp_path}/file/{below} cannot be written (Not a directory); "
-                                       f"choose another with --out")
+    refused(tmp_path / "file" / below, f"Folder {tmp_path}/file/{below} cannot be written (Not a "
+                                       f"directory); choose another with --out")
 
 
 def test_folder_that_is_read_only(tmp_path, monkeypatch):
