@@ -2,6 +2,8 @@
 
 PYTHON ?= python3
 VENV   := .venv
+# What is installed for tests; check instead of test leaves out torch, and so what trains.
+EXTRA  := test
 RUN    := $(VENV)/bin/python
 
 # Folder with the images.
@@ -101,7 +103,7 @@ $(VENV)/base: pyproject.toml
 	touch $@
 
 $(VENV)/test: $(VENV)/base
-	$(RUN) -m pip install -q --disable-pip-version-check -e '.[test]'
+	$(RUN) -m pip install -q --disable-pip-version-check -e '.[$(EXTRA)]'
 	touch $@
 
 $(DESIGNS)/%/manifest.json: $(wildcard gen/*.py gen/passes/*.py gen/checkpoints/* hdl/*.py) $(VENV)/test

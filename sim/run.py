@@ -8,6 +8,7 @@ each bit is right. The images run in shards, several at once, and shards that ar
 import argparse
 import io
 import json
+import math
 import os
 import shlex
 import shutil
@@ -197,7 +198,8 @@ def _cycle_limit(design, passes):
 def _arguments(design, network, number, part, passes, maps, duty, idle_limit):
     """What bench and harness are told of shard ``number``, with the images ``part`` of all."""
     variables = {}
-    plusargs = [f"+half_ps={round(5e5 / design.manifest['clock_mhz'])}", f"+images={len(part)}",
+    # Rounded up, so that no pulse is shorter than its cycles are.
+    plusargs = [f"+half_ps={math.ceil(5e5 / design.manifest['clock_mhz'])}", f"+images={len(part)}",
                 f"+passes={passes}", f"+duty={round(256 * duty)}",
                 f"+idle_limit={round(idle_limit / duty**2)}"]
     if design.manifest["rng"] == "mtj":
