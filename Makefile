@@ -2,6 +2,8 @@
 
 PYTHON ?= python3
 VENV   := .venv
+# What is installed for tests; check instead of test leaves out torch, and so what trains.
+EXTRA  := test
 RUN    := $(VENV)/bin/python
 
 # Folder with the images.
@@ -18,7 +20,10 @@ OPTIONS_lenet5_mtj        := --layers lenet5 --rng mtj --mtj-currents $(DESIGNS)
 	--sources layer --protect
 
 .DEFAULT_GOAL := lenet5
-.PHONY: lenet5 lenet5_wide test bench testset coverage randomness formal regress verification signoff mutation faults clean
+.PHONY: install lenet5 lenet5_wide test bench testset coverage randomness formal regress verification signoff mutation faults clean
+
+# All that the commands of the README need, into .venv.
+install: $(VENV)/test
 
 # ARGS are passed on, as in: make lenet5 ARGS="--passes 10 --synth ecp5"; FLAGS are Python's.
 lenet5 lenet5_wide: $(VENV)/base
@@ -91,14 +96,14 @@ clean:
 	rm -rf $(VENV) build
 
 $(VENV)/base: pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-		{ echo "Python 3.11 or newer is needed; name one with: make PYTHON=python3.11" >&2; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
+		{ echo "Python 3.11, 3.12 or 3.13 is needed; name one with: make PYTHON=python3.13" >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install -q --disable-pip-version-check -e '.[synth]'
 	touch $@
 
 $(VENV)/test: $(VENV)/base
-	$(RUN) -m pip install -q --disable-pip-version-check -e '.[test]'
+	$(RUN) -m pip install -q --disable-pip-version-check -e '.[$(EXTRA)]'
 	touch $@
 
 $(DESIGNS)/%/manifest.json: $(wildcard gen/*.py gen/passes/*.py gen/checkpoints/* hdl/*.py) $(VENV)/test

@@ -1,17 +1,16 @@
 """Compilation of a network, one pass after another.
 
-As a command, ``python -m gen.compile lenet5`` prints the compiled network as JSON (:mod:`gen.ir`), and
-with ``--digest`` its checksum, which is the same wherever it is compiled.
+As a command, ``python -m gen.compile lenet5`` prints the compiled network as JSON (:mod:`gen.ir`).
 """
 
 import argparse
-import hashlib
 import sys
 from pathlib import Path
 
 from gen.checkpoint import SHIPPED, CheckpointError, read
 from gen.ir import Network, Target, dump
-from gen.networks import NETWORKS, with_arrays
+from gen.networks import NETWORKS
+from gen.options import BuildError, add_options, chosen_target, named, read_options
 from gen.passes.fold import fold
 from gen.passes.quantize import quantize
 from gen.passes.rates import rates
@@ -70,38 +69,17 @@ def compile_network(network: Network, target: Target) -> Network:
 
 def main(arguments: list[str] | None = None):
     """Print a compiled network; a wrong argument or checkpoint ends in one line and status 2."""
-    default = Target()
     parser = argparse.ArgumentParser(prog="gen.compile", description="Print a compiled network.")
-    parser.add_argument("network", choices=NETWORKS, nargs="?", metavar="NETWORK",
-        help="network to compile: %(choices)s (with --digest, all of them unless given)")
-    parser.add_argument("--digest", action="store_true",
-        help="print the SHA-256 of what is printed otherwise")
-    parser.add_argument("--checkpoint", type=Path,
-        help="trained parameters (default: those that come with the project)")
-    parser.add_argument("--passes", type=int, default=default.passes,
-        help="stochastic forward passes (default: %(default)s)")
-    parser.add_argument("--crossbars", type=int, metavar="N",
-        help="arrays that each layer chooses from, for SpinBayes (default: those of the network)")
-    parser.add_argument("--ways", type=int, default=1, metavar="n",
-        help="arrays whose mean a pass takes, for SpinBayes (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=default.seed,
-        help="start of the pseudo-random stream (default: %(default)s)")
+    parser.add_argument("network", nargs="?", metavar="NETWORK",
+        help=f"network to compile: {', '.join(NETWORKS)}")
+    add_options(parser)
     args = parser.parse_args(arguments)
-    if args.network is None and not args.digest:
-        parser.error("name a NETWORK, or ask for the checksums of all with --digest")
-    if args.network is None and (args.checkpoint or args.crossbars or args.ways != 1):
-        parser.error("name the NETWORK that --checkpoint, --crossbars or --ways are for")
-
-    target = Target(passes=args.passes, passes_max=max(args.passes, default.passes_max),
-                    seed=args.seed)
     try:
-        for name in [args.network] if args.network else NETWORKS:
-            network = read(args.checkpoint or SHIPPED / f"{name}.npz",
-                           with_arrays(NETWORKS[name], args.crossbars, args.ways))
-            text = f"{dump(compile_network(network, target))}\n"
-            print(f"{hashlib.sha256(text.encode()).hexdigest()}  {name}" if args.digest else text,
-                  end="\n" if args.digest else "")
-    except (CheckpointError, ImpossibleTarget, MalformedNetwork, ValueError) as error:
+        asked   = read_options(args, args.network)
+        network = named(asked["network"], crossbars=asked.get("crossbars"), ways=asked.get("ways", 1))
+        path    = Path(asked.get("checkpoint") or SHIPPED / f"{network.name}.npz")
+        print(dump(compile_network(read(path, network), chosen_target(asked, network))))
+    except (BuildError, CheckpointError, ImpossibleTarget, MalformedNetwork) as error:
         print(f"gen.compile: {error}", file=sys.stderr)
         raise SystemExit(2) from None
 

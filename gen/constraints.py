@@ -6,6 +6,7 @@ from pathlib import Path
 __all__ = ["constraints"]
 
 
+#: Beside this package, in a checkout and where it is installed.
 TEMPLATES = Path(__file__).parent.parent / "constraints"
 
 
@@ -14,7 +15,7 @@ def constraints(clock_mhz: float, directory: Path):
     directory.mkdir()
     values = {"clock_mhz": f"{clock_mhz:g}", "period_ns": f"{1e3 / clock_mhz:.3f}",
               "half_ns": f"{500 / clock_mhz:.3f}"}
-    for template in sorted(TEMPLATES.iterdir()):
+    for template in sorted((*TEMPLATES.glob("*.lpf"), *TEMPLATES.glob("*.sdc"))):
         text = template.read_text()
         for name, value in values.items():
             text = text.replace(f"{{{name}}}", value)

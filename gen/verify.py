@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import fields
+from numbers import Integral, Real
 
 from gen.ir import Affine, Comparison, Layer, Logit, Network, Normalization, Target
 from gen.names import NAME_LENGTH, identifier
@@ -37,33 +38,60 @@ GUARD_BITS = 30
 LEVEL_BITS, WEIGHT_BITS = 8, 8
 
 
+#: Ends of what a clock can be, and cycles of a time: counters and simulated time hold these.
+CLOCK_MHZ, TIME_CYCLES = (0.001, 10_000), 1024
+
+#: Beyond these no network and no array is any different.
+ARRAY_SIDE, INTERVAL_LIMIT, CODE_BITS = 2**20, 10**9, 32
+
+#: What a value of each type is called, and whether one is.
+_TYPES = {
+    bool: ("true or false", lambda value: isinstance(value, bool)),
+    int: ("a whole number", lambda value: isinstance(value, Integral) and not isinstance(value, bool)),
+    float: ("a number", lambda value: isinstance(value, Real) and not isinstance(value, bool)),
+    str: ("a text", lambda value: isinstance(value, str)),
+    int | None: ("a whole number or none", lambda value: value is None or _TYPES[int][1](value)),
+    tuple[int, ...]: ("whole numbers", lambda value: isinstance(value, tuple) and all(
+        map(_TYPES[int][1], value))),
+}
+
+
 def check_target(target: Target):
-    """Raise :exc:`ImpossibleTarget` unless each number of ``target`` is in its range."""
+    """Raise :exc:`ImpossibleTarget` unless each field of ``target`` has its type and is in its range."""
     def need(holds, what, value):
         if not holds:
             raise ImpossibleTarget(f"{what}, not {value!r}")
 
-    need(target.array_rows >= 2 and target.array_rows % 2 == 0,
-         "Array rows must be even and at least 2, as a weight takes two complementary cells",
+    for field in fields(target):
+        value, (name, fits) = getattr(target, field.name), _TYPES[field.type]
+        need(fits(value), f"Target {field.name} must be {name}", value)
+        choices = field.metadata["choices"]
+        need(not choices or value in choices,
+             f"Target {field.name} must be {' or '.join(map(repr, choices))}", value)
+    need(2 <= target.array_rows <= ARRAY_SIDE and target.array_rows % 2 == 0,
+         f"Array rows must be even and from 2 to {ARRAY_SIDE}, as a weight takes two complementary cells",
          target.array_rows)
-    need(target.array_columns >= 1, "Array columns must be at least 1", target.array_columns)
+    need(1 <= target.array_columns <= ARRAY_SIDE, f"Array columns must be from 1 to {ARRAY_SIDE}",
+         target.array_columns)
     need(1 <= target.passes_max <= PASSES_LIMIT,
          f"The largest number of passes must be from 1 to {PASSES_LIMIT}", target.passes_max)
     need(1 <= target.passes <= target.passes_max,
          f"The number of passes must be from 1 to the largest, {target.passes_max}", target.passes)
-    for name, choices in (("schedule", ("shared", "sequential")), ("rng", ("emulated", "mtj")),
-                          ("sources", ("model", "layer")), ("view", ("emulated", "macro"))):
-        value = getattr(target, name)
-        need(value in choices, f"Target {name} must be {choices[0]!r} or {choices[1]!r}", value)
-    need(target.cells_per_read >= 1,
-         "The multi-level cells of a bit line in a read must be at least 1", target.cells_per_read)
-    need(target.interval is None or target.interval >= 1,
-         "The interval must be at least 1 cycle", target.interval)
-    need(0 < target.clock_mhz < math.inf, "The clock must be above 0 MHz", target.clock_mhz)
+    need(1 <= target.cells_per_read <= ARRAY_SIDE,
+         f"The multi-level cells of a bit line in a read must be from 1 to {ARRAY_SIDE}",
+         target.cells_per_read)
+    need(target.interval is None or 1 <= target.interval <= INTERVAL_LIMIT,
+         f"The interval must be from 1 to {INTERVAL_LIMIT} cycles", target.interval)
+    least, most = CLOCK_MHZ
+    need(least <= target.clock_mhz <= most, f"The clock must be from {least} to {most} MHz",
+         target.clock_mhz)
+    longest_ns = TIME_CYCLES * 1000 / target.clock_mhz
     for name in ("set", "read", "reset", "array"):
         value = getattr(target, f"{name}_ns")
-        need(0 < value < math.inf, f"The {name} time must be above 0 ns", value)
-    need(target.mtj_bits >= 1, "A SET current code must have at least 1 bit", target.mtj_bits)
+        need(0 < value <= longest_ns, f"The {name} time must be above 0 and at most {longest_ns:g} ns, "
+                                      f"{TIME_CYCLES} cycles of {target.clock_mhz:g} MHz", value)
+    need(1 <= target.mtj_bits <= CODE_BITS, f"A SET current code must have from 1 to {CODE_BITS} bits",
+         target.mtj_bits)
     for code in target.mtj_currents:
         need(0 <= code < 1 << target.mtj_bits,
              f"A SET current code must be from 0 to {(1 << target.mtj_bits) - 1}", code)

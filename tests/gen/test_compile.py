@@ -1,4 +1,3 @@
-import hashlib
 import json
 import os
 import subprocess
@@ -105,33 +104,6 @@ def test_command(tmp_path, write_checkpoint):
     seeded = seed(NETWORKS["lenet5"], Target(seed=7))
     assert (network.name, network.generator.seeds) == ("lenet5", seeded.generator.seeds)
     assert json.loads(run.stdout)["kind"] == "Network"
-
-
-def test_digest(capsys):
-    """Of each network, that of the text which the command prints for it."""
-    main(["--digest"])
-    lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[1] for line in lines] == list(NETWORKS)
-    for line in lines[::3]:
-        name = line.split()[1]
-        main([name])
-        text = capsys.readouterr().out
-        assert hashlib.sha256(text.encode()).hexdigest() == line.split()[0]
-        assert load(text).name == name
-        main([name, "--digest"])
-        assert capsys.readouterr().out == f"{line}\n"
-
-
-@pytest.mark.parametrize("arguments, message", [
-    ([], "name a NETWORK, or ask for the checksums of all with --digest"),
-    (["--digest", "--checkpoint", "x.npz"],
-     "name the NETWORK that --checkpoint, --crossbars or --ways are for"),
-    (["--digest", "--ways", "2"], "name the NETWORK that --checkpoint, --crossbars or --ways are for"),
-])
-def test_needs_a_network(arguments, message, capsys):
-    with pytest.raises(SystemExit, match="^2$"):
-        main(arguments)
-    assert capsys.readouterr().err.splitlines()[-1] == f"gen.compile: error: {message}"
 
 
 @pytest.mark.parametrize("arguments, message", [

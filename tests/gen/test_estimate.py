@@ -7,8 +7,8 @@ import pytest
 
 from gen.checkpoint import SHIPPED, read
 from gen.compile import compile_network
-from gen.estimate import branching, estimate_layers, estimate_network, timeline
-from gen.ir import Folding, Input, Layer, Network, Normalization, Target
+from gen.estimate import branching, draw, estimate_layers, estimate_network, timeline
+from gen.ir import Folding, Generator, Input, Layer, Network, Normalization, Target
 from gen.lower import lower
 from gen.networks import NETWORKS
 from gen.passes.rates import map_cycles
@@ -96,8 +96,49 @@ def test_says_when_random_bits_are_late():
     late, early = (timeline(accelerator, choices(network.generator, 1, passes)) for passes in (40, 5))
     assert not late.exact and late.results < simulated(accelerator, network, 1, 40)[1]
     assert early.exact and early.results == simulated(accelerator, network, 1, 5)[1]
-    report = estimate_network(accelerator, 40, 125.0)
+    report = estimate_network(accelerator, network.generator, 40, 125.0)
     assert report["random_cycles_per_image"] <= report["interval_cycles"] and not report["exact"]
+
+
+def test_draw():
+    """Choices are as likely as the network's, each image is another, and all of it is always the same."""
+    generator = Generator((1,), (0, 65536, 16384, 32768), (1, 1, 1, 3))
+    choices = draw(generator, 500, 8)
+    assert choices.shape == (500, 8, 4)
+    assert choices[..., 0].min() == 1 and choices[..., 1].max() == 0
+    assert abs(choices[..., 2].mean() - 0.75) < 5 * (0.75 * 0.25 / 4000)**0.5
+    counts = np.bincount(choices[..., 3].ravel(), minlength=8)
+    assert len(counts) == 8 and np.abs(counts - 500).max() < 5 * (500 * 7 / 8)**0.5
+    assert len(np.unique(choices[..., 2:].reshape(500, -1), axis=0)) == 500
+    assert np.array_equal(choices, draw(generator, 500, 8))
+
+
+@pytest.mark.parametrize("seed, hidden, passes, kind", [
+    (2, 2, 6, "exact"), (10, 2, 3, "at most"), (0, 1, 6, "about"), (11, 1, 2, "about")])
+def test_interval_is_what_it_is_called(compiled, seed, hidden, passes, kind):
+    """Whatever it is called, no simulation takes longer than with the most maps."""
+    network, target = compiled(seed, replace(TARGET, passes=passes), hidden)
+    accelerator = lower(network, target)
+    report = estimate_network(accelerator, network.generator, passes, 125.0)
+    first_pixels, results = simulated(accelerator, network, 24, passes)
+    interval = (first_pixels[-1] - first_pixels[11]) / 12
+    print(report["interval"], report, interval)
+    assert interval <= report["interval_cycles"]
+    if report["interval"] == "exact":
+        assert interval == report["interval_cycles"] == report["interval_cycles_mean"]
+    assert report["exact"] == (report["interval"] != "about")
+
+
+def test_latency_is_not_that_of_the_most_maps(lenet5_network):
+    """Five passes in as many states as there can be are not the slowest."""
+    accelerator = lower(lenet5_network, LENET5)
+    report = estimate_network(accelerator, lenet5_network.generator, 5, 125.0)
+    most = timeline(accelerator, branching([2] * 5, 5)[None])
+    alone = [timeline(accelerator, each[None]).latency
+             for each in draw(lenet5_network.generator, 200, 5)]
+    assert report["images_drawn"] == 200 and report["latency_exact"]
+    assert report["latency_cycles_largest"] == max(alone) > most.latency
+    assert report["latency_cycles_mean"] == sum(alone) / 200
 
 
 def test_branching():
@@ -130,18 +171,20 @@ def test_layers_agree_with_the_folding(lenet5_network):
 
 @pytest.mark.parametrize("passes, interval, leaves", [(1, 784, 1), (20, 784, 20), (32, 784, 32)])
 def test_lenet5(lenet5_network, passes, interval, leaves):
-    report = estimate_network(lower(lenet5_network, LENET5), passes, 125.0)
+    report = estimate_network(lower(lenet5_network, LENET5), lenet5_network.generator, passes, 125.0)
     assert (report["interval_cycles"], report["leaves_per_image"]) == (interval, leaves)
     assert report["interval_cycles_one_pass"] == 784
-    assert report["exact"]
+    assert report["exact"] and report["interval"] == "exact"
     assert report["estimated_throughput_fps"] == 125e6 / interval
-    assert report["estimated_latency_ns"] == report["latency_cycles"] * 8
+    assert report["estimated_latency_ns"] == report["latency_cycles_largest"] * 8
+    assert report["latency_cycles_mean"] <= report["latency_cycles_largest"]
+    assert (report["latency_cycles_largest"] == report["latency_cycles_one_pass"]) == (passes == 1)
 
 
 def test_sequential_takes_an_interval_per_pass(lenet5_network):
     target  = replace(LENET5, schedule="sequential")
     network = compile_network(read(SHIPPED / "lenet5.npz", NETWORKS["lenet5"]), target)
-    report = estimate_network(lower(network, target), 20, 125.0)
+    report = estimate_network(lower(network, target), network.generator, 20, 125.0)
     assert (report["interval_cycles"], report["interval_cycles_one_pass"]) == (20 * 784, 784)
     assert report["exact"]
 
@@ -149,6 +192,7 @@ def test_sequential_takes_an_interval_per_pass(lenet5_network):
 def test_random_bits_can_be_the_slowest(lenet5_network):
     """One junction draws 1,000 bits of 5 cycles each, and an image waits for them."""
     target = replace(LENET5, rng="mtj", mtj_currents=(1,) * 5, passes_max=200)
-    report = estimate_network(lower(lenet5_network, target), 200, 125.0)
+    report = estimate_network(lower(lenet5_network, target), lenet5_network.generator, 200, 125.0)
     assert report["random_cycles_per_image"] == report["interval_cycles"] == 5 * 1000 + 3
-    assert not report["exact"]
+    assert report["interval_cycles_mean"] == 5 * 1000 + 3
+    assert not report["exact"] and report["interval"] == "about"

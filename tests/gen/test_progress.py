@@ -25,6 +25,14 @@ def test_steps_are_numbered():
     assert stream.getvalue() == "[1/2] train\n[2/2] test\n"
 
 
+def test_says_under_a_step():
+    stream = io.StringIO()
+    steps = Steps(1, stream=stream)
+    steps.step("train")
+    steps.say("slowly")
+    assert stream.getvalue() == "[1/1] train\n  slowly\n"
+
+
 def test_lines_where_there_is_no_terminal():
     stream = io.StringIO()
     steps = Steps(1, stream=stream, clock=Clock(20))

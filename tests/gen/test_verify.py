@@ -291,11 +291,14 @@ def test_accepts_target(changes):
 
 
 @pytest.mark.parametrize("changes, message", [
-    ({"array_rows": 0}, "Array rows must be even and at least 2, as a weight takes two "
+    ({"array_rows": 0}, "Array rows must be even and from 2 to 1048576, as a weight takes two "
                         "complementary cells, not 0"),
-    ({"array_rows": 255}, "Array rows must be even and at least 2, as a weight takes two "
+    ({"array_rows": 255}, "Array rows must be even and from 2 to 1048576, as a weight takes two "
                           "complementary cells, not 255"),
-    ({"array_columns": 0}, "Array columns must be at least 1, not 0"),
+    ({"array_rows": 2**20 + 2}, "Array rows must be even and from 2 to 1048576, as a weight takes two "
+                                "complementary cells, not 1048578"),
+    ({"array_columns": 0}, "Array columns must be from 1 to 1048576, not 0"),
+    ({"array_columns": 2**20 + 1}, "Array columns must be from 1 to 1048576, not 1048577"),
     ({"passes_max": 0}, "The largest number of passes must be from 1 to 1024, not 0"),
     ({"passes_max": 1025}, "The largest number of passes must be from 1 to 1024, not 1025"),
     ({"passes": 0}, "The number of passes must be from 1 to the largest, 32, not 0"),
@@ -303,20 +306,39 @@ def test_accepts_target(changes):
     ({"schedule": "fast"}, "Target schedule must be 'shared' or 'sequential', not 'fast'"),
     ({"rng": "dice"}, "Target rng must be 'emulated' or 'mtj', not 'dice'"),
     ({"sources": "both"}, "Target sources must be 'model' or 'layer', not 'both'"),
-    ({"cells_per_read": 0}, "The multi-level cells of a bit line in a read must be at least 1, not 0"),
+    ({"cells_per_read": 0}, "The multi-level cells of a bit line in a read must be from 1 to 1048576, "
+                            "not 0"),
     ({"view": ""}, "Target view must be 'emulated' or 'macro', not ''"),
-    ({"interval": 0}, "The interval must be at least 1 cycle, not 0"),
-    ({"clock_mhz": 0.0}, "The clock must be above 0 MHz, not 0.0"),
-    ({"clock_mhz": math.nan}, "The clock must be above 0 MHz, not nan"),
-    ({"set_ns": 0}, "The set time must be above 0 ns, not 0"),
-    ({"read_ns": -1.0}, "The read time must be above 0 ns, not -1.0"),
-    ({"reset_ns": math.inf}, "The reset time must be above 0 ns, not inf"),
-    ({"array_ns": 0.0}, "The array time must be above 0 ns, not 0.0"),
-    ({"mtj_bits": 0}, "A SET current code must have at least 1 bit, not 0"),
+    ({"interval": 0}, "The interval must be from 1 to 1000000000 cycles, not 0"),
+    ({"interval": 10**9 + 1}, "The interval must be from 1 to 1000000000 cycles, not 1000000001"),
+    ({"clock_mhz": 0.0}, "The clock must be from 0.001 to 10000 MHz, not 0.0"),
+    ({"clock_mhz": math.nan}, "The clock must be from 0.001 to 10000 MHz, not nan"),
+    ({"clock_mhz": math.inf}, "The clock must be from 0.001 to 10000 MHz, not inf"),
+    ({"clock_mhz": 125e6}, "The clock must be from 0.001 to 10000 MHz, not 125000000.0"),
+    ({"set_ns": 0}, "The set time must be above 0 and at most 8192 ns, 1024 cycles of 125 MHz, not 0"),
+    ({"read_ns": -1.0}, "The read time must be above 0 and at most 8192 ns, 1024 cycles of 125 MHz, "
+                        "not -1.0"),
+    ({"reset_ns": math.inf}, "The reset time must be above 0 and at most 8192 ns, 1024 cycles of 125 MHz, "
+                             "not inf"),
+    ({"array_ns": 1e300}, "The array time must be above 0 and at most 8192 ns, 1024 cycles of 125 MHz, "
+                          "not 1e+300"),
+    ({"clock_mhz": 1000, "set_ns": 1025.0}, "The set time must be above 0 and at most 1024 ns, 1024 cycles "
+                                            "of 1000 MHz, not 1025.0"),
+    ({"mtj_bits": 0}, "A SET current code must have from 1 to 32 bits, not 0"),
+    ({"mtj_bits": 33}, "A SET current code must have from 1 to 32 bits, not 33"),
     ({"mtj_currents": (0, 255, 256)}, "A SET current code must be from 0 to 255, not 256"),
     ({"mtj_currents": (-1,)}, "A SET current code must be from 0 to 255, not -1"),
     ({"seed": 0}, "The seed must be from 1 to 18446744073709551615, not 0"),
     ({"seed": 2**64}, "The seed must be from 1 to 18446744073709551615, not 18446744073709551616"),
+    ({"passes": "20"}, "Target passes must be a whole number, not '20'"),
+    ({"passes": 20.0}, "Target passes must be a whole number, not 20.0"),
+    ({"seed": True}, "Target seed must be a whole number, not True"),
+    ({"clock_mhz": None}, "Target clock_mhz must be a number, not None"),
+    ({"protect": 1}, "Target protect must be true or false, not 1"),
+    ({"view": 3}, "Target view must be a text, not 3"),
+    ({"interval": 1.5}, "Target interval must be a whole number or none, not 1.5"),
+    ({"mtj_currents": (1, "2")}, "Target mtj_currents must be whole numbers, not (1, '2')"),
+    ({"mtj_currents": 5}, "Target mtj_currents must be whole numbers, not 5"),
 ])
 def test_rejects_target(changes, message):
     with pytest.raises(ImpossibleTarget, match=f"^{re.escape(message)}$"):

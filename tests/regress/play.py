@@ -90,7 +90,7 @@ def _refused(message, work):
 
 def _amaranth(case, network, target, accelerator):
     """Compare each image, each with a number of passes of its own, and the cycles with the estimate."""
-    case, idle_limit = _shorten(case, accelerator)
+    case, idle_limit = _shorten(case, network.generator, accelerator)
     counts  = [min(max(count, 1), target.passes_max) for count in case.counts]
     classes = network.layers[-1].outputs
     images  = make_images(case)
@@ -98,7 +98,7 @@ def _amaranth(case, network, target, accelerator):
     chosen = (choices_of(bits, network.generator, sum(counts), 1) if target.rng == "mtj" else
               choices(network.generator, sum(counts), 1))[:, 0]
     _compare(network, images, counts, chosen, words, target.passes_max)
-    estimate = _estimate(case, target, accelerator, counts, chosen)
+    estimate = _estimate(case, target, network, accelerator, counts, chosen)
     if estimate is not None:
         first = cycles["pixels"][0]
         for name, got, expected in (
@@ -113,22 +113,22 @@ def _amaranth(case, network, target, accelerator):
         "estimates_equal": int(estimate is not None)})
 
 
-def _estimate(case, target, accelerator, counts, chosen):
+def _estimate(case, target, network, accelerator, counts, chosen):
     """Cycles as estimated, if that is exact for what is done; ``chosen`` has a row for each pass."""
     if case.pixels.duty < 1 or case.results.duty < 1 or len(set(counts)) > 1:
         return None
-    if not estimate_network(accelerator, counts[0], target.clock_mhz)["exact"]:
+    if not estimate_network(accelerator, network.generator, counts[0], target.clock_mhz)["exact"]:
         return None
     estimate = timeline(accelerator, chosen.reshape(len(counts), counts[0], -1))
     return estimate if estimate.exact else None
 
 
-def _shorten(case, accelerator):
+def _shorten(case, generator, accelerator):
     """Return ``case`` with as many images and passes as :data:`CYCLES_LIMIT` allows, and after how many
     cycles without a result it hangs."""
     # A port that is rarely active makes each step take longer.
     slow, counts = 1 / min(case.pixels.duty, case.results.duty), list(case.counts)
-    cycles_of = functools.cache(functools.partial(_cycles, accelerator))
+    cycles_of = functools.cache(functools.partial(_cycles, generator, accelerator))
     while True:
         cycles = [cycles_of(count) for count in counts]
         if slow * sum(cycles) <= CYCLES_LIMIT or sum(counts) <= 1 == len(counts):
@@ -139,11 +139,11 @@ def _shorten(case, accelerator):
     return replace(case, counts=tuple(counts)), 1000 + round(slow**2 * (4 * max(cycles) + stall))
 
 
-def _cycles(accelerator, count):
-    """Most cycles of an image that asks for ``count`` passes."""
+def _cycles(generator, accelerator, count):
+    """Cycles of an image that asks for ``count`` passes, about the most."""
     passes = min(max(count, 1), accelerator.source.most)
-    bound  = estimate_network(accelerator, passes, 1.0)
-    return bound["latency_cycles"] + bound["random_cycles_per_image"]
+    bound  = estimate_network(accelerator, generator, passes, 1.0)
+    return bound["latency_cycles_largest"] + bound["random_cycles_per_image"]
 
 
 def _simulate(case, accelerator, images, wanted, idle_limit):

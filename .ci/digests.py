@@ -1,0 +1,23 @@
+"""Print what each shipped network becomes, as hashes: its IR, and its hardware before Yosys sees it.
+
+The Verilog text carries the version of Yosys, and its order of ports; the RTLIL of Amaranth does not.
+"""
+
+import hashlib
+
+from amaranth.back import rtlil
+
+from gen.checkpoint import SHIPPED, read
+from gen.compile import compile_network
+from gen.emit import ports
+from gen.ir import Target, dump
+from gen.lower import lower
+from gen.networks import NETWORKS
+
+
+for name, network in NETWORKS.items():
+    compiled = compile_network(read(SHIPPED / f"{name}.npz", network), Target())
+    accelerator = lower(compiled, Target())
+    hardware = rtlil.convert(accelerator, name="accelerator", ports=ports(accelerator), emit_src=False)
+    for kind, text in (("IR", dump(compiled)), ("RTLIL", hardware)):
+        print(f"{name:24}{kind:8}{hashlib.sha256(text.encode()).hexdigest()}")

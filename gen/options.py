@@ -1,0 +1,168 @@
+"""Options of commands: one for each field of a target, and a file that holds them."""
+
+import argparse
+import json
+from dataclasses import fields
+from pathlib import Path
+
+from gen.ir import Network, Target
+from gen.networks import NETWORKS, with_arrays
+
+
+__all__ = [
+    "BESIDE_TARGET", "METHODS", "BuildError", "add_options", "chosen_target", "named", "read_options",
+]
+
+
+#: What the name of a network ends with, by the method that it was trained for.
+METHODS = {"scale-dropout": "", "spinbayes": "_spinbayes"}
+
+#: What a file of options holds beside the fields of the target.
+BESIDE_TARGET = "network", "crossbars", "ways", "checkpoint", "synth"
+
+#: T of a network whose layers choose among arrays (SpinBayes, 4.3).
+PASSES_SPINBAYES = 10
+
+_CURRENTS = "python -m golden.currents NETWORK --json FILE"
+
+
+class BuildError(Exception):
+    """A build that cannot be made of what was asked for, with the way out in its message."""
+
+
+def add_options(parser: argparse.ArgumentParser):
+    """Add the options that choose a network and its target; those that are not given are None."""
+    parser.add_argument("--config", type=Path, metavar="FILE",
+        help="take what is not given here from the config.json of a build")
+    parser.add_argument("--method", choices=METHODS,
+        help="what is random: spinbayes means the network NETWORK_spinbayes")
+    parser.add_argument("--crossbars", type=int, metavar="N",
+        help="arrays that each layer chooses from, for spinbayes (default: those of the network)")
+    parser.add_argument("--ways", type=int, metavar="n",
+        help="arrays whose mean a pass takes, for spinbayes (default: 1)")
+    parser.add_argument("--checkpoint", type=Path, metavar="FILE",
+        help="trained parameters (default: those that come with the project)")
+    for field in fields(Target):
+        name, text = f"--{field.name.replace('_', '-')}", field.metadata["help"]
+        default = {"passes": f"{field.default}; {PASSES_SPINBAYES} for spinbayes",
+                   "mtj_currents": None, "interval": None}.get(field.name, field.default)
+        text += f" (default: {default})" if default is not None else ""
+        if field.type is bool:
+            parser.add_argument(name, action=argparse.BooleanOptionalAction, default=None, help=text)
+        elif field.name == "mtj_currents":
+            parser.add_argument(name, type=Path, metavar="FILE", help=f"file with the {text}")
+        elif field.metadata["choices"]:
+            parser.add_argument(name, choices=field.metadata["choices"], help=text)
+        else:
+            kind = float if field.type is float else int
+            parser.add_argument(name, type=kind, metavar="X" if kind is float else "N", help=text)
+
+
+def read_options(args: argparse.Namespace, network: str | None) -> dict:
+    """Return what was asked for, by name: the network ``network`` and the options that are given, and what
+    else is in the file that ``--config`` names. Paths are texts, currents a tuple of codes.
+
+    Raises
+    ------
+    BuildError
+        If a file cannot be read or holds what no build writes, or there is no network.
+    """
+    known = [*BESIDE_TARGET, *(field.name for field in fields(Target))]
+    asked = _read(args.config, known) if args.config else {}
+    given = {name: getattr(args, name, None) for name in known} | {
+        "network": network, "mtj_currents": _currents(args.mtj_currents) if args.mtj_currents else None}
+    if given["checkpoint"]:
+        given["checkpoint"] = str(given["checkpoint"])
+    asked |= {name: value for name, value in given.items() if value is not None}
+    if asked.get("rng") != "mtj" and asked.pop("mtj_currents", ()) and args.mtj_currents:
+        raise BuildError("SET current codes are for the pins of an MTJ; add --rng mtj")
+    if "network" not in asked:
+        raise BuildError(f"No network is named; choose one of: {', '.join(NETWORKS)}")
+    if args.method:
+        asked["network"] = _of_method(asked["network"], args.method)
+    return asked
+
+
+def named(name: str, method: str | None = None, crossbars: int | None = None, ways: int = 1) -> Network:
+    """Return the network ``name``, or what it is called for ``method`` if given, with ``crossbars`` arrays
+    per layer if given, of which a pass takes the mean of ``ways``.
+
+    Raises
+    ------
+    BuildError
+        If there is none, or it does not choose arrays.
+    """
+    name = _of_method(name, method) if method else name
+    if name not in NETWORKS:
+        raise BuildError(f"Network {name!r} is unknown; choose one of: {', '.join(NETWORKS)}")
+    try:
+        return with_arrays(NETWORKS[name], crossbars, ways)
+    except ValueError as error:
+        raise BuildError(str(error)) from None
+
+
+def _of_method(name, method):
+    for ending in filter(None, METHODS.values()):
+        name = name.removesuffix(ending)
+    return name + METHODS[method]
+
+
+def chosen_target(asked: dict, network: Network) -> Target:
+    """Return the target that the options ``asked`` mean for ``network``; whether it can be built is for
+    :func:`gen.verify.check_target` to say.
+
+    Raises
+    ------
+    BuildError
+        If junctions have no current codes, or not one for each layer.
+    """
+    values = {field.name: asked[field.name] for field in fields(Target) if field.name in asked}
+    if "passes" not in values and any(layer.crossbars > 1 for layer in network.layers):
+        values["passes"] = PASSES_SPINBAYES
+    target = Target(**values)
+    if "passes_max" not in values and isinstance(target.passes, int):
+        target = Target(**values, passes_max=max(target.passes, target.passes_max))
+    if target.rng == "mtj" and not target.mtj_currents:
+        raise BuildError(f"Pins of an MTJ need the SET current codes of the layers; make them with: "
+                          f"{_CURRENTS}, and add --mtj-currents FILE")
+    if target.rng == "mtj" and len(target.mtj_currents) != len(network.layers):
+        raise BuildError(f"SET current codes must be one for each of {len(network.layers)} layers, not "
+                          f"{len(target.mtj_currents)}; make them with: {_CURRENTS}")
+    return target
+
+
+def _read(path, known):
+    """The options in the file ``path``."""
+    way_out = "give the config.json of a build"
+    try:
+        asked = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise BuildError(f"Config {path} cannot be read ({getattr(error, 'strerror', None) or error}); "
+                          f"{way_out}") from None
+    if not isinstance(asked, dict):
+        raise BuildError(f"Config {path} must be an object of options; {way_out}")
+    for name, value in asked.items():
+        if name not in known:
+            raise BuildError(f"Config {path} has the unknown option {name!r}; known are: "
+                             f"{', '.join(known)}")
+        for kind, names, what in ((str, ("network", "checkpoint", "synth"), "a text"),
+                                  (int, ("crossbars", "ways"), "a whole number")):
+            if name in names and (not isinstance(value, kind) or isinstance(value, bool)):
+                raise BuildError(f"Config {path} must have {what} for {name}, not {value!r}")
+    if isinstance(asked.get("mtj_currents"), list):
+        asked["mtj_currents"] = tuple(asked["mtj_currents"])
+    if asked.get("synth", "ecp5") != "ecp5":
+        raise BuildError(f"Config {path} must have 'ecp5' for synth, not {asked['synth']!r}")
+    return asked
+
+
+def _currents(path):
+    """SET current codes of the layers, from a JSON list."""
+    try:
+        codes = json.loads(path.read_text())["currents"]
+        if not isinstance(codes, list):
+            raise TypeError(f"not {codes!r}")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BuildError(f"File {path} has no list 'currents' ({error}); make it with: {_CURRENTS}"
+                          ) from None
+    return tuple(codes)

@@ -1,0 +1,112 @@
+import argparse
+import json
+import re
+from dataclasses import fields
+
+import pytest
+
+from gen.ir import Target
+from gen.networks import NETWORKS
+from gen.options import BESIDE_TARGET, BuildError, add_options, chosen_target, named, read_options
+
+
+#: A value of each field that is not its default, as text and as it is in the target.
+OTHER = {
+    "array_rows": ("128", 128), "array_columns": ("64", 64), "passes": ("7", 7), "passes_max": ("9", 9),
+    "schedule": ("sequential",) * 2, "rng": ("mtj",) * 2, "sources": ("layer",) * 2,
+    "view": ("macro",) * 2, "cells_per_read": ("8", 8), "interval": ("900", 900),
+    "clock_mhz": ("99.5", 99.5), "set_ns": ("11.5", 11.5), "read_ns": ("6", 6.0), "reset_ns": ("7", 7.0),
+    "array_ns": ("20", 20.0), "mtj_bits": ("9", 9), "mtj_currents": ("{currents}", (1, 2, 3, 4, 300)),
+    "seed": ("5", 5), "protect": (None, True),
+}
+
+
+def parse(*arguments, network=None):
+    parser = argparse.ArgumentParser()
+    add_options(parser)
+    return read_options(parser.parse_args(list(map(str, arguments))), network)
+
+
+def target_of(asked):
+    return chosen_target(asked, named(asked["network"]))
+
+
+def test_every_field_of_a_target_is_an_option(tmp_path):
+    (tmp_path / "currents.json").write_text(json.dumps({"currents": [1, 2, 3, 4, 300]}))
+    assert set(OTHER) == {field.name for field in fields(Target)}
+    arguments = []
+    for name, (text, value) in OTHER.items():
+        assert value != getattr(Target(), name)
+        arguments.append(f"--{name.replace('_', '-')}")
+        arguments += [] if text is None else [text.format(currents=tmp_path / "currents.json")]
+    assert target_of(parse(*arguments, network="lenet5")) == Target(
+        **{name: value for name, (_, value) in OTHER.items()})
+
+
+def test_every_field_says_what_it_is():
+    for field in fields(Target):
+        assert len(field.metadata["help"]) > 10, field.name
+
+
+def test_nothing_is_asked_for():
+    assert target_of(parse(network="lenet5")) == Target()
+    assert target_of(parse(network="lenet5_spinbayes")) == Target(passes=10)
+    assert target_of(parse("--passes", 40, network="lenet5")) == Target(passes=40, passes_max=40)
+    assert target_of(parse("--passes", 4, network="lenet5")) == Target(passes=4)
+
+
+@pytest.mark.parametrize("name, method, found", [
+    ("lenet5", None, "lenet5"), ("lenet5", "spinbayes", "lenet5_spinbayes"),
+    ("lenet5_spinbayes", None, "lenet5_spinbayes"), ("lenet5_spinbayes", "scale-dropout", "lenet5"),
+    ("lenet5_spinbayes", "spinbayes", "lenet5_spinbayes"),
+])
+def test_method(name, method, found):
+    assert named(name, method) == NETWORKS[found]
+    arguments = ["--method", method] if method else []
+    assert parse(*arguments, network=name)["network"] == found
+
+
+def write(tmp_path, content):
+    path = tmp_path / "config.json"
+    path.write_text(content if isinstance(content, str) else json.dumps(content))
+    return path
+
+
+def test_file_of_options(tmp_path):
+    """Everything comes back, and what is given on the command line has precedence."""
+    every = {"network": "lenet5_spinbayes", "crossbars": 4, "ways": 2, "checkpoint": "some/where.npz",
+             "synth": "ecp5", **{name: value for name, (_, value) in OTHER.items()}}
+    assert set(every) == {*BESIDE_TARGET, *OTHER}
+    path = write(tmp_path, every)
+    assert parse("--config", path) == every
+    assert parse("--config", path, "--seed", 8, "--no-protect", "--crossbars", 3, "--checkpoint", "b.npz",
+                 network="lenet5") == every | {"seed": 8, "protect": False, "crossbars": 3,
+                                               "checkpoint": "b.npz", "network": "lenet5"}
+    assert "mtj_currents" not in parse("--config", path, "--rng", "emulated")
+
+
+@pytest.mark.parametrize("content, message", [
+    ("no JSON", "Config {path} cannot be read (Expecting value: line 1 column 1 (char 0)); give the "
+                "config.json of a build"),
+    ([1], "Config {path} must be an object of options; give the config.json of a build"),
+    ({"networks": "lenet5"}, "Config {path} has the unknown option 'networks'; known are: " + ", ".join(
+        [*BESIDE_TARGET, *OTHER])),
+    ({"network": 5}, "Config {path} must have a text for network, not 5"),
+    ({"network": "lenet5", "ways": True}, "Config {path} must have a whole number for ways, not True"),
+    ({"network": "lenet5", "crossbars": "8"},
+     "Config {path} must have a whole number for crossbars, not '8'"),
+    ({"network": "lenet5", "synth": "ice40"}, "Config {path} must have 'ecp5' for synth, not 'ice40'"),
+    ({"seed": 3}, f"No network is named; choose one of: {', '.join(NETWORKS)}"),
+])
+def test_wrong_file_of_options(tmp_path, content, message):
+    path = write(tmp_path, content)
+    with pytest.raises(BuildError, match=f"^{re.escape(message.format(path=path))}$"):
+        parse("--config", path)
+
+
+def test_currents_without_pins(tmp_path):
+    (tmp_path / "currents.json").write_text('{"currents": [1]}')
+    with pytest.raises(BuildError, match="^SET current codes are for the pins of an MTJ; add --rng mtj$"):
+        parse("--mtj-currents", tmp_path / "currents.json", network="lenet5")
+
+
