@@ -77,8 +77,10 @@ class Health(wiring.Component):
 
     def _watch(self, m, bit, at):
         """Test ``bit``, number ``at`` of a window."""
-        run, before      = Signal(range(self.repetition)), Signal() # run of 0: no bit yet
-        equal, reference = Signal(range(self.proportion)), Signal()
+        run       = Signal(range(self.repetition)) # 0: no bit yet
+        before    = Signal()
+        equal     = Signal(range(self.proportion))
+        reference = Signal()
         m.d.sync += before.eq(bit)
         with m.If((run == 0) | (bit != before)):
             m.d.sync += run.eq(1)
@@ -98,8 +100,9 @@ class Health(wiring.Component):
     def _watch_each(self, m, differs):
         """Test that each bit of a period, of which this one ``differs`` from a period before, does so once
         in so many periods."""
-        place, turn = Signal(range(self.period)), Signal(range(self.repetition))
-        changed     = Signal(self.period)          # this place highest
+        place       = Signal(range(self.period))
+        turn        = Signal(range(self.repetition))
+        changed     = Signal(self.period) # this place highest
         changed_now = Signal()
         m.d.comb += changed_now.eq(differs | (changed[-1] & (turn != 0)))
         m.d.sync += [changed.eq(Cat(changed_now, changed)), place.eq(place + 1)]
