@@ -58,8 +58,9 @@ def choose_interval(network: Network, target: Target) -> dict:
     interval = _default_interval(network, counts, foldings)
     default  = _chosen(network, target, interval, "in which an image comes in" if all(
         layer.weight_bits == 1 for layer in network.layers) else "that the slowest layer needs")
-    cheapest = math.ceil(max(count * max(map_cycles(layer, folding) for folding in choices)
-                             for layer, count, choices in zip(network.layers, counts, foldings, strict=True)))
+    cheapest = math.ceil(max(
+        count * max(map_cycles(layer, folding) for folding in choices)
+        for layer, count, choices in zip(network.layers, counts, foldings, strict=True)))
     most = max(GATES_MAX, 2 * _gates(network, target, cheapest))
     if default["gates"] <= most:
         return default
