@@ -1,6 +1,7 @@
 """Write a component as Verilog, with a manifest that says what was written."""
 
 import json
+import re
 from pathlib import Path
 
 from amaranth.back import verilog
@@ -14,19 +15,31 @@ from gen.tools import yosys
 __all__ = ["emit", "fields", "ports"]
 
 
+#: What ``verilator -Wall`` says of any Verilog that Yosys writes, and why it may.
+_ACCEPTED = {
+    "DECLFILENAME":   "all modules are in one file",
+    "UNUSEDSIGNAL":   "every signal of the source has its name here, for waves, whether or not it is read",
+    "PROCASSINIT":    "a register begins with the value that reset gives it",
+    "WIDTHEXPAND":    "an assignment has one operator, whose operands are extended as they should",
+    "WIDTHTRUNC":     "and whose result is cut as it should",
+    "CASEINCOMPLETE": "what a case may assign has a value before it",
+}
+
+
 def emit(component, name: str, directory: Path, **contents) -> dict:
     """Write ``name.v`` to ``directory / "rtl"`` and ``manifest.json`` to ``directory``.
 
     The manifest is all that a test bench, a synthesis run or a driver may know of the design: the
     name, direction, width and sign of every port, as a tree (``interface``) and as they are in Verilog
     (``ports``), the file of ``hdl/`` that each Verilog module comes from (``modules``), and ``contents``.
-    It is also returned.
+    It is also returned. The Verilog gives no warning with ``verilator -Wall``: its first lines say which
+    it turns off, and why.
     """
     (directory / "rtl").mkdir(parents=True, exist_ok=True)
     source = Path("rtl", f"{name}.v")
     fragment = Fragment.get(component, None)
     modules  = dict(_modules(fragment, name))
-    (directory / source).write_text(_verilog(fragment, name, ports(component)))
+    (directory / source).write_text(_clean(_verilog(fragment, name, ports(component))))
     manifest = {
         "generator": "spincim",
         "top": name,
@@ -83,5 +96,14 @@ def _modules(fragment, name, block=None):
 
 def _verilog(fragment, name, ports):
     with yosys():
-        return verilog.convert(fragment, name=name, ports=ports, emit_src=False,
-                               strip_internal_attrs=True)
+        return _clean(verilog.convert(fragment, name=name, ports=ports, emit_src=False,
+                                      strip_internal_attrs=True))
+
+
+def _clean(text):
+    """Leave out what has no bits, which would be ``[-1:0]`` and so have two, and turn off the warnings
+    that are accepted."""
+    off   = [f"/* verilator lint_off {kind} */ // {reason}\n" for kind, reason in _ACCEPTED.items()]
+    empty = r"^(  \(\*.*\*\)\n)*  (wire|reg) (signed )?\[-1:0\] .*;\n"
+    return "".join(("/* verilator lint_save */\n", *off, re.sub(empty, "", text, flags=re.MULTILINE),
+                    "/* verilator lint_restore */\n"))

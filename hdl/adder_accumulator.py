@@ -105,11 +105,13 @@ class AdderAccumulator(wiring.Component):
                     sums.append((total, count))
                 levels[column] = sums
 
-        group, plane = Signal(range(self.groups)), Signal(range(self.planes))
+        group = Signal(range(self.groups))
+        plane = Signal(range(self.planes))
         last_group   = group == self.groups - 1
         last         = last_group & (plane == self.planes - 1)
         # Of a sum and of a plane; known a cycle ahead, as each bit of the sums waits for them.
-        first, first_group = Signal(init=1), Signal(init=1)
+        first       = Signal(init=1)
+        first_group = Signal(init=1)
         with m.If(advance):
             m.d.sync += self.o.valid.eq(valid & last)
         with m.If(advance & valid):

@@ -124,14 +124,16 @@ class Averaging(wiring.Component):
             shape=stored.size + parity.bits, depth=self.classes, init=[])
         m.submodules.ballots = ballots = memory.Memory(
             shape=len(result.votes) + parity.bits, depth=self.classes, init=[])
-        total, add_up = statistics.read_port(domain="comb"), statistics.write_port()
-        votes, vote   = ballots.read_port(domain="comb"), ballots.write_port()
+        total  = statistics.read_port(domain="comb")
+        add_up = statistics.write_port()
+        votes  = ballots.read_port(domain="comb")
+        vote   = ballots.write_port()
 
-        count  = Signal(range(self.passes + 1)) # passes of this leaf
+        count = Signal(range(self.passes + 1)) # passes of this leaf
         passes = Signal.like(count)             # passes of this image
-        index  = Signal(range(self.classes))
+        index = Signal(range(self.classes))
         last   = index == self.classes - 1
-        fresh  = Signal(init=1)                 # this is the first leaf of the image
+        fresh = Signal(init=1) # this is the first leaf of the image
 
         # Each multiplier has the count in a register of its own. It is there long before a product.
         counted = [Signal.like(count, name=f"count_{number}") for number in range(3)]
@@ -144,21 +146,32 @@ class Averaging(wiring.Component):
         # Products, one class per cycle, in steps behind `i`. A class comes once in a leaf, and leaves
         # are apart, so what is read for it is never about to be written. A multiplier is slow and far
         # from logic, so registers that nothing else reads stand before and behind it.
-        p, p_index     = Signal(PROBABILITY), Signal.like(index)
-        factor         = Signal(PROBABILITY)
-        q, q_index     = Signal(PROBABILITY), Signal.like(index)
-        product, square = Signal(2 * PROBABILITY), Signal(2 * PROBABILITY)
+        p       = Signal(PROBABILITY)
+        p_index = Signal.like(index)
+        factor  = Signal(PROBABILITY)
+        q       = Signal(PROBABILITY)
+        q_index = Signal.like(index)
+        product = Signal(2 * PROBABILITY)
+        square  = Signal(2 * PROBABILITY)
         later          = [Signal(data.StructLayout({"p": PROBABILITY, "index": len(index), "valid": 1}),
                                  name=f"later_{step}") for step in range(2)]
         firsts         = [Signal(len(count) + PROBABILITY, name=f"first_{number}") for number in range(3)]
         halves         = [Signal(len(count) + PROBABILITY, name=f"half_{half}") for half in range(2)]
-        weighed_sum, weighed_confident = Signal.like(result.sum), Signal.like(result.confident)
-        weighed_index, first_index     = Signal.like(index), Signal.like(index)
-        first_confident, first_valid   = Signal.like(result.confident), Signal()
-        before         = Signal(stored)
-        p_valid, q_valid, weighed_valid = Signal(), Signal(), Signal()
-        best, best_index = Signal(PROBABILITY), Signal.like(index)
-        taken, draining, sending = Signal(), Signal(), Signal()
+        weighed_sum       = Signal.like(result.sum)
+        weighed_confident = Signal.like(result.confident)
+        weighed_index     = Signal.like(index)
+        first_index       = Signal.like(index)
+        first_confident   = Signal.like(result.confident)
+        first_valid       = Signal()
+        before            = Signal(stored)
+        p_valid           = Signal()
+        q_valid           = Signal()
+        weighed_valid     = Signal()
+        best              = Signal(PROBABILITY)
+        best_index        = Signal.like(index)
+        taken             = Signal()
+        draining          = Signal()
+        sending           = Signal()
         m.d.comb += [
             taken.eq(self.i.valid & self.i.ready),
             total.addr.eq(first_index),
@@ -182,8 +195,10 @@ class Averaging(wiring.Component):
         with m.If(p_valid & ((p_index == 0) | (p > best))):
             m.d.sync += [best.eq(p), best_index.eq(p_index)]
 
-        added, added_index, added_valid = Signal(stored), Signal.like(index), Signal()
-        kept = Signal(stored)
+        added       = Signal(stored)
+        added_index = Signal.like(index)
+        added_valid = Signal()
+        kept        = Signal(stored)
         m.d.comb += [
             Value.cast(kept).eq(Mux(fresh, 0, before)),
             add_up.addr.eq(added_index),
@@ -198,7 +213,8 @@ class Averaging(wiring.Component):
         ]
 
         # Votes are read all the time: of the largest class of the leaf, or of the class to send.
-        voted, poll = Signal.like(result.votes), Signal.like(result.votes)
+        voted = Signal.like(result.votes)
+        poll  = Signal.like(result.votes)
         m.d.comb += [
             votes.addr.eq(best_index),
             vote.addr.eq(index),
@@ -207,8 +223,10 @@ class Averaging(wiring.Component):
         m.d.sync += voted.eq(votes.data)
 
         # After the last leaf these are of all classes, before the first of them is sent.
-        largest, largest_index = Signal.like(result.sum), Signal.like(index)
-        surest, reject = Signal.like(result.confident), Signal()
+        largest       = Signal.like(result.sum)
+        largest_index = Signal.like(index)
+        surest        = Signal.like(result.confident)
+        reject        = Signal()
         share  = self.agreement
         needed = Signal(range(share.numerator * self.passes + 1)) # of the confident, times denominator
         m.d.sync += [
@@ -225,8 +243,10 @@ class Averaging(wiring.Component):
         parity.check(votes.data, sending | draining)
         if self.protect:
             # Every pass is in one of the sets of an image, and those are the first so many.
-            before_sets, with_set = Signal(self.passes), Signal(self.passes)
-            shared, gap = Signal(), Signal()
+            before_sets = Signal(self.passes)
+            with_set    = Signal(self.passes)
+            shared      = Signal()
+            gap         = Signal()
             m.d.comb += with_set.eq(before_sets | sets.set)
             m.d.sync += [
                 shared.eq(queue.r_en & ((before_sets & sets.set).any() | ~sets.set.any())),
@@ -235,15 +255,18 @@ class Averaging(wiring.Component):
             with m.If(queue.r_en):
                 m.d.sync += before_sets.eq(Mux(sets.last, 0, with_set))
             parity.errors += [shared, gap]
-        faulty, wrong = Signal(), Signal()
+        faulty = Signal()
+        wrong  = Signal()
         m.d.comb += wrong.eq(Cat(parity.errors).any())
         m.d.sync += faulty.eq(faulty | wrong)
         parity.report()
 
         # Results leave in two steps behind the memories: a row, then a word.
-        row            = Signal(stored)
-        row_votes, row_index = Signal.like(result.votes), Signal.like(index)
-        row_valid, step      = Signal(), Signal()
+        row       = Signal(stored)
+        row_votes = Signal.like(result.votes)
+        row_index = Signal.like(index)
+        row_valid = Signal()
+        step      = Signal()
         m.d.comb += step.eq(~self.o.valid) # words are not so close that they would wait for each other
         with m.If(self.o.ready):
             m.d.sync += self.o.valid.eq(0)
@@ -262,7 +285,8 @@ class Averaging(wiring.Component):
                 result.error.eq(self.fault | faulty | wrong),
             ]
 
-        drain, wait = Signal(range(self.DRAIN + 1)), Signal(range(self.READ + 1))
+        drain = Signal(range(self.DRAIN + 1))
+        wait  = Signal(range(self.READ + 1))
 
         with m.FSM():
             with m.State("Clear"):

@@ -66,9 +66,12 @@ class Health(wiring.Component):
             with m.If(self.strobe):
                 m.d.sync += past.eq(Cat(self.bit, past))
 
-        at, first        = Signal(range(self.window)), Signal()     # place in the window
-        run, before      = Signal(range(self.repetition)), Signal() # run of 0: no bit yet
-        equal, reference = Signal(range(self.proportion)), Signal()
+        at        = Signal(range(self.window))     # place in the window
+        first     = Signal()
+        run       = Signal(range(self.repetition)) # 0: no bit yet
+        before    = Signal()
+        equal     = Signal(range(self.proportion))
+        reference = Signal()
         m.d.comb += first.eq(at == 0)
         with m.If(self.strobe):
             m.d.sync += [at.eq(Mux(at == self.window - 1, 0, at + 1)), before.eq(bit)]

@@ -65,11 +65,14 @@ class ImageSource(wiring.Component):
         m = Module()
 
         parity = Parity(m, self)
-        first, room, begin = Signal(init=1), Signal(), Signal()
-        left   = Signal(range(self.pixels), init=self.pixels - 1)
+        first = Signal(init=1)
+        room  = Signal()
+        begin = Signal()
+        left  = Signal(range(self.pixels), init=self.pixels - 1)
         passes = Signal.like(self.passes)
         # An announcement is written a cycle later, so that pixels wait for no more than a flag.
-        announce, announced = Signal(), Signal.like(self.passes)
+        announce  = Signal()
+        announced = Signal.like(self.passes)
         m.d.sync += [announce.eq(begin), announced.eq(passes)]
         queues = []
         for port in (self.masks, self.maps):

@@ -113,14 +113,18 @@ class MapBuffer(wiring.Component):
         m.submodules.maps = maps = memory.Memory(
             shape=width * self.lanes, depth=self.depth * self.words, init=[],
             attrs={"ram_style": "block" if deep else "distributed"})
-        store, fetch = maps.write_port(), maps.read_port()
-        filled, release = Signal(), Signal()
+        store   = maps.write_port()
+        fetch   = maps.read_port()
+        filled  = Signal()
+        release = Signal()
         # Branch sets that take room; whether there is any is known a cycle ahead, as all that comes
         # before waits for it.
-        held, held_next = Signal(range(self.depth + 1)), Signal(range(self.depth + 1))
-        free = Signal(init=1)
-        write_address, write_word = Signal(range(self.depth * self.words)), Signal(range(self.words))
-        taking = Signal()
+        held          = Signal(range(self.depth + 1))
+        held_next     = Signal(range(self.depth + 1))
+        free          = Signal(init=1)
+        write_address = Signal(range(self.depth * self.words))
+        write_word    = Signal(range(self.words))
+        taking        = Signal()
         if self.reserved:
             m.d.comb += [self.room.valid.eq(free), taking.eq(self.room.valid & self.room.ready)]
         else:
@@ -155,7 +159,8 @@ class MapBuffer(wiring.Component):
         ]
 
         # Sending: `present` has the branches of the branch set in progress that are left to send.
-        present, active = Signal(branch_count), Signal()
+        present = Signal(branch_count)
+        active  = Signal()
         waiting = Signal(range(self.depth + 1)) # branch sets that are filled, but not yet begun
         load    = Signal()
         m.d.comb += [
@@ -163,8 +168,10 @@ class MapBuffer(wiring.Component):
             presences.r_en.eq(load),
         ]
         m.d.sync += waiting.eq(waiting + filled - load)
-        branch, later = Signal(range(branch_count)), Signal(branch_count)
-        lane, choice  = Signal(range(self.lanes)), Signal(range(self.copies))
+        branch = Signal(range(branch_count))
+        later  = Signal(branch_count)
+        lane   = Signal(range(self.lanes))
+        choice = Signal(range(self.copies))
         m.d.comb += later.eq(present & (present - 1))
         for index in reversed(range(branch_count)):
             with m.If(present[index]):
@@ -174,8 +181,12 @@ class MapBuffer(wiring.Component):
                     choice.eq(index % self.copies),
                 ]
 
-        base, word   = Signal(range(self.depth * self.words)), Signal(range(self.words))
-        issue, begin, end, room = Signal(), Signal(), Signal(), Signal()
+        base  = Signal(range(self.depth * self.words))
+        word  = Signal(range(self.words))
+        issue = Signal()
+        begin = Signal()
+        end   = Signal()
+        room  = Signal()
         m.d.comb += [
             begin.eq(word == 0),
             end.eq(word == self.words - 1),
@@ -224,10 +235,12 @@ class MapBuffer(wiring.Component):
             m.d.sync += address.eq(base + word)
         space      = Signal(range(self.FETCHED + 1), init=self.FETCHED)
         space_next = Signal(range(self.FETCHED + 1))
-        fetching, taken = Signal(init=1), Signal()
+        fetching   = Signal(init=1)
+        taken      = Signal()
         # Words in the queue; that there are any is a register of its own, as a whole window waits for it.
-        queued, queued_next = Signal(range(self.FETCHED + 1)), Signal(range(self.FETCHED + 1))
-        some = Signal()
+        queued      = Signal(range(self.FETCHED + 1))
+        queued_next = Signal(range(self.FETCHED + 1))
+        some        = Signal()
         m.d.comb += [
             issue.eq(active & fetching & (~begin | room)),
             fetch.addr.eq(address),

@@ -106,9 +106,11 @@ class MaskBank(wiring.Component):
             ]
 
         # Requests run ahead of answers; each counts passes down and the bits of a pass up.
-        to_ask, to_hear = Signal(range(self.passes + 1)), Signal(range(self.passes + 1))
-        asked, heard    = Signal(range(len(layers))), Signal(range(len(layers)))
-        at = Signal(self.passes) # one-hot: the pass that is answered
+        to_ask  = Signal(range(self.passes + 1))
+        to_hear = Signal(range(self.passes + 1))
+        asked   = Signal(range(len(layers)))
+        heard   = Signal(range(len(layers)))
+        at      = Signal(self.passes) # one-hot: the pass that is answered
         # Only masks handed out take room, and those of two images are far apart.
         room = Signal()
         m.d.sync += room.eq(Cat(queue.w_rdy for queue in queues).all())

@@ -93,7 +93,8 @@ class ParityCheck(Elaboratable):
 
         word, used = self.word, self.used
         if self.slow:
-            word, used = Signal(len(word)), Signal()
+            word = Signal(len(word))
+            used = Signal()
             m.d.sync += [word.eq(self.word), used.eq(self.used)]
         parts = Signal(-(-len(word) // _STEP))
         taken = Signal()

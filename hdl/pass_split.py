@@ -77,7 +77,8 @@ class PassSplit(wiring.Component):
     def elaborate(self, platform):
         m = Module()
 
-        known, free = Signal(), Signal()
+        known = Signal()
+        free  = Signal()
         m.d.comb += [
             known.eq(functools.reduce(operator.and_, (mask.valid for mask in self.masks), Const(1))),
             free.eq(~self.o.valid | self.o.ready),

@@ -85,7 +85,8 @@ class Pool(wiring.Component):
             m.d.comb += [pooled.eq(reached), emit.eq(1)]
         else:
             group = Signal(range(self.groups))
-            x, y  = Signal(range(self.width)), Signal(range(self.height))
+            x     = Signal(range(self.width))
+            y     = Signal(range(self.height))
             with m.If(taken):
                 m.d.sync += group.eq(group + 1)
                 with m.If(group == self.groups - 1):
@@ -99,7 +100,8 @@ class Pool(wiring.Component):
             windows = self.width // 2
             m.submodules.row = row = memory.Memory(
                 shape=len(pooled) + parity.bits, depth=windows * self.groups, init=[])
-            before, store = row.read_port(domain="comb"), row.write_port()
+            before = row.read_port(domain="comb")
+            store  = row.write_port()
             address = (x >> 1) * self.groups + group
             start   = ~x[0] & ~y[0]
             whole   = (x >> 1) < windows

@@ -68,15 +68,20 @@ class Reader(wiring.Component):
 
         rows, columns = self.geometry.row_groups, self.geometry.column_groups
         row, column   = self.o.payload.row_group, self.o.payload.column_group
-        row_next, column_next = Signal(range(rows)), Signal(range(columns))
-        row_now, column_now   = Signal(range(rows)), Signal(range(columns))
-        plane_now  = Signal(range(self.bits), init=self.bits - 1)
-        plane_next = Signal(range(self.bits))
-        way_now, way_next = Signal(range(self.ways)), Signal(range(self.ways))
-        position, position_next = Signal(range(self.positions)), Signal(range(self.positions))
+        row_next      = Signal(range(rows))
+        column_next   = Signal(range(columns))
+        row_now       = Signal(range(rows))
+        column_now    = Signal(range(columns))
+        plane_now     = Signal(range(self.bits), init=self.bits - 1)
+        plane_next    = Signal(range(self.bits))
+        way_now       = Signal(range(self.ways))
+        way_next      = Signal(range(self.ways))
+        position      = Signal(range(self.positions))
+        position_next = Signal(range(self.positions))
         # Whether this is the last read of a position, or of a map, is known a cycle ahead: all that
         # comes before waits for it.
-        last, final = Signal(init=self.reads == 1), Signal(init=self.reads * self.positions == 1)
+        last  = Signal(init=self.reads == 1)
+        final = Signal(init=self.reads * self.positions == 1)
         m.d.comb += [
             row.eq(row_now),
             column.eq(column_now),

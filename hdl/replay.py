@@ -104,10 +104,13 @@ class SequentialPasses(wiring.Component):
         parity = Parity(m, self)
         m.submodules.maps = maps = memory.Memory(
             shape=self.channels + parity.bits, depth=2 * self.words, init=[])
-        store, fetch = maps.write_port(), maps.read_port()
-        held = Signal(range(3))
-        filled, release = Signal(), Signal()
-        write_word, write_half = Signal(range(self.words)), Signal()
+        store      = maps.write_port()
+        fetch      = maps.read_port()
+        held       = Signal(range(3))
+        filled     = Signal()
+        release    = Signal()
+        write_word = Signal(range(self.words))
+        write_half = Signal()
         m.d.comb += [
             self.i.ready.eq(held != 2),
             store.addr.eq(Mux(write_half, self.words, 0) + write_word),
@@ -119,10 +122,13 @@ class SequentialPasses(wiring.Component):
             m.d.sync += [write_word.eq(Mux(filled, 0, write_word + 1)), write_half.eq(write_half ^ filled)]
         m.d.sync += held.eq(held + filled - release)
 
-        word, half = Signal(range(self.words)), Signal()
-        done       = Signal(range(self.passes + 1)) # passes sent
-        at         = Signal(self.passes, init=1)    # the one in progress, one-hot
-        issue, free, final = Signal(), Signal(), Signal()
+        word  = Signal(range(self.words))
+        half  = Signal()
+        done  = Signal(range(self.passes + 1)) # passes sent
+        at    = Signal(self.passes, init=1) # the one in progress, one-hot
+        issue = Signal()
+        free  = Signal()
+        final = Signal()
         m.d.comb += [
             free.eq(~self.o.valid | self.o.ready),
             issue.eq((held != 0) & self.images.valid & free

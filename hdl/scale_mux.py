@@ -131,7 +131,9 @@ class ScaleMux(wiring.Component):
         rows  = list(self.rows())
         words = Signal(self.o.payload.words.shape())
         sums  = Signal.like(self.i.payload.sums)
-        valid, advance, move = Signal(), Signal(), Signal()
+        valid   = Signal()
+        advance = Signal()
+        move    = Signal()
         m.d.comb += [
             advance.eq(~self.o.valid | self.o.ready),
             move.eq(~valid | advance),
@@ -142,7 +144,8 @@ class ScaleMux(wiring.Component):
             m.d.comb += Value.cast(words).eq(rows[0])
         else:
             groups = -(-self.channels // self.columns)
-            group, group_next = Signal(range(groups)), Signal(range(groups))
+            group      = Signal(range(groups))
+            group_next = Signal(range(groups))
             m.submodules.scales = scales = memory.Memory(
                 shape=self.row_width, depth=len(rows), init=rows)
             port = scales.read_port()

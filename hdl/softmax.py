@@ -66,10 +66,14 @@ class Relative(wiring.Component):
             width=self.logit.width, depth=2 * self.classes + 2)
         m.submodules.maxima = maxima = parity.fifo(width=self.logit.width, depth=4)
 
-        index, taken = Signal(range(self.classes)), Signal()
-        logit, largest  = Signal(self.logit), Signal(self.logit)
-        first, last     = Signal(), Signal() # of a leaf, as is `logit`
-        valid, complete = Signal(), Signal()
+        index    = Signal(range(self.classes))
+        taken    = Signal()
+        logit    = Signal(self.logit)
+        largest  = Signal(self.logit)
+        first    = Signal()
+        last     = Signal() # of a leaf, as is `logit`
+        valid    = Signal()
+        complete = Signal()
         m.d.comb += [
             self.i.ready.eq(logits.w_rdy),
             taken.eq(self.i.valid & self.i.ready),
@@ -90,7 +94,9 @@ class Relative(wiring.Component):
         with m.If(valid & (first | (logit > largest))):
             m.d.sync += largest.eq(logit)
 
-        sent, free, send = Signal(range(self.classes)), Signal(), Signal()
+        sent = Signal(range(self.classes))
+        free = Signal()
+        send = Signal()
         m.d.comb += [
             free.eq(~self.o.valid | self.o.ready),
             send.eq(free & maxima.r_rdy),
@@ -245,9 +251,11 @@ class Normalizer(wiring.Component):
         m.submodules.reciprocals = reciprocals = parity.fifo(width=RECIPROCAL, depth=2)
 
         # Collect.
-        index, total = Signal(range(self.classes)), Signal(range((self.classes << 16 + self.guard) + 1))
-        total_next   = Signal.like(total)
-        taken, last  = Signal(), Signal()
+        index      = Signal(range(self.classes))
+        total      = Signal(range((self.classes << 16 + self.guard) + 1))
+        total_next = Signal.like(total)
+        taken      = Signal()
+        last       = Signal()
         m.d.comb += [
             self.i.ready.eq(exponentials.w_rdy & totals.w_rdy),
             taken.eq(self.i.valid & self.i.ready),
@@ -263,9 +271,12 @@ class Normalizer(wiring.Component):
 
         # Divide. The sum is at least 2 ** 16, so the upper 16 of the 34 ones are a first remainder
         # from which nothing can be taken.
-        divisor, remainder = Signal(total_shape), Signal(total_shape)
-        quotient, step     = Signal(RECIPROCAL), Signal(range(RECIPROCAL + 1))
-        busy, trial        = Signal(), Signal(signed(len(remainder) + 2))
+        divisor   = Signal(total_shape)
+        remainder = Signal(total_shape)
+        quotient  = Signal(RECIPROCAL)
+        step      = Signal(range(RECIPROCAL + 1))
+        busy      = Signal()
+        trial     = Signal(signed(len(remainder) + 2))
         m.d.comb += trial.eq(Cat(Const(1, 1), remainder) - divisor)
         with m.If(~busy):
             with m.If(totals.r_rdy):
@@ -287,12 +298,16 @@ class Normalizer(wiring.Component):
             m.d.sync += busy.eq(0)
 
         # Multiply.
-        advance, send = Signal(), Signal()
-        sent, valid   = Signal(range(self.classes)), Signal(4)
+        advance = Signal()
+        send    = Signal()
+        sent    = Signal(range(self.classes))
+        valid   = Signal(4)
         # The first register may become that of a block memory, which is too slow for a product.
-        taken_a, a, b = Signal(EXPONENTIAL), Signal(EXPONENTIAL), Signal(RECIPROCAL)
-        taken_b       = Signal(RECIPROCAL)
-        first         = Signal(EXPONENTIAL + RECIPROCAL) # next to the multiplier, far from all else
+        taken_a = Signal(EXPONENTIAL)
+        a       = Signal(EXPONENTIAL)
+        b       = Signal(RECIPROCAL)
+        taken_b = Signal(RECIPROCAL)
+        first   = Signal(EXPONENTIAL + RECIPROCAL) # next to the multiplier, far from all else
         product       = Signal.like(first)
         m.d.comb += [
             advance.eq(~self.o.valid | self.o.ready),

@@ -79,8 +79,10 @@ class Window(wiring.Component):
         rows, columns   = self.kernel
         height, width   = self.padded
         column_bits     = rows * self.channels
-        x, y            = Signal(range(width)), Signal(range(height))
-        inside, advance = Signal(), Signal()
+        x       = Signal(range(width))
+        y       = Signal(range(height))
+        inside  = Signal()
+        advance = Signal()
 
         # All that is above the word in its column of the map, and the word itself at the bottom.
         column = Signal(column_bits)
@@ -88,7 +90,8 @@ class Window(wiring.Component):
         if rows > 1:
             m.submodules.lines = lines = memory.Memory(
                 shape=column_bits - self.channels + parity.bits, depth=width, init=[])
-            above, store = lines.read_port(domain="comb"), lines.write_port()
+            above = lines.read_port(domain="comb")
+            store = lines.write_port()
             m.d.comb += [
                 above.addr.eq(x),
                 column[:-self.channels].eq(above.data[:column_bits - self.channels]),

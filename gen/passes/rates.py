@@ -1,5 +1,6 @@
 """Fold layers in time, so that no engine takes longer for an image than the interval."""
 
+import bisect
 import math
 from dataclasses import replace
 
@@ -7,17 +8,20 @@ from gen.ir import Folding, Layer, Network, Target
 from gen.passes.tile import columns_max, row_tiles
 
 
-__all__ = ["map_cycles", "rates", "runs"]
+__all__ = ["GATES_MAX", "choose_interval", "map_cycles", "rates", "runs"]
+
+
+#: Cost of a network up to which it is folded for its default interval, more than that of any that comes
+#: with the project.
+GATES_MAX = 16384
 
 
 def rates(network: Network, target: Target) -> Network:
     """Choose the folding of each layer: the cheapest that keeps the interval.
 
-    The interval is ``target.interval`` cycles. Unless it is given, it is that in which the first
-    layer reads its (padded) map one pixel a cycle for each of its runs; and where there are multi-level
-    cells, of which few are read at once, no less than the slowest layer needs. In that time a layer
-    has :func:`runs`, at most, when the schedule is shared. When it is sequential, each layer works on
-    one map of one pass, and an image takes T intervals.
+    The interval is that of :func:`choose_interval`. In that time a layer has :func:`runs`, at most, when
+    the schedule is shared. When it is sequential, each layer works on one map of one pass, and an image
+    takes T intervals.
 
     The cost is the number of XNOR gates, ``row tiles * rows_per_read * columns_per_read``, and
     that of the word-line multiplexers, ``row tiles * rows_per_read * (row_groups - 1)``. Of equal
@@ -30,14 +34,63 @@ def rates(network: Network, target: Target) -> Network:
     Needs: nothing. Ensures: folding of every layer; no more columns in a read than in an array, and
     no more multi-level cells of a bit line than can be sensed.
     """
-    counts = runs(network, target)
+    foldings = _foldings_for(network, target, choose_interval(network, target)["interval_cycles"])
+    return replace(network, layers=tuple(
+        replace(layer, folding=folding) for layer, folding in zip(network.layers, foldings, strict=True)))
+
+
+def choose_interval(network: Network, target: Target) -> dict:
+    """Return the ``interval_cycles`` that :func:`rates` folds for, the cost ``gates`` of the layers
+    then, and ``reason``, a sentence.
+
+    It is ``target.interval``. Unless that is given, it is the time in which the first layer reads its
+    (padded) map one pixel a cycle for each of its runs; and where there are multi-level cells, of which
+    few are read at once, no less than the slowest layer needs. Where this costs more than
+    :data:`GATES_MAX`, and more than twice what the cheapest foldings of all layers do, it is the
+    shortest interval that does not: a fully connected layer reads its whole map before its first
+    product, and would have to be unrolled to keep pace.
+    """
+    if target.interval is not None:
+        return _chosen(network, target, target.interval, "as asked for")
+    counts   = runs(network, target)
     foldings = [_foldings(layer, target, last=layer is network.layers[-1])
                 for layer in network.layers]
-    interval = target.interval or _default_interval(network, counts, foldings)
-    return replace(network, layers=tuple(
-        replace(layer, folding=_cheapest(layer, len(row_tiles(layer, target)), choices,
-                                         math.floor(interval / count)))
-        for layer, choices, count in zip(network.layers, foldings, counts, strict=True)))
+    interval = _default_interval(network, counts, foldings)
+    default  = _chosen(network, target, interval, "in which an image comes in" if all(
+        layer.weight_bits == 1 for layer in network.layers) else "that the slowest layer needs")
+    cheapest = math.ceil(max(
+        count * max(map_cycles(layer, folding) for folding in choices)
+        for layer, count, choices in zip(network.layers, counts, foldings, strict=True)))
+    most = max(GATES_MAX, 2 * _gates(network, target, cheapest))
+    if default["gates"] <= most:
+        return default
+    # The cost falls as the interval grows, from one that costs too much to one that does not.
+    cycles = bisect.bisect_left(range(cheapest), True, interval + 1,
+                                key=lambda cycles: _gates(network, target, cycles) <= most)
+    return _chosen(network, target, cycles, f"as one of {interval} would take {default['gates']} gates; "
+                                            f"ask for it with --interval {interval}")
+
+
+def _chosen(network, target, interval, reason):
+    return {"interval_cycles": interval, "gates": _gates(network, target, interval), "reason": reason}
+
+
+def _gates(network, target, interval):
+    """Cost of all layers, folded for ``interval``."""
+    return sum(_cost(len(row_tiles(layer, target)), folding) for layer, folding in zip(
+        network.layers, _foldings_for(network, target, interval), strict=True))
+
+
+def _cost(tiles, folding):
+    return tiles * folding.rows_per_read * (folding.columns_per_read + folding.row_groups - 1)
+
+
+def _foldings_for(network, target, interval):
+    """Folding of each layer for ``interval``."""
+    return [_cheapest(layer, len(row_tiles(layer, target)),
+                      _foldings(layer, target, last=layer is network.layers[-1]),
+                      math.floor(interval / count))
+            for layer, count in zip(network.layers, runs(network, target), strict=True)]
 
 
 def runs(network: Network, target: Target) -> list[float]:
@@ -100,8 +153,7 @@ def _cheapest(layer: Layer, tiles: int, foldings: list[Folding], cycles_max: int
     if not fitting:
         return max(foldings, key=lambda folding: (folding.rows_per_read, folding.columns_per_read))
     return min(fitting, key=lambda folding: (
-        tiles * folding.rows_per_read * (folding.columns_per_read + folding.row_groups - 1),
-        folding.row_groups, folding.columns_per_read))
+        _cost(tiles, folding), folding.row_groups, folding.columns_per_read))
 
 
 def _shares(length: int) -> set[int]:

@@ -1,7 +1,10 @@
 # amaranth: UnusedElaboratable=no
 
 import json
+import os
 import re
+import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -39,6 +42,7 @@ from hdl.rng_bank import RngBank
 from hdl.scale_mux import ScaleMux, comparison_layout, gain_layout
 from hdl.softmax import Normalizer, PowerOfTwo, Relative, Softmax
 from hdl.window import Window
+from sim.simulator import environment
 
 
 TARGET = Target(array_rows=16, array_columns=4, passes=3, passes_max=5)
@@ -136,6 +140,27 @@ def test_writes_verilog_and_manifest(tmp_path):
     assert "module constant(" in text
     # Nothing of this machine is left in it.
     assert "test_emit.py" not in text
+
+
+@pytest.mark.parametrize("options", [
+    {}, {"schedule": "sequential"}, {"view": "macro"}, {"protect": True},
+    {"rng": "mtj", "mtj_currents": (100, 120, 140), "sources": "layer", "protect": True},
+], ids=lambda options: "-".join(map(str, options.values())) or "default")
+def test_verilog_is_clean(compiled, tmp_path, options):
+    """No tool warns of it, nothing has less than a bit, and every signal has the name that the source
+    gives it: Amaranth finds that of ``a, b = Signal(), Signal()`` with some versions of Python only."""
+    network, target = compiled(3, replace(TARGET, **options), hidden=2)
+    emit(lower(network, target), "accelerator", tmp_path)
+    path = tmp_path / "rtl" / "accelerator.v"
+    text = path.read_text()
+    assert not re.findall(r"\[-1:0\]|\\\$(?:signal|signature|like)\b.*", text)
+    command = ["verilator", "--lint-only", "-Wall", "--top-module", "accelerator", str(path)]
+    result  = subprocess.run(command, env=os.environ | environment(), capture_output=True, text=True,
+                             check=False)
+    assert (result.returncode, result.stderr) == (0, "")
+    # So little of what it could say is turned off.
+    assert set(re.findall(r"lint_off (\w+)", text)) == {
+        "DECLFILENAME", "UNUSEDSIGNAL", "PROCASSINIT", "WIDTHEXPAND", "WIDTHTRUNC", "CASEINCOMPLETE"}
 
 
 def test_is_reproducible(random_network, tmp_path):
