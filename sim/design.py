@@ -82,7 +82,8 @@ class Design:
         try:
             network = load(self.ir)
             same = (network.input.height * network.input.width, network.layers[-1].outputs,
-                    [layer.name for layer in network.layers]) == (self.pixels, self.classes, self.layers)
+                    [layer.name for layer in network.layers]) == (
+                        self.pixels, self.classes, [layer["name"] for layer in self.manifest["layers"]])
             if network.generator is None or not network.layers[-1].banks:
                 raise ValueError("it is not compiled")
         except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
