@@ -12,8 +12,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from gen.checkpoint import SHIPPED
 from gen.checkpoint_file import STATED, CheckpointError, read_file
 from gen.ir import Input, Layer, Network
+from gen.networks import NETWORKS
 
 
 NETWORK = Network("small", Input(3, 4, (100, 200)), (
@@ -277,9 +279,14 @@ def test_says_what_a_file_leaves_open(path, caplog, left_out, names, values):
     assert caplog.messages == [f"Checkpoint {path} does not state {names}; taken as {values}"]
 
 
+@pytest.mark.parametrize("name", NETWORKS)
+def test_shipped_checkpoints_leave_nothing_open(name, caplog):
+    read_file(SHIPPED / f"{name}.npz", NETWORKS[name])
+    assert caplog.messages == []
+
+
 def test_a_command_says_so_in_one_line(path, write_checkpoint):
     """A command that reads an older file prints one line, and what it always does."""
-    from gen.networks import NETWORKS
     write_checkpoint(path, NETWORKS["lenet5"], order=None)
     run = subprocess.run([sys.executable, "-m", "gen.compile", "lenet5", "--digest", "--checkpoint", path],
                          capture_output=True, text=True, check=True)
