@@ -202,8 +202,8 @@ def test_checkpoint_of_another_network(tmp_path, capsys):
     status, line = run(capsys, "--layers", "lenet5", "--out", tmp_path / "out", "--checkpoint",
                        gen.build.SHIPPED / "lenet5_wide.npz")
     assert status == 2
-    assert re.fullmatch(r"gen\.build: Checkpoint .*lenet5_wide\.npz is of network 'lenet5_wide', not 'lenet5'; "
-                        r"name that network, or a checkpoint of 'lenet5'", line)
+    assert re.fullmatch(r"gen\.build: Checkpoint .*lenet5_wide\.npz is of network 'lenet5_wide', not "
+                        r"'lenet5'; name that network, or a checkpoint of 'lenet5'", line)
 
 
 def test_unwritable_folder(tmp_path, capsys):
