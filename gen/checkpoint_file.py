@@ -193,7 +193,7 @@ def _read_layer(archive, layer: Layer, network, refuse) -> Parameters:
 class _Archive:
     """The members of an ``.npz``, each read when its type and shape are as they must be.
 
-    So whatever a header claims, no more is held in memory than the network needs.
+    So whatever a header claims, nothing is held in memory that the file does not have.
     """
 
     def __init__(self, file, network, refuse):
@@ -237,10 +237,14 @@ class _Archive:
         if name not in self:
             self._refuse(f"has no {name!r}")
         with self._archive.open(self._members[f"{name}.npy"]) as file:
-            version = np.lib.format.read_magic(file)
-            read_header = {(1, 0): np.lib.format.read_array_header_1_0,
-                           (2, 0): np.lib.format.read_array_header_2_0}[version]
-            return use(file, *read_header(file))
+            match np.lib.format.read_magic(file):
+                case 1, 0:
+                    header = np.lib.format.read_array_header_1_0(file)
+                case 2, 0:
+                    header = np.lib.format.read_array_header_2_0(file)
+                case version:
+                    raise ValueError(f"version {version} of its format is for other arrays")
+            return use(file, *header)
 
     def _guard(self, function, *arguments):
         try:

@@ -37,7 +37,8 @@ def _crossbars(text):
 
 
 def _parse(arguments):
-    parser = Parser(prog="golden.train", description="Train a network and write its checkpoint.")
+    parser = Parser(prog="golden.train", description="Train a network and write its checkpoint. A training "
+                    "that was stopped goes on with the same command, from FILE.training.")
     parser.add_argument("network", choices=NETWORKS, help="network to train: %(choices)s",
         metavar="NETWORK")
     parser.add_argument("--data", type=Path, metavar="DIR",

@@ -12,8 +12,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from gen.checkpoint import SHIPPED
 from gen.checkpoint_file import STATED, CheckpointError, read_file
 from gen.ir import Input, Layer, Network
+from gen.networks import NETWORKS
 
 
 NETWORK = Network("small", Input(3, 4, (100, 200)), (
@@ -90,7 +92,8 @@ def test_second_version_of_the_format(path):
     (npy(np.zeros(3))[:20], "is damaged ('conv.mean': "),
     (npy(np.zeros(3))[:-1], "is damaged ('conv.mean': its header states another size)"),
     (npy(np.zeros(3)) + b"\0", "is damaged ('conv.mean': its header states another size)"),
-    (npy(np.zeros(3), version=(3, 0)), "is damaged ('conv.mean': (3, 0))"),
+    (npy(np.zeros(3), version=(3, 0)),
+     "is damaged ('conv.mean': version (3, 0) of its format is for other arrays)"),
     (npy(np.zeros(3), header()[:-4]), "is damaged ('conv.mean': "),
     (npy(np.zeros(3), "[" * 110), "is damaged ('conv.mean': "),
     (npy(np.zeros(3), "a\0b"), "is damaged ('conv.mean': "),
@@ -277,9 +280,14 @@ def test_says_what_a_file_leaves_open(path, caplog, left_out, names, values):
     assert caplog.messages == [f"Checkpoint {path} does not state {names}; taken as {values}"]
 
 
+@pytest.mark.parametrize("name", NETWORKS)
+def test_shipped_checkpoints_leave_nothing_open(name, caplog):
+    read_file(SHIPPED / f"{name}.npz", NETWORKS[name])
+    assert caplog.messages == []
+
+
 def test_a_command_says_so_in_one_line(path, write_checkpoint):
     """A command that reads an older file prints one line, and what it always does."""
-    from gen.networks import NETWORKS
     write_checkpoint(path, NETWORKS["lenet5"], order=None)
     run = subprocess.run([sys.executable, "-m", "gen.compile", "lenet5", "--digest", "--checkpoint", path],
                          capture_output=True, text=True, check=True)
