@@ -198,5 +198,5 @@ def _last_geometry(draw, shape):
         # A smaller kernel has one position where the stride leads out of the map.
         kernel = tuple(draw(st.integers(padding + 1, side)) for side in whole)
     stride  = max(1, *(side - part + 1 for side, part in zip(whole, kernel, strict=True)))
-    return {"kernel": kernel, "outputs": draw(st.integers(2, 5) | st.integers(2, 12) | st.just(25)), "pool": 1,
-            "stride": stride, "padding": padding}
+    outputs = draw(st.integers(2, 5) | st.integers(2, 12) | st.just(25))
+    return {"kernel": kernel, "outputs": outputs, "pool": 1, "stride": stride, "padding": padding}
