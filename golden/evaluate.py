@@ -12,6 +12,7 @@ Images are those of MNIST, or a user's own (:mod:`golden.images`):
 
 import argparse
 import json
+import math
 import os
 import subprocess
 import sys
@@ -46,7 +47,7 @@ from golden.data import (
 )
 from golden.head import softmax
 from golden.images import Images, read_images
-from golden.network import batches, path_probabilities, paths
+from golden.network import COMBINATIONS_LIMIT, batches, path_probabilities, paths
 from golden.random import choices
 
 
@@ -282,10 +283,10 @@ def _methods(network: Network) -> dict[str, Callable[[np.ndarray, np.ndarray], S
     the prediction."""
     if any(layer.crossbars > 1 for layer in network.layers):
         return {"one_pass": lambda images, choice: over_passes(network, images, choice[:, :1])}
-    return {
-        "all_kept": lambda images, choice: over_passes(network, images, np.ones_like(choice[:, :1])),
-        "exact": lambda images, choice: over_combinations(network, images),
-    }
+    kept = {"all_kept": lambda images, choice: over_passes(network, images, np.ones_like(choice[:, :1]))}
+    if math.prod(layer.choices for layer in network.layers) > COMBINATIONS_LIMIT:
+        return kept # of a deep network there are too many combinations
+    return kept | {"exact": lambda images, choice: over_combinations(network, images)}
 
 
 def _joined(parts: list[Scores]) -> Scores:

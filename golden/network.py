@@ -14,8 +14,8 @@ from golden.head import Prediction, average, join, softmax
 
 
 __all__ = [
-    "batches", "combinations", "compare", "exact", "forward", "input_levels", "layer_sums", "layer_weights",
-    "logits", "path_probabilities", "paths", "predict",
+    "COMBINATIONS_LIMIT", "batches", "combinations", "compare", "exact", "forward", "input_levels",
+    "layer_sums", "layer_weights", "logits", "path_probabilities", "paths", "predict",
 ]
 
 

@@ -136,6 +136,13 @@ def test_own_images_with_labels(data):
     assert passes["test/cls/NLL"] == pytest.approx(-np.mean(np.log(np.maximum(own_class, 2**-17))))
 
 
+def test_too_many_combinations(data, monkeypatch):
+    """The exact mean of a deep network is left out, and nothing else."""
+    monkeypatch.setattr(golden.evaluate, "COMBINATIONS_LIMIT", 31)
+    figures, _ = own(data)
+    assert set(figures["prediction"]) == {"passes", "all_kept"}
+
+
 def test_answers_to_mnist(data):
     """Those of a data set, whose labels are in the table."""
     main(["lenet5", "--data", str(data), "--checkpoint", str(data / "checkpoint.npz"), "--passes", "2",

@@ -47,7 +47,7 @@ def test_faults_in_what_is_protected_are_seen(protected):
 
 def test_pins_are_refused(protected, tmp_path):
     folder, images = protected
-    shutil.copy(folder / "ir.json", tmp_path)
+    tmp_path = shutil.copytree(folder, tmp_path / "pins", ignore=shutil.ignore_patterns("sim_*"))
     manifest = json.loads((folder / "manifest.json").read_text())
     (tmp_path / "manifest.json").write_text(json.dumps({**manifest, "rng": "mtj"}))
     with pytest.raises(InjectionError, match=f"^Design in {tmp_path} has pins of arrays or junctions; "
