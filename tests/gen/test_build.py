@@ -405,6 +405,12 @@ def test_config_makes_the_same_build(tmp_path, capsys, small):
     assert (c["passes"], c["passes_max"], c["clock_mhz"], c["protect"]) == (2, 6, 99.5, False)
 
 
+def test_version(capsys):
+    with pytest.raises(SystemExit, match="^0$"):
+        main(["--version"])
+    assert capsys.readouterr().out == f"spincim {version()}\n"
+
+
 def test_mtj_from_the_command(tmp_path, capsys, small, monkeypatch):
     path = tmp_path / "currents.json"
     path.write_text(json.dumps({"currents": [7]}))
