@@ -42,7 +42,7 @@ from gen.options import (
 from gen.output import OutputError, folder
 from gen.passes.rates import map_cycles, runs
 from gen.progress import Steps
-from gen.synth import SynthesisError, count_cells, synthesize
+from gen.synth import ROUTER, SynthesisError, count_cells, synthesize
 from gen.tools import ToolFailed, ToolMissing, find, install_hint, prepare, version
 from gen.verify import ImpossibleTarget, MalformedNetwork
 
@@ -84,6 +84,8 @@ def build_network(network: Network, target: Target, out: Path, *, synth=None, as
     """Write an accelerator for ``network``, which has its parameters; otherwise as :func:`build`, with
     a step less. Its costs are compared with those of ``others``."""
     steps = steps or Steps(10 if synth else 7, stream=io.StringIO())
+    if synth:
+        find(ROUTER, extra="synth") # rather now than when all before it is done
     with folder(out) as directory:
         steps.step("compile")
         network = compile_network(network, target)

