@@ -287,7 +287,7 @@ def _verilator(case, network, target, accelerator, directory, runtime):
     compiled = compile_network(network, target)
     # What a junction drew only the report's comparison knows.
     estimate = None if target.rng == "mtj" else _estimate(
-        case, target, accelerator, counts, choices(compiled.generator, sum(counts), 1)[:, 0])
+        case, accelerator, counts, choices(compiled.generator, sum(counts), 1)[:, 0])
     if estimate is not None and report["latency_cycles"] != estimate.latency:
         raise Failure(f"Latency is {report['latency_cycles']}, but the estimate, which says that it is "
                       f"exact, has {estimate.latency}")

@@ -122,7 +122,7 @@ def test_report_of_verilator_is_judged(monkeypatch, changes, message):
 
 def test_hang_is_found(monkeypatch):
     """Here it is not given the cycles that it needs."""
-    monkeypatch.setattr(playing, "_shorten", lambda case, accelerator: (case, 10))
+    monkeypatch.setattr(playing, "_shorten", lambda case, generator, accelerator: (case, 10))
     assert play(tiny()).message == ("Failure: No result for 10 cycles, at cycle 11: 0 of 4 words, 8 of 8 "
                                     "pixels")
 

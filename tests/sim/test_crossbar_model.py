@@ -58,6 +58,13 @@ def test_folded(folded, simulate):
     check(simulate, folder, images)
 
 
+def test_slowest_array(make, simulate):
+    """The longest read that a target may have: Verilator does not unroll that many cycles."""
+    folder, images = make("scale-dropout", 5, array_ns=1024 * 8.0)
+    assert all(layer["latency_cycles"] == 1024 for layer in manifest(folder)["arrays"].values())
+    assert simulate(folder, images[:2])["bit_exact"]
+
+
 def test_arrays_to_choose_from(make, simulate):
     folder, images = make("spinbayes", 6, array_ns=8.0, rng="mtj",
                           mtj_currents=(Dac().write_code(0.5),) * 3)
