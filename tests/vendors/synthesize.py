@@ -52,8 +52,9 @@ def main(arguments=None):
     args = parser.parse_args(arguments)
 
     failed = False
+    # Not in /tmp: programs of WebAssembly have one of their own.
     Path("build").mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(dir="build") as folder: # programs of WebAssembly have a /tmp of their own
+    with tempfile.TemporaryDirectory(dir="build") as folder:
         design = Path(folder, args.network)
         build(args.network, Target(), design)
         for family in args.families:
