@@ -20,7 +20,7 @@ OPTIONS_lenet5_mtj        := --layers lenet5 --rng mtj --mtj-currents $(DESIGNS)
 	--sources layer --protect
 
 .DEFAULT_GOAL := lenet5
-.PHONY: install lenet5 lenet5_wide test bench testset coverage randomness formal regress verification signoff mutation faults clean
+.PHONY: install lenet5 lenet5_wide test bench testset coverage randomness formal regress verification signoff mutation faults vendors clean
 
 # All that the commands of the README need, into .venv.
 install: $(VENV)/test
@@ -83,6 +83,10 @@ faults: $(VENV)/test
 	$(RUN) tests/faults/campaign.py --faults $(FAULTS) --seed $(SEED) $(ARGS)
 	$(RUN) tests/faults/campaign.py --networks lenet5_spinbayes --images 1 --faults $(FAULTS_SPINBAYES) \
 		--seed $(SEED) --cost none --out build/verification/faults_lenet5_spinbayes.json
+
+# Whether Yosys maps LeNet-5 to chips other than the ECP5: iCE40, Gowin and Xilinx 7.
+vendors: $(VENV)/test
+	$(RUN) tests/vendors/synthesize.py $(ARGS)
 
 # VERIFICATION.md, of what the targets above have found; and all of them first, which takes hours.
 verification: $(VENV)/test

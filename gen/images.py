@@ -65,11 +65,11 @@ def write_images(network: Network, accelerator: Accelerator, directory: Path):
         for name, crossbar, tile in _arrays(layer):
             weights = unpack(layer, crossbar)[tile.columns.start:tile.columns.stop,
                                               tile.rows.start:tile.rows.stop].T
-            rows, digits = _binary_rows(weights) if layer.weight_bits == 1 else (
-                _multilevel_rows(weights, layer.cells_per_side))
-            _write(directory / name, rows, digits)
+            _write(directory / name, _binary_rows(weights) if layer.weight_bits == 1 else
+                   _multilevel_rows(weights, layer.cells_per_side))
         mux = engine.scale_mux
-        _write(directory / f"{identifier(layer.name)}_scales.hex", list(mux.rows()), -(-mux.row_width // 4))
+        _write(directory / f"{identifier(layer.name)}_scales.hex",
+               [f"{row:0{-(-mux.row_width // 4)}x}" for row in mux.rows()])
 
 
 def _arrays(layer):
@@ -79,21 +79,20 @@ def _arrays(layer):
 
 
 def _binary_rows(weights):
-    rows = []
-    for row in weights.tolist():
-        bits = sum(1 << column for column, weight in enumerate(row) if weight > 0)
-        rows += [bits, ~bits & (1 << len(row)) - 1]
-    return rows, -(-weights.shape[1] // 4)
+    """Lines of the cells of ``weights``, int (inputs, outputs)."""
+    cells  = np.stack([weights > 0, weights <= 0], axis=1).reshape(-1, weights.shape[1])
+    packed = np.packbits(cells, axis=1, bitorder="little")[:, ::-1]
+    digits = -(-weights.shape[1] // 4)
+    return [row.tobytes().hex()[-digits:] for row in packed]
 
 
 def _multilevel_rows(weights, cells):
     sides = np.stack([np.maximum(weights, 0), np.maximum(-weights, 0)], axis=-1)
     levels = sides[..., None] // cells + (np.arange(cells) < sides[..., None] % cells)
     assert levels.max() <= JUNCTIONS
-    levels = levels.reshape(len(weights), -1)
-    return [sum(level << 4 * column for column, level in enumerate(row))
-            for row in levels.tolist()], levels.shape[1]
+    digits = (levels.reshape(len(weights), -1)[:, ::-1] + ord("0")).astype(np.uint8)
+    return [row.tobytes().decode() for row in digits]
 
 
-def _write(path, words, digits):
-    path.write_text("".join(f"{word:0{digits}x}\n" for word in words))
+def _write(path, lines):
+    path.write_text("".join(f"{line}\n" for line in lines))

@@ -108,11 +108,12 @@ class MapBuffer(wiring.Component):
         parity = Parity(m, self)
         word_width = Shape.cast(self.shape).width
         width = word_width + parity.bits
-        # Block memories are slow and far apart: what is no deeper than a memory of logic stays in one.
+        # Block memories are slow and far apart. What is no deeper than a memory of logic is put in one
+        # by every synthesis for a chip that has such memories; an iCE40 has none, so it is not asked for.
         deep = self.depth * self.words > self.LOGIC_DEPTH
         m.submodules.maps = maps = memory.Memory(
             shape=width * self.lanes, depth=self.depth * self.words, init=[],
-            attrs={"ram_style": "block" if deep else "distributed"})
+            attrs={"ram_style": "block"} if deep else {})
         store   = maps.write_port()
         fetch   = maps.read_port()
         filled  = Signal()

@@ -8,7 +8,7 @@ from gen.ir import Folding, Layer, Network, Target
 from gen.passes.tile import columns_max, row_tiles
 
 
-__all__ = ["GATES_MAX", "choose_interval", "map_cycles", "rates", "runs"]
+__all__ = ["GATES_MAX", "choose_interval", "cost", "map_cycles", "rates", "runs"]
 
 
 #: Cost of a network up to which it is folded for its default interval, more than that of any that comes
@@ -23,12 +23,10 @@ def rates(network: Network, target: Target) -> Network:
     the schedule is shared. When it is sequential, each layer works on one map of one pass, and an image
     takes T intervals.
 
-    The cost is the number of XNOR gates, ``row tiles * rows_per_read * columns_per_read``, and
-    that of the word-line multiplexers, ``row tiles * rows_per_read * (row_groups - 1)``. Of equal
-    costs the folding with fewer row groups is taken, then that with fewer columns. The output layer
-    converts one column at a time, as the softmax takes its logits. Of multi-level cells as many rows
-    as ``target.cells_per_read`` are read together, no more and no fewer, so that their cost is the
-    number of converters. Where no folding keeps the interval, the fastest is taken; the estimate
+    Of equal :func:`cost` the folding with fewer row groups is taken, then that with fewer columns. The
+    output layer converts one column at a time, as the softmax takes its logits. Of multi-level cells as
+    many rows as ``target.cells_per_read`` are read together, no more and no fewer, so that their cost is
+    the number of converters. Where no folding keeps the interval, the fastest is taken; the estimate
     states the interval that follows.
 
     Needs: nothing. Ensures: folding of every layer; no more columns in a read than in an array, and
@@ -56,8 +54,9 @@ def choose_interval(network: Network, target: Target) -> dict:
     foldings = [_foldings(layer, target, last=layer is network.layers[-1])
                 for layer in network.layers]
     interval = _default_interval(network, counts, foldings)
-    default  = _chosen(network, target, interval, "in which an image comes in" if all(
-        layer.weight_bits == 1 for layer in network.layers) else "that the slowest layer needs")
+    reason   = ("in which an image comes in" if interval == math.ceil(counts[0] * _words(network.layers[0]))
+                else "as the slowest layer needs so many")
+    default  = _chosen(network, target, interval, reason)
     cheapest = math.ceil(max(
         count * max(map_cycles(layer, folding) for folding in choices)
         for layer, count, choices in zip(network.layers, counts, foldings, strict=True)))
@@ -67,8 +66,8 @@ def choose_interval(network: Network, target: Target) -> dict:
     # The cost falls as the interval grows, from one that costs too much to one that does not.
     cycles = bisect.bisect_left(range(cheapest), True, interval + 1,
                                 key=lambda cycles: _gates(network, target, cycles) <= most)
-    return _chosen(network, target, cycles, f"as one of {interval} would take {default['gates']} gates; "
-                                            f"ask for it with --interval {interval}")
+    return _chosen(network, target, cycles, f"as {interval}, {reason}, would take {default['gates']:,} "
+                                            f"gates; for these, add --interval {interval}")
 
 
 def _chosen(network, target, interval, reason):
@@ -77,18 +76,13 @@ def _chosen(network, target, interval, reason):
 
 def _gates(network, target, interval):
     """Cost of all layers, folded for ``interval``."""
-    return sum(_cost(len(row_tiles(layer, target)), folding) for layer, folding in zip(
+    return sum(cost(layer, folding, target) for layer, folding in zip(
         network.layers, _foldings_for(network, target, interval), strict=True))
-
-
-def _cost(tiles, folding):
-    return tiles * folding.rows_per_read * (folding.columns_per_read + folding.row_groups - 1)
 
 
 def _foldings_for(network, target, interval):
     """Folding of each layer for ``interval``."""
-    return [_cheapest(layer, len(row_tiles(layer, target)),
-                      _foldings(layer, target, last=layer is network.layers[-1]),
+    return [_cheapest(layer, target, _foldings(layer, target, last=layer is network.layers[-1]),
                       math.floor(interval / count))
             for layer, count in zip(network.layers, runs(network, target), strict=True)]
 
@@ -121,6 +115,13 @@ def map_cycles(layer: Layer, folding: Folding) -> int:
     return _words(layer) + height * width * (reads - 1)
 
 
+def cost(layer: Layer, folding: Folding, target: Target) -> int:
+    """Return the gates of ``layer``: those for products, ``row tiles * rows_per_read * columns_per_read``,
+    and those of the word-line multiplexers, ``row tiles * rows_per_read * (row_groups - 1)``."""
+    return (len(row_tiles(layer, target)) * folding.rows_per_read
+            * (folding.columns_per_read + folding.row_groups - 1))
+
+
 def _words(layer: Layer) -> int:
     return (layer.height + 2 * layer.padding) * (layer.width + 2 * layer.padding)
 
@@ -147,13 +148,13 @@ def _foldings(layer: Layer, target: Target, last: bool) -> list[Folding]:
             if columns_per_read <= most]
 
 
-def _cheapest(layer: Layer, tiles: int, foldings: list[Folding], cycles_max: int) -> Folding:
+def _cheapest(layer: Layer, target: Target, foldings: list[Folding], cycles_max: int) -> Folding:
     """Return the folding of least cost within ``cycles_max`` per map, else the fastest."""
     fitting = [folding for folding in foldings if map_cycles(layer, folding) <= cycles_max]
     if not fitting:
         return max(foldings, key=lambda folding: (folding.rows_per_read, folding.columns_per_read))
     return min(fitting, key=lambda folding: (
-        _cost(tiles, folding), folding.row_groups, folding.columns_per_read))
+        cost(layer, folding, target), folding.row_groups, folding.columns_per_read))
 
 
 def _shares(length: int) -> set[int]:

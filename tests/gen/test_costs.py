@@ -4,11 +4,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from gen.checkpoint import SHIPPED, read
 from gen.compile import compile_network
-from gen.costs import costs, expected_runs, reads_per_map
+from gen.costs import build_seconds, costs, expected_runs, reads_per_map
 from gen.estimate import timeline
 from gen.ir import Target
 from gen.lower import lower
+from gen.networks import NETWORKS
 
 
 TARGET = Target(array_rows=32, array_columns=64, passes=3, passes_max=4)
@@ -77,3 +79,16 @@ def test_binary_and_multi_level_cells(random_network, random_spinbayes):
         count = layer.crossbars * layer.fan_in * layer.outputs
         if layer.weight_bits == 4:
             assert (part["cells"], part["junctions"]) == (4 * count, 16 * count)
+
+
+@pytest.mark.parametrize("name, options, least, most", [
+    ("lenet5", {}, 2, 4),
+    ("lenet5", {"view": "macro"}, 1, 2),
+    ("lenet5_wide", {}, 6, 10),
+    ("lenet5_spinbayes", {}, 5, 8),     # eight arrays of weights of four bits
+    ("lenet5_wide", {"interval": 1}, 60, 300), # all at once
+])
+def test_build_seconds(name, options, least, most):
+    target  = Target(**options)
+    network = read(SHIPPED / f"{name}.npz", NETWORKS[name])
+    assert least <= build_seconds(compile_network(network, target), target) <= most

@@ -4,7 +4,7 @@ import pytest
 
 from gen.ir import Folding, Input, Layer, Network, Target
 from gen.networks import NETWORKS
-from gen.passes.rates import map_cycles, rates, runs
+from gen.passes.rates import GATES_MAX, choose_interval, map_cycles, rates, runs
 from gen.passes.tile import columns_max, row_tiles
 
 
@@ -39,6 +39,61 @@ def test_sequential_lenet5_counts_one_map():
 ])
 def test_interval_may_be_filled(interval, folding):
     assert rates(NETWORKS["lenet5"], Target(interval=interval)).layers[1].folding == folding
+
+
+@pytest.mark.parametrize("schedule", ["shared", "sequential"])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_shipped_networks_keep_pace_with_their_images(name, schedule):
+    chosen = choose_interval(NETWORKS[name], Target(schedule=schedule))
+    assert chosen["gates"] <= GATES_MAX
+    assert chosen["reason"] == ("as the slowest layer needs so many" if "spinbayes" in name else
+                                "in which an image comes in")
+
+
+def connected(*outputs, pixels=(28, 28), channels=1):
+    """A network of fully connected layers only."""
+    shape, layers = (*pixels, channels), []
+    for index, count in enumerate(outputs):
+        layers.append(Layer(f"fc{index}", *shape, shape[:2], count))
+        shape = 1, 1, count
+    return Network("connected", Input(*pixels, (1,) * channels), tuple(layers))
+
+
+def gates(network, target):
+    return sum(len(row_tiles(layer, target)) * layer.folding.rows_per_read
+               * (layer.folding.columns_per_read + layer.folding.row_groups - 1)
+               for layer in rates(network, target).layers)
+
+
+@pytest.mark.parametrize("outputs, channels", [
+    ((64, 64, 64, 10), 1), ((128, 64, 10), 3), ((1024, 1024, 1024, 10), 1)])
+def test_first_layer_is_not_unrolled(outputs, channels):
+    """It has read its whole map before its first product; in 784 cycles there would be time for only one
+    read. The interval is the shortest of those that cost little enough."""
+    network = connected(*outputs, channels=channels)
+    chosen  = choose_interval(network, Target())
+    cycles, asked = chosen["interval_cycles"], gates(network, Target(interval=784))
+    assert asked > 3 * GATES_MAX
+    assert chosen["reason"] == (f"as 784, in which an image comes in, would take {asked:,} gates; "
+                                "for these, add --interval 784")
+    assert gates(network, Target()) == chosen["gates"] <= GATES_MAX
+    assert gates(network, Target(interval=cycles)) == chosen["gates"]
+    assert gates(network, Target(interval=cycles - 1)) > GATES_MAX
+
+
+def test_interval_that_is_asked_for():
+    chosen = choose_interval(connected(64, 64, 64, 10), Target(interval=784))
+    assert chosen == {"interval_cycles": 784, "gates": 784 * 64 + 64 * 3, "reason": "as asked for"}
+
+
+def test_large_network_is_not_folded_whole():
+    """Its cheapest folding costs more than most networks do, and takes a read per output and row tile; it
+    may cost twice as much."""
+    network = connected(*(8192,) * 3, 10)
+    least   = sum(layer.fan_in for layer in network.layers)
+    chosen  = choose_interval(network, Target())
+    assert GATES_MAX < least < chosen["gates"] <= 2 * least
+    assert gates(network, Target(interval=chosen["interval_cycles"] - 1)) > 2 * least
 
 
 def every_folding(layer, target, columns_max):
