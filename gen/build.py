@@ -22,7 +22,7 @@ from amaranth.hdl import UnusedElaboratable
 from gen.checkpoint import SHIPPED, CheckpointError, read
 from gen.compile import compile_network
 from gen.constraints import constraints
-from gen.costs import costs
+from gen.costs import build_seconds, costs
 from gen.crossbar_map import crossbar_map
 from gen.emit import emit, fields
 from gen.estimate import estimate_layers, estimate_network
@@ -40,7 +40,7 @@ from gen.options import (
     read_options,
 )
 from gen.output import OutputError, folder
-from gen.passes.rates import map_cycles, runs
+from gen.passes.rates import choose_interval, map_cycles, runs
 from gen.progress import Steps
 from gen.synth import ROUTER, SynthesisError, count_cells, synthesize
 from gen.tools import ToolFailed, ToolMissing, find, install_hint, prepare, version
@@ -48,6 +48,10 @@ from gen.verify import ImpossibleTarget, MalformedNetwork
 
 
 __all__ = ["BuildError", "build", "build_network", "named"]
+
+
+#: Seconds of a build of which it is said beforehand that it takes long.
+LONG_S = 20
 
 
 def build(network: Network | str, target: Target, out: Path, *, checkpoint=None, synth=None, asked=None,
@@ -89,6 +93,8 @@ def build_network(network: Network, target: Target, out: Path, *, synth=None, as
     with folder(out) as directory:
         steps.step("compile")
         network = compile_network(network, target)
+        if (seconds := build_seconds(network, target)) > LONG_S:
+            steps.say(f"this takes about {round(seconds, -1):.0f} s, most of it to emit Verilog")
         (directory / "ir.json").write_text(dump(network) + "\n")
         # What was asked for beside the target comes first; the target has all that it was built for.
         (directory / "config.json").write_text(_json(
@@ -108,6 +114,7 @@ def build_network(network: Network, target: Target, out: Path, *, synth=None, as
             "layers": estimate_layers(accelerator, target.passes)}
         performance = reports["estimate_network_performance"] = estimate_network(
             accelerator, network.generator, target.passes, target.clock_mhz)
+        performance["folding"] = choose_interval(network, target)
         if target.interval is not None:
             performance |= _asked_interval(network, target)
         steps.step("emit Verilog")
@@ -257,6 +264,8 @@ def _table(out, reports):
     rows = [
         ("written to", str(out)),
         ("arrays", f"{arrays['total']['arrays']}, {arrays['total']['fill']:.1%} full"),
+        ("folded for", f"{network['folding']['interval_cycles']} cycles an image, "
+                       f"{network['folding']['reason']}"),
         ("interval", interval),
         ("latency", f"{'' if network['latency_exact'] else 'about '}"
                     f"{network['latency_cycles_mean']:.0f} cycles {at}, {drawn}; largest "

@@ -1,3 +1,4 @@
+import io
 import json
 import os
 import re
@@ -14,6 +15,7 @@ from gen.build import BuildError, build, build_network, main
 from gen.compile import compile_network
 from gen.ir import Target, dump, load
 from gen.networks import NETWORKS
+from gen.progress import Steps
 from gen.tools import version
 from golden.data import load_sample
 from golden.network import predict
@@ -378,6 +380,14 @@ def test_figures_are_called_what_they_are(lenet5, kind, interval, throughput):
     lines = gen.build._table(lenet5, reports).splitlines()
     assert f"interval     {interval}" in lines
     assert f"throughput   {throughput}159,439 images/s at 125 MHz" in lines
+    assert "folded for   784 cycles an image, in which an image comes in" in lines
+
+
+def test_a_long_build_is_announced(tmp_path, monkeypatch):
+    monkeypatch.setattr(gen.build, "LONG_S", 0)
+    said = io.StringIO()
+    build("lenet5", Target(), tmp_path / "out", steps=Steps(8, stream=said))
+    assert re.search(r"\[2/8\] compile\n  this takes about \d+ s, most of it to emit Verilog\n", said.getvalue())
 
 
 @pytest.mark.parametrize("sent, step", [
