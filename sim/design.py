@@ -2,12 +2,12 @@
 
 import functools
 import hashlib
-import importlib.metadata
 import json
 import math
 from pathlib import Path
 
 from gen.ir import Network, load
+from gen.tools import version
 
 
 __all__ = ["Design", "DesignError"]
@@ -131,11 +131,8 @@ class Design:
 
 def _check_version(directory, manifest):
     """Refuse a design of another version: its harness and its golden model are those of its own."""
-    try:
-        here = importlib.metadata.version("spincim")
-    except importlib.metadata.PackageNotFoundError:
-        return
-    there = manifest.get("version", here) if isinstance(manifest, dict) else here
+    here  = version()
+    there = manifest.get("generator_version", here) if isinstance(manifest, dict) else here
     if there != here:
         raise DesignError(f"Design in {directory} was built by version {there}, and this is version "
                           f"{here}; build it again")

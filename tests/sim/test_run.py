@@ -1,5 +1,4 @@
 import csv
-import importlib.metadata
 import json
 import re
 import shutil
@@ -16,7 +15,7 @@ import pytest
 import sim.run
 from gen.build import build_network
 from gen.ir import Input, Layer, Network, Normalization, Target, dump, load
-from gen.tools import install_hint
+from gen.tools import install_hint, version
 from golden.data import gaussian_noise, load_sample
 from golden.evaluate import over_passes
 from golden.metrics import (
@@ -320,11 +319,11 @@ def test_manifest_that_was_edited(changed, capsys, values, message):
 
 
 def test_design_of_another_version(changed, capsys):
-    folder = changed(version="0.0.7")
-    here = importlib.metadata.version("spincim")
+    folder = changed(generator_version="0.0.7")
+    here = version()
     assert fails(capsys, folder) == (f"sim.run: Design in {folder} was built by version 0.0.7, and this is "
                                      f"version {here}; build it again")
-    assert Design(changed(version=here)).top == "accelerator"
+    assert Design(changed(generator_version=here)).top == "accelerator"
 
 
 def test_files_of_two_builds(changed, capsys):
