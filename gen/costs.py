@@ -65,8 +65,8 @@ def build_seconds(network: Network, target: Target) -> float:
     """Return about how many seconds a build of a compiled network takes, without synthesis.
 
     Emulated arrays take nearly all of it: their gates (:func:`gen.passes.rates.choose_interval`) and the
-    bits of their weights. The line was fitted to LeNet-5, and to TFC, LFC and CNV of FINN, on one core of a
-    server of 2020; it says whether to wait a moment or to do something else.
+    bits of their weights. The line was fitted to builds of LeNet-5, and of TFC, LFC and CNV of FINN; other
+    machines differ, and it only says whether to wait a moment or to do something else.
     """
     if target.view == "macro":
         return 1.5
