@@ -8,13 +8,18 @@ the new manifest is in its place and backwards when it is not, and may itself be
 build that was killed has left, the next one settles.
 """
 
-import fcntl
 import hashlib
 import json
 import os
 import shutil
 from contextlib import contextmanager
 from pathlib import Path
+
+
+try:
+    import fcntl
+except ModuleNotFoundError: # Windows has none; there, two builds into one folder are not kept apart
+    fcntl = None
 
 
 __all__ = ["MANIFEST", "WORK", "OutputError", "folder"]
@@ -71,7 +76,7 @@ def folder(path: Path):
         try:
             _settle(path)
         finally:
-            os.close(lock)
+            _unlock(lock)
             _remove_empty(missing)
 
 
@@ -80,23 +85,34 @@ def _begin(path):
     if path.exists() and not path.is_dir():
         raise OutputError(f"Output {path} is a file; choose a folder with --out")
     path.mkdir(parents=True, exist_ok=True)
-    # The lock goes with the process, however it ends.
-    lock = os.open(path, os.O_RDONLY)
+    lock = _lock(path) if fcntl else None
     try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise OutputError(f"Folder {path} is being written by another build; wait for it, or choose "
-                              f"another with --out") from None
-        except OSError:
-            pass # a file system that has no locks
         _settle(path)
         _replaceable(path)
         (path / WORK / "new").mkdir(parents=True)
     except BaseException:
-        os.close(lock)
+        _unlock(lock)
         raise
     return lock
+
+
+def _lock(path):
+    """Lock ``path``; the lock goes with the process, however it ends."""
+    lock = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        raise OutputError(f"Folder {path} is being written by another build; wait for it, or choose "
+                          f"another with --out") from None
+    except OSError:
+        pass # a file system that has no locks
+    return lock
+
+
+def _unlock(lock):
+    if lock is not None:
+        os.close(lock)
 
 
 def _replaceable(path):

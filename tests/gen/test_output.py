@@ -298,3 +298,10 @@ def test_one_build_at_a_time(tmp_path):
     os.close(other)
     make(tmp_path, FIRST)
     assert contents(tmp_path) == whole(FIRST)
+
+
+def test_a_system_without_such_locks(tmp_path, monkeypatch):
+    monkeypatch.setattr(output, "fcntl", None)
+    for files in (FIRST, SECOND):
+        make(tmp_path / "build", files)
+        assert contents(tmp_path / "build") == whole(files)
