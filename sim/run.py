@@ -199,6 +199,7 @@ def simulate_answers(directory: Path | str, images: np.ndarray, labels=None, *, 
     mismatches = sum(int((~own.exact).sum()) for own in answers)
     report = {
         "source": "simulated",
+        "build": design.manifest.get("build", "")[:8], # names the design, as gen.build has it
         "status": "run",
         "images": len(images),
         "bit_exact": not mismatches and not any(different),
@@ -259,8 +260,8 @@ def _chosen(design, network, folder, part, passes):
 
 
 def _cycle_limit(design, passes):
-    """Cycles without a result that say that the design hangs: those of the most maps that so many passes
-    can make, and more."""
+    """Cycles without a result that say that the design hangs: a multiple of the latest image of those that
+    the estimate has drawn, for so many passes."""
     return 4 * design.latency * (1 + passes // design.passes)
 
 

@@ -80,6 +80,7 @@ def test_command(simulated, capsys):
     assert (report["source"], report["status"]) == ("simulated", "run")
     assert (report["images"], report["passes"], report["schedule"]) == (40, 3, "shared")
     assert report["bit_exact"] is True
+    assert report["build"] == json.loads((simulated / "manifest.json").read_text())["build"][:8]
     assert report["interval_cycles"] == 784
     assert not report["alarm"]
     assert {line.split()[0] for line in out.splitlines()} == {
