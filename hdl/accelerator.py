@@ -159,10 +159,14 @@ class Accelerator(wiring.Component):
         connect(m, self.source.masks, self.mask_bank.images)
         connect(m, self.mask_bank.draw, self.rng.i)
         connect(m, self.rng.o, self.mask_bank.bits)
+        # Tests are many, and have time: what they watch comes from registers.
+        taken = Signal.like(self.mask_bank.taken)
+        bit   = Signal()
+        m.d.sync += [taken.eq(self.mask_bank.taken), bit.eq(self.rng.o.payload)]
         for places, test in self.health:
             m.d.comb += [
-                test.strobe.eq(Cat(self.mask_bank.taken[place] for place in places).any()),
-                test.bit.eq(self.rng.o.payload),
+                test.strobe.eq(Cat(taken[place] for place in places).any()),
+                test.bit.eq(bit),
             ]
         m.d.comb += self.alarm.eq(Cat(test.alarm for _, test in self.health).any())
         if self.rng.count > 1 and hasattr(self.rng, "mtj"):
