@@ -6,7 +6,7 @@ faulty sources of random bits against the health tests, and what they do to accu
 """
 
 import argparse
-import importlib.util
+import importlib
 import json
 import subprocess
 import sys
@@ -314,7 +314,9 @@ def main(arguments=None):
     parser.add_argument("--json", type=Path, default=Path("build/verification/randomness.json"),
         metavar="FILE", help="file to write (default: %(default)s)")
     args = parser.parse_args(arguments)
-    if importlib.util.find_spec("scipy") is None:
+    try:
+        importlib.import_module("scipy")
+    except ModuleNotFoundError:
         print("sim.randomness: Package 'scipy' is not installed; install it with: "
               f"{install_hint('golden')}", file=sys.stderr)
         return 2

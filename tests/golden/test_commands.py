@@ -40,7 +40,7 @@ def test_help(plain, command):
 
 @pytest.mark.parametrize("command, message", [
     (["golden.train", "lenet5", "--out", "x.npz"], "golden.train: error: Training needs the package torch"),
-    (["sim.randomness"], "sim.randomness: The statistical tests need the package scipy"),
+    (["sim.randomness"], "sim.randomness: Package 'scipy' is not installed"),
 ])
 def test_missing_package(plain, command, message):
     result = plain(*command)

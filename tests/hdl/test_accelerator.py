@@ -109,8 +109,8 @@ def test_two_blocks_of_one_name(random_network):
 
 @pytest.mark.parametrize("sources, stuck", [("model", 0), ("layer", 1)])
 def test_stuck_junction_raises_the_alarm(random_network, sources, stuck):
-    """One of the sources, or the only one, always senses that it has switched. The alarm rises with the
-    bit that makes 61 of it equal, and results that follow bear the error."""
+    """One of the sources, or the only one, always senses that it has switched. The alarm rises two
+    cycles after the bit that makes 61 of it equal, and results that follow bear the error."""
     network = random_network(0, 2)
     network = replace(network, layers=tuple(replace(layer, dropout=0.5) for layer in network.layers))
     target  = replace(TARGET, rng="mtj", mtj_currents=(1, 2, 3), sources=sources)
@@ -143,7 +143,7 @@ def test_stuck_junction_raises_the_alarm(random_network, sources, stuck):
     images = make_images(network, 16)
     transfer(dut, {"pixels": images.ravel().tolist()}, {"results": 16 * network.layers[-1].outputs},
              processes=[play])
-    assert stopped == [61]
+    assert stopped == [62] # the pulse of the next bit has begun
     assert flags == sorted(flags) and 0 < sum(flags) < len(flags)
     # The flag stands in the words that are made after the alarm, which wait for a while.
     assert all(alarm or not flag for alarm, flag in zip(alarms, flags, strict=True))

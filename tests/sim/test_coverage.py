@@ -29,9 +29,9 @@ def design(tmp_path):
     (tmp_path / "rtl" / "accelerator.v").write_text(VERILOG)
     (tmp_path / "ir.json").write_text("{}")
     (tmp_path / "manifest.json").write_text(json.dumps(dict.fromkeys((
-        "top", "pixels", "classes", "layers", "schedule", "results", "ports", "view")) | dict.fromkeys((
+        "top", "pixels", "classes", "schedule", "results", "ports", "view")) | dict.fromkeys((
         "passes", "passes_max", "clock_mhz", "estimated_latency_cycles"), 1) | {
-            "interface": {"members": {}}, "sources": ["rtl/accelerator.v"],
+            "layers": [], "interface": {"members": {}}, "sources": ["rtl/accelerator.v"],
             "modules": {"accelerator": "accelerator", "accelerator.a.b": "reader"}}))
     return Design(tmp_path)
 

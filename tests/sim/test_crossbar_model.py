@@ -78,7 +78,7 @@ def test_arrays_to_choose_from(make, simulate):
 def test_cells_that_are_wrong_are_seen(folded, simulate):
     """The models read what is written into the arrays, and nothing else."""
     folder, images = folded
-    path  = folder / manifest(folder)["arrays"]["last"]["images"][0]["file"]
+    path  = folder / manifest(folder)["arrays"]["layer_last"]["images"][0]["file"]
     right = path.read_text()
     path.write_text(right.translate(str.maketrans("0123456789abcdef", "fedcba9876543210")))
     assert not simulate(folder, images)["bit_exact"]
@@ -91,7 +91,7 @@ def test_codes_hold_for_one_cycle(folded, simulate, tmp_path):
     folder, images = folded
     other = copied(folder, tmp_path)
     contents = manifest(folder)
-    contents["arrays"]["last"]["latency_cycles"] += 1
+    contents["arrays"]["layer_last"]["latency_cycles"] += 1
     (other / "manifest.json").write_text(json.dumps(contents))
     assert not simulate(other, images)["bit_exact"]
 
@@ -99,7 +99,7 @@ def test_codes_hold_for_one_cycle(folded, simulate, tmp_path):
 def test_missing_image(folded, tmp_path):
     folder, _ = folded
     other = copied(folder, tmp_path)
-    path  = other / manifest(folder)["arrays"]["last"]["images"][0]["file"]
+    path  = other / manifest(folder)["arrays"]["layer_last"]["images"][0]["file"]
     path.unlink()
     with pytest.raises(DesignError, match=re.escape(
             f"Memory image {path} cannot be read (No such file or directory); make it with: ")):

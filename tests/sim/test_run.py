@@ -524,5 +524,5 @@ def test_pins_come_from_the_manifest(tiny, random_network, tmp_path):
     assert {name: pins[name] for name in pins if name.startswith("mtj")} == {
         "mtj__set": (1, False), "mtj__read": (1, False), "mtj__reset": (1, False),
         "mtj__current": (6, False), "mtj__sense": (1, True)}
-    assert any(re.fullmatch(r"last__\d+__codes", name) and driven
+    assert any(re.fullmatch(r"layer_last__\d+__codes", name) and driven
                for name, (_, driven) in pins.items())
