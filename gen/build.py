@@ -13,7 +13,7 @@ import sys
 import tempfile
 import threading
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -99,7 +99,7 @@ def build_network(network: Network, target: Target, out: Path, *, synth=None, as
         # What was asked for beside the target comes first; the target has all that it was built for.
         (directory / "config.json").write_text(_json(
             {"network": network.name} | (asked or {}) | asdict(target)))
-        compared = [network, *(compile_network(other, target) for other in others)]
+        compared = [network, *_compared(others, target)]
         steps.step("map to arrays")
         reports = {
             "crossbar_map": crossbar_map(network, target),
@@ -142,6 +142,13 @@ def build_network(network: Network, target: Target, out: Path, *, synth=None, as
         for report, contents in reports.items():
             (directory / "report" / f"{report}.json").write_text(_json(contents))
     return reports
+
+
+def _compared(others, target):
+    """Yield ``others``, compiled, but for those that this target is not for."""
+    for other in others:
+        with suppress(ImpossibleTarget):
+            yield compile_network(other, target)
 
 
 def _asked_interval(network, target):
@@ -217,7 +224,7 @@ def main(arguments=None):
             synth   = asked.get("synth")
             reports = build(network, chosen_target(asked, network), out,
                             checkpoint=asked.get("checkpoint"), synth=synth,
-                            asked={name: asked[name] for name in BESIDE_TARGET if name in asked},
+                            asked=_beside_target(asked),
                             steps=Steps(11 if synth else 8))
     except (BuildError, CheckpointError, ImpossibleTarget, MalformedNetwork, OutputError,
             SynthesisError, ToolFailed, ToolMissing) as error:
@@ -229,6 +236,14 @@ def main(arguments=None):
         return _failed("stopped, nothing was written", 130)
     print(_table(out, reports))
     return 0
+
+
+def _beside_target(asked):
+    """What is asked for beside the target, as it holds in any folder."""
+    kept = {name: asked[name] for name in BESIDE_TARGET if name in asked}
+    if "checkpoint" in kept:
+        kept["checkpoint"] = str(Path(kept["checkpoint"]).absolute())
+    return kept
 
 
 @contextmanager

@@ -49,7 +49,7 @@ def with_arrays(network: Network, crossbars: int | None = None, ways: int = 1) -
         return network
     if all(layer.crossbars == 1 for layer in network.layers):
         raise ValueError(f"Network {network.name!r} has one array per layer; leave --crossbars and --ways "
-                         "out or add --method spinbayes")
+                         "out, or take a network of several, such as lenet5_spinbayes")
     if crossbars is not None and crossbars < 2:
         raise ValueError(f"Arrays to choose from must be at least 2, not {crossbars}")
     return replace(network, layers=tuple(

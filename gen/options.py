@@ -69,8 +69,9 @@ def read_options(args: argparse.Namespace, network: str | None) -> dict:
     """
     known = [*BESIDE_TARGET, *(field.name for field in fields(Target))]
     asked = _read(args.config, known) if args.config else {}
+    currents = _currents(args.mtj_currents) if args.mtj_currents else {}
     given = {name: getattr(args, name, None) for name in known} | {
-        "network": network, "mtj_currents": _currents(args.mtj_currents) if args.mtj_currents else None}
+        "network": network, "mtj_currents": currents.get("currents")}
     if given["checkpoint"]:
         given["checkpoint"] = str(given["checkpoint"])
     asked |= {name: value for name, value in given.items() if value is not None}
@@ -80,6 +81,11 @@ def read_options(args: argparse.Namespace, network: str | None) -> dict:
         raise BuildError(f"No network is named; choose one of: {', '.join(NETWORKS)}")
     if args.method:
         asked["network"] = _of_method(asked["network"], args.method)
+    for what, wanted in (("network", asked["network"]),
+                         ("bits", asked.get("mtj_bits", Target().mtj_bits))):
+        if currents.get(what, wanted) != wanted:
+            raise BuildError(f"File {args.mtj_currents} has codes for {what} {currents[what]}, not "
+                             f"{wanted}; make them with: {_CURRENTS} --bits N, as --mtj-bits has it")
     return asked
 
 
@@ -157,12 +163,13 @@ def _read(path, known):
 
 
 def _currents(path):
-    """SET current codes of the layers, from a JSON list."""
+    """What :mod:`golden.currents` wrote, with the SET current codes of the layers as a tuple."""
     try:
-        codes = json.loads(path.read_text())["currents"]
+        contents = json.loads(path.read_text())
+        codes = contents["currents"]
         if not isinstance(codes, list):
             raise TypeError(f"not {codes!r}")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BuildError(f"File {path} has no list 'currents' ({error}); make it with: {_CURRENTS}"
                           ) from None
-    return tuple(codes)
+    return contents | {"currents": tuple(codes)}

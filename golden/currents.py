@@ -8,7 +8,7 @@ from gen.networks import NETWORKS
 from golden.arguments import Parser
 from golden.device import Dac
 from golden.evaluate import CompileError, compiled
-from golden.output import refuse_unwritable, write_json
+from golden.output import refuse_overlap, refuse_unwritable, write_json
 
 
 __all__ = ["currents"]
@@ -41,11 +41,16 @@ def main(arguments: list[str] | None = None) -> int:
                         help="network whose dropout probabilities are meant: %(choices)s")
     parser.add_argument("--checkpoint", type=Path,
                         help="trained parameters (default: those that come with the project)")
+    parser.add_argument("--bits", type=int, default=Dac().bits,
+                        help="bits of a code, those of gen.build --mtj-bits (default: %(default)s)")
     parser.add_argument("--json", type=Path, required=True, metavar="FILE", help="file to write")
     args = parser.parse_args(arguments)
+    if not 2 <= args.bits <= 16:
+        parser.error(f"--bits must be from 2 to 16, not {args.bits}")
     try:
+        refuse_overlap([args.json], [args.checkpoint])
         refuse_unwritable(args.json)
-        report = currents(compiled(args.network, args.checkpoint, passes=1, seed=1))
+        report = currents(compiled(args.network, args.checkpoint, passes=1, seed=1), Dac(bits=args.bits))
         write_json(args.json, report)
     except CompileError as error:
         print(f"golden.currents: {error}", file=sys.stderr)

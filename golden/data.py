@@ -21,6 +21,7 @@ import struct
 import sys
 import urllib.request
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -29,9 +30,9 @@ from golden import output
 
 
 __all__ = [
-    "DataError", "NOISE_DEVIATION", "NOISE_MEAN", "SAMPLE", "SOURCES", "add_noise", "check_writable",
-    "fetch", "folder_of", "gaussian_noise", "load_fashion_mnist", "load_mnist", "load_notmnist",
-    "load_sample", "main", "make_sample", "parse_idx", "read_idx", "replacing",
+    "DataError", "NOISE_DEVIATION", "NOISE_MEAN", "SAMPLE", "SOURCES", "add_noise", "check_apart",
+    "check_writable", "fetch", "folder_of", "gaussian_noise", "load_fashion_mnist", "load_mnist",
+    "load_notmnist", "load_sample", "main", "make_sample", "parse_idx", "read_idx", "replacing",
 ]
 
 
@@ -300,6 +301,15 @@ def check_writable(path: Path):
         output.refuse_unwritable(path)
     except OSError as error:
         raise _unwritable(path, error) from None
+
+
+def check_apart(outputs: Iterable[Path | None], inputs: Iterable[Path | None] = ()):
+    """Raise :exc:`DataError` if a file to be written is also read, or written twice: before the work."""
+    try:
+        output.refuse_overlap(outputs, inputs)
+    except OSError as error:
+        raise DataError(f"File {error.filename} cannot be written ({error.strerror}); name "
+                        f"another") from None
 
 
 def _unwritable(path, error):

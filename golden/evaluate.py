@@ -37,6 +37,7 @@ from golden.answers import (
 from golden.data import (
     DataError,
     add_noise,
+    check_apart,
     check_writable,
     folder_of,
     gaussian_noise,
@@ -221,6 +222,7 @@ def _evaluate(args) -> dict:
     outside = {} if args.input else {**(NOISE if spinbayes else {}), **OUTSIDE}
     steps = Steps(2 + len(outside))
     folder = None if args.input else folder_of(args.data)
+    check_apart([args.out, args.json], [args.input, args.labels, args.checkpoint])
     if args.out:
         check_path(args.out)
     if args.json:

@@ -4,10 +4,11 @@ import contextlib
 import errno
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 
-__all__ = ["refuse_unwritable", "replacing", "write_json"]
+__all__ = ["refuse_overlap", "refuse_unwritable", "replacing", "write_json"]
 
 
 @contextlib.contextmanager
@@ -40,3 +41,18 @@ def refuse_unwritable(path: Path):
     probe = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     probe.touch()
     probe.unlink(missing_ok=True)
+
+
+def refuse_overlap(outputs: Iterable[Path | None], inputs: Iterable[Path | None] = ()):
+    """Raise :exc:`FileExistsError` if one of ``outputs`` is also one of ``inputs``, or another output: a
+    command would write over what it reads. Those that are None are not asked for.
+    """
+    known = [path for path in inputs if path is not None]
+    for path in outputs:
+        if path is None:
+            continue
+        for other in known:
+            if path.resolve() == other.resolve() or (
+                    path.exists() and other.exists() and path.samefile(other)):
+                raise FileExistsError(errno.EEXIST, "it is another file of this command", str(path))
+        known.append(path)

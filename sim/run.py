@@ -27,7 +27,7 @@ import numpy as np
 
 from gen.progress import Steps
 from golden.answers import Answers, answer_passes, check_path, columns_help, join_answers, write_answers
-from golden.data import DataError, check_writable, load_mnist, load_sample
+from golden.data import DataError, check_apart, check_writable, load_mnist, load_sample
 from golden.images import Images, read_images
 from golden.network import batches
 from golden.random import choices, choices_of
@@ -51,6 +51,9 @@ IMAGES = 100
 
 #: Gaps are drawn with so many steps of probability from 0 to 1.
 DUTY_STEPS = 256
+
+#: Share by which the cycles between first pixels and those between results may differ in a steady state.
+STEADY = 0.1
 
 #: Shards that may run at once, for each core.
 JOBS_PER_CORE = 16
@@ -125,6 +128,8 @@ def simulate_answers(directory: Path | str, images: np.ndarray, labels=None, *, 
     network = design.network
     passes = design.passes if passes is None else passes
     missing = {name: own for name, own in (outside or {}).items() if isinstance(own, str)}
+    images = np.asarray(images)
+    labels = None if labels is None else np.asarray(labels)
     sets = {"": images, **{name: own for name, own in (outside or {}).items() if name not in missing}}
     _check(design, sets, labels, passes, duty, jobs)
     half_ps = harness.half_period_ps(design)
@@ -305,14 +310,22 @@ def _by_set(answers, parts, sets):
 
 
 def _cycles(results):
-    """Latency of the first image, and the mean cycles from image to image."""
+    """Latency of the first image, and the mean cycles from image to image: between first pixels, over the
+    later half of each shard. While buffers still fill, images enter faster than results leave; then it is
+    none."""
     report = {"latency_cycles": int(results[0].ends[0] - results[0].begins[0])}
-    # Between first pixels, over the later half of each shard: the start-up is over.
-    later = [own.begins[len(own.begins) // 2 - 1:] for own in results if len(own.begins) > 1]
-    if later:
-        report["interval_cycles"] = float(
-            sum(own[-1] - own[0] for own in later) / sum(len(own) - 1 for own in later))
+    entered, left = (_mean_step([getattr(own, kind) for own in results]) for kind in ("begins", "ends"))
+    if entered and abs(left - entered) <= STEADY * entered:
+        report["interval_cycles"] = entered
+    elif entered:
+        report["interval_reason"] = "none yet, as buffers were still filling; simulate more images"
     return report
+
+
+def _mean_step(shards):
+    later = [cycles[len(cycles) // 2 - 1:] for cycles in shards if len(cycles) > 1]
+    steps = sum(len(own) - 1 for own in later)
+    return float(sum(own[-1] - own[0] for own in later) / steps) if steps else 0.0
 
 
 @interruptible()
@@ -392,6 +405,7 @@ def _run(args):
     coverage = Coverage() if args.coverage else None
     # What cannot be written is said before the work, not after.
     path = args.directory / "report" / "rtlsim_performance.json"
+    check_apart([args.out, args.verification, path], [args.input, args.labels])
     for file in filter(None, (path, args.verification)):
         check_writable(file)
     if args.out:

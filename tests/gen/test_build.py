@@ -2,6 +2,7 @@ import io
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 
 import gen.build
 from gen.build import BuildError, build, build_network, main
+from gen.checkpoint import SHIPPED
 from gen.compile import compile_network
 from gen.ir import Target, dump, load
 from gen.networks import NETWORKS
@@ -171,7 +173,7 @@ def run(capsys, *arguments):
     (["--layers", "lenet5_wide", "--method", "spinbayes"],
      f"Network 'lenet5_wide_spinbayes' is unknown; choose one of: {KNOWN}"),
     (["--crossbars", "8"], "Network 'lenet5' has one array per layer; leave --crossbars and --ways "
-                           "out or add --method spinbayes"),
+                           "out, or take a network of several, such as lenet5_spinbayes"),
     (["--method", "spinbayes", "--crossbars", "1"],
      "Arrays to choose from must be at least 2, not 1"),
     (["--passes", "0"], "The number of passes must be from 1 to the largest, 32, not 0"),
@@ -444,3 +446,17 @@ def test_mtj_from_the_command(tmp_path, capsys, small, monkeypatch):
     assert manifest["mtj"] == {"set_ns": 10.0, "read_ns": 5.0, "reset_ns": 5.0, "currents": [7]}
     assert set(manifest["interface"]["members"]["mtj"]["members"]) == {
         "set", "read", "reset", "current", "sense"}
+
+
+def test_config_names_the_checkpoint_for_any_folder(tmp_path, lenet5, monkeypatch, capsys):
+    shutil.copy(SHIPPED / "lenet5.npz", tmp_path / "mine.npz")
+    monkeypatch.chdir(tmp_path)
+    assert main(["--layers", "lenet5", "--checkpoint", "mine.npz", "--out", "first"]) == 0
+    assert read_json(tmp_path / "first" / "config.json")["checkpoint"] == str(tmp_path / "mine.npz")
+
+
+def test_methods_that_do_not_fit_are_not_compared(tmp_path):
+    """Weights of four bits take four columns, binary ones a single one."""
+    build("lenet5", Target(array_columns=3), tmp_path / "out")
+    costs = read_json(tmp_path / "out" / "report" / "method_costs.json")
+    assert [method["method"] for method in costs["methods"]] == ["Scale-Dropout"]

@@ -115,7 +115,7 @@ def test_command(tmp_path, write_checkpoint):
     (["--passes", "1025"], "gen.compile: The largest number of passes must be from 1 to 1024, "
                            "not 1025\n"),
     (["--ways", "2"], "gen.compile: Network 'lenet5' has one array per layer; leave --crossbars and --ways "
-                      "out or add --method spinbayes\n"),
+                      "out, or take a network of several, such as lenet5_spinbayes\n"),
     (["--seed", "0"], "gen.compile: The seed must be from 1 to 18446744073709551615, not 0\n"),
 ])
 def test_wrong_input_is_one_line(tmp_path, write_checkpoint, capsys, arguments, message):

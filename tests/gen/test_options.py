@@ -110,3 +110,17 @@ def test_currents_without_pins(tmp_path):
         parse("--mtj-currents", tmp_path / "currents.json", network="lenet5")
 
 
+
+
+@pytest.mark.parametrize("contents, options, message", [
+    ({"bits": 8}, ["--mtj-bits", 10], "bits 8, not 10"),
+    ({"bits": 10}, [], "bits 10, not 8"),
+    ({"network": "lenet5_wide"}, [], "network lenet5_wide, not lenet5"),
+])
+def test_currents_for_something_else(tmp_path, contents, options, message):
+    path = tmp_path / "currents.json"
+    path.write_text(json.dumps({"currents": [1] * 5, **contents}))
+    with pytest.raises(BuildError, match=f"^File {path} has codes for {message}; make them with: "):
+        parse("--rng", "mtj", "--mtj-currents", path, *options, network="lenet5")
+    path.write_text(json.dumps({"currents": [1] * 5, "bits": 8, "network": "lenet5"}))
+    assert parse("--rng", "mtj", "--mtj-currents", path, network="lenet5")["mtj_currents"] == (1,) * 5

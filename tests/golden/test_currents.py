@@ -68,3 +68,24 @@ def test_wrong_arguments(arguments, message, capsys):
         main(arguments)
     error = capsys.readouterr().err
     assert error.startswith(f"golden.currents: error: {message}") and error.count("\n") == 1
+
+
+def test_bits_of_a_code(tmp_path, capsys):
+    for bits in (8, 12):
+        assert main(["lenet5", "--bits", str(bits), "--json", str(tmp_path / f"{bits}.json")]) == 0
+    small, large = (json.loads((tmp_path / f"{bits}.json").read_text()) for bits in (8, 12))
+    assert (small["bits"], large["bits"]) == (8, 12)
+    assert large["current_ua"] == pytest.approx(small["current_ua"], rel=0.01)
+    assert large["currents"][0] > 8 * small["currents"][0]
+    with pytest.raises(SystemExit, match="^2$"):
+        main(["lenet5", "--bits", "1", "--json", str(tmp_path / "out.json")])
+    assert capsys.readouterr().err == "golden.currents: error: --bits must be from 2 to 16, not 1\n"
+
+
+def test_checkpoint_is_not_written_over(tmp_path, write_checkpoint, capsys):
+    path = tmp_path / "checkpoint.npz"
+    write_checkpoint(path, NETWORKS["lenet5"])
+    before = path.read_bytes()
+    assert main(["lenet5", "--checkpoint", str(path), "--json", str(path)]) == 2
+    assert "it is another file of this command" in capsys.readouterr().err
+    assert path.read_bytes() == before

@@ -128,6 +128,20 @@ def test_own_images_without_labels(data, monkeypatch, capsys):
     assert output.err.splitlines() == ["[1/2] compile lenet5", "[2/2] input, 30 images"]
 
 
+@pytest.mark.parametrize("option, name", [
+    ("--out", "mine.npy"), ("--json", "mine.npy"), ("--out", "checkpoint.npz"), ("--json", "answers.csv"),
+    ("--json", "labels.npy")])
+def test_what_is_read_is_not_written_over(data, capsys, option, name):
+    own(data)
+    before = {path: path.read_bytes() for path in data.iterdir() if path.is_file()}
+    with pytest.raises(SystemExit, match="^2$"):
+        own(data, "--labels", str(data / "labels.npy"), option, str(data / name))
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        f"golden.evaluate: File {data / name} cannot be written (it is another file of this command); name "
+        "another")
+    assert {path: path.read_bytes() for path in before} == before
+
+
 def test_own_images_with_labels(data):
     figures, rows = own(data, "--labels", str(data / "labels.npy"))
     passes = figures["prediction"]["passes"]

@@ -1,6 +1,6 @@
 import pytest
 
-from golden.output import refuse_unwritable, replacing, write_json
+from golden.output import refuse_overlap, refuse_unwritable, replacing, write_json
 
 
 def test_replaces_when_whole(tmp_path):
@@ -44,3 +44,17 @@ def test_refuse_unwritable_leaves_all_as_it_is(tmp_path):
     assert [path.read_text() for path in tmp_path.iterdir()] == ["before"]
     with pytest.raises(IsADirectoryError, match="Is a directory"):
         refuse_unwritable(tmp_path)
+
+
+def test_what_is_read_is_not_written_over(tmp_path):
+    """By whatever name: a link, another way to the folder, or a file that is not there yet."""
+    given, link, new = tmp_path / "given.npz", tmp_path / "link.npz", tmp_path / "new.csv"
+    given.write_text("mine")
+    link.symlink_to(given)
+    hard = tmp_path / "hard.npz"
+    hard.hardlink_to(given)
+    refuse_overlap([new, None, tmp_path / "other.json"], [given, None])
+    for outputs, inputs in (([given], [given]), ([link], [given]), ([hard], [given]),
+                            ([tmp_path / "x" / ".." / "given.npz"], [given]), ([new, new], [])):
+        with pytest.raises(FileExistsError, match="it is another file of this command"):
+            refuse_overlap(outputs, inputs)

@@ -8,6 +8,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -29,7 +30,7 @@ from golden.network import predict
 from golden.random import choices
 from sim.design import Design
 from sim.processes import cores
-from sim.run import SimulationError, main
+from sim.run import SimulationError, _cycles, main
 
 
 ROOT = Path(__file__).parents[2]
@@ -367,6 +368,29 @@ def answered(simulated, capsys, tmp_path, *options):
         assert run(capsys, simulated, *options, "--out", tmp_path / f"answers.{kind}")[0] in (0, 1)
     with (tmp_path / "answers.csv").open(newline="") as file, np.load(tmp_path / "answers.npz") as arrays:
         return list(csv.DictReader(file)), dict(arrays)
+
+
+@pytest.mark.parametrize("option", ["--out", "--verification"])
+def test_own_images_are_not_written_over(simulated, tmp_path, capsys, option):
+    np.savez(tmp_path / "mine.npz", images=load_sample()[0][:2])
+    before = (tmp_path / "mine.npz").read_bytes()
+    assert fails(capsys, simulated, "--input", tmp_path / "mine.npz", option, tmp_path / "mine.npz") == (
+        f"sim.run: File {tmp_path / 'mine.npz'} cannot be written (it is another file of this command); "
+        "name another")
+    assert (tmp_path / "mine.npz").read_bytes() == before
+
+
+def test_interval_of_a_steady_state_alone():
+    """While buffers fill, images enter every 64 cycles, and results leave every 3,000."""
+    def results(count):
+        entered = np.cumsum([0] + [64] * min(count - 1, 12) + [3000] * max(0, count - 13))
+        return SimpleNamespace(begins=entered, ends=4000 + 3000 * np.arange(count))
+
+    assert "interval_cycles" not in _cycles([results(1)])
+    for count in (2, 4, 10):
+        report = _cycles([results(count)])
+        assert "interval_cycles" not in report and report["interval_reason"].endswith("more images")
+    assert _cycles([results(60), results(60)])["interval_cycles"] == 3000
 
 
 def test_own_images(simulated, tmp_path, capsys):
