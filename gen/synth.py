@@ -31,7 +31,7 @@ class SynthesisError(Exception):
     """A tool failed, with its log named in the message."""
 
 
-def synthesize(directory: Path, clock_mhz: float, performance: dict, steps, *, seed=3) -> dict:
+def synthesize(directory: Path, clock_mhz: float, performance: dict, steps, *, seed=2) -> dict:
     """Synthesize, place and route the design in ``directory``; return ``synth_ecp5.json``.
 
     It stands in a frame of few pins (:mod:`gen.pins`), whose cells count as ``other``.
