@@ -1,3 +1,4 @@
+import contextlib
 import fcntl
 import hashlib
 import json
@@ -176,18 +177,14 @@ def test_killed_at_every_move(tmp_path, old):
                 killed_at(patch, first)
                 # Nobody settles for one that is killed.
                 patch.setattr(output, "_settle", unless_killed)
-                try:
+                with contextlib.suppress(Killed):
                     make(out, SECOND)
-                except Killed:
-                    pass
             present = contents(out)
             assert MANIFEST not in present or set(present[MANIFEST]) <= set(present)
             with pytest.MonkeyPatch.context() as patch:
                 killed_at(patch, second)
-                try:
+                with contextlib.suppress(Killed):
                     output._settle(out)
-                except Killed:
-                    pass
             output._settle(out)
             mine = {"notes": "mine"} if old else {}
             after = contents(out)
