@@ -110,7 +110,7 @@ $(VENV)/test: $(VENV)/base
 	$(RUN) -m pip install -q --disable-pip-version-check -e '.[$(EXTRA)]'
 	touch $@
 
-$(DESIGNS)/%/manifest.json: $(wildcard gen/*.py gen/passes/*.py gen/checkpoints/* hdl/*.py) $(VENV)/test
+$(DESIGNS)/%/manifest.json: $(wildcard gen/*.py gen/transforms/*.py gen/checkpoints/* hdl/*.py hdl/*/*.py) $(VENV)/test
 	$(RUN) -m gen.build $(OPTIONS_$*) --out $(DESIGNS)/$*
 
 $(DESIGNS)/lenet5_mtj/manifest.json: $(DESIGNS)/currents.json

@@ -1,0 +1,10 @@
+"""From a trained network to Verilog and reports."""
+
+import signal as _signal
+import sys as _sys
+
+
+# A command (``python -m gen.build``) that is interrupted while its modules are still imported ends without
+# a traceback; gen.command takes over from there. Elsewhere Ctrl-C stays what it is.
+if _sys.argv[:1] == ["-m"]:
+    _signal.signal(_signal.SIGINT, _signal.SIG_DFL)

@@ -1,6 +1,5 @@
 """Build an accelerator: ``python -m gen.build --layers lenet5``."""
 
-import argparse
 import importlib.util
 import io
 import json
@@ -8,10 +7,8 @@ import math
 import os
 import shlex
 import shutil
-import signal
 import sys
 import tempfile
-import threading
 import warnings
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
@@ -19,7 +16,8 @@ from pathlib import Path
 
 from amaranth.hdl import UnusedElaboratable
 
-from gen.checkpoint import SHIPPED, CheckpointError, read
+from gen.checkpoint import SHIPPED, read
+from gen.command import Parser, command
 from gen.compile import compile_network
 from gen.constraints import constraints
 from gen.costs import build_seconds, costs
@@ -39,12 +37,12 @@ from gen.options import (
     named,
     read_options,
 )
-from gen.output import OutputError, folder
-from gen.passes.rates import choose_interval, map_cycles, runs
-from gen.progress import Steps
+from gen.output import folder
+from gen.progress import Progress
 from gen.synth import ROUTER, SynthesisError, count_cells, synthesize
-from gen.tools import ToolFailed, ToolMissing, find, install_hint, prepare, version
-from gen.verify import ImpossibleTarget, MalformedNetwork
+from gen.tools import find, install_hint, prepare, version
+from gen.transforms.rates import choose_interval, map_cycles, runs
+from gen.verify import ImpossibleTarget
 
 
 __all__ = ["BuildError", "build", "build_network", "named"]
@@ -65,7 +63,7 @@ def build(network: Network | str, target: Target, out: Path, *, checkpoint=None,
     """
     if isinstance(network, str):
         network = named(network)
-    steps = steps or Steps(11 if synth else 8, stream=io.StringIO())
+    steps = steps or Progress(io.StringIO())
     steps.step("checkpoint")
     others = [read(path, other) for other, path in _others(network)]
     network = read(Path(checkpoint or SHIPPED / f"{network.name}.npz"), network)
@@ -87,7 +85,7 @@ def build_network(network: Network, target: Target, out: Path, *, synth=None, as
                   others=()) -> dict:
     """Write an accelerator for ``network``, which has its parameters; otherwise as :func:`build`, with
     a step less. Its costs are compared with those of ``others``."""
-    steps = steps or Steps(10 if synth else 7, stream=io.StringIO())
+    steps = steps or Progress(io.StringIO())
     if synth:
         find(ROUTER, extra="synth") # rather now than when all before it is done
     with folder(out) as directory:
@@ -202,7 +200,7 @@ def _json(contents):
 
 
 def _parse(arguments):
-    parser = argparse.ArgumentParser(prog="gen.build", description="Build an accelerator.")
+    parser = Parser(prog="gen.build", description="Build an accelerator.")
     parser.add_argument("--layers", metavar="NETWORK", help=f"network to build: {', '.join(NETWORKS)}")
     add_options(parser)
     parser.add_argument("--out", type=Path, metavar="DIR",
@@ -212,30 +210,22 @@ def _parse(arguments):
     return parser.parse_args(arguments)
 
 
+@command("gen.build")
 def main(arguments=None):
-    """Build; return 0, or 2 after one line that names a fault and the way out."""
-    args = _parse(arguments)
-    out  = args.out
+    """Build, and print what was built."""
+    args    = _parse(arguments)
+    asked   = read_options(args, args.layers)
+    network = named(asked["network"], crossbars=asked.get("crossbars"), ways=asked.get("ways", 1))
+    out     = args.out or Path("build", network.name)
     try:
-        with _stoppable():
-            asked   = read_options(args, args.layers)
-            network = named(asked["network"], crossbars=asked.get("crossbars"), ways=asked.get("ways", 1))
-            out     = out or Path("build", network.name)
-            synth   = asked.get("synth")
+        with _quiet():
             reports = build(network, chosen_target(asked, network), out,
-                            checkpoint=asked.get("checkpoint"), synth=synth,
-                            asked=_beside_target(asked),
-                            steps=Steps(11 if synth else 8))
-    except (BuildError, CheckpointError, ImpossibleTarget, MalformedNetwork, OutputError,
-            SynthesisError, ToolFailed, ToolMissing) as error:
-        return _failed(error, 2)
+                            checkpoint=asked.get("checkpoint"), synth=asked.get("synth"),
+                            asked=_beside_target(asked), steps=Progress())
     except OSError as error:
-        return _failed(f"{error.strerror or error}: {error.filename or out}; choose another folder with "
-                       f"--out", 2)
-    except KeyboardInterrupt:
-        return _failed("stopped, nothing was written", 130)
+        raise BuildError(f"{error.strerror or error}: {error.filename or out}; choose another folder with "
+                         f"--out") from None
     print(_table(out, reports))
-    return 0
 
 
 def _beside_target(asked):
@@ -247,23 +237,13 @@ def _beside_target(asked):
 
 
 @contextmanager
-def _stoppable():
-    """Let a request to terminate, as a batch system or ``timeout`` sends it, be what Ctrl-C is."""
-    if threading.current_thread() is not threading.main_thread():
-        yield # and no signal comes here
-        return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+def _quiet():
+    """Where a build ends early, what was made of the design by then is not used, which is no news."""
     try:
         yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _failed(message, status):
-    # What was made of the design by now is not used, which is no news.
-    warnings.filterwarnings("ignore", category=UnusedElaboratable)
-    print(f"gen.build: {message}", file=sys.stderr)
-    return status
+    except BaseException:
+        warnings.filterwarnings("ignore", category=UnusedElaboratable)
+        raise
 
 
 def _table(out, reports):

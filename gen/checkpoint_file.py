@@ -44,6 +44,7 @@ from pathlib import Path
 
 import numpy as np
 
+from gen.command import UserError
 from gen.ir import Layer, Network
 
 
@@ -81,7 +82,7 @@ _TYPES = {
 _LOG = logging.getLogger(__name__)
 
 
-class CheckpointError(Exception):
+class CheckpointError(UserError):
     """A checkpoint that cannot be used, with the way out in its message."""
 
 

@@ -1,31 +1,30 @@
-"""Compilation of a network, one pass after another.
+"""Compilation of a network, one transform after another.
 
 As a command, ``python -m gen.compile lenet5`` prints the compiled network as JSON (:mod:`gen.ir`).
 """
 
-import argparse
-import sys
 from pathlib import Path
 
-from gen.checkpoint import SHIPPED, CheckpointError, read
+from gen.checkpoint import SHIPPED, read
+from gen.command import Parser, command
 from gen.ir import Network, Target, dump
 from gen.networks import NETWORKS
-from gen.options import BuildError, add_options, chosen_target, named, read_options
-from gen.passes.fold import fold
-from gen.passes.quantize import quantize
-from gen.passes.rates import rates
-from gen.passes.seed import seed
-from gen.passes.tile import tile
-from gen.passes.watch import watch
+from gen.options import add_options, chosen_target, named, read_options
+from gen.transforms.fold import fold
+from gen.transforms.quantize import quantize
+from gen.transforms.rates import rates
+from gen.transforms.seed import seed
+from gen.transforms.tile import tile
+from gen.transforms.watch import watch
 from gen.verify import ImpossibleTarget, MalformedNetwork, check_target, verify
 
 
-__all__ = ["PASSES", "compile_network"]
+__all__ = ["TRANSFORMS", "compile_network"]
 
 
-#: Every pass in the order in which it runs: a function ``(network, target) -> network``
-#: from the module of :mod:`gen.passes` that has its name.
-PASSES = (
+#: Every transform in the order in which it runs: a function ``(network, target) -> network``
+#: from the module of :mod:`gen.transforms` that has its name.
+TRANSFORMS = (
     fold,
     quantize,
     rates,
@@ -36,7 +35,7 @@ PASSES = (
 
 
 def compile_network(network: Network, target: Target) -> Network:
-    """Run every pass on ``network``, verifying it first and then what each one returns.
+    """Run every transform on ``network``, verifying it first and then what each one returns.
 
     Raises
     ------
@@ -44,7 +43,7 @@ def compile_network(network: Network, target: Target) -> Network:
         If ``target`` asks for what cannot be built, or not for this network.
     MalformedNetwork
         If ``network``, with weights and normalization from a checkpoint, breaks the rules of
-        :mod:`gen.ir`; or, with a note, if a pass broke them.
+        :mod:`gen.ir`; or, with a note, if a transform broke them.
     """
     check_target(target)
     if target.rng == "mtj" and len(target.mtj_currents) != len(network.layers):
@@ -57,7 +56,7 @@ def compile_network(network: Network, target: Target) -> Network:
                                    f"layer {layer.name!r} takes {layer.columns_per_weight}")
         if not layer.arrays or layer.normalization is None:
             raise MalformedNetwork(f"Layer {layer.name!r} has no parameters; read a checkpoint first")
-    for run in PASSES:
+    for run in TRANSFORMS:
         network = run(network, target)
         try:
             verify(network, target)
@@ -67,22 +66,19 @@ def compile_network(network: Network, target: Target) -> Network:
     return network
 
 
-def main(arguments: list[str] | None = None):
-    """Print a compiled network; a wrong argument or checkpoint ends in one line and status 2."""
-    parser = argparse.ArgumentParser(prog="gen.compile", description="Print a compiled network.")
+@command("gen.compile", stopped="stopped")
+def main(arguments=None):
+    """Print a compiled network."""
+    parser = Parser(prog="gen.compile", description="Print a compiled network.")
     parser.add_argument("network", nargs="?", metavar="NETWORK",
         help=f"network to compile: {', '.join(NETWORKS)}")
     add_options(parser)
     args = parser.parse_args(arguments)
-    try:
-        asked   = read_options(args, args.network)
-        network = named(asked["network"], crossbars=asked.get("crossbars"), ways=asked.get("ways", 1))
-        path    = Path(asked.get("checkpoint") or SHIPPED / f"{network.name}.npz")
-        print(dump(compile_network(read(path, network), chosen_target(asked, network))))
-    except (BuildError, CheckpointError, ImpossibleTarget, MalformedNetwork) as error:
-        print(f"gen.compile: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
+    asked   = read_options(args, args.network)
+    network = named(asked["network"], crossbars=asked.get("crossbars"), ways=asked.get("ways", 1))
+    path    = Path(asked.get("checkpoint") or SHIPPED / f"{network.name}.npz")
+    print(dump(compile_network(read(path, network), chosen_target(asked, network))))
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from gen.ir import JUNCTIONS, Layer, Network, Target
-from gen.passes.rates import cost
+from gen.transforms.rates import cost
 
 
 __all__ = ["build_seconds", "costs", "expected_runs", "reads_per_map"]
@@ -64,9 +64,9 @@ def costs(network: Network, target: Target) -> dict:
 def build_seconds(network: Network, target: Target) -> float:
     """Return about how many seconds a build of a compiled network takes, without synthesis.
 
-    Emulated arrays take nearly all of it: their gates (:func:`gen.passes.rates.choose_interval`) and the
-    bits of their weights. The line was fitted to builds of LeNet-5, and of TFC, LFC and CNV of FINN; other
-    machines differ, and it only says whether to wait a moment or to do something else.
+    Emulated arrays take nearly all of it: their gates (:func:`gen.transforms.rates.choose_interval`) and
+    the bits of their weights. The line was fitted to builds of LeNet-5, and of TFC, LFC and CNV of FINN;
+    other machines differ, and it only says whether to wait a moment or to do something else.
     """
     if target.view == "macro":
         return 1.5

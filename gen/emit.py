@@ -85,7 +85,7 @@ def _modules(fragment, name, block=None):
     A component of a library, such as a queue, belongs to the block that it is in.
     """
     for origin in fragment.origins or ():
-        package, _, stem = type(origin).__module__.partition(".")
+        package, *_, stem = type(origin).__module__.split(".")
         if package == "hdl":
             block = stem
     yield name, block

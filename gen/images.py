@@ -18,9 +18,10 @@ def array_images(network: Network, accelerator: Accelerator) -> dict:
     """Return what a bench must know to stand in for the arrays, for the manifest.
 
     For each layer, by the name of its block, how its row tiles are read
-    (:class:`hdl.array.ArrayGeometry`), ``rows`` being the inputs of one, and after how many cycles codes
-    come; and in ``images`` of each array the file in ``rtl/`` (:func:`write_images`), its ``crossbar`` and
-    row ``tile``, and the ``inputs`` and ``outputs`` of the layer that it holds, as ``[first, last]``.
+    (:class:`hdl.layer.array.ArrayGeometry`), ``rows`` being the inputs of one, and after how many cycles
+    codes come; and in ``images`` of each array the file in ``rtl/`` (:func:`write_images`), its
+    ``crossbar`` and row ``tile``, and the ``inputs`` and ``outputs`` of the layer that it holds, as
+    ``[first, last]``.
     """
     arrays = {}
     for layer, name, engine in zip(
@@ -59,7 +60,7 @@ def write_images(network: Network, accelerator: Accelerator, directory: Path):
       lines, then as many of its negative ones; a magnitude is divided among the cells of its side as
       evenly as can be, the first ones getting what is left over.
 
-    A line of scales is one row of :class:`hdl.scale_mux.ScaleMux`. All read as ``$readmemh`` does.
+    A line of scales is one row of :class:`hdl.layer.scale_mux.ScaleMux`. All read as ``$readmemh`` does.
     """
     for layer, engine in zip(network.layers, accelerator.engines, strict=True):
         for name, crossbar, tile in _arrays(layer):

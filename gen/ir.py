@@ -1,4 +1,4 @@
-"""The network as every pass sees it: immutable data that imports nothing.
+"""The network as every transform sees it: immutable data that imports nothing.
 
 A layer is a convolution of maps of levels; a fully connected layer is one whose kernel is the whole
 map. A level ``q`` of ``A`` bits, from 0 to ``L = 2 ** A - 1``, stands for the value
@@ -111,7 +111,7 @@ class Comparison:
 class Affine:
     """A bank of the output layer before quantization: ``log2(e) * y = gain * s + offset``.
 
-    ``s`` is the sum of the products of values; :func:`gen.passes.fold.float_sum` relates it to the sum.
+    ``s`` is the sum of the products of values; :func:`gen.transforms.fold.float_sum` relates it to the sum.
     """
 
     gain: tuple[float, ...]
@@ -182,10 +182,10 @@ class Layer:
     arrays: tuple[tuple[int, ...], ...] = () #: Per array and output channel an integer of fields of
                                    #: ``weight_bits`` bits, field i the weight of input i: one bit that
                                    #: is 1 for +1, or a number in two's complement.
-    normalization: Normalization | None = None        #: Until :func:`gen.passes.fold.fold`.
+    normalization: Normalization | None = None        #: Until :func:`gen.transforms.fold.fold`.
     banks: tuple[Comparison | Affine | Logit, ...] = () #: One per choice: dropped, kept; or array.
-    tiles: tuple[Tile, ...] = ()   #: Set by :func:`gen.passes.tile.tile`.
-    folding: Folding | None = None #: Set by :func:`gen.passes.rates.rates`.
+    tiles: tuple[Tile, ...] = ()   #: Set by :func:`gen.transforms.tile.tile`.
+    folding: Folding | None = None #: Set by :func:`gen.transforms.rates.rates`.
 
     @property
     def fan_in(self) -> int:
@@ -263,7 +263,7 @@ class Head:
 
     fraction: int = 10             #: Fraction bits of a logit, and of an exponent in the table.
     guard: int = 0                 #: Bits of an exponential beyond 16 that only the sum takes. Set by
-                                   #: :func:`gen.passes.quantize.quantize`.
+                                   #: :func:`gen.transforms.quantize.quantize`.
     confidence: int = 62260        #: Q0.16 (0.95): a pass at or above it is confident (eq. 26).
     agreement: int = 90            #: Per cent of the passes that must be, of one class (eq. 26).
 
@@ -290,7 +290,7 @@ class HealthTest:
     """A repetition count test and an adaptive proportion test of random bits (NIST SP 800-90B, 4.4).
 
     It watches the bits at some ``places`` of each pass, in the order in which they are drawn, or whether
-    each of them differs from the one ``distance`` of them before; see :class:`hdl.health.Health`.
+    each of them differs from the one ``distance`` of them before; see :class:`hdl.random.health.Health`.
     """
 
     places: tuple[int, ...]        #: Of the bits of a pass, which :class:`Generator` numbers; ascending.
@@ -308,8 +308,8 @@ class Network:
     input: Input
     layers: tuple[Layer, ...]
     head: Head = Head()
-    generator: Generator | None = None #: Set by :func:`gen.passes.seed.seed`.
-    health: tuple[HealthTest, ...] = () #: Of the random bits; set by :func:`gen.passes.watch.watch`.
+    generator: Generator | None = None #: Set by :func:`gen.transforms.seed.seed`.
+    health: tuple[HealthTest, ...] = () #: Of the random bits; set by :func:`gen.transforms.watch.watch`.
 
 
 _KINDS = {kind.__name__: kind for kind in (

@@ -8,13 +8,13 @@ from amaranth.hdl import signed
 
 from gen.ir import Comparison, Layer, Logit, Network, Target
 from gen.names import identifier
-from gen.passes.tile import row_tiles
+from gen.transforms.tile import row_tiles
 from hdl.accelerator import Accelerator
 from hdl.engine import Engine
-from hdl.health import Health
-from hdl.mtj_rng import MtjRng
-from hdl.pseudo_rng import PseudoRng
-from hdl.rng_bank import RngBank
+from hdl.random.health import Health
+from hdl.random.mtj_rng import MtjRng
+from hdl.random.pseudo_rng import PseudoRng
+from hdl.random.rng_bank import RngBank
 
 
 __all__ = ["cycles", "lower", "lower_layer"]

@@ -5,6 +5,7 @@ import json
 from dataclasses import fields
 from pathlib import Path
 
+from gen.command import UserError
 from gen.ir import Network, Target
 from gen.networks import NETWORKS, with_arrays
 
@@ -26,7 +27,7 @@ PASSES_SPINBAYES = 10
 _CURRENTS = "python -m golden.currents NETWORK --json FILE"
 
 
-class BuildError(Exception):
+class BuildError(UserError):
     """A build that cannot be made of what was asked for, with the way out in its message."""
 
 

@@ -15,6 +15,8 @@ import shutil
 from contextlib import contextmanager
 from pathlib import Path
 
+from gen.command import UserError
+
 
 try:
     import fcntl
@@ -43,7 +45,7 @@ _UNLISTED = (
 )
 
 
-class OutputError(Exception):
+class OutputError(UserError):
     """A folder that cannot be written, with the way out in its message."""
 
 

@@ -6,6 +6,7 @@ import subprocess
 import time
 from pathlib import Path
 
+from gen.command import UserError
 from gen.pins import TOP, frame
 from gen.tools import failure, find, prepare
 
@@ -27,7 +28,7 @@ REPAIRABLE = 0.85
 ROUNDS, ATTEMPTS = 250, 3
 
 
-class SynthesisError(Exception):
+class SynthesisError(UserError):
     """A tool failed, with its log named in the message."""
 
 

@@ -13,6 +13,8 @@ from pathlib import Path
 
 from amaranth.back.verilog import YosysError
 
+from gen.command import UserError
+
 
 __all__ = ["ToolFailed", "ToolMissing", "failure", "find", "install_hint", "prepare", "version", "yosys"]
 
@@ -21,11 +23,11 @@ __all__ = ["ToolFailed", "ToolMissing", "failure", "find", "install_hint", "prep
 _PROJECT = Path(__file__).parent.parent / "pyproject.toml"
 
 
-class ToolMissing(Exception):
+class ToolMissing(UserError):
     """A program that is not installed, with the way out in its message."""
 
 
-class ToolFailed(Exception):
+class ToolFailed(UserError):
     """A program that failed, with its reason in the message."""
 
 

@@ -1,23 +1,24 @@
-"""What must hold of a target, and of a network after every pass."""
+"""What must hold of a target, and of a network after every transform."""
 
 import math
 from dataclasses import fields
 from numbers import Integral, Real
 
+from gen.command import UserError
 from gen.ir import Affine, Comparison, Layer, Logit, Network, Normalization, Target
 from gen.names import NAME_LENGTH, identifier
-from gen.passes.tile import columns_max
+from gen.transforms.tile import columns_max
 from gen.weights import unpack
 
 
 __all__ = ["ImpossibleTarget", "MalformedNetwork", "check_shapes", "check_target", "verify"]
 
 
-class ImpossibleTarget(Exception):
+class ImpossibleTarget(UserError):
     """A target asks for what cannot be built."""
 
 
-class MalformedNetwork(Exception):
+class MalformedNetwork(UserError):
     """A network breaks the rules of :mod:`gen.ir`."""
 
 
@@ -101,7 +102,7 @@ def check_target(target: Target):
 def verify(network: Network, target: Target):
     """Raise :exc:`MalformedNetwork` unless ``network`` is well formed for ``target``.
 
-    The shapes are always checked. A field that a pass fills in is checked once it is there.
+    The shapes are always checked. A field that a transform fills in is checked once it is there.
     """
     check_shapes(network)
     for layer in network.layers:

@@ -17,13 +17,14 @@ from pathlib import Path
 
 import numpy as np
 
+from gen.files import refuse_unwritable, replacing
 from gen.ir import Network
 from golden import metrics
-from golden.data import DataError, check_writable, replacing
-from golden.head import Prediction, join
+from golden.compiled.head import Prediction, join
+from golden.compiled.network import batches, predict
+from golden.data import DataError
 from golden.images import Images
-from golden.network import batches, predict
-from golden.random import choices
+from golden.random.generator import choices
 
 
 __all__ = [
@@ -128,7 +129,7 @@ def check_path(path: Path):
         raise DataError(f"File {path} must end with .csv or .npz")
     if path.is_dir():
         raise DataError(f"File {path} is a folder")
-    check_writable(path)
+    refuse_unwritable(path)
 
 
 def write_answers(path: Path | str, answers: Answers, images: Images):

@@ -1,20 +1,23 @@
 """How much spread the converters bear: ``python -m golden.cell_study lenet5_spinbayes``.
 
-Two questions are answered for a spread of the junctions (:class:`golden.cell.Devices`): how many codes
-are wrong, and what that does to a network of which each sum is one of codes.
+Two questions are answered for a spread of the junctions (:class:`golden.device.cell.Devices`): how many
+codes are wrong, and what that does to a network of which each sum is one of codes.
 """
 
 import io
-import sys
 from pathlib import Path
 
 import numpy as np
 
+from gen.command import Parser, UserError, command, whole
+from gen.files import refuse_unwritable, write_json
 from gen.ir import JUNCTIONS, Network
 from gen.networks import NETWORKS
-from gen.progress import Steps
-from golden.arguments import Parser, whole
-from golden.cell import (
+from gen.progress import Progress
+from golden.compiled.head import join
+from golden.compiled.network import batches, predict
+from golden.data import load_sample
+from golden.device.cell import (
     Chip,
     Devices,
     convert,
@@ -24,12 +27,8 @@ from golden.cell import (
     program,
     references,
 )
-from golden.data import load_sample
-from golden.evaluate import CompileError, compiled
-from golden.head import join
-from golden.network import batches, predict
-from golden.output import refuse_unwritable, write_json
-from golden.random import choices
+from golden.evaluate import compiled
+from golden.random.generator import choices
 
 
 __all__ = ["main", "network_figures", "read_figures", "study"]
@@ -70,7 +69,7 @@ def read_figures(bits: int, rows: int, spread: float, reads: int, seed: int = 0)
 
     Every read has devices of its own. ``worst``: all weights at the largest magnitude, all lines
     active. ``uniform``: any weights, and lines active as often as not. ``worst_estimate`` is what
-    :func:`golden.cell.error_rate` says of the first.
+    :func:`golden.device.cell.error_rate` says of the first.
     """
     generator = np.random.default_rng(seed)
     most = 2**(bits - 1) - 1
@@ -119,9 +118,9 @@ def network_figures(network: Network, images: np.ndarray, labels: np.ndarray, pa
 
 
 def study(network: Network, images: np.ndarray, labels: np.ndarray, *, passes: int, reads: int,
-          seed: int = 0, steps: Steps | None = None) -> dict:
+          seed: int = 0, steps: Progress | None = None) -> dict:
     """Return all figures of ``network``, for its report."""
-    steps = steps or Steps(2, stream=io.StringIO())
+    steps = steps or Progress(io.StringIO())
     Chip(network) # refuses a network without multi-level cells
     layer = max(network.layers, key=lambda layer: layer.folding.rows_per_read)
     bits, rows = layer.weight_bits, layer.folding.rows_per_read
@@ -149,8 +148,9 @@ def study(network: Network, images: np.ndarray, labels: np.ndarray, *, passes: i
     }
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Study a network; return 0, or 2 after one line that names a fault and the way out."""
+@command("golden.cell_study")
+def main(arguments=None):
+    """Study a network, and print what was found."""
     images, labels = load_sample()
     parser = Parser(prog="golden.cell_study",
                     description="Judge converters and networks under device spread.")
@@ -168,29 +168,19 @@ def main(arguments: list[str] | None = None) -> int:
         help="of the devices (default: %(default)s)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure to FILE")
     args = parser.parse_args(arguments)
-    steps = Steps(3)
+    steps = Progress()
+    if args.json:
+        refuse_unwritable(args.json)
+    steps.step(f"compile {args.network}")
+    network = compiled(args.network, args.checkpoint, args.passes, 1)
     try:
-        if args.json:
-            refuse_unwritable(args.json)
-        steps.step(f"compile {args.network}")
-        network = compiled(args.network, args.checkpoint, args.passes, 1)
         figures = study(network, images[:args.images], labels[:args.images], passes=args.passes,
                         reads=args.reads, seed=args.seed, steps=steps)
-        if args.json:
-            write_json(args.json, figures)
-    except KeyboardInterrupt:
-        steps.clear()
-        print("golden.cell_study: interrupted", file=sys.stderr)
-        return 130
-    except (CompileError, ValueError) as error:
-        print(f"golden.cell_study: {error}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(f"golden.cell_study: File {args.json} cannot be written ({error.strerror}); choose another "
-              f"with --json", file=sys.stderr)
-        return 2
+    except ValueError as error:
+        raise UserError(str(error)) from None
+    if args.json:
+        write_json(args.json, figures)
     print(_table(figures))
-    return 0
 
 
 def _table(figures: dict) -> str:

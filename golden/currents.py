@@ -1,14 +1,13 @@
 """Choose the SET current of every layer: ``python -m golden.currents lenet5 --json FILE``."""
 
-import sys
 from pathlib import Path
 
+from gen.command import Parser, command
+from gen.files import refuse_overlap, refuse_unwritable, write_json
 from gen.ir import Network
 from gen.networks import NETWORKS
-from golden.arguments import Parser
-from golden.device import Dac
-from golden.evaluate import CompileError, compiled
-from golden.output import refuse_overlap, refuse_unwritable, write_json
+from golden.device.junction import Dac
+from golden.evaluate import compiled
 
 
 __all__ = ["currents"]
@@ -34,8 +33,9 @@ def currents(network: Network, dac: Dac = Dac()) -> dict:
     }
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Write the codes; return 0, or 2 after one line that names a fault and the way out."""
+@command("golden.currents")
+def main(arguments=None):
+    """Write the codes, and print them."""
     parser = Parser(prog="golden.currents", description="Choose the SET current of every layer.")
     parser.add_argument("network", choices=NETWORKS, metavar="NETWORK",
                         help="network whose dropout probabilities are meant: %(choices)s")
@@ -47,22 +47,13 @@ def main(arguments: list[str] | None = None) -> int:
     args = parser.parse_args(arguments)
     if not 2 <= args.bits <= 16:
         parser.error(f"--bits must be from 2 to 16, not {args.bits}")
-    try:
-        refuse_overlap([args.json], [args.checkpoint])
-        refuse_unwritable(args.json)
-        report = currents(compiled(args.network, args.checkpoint, passes=1, seed=1), Dac(bits=args.bits))
-        write_json(args.json, report)
-    except CompileError as error:
-        print(f"golden.currents: {error}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(f"golden.currents: File {args.json} cannot be written ({error.strerror}); choose another "
-              f"with --json", file=sys.stderr)
-        return 2
+    refuse_overlap([args.json], [args.checkpoint])
+    refuse_unwritable(args.json)
+    report = currents(compiled(args.network, args.checkpoint, passes=1, seed=1), Dac(bits=args.bits))
+    write_json(args.json, report)
     for layer, code, p in zip(report["dropout"], report["currents"],
                               report["switching_probability"], strict=True):
         print(f"p {layer:.3f}  code {code:3}  switches with {p:.3f}")
-    return 0
 
 
 if __name__ == "__main__":

@@ -11,28 +11,25 @@ A data folder holds one folder per data set, each with gzipped IDX files::
 with the project: :func:`load_sample`. ``python -m golden.data sample DIR`` makes that file again.
 """
 
-import argparse
-import contextlib
 import gzip
 import hashlib
 import http.client
 import os
 import struct
-import sys
 import urllib.request
 import zlib
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
-from golden import output
+from gen.command import Parser, UserError, command
+from gen.files import replacing
 
 
 __all__ = [
-    "DataError", "NOISE_DEVIATION", "NOISE_MEAN", "SAMPLE", "SOURCES", "add_noise", "check_apart",
-    "check_writable", "fetch", "folder_of", "gaussian_noise", "load_fashion_mnist", "load_mnist",
-    "load_notmnist", "load_sample", "main", "make_sample", "parse_idx", "read_idx", "replacing",
+    "DataError", "NOISE_DEVIATION", "NOISE_MEAN", "SAMPLE", "SOURCES", "add_noise",
+    "fetch", "folder_of", "gaussian_noise", "load_fashion_mnist", "load_mnist",
+    "load_notmnist", "load_sample", "main", "make_sample", "parse_idx", "read_idx",
 ]
 
 
@@ -71,7 +68,7 @@ SOURCES = {
 }
 
 
-class DataError(Exception):
+class DataError(UserError):
     """Data that is missing or damaged, with the way out in its message."""
 
 
@@ -277,70 +274,24 @@ def _checksums(content):
     return found
 
 
-@contextlib.contextmanager
-def replacing(path: Path):
-    """Yield a binary file that takes the place of ``path`` when the block ends well; its folder is made.
-
-    Raises
-    ------
-    DataError
-        If ``path`` cannot be written.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with output.replacing(path) as file:
-            yield file
-    except OSError as error:
-        raise _unwritable(path, error) from None
-
-
-def check_writable(path: Path):
-    """Raise :exc:`DataError` unless a file can be written at ``path``: before long work, not after it."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        output.refuse_unwritable(path)
-    except OSError as error:
-        raise _unwritable(path, error) from None
-
-
-def check_apart(outputs: Iterable[Path | None], inputs: Iterable[Path | None] = ()):
-    """Raise :exc:`DataError` if a file to be written is also read, or written twice: before the work."""
-    try:
-        output.refuse_overlap(outputs, inputs)
-    except OSError as error:
-        raise DataError(f"File {error.filename} cannot be written ({error.strerror}); name "
-                        f"another") from None
-
-
-def _unwritable(path, error):
-    return DataError(f"File {path} cannot be written ({error.strerror})")
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command and return its exit code."""
-    parser = argparse.ArgumentParser(prog="golden.data", description="Fetch data sets.",
+@command("golden.data")
+def main(arguments=None):
+    """Fetch data sets, or make the sample that comes with the project."""
+    parser = Parser(prog="golden.data", description="Fetch data sets.",
         epilog=f"notMNIST is not fetched: {_HINTS['notmnist']} into DIR/notmnist.")
     commands = parser.add_subparsers(required=True, dest="command")
     for name, text in (("fetch", "download MNIST and the test images of Fashion-MNIST into DIR"),
                        ("sample", "make the sample that comes with the project from DIR")):
         commands.add_parser(name, help=text).add_argument("folder", type=Path, metavar="DIR")
     options = parser.parse_args(arguments)
-    try:
-        if options.command == "fetch":
-            for line in fetch(options.folder):
-                print(line)
-            print(f"notMNIST is not fetched: {_HINTS['notmnist']} into {options.folder / 'notmnist'}")
-        else:
-            make_sample(options.folder)
-            print(SAMPLE)
-    except DataError as error:
-        print(f"golden.data: error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("golden.data: interrupted", file=sys.stderr)
-        return 130
-    return 0
+    if options.command == "fetch":
+        for line in fetch(options.folder):
+            print(line)
+        print(f"notMNIST is not fetched: {_HINTS['notmnist']} into {options.folder / 'notmnist'}")
+    else:
+        make_sample(options.folder)
+        print(SAMPLE)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

@@ -11,7 +11,6 @@ Images are those of MNIST, or a user's own (:mod:`golden.images`):
 """
 
 import argparse
-import json
 import math
 import os
 import subprocess
@@ -22,9 +21,11 @@ from pathlib import Path
 
 import numpy as np
 
+from gen.command import Parser, UserError, command
+from gen.files import refuse_overlap, refuse_unwritable, write_json
 from gen.ir import Network, load
 from gen.networks import NETWORKS
-from gen.progress import Steps
+from gen.progress import Progress
 from golden import metrics
 from golden.answers import (
     Answers,
@@ -34,22 +35,19 @@ from golden.answers import (
     join_answers,
     write_answers,
 )
+from golden.compiled.head import softmax
+from golden.compiled.network import COMBINATIONS_LIMIT, batches, path_probabilities, paths
 from golden.data import (
     DataError,
     add_noise,
-    check_apart,
-    check_writable,
     folder_of,
     gaussian_noise,
     load_fashion_mnist,
     load_mnist,
     load_notmnist,
-    replacing,
 )
-from golden.head import softmax
 from golden.images import Images, read_images
-from golden.network import COMBINATIONS_LIMIT, batches, path_probabilities, paths
-from golden.random import choices
+from golden.random.generator import choices
 
 
 __all__ = ["Scores", "main", "over_combinations", "over_passes", "report"]
@@ -85,7 +83,7 @@ class Scores:
                             #: (Scale-Dropout, eq. 26; SpinBayes, 4.1).
 
 
-class CompileError(Exception):
+class CompileError(UserError):
     """The compiler refused the network, with its own words."""
 
 
@@ -102,7 +100,7 @@ def _scores(answers: Answers) -> Scores:
 
 def over_combinations(network: Network, images: np.ndarray) -> Scores:
     """Score uint8 ``images`` (N, H, W) by all combinations of choices, weighted by how often they
-    occur. Raises as :func:`golden.network.combinations`."""
+    occur. Raises as :func:`golden.compiled.network.combinations`."""
     share, parts = path_probabilities(network), []
     for part in batches(network, len(images), len(share)):
         probabilities = softmax(paths(network, images[part]), network.head)
@@ -167,9 +165,10 @@ def compiled(name: str, checkpoint: Path | None = None, passes: int = PASSES, se
     return load(run.stdout)
 
 
-def main(arguments: list[str] | None = None):
-    """Evaluate a network; wrong input ends in one line and status 2."""
-    parser = argparse.ArgumentParser(
+@command("golden.evaluate")
+def main(arguments=None):
+    """Evaluate a network, and print what it is worth."""
+    parser = Parser(
         prog="golden.evaluate", description="Judge the compiled golden model.",
         epilog=columns_help(simulated=False), formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("network", choices=NETWORKS, help="network to judge")
@@ -193,20 +192,9 @@ def main(arguments: list[str] | None = None):
         help="arrays whose mean a pass takes, for SpinBayes (default: %(default)s)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure to FILE")
     args = parser.parse_args(arguments)
-    try:
-        figures = _evaluate(args)
-        if args.json:
-            with replacing(args.json) as file:
-                file.write((json.dumps(figures, indent=2) + "\n").encode())
-    except (CompileError, DataError) as error:
-        print(f"golden.evaluate: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
-    except OSError as error:
-        print(f"golden.evaluate: {error.filename}: {error.strerror}", file=sys.stderr)
-        raise SystemExit(2) from None
-    except KeyboardInterrupt:
-        print("golden.evaluate: stopped, nothing was written", file=sys.stderr)
-        raise SystemExit(130) from None
+    figures = _evaluate(args)
+    if args.json:
+        write_json(args.json, figures)
     print(_table(figures))
 
 
@@ -220,13 +208,13 @@ def _evaluate(args) -> dict:
     if args.data and args.input:
         raise DataError("Images are those of --data or of --input; leave one of them out")
     outside = {} if args.input else {**(NOISE if spinbayes else {}), **OUTSIDE}
-    steps = Steps(2 + len(outside))
+    steps = Progress()
     folder = None if args.input else folder_of(args.data)
-    check_apart([args.out, args.json], [args.input, args.labels, args.checkpoint])
+    refuse_overlap([args.out, args.json], [args.input, args.labels, args.checkpoint])
     if args.out:
         check_path(args.out)
     if args.json:
-        check_writable(args.json) # a wrong path is refused before the work, not after
+        refuse_unwritable(args.json) # a wrong path is refused before the work, not after
     steps.step(f"compile {args.network}")
     network = compiled(args.network, args.checkpoint, passes, args.seed,
                        crossbars=args.crossbars, ways=args.ways)

@@ -1,32 +1,29 @@
 """Train a network: ``python -m golden.train lenet5 --data DIR``.
 
-Binary networks are trained by the recipes of :mod:`golden.train_scale_dropout`, those of several
-crossbars by that of :mod:`golden.train_spinbayes`. A training that was stopped goes on with the same
-command (:mod:`golden.journal`).
+Binary networks are trained by the recipes of :mod:`golden.training.scale_dropout`, those of several
+crossbars by that of :mod:`golden.training.bayes`. A training that was stopped goes on with the same
+command (:mod:`golden.training.journal`).
 
 No run chooses anything by the test images: they are looked at once, when the checkpoint is written. The
 recipes themselves, and which level is the lowest, were settled with errors of test images in sight.
 """
 
 import argparse
-import sys
 import time
 from pathlib import Path
 
 import gen.checkpoint_file
-from gen.checkpoint_file import CheckpointError
+from gen.command import Parser, UserError, command, whole
+from gen.files import refuse_unwritable
 from gen.networks import NETWORKS
-from gen.progress import Steps
+from gen.progress import Progress
 from gen.tools import install_hint
-from golden.arguments import Parser, whole
-from golden.data import DataError
-from golden.output import refuse_unwritable
 
 
 __all__ = ["main"]
 
 
-STEPS = {"spread": 5, "paper": 2, "bayes": 5} #: Of each recipe, with the test.
+RECIPES = "spread", "paper", "bayes"
 
 
 def _crossbars(text):
@@ -51,7 +48,7 @@ def _parse(arguments):
         help="epochs of the float network that teaches it, 0 for none (default: 8; recipe paper has none)")
     parser.add_argument("--seed", type=whole(1), default=1, metavar="N",
         help="start of all random numbers (default: %(default)s)")
-    parser.add_argument("--recipe", choices=STEPS,
+    parser.add_argument("--recipe", choices=RECIPES,
         help="how to train (default: spread; bayes for networks of several crossbars)")
     parser.add_argument("--crossbars", type=_crossbars, metavar="N",
         help="crossbars of each layer, for networks of several (default: by network)")
@@ -93,17 +90,6 @@ def _parse(arguments):
     return options
 
 
-def _refuse_unwritable(path):
-    try:
-        refuse_unwritable(path)
-    except IsADirectoryError:
-        raise CheckpointError(f"Checkpoint {path} must be a file, not a folder; name one with "
-                              "--out FILE") from None
-    except OSError as error:
-        raise CheckpointError(f"Checkpoint {path} cannot be written ({error.strerror}); name "
-                              "another with --out FILE") from None
-
-
 def _table(results):
     yield f"{'':12}{'accuracy':>10}{'NLL':>9}{'Brier':>9}{'ECE':>9}"
     for name, result in results.items():
@@ -111,38 +97,35 @@ def _table(results):
                f"{result['test/cls/Brier']:9.4f}{100 * result['test/cal/ECE']:7.2f} %")
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command and return its exit code."""
+def _stopped():
+    kept = [path for path in _states if path.exists()]
+    return f"stopped; the same command goes on from {kept[0]}" if kept else "stopped, nothing was written"
+
+
+#: Where the training that runs keeps how far it is.
+_states = []
+
+
+@command("golden.train", stopped=_stopped)
+def main(arguments=None):
+    """Train a network, and print what it is worth."""
     options = _parse(arguments)
     try:
         # Not above, so that --help and a wrong argument are answered where there is no torch.
-        from golden.journal import TrainingError
-        from golden.training import train
+        from golden.training.session import train
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise
-        print(f"golden.train: error: Training needs the package torch; install it with: "
-              f"{install_hint('golden')}", file=sys.stderr)
-        return 2
-    steps = Steps(2 if options.arrays else STEPS[options.recipe])
+        raise UserError(f"Training needs the package torch; install it with: "
+                        f"{install_hint('golden')}") from None
     state = options.out.with_name(f"{options.out.name}.training")
+    _states[:] = [state]
     start = time.monotonic()
-    try:
-        _refuse_unwritable(options.out)
-        results = train(options, state, steps)
-    except (CheckpointError, DataError, TrainingError) as error:
-        steps.clear()
-        print(f"golden.train: error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        steps.clear()
-        kept = f"; the same command goes on from {state}" if state.exists() else ""
-        print(f"golden.train: interrupted{kept}", file=sys.stderr)
-        return 130
+    refuse_unwritable(options.out)
+    results = train(options, state, Progress())
     print(*_table(results), sep="\n")
     print(f"{options.out}, seed {options.seed}, {(time.monotonic() - start) / 60:.1f} minutes")
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

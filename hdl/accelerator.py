@@ -5,15 +5,15 @@ from amaranth import *
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from hdl.array import EmulatedArray
-from hdl.averaging import Averaging, result_layout
-from hdl.binarizer import Binarizer
-from hdl.guard import Guard
-from hdl.image_source import ImageSource
-from hdl.mask_bank import MaskBank
-from hdl.parity import ParityCheck, error_port
-from hdl.replay import ArrayPasses, SequentialPasses, SharedPasses
-from hdl.softmax import Softmax
+from hdl.checks.guard import Guard
+from hdl.checks.parity import ParityCheck, error_port
+from hdl.head.averaging import Averaging, result_layout
+from hdl.head.softmax import Softmax
+from hdl.input.binarizer import Binarizer
+from hdl.input.image_source import ImageSource
+from hdl.layer.array import EmulatedArray
+from hdl.pass_sets.mask_bank import MaskBank
+from hdl.pass_sets.replay import ArrayPasses, SequentialPasses, SharedPasses
 
 
 __all__ = ["Accelerator"]
@@ -27,16 +27,16 @@ class Accelerator(wiring.Component):
     pixels : int
         Pixels of an image.
     thresholds, bits
-        See :class:`hdl.binarizer.Binarizer`.
+        See :class:`hdl.input.binarizer.Binarizer`.
     engines : sequence of hdl.engine.Engine
         The layers in order; the last one has ``logit``.
     names : sequence of str
         Names of the layers, each an identifier. Their submodules and pins bear them behind ``layer_``, so
         that none is the name of another block or port.
     rng : component
-        :class:`hdl.pseudo_rng.PseudoRng`, :class:`hdl.mtj_rng.MtjRng`, or several in a
-        :class:`hdl.rng_bank.RngBank`.
-    health : sequence of (sequence of int, hdl.health.Health)
+        :class:`hdl.random.pseudo_rng.PseudoRng`, :class:`hdl.random.mtj_rng.MtjRng`, or several in a
+        :class:`hdl.random.rng_bank.RngBank`.
+    health : sequence of (sequence of int, hdl.random.health.Health)
         Tests of the random bits, each with the bits of a pass that it watches, numbered in the order in
         which they are drawn.
     classes, passes : int
@@ -46,9 +46,10 @@ class Accelerator(wiring.Component):
     sequential : bool
         Run the passes one after another instead of sharing what they have in common.
     protect : bool
-        Check the parity of all that is stored and of all that sequences (:mod:`hdl.parity`,
-        :mod:`hdl.guard`), and that pass sets divide the passes (:mod:`hdl.averaging`); ``engines`` must
-        be protected too. A fault sets ``error`` in all results that follow, as an alarm does without.
+        Check the parity of all that is stored and of all that sequences (:mod:`hdl.checks.parity`,
+        :mod:`hdl.checks.guard`), and that pass sets divide the passes (:mod:`hdl.head.averaging`);
+        ``engines`` must be protected too. A fault sets ``error`` in all results that follow, as an alarm
+        does without.
 
     Members
     -------
@@ -63,7 +64,7 @@ class Accelerator(wiring.Component):
     error : Out(1)
         Sticky: a fault has been seen, or an alarm raised. Only with ``protect``.
     mtj : Out(mtj_signature(code))
-        Only with :class:`hdl.mtj_rng.MtjRng`; an array with several.
+        Only with :class:`hdl.random.mtj_rng.MtjRng`; an array with several.
     layer_<name> : Out(array_signature(geometry)).array(row tiles)
         Only of engines with ``macro``.
     """

@@ -5,19 +5,19 @@ from amaranth import *
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from hdl.adder_accumulator import AdderAccumulator
-from hdl.array import array_signature
-from hdl.comparator import Comparator
-from hdl.crossbar import Crossbar
-from hdl.gather import Gather
-from hdl.logit import LogitScaler
-from hdl.map_buffer import MapBuffer
-from hdl.parity import Parity, error_port
-from hdl.pass_split import PassSplit, pass_set_layout
-from hdl.pool import Pool
-from hdl.reader import Reader
-from hdl.scale_mux import ScaleMux, comparison_layout, gain_layout
-from hdl.window import Window
+from hdl.checks.parity import Parity, error_port
+from hdl.layer.adder_accumulator import AdderAccumulator
+from hdl.layer.array import array_signature
+from hdl.layer.comparator import Comparator
+from hdl.layer.crossbar import Crossbar
+from hdl.layer.gather import Gather
+from hdl.layer.logit import LogitScaler
+from hdl.layer.pool import Pool
+from hdl.layer.reader import Reader
+from hdl.layer.scale_mux import ScaleMux, comparison_layout, gain_layout
+from hdl.layer.window import Window
+from hdl.pass_sets.map_buffer import MapBuffer
+from hdl.pass_sets.pass_split import PassSplit, pass_set_layout
 
 
 __all__ = ["Engine"]
@@ -41,17 +41,17 @@ class Engine(wiring.Component):
     Parameters
     ----------
     height, width, channels, kernel, stride, padding
-        See :class:`hdl.window.Window`.
+        See :class:`hdl.layer.window.Window`.
     bits : int
         Bits of a level that enters.
     weights, tile_rows, rows_per_read, columns_per_read, weight_bits, macro
-        See :class:`hdl.crossbar.Crossbar`.
+        See :class:`hdl.layer.crossbar.Crossbar`.
     ways : int
         Arrays whose sums are added up: the chosen one and those after it, in a ring.
     sums : range
         Every value that a sum can have.
     pool : int
-        See :class:`hdl.pool.Pool`.
+        See :class:`hdl.layer.pool.Pool`.
     banks : sequence of sequence of dict
         Per keep bit, or per array, and output channel ``threshold`` and ``invert``, or for an output
         layer ``gain`` and ``offset``.
@@ -60,7 +60,7 @@ class Engine(wiring.Component):
     logit : shape-like or None
         Shape of a logit; None for a hidden layer.
     dropped : int
-        See :class:`hdl.logit.LogitScaler`.
+        See :class:`hdl.layer.logit.LogitScaler`.
     after : int
         Arrays that the next layer chooses from; 1 if it does not.
     passes : int

@@ -1,19 +1,17 @@
 """Count what simulation covers of each block, over several designs and ways to use them:
 ``python -m sim.coverage_study build/lenet5 build/sequential``."""
 
-import argparse
-import sys
 import time
 from pathlib import Path
 
-from gen.progress import Steps
-from golden.data import DataError, load_sample
-from sim import simulator
+from gen.command import Parser, command
+from gen.files import write_json
+from gen.progress import Progress
+from golden.data import load_sample
 from sim.coverage import Coverage, table
-from sim.design import Design, DesignError
-from sim.output import write_json
-from sim.processes import cores, interruptible
-from sim.run import SimulationError, simulate
+from sim.design import Design
+from sim.processes import cores
+from sim.run import simulate
 
 
 __all__ = ["main"]
@@ -26,10 +24,10 @@ RUNS = [("own", 1.0, 200), ("own", 0.3, 60), ("most", 1.0, 20), ("one", 0.7, 20)
 CYCLES = 1_000_000
 
 
-@interruptible()
+@command("sim.coverage_study", stopped="stopped; the same command goes on with the shards that are done")
 def main(arguments=None):
-    """Simulate and count; return 0, 1 when a bit differs from the golden model, 2 when it cannot run."""
-    parser = argparse.ArgumentParser(
+    """Simulate and count; return 0, or 1 when a bit differs from the golden model."""
+    parser = Parser(
         prog="sim.coverage_study", description="Count what simulation covers of each block.")
     parser.add_argument("directories", nargs="+", type=Path, metavar="DIR",
         help="output folder of a build")
@@ -41,32 +39,23 @@ def main(arguments=None):
     started = time.monotonic()
     images, _ = load_sample()
     coverage, runs, exact = Coverage(), [], True
-    try:
-        steps = Steps(2 * len(RUNS) * len(args.directories))
-        for directory in args.directories:
-            design = Design(directory)
-            for passes, duty, count in RUNS:
-                passes = {"own": design.manifest["passes"], "most": design.passes_max, "one": 1}[passes]
-                count  = max(2, min(count, CYCLES // design.latency))
-                report = simulate(directory, images[:count], passes=passes, duty=duty, jobs=args.jobs,
-                                  coverage=coverage, steps=steps)
-                exact &= report["bit_exact"]
-                runs.append({"design": directory.name, "schedule": report["schedule"], "images": count,
-                             "passes": passes, "duty": duty, "bit_exact": report["bit_exact"]})
-        blocks = coverage.blocks()
-        if args.json:
-            command = " ".join(["python -m sim.coverage_study", *map(str, args.directories)])
-            write_json(args.json, {
-                "target": "coverage", "command": command, "seconds": time.monotonic() - started,
-                "status": "run", "runs": runs, "blocks": blocks})
-    except (SimulationError, DesignError, DataError, simulator.SimulatorMissing, RuntimeError,
-            OSError) as error:
-        print(f"sim.coverage_study: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("sim.coverage_study: stopped; the same command goes on with the shards that are done",
-              file=sys.stderr)
-        return 130
+    steps = Progress()
+    for directory in args.directories:
+        design = Design(directory)
+        for passes, duty, count in RUNS:
+            passes = {"own": design.manifest["passes"], "most": design.passes_max, "one": 1}[passes]
+            count  = max(2, min(count, CYCLES // design.latency))
+            report = simulate(directory, images[:count], passes=passes, duty=duty, jobs=args.jobs,
+                              coverage=coverage, steps=steps)
+            exact &= report["bit_exact"]
+            runs.append({"design": directory.name, "schedule": report["schedule"], "images": count,
+                         "passes": passes, "duty": duty, "bit_exact": report["bit_exact"]})
+    blocks = coverage.blocks()
+    if args.json:
+        command = " ".join(["python -m sim.coverage_study", *map(str, args.directories)])
+        write_json(args.json, {
+            "target": "coverage", "command": command, "seconds": time.monotonic() - started,
+            "status": "run", "runs": runs, "blocks": blocks})
     print(table(blocks))
     return 0 if exact else 1
 

@@ -6,6 +6,7 @@ import json
 import math
 from pathlib import Path
 
+from gen.command import UserError
 from gen.ir import Network, load
 from gen.tools import version
 
@@ -13,7 +14,7 @@ from gen.tools import version
 __all__ = ["Design", "DesignError"]
 
 
-class DesignError(Exception):
+class DesignError(UserError):
     """A folder that holds no design that can be simulated, with the way out in its message."""
 
 

@@ -4,11 +4,10 @@ import os
 import signal
 import subprocess
 import threading
-from contextlib import contextmanager
 from pathlib import Path
 
 
-__all__ = ["Processes", "cores", "end_all", "interruptible"]
+__all__ = ["Processes", "cores", "end_all"]
 
 
 #: All that run now, of whatever :class:`Processes`.
@@ -74,27 +73,3 @@ def _end(process):
             process.terminate()
     except ProcessLookupError:
         pass # it has ended just now
-
-
-@contextmanager
-def interruptible():
-    """Let SIGTERM and SIGHUP do what Ctrl-C does: raise KeyboardInterrupt, once. What comes after is
-    ignored, so that what must be done at the end is done."""
-    known  = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    before = {}
-
-    def interrupt(number, frame):
-        for number in before:
-            signal.signal(number, signal.SIG_IGN)
-        raise KeyboardInterrupt
-
-    if threading.current_thread() is threading.main_thread():
-        before = {number: signal.getsignal(number) for number in known
-                  if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler)}
-    for number in before:
-        signal.signal(number, interrupt)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -5,7 +5,6 @@ them, with one false-alarm rate for all; the averages of the hardware against th
 faulty sources of random bits against the health tests, and what they do to accuracy and uncertainty.
 """
 
-import argparse
 import importlib
 import json
 import subprocess
@@ -16,17 +15,20 @@ from pathlib import Path
 
 import numpy as np
 
+from gen.command import Parser, UserError, command
+from gen.files import refuse_unwritable, write_json
 from gen.ir import Generator, Network, load
-from gen.progress import Steps
+from gen.progress import Progress
 from gen.tools import install_hint
+from golden.compiled.network import path_probabilities
 from golden.data import DataError, folder_of, load_fashion_mnist, load_mnist, load_sample
-from golden.device import Dac
-from golden.evaluate import CompileError, compiled
-from golden.faulty import Source, kept
-from golden.health import alarm_bit
-from golden.network import path_probabilities
-from golden.random import choices, choices_of
-from golden.randomness import (
+from golden.device.junction import Dac
+from golden.evaluate import compiled
+from golden.random.bad_sources import Source, kept
+from golden.random.generator import choices, choices_of
+from golden.random.health import alarm_bit
+from golden.random.hypothesis_tests import Test, failures, report
+from golden.random.quality import (
     Exact,
     bit_tests,
     choice_tests,
@@ -36,13 +38,9 @@ from golden.randomness import (
     false_alarm_tests,
     output_tests,
 )
-from golden.statistics import Test, failures, report
-from sim import free_running
+from sim.bad_sources import FEW, PLAYED, PLAYED_IMAGES, check_faulty, sources
 from sim.design import DesignError
-from sim.faulty_sources import FEW, PLAYED, PLAYED_IMAGES, check_faulty, sources
-from sim.output import write_json
-from sim.processes import interruptible
-from sim.simulator import SimulatorMissing
+from sim.verilator import free_running
 
 
 __all__ = ["main"]
@@ -194,6 +192,9 @@ def _smallest(network, each):
 
 
 def _evidence(args, steps) -> dict:
+    def bar(items):
+        return steps.bar(list(items))
+
     steps.step("data, compile")
     sets, labels, missing = _sets(args.data)
     network = compiled(NETWORK, None, PASSES, 1)
@@ -217,7 +218,7 @@ def _evidence(args, steps) -> dict:
     steps.step("faulty sources at the pins of the emitted design")
     every = sources(sum(network.generator.bits))
     pins = check_faulty(design, network, sample[:PLAYED_IMAGES], {name: every[name] for name in PLAYED},
-                        PASSES, steps.bar_of)
+                        PASSES, bar)
     disagreeing = [name for name, figure in pins.items()
                    if figure["alarm"] != figure["alarm_golden"]
                    or not figure["results_equal"] or not figure["bits_as_played"]]
@@ -232,15 +233,15 @@ def _evidence(args, steps) -> dict:
                        1.0 if alarm is None else 0.0, HEALTHY_BITS))
 
     steps.step(f"health tests: {len(every)} sources, {STREAMS} streams each")
-    found = detection(every, network, PREDICTIONS, PASSES, STREAMS, np.random.default_rng(5), steps.bar_of)
+    found = detection(every, network, PREDICTIONS, PASSES, STREAMS, np.random.default_rng(5), bar)
     steps.step("health tests: the weakest faults they find")
-    smallest = _smallest(network, steps.bar_of)
+    smallest = _smallest(network, bar)
 
     steps.step(f"{NETWORK}: what faults do to {sum(map(len, sets.values())):,} predictions")
     table = {NETWORK: {
         "images": {name: len(images) for name, images in sets.items()}, "passes": PASSES,
         "not_run": missing,
-        "sources": effects(network, sets, labels, every, PASSES, 11, steps.bar_of)}}
+        "sources": effects(network, sets, labels, every, PASSES, 11, bar)}}
     few = {name: images[:SPINBAYES_IMAGES] for name, images in sets.items()}
     steps.step(f"{SPINBAYES}: what faults do to {sum(map(len, few.values())):,} predictions")
     own = sources(sum(spinbayes.generator.bits))
@@ -248,7 +249,7 @@ def _evidence(args, steps) -> dict:
         "images": {name: len(images) for name, images in few.items()}, "passes": PASSES_SPINBAYES,
         "not_run": missing,
         "sources": effects(spinbayes, few, labels[:SPINBAYES_IMAGES], {name: own[name] for name in FEW},
-                           PASSES_SPINBAYES, 11, steps.bar_of)}
+                           PASSES_SPINBAYES, 11, bar)}
 
     tests = generator + emulated + junction + health
     failed = {test.name for test in failures(tests, FAMILY)}
@@ -294,18 +295,10 @@ def _sets(folder):
     return {"mnist": images, "fashion-mnist": load_fashion_mnist(folder)[0]}, labels, {}
 
 
-class _Steps(Steps):
-    """Steps whose bar takes what can be listed."""
-
-    def bar_of(self, items):
-        return self.bar(list(items))
-
-
-@interruptible()
+@command("sim.randomness")
 def main(arguments=None):
-    """Gather the evidence; return 0 when every test passes, 1 when not, 2 when it cannot be had."""
-    parser = argparse.ArgumentParser(prog="sim.randomness",
-                                     description="Test the randomness, and what faults of it do.")
+    """Gather the evidence; return 0 when every test passes, 1 when not."""
+    parser = Parser(prog="sim.randomness", description="Test the randomness, and what faults of it do.")
     parser.add_argument("--data", type=Path,
         help="data folder (default: SPINCIM_DATA; without it, the 1,000 images that come with the "
              "project, and no others)")
@@ -317,27 +310,16 @@ def main(arguments=None):
     try:
         importlib.import_module("scipy")
     except ModuleNotFoundError:
-        print("sim.randomness: Package 'scipy' is not installed; install it with: "
-              f"{install_hint('golden')}", file=sys.stderr)
-        return 2
+        raise UserError("Package 'scipy' is not installed; install it with: "
+                        f"{install_hint('golden')}") from None
     started = time.monotonic()
-    try:
-        args.work.mkdir(parents=True, exist_ok=True)
-        args.json.parent.mkdir(parents=True, exist_ok=True)
-        result = {"target": "randomness",
-                  "command": "make randomness" + (" DATA=DIR" if args.data else ""),
-                  "status": "run", **_evidence(args, _Steps(10 + len(SEEDS)))}
-        result["seconds"] = round(time.monotonic() - started, 1)
-        write_json(args.json, result)
-    except (CompileError, DataError, DesignError, SimulatorMissing, RuntimeError) as error:
-        print(f"sim.randomness: {error}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(f"sim.randomness: {error.filename}: {error.strerror}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("sim.randomness: stopped, nothing was written", file=sys.stderr)
-        return 130
+    args.work.mkdir(parents=True, exist_ok=True)
+    refuse_unwritable(args.json)
+    result = {"target": "randomness",
+              "command": "make randomness" + (" DATA=DIR" if args.data else ""),
+              "status": "run", **_evidence(args, Progress())}
+    result["seconds"] = round(time.monotonic() - started, 1)
+    write_json(args.json, result)
     print(_table(result))
     return 0 if result["passed"] else 1
 

@@ -2,7 +2,7 @@
 
 All figures of the report come from what the Verilog has answered; the golden model only says whether
 each bit is right. The images run in shards, several at once, and shards that are done are kept
-(:mod:`sim.shards`): the same command goes on where it was stopped.
+(:mod:`sim.verilator.shards`): the same command goes on where it was stopped.
 
 A user's own images (:mod:`golden.images`), and a table of what the Verilog answers to each
 (:mod:`golden.answers`): ``python -m sim.run build/lenet5 --input digits.npz --out answers.csv``, or::
@@ -25,22 +25,23 @@ from pathlib import Path
 
 import numpy as np
 
-from gen.progress import Steps
+from gen.command import Parser, UserError, command
+from gen.files import refuse_overlap, refuse_unwritable, write_json
+from gen.progress import Progress
 from golden.answers import Answers, answer_passes, check_path, columns_help, join_answers, write_answers
-from golden.data import DataError, check_apart, check_writable, load_mnist, load_sample
+from golden.compiled.network import batches
+from golden.data import load_mnist, load_sample
 from golden.images import Images, read_images
-from golden.network import batches
-from golden.random import choices, choices_of
-from sim import harness, simulator
+from golden.random.generator import choices, choices_of
+from sim.compare.maps import compare_maps
+from sim.compare.quality import OUTSIDE_SETS, load_outside, quality
+from sim.compare.results import compare, read
 from sim.coverage import COVERAGE, Coverage, table
-from sim.design import Design, DesignError
-from sim.maps import compare_maps
-from sim.output import write_json
-from sim.processes import Processes, cores, interruptible
-from sim.quality import OUTSIDE_SETS, load_outside, quality
-from sim.results import compare, read
-from sim.shards import Shard, divide, shard_size
-from sim.work import work_folder
+from sim.design import Design
+from sim.processes import Processes, cores
+from sim.verilator import harness, simulator
+from sim.verilator.shards import Shard, divide, shard_size
+from sim.verilator.work import work_folder
 
 
 __all__ = ["SimulationError", "main", "simulate", "simulate_answers"]
@@ -59,7 +60,7 @@ STEADY = 0.1
 JOBS_PER_CORE = 16
 
 
-class SimulationError(Exception):
+class SimulationError(UserError):
     """A simulation that cannot be run or went wrong, with the way out in its message."""
 
 
@@ -101,7 +102,7 @@ def simulate_answers(directory: Path | str, images: np.ndarray, labels=None, *, 
         Shards that run at once.
     size : int, optional
         Images of a shard; those of some seconds unless given.
-    steps : gen.progress.Steps, optional
+    steps : gen.progress.Progress, optional
         Where to say how far it is; two steps.
 
     Returns
@@ -121,7 +122,7 @@ def simulate_answers(directory: Path | str, images: np.ndarray, labels=None, *, 
         If the folder is no output of a build of this version, or cannot be written.
     SimulatorMissing
         If a program that simulation needs is not installed.
-    RuntimeError
+    SimulatorFailed
         If the simulator cannot be compiled, or fails.
     """
     design = Design(directory)
@@ -133,10 +134,9 @@ def simulate_answers(directory: Path | str, images: np.ndarray, labels=None, *, 
     sets = {"": images, **{name: own for name, own in (outside or {}).items() if name not in missing}}
     _check(design, sets, labels, passes, duty, jobs)
     half_ps = harness.half_period_ps(design)
-    steps = steps or Steps(2, stream=io.StringIO())
+    steps = steps or Progress(io.StringIO())
 
     def waiting():
-        steps.count += 1
         steps.step(f"wait for another simulation in {directory} to end")
 
     # A simulator that writes waves is another one, down to its run-time library.
@@ -328,29 +328,20 @@ def _mean_step(shards):
     return float(sum(own[-1] - own[0] for own in later) / steps) if steps else 0.0
 
 
-@interruptible()
+@command("sim.run", stopped="stopped; the same command goes on with the shards that are done")
 def main(arguments=None):
-    """Simulate and compare; return 0 when every bit is equal, 1 when not, 2 when it cannot be run."""
+    """Simulate and compare; return 0 when every bit is equal, 1 when not."""
     arguments = sys.argv[1:] if arguments is None else arguments
     args = _parse(arguments)
     started = time.monotonic()
-    try:
-        report = _run(args)
-        if args.verification:
-            write_json(args.verification, {
-                "target": "testset",
-                "command": shlex.join(["python", "-m", "sim.run", *map(str, arguments)]),
-                "seconds": time.monotonic() - started,
-                **report,
-            })
-    except (SimulationError, DesignError, DataError, simulator.SimulatorMissing,
-            RuntimeError, OSError) as error:
-        print(f"sim.run: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("sim.run: stopped; the same command goes on with the shards that are done",
-              file=sys.stderr)
-        return 130
+    report = _run(args)
+    if args.verification:
+        write_json(args.verification, {
+            "target": "testset",
+            "command": shlex.join(["python", "-m", "sim.run", *map(str, arguments)]),
+            "seconds": time.monotonic() - started,
+            **report,
+        })
     print("\n".join(_lines({name: value for name, value in report.items() if name != "coverage"})))
     if args.coverage:
         print(table(report["coverage"]))
@@ -358,7 +349,7 @@ def main(arguments=None):
 
 
 def _parse(arguments):
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="sim.run", description="Compare emitted Verilog with the golden model.",
         epilog=columns_help(simulated=True), formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("directory", type=Path, help="output folder of a build")
@@ -405,14 +396,14 @@ def _run(args):
     coverage = Coverage() if args.coverage else None
     # What cannot be written is said before the work, not after.
     path = args.directory / "report" / "rtlsim_performance.json"
-    check_apart([args.out, args.verification, path], [args.input, args.labels])
+    refuse_overlap([args.out, args.verification, path], [args.input, args.labels])
     for file in filter(None, (path, args.verification)):
-        check_writable(file)
+        refuse_unwritable(file)
     if args.out:
         check_path(args.out)
     report, answers = simulate_answers(
         args.directory, images.pixels, images.labels, outside=outside, passes=args.passes, maps=args.maps,
-        waves=args.waves, coverage=coverage, duty=args.duty, jobs=args.jobs, steps=Steps(2))
+        waves=args.waves, coverage=coverage, duty=args.duty, jobs=args.jobs, steps=Progress())
     if args.coverage:
         report["coverage"] = coverage.blocks()
     if args.input:

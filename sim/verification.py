@@ -309,7 +309,7 @@ _SECTIONS = {
 def tests_of(folder: Path) -> dict[str, int]:
     """Count the test functions of each block in ``folder``, ``tests/hdl``."""
     return {path.stem.removeprefix("test_"): len(re.findall(r"(?m)^def test_", path.read_text()))
-            for path in sorted(folder.glob("test_*.py"))}
+            for path in sorted(folder.rglob("test_*.py"))}
 
 
 def main(arguments=None):

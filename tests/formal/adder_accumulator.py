@@ -7,7 +7,7 @@ from proof import Proof
 from readiness import Readiness
 from streams import answers_within, free, keeps_stream_rules, moved, patient
 
-from hdl.adder_accumulator import AdderAccumulator
+from hdl.layer.adder_accumulator import AdderAccumulator
 
 
 #: Bits of a sum that cannot overflow.

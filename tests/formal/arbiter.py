@@ -6,7 +6,7 @@ from amaranth.asserts import AnyConst, AnySeq
 from amaranth.hdl import Assert, Cover
 from proof import Proof
 
-from hdl.arbiter import Arbiter
+from hdl.layer.arbiter import Arbiter
 
 
 def enables_the_chosen_array(m, dut):

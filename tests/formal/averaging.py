@@ -9,8 +9,8 @@ from proof import Proof
 from readiness import Readiness
 from streams import answers_within, free, keeps_stream_rules, moved, patient
 
-from hdl import averaging
-from hdl.averaging import Averaging
+from hdl.head import averaging
+from hdl.head.averaging import Averaging
 
 
 def counts_every_pass(m, dut):

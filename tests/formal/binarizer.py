@@ -6,7 +6,7 @@ from proof import Proof
 from readiness import Readiness
 from streams import keeps_stream_rules
 
-from hdl.binarizer import Binarizer
+from hdl.input.binarizer import Binarizer
 
 
 SMALL = partial(Binarizer, thresholds=(1, 2), width=2)

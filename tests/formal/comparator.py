@@ -7,8 +7,8 @@ from proof import Proof
 from readiness import Readiness
 from streams import keeps_stream_rules
 
-from hdl.comparator import Comparator
-from hdl.scale_mux import comparison_layout
+from hdl.layer.comparator import Comparator
+from hdl.layer.scale_mux import comparison_layout
 
 
 def make(*, bits):

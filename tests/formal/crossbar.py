@@ -6,7 +6,7 @@ from amaranth.hdl import Assert, Cat, Cover, Signal
 from proof import Proof
 from streams import free
 
-from hdl.crossbar import Crossbar
+from hdl.layer.crossbar import Crossbar
 
 
 def answers_each_read(m, dut):

@@ -8,7 +8,7 @@ from proof import Proof
 from readiness import Readiness
 from streams import free, keeps_stream_rules, moved
 
-from hdl.gather import Gather
+from hdl.layer.gather import Gather
 
 
 def joins_groups(m, dut):

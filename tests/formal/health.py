@@ -6,7 +6,7 @@ from amaranth.asserts import AnySeq
 from amaranth.hdl import Assert, Cat, Cover, Mux, Signal
 from proof import Proof
 
-from hdl.health import Health
+from hdl.random.health import Health
 
 
 def alarms_exactly(m, dut):

@@ -8,7 +8,7 @@ from proof import Proof
 from readiness import Readiness
 from streams import answers_within, free, keeps_stream_rules, moved, patient
 
-from hdl.image_source import ImageSource
+from hdl.input.image_source import ImageSource
 
 
 def passes_pixels(m, dut):

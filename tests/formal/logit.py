@@ -7,8 +7,8 @@ from proof import Proof
 from readiness import Readiness
 from streams import keeps_stream_rules
 
-from hdl.logit import LogitScaler
-from hdl.scale_mux import gain_layout
+from hdl.layer.logit import LogitScaler
+from hdl.layer.scale_mux import gain_layout
 
 
 def make(*, banks):

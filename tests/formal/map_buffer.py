@@ -8,7 +8,7 @@ from proof import Proof
 from readiness import Readiness
 from streams import answers_within, check_stream_rules, free, moved, patient
 
-from hdl.map_buffer import MapBuffer
+from hdl.pass_sets.map_buffer import MapBuffer
 
 
 def environment(m, dut):

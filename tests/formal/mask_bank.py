@@ -8,7 +8,7 @@ from proof import Proof
 from readiness import Readiness
 from streams import answers_within, check_stream_rules, free, moved, patient
 
-from hdl.mask_bank import MaskBank
+from hdl.pass_sets.mask_bank import MaskBank
 
 
 def environment(m, dut):

@@ -7,7 +7,7 @@ from proof import Proof
 from readiness import Readiness
 from streams import answers_within, free, keeps_stream_rules, moved, patient
 
-from hdl.mtj_rng import MtjRng
+from hdl.random.mtj_rng import MtjRng
 
 
 def keeps_the_phases(m, dut):

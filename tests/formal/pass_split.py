@@ -8,7 +8,7 @@ from proof import Proof
 from readiness import Readiness
 from streams import answers_within, free, keeps_stream_rules, moved, patient
 
-from hdl.pass_split import PassSplit
+from hdl.pass_sets.pass_split import PassSplit
 
 
 def divides_each_set(m, dut):

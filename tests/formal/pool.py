@@ -8,7 +8,7 @@ from proof import Proof
 from readiness import Readiness
 from streams import free, keeps_stream_rules, moved
 
-from hdl.pool import Pool
+from hdl.layer.pool import Pool
 
 
 def pools_each_window(m, dut):

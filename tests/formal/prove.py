@@ -20,8 +20,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from proof import SOLVER, interrupt
 
-from gen.progress import Steps
-from sim.output import write_json
+from gen.files import write_json
+from gen.progress import Progress
 
 
 ROOT   = Path(__file__).resolve().parents[2]
@@ -30,7 +30,7 @@ REPORT = ROOT / "build" / "verification" / "formal.json"
 
 #: Blocks with proofs: files here that have the name of one of hdl/.
 BLOCKS = sorted(path.stem for path in Path(__file__).parent.glob("*.py")
-                if (ROOT / "hdl" / path.name).exists())
+                if list((ROOT / "hdl").rglob(path.name)))
 
 #: Why nothing is proven of the others.
 WITHOUT = {
@@ -70,7 +70,7 @@ def prove(blocks, jobs):
     """Run all proofs of ``blocks``, ``jobs`` at a time; return the results of each block."""
     todo  = [(block, number, proof) for block in blocks
              for number, proof in enumerate(importlib.import_module(block).PROOFS)]
-    steps = Steps(1)
+    steps = Progress()
     steps.step(f"prove {len(todo)} properties of {len(blocks)} blocks")
     results = {}
     with ThreadPoolExecutor(jobs) as pool:
@@ -80,7 +80,6 @@ def prove(blocks, jobs):
             for future in steps.bar(as_completed(running), len(running)):
                 block, number, proof = running[future]
                 result = results[block, number] = {"property": proof.name, **future.result()}
-                steps.clear()
                 trace = f"; see {result['trace']}" if "trace" in result else ""
                 print(f"{block}: {proof.name} {result['status']}, {result['seconds']} s, {proof.mode}, "
                       f"{proof.parameters}{trace}", flush=True)

@@ -6,7 +6,7 @@ from proof import Proof
 from readiness import Readiness
 from streams import keeps_stream_rules
 
-from hdl.pseudo_rng import PseudoRng
+from hdl.random.pseudo_rng import PseudoRng
 
 
 SMALL = partial(PseudoRng, drop=(100, 200), seed=1)

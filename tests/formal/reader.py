@@ -6,8 +6,8 @@ from amaranth.hdl import Assert, Cover, Mux, Signal
 from proof import Proof
 from streams import answers_within, free, moved
 
-from hdl.array import ArrayGeometry
-from hdl.reader import Reader
+from hdl.layer.array import ArrayGeometry
+from hdl.layer.reader import Reader
 
 
 def reads_in_order(m, dut):

@@ -8,7 +8,7 @@ from proof import Proof
 from readiness import Readiness
 from streams import free, keeps_stream_rules, moved
 
-from hdl.replay import ArrayPasses, SequentialPasses, SharedPasses
+from hdl.pass_sets.replay import ArrayPasses, SequentialPasses, SharedPasses
 
 
 def counted(m, dut):

@@ -7,8 +7,8 @@ from proof import Proof
 from readiness import Readiness
 from streams import free, keeps_stream_rules, moved
 
-from hdl.mtj_rng import MtjRng
-from hdl.rng_bank import RngBank
+from hdl.random.mtj_rng import MtjRng
+from hdl.random.rng_bank import RngBank
 
 
 def gives_bits_in_turn(m, dut):

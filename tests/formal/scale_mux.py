@@ -8,7 +8,7 @@ from proof import Proof
 from readiness import Readiness
 from streams import free, keeps_stream_rules, moved
 
-from hdl.scale_mux import ScaleMux, comparison_layout
+from hdl.layer.scale_mux import ScaleMux, comparison_layout
 
 
 def joins_the_words(m, dut):

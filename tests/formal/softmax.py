@@ -7,7 +7,7 @@ from proof import Proof
 from readiness import Readiness
 from streams import free, keeps_stream_rules, moved
 
-from hdl.softmax import Normalizer, PowerOfTwo, Relative, Softmax
+from hdl.head.softmax import Normalizer, PowerOfTwo, Relative, Softmax
 
 
 def subtracts_the_largest(m, dut):

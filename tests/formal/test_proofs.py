@@ -141,7 +141,7 @@ def test_finds_what_waits_for_ready(tmp_path):
 def test_every_block_is_named():
     """Of each block something is proven, or it is said why not."""
     import prove
-    blocks = {path.stem for path in (prove.ROOT / "hdl").glob("*.py")} - {"__init__"}
+    blocks = {path.stem for path in (prove.ROOT / "hdl").rglob("*.py")} - {"__init__"}
     assert set(prove.BLOCKS) | set(prove.WITHOUT) == blocks
     assert not set(prove.BLOCKS) & set(prove.WITHOUT)
 

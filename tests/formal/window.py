@@ -8,7 +8,7 @@ from proof import Proof
 from readiness import Readiness
 from streams import answers_within, free, keeps_stream_rules, moved, patient
 
-from hdl.window import Window
+from hdl.layer.window import Window
 
 
 def presents_each_position(m, dut):

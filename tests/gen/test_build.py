@@ -17,11 +17,11 @@ from gen.checkpoint import SHIPPED
 from gen.compile import compile_network
 from gen.ir import Target, dump, load
 from gen.networks import NETWORKS
-from gen.progress import Steps
+from gen.progress import Progress
 from gen.tools import version
+from golden.compiled.network import predict
 from golden.data import load_sample
-from golden.network import predict
-from golden.random import choices
+from golden.random.generator import choices
 
 
 KNOWN = ", ".join(NETWORKS)
@@ -388,7 +388,7 @@ def test_figures_are_called_what_they_are(lenet5, kind, interval, throughput):
 def test_a_long_build_is_announced(tmp_path, monkeypatch):
     monkeypatch.setattr(gen.build, "LONG_S", 0)
     said = io.StringIO()
-    build("lenet5", Target(), tmp_path / "out", steps=Steps(8, stream=said))
+    build("lenet5", Target(), tmp_path / "out", steps=Progress(said))
     assert re.search(r"\] compile\n  this takes about \d+ s, most of it to emit Verilog\n", said.getvalue())
 
 

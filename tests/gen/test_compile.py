@@ -9,10 +9,10 @@ import pytest
 
 import gen.compile
 from gen.checkpoint import read
-from gen.compile import PASSES, compile_network, main
+from gen.compile import TRANSFORMS, compile_network, main
 from gen.ir import Comparison, Logit, Target, dump, load
 from gen.networks import NETWORKS
-from gen.passes.seed import seed
+from gen.transforms.seed import seed
 from gen.verify import ImpossibleTarget, MalformedNetwork
 
 
@@ -59,8 +59,8 @@ def test_json_keeps_everything(random_network):
 
 
 def test_passes_have_the_names_of_their_modules():
-    for run in PASSES:
-        assert run.__module__ == f"gen.passes.{run.__name__}"
+    for run in TRANSFORMS:
+        assert run.__module__ == f"gen.transforms.{run.__name__}"
         assert "Needs:" in run.__doc__ and "Ensures:" in run.__doc__
 
 
@@ -68,7 +68,7 @@ def test_names_the_pass_that_failed(random_network, monkeypatch):
     def broken(network, target):
         return replace(network, layers=())
 
-    monkeypatch.setattr(gen.compile, "PASSES", (broken,))
+    monkeypatch.setattr(gen.compile, "TRANSFORMS", (broken,))
     with pytest.raises(MalformedNetwork, match="^Network 'random0' has no layers") as error:
         compile_network(random_network(0), TARGET)
     assert error.value.__notes__ == ["after pass 'broken'"]

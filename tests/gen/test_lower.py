@@ -8,12 +8,12 @@ import pytest
 from gen.compile import compile_network
 from gen.ir import HealthTest, Logit, Target
 from gen.lower import cycles, lower, lower_layer
-from gen.passes.rates import map_cycles
-from gen.passes.watch import cutoffs
-from golden.network import paths
-from hdl.mtj_rng import MtjRng
-from hdl.pseudo_rng import PseudoRng
-from hdl.replay import SequentialPasses, SharedPasses
+from gen.transforms.rates import map_cycles
+from gen.transforms.watch import cutoffs
+from golden.compiled.network import paths
+from hdl.pass_sets.replay import SequentialPasses, SharedPasses
+from hdl.random.mtj_rng import MtjRng
+from hdl.random.pseudo_rng import PseudoRng
 
 
 TARGET = Target(array_rows=16, array_columns=4, passes=3, passes_max=5, seed=9)

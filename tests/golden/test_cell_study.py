@@ -7,8 +7,8 @@ import golden.cell_study
 from gen.compile import compile_network
 from gen.ir import Target
 from gen.networks import NETWORKS
-from golden.cell import Devices
 from golden.cell_study import main, network_figures, read_figures
+from golden.device.cell import Devices
 
 
 def test_read_figures():

@@ -6,7 +6,7 @@ from gen.compile import compile_network
 from gen.ir import Target
 from gen.networks import NETWORKS
 from golden.currents import currents, main
-from golden.device import Dac
+from golden.device.junction import Dac
 
 
 def test_currents(random_network):

@@ -9,12 +9,13 @@ import torch
 
 import gen.checkpoint
 from gen.networks import NETWORKS
-from gen.progress import Steps
-from golden import fit, train
-from golden import train_scale_dropout as recipes
+from gen.progress import Progress
+from golden import train
 from golden.data import load_sample
-from golden.model import BayNN, load, paths
-from golden.teacher import augment
+from golden.float.model import BayNN, load, paths
+from golden.training import fit
+from golden.training import scale_dropout as recipes
+from golden.training.teacher import augment
 
 
 NETWORK = NETWORKS["lenet5"]
@@ -89,7 +90,7 @@ def test_scale_learns_only_if_samples_draw_their_own_bits():
 def test_measure_agrees_with_single_passes():
     model, (images, labels) = random_model().double(), sample(100)
     fit.recalibrate(model, images)
-    result = recipes.measure(model, images, labels.numpy(), 20, 1, Steps(1))
+    result = recipes.measure(model, images, labels.numpy(), 20, 1, Progress())
     assert list(result) == ["all kept", "T = 20", "exact mean"]
     kept = model(images).argmax(1)
     assert result["all kept"]["test/cls/Acc"] == (kept == labels).double().mean().item()
@@ -103,7 +104,7 @@ def test_measure_weighs_paths_by_dropout():
     model, (images, labels) = random_model().double(), sample(50)
     for layer in model.layers:
         layer.dropout.p = 0.0
-    result = recipes.measure(model, images, labels.numpy(), 3, 1, Steps(1))
+    result = recipes.measure(model, images, labels.numpy(), 3, 1, Progress())
     assert result["all kept"] == result["T = 3"] == pytest.approx(result["exact mean"])
 
 
@@ -123,7 +124,7 @@ def test_shipped_checkpoints(name, accuracy, likelihood):
     """On the first 1000 test images, where one error is 0.1 points."""
     images, labels = sample(1000)
     model = load(NETWORKS[name], gen.checkpoint.SHIPPED / f"{name}.npz")
-    result = recipes.measure(model, images, labels.numpy(), 20, 1, Steps(1))
+    result = recipes.measure(model, images, labels.numpy(), 20, 1, Progress())
     assert result["T = 20"]["test/cls/Acc"] >= accuracy
     assert result["T = 20"]["test/cls/NLL"] <= likelihood
     assert result["T = 20"]["test/cls/NLL"] <= 0.8 * result["all kept"]["test/cls/NLL"]

@@ -28,9 +28,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from gen.progress import Steps
-from sim.output import write_json
-from sim.processes import interruptible
+from gen.command import interruptible
+from gen.files import write_json
+from gen.progress import Progress
 
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,8 +47,8 @@ WITHOUT = {
 
 def blocks():
     """Files of hdl/ that have tests, and mutants."""
-    return sorted(path.stem for path in (ROOT / "hdl").glob("*.py") if path.stem not in WITHOUT
-                  and (ROOT / "tests" / "hdl" / f"test_{path.stem}.py").exists())
+    return sorted(path.stem for path in (ROOT / "hdl").rglob("*.py") if path.stem not in WITHOUT
+                  and list((ROOT / "tests" / "hdl").rglob(f"test_{path.stem}.py")))
 
 
 def stamp(files, block, args):
@@ -85,7 +85,8 @@ def run_block(block, count, seed, designs, work):
     mutation = plugin.Mutation(block, count=count, seed=seed, configs=designs, directory=work,
                                runtime=work.parent / "runtime", report=report)
     plugin.install(mutation)
-    pytest.main([str(ROOT / "tests" / "hdl" / f"test_{block}.py"), "-q", "--assert=plain",
+    tests, = (ROOT / "tests" / "hdl").rglob(f"test_{block}.py")
+    pytest.main([str(tests), "-q", "--assert=plain",
                  "-p", "no:cacheprovider", "-p", "no:xdist", "--no-header", "--no-summary", "-W", "ignore",
                  "-c", str(ROOT / "pyproject.toml"), "--rootdir", str(ROOT)], plugins=[mutation])
     if mutation.problems:
@@ -177,7 +178,6 @@ def _run_workers(todo, args, steps):
     try:
         for block in steps.bar(ended(), len(todo)):
             result = _finished(block, args)
-            steps.clear()
             print(_line(block, result) if result else
                   f"{block:20} failed; see {logs / block}.log", flush=True)
     finally:
@@ -224,7 +224,7 @@ def main(arguments=None):
     if args.worker:
         return _worker(args)
 
-    started, steps = time.monotonic(), Steps(1)
+    started, steps = time.monotonic(), Progress()
     wanted = args.blocks or blocks()
     todo = [block for block in wanted if args.again or _finished(block, args) is None]
     for block in wanted:

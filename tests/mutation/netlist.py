@@ -12,7 +12,7 @@ from amaranth.back import rtlil
 from amaranth.hdl import Fragment
 
 from gen.tools import find
-from sim.simulator import environment
+from sim.verilator.simulator import environment
 
 
 __all__ = ["Design", "compile_library", "describe", "make_mutants", "places"]
@@ -60,7 +60,7 @@ def _owners(text):
     if it is of Amaranth's library."""
     owners = {}
     for name, body in re.findall(r"^module \\(\S+)\n(.*?)^end$", text, re.MULTILINE | re.DOTALL):
-        files = re.findall(r"/hdl/(\w+)\.py:", body)
+        files = re.findall(r"/hdl/(?:\w+/)?(\w+)\.py:", body)
         inner = re.findall(r'attribute \\src "[^"]*/amaranth/lib/(\w+)\.py', body)
         own   = max(set(files), key=files.count, default=None)
         owners[name] = None if len(inner) > 2 * len(files) else own
@@ -108,7 +108,7 @@ def make_mutants(design, block, count, seed, directory):
     """
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "design.il").write_text(_forget_zeros(design.text))
-    chosen = [f"a:src=*/hdl/{block}.py:*"]
+    chosen = [f"a:src=*/hdl/{folder}{block}.py:*" for folder in ("", "*/")]
     chosen += [f"top{name[3:]}/a:src=*/amaranth/lib/*" for name, owner in _owners(design.text).items()
                if owner == block]
     yosys(f"""

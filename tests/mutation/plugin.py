@@ -49,7 +49,7 @@ class Config:
 
     def lines(self, block):
         """Lines of the block's file of which there is something in the design."""
-        return set(re.findall(rf"/hdl/{block}\.py:\d+", self.design.text))
+        return set(re.findall(rf"/hdl/(?:\w+/)?{block}\.py:\d+", self.design.text))
 
     def parts(self, block):
         """These lines, and the ports."""

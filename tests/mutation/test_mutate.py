@@ -10,7 +10,7 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from hdl.mask_bank import MaskBank
+from hdl.pass_sets.mask_bank import MaskBank
 
 
 HERE = Path(__file__).parent
@@ -90,7 +90,7 @@ def test_a_block(tmp_path):
     assert "gather" in result["not_run"]
     # What it follows from, and nothing else of the project.
     files = json.loads((tmp_path / "mutation" / "arbiter.json").read_text())["files"]
-    assert {"hdl/arbiter.py", "sim/component.py", "tests/hdl/test_arbiter.py"} <= set(files)
+    assert {"hdl/layer/arbiter.py", "sim/component.py", "tests/hdl/layer/test_arbiter.py"} <= set(files)
     assert not {"sim/verification.py", "tests/mutation/judge.py"} & set(files)
 
 
@@ -101,10 +101,10 @@ def test_a_block(tmp_path):
 def test_reasons(siblings, outcome, port, bit, design, explained, score):
     """One explains what it names, unless it is seen at a port."""
     from judge import judge
-    line = next(number for number, text in enumerate(
-        (HERE.parents[1] / "hdl" / "pool.py").read_text().splitlines(), 1) if "import operator" in text)
+    lines = (HERE.parents[1] / "hdl" / "layer" / "pool.py").read_text().splitlines()
+    line = next(number for number, text in enumerate(lines, 1) if "import operator" in text)
     survivor = {"outcome": outcome, "port": port, "bit": bit, "mode": "inv", "design": design,
-                "src": [f"/hdl/pool.py:{line}"], "reason": "not known"}
+                "src": [f"/hdl/layer/pool.py:{line}"], "reason": "not known"}
     reasons = [{"line": "import op", "ports": ["A"], "bits": [3], "modes": ["inv"],
                 "tests": "test_plain", "reason": "known"}]
     result = judge({"mutants": 11, "proven_unseen": 1, "caught": 9, "survivors": [survivor]},

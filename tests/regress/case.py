@@ -12,8 +12,8 @@ import numpy as np
 
 from gen import ir
 from gen.checkpoint_file import STATED
+from gen.files import write_json
 from gen.ir import Network, Target
-from sim.output import write_json
 
 
 __all__ = ["FAULTS", "IMAGES", "VECTORS", "WEIGHTS", "Case", "Gaps", "Parameters", "load", "make_images",

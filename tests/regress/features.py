@@ -2,8 +2,8 @@
 
 from case import Case
 
-from gen.passes.tile import columns_max, row_tiles
 from gen.precision import guard_bits
+from gen.transforms.tile import columns_max, row_tiles
 
 
 __all__ = ["features"]

@@ -20,9 +20,10 @@ from features import features
 from play import play
 from strategy import generate, shrink
 
-from gen.progress import Steps
-from sim.output import write_json
-from sim.processes import cores, end_all, interruptible
+from gen.command import interruptible
+from gen.files import write_json
+from gen.progress import Progress
+from sim.processes import cores, end_all
 
 
 __all__ = ["kind", "regress"]
@@ -33,7 +34,7 @@ SHRINK_SECONDS = 200
 
 
 def regress(count: int, seed: int, folder: Path, *, every: int = 25, shrinks: int = 100, jobs: int = 1,
-            steps: Steps | None = None) -> dict:
+            steps: Progress | None = None) -> dict:
     """Play ``count`` cases, which follow from ``seed`` and the version of the project; save those that
     fail, shrunk, in ``folder``.
 
@@ -47,7 +48,7 @@ def regress(count: int, seed: int, folder: Path, *, every: int = 25, shrinks: in
     dict
         The report ``regress.json``.
     """
-    steps = steps or Steps(1, stream=io.StringIO())
+    steps = steps or Progress(io.StringIO())
     steps.step(f"{count} random networks of seed {seed}")
     started = time.monotonic()
     refused, simulated, covered = Counter(), Counter(), Counter()
@@ -80,7 +81,6 @@ def regress(count: int, seed: int, folder: Path, *, every: int = 25, shrinks: in
                     totals.update(outcome.totals)
                 else:
                     path = folder / f"seed{seed}_case{index}.json"
-                    steps.clear()
                     print(f"regress: case {index} failed ({outcome.message}); shrinking", file=sys.stderr)
                     failures.append(_save(path, numbers[index], index, case, outcome, made,
                                           _runtime(work), shrinks))
@@ -175,7 +175,7 @@ def main(arguments=None):
     args = parser.parse_args(arguments)
     try:
         report = regress(args.cases, args.seed, args.out / "regress_failures", every=args.every,
-                         shrinks=args.shrinks, jobs=args.jobs, steps=Steps(1))
+                         shrinks=args.shrinks, jobs=args.jobs, steps=Progress())
     except KeyboardInterrupt:
         print("regress: stopped; cases that failed are saved, the report is as it was", file=sys.stderr)
         return 130

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from gen.ir import Head, Input, Layer, Network, Target
-from golden.device import Dac
+from golden.device.junction import Dac
 
 
 __all__ = ["cases", "generate", "shrink"]

@@ -9,8 +9,9 @@ import pytest
 from gen.estimate import timeline
 from gen.ir import load
 from gen.lower import lower
-from golden.random import choices
-from sim import harness, run
+from golden.random.generator import choices
+from sim import run
+from sim.verilator import harness
 
 
 def _last_run(folder):

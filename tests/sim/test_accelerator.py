@@ -10,7 +10,7 @@ import pytest
 from gen.build import build, build_network
 from gen.ir import Target, load
 from golden.data import load_sample
-from golden.device import Dac
+from golden.device.junction import Dac
 
 
 IMAGES, LABELS = load_sample()

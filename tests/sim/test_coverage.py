@@ -101,7 +101,7 @@ def test_command(random_network, tmp_path, monkeypatch, capsys):
     assert (report["target"], report["status"]) == ("coverage", "run")
     assert [(run["passes"], run["duty"], run["bit_exact"]) for run in report["runs"]] == [
         (2, 1.0, True), (4, 0.5, True)]
-    files = {path.stem for path in Path(hdl.__path__[0]).glob("*.py")}
+    files = {path.stem for path in Path(hdl.__path__[0]).rglob("*.py")}
     assert set(report["blocks"]) == set(modules.values()) <= files
     lines = [block["line"] for block in report["blocks"].values()]
     assert sum(own["covered"] for own in lines) > 0.9 * sum(own["total"] for own in lines) > 100

@@ -11,7 +11,7 @@ import pytest
 
 from gen.build import build_network
 from gen.ir import Target
-from golden.device import Dac
+from golden.device.junction import Dac
 from sim.design import Design, DesignError
 
 

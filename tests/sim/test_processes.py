@@ -9,8 +9,9 @@ import time
 
 import pytest
 
+from gen.command import interruptible
 from sim import processes
-from sim.processes import Processes, cores, end_all, interruptible
+from sim.processes import Processes, cores, end_all
 
 
 def test_cores(monkeypatch):

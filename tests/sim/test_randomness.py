@@ -7,15 +7,15 @@ import pytest
 
 from gen.build import build_network
 from gen.ir import Target, load
-from golden.device import Dac
-from golden.faulty import Source
-from golden.network import path_probabilities, predict
-from golden.random import choices_of
-from golden.randomness import Exact, output_tests
-from golden.statistics import failures
-from sim import free_running
-from sim.faulty_sources import check_faulty, sources
+from golden.compiled.network import path_probabilities, predict
+from golden.device.junction import Dac
+from golden.random.bad_sources import Source
+from golden.random.generator import choices_of
+from golden.random.hypothesis_tests import failures
+from golden.random.quality import Exact, output_tests
+from sim.bad_sources import check_faulty, sources
 from sim.randomness import main
+from sim.verilator import free_running
 
 
 @pytest.fixture(scope="module")

@@ -18,9 +18,10 @@ MUTATION = {
     "without": {"guard": "no reason"},
     "blocks": {"arbiter": {
         "mutants": 11, "caught": 8, "proven_unseen": 1, "explained": 1, "score": 0.8889, "survivors": [
-            {"outcome": "equivalent", "src": ["/hdl/arbiter.py:1"], "cell": "c", "port": "A",
+            {"outcome": "equivalent", "src": ["/hdl/layer/arbiter.py:1"], "cell": "c", "port": "A",
              "reason": "same"},
-            {"outcome": "visible", "src": ["/hdl/arbiter.py:40", "/x/site-packages/amaranth/fifo.py:2"],
+            {"outcome": "visible",
+             "src": ["/hdl/layer/arbiter.py:40", "/x/site-packages/amaranth/fifo.py:2"],
              "cell": "c", "port": "B", "reason": "seen | at 3"}]}}}
 
 
@@ -35,8 +36,8 @@ def test_blocks_and_summaries():
     assert "| `pool` | 4 | - | - | - | - | - | - |" in lines
     assert "| `arbiter` | Is fair. | failed | to depth 20 | N = 4 | 4 |" in lines
     # Of the survivors only the one that changes something; what it says cannot end a cell.
-    assert "| `arbiter` | hdl/arbiter.py:40, amaranth/fifo.py:2 | B | seen \\| at 3 |" in lines
-    assert "hdl/arbiter.py:1 " not in text
+    assert "| `arbiter` | hdl/layer/arbiter.py:40, amaranth/fifo.py:2 | B | seen \\| at 3 |" in lines
+    assert "hdl/layer/arbiter.py:1 " not in text
     assert "- `guard`: no reason" in lines
 
 

@@ -1,0 +1,88 @@
+"""How a program of this project is a command: arguments, errors of its user, and interruption."""
+
+import argparse
+import functools
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import contextmanager
+
+
+__all__ = ["Parser", "UserError", "command", "interruptible", "whole"]
+
+
+class UserError(Exception):
+    """What a user can mend. The message is one line that names the fault and the way out."""
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that answers a wrong argument in one line, with status 2."""
+
+    def error(self, message):
+        self.exit(2, f"{self.prog}: {message}\n")
+
+
+def whole(least: int, most: int | None = None) -> Callable[[str], int]:
+    """Return a type of arguments: a whole number of at least ``least``, and at most ``most`` if given."""
+    allowed = f"of at least {least}" if most is None else f"from {least} to {most}"
+
+    def convert(text):
+        value = int(text) if text.isascii() and text.isdecimal() else least - 1
+        if value < least or most is not None and value > most:
+            raise argparse.ArgumentTypeError(f"must be a whole number {allowed}, not {text!r}")
+        return value
+
+    return convert
+
+
+def command(name: str, stopped: str | Callable[[], str] = "stopped, nothing was written"):
+    """Make a function ``main(arguments=None)`` that returns an exit status the command ``name``.
+
+    A :exc:`UserError`, and an :exc:`OSError`, ends in one line on standard error and status 2; Ctrl-C, and
+    the signals that ask a program to end, in the line ``stopped`` and status 130. None is status 0.
+    """
+    def decorate(main):
+        @functools.wraps(main)
+        def run(arguments: list[str] | None = None) -> int:
+            try:
+                with interruptible():
+                    return main(arguments) or 0
+            except UserError as error:
+                return fail(error, 2)
+            except OSError as error:
+                place = f"{error.filename}: " if error.filename else ""
+                return fail(f"{place}{error.strerror or error}", 2)
+            except KeyboardInterrupt:
+                return fail(stopped() if callable(stopped) else stopped, 130)
+        return run
+
+    def fail(message, status):
+        print(f"{name}: {message}", file=sys.stderr)
+        return status
+
+    return decorate
+
+
+@contextmanager
+def interruptible():
+    """Let SIGTERM and SIGHUP do what Ctrl-C does: raise KeyboardInterrupt, once. What comes after is
+    ignored, so that what must be done at the end is done."""
+    known  = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {}
+
+    def interrupt(number, frame):
+        for number in before:
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is threading.main_thread():
+        before = {number: signal.getsignal(number) for number in known
+                  if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler)}
+    for number in before:
+        signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

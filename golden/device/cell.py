@@ -1,0 +1,194 @@
+"""The multi-value cell that holds a weight of several bits, and the read of a bit line.
+
+Four junctions in parallel make a cell of five conductances (SpinBayes, 3.4 and Fig. 5). A weight is the
+difference of two sides, each of as many cells as its magnitude needs; the currents of the cells of a
+side that a read activates add up, and a flash converter compares the difference of both sides with
+references midway between its ideal values (SpinBayes, 3.5.2). Read voltage and converter are ideal:
+conductances are all that varies. What the paper does not state is an assumption, and marked as such.
+"""
+
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+
+from gen.ir import JUNCTIONS, Layer, Network
+from golden.compiled.network import layer_weights
+
+
+__all__ = [
+    "ANTIPARALLEL_MOHM", "PARALLEL_MOHM", "STEP_US", "Chip", "Devices", "convert", "differences",
+    "error_rate", "largest_spread", "program", "read", "references",
+]
+
+
+PARALLEL_MOHM     = 2.5 #: Cell with all junctions parallel (SpinBayes, 3.5.2).
+ANTIPARALLEL_MOHM = 5.5 #: With all anti-parallel: a ratio of 120 % more (SpinBayes, 3.5.2).
+
+#: Conductances of one junction, in microsiemens, and what one of them adds when it is parallel.
+_PARALLEL_US     = 1 / PARALLEL_MOHM / JUNCTIONS
+_ANTIPARALLEL_US = 1 / ANTIPARALLEL_MOHM / JUNCTIONS
+STEP_US          = _PARALLEL_US - _ANTIPARALLEL_US
+
+
+@dataclass(frozen=True, slots=True)
+class Devices:
+    """How the junctions of a chip differ from nominal ones.
+
+    The conductance of each is multiplied by a factor of its own, in either state: log-normal, with the
+    nominal one as its median. Assumption: such is the spread of a tunnel barrier, whose conductance
+    depends exponentially on its thickness, and it is drawn once per junction, when a chip is made.
+    """
+
+    spread: float = 0.0 #: Deviation of the logarithm of the factor; nearly that of the conductance.
+    stuck: float = 0.0  #: Probability that a junction cannot be written; its state is then either.
+
+    def __post_init__(self):
+        if not self.spread >= 0:
+            raise ValueError(f"Spread must be 0 or more, not {self.spread!r}")
+        if not 0 <= self.stuck <= 1:
+            raise ValueError(f"Probability of being stuck must be from 0 to 1, not {self.stuck!r}")
+
+
+def program(weights: np.ndarray, cells: int, devices: Devices = Devices(),
+            generator: np.random.Generator | None = None) -> np.ndarray:
+    """Return the conductances in microsiemens of cells that hold integer ``weights`` (...).
+
+    The shape is ``(..., 2, cells)``: the positive side of a weight, then its negative one. A magnitude
+    is divided among the ``cells`` of its side as evenly as can be, the first ones getting what is left
+    over; all other junctions are anti-parallel. ``generator`` draws the devices; each call is a new
+    draw, and nominal ones need none.
+    """
+    weights = np.asarray(weights)
+    if np.abs(weights).max(initial=0) > JUNCTIONS * cells:
+        raise ValueError(f"Weights must have a magnitude of at most {JUNCTIONS * cells} in {cells} cells "
+                         f"a side, not {np.abs(weights).max()}")
+    sides = np.stack([np.maximum(weights, 0), np.maximum(-weights, 0)], axis=-1)[..., None]
+    levels = sides // cells + (np.arange(cells) < sides % cells)
+    if devices == Devices():
+        return JUNCTIONS * _ANTIPARALLEL_US + levels * STEP_US
+    parallel = np.arange(JUNCTIONS) < levels[..., None]
+    if devices.stuck:
+        stuck = generator.random(parallel.shape) < devices.stuck
+        parallel = np.where(stuck, generator.random(parallel.shape) < 0.5, parallel)
+    conductance = np.where(parallel, _PARALLEL_US, _ANTIPARALLEL_US)
+    if devices.spread:
+        conductance *= np.exp(devices.spread * generator.standard_normal(parallel.shape))
+    return conductance.sum(-1)
+
+
+def differences(conductance: np.ndarray) -> np.ndarray:
+    """Return what each weight adds to the difference of its bit lines, in steps of a junction.
+
+    ``conductance`` is that of :func:`program`, (..., 2, cells). Nominal devices give the weight.
+    """
+    sides = conductance.sum(-1)
+    return (sides[..., 0] - sides[..., 1]) / STEP_US
+
+
+def references(bits: int, rows: int) -> int:
+    """Return how many references tell all values of ``rows`` weights of ``bits`` bits apart."""
+    return 2 * rows * (2**(bits - 1) - 1)
+
+
+def convert(current: np.ndarray, count: int) -> np.ndarray:
+    """Return the code of each difference of currents, in steps of a junction; as floats.
+
+    A flash converter of ``count`` references, an even number: they lie midway between the integers
+    from ``-count / 2`` to ``count / 2``. The code is the number of them that are reached, less those
+    below zero.
+    """
+    codes = current + current.dtype.type(0.5)
+    np.floor(codes, out=codes)
+    return np.clip(codes, -count // 2, count // 2, out=codes)
+
+
+def read(conductance: np.ndarray, lines: np.ndarray, bits: int) -> np.ndarray:
+    """Return the codes int64 (..., columns) of reads with the word lines ``lines``, bool (..., rows).
+
+    ``conductance`` is that of ``rows`` by ``columns`` weights of ``bits`` bits, (rows, columns, 2,
+    cells). Nominal devices give the sum of the weights of the lines that are active.
+    """
+    current = np.asarray(lines, dtype=np.float64) @ differences(conductance)
+    return convert(current, references(bits, len(conductance))).astype(np.int64)
+
+
+def error_rate(weights: np.ndarray, cells: int, spread: float) -> np.ndarray:
+    """Return the probability that a read of integer ``weights`` (..., rows) gives a wrong code.
+
+    Each of the junctions adds an error of ``spread`` times its conductance, so the difference is normal
+    where ``spread`` is small, and the code is wrong beyond half a step on either side. At the first and
+    the last code one side has no reference, so this is an upper bound there.
+    """
+    parallel = np.abs(weights).sum(-1)
+    junctions = 2 * cells * JUNCTIONS * weights.shape[-1]
+    deviation = spread * _deviation(parallel, junctions)
+    return np.vectorize(lambda value: 2 * NormalDist().cdf(-0.5 / value) if value else 0.0)(deviation)
+
+
+def largest_spread(bits: int, rows: int, rate: float = 1e-6) -> float:
+    """Return the spread at which a read of ``rows`` weights of the largest magnitude, for which
+    :func:`error_rate` is highest, has a wrong code with probability ``rate``."""
+    most = 2**(bits - 1) - 1
+    cells = -(-most // JUNCTIONS)
+    deviation = _deviation(rows * most, rows * 2 * cells * JUNCTIONS)
+    return float(0.5 / deviation / -NormalDist().inv_cdf(rate / 2))
+
+
+def _deviation(parallel, junctions):
+    """Deviation of a difference, in steps, for a spread of 1: errors of junctions add as squares."""
+    return np.sqrt(parallel * _PARALLEL_US**2
+                   + (junctions - parallel) * _ANTIPARALLEL_US**2) / STEP_US
+
+
+class Chip:
+    """A chip instance: one draw of the junctions of every array of a compiled network.
+
+    It takes the place of exact sums in :func:`golden.compiled.network.forward` and
+    :func:`golden.compiled.network.predict`: a sum is then that of the codes of all reads.
+
+    Parameters
+    ----------
+    network : :class:`gen.ir.Network`
+        With tiles and folding: rows of a tile are read ``rows_per_read`` at a time.
+    devices : :class:`Devices`
+        Nominal unless given.
+    seed : int
+        Start of the draw.
+    """
+
+    def __init__(self, network: Network, devices: Devices = Devices(), seed: int = 0):
+        for layer in network.layers:
+            if layer.weight_bits == 1:
+                raise ValueError(f"Layer {layer.name!r} has binary weights, which two complementary "
+                                 f"cells hold; a chip has multi-value cells only")
+            if layer.folding is None or not layer.tiles:
+                raise ValueError(f"Layer {layer.name!r} has no tiles; compile the network first")
+        self._generator = np.random.default_rng(seed)
+        #: Per layer and array its reads, each the inputs and their differences (rows, columns).
+        self._reads = {(layer.name, array): self._program(layer, array, devices)
+                       for layer in network.layers for array in range(layer.crossbars)}
+
+    def _program(self, layer, array, devices):
+        held = differences(program(layer_weights(layer, array).T, layer.cells_per_side, devices,
+                                   self._generator))
+        step = layer.folding.rows_per_read
+        rows = sorted({(tile.rows.start, tile.rows.stop) for tile in layer.tiles})
+        return [(slice(first, min(first + step, stop)), held[first:min(first + step, stop)])
+                for start, stop in rows for first in range(start, stop, step)]
+
+    def codes(self, layer: Layer, array: int, lines: np.ndarray):
+        """Yield the codes, floats (M, columns), of each read of the word lines ``lines`` (M, fan-in),
+        0 or 1."""
+        count = references(layer.weight_bits, layer.folding.rows_per_read)
+        for inputs, held in self._reads[layer.name, array]:
+            yield convert(lines[:, inputs] @ held.astype(lines.dtype), count)
+
+    def sums(self, layer: Layer, array: int, levels: np.ndarray) -> np.ndarray:
+        """Return the sums (M, columns) of the inputs ``levels``, uint8 (M, fan-in), a bit plane after
+        another."""
+        total = 0
+        for plane in range(layer.input_bits):
+            lines = (levels >> plane & 1).astype(np.float32)
+            total = total + 2**plane * sum(self.codes(layer, array, lines))
+        return total

@@ -1,0 +1,163 @@
+"""Layers with a distribution of weights, and the crossbars that approximate it (SpinBayes, 2.2, 3.2)."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from gen.ir import Layer
+from golden.float.layers import normalize
+
+
+__all__ = ["BayesianConvolution", "Gaussian", "PRIOR", "quantize"]
+
+
+PRIOR   = 0.3   #: Standard deviation of a weight before anything is learned.
+_MEAN   = 0.25  #: Standard deviation that the means start with.
+_SPREAD = 0.03  #: Standard deviation of a weight that the training starts with.
+
+
+class Gaussian(nn.Module):
+    """Independent Gaussian weights: the posterior ``q(w)`` of Bayes by backprop (SpinBayes, 2.2).
+
+    Attributes
+    ----------
+    mean : Parameter, of the given shape
+    rho : Parameter, of the same shape
+        The standard deviation is ``log(1 + exp(rho))``.
+    """
+
+    def __init__(self, *shape: int):
+        super().__init__()
+        self.mean = nn.Parameter(torch.randn(shape) * _MEAN)
+        self.rho = nn.Parameter(torch.full(shape, math.log(math.expm1(_SPREAD))))
+
+    def deviation(self) -> Tensor:
+        """Return the standard deviation of each weight."""
+        return functional.softplus(self.rho)
+
+    def draw(self) -> Tensor:
+        """Return one sample of all weights; the gradient reaches their means and deviations."""
+        return self.mean + self.deviation() * torch.randn_like(self.mean)
+
+    def divergence(self) -> Tensor:
+        """Return the Kullback-Leibler divergence to the prior ``N(0, PRIOR ** 2)``, in nats."""
+        variance = (self.deviation() / PRIOR).square()
+        return (variance + (self.mean / PRIOR).square() - 1 - variance.log()).sum() / 2
+
+
+def quantize(weight: Tensor, bits: int) -> Tensor:
+    """Return ``weight`` in integers from ``-W`` to ``W = 2 ** (bits - 1) - 1`` (SpinBayes, eq. 3).
+
+    They stand for ``-1`` to ``1``; what lies outside is clipped.
+    """
+    return (weight.clamp(-1, 1) * (2**(bits - 1) - 1)).round()
+
+
+class BayesianConvolution(nn.Module):
+    """Convolution, max-pool and batch normalization of one layer with random weights.
+
+    A map holds levels ``q`` from 0 to ``L`` (:func:`golden.float.levels.levels_of`), so with weights ``w``
+    the sum of a fan-in is ``s = ((1 - low) / L * sum(q * w) + low * sum(w))``. Pooled, it gives
+    ``gamma * (s + bias - mean) / deviation + beta``, which is not rounded to levels yet.
+
+    At first the weights are drawn from the posterior, anew for each half of a batch, which halves the
+    noise of the gradient. After :meth:`hold` they are those of N crossbar arrays, divided by ``W``
+    (eq. 3), and each sample has one of the arrays, or the mean of as many as the layer has ways.
+
+    Parameters
+    ----------
+    layer : :class:`gen.ir.Layer`
+        Geometry, bits and number of crossbars. A fully connected layer is a convolution whose kernel
+        is the whole map.
+
+    Attributes
+    ----------
+    posterior : Gaussian of shape ``(outputs, channels, height, width)``
+    bias : Tensor ``(outputs,)``
+        Not trained, since the batch normalization has one of its own.
+    arrays : Tensor ``(N, outputs, channels, height, width)`` or None
+        Integers from ``-W`` to ``W``.
+
+    The state of the module, as of ``state_dict()``, has the arrays if it holds them, and epsilon; one
+    that is loaded brings its arrays along, or leaves the posterior in their place.
+    """
+
+    def __init__(self, layer: Layer):
+        super().__init__()
+        self.layer = layer
+        self.posterior = Gaussian(layer.outputs, layer.channels, *layer.kernel)
+        self.normalization = nn.BatchNorm2d(layer.outputs)
+        if layer.output_low == 0:
+            # Most values then begin between 0 and 1, where the levels have a gradient.
+            nn.init.constant_(self.normalization.weight, 0.5)
+            nn.init.constant_(self.normalization.bias, 0.25)
+        self.register_buffer("bias", torch.zeros(layer.outputs))
+        self.register_buffer("arrays", None)
+
+    def hold(self, arrays: Tensor):
+        """Use ``arrays`` as the weights from now on; the posterior is no longer looked at."""
+        self.arrays = arrays.to(self.posterior.mean)
+        self.posterior.requires_grad_(False)
+
+    def get_extra_state(self):
+        return {"epsilon": self.normalization.eps}
+
+    def set_extra_state(self, state):
+        self.normalization.eps = state["epsilon"]
+
+    def _load_from_state_dict(self, state, prefix, *rest):
+        # A buffer is loaded only into one that is there already.
+        if f"{prefix}arrays" in state:
+            mean = self.posterior.mean
+            self.hold(mean.new_empty(len(state[f"{prefix}arrays"]), *mean.shape))
+        else:
+            self.arrays = None
+            self.posterior.requires_grad_(True)
+        super()._load_from_state_dict(state, prefix, *rest)
+
+    @torch.no_grad()
+    def sample(self):
+        """Take N samples of the posterior, quantize them, and hold them (SpinBayes, 3.2)."""
+        self.hold(torch.stack([quantize(self.posterior.draw(), self.layer.weight_bits)
+                               for _ in range(self.layer.crossbars)]))
+
+    def restrict(self):
+        """Clip the means to what a quantized weight can be, after a step of the optimizer."""
+        self.posterior.mean.clamp_(-1, 1)
+
+    def sums(self, q: Tensor, choice: Tensor | None = None) -> Tensor:
+        """Return the pooled sums ``s`` of levels ``q`` of shape ``(N, C, H, W)``.
+
+        ``choice`` ``(N,)`` is the array of each sample; it is drawn unless given.
+        """
+        if self.arrays is None:
+            return torch.cat([self._sums(half, self.posterior.draw(), 1)
+                              for half in q.tensor_split(2)])
+        if choice is None:
+            choice = torch.randint(len(self.arrays), (len(q),), device=q.device)
+        height, width, outputs = self.layer.output_shape
+        s = q.new_empty(len(q), outputs, height, width)
+        unit = self.layer.ways * (2**(self.layer.weight_bits - 1) - 1)
+        for number in range(len(self.arrays)):
+            mine   = choice == number
+            weight = self.arrays[list(self.layer.arrays_of(number))].sum(0)
+            s[mine] = self._sums(q[mine], weight, unit)
+        return s
+
+    def _sums(self, q, weight, unit):
+        layer, low = self.layer, self.layer.input_low
+        if layer.positions == (1, 1) and not layer.padding:
+            m = functional.linear(q.flatten(1), weight.flatten(1))[:, :, None, None] # same, faster
+        else:
+            m = functional.conv2d(q, weight, stride=layer.stride, padding=layer.padding)
+        if layer.pool > 1:
+            m = functional.max_pool2d(m, layer.pool)
+        # One division of two integers, so that in float64 the quotient is the nearest one.
+        most = 2**layer.input_bits - 1
+        all_low = low * most * weight.sum((1, 2, 3)).view(1, -1, 1, 1)
+        return ((1 - low) * m + all_low) / (most * unit)
+
+    def forward(self, q: Tensor, choice: Tensor | None = None) -> Tensor:
+        return normalize(self.normalization, self.sums(q, choice) + self.bias.view(1, -1, 1, 1))

@@ -1,0 +1,42 @@
+"""Levels, the integers of a map: what an activation of several bits is rounded to."""
+
+import torch
+from torch import Tensor
+
+
+__all__ = ["levels_of"]
+
+
+class _Levels(torch.autograd.Function):
+
+    @staticmethod
+    def forward(context, y, bits, low):
+        most = 2**bits - 1
+        context.save_for_backward(y)
+        context.most, context.low = most, low
+        if most == 1:
+            return (y >= (1 + low) / 2).to(y.dtype) # the sum below loses what is just below zero
+        return torch.floor((y - low) * (most / (1 - low)) + 0.5).clamp_(0, most)
+
+    @staticmethod
+    def backward(context, gradient):
+        y, = context.saved_tensors
+        most, low = context.most, context.low
+        # Distance from the middle of the range: 1 at its ends.
+        distance = (2 * (y - low) / (1 - low) - 1).abs_()
+        if most == 1:
+            slope = (2 - 2 * distance).clamp_(min=0)
+        else:
+            slope = (distance < 1 + 1 / most).to(y.dtype)
+        return gradient * slope * (most / (1 - low)), None, None
+
+
+def levels_of(y: Tensor, bits: int, low: int) -> Tensor:
+    """Round ``y`` to the nearest of ``2 ** bits`` levels from ``low`` to 1, and number them from 0.
+
+    The result has the shape and type of ``y``. Level ``q`` of ``L = 2 ** bits - 1`` stands for
+    ``low + (1 - low) * q / L``; half-way between two is the upper one. With one bit and ``low = -1``
+    this is the sign. The gradient is estimated as that of the value without rounding, up to half a
+    level beyond the range; for one bit as that of a parabola, like :func:`golden.float.layers.sign`.
+    """
+    return _Levels.apply(y, bits, low)

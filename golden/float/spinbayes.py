@@ -1,0 +1,64 @@
+"""The float SpinBayes network: layers of N crossbars, one of which is read in each pass."""
+
+import torch
+from torch import Tensor, nn
+
+from gen.ir import Network
+from golden.float.bayes import BayesianConvolution
+from golden.float.levels import levels_of
+
+
+__all__ = ["SpinBayes"]
+
+
+class SpinBayes(nn.Module):
+    """A network of :mod:`gen.networks` whose layers have several crossbars, in floating point.
+
+    It is trained with weights drawn from their posterior. :meth:`sample` then fills the crossbars.
+    Evaluate it in float64 (``model.double().eval()``) to compare with the compiled network.
+
+    Parameters
+    ----------
+    network : :class:`gen.ir.Network`
+        Layers and thresholds of the input. Parameters that it may hold are not looked at.
+    """
+
+    def __init__(self, network: Network):
+        super().__init__()
+        self.network = network
+        self.layers = nn.ModuleList(map(BayesianConvolution, network.layers))
+        self.register_buffer("thresholds", torch.tensor(network.input.thresholds))
+
+    def sample(self):
+        """Take N samples of each layer's posterior as its crossbars (SpinBayes, 3.2)."""
+        for layer in self.layers:
+            layer.sample()
+
+    def levels(self, images: Tensor) -> Tensor:
+        """Turn uint8 pixels ``(N, H, W)`` into levels ``(N, C, H, W)``: the thresholds reached."""
+        size = self.network.input
+        reached = images[:, None] >= self.thresholds.view(1, -1, 1, 1)
+        if size.bits > 1:
+            reached = reached.unflatten(1, (size.channels, -1)).sum(2)
+        return reached.to(self.layers[0].bias.dtype)
+
+    def forward(self, images: Tensor, choice: Tensor | None = None) -> Tensor:
+        """Return the logits ``(N, classes)`` of uint8 ``images`` ``(N, H, W)`` in one pass.
+
+        ``choice`` holds the array of each image and layer, int64 ``(N, L)``. Without it they are
+        drawn.
+        """
+        q = self.levels(images)
+        for index, layer in enumerate(self.layers):
+            y = layer(q, None if choice is None else choice[:, index])
+            q = levels_of(y, layer.layer.output_bits, layer.layer.output_low)
+        return y.flatten(1)
+
+    @torch.no_grad()
+    def hidden(self, images: Tensor, choice: Tensor) -> list[Tensor]:
+        """Return the levels that enter each layer, int64 ``(N, H, W, C)``, the input's first."""
+        maps = [self.levels(images)]
+        for index, layer in enumerate(self.layers[:-1]):
+            y = layer(maps[-1], choice[:, index])
+            maps.append(levels_of(y, layer.layer.output_bits, layer.layer.output_low))
+        return [q.long().permute(0, 2, 3, 1) for q in maps]

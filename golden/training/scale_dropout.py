@@ -1,0 +1,143 @@
+"""Recipes ``spread`` and ``paper`` for binary networks with Scale-Dropout.
+
+Recipe ``spread``: a float network teaches the binary one, every sample drawing keep bits of its own;
+then a short stage with p = 0.5 and a loss on the mean of three passes keeps the scales spread; then
+the batch normalization is measured anew. Recipe ``paper``: the objective of Scale-Dropout, eq. 17,
+with one keep bit per layer and batch and the dropout probabilities of its section III-D.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gen.ir import Network
+from gen.progress import Progress
+from golden import metrics
+from golden.float.model import BayNN, paths
+from golden.training.fit import Images, Stage, fit, recalibrate, teach
+from golden.training.journal import Journal
+
+
+__all__ = [
+    "PLANS", "Plan", "adaptive_dropout", "jitter", "measure", "objective", "train_paper", "train_spread",
+]
+
+
+PHI    = 1e-5  #: Pull of the mean scale towards one (Scale-Dropout, VI-B).
+LAMBDA = 1e-5  #: Weight decay of recipe ``paper`` (Scale-Dropout, VI-B).
+SPREAD = 0.35  #: Standard deviation of log scale that is aimed at.
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a network is trained by default. What is too small to fit all images sees no others."""
+
+    epochs: int                  #: Of the first stage.
+    spread_epochs: int
+    copies: int                  #: Augmented copies of every image.
+    teacher_epochs: int = 8
+
+
+PLANS = {
+    "lenet5":      Plan(epochs=40, spread_epochs=5, copies=0),
+    "lenet5_wide": Plan(epochs=16, spread_epochs=4, copies=4),
+}
+
+
+def adaptive_dropout(network: Network) -> list[float]:
+    """Return p of each layer: 0.1 and 0.2 where it has few weights, 0.5 where it has many.
+
+    Scale-Dropout, III-D, gives the three values; that they change at 4 % and at 20 % of all weights
+    is an assumption.
+    """
+    sizes = [layer.fan_in * layer.outputs for layer in network.layers]
+    return [0.5 if size >= 0.2 * sum(sizes) else 0.2 if size >= 0.04 * sum(sizes) else 0.1
+            for size in sizes]
+
+
+def objective(loss: Tensor, model: BayNN, spread: float = 0.0, decay: float = 0.0) -> Tensor:
+    """Return the loss to be minimized: Scale-Dropout, eq. 17, and what a stage adds to it.
+
+    Parameters
+    ----------
+    loss : Tensor ``()``
+        Negative log likelihood.
+    spread : float
+        Weight of the term that keeps the scales spread.
+    decay : float
+        Weight of the squared proxies, lambda of eq. 17.
+    """
+    for layer in model.layers:
+        loss = loss + PHI * (1 - layer.scale.mean()) ** 2
+        if decay:
+            loss = loss + decay * layer.weight.square().sum()
+        if spread:
+            loss = loss + spread * (layer.scale.log().std() - SPREAD) ** 2
+    return loss
+
+
+@torch.no_grad()
+def jitter(model: BayNN):
+    """Multiply each scale by a random factor, log-normal, so that the spread has a start."""
+    for layer in model.layers:
+        layer.scale.mul_(torch.exp(SPREAD * torch.randn_like(layer.scale)))
+        layer.restrict()
+
+
+def train_spread(network: Network, images: Images, plan: Plan, steps: Progress,
+                 journal: Journal = Journal()) -> BayNN:
+    """Return ``network`` trained by recipe ``spread``, in four steps."""
+    images = teach(images, plan.copies, plan.teacher_epochs, steps, journal)
+    steps.step(f"train {network.name} on its output, {plan.epochs} epochs")
+    model = BayNN(network).to(images.labels.device, memory_format=torch.channels_last)
+    for layer, p in zip(model.layers, adaptive_dropout(network), strict=True):
+        layer.dropout.p = p
+    fit(model, images, Stage(plan.epochs, 5e-3), lambda loss, done: objective(loss, model), steps, journal)
+
+    steps.step(f"spread the scales, {plan.spread_epochs} epochs of three passes")
+    for layer in model.layers:
+        layer.dropout.p = layer.layer.dropout
+    jitter(model)
+    fit(model, images, Stage(plan.spread_epochs, 1.5e-3, masks=3, name="spread"),
+        lambda loss, done: objective(loss, model, spread=0.1), steps, journal)
+
+    steps.step("measure the batch normalization anew")
+    recalibrate(model, images.variants[0][torch.randperm(len(images.labels))[:20000]])
+    return model
+
+
+def train_paper(network: Network, images: Images, plan: Plan, steps: Progress,
+                journal: Journal = Journal()) -> BayNN:
+    """Return ``network`` trained by recipe ``paper``, in one step."""
+    steps.step(f"train {network.name}, {plan.epochs} epochs")
+    model = BayNN(network).to(images.labels.device, memory_format=torch.channels_last)
+    for layer, p in zip(model.layers, adaptive_dropout(network), strict=True):
+        layer.dropout.p = p
+        layer.dropout.per_sample = False
+    fit(model, images, Stage(plan.epochs, 5e-3),
+        lambda loss, done: objective(loss, model, decay=LAMBDA), steps, journal)
+    return model
+
+
+def measure(model: BayNN, images: Tensor, labels: np.ndarray, passes: int, seed: int,
+            steps: Progress) -> dict[str, dict[str, float]]:
+    """Return the metrics with all scales kept, of ``passes`` random passes, and of all of them.
+
+    Keys are ``"all kept"``, ``"T = <passes>"`` and ``"exact mean"``; values are as of
+    :func:`golden.metrics.classification`. Each image draws its own keep bits.
+    """
+    model.eval()
+    every = np.concatenate([paths(model, chunk).numpy()
+                            for chunk in steps.bar(images.split(500), len(images.split(500)))])
+    drop = np.array([layer.dropout.p for layer in model.layers])
+    bits = np.arange(every.shape[1])[:, None] >> np.arange(len(drop))[::-1] & 1
+    weights = np.where(bits, 1 - drop, drop).prod(1)
+    keep = np.random.default_rng(seed).random((len(images), passes, len(drop))) >= drop
+    drawn = keep @ (1 << np.arange(len(drop))[::-1])
+    return {name: metrics.classification(probabilities, labels) for name, probabilities in (
+        ("all kept", every[:, -1]),
+        (f"T = {passes}", np.take_along_axis(every, drawn[:, :, None], 1).mean(1)),
+        ("exact mean", np.einsum("npk,p->nk", every, weights)),
+    )}

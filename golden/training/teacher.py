@@ -1,0 +1,112 @@
+"""A float network that sees the grey pixels and teaches a binary one (distillation).
+
+Its output for every image that the binary network will see is computed once and kept.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from golden.training.journal import Journal, TrainingError
+
+
+__all__ = ["augment", "check_loss", "one_cycle", "recall", "teacher", "train_teacher"]
+
+
+def teacher() -> nn.Module:
+    """Return an untrained convolutional network: float ``(N, 1, 28, 28)`` to logits ``(N, 10)``."""
+    def block(inputs, outputs):
+        return (nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs),
+                nn.ReLU())
+
+    return nn.Sequential(
+        nn.Conv2d(1, 24, 5, stride=2, padding=2, bias=False), nn.BatchNorm2d(24), nn.ReLU(),
+        *block(24, 48), nn.MaxPool2d(2), *block(48, 96), nn.MaxPool2d(2),
+        nn.Flatten(), nn.Dropout(0.3), nn.Linear(96 * 9, 128), nn.ReLU(),
+        nn.Dropout(0.3), nn.Linear(128, 10)).to(memory_format=torch.channels_last)
+
+
+def augment(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Return uint8 ``images`` ``(N, 28, 28)``, each under an affine map of its own.
+
+    Turned by up to 12 degrees, scaled by up to 12 %, sheared by up to 0.15, and shifted by up to 2
+    pixels.
+    """
+    def uniform(limit):
+        return (torch.rand(len(images), generator=generator) * 2 - 1) * limit
+
+    angle, shear, shift = uniform(torch.pi / 15), uniform(0.15), 2 / 14
+    wide, high = 1 + uniform(0.12), 1 + uniform(0.12)
+    cosine, sine = angle.cos(), angle.sin()
+    matrix = torch.stack([
+        torch.stack([wide * cosine, shear - sine, uniform(shift)], 1),
+        torch.stack([shear + sine, high * cosine, uniform(shift)], 1)], 1)
+    parts = []
+    for chunk, part in zip(images.split(2000), matrix.to(images.device).split(2000), strict=True):
+        grid = functional.affine_grid(part, (len(chunk), 1, 28, 28), align_corners=False)
+        moved = functional.grid_sample(chunk[:, None].float(), grid, align_corners=False)
+        parts.append(moved[:, 0].round().clamp(0, 255).to(torch.uint8))
+    return torch.cat(parts)
+
+
+def one_cycle(optimizer: torch.optim.Optimizer, peak: float, count: int):
+    """Return the schedule of ``count`` steps whose learning rate rises to ``peak`` for a fifth of them,
+    for two at least, and falls."""
+    count = max(count, 3) # a rise or fall of no steps is divided by
+    return torch.optim.lr_scheduler.OneCycleLR(optimizer, peak, total_steps=count,
+                                               pct_start=max(0.2, 2 / count))
+
+
+def check_loss(loss: Tensor, what: str, number: int):
+    """Raise :exc:`.TrainingError` unless the loss before step ``number`` is finite."""
+    if not math.isfinite(loss.item()):
+        raise TrainingError(f"The loss of {what} is {loss.item()} after {number} steps, from where nothing "
+                            f"can be learned; try another --seed")
+
+
+def train_teacher(images: Tensor, labels: Tensor, epochs: int, steps,
+                  journal: Journal = Journal()) -> nn.Module:
+    """Train a teacher on uint8 ``images`` ``(N, 28, 28)``, half of each batch augmented.
+
+    Parameters
+    ----------
+    steps : :class:`gen.progress.Steps`
+        Told of the progress.
+    journal : :class:`golden.training.journal.Journal`
+        Keeps the state, as stage ``teacher``.
+    """
+    model, batch = teacher().to(images.device), 100
+    count = len(images) // batch
+    optimizer = torch.optim.Adam(model.parameters(), fused=True)
+    schedule = one_cycle(optimizer, 3e-3, epochs * count)
+    generator = torch.Generator().manual_seed(torch.randint(1 << 31, ()).item())
+
+    def batches(_):
+        moved = augment(images, generator)
+        for chosen in torch.randperm(len(images))[:count * batch].view(count, batch):
+            half = chosen[:batch // 2]
+            yield torch.cat((moved[half], images[chosen[batch // 2:]])), labels[chosen]
+
+    parts = {"model": model, "optimizer": optimizer, "schedule": schedule}
+    for number, (pixels, expected) in steps.bar(
+            journal.batches("teacher", epochs, count, batches, parts, [generator]),
+            journal.left("teacher", epochs, count)):
+        loss = functional.cross_entropy(model(_float(pixels)), expected)
+        check_loss(loss, "the teacher", number)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+    return model.eval()
+
+
+@torch.no_grad()
+def recall(model: nn.Module, images: Tensor) -> Tensor:
+    """Return the logits ``(N, 10)`` of a teacher for uint8 ``images`` ``(N, 28, 28)``."""
+    return torch.cat([model(_float(chunk)) for chunk in images.split(1000)])
+
+
+def _float(pixels):
+    return pixels[:, None].float().div_(128).sub_(1).contiguous(memory_format=torch.channels_last)

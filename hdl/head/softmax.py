@@ -1,0 +1,397 @@
+# amaranth: UnusedElaboratable=no
+"""Softmax by powers of two."""
+
+from amaranth import *
+from amaranth.lib import memory, stream, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from hdl.checks.parity import Parity, error_port
+
+
+__all__ = ["Softmax", "Relative", "PowerOfTwo", "Normalizer"]
+
+
+#: Bits of an exponential (Q1.16, without guard bits) and of a reciprocal; fraction bits of a probability.
+EXPONENTIAL = 17
+RECIPROCAL  = 18
+PROBABILITY = 16
+
+
+class Relative(wiring.Component):
+    """Subtract the logits of each leaf from the largest of them.
+
+    Latency is four cycles from the last logit of a leaf to its first difference, throughput one
+    logit per cycle.
+
+    Parameters
+    ----------
+    logit : shape-like
+        Shape of a logit, signed.
+    classes : int
+        Logits of a leaf, at least 2.
+    protect : bool
+        Check the parity of logits that wait.
+
+    Members
+    -------
+    i : In(stream.Signature(logit))
+        Logits, those of a leaf after each other.
+    o : Out(stream.Signature(unsigned(logit.width)))
+        ``max - logit`` of each.
+    error : Out(1)
+        1 for a cycle after a logit has lost its parity. Only with ``protect``.
+    """
+
+    latency = 4
+
+    def __init__(self, logit, *, classes, protect=False):
+        self.logit   = Shape.cast(logit)
+        self.classes = classes
+        self.protect = protect
+        if classes < 2:
+            raise ValueError(f"Softmax must have at least 2 classes, not {classes!r}")
+        super().__init__({
+            "i": In(stream.Signature(self.logit)),
+            "o": Out(stream.Signature(self.logit.width)),
+            **error_port(protect),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+
+        parity = Parity(m, self)
+        # One leaf is collected while the one before is sent. There is room for no more than three
+        # leaves of logits, so never for more maxima than fit.
+        m.submodules.logits = logits = parity.fifo(
+            width=self.logit.width, depth=2 * self.classes + 2)
+        m.submodules.maxima = maxima = parity.fifo(width=self.logit.width, depth=4)
+
+        index    = Signal(range(self.classes))
+        taken    = Signal()
+        logit    = Signal(self.logit)
+        largest  = Signal(self.logit)
+        first    = Signal()
+        last     = Signal() # of a leaf, as is `logit`
+        valid    = Signal()
+        complete = Signal()
+        m.d.comb += [
+            self.i.ready.eq(logits.w_rdy),
+            taken.eq(self.i.valid & self.i.ready),
+            logits.w_en.eq(taken),
+            logits.w_data.eq(self.i.payload),
+            maxima.w_en.eq(complete),
+            maxima.w_data.eq(largest),
+        ]
+        with m.If(taken):
+            m.d.sync += index.eq(Mux(index == self.classes - 1, 0, index + 1))
+        m.d.sync += [
+            valid.eq(taken),
+            logit.eq(self.i.payload),
+            first.eq(index == 0),
+            last.eq(index == self.classes - 1),
+            complete.eq(valid & last),
+        ]
+        with m.If(valid & (first | (logit > largest))):
+            m.d.sync += largest.eq(logit)
+
+        sent = Signal(range(self.classes))
+        free = Signal()
+        send = Signal()
+        m.d.comb += [
+            free.eq(~self.o.valid | self.o.ready),
+            send.eq(free & maxima.r_rdy),
+            logits.r_en.eq(send),
+            maxima.r_en.eq(send & (sent == self.classes - 1)),
+        ]
+        with m.If(free):
+            m.d.sync += self.o.valid.eq(send)
+            m.d.sync += self.o.payload.eq(maxima.r_data.as_signed() - logits.r_data.as_signed())
+        with m.If(send):
+            m.d.sync += sent.eq(Mux(maxima.r_en, 0, sent + 1))
+        parity.report()
+
+        return m
+
+
+class PowerOfTwo(wiring.Component):
+    """Raise two to the negative difference, by a table for the fraction and a shift for the rest.
+
+    See :class:`gen.ir.Head` for every rounding.
+
+    Latency is four cycles, throughput one difference per cycle.
+
+    Parameters
+    ----------
+    width : int
+        Bits of a difference.
+    fraction : int
+        Fraction bits of a difference, at least 1. The table has an entry for each fraction.
+    guard : int
+        Bits of an exponential beyond 16.
+    protect : bool
+        Check the parity of the table.
+
+    Members
+    -------
+    i : In(stream.Signature(width))
+        Differences.
+    o : Out(stream.Signature(17 + guard))
+        Exponentials.
+    error : Out(1)
+        1 for a cycle after an entry of the table has lost its parity. Only with ``protect``.
+    """
+
+    latency = 4
+
+    def __init__(self, width, *, fraction, guard=0, protect=False):
+        self.width    = width
+        self.fraction = fraction
+        self.guard    = guard
+        self.protect  = protect
+        if fraction < 1:
+            raise ValueError(f"A difference must have at least 1 fraction bit, not {fraction!r}")
+        super().__init__({
+            "i": In(stream.Signature(width)),
+            "o": Out(stream.Signature(EXPONENTIAL + guard)),
+            **error_port(protect),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+
+        parity  = Parity(m, self)
+        entries = 1 << self.fraction
+        width   = EXPONENTIAL + self.guard
+        m.submodules.table = table = memory.Memory(
+            shape=width + parity.bits, depth=entries, init=parity.init(
+                [round((1 << width - 1) * 2 ** (-entry / entries)) for entry in range(entries)], width))
+        port = table.read_port()
+        parity.check(port.data, 1, slow=True)
+
+        advance  = Signal()
+        valid    = Signal(self.latency - 1)
+        fraction = Signal(self.fraction)
+        # No more than moves every bit out.
+        shift    = [Signal(range(width + 1), name=f"shift_{step}") for step in range(3)]
+        whole    = self.i.payload[self.fraction:]
+        entry    = Signal(width)
+        m.d.comb += [
+            advance.eq(~self.o.valid | self.o.ready),
+            self.i.ready.eq(advance),
+            port.addr.eq(fraction),
+            port.en.eq(advance),
+        ]
+        with m.If(advance):
+            m.d.sync += [
+                Cat(valid, self.o.valid).eq(Cat(self.i.valid, valid)),
+                fraction.eq(self.i.payload),
+                shift[0].eq(Mux(whole[len(shift[0]):].any(), ~0, whole)),
+                shift[1].eq(shift[0]),
+                shift[2].eq(shift[1]),
+                entry.eq(port.data),
+                self.o.payload.eq(entry >> shift[2]),
+            ]
+        parity.report()
+
+        return m
+
+
+class Normalizer(wiring.Component):
+    """Divide the exponentials of each leaf by their sum.
+
+    Guard bits are added up and then left out; exponentials wait without them. One reciprocal
+    ``(2 ** 34 - 1) // sum`` is formed per leaf by 18 steps of restoring division while the next leaf is
+    collected and the one before is sent.
+
+    Latency is ``latency`` cycles from the last exponential of a leaf to its first probability. A
+    leaf takes the larger of ``classes`` and 20 cycles.
+
+    Parameters
+    ----------
+    classes : int
+        Exponentials of a leaf, of which at least one must be 1.
+    guard : int
+        Bits of an exponential beyond 16.
+    protect : bool
+        Check the parity of numbers that wait.
+
+    Members
+    -------
+    i : In(stream.Signature(17 + guard))
+        Exponentials, Q1.16 with guard bits.
+    o : Out(stream.Signature(16))
+        Probabilities, Q0.16.
+    error : Out(1)
+        1 for a cycle after a stored number has lost its parity. Only with ``protect``.
+    """
+
+    #: Cycles from one sum to the next that the division allows.
+    DIVISION = RECIPROCAL + 2
+
+    latency = DIVISION + 5
+
+    def __init__(self, classes, *, guard=0, protect=False):
+        self.classes = classes
+        self.guard   = guard
+        self.protect = protect
+        super().__init__({
+            "i": In(stream.Signature(EXPONENTIAL + guard)),
+            "o": Out(stream.Signature(PROBABILITY)),
+            **error_port(protect),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+
+        parity      = Parity(m, self)
+        total_shape = range(self.classes * (1 << 16) + 1)
+        m.submodules.exponentials = exponentials = parity.fifo(
+            width=EXPONENTIAL, depth=3 * self.classes + 40)
+        m.submodules.totals = totals = parity.fifo(width=Shape.cast(total_shape).width, depth=2)
+        m.submodules.reciprocals = reciprocals = parity.fifo(width=RECIPROCAL, depth=2)
+
+        # Collect.
+        index      = Signal(range(self.classes))
+        total      = Signal(range((self.classes << 16 + self.guard) + 1))
+        total_next = Signal.like(total)
+        taken      = Signal()
+        last       = Signal()
+        m.d.comb += [
+            self.i.ready.eq(exponentials.w_rdy & totals.w_rdy),
+            taken.eq(self.i.valid & self.i.ready),
+            last.eq(index == self.classes - 1),
+            total_next.eq(Mux(index == 0, 0, total) + self.i.payload),
+            exponentials.w_en.eq(taken),
+            exponentials.w_data.eq(self.i.payload >> self.guard),
+            totals.w_en.eq(taken & last),
+            totals.w_data.eq(total_next >> self.guard),
+        ]
+        with m.If(taken):
+            m.d.sync += [total.eq(total_next), index.eq(Mux(last, 0, index + 1))]
+
+        # Divide. The sum is at least 2 ** 16, so the upper 16 of the 34 ones are a first remainder
+        # from which nothing can be taken.
+        divisor   = Signal(total_shape)
+        remainder = Signal(total_shape)
+        quotient  = Signal(RECIPROCAL)
+        step      = Signal(range(RECIPROCAL + 1))
+        busy      = Signal()
+        trial     = Signal(signed(len(remainder) + 2))
+        m.d.comb += trial.eq(Cat(Const(1, 1), remainder) - divisor)
+        with m.If(~busy):
+            with m.If(totals.r_rdy):
+                m.d.comb += totals.r_en.eq(1)
+                m.d.sync += [
+                    busy.eq(1),
+                    divisor.eq(totals.r_data),
+                    remainder.eq((1 << 16) - 1),
+                    step.eq(RECIPROCAL),
+                ]
+        with m.Elif(step != 0):
+            m.d.sync += [
+                step.eq(step - 1),
+                quotient.eq(Cat(trial >= 0, quotient)),
+                remainder.eq(Mux(trial >= 0, trial, Cat(Const(1, 1), remainder))),
+            ]
+        with m.Elif(reciprocals.w_rdy):
+            m.d.comb += [reciprocals.w_en.eq(1), reciprocals.w_data.eq(quotient)]
+            m.d.sync += busy.eq(0)
+
+        # Multiply.
+        advance = Signal()
+        send    = Signal()
+        sent    = Signal(range(self.classes))
+        valid   = Signal(4)
+        # The first register may become that of a block memory, which is too slow for a product.
+        taken_a = Signal(EXPONENTIAL)
+        a       = Signal(EXPONENTIAL)
+        b       = Signal(RECIPROCAL)
+        taken_b = Signal(RECIPROCAL)
+        first   = Signal(EXPONENTIAL + RECIPROCAL) # next to the multiplier, far from all else
+        product       = Signal.like(first)
+        m.d.comb += [
+            advance.eq(~self.o.valid | self.o.ready),
+            send.eq(advance & reciprocals.r_rdy),
+            exponentials.r_en.eq(send),
+            reciprocals.r_en.eq(send & (sent == self.classes - 1)),
+            self.o.valid.eq(valid[-1]),
+            self.o.payload.eq(product >> RECIPROCAL),
+        ]
+        with m.If(send):
+            m.d.sync += sent.eq(Mux(reciprocals.r_en, 0, sent + 1))
+        with m.If(advance):
+            m.d.sync += [
+                valid.eq(Cat(send, valid)),
+                taken_a.eq(exponentials.r_data),
+                taken_b.eq(reciprocals.r_data),
+                a.eq(taken_a),
+                b.eq(taken_b),
+                first.eq(a * b),
+                product.eq(first),
+            ]
+        parity.report()
+
+        return m
+
+
+class Softmax(wiring.Component):
+    """Turn the logits of each leaf into probabilities.
+
+    Latency is ``latency`` cycles from the last logit of a leaf to its first probability, which a
+    leaf before it can delay. A leaf takes ``interval`` cycles.
+
+    Parameters
+    ----------
+    logit : shape-like
+        Shape of a logit in units of ``log2(e) * y / 2 ** fraction``, signed.
+    classes : int
+        Logits of a leaf, at least 2.
+    fraction, guard : int
+        See :class:`gen.ir.Head`.
+    protect : bool
+        Check the parity of all that is stored.
+
+    Members
+    -------
+    i : In(stream.Signature(logit))
+        Logits, those of a leaf after each other.
+    o : Out(stream.Signature(16))
+        Probabilities, Q0.16, in the same order.
+    error : Out(1)
+        1 for a cycle after a stored number has lost its parity. Only with ``protect``.
+    """
+
+    def __init__(self, logit, *, classes, fraction, guard=0, protect=False):
+        self.protect    = protect
+        self.relative   = Relative(logit, classes=classes, protect=protect)
+        self.power      = PowerOfTwo(Shape.cast(logit).width, fraction=fraction, guard=guard,
+                                     protect=protect)
+        self.normalizer = Normalizer(classes, guard=guard, protect=protect)
+        self.latency    = (self.relative.latency + classes - 1 + self.power.latency
+                           + self.normalizer.latency)
+        self.interval   = max(classes, Normalizer.DIVISION)
+        #: Leaves that are taken although no probability of theirs is: two in front of the powers of
+        #: two, and as many as the division and the queue of exponentials hold, less a margin of one.
+        self.held       = 1 + min(5, 3 + 40 // classes)
+        super().__init__({
+            "i": In(stream.Signature(Shape.cast(logit))),
+            "o": Out(stream.Signature(PROBABILITY)),
+            **error_port(protect),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+
+        m.submodules.relative   = self.relative
+        m.submodules.power      = self.power
+        m.submodules.normalizer = self.normalizer
+        connect(m, flipped(self.i), self.relative.i)
+        connect(m, self.relative.o, self.power.i)
+        connect(m, self.power.o, self.normalizer.i)
+        connect(m, self.normalizer.o, flipped(self.o))
+
+        parity = Parity(m, self)
+        parity.watch(self.relative, self.power, self.normalizer)
+        parity.report()
+
+        return m

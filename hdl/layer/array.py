@@ -1,0 +1,261 @@
+"""One row tile of crossbar arrays: its pins, and the emulation that stands behind them."""
+
+from amaranth import *
+from amaranth.lib import data, memory, wiring
+from amaranth.lib.wiring import In, Out
+
+from hdl.checks.parity import Parity, error_port
+from hdl.layer.popcount import popcount, popcount_latency
+
+
+__all__ = ["ArrayGeometry", "array_signature", "EmulatedArray"]
+
+
+#: At most so many different words are decoded by logic; more are kept in a memory.
+_DECODED = 16
+
+
+class ArrayGeometry:
+    """How the reads of a row tile go through its arrays.
+
+    Parameters
+    ----------
+    rows : int
+        Inputs of the tile. A binary weight takes two complementary cells, one of more bits
+        multi-level cells on both bit lines of a differential pair.
+    columns : int
+        Output channels.
+    rows_per_read, columns_per_read : int
+        Inputs active and columns converted in one read. A :exc:`ValueError` is raised unless both
+        are at least 1 and at most ``rows`` and ``columns``.
+    weight_bits : int
+        1: weights of -1 and +1. More: from ``-weight_max`` to ``weight_max``, which is
+        ``2 ** (weight_bits - 1) - 1``. A :exc:`ValueError` is raised for less than 1.
+    arrays : int
+        Arrays of this shape, at least 1, that share all pins but the read enable; one of them is
+        read at a time (SpinBayes, 3.4). A :exc:`ValueError` is raised otherwise.
+    """
+
+    def __init__(self, rows, columns, *, rows_per_read, columns_per_read, weight_bits=1, arrays=1):
+        if not 1 <= rows_per_read <= rows:
+            raise ValueError(f"Rows per read must be from 1 to {rows}, not {rows_per_read!r}")
+        if not 1 <= columns_per_read <= columns:
+            raise ValueError(f"Columns per read must be from 1 to {columns}, not {columns_per_read!r}")
+        if weight_bits < 1:
+            raise ValueError(f"Weight bits must be at least 1, not {weight_bits!r}")
+        if arrays < 1:
+            raise ValueError(f"Number of arrays must be at least 1, not {arrays!r}")
+        self.rows             = rows
+        self.columns          = columns
+        self.rows_per_read    = rows_per_read
+        self.columns_per_read = columns_per_read
+        self.weight_bits      = weight_bits
+        self.weight_max       = 1 if weight_bits == 1 else 2**(weight_bits - 1) - 1
+        self.arrays           = arrays
+        self.row_groups       = -(-rows // rows_per_read)
+        self.column_groups    = -(-columns // columns_per_read)
+
+    @property
+    def codes(self):
+        """Layout of the ADC codes of a read, one per column.
+
+        A code of binary weights is a count of rows; of weights of more bits it is their signed sum.
+        """
+        most = self.rows_per_read * self.weight_max
+        return data.ArrayLayout(range(0 if self.weight_bits == 1 else -most, most + 1),
+                                self.columns_per_read)
+
+
+def array_signature(geometry):
+    """Pins of a row tile as its periphery drives them.
+
+    A read begins in every cycle in which a bit of ``read`` is 1, of the array with the number of the
+    bit; no two are 1. It is of the rows ``row_group * rows_per_read ..`` and the columns
+    ``column_group * columns_per_read ..``. ``inputs`` are the bits of all rows; a row outside of the
+    group has no word line up. ``codes`` answers a fixed number of cycles later. A read cannot wait.
+
+    With binary weights a code is the number of active rows whose input equals the weight (the XNOR of
+    Scale-Dropout, Table I). With weights of more bits it is the sum of the weights of the active rows
+    whose input is 1: the difference of the currents of two bit lines.
+    """
+    return wiring.Signature({
+        "read":         Out(geometry.arrays),
+        "inputs":       Out(geometry.rows),
+        "row_group":    Out(range(geometry.row_groups)),
+        "column_group": Out(range(geometry.column_groups)),
+        "codes":        In(geometry.codes),
+    })
+
+
+class EmulatedArray(wiring.Component):
+    """Weights in memory, codes by logic: an ideal row tile.
+
+    Binary products are an XNOR and summed by a population count; weights of more bits are gated by
+    their inputs and summed by a tree of adders. The weights of all arrays share one memory.
+
+    Latency is ``latency`` cycles, throughput one read per cycle.
+
+    Parameters
+    ----------
+    geometry : ArrayGeometry
+        Shape of the reads.
+    weights : sequence of sequence of int
+        Per array and column an integer whose field ``i``, of ``weight_bits`` bits, is the weight of
+        row ``i``: one bit that is 1 for +1, or a number in two's complement. A :exc:`ValueError` is
+        raised for one below ``-weight_max``.
+    protect : bool
+        Check the parity of weights in memory.
+
+    Members
+    -------
+    pins : In(array_signature(geometry))
+        The pins of the tile, seen from the array.
+    error : Out(1)
+        1 for a cycle after a word of weights has lost its parity. Only with ``protect``.
+    """
+
+    def __init__(self, geometry, weights, *, protect=False):
+        self.geometry = geometry
+        self.weights  = tuple(tuple(columns) for columns in weights)
+        if len(self.weights) != geometry.arrays:
+            raise ValueError(f"Tile has {geometry.arrays} arrays, but {len(self.weights)} are given")
+        for columns in self.weights:
+            if len(columns) != geometry.columns:
+                raise ValueError(f"Array has {geometry.columns} columns, but {len(columns)} are given")
+            if geometry.weight_bits > 1 and any(map(self._has_lowest, columns)):
+                raise ValueError(f"Weight must be from {-geometry.weight_max} to "
+                                 f"{geometry.weight_max}, not {-geometry.weight_max - 1}")
+        self.protect = protect
+        super().__init__({"pins": In(array_signature(geometry)), **error_port(protect)})
+
+    def _has_lowest(self, column):
+        """Whether a field of ``column`` is the number that has no counterpart above zero."""
+        fields = range(self.geometry.rows)
+        signs  = sum(1 << (index + 1) * self.geometry.weight_bits - 1 for index in fields)
+        rest   = sum(self.geometry.weight_max << index * self.geometry.weight_bits for index in fields)
+        # Adding carries into the place of the sign unless the rest of a field is zero.
+        return column & signs & ~((column & rest) + rest) != 0
+
+    @staticmethod
+    def latency_of(geometry):
+        """Cycles from a read to its codes."""
+        rows  = geometry.rows_per_read
+        fixed = geometry.arrays * geometry.row_groups * geometry.column_groups == 1
+        return ((geometry.arrays > 1) + (1 if fixed else 2)
+                + (popcount_latency(rows) if geometry.weight_bits == 1 else _steps(rows)))
+
+    @property
+    def latency(self):
+        return self.latency_of(self.geometry)
+
+    def words(self):
+        """Weights of each read: index ``(array * column_groups + column_group) * row_groups +
+        row_group``.
+
+        Columns follow each other from the least significant bit. Rows beyond the edge are ones if
+        weights are binary and else weights of zero: as their inputs are zero, they count nothing. What
+        columns beyond the edge return is unused.
+        """
+        shape  = self.geometry
+        beyond = -1 if shape.weight_bits == 1 else 0
+        width  = shape.rows_per_read * shape.weight_bits
+        for columns in self.weights:
+            padded = [weight | beyond << shape.rows * shape.weight_bits for weight in columns]
+            padded += [beyond] * (shape.column_groups * shape.columns_per_read - shape.columns)
+            for first in range(0, len(padded), shape.columns_per_read):
+                for row in range(shape.row_groups):
+                    yield sum((weight >> row * width & (1 << width) - 1) << index * width for
+                              index, weight in enumerate(padded[first:first + shape.columns_per_read]))
+
+    def elaborate(self, platform):
+        m = Module()
+
+        parity = Parity(m, self)
+        shape = self.geometry
+        pins  = self.pins
+        words = list(self.words())
+        column_width = shape.rows_per_read * shape.weight_bits
+        width = column_width * shape.columns_per_read
+
+        # Inputs of the rows in the group; those beyond the edge are zero.
+        inputs_next = Signal(shape.rows_per_read)
+        padded      = Signal(shape.row_groups * shape.rows_per_read)
+        m.d.comb += padded.eq(pins.inputs)
+        m.d.comb += inputs_next.eq(padded.word_select(pins.row_group, shape.rows_per_read))
+        inputs = Signal.like(inputs_next)
+        m.d.sync += inputs.eq(inputs_next)
+
+        weights = Signal(width)
+        address = Signal(range(len(words)))
+        within  = pins.column_group * shape.row_groups + pins.row_group
+        if shape.arrays == 1:
+            m.d.comb += address.eq(within)
+        else:
+            # The enables become an address first, which takes a cycle of its own.
+            each = shape.column_groups * shape.row_groups
+            base = Cat(Cat(enable for number, enable in enumerate(pins.read)
+                           if number * each >> bit & 1).any() for bit in range(len(address)))
+            m.d.sync += address.eq(base + within)
+            inputs = _delayed(m, inputs)
+        if len(words) == 1:
+            m.d.comb += weights.eq(words[0])
+        elif len(words) <= _DECODED:
+            read = Signal.like(address)
+            m.d.sync += read.eq(address)
+            with m.Switch(read):
+                for index, word in enumerate(words):
+                    with m.Case(index):
+                        m.d.comb += weights.eq(word)
+        else:
+            m.submodules.cells = cells = memory.Memory(
+                shape=width + parity.bits, depth=len(words), init=parity.init(words, width))
+            port = cells.read_port()
+            m.d.comb += port.addr.eq(address)
+            parity.check(port.data, 1, slow=True)
+            # A block memory is slow to answer: its words get a register of their own.
+            m.d.sync += weights.eq(port.data)
+            inputs = _delayed(m, inputs)
+
+        # The address of decoded words fans out to every bit, which takes a cycle of its own.
+        domain = m.d.sync if 1 < len(words) <= _DECODED else m.d.comb
+        for index in range(shape.columns_per_read):
+            column = weights.word_select(index, column_width)
+            if shape.weight_bits == 1:
+                equal = Signal(shape.rows_per_read, name=f"equal_{index}")
+                domain += equal.eq(~(inputs ^ column))
+                m.d.comb += pins.codes[index].eq(popcount(m, equal, f"column_{index}"))
+            else:
+                gated = Signal(data.ArrayLayout(signed(shape.weight_bits), shape.rows_per_read),
+                               name=f"gated_{index}")
+                domain += gated.eq(column & Cat(bit.replicate(shape.weight_bits) for bit in inputs))
+                m.d.comb += pins.codes[index].eq(
+                    _total(m, list(gated), shape.weight_max, f"column_{index}"))
+        parity.report()
+
+        return m
+
+
+def _delayed(m, signal):
+    delayed = Signal.like(signal)
+    m.d.sync += delayed.eq(signal)
+    return delayed
+
+
+def _steps(count):
+    """Cycles in which pairs of ``count`` values are added until one is left; one value takes one."""
+    return max(1, (count - 1).bit_length())
+
+
+def _total(m, values, most, name):
+    """Add the sum of ``values``, each from ``-most`` to ``most``, to ``m``; return it as a registered
+    signal ``_steps(len(values))`` cycles later."""
+    level = [(value, most) for value in values]
+    for step in range(_steps(len(values))):
+        sums = []
+        for index in range(0, len(level), 2):
+            bound  = sum(bound for _, bound in level[index:index + 2])
+            result = Signal(range(-bound, bound + 1), name=f"{name}_sum_{step}_{index}")
+            m.d.sync += result.eq(sum(value for value, _ in level[index:index + 2]))
+            sums.append((result, bound))
+        level = sums
+    return level[0][0]

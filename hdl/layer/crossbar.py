@@ -1,0 +1,151 @@
+# amaranth: UnusedElaboratable=no
+"""The crossbar arrays of a layer behind a stream of reads."""
+
+from amaranth import *
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from hdl.checks.parity import Parity, error_port
+from hdl.layer.arbiter import Arbiter
+from hdl.layer.array import ArrayGeometry, EmulatedArray, array_signature
+
+
+__all__ = ["Crossbar", "codes_layout", "read_layout"]
+
+
+def read_layout(fan_in, geometry):
+    """Payload of a read: all inputs of the layer, the row group, the column group and the array."""
+    return data.StructLayout({
+        "inputs":       fan_in,
+        "row_group":    range(geometry.row_groups),
+        "column_group": range(geometry.column_groups),
+        "choice":       range(geometry.arrays),
+    })
+
+
+def codes_layout(code, *, tiles, columns, arrays=1):
+    """What a read returns: ADC codes of each column, one per row tile, and the array they are of."""
+    return data.StructLayout({
+        "codes":  data.ArrayLayout(data.ArrayLayout(code, tiles), columns),
+        "choice": range(arrays),
+    })
+
+
+class Crossbar(wiring.Component):
+    """Read the arrays of a layer: word lines in, ADC codes out.
+
+    The fan-in is cut into row tiles of equal size (the last may be smaller), which are all read at
+    once. Where a tile has several arrays, an arbiter enables the one that a read asks for. A read
+    cannot wait, and neither can its codes: both streams are always ready.
+
+    Latency is ``latency`` cycles; throughput is one read per cycle.
+
+    Parameters
+    ----------
+    weights : sequence of sequence of int
+        Per array and output channel an integer whose field ``i``, of ``weight_bits`` bits, is the
+        weight of input ``i``; see :class:`hdl.layer.array.EmulatedArray`. A :exc:`ValueError` is raised
+        unless the number of arrays is a power of two.
+    fan_in : int
+        Inputs.
+    tile_rows : int
+        Inputs of a row tile.
+    rows_per_read, columns_per_read, weight_bits : int
+        See :class:`hdl.layer.array.ArrayGeometry`; rows count per row tile.
+    macro : int or None
+        None: the arrays are emulated. Otherwise they are outside, at the pins ``arrays``, and
+        answer this number of cycles after a read.
+    protect : bool
+        Check the parity of weights of emulated arrays.
+
+    Members
+    -------
+    i : In(stream.Signature(read_layout(fan_in, geometry)))
+        Reads.
+    o : Out(stream.Signature(codes_layout(code, row tiles, columns_per_read, arrays)))
+        Codes of the reads, in the same order.
+    arrays : Out(array_signature(geometry)).array(row tiles)
+        Pins of the row tiles. Only with ``macro``. A last tile that is smaller leaves its upper
+        inputs at zero; there, binary weights must be ones.
+    error : Out(1)
+        1 for a cycle after a word of weights has lost its parity. Only with ``protect``.
+    """
+
+    def __init__(self, weights, fan_in, *, tile_rows, rows_per_read, columns_per_read, weight_bits=1,
+                 macro=None, protect=False):
+        self.weights  = tuple(tuple(columns) for columns in weights)
+        self.fan_in   = fan_in
+        for columns in self.weights:
+            if len(columns) != len(self.weights[0]):
+                raise ValueError(f"Array 0 has {len(self.weights[0])} columns, but another has "
+                                 f"{len(columns)}")
+        self.arbiter  = Arbiter(len(self.weights)) if len(self.weights) > 1 else None
+        self.geometry = ArrayGeometry(tile_rows, len(self.weights[0]), rows_per_read=rows_per_read,
+                                      columns_per_read=columns_per_read, weight_bits=weight_bits,
+                                      arrays=len(self.weights))
+        self.tiles    = -(-fan_in // tile_rows)
+        self.macro    = macro
+        self.protect  = protect
+        #: Cycles from a read to its codes.
+        self.latency  = EmulatedArray.latency_of(self.geometry) if macro is None else macro
+        code = self.geometry.codes.elem_shape
+        members = {
+            "i": In(stream.Signature(read_layout(fan_in, self.geometry), always_ready=True)),
+            "o": Out(stream.Signature(codes_layout(
+                code, tiles=self.tiles, columns=columns_per_read, arrays=self.geometry.arrays),
+                always_ready=True)),
+            **error_port(protect),
+        }
+        if macro is not None:
+            members["arrays"] = Out(array_signature(self.geometry)).array(self.tiles)
+        super().__init__(members)
+
+    def tile_weights(self, tile):
+        """Columns of each array of a row tile; binary weights beyond the fan-in are ones, others 0."""
+        rows, bits = self.geometry.rows, self.geometry.weight_bits
+        held   = min(rows, self.fan_in - tile * rows)
+        beyond = (1 << rows) - (1 << held) if bits == 1 else 0
+        return [[weight >> tile * rows * bits & (1 << held * bits) - 1 | beyond
+                 for weight in columns] for columns in self.weights]
+
+    def elaborate(self, platform):
+        m = Module()
+
+        parity = Parity(m, self)
+        shape  = self.geometry
+        padded = Signal(self.tiles * shape.rows)
+        m.d.comb += padded.eq(self.i.payload.inputs)
+        answered = Signal(self.latency)
+        m.d.sync += answered.eq(Cat(self.i.valid, answered))
+        m.d.comb += self.o.valid.eq(answered[-1])
+
+        read = self.i.valid
+        if self.arbiter is not None:
+            m.submodules.arbiter = self.arbiter
+            m.d.comb += [self.arbiter.read.eq(read), self.arbiter.choice.eq(self.i.payload.choice)]
+            read   = self.arbiter.enables
+            choice = self.i.payload.choice
+            for cycle in range(self.latency):
+                later = Signal.like(choice, name=f"choice_{cycle}")
+                m.d.sync += later.eq(choice)
+                choice = later
+            m.d.comb += self.o.payload.choice.eq(choice)
+        for tile in range(self.tiles):
+            if self.macro is None:
+                array = EmulatedArray(shape, self.tile_weights(tile), protect=self.protect)
+                m.submodules[f"array_{tile}"] = array
+                parity.watch(array)
+                pins = array.pins
+            else:
+                pins = self.arrays[tile]
+            m.d.comb += [
+                pins.read.eq(read),
+                pins.inputs.eq(padded.word_select(tile, shape.rows)),
+                pins.row_group.eq(self.i.payload.row_group),
+                pins.column_group.eq(self.i.payload.column_group),
+            ]
+            m.d.comb += [self.o.payload.codes[column][tile].eq(pins.codes[column])
+                         for column in range(shape.columns_per_read)]
+        parity.report()
+
+        return m

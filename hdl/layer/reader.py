@@ -1,0 +1,126 @@
+"""Order of the reads that one kernel position takes."""
+
+import operator
+
+from amaranth import *
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from hdl.layer.crossbar import read_layout
+
+
+__all__ = ["Reader"]
+
+
+class Reader(wiring.Component):
+    """Hold each kernel position while all its reads are begun.
+
+    Reads go through the groups of columns, for each through the bits of the inputs (bit planes) from
+    the most significant one, for each of these through ``ways`` arrays from the chosen one on, in a
+    ring, and for each through the groups of rows.
+
+    Latency is zero cycles; a position takes ``reads`` cycles, which is
+    ``column_groups * bits * ways * row_groups``.
+
+    Parameters
+    ----------
+    fan_in : int
+        Inputs of a position.
+    geometry : hdl.layer.array.ArrayGeometry
+        Shape of the reads.
+    bits : int
+        Bits of an input.
+    positions : int
+        Positions of a map.
+    ways : int
+        Arrays that a sum takes.
+
+    Members
+    -------
+    i : In(stream.Signature(fan_in * bits))
+        Kernel positions; bit ``p`` of input ``i`` is bit ``i * bits + p``.
+    choices : In(stream.Signature(range(arrays)))
+        Array of each map, once there is room for what becomes of it: waited for by its first read,
+        taken with its last one.
+    o : Out(stream.Signature(read_layout(fan_in, geometry)))
+        Reads.
+    """
+
+    latency = 0
+
+    def __init__(self, fan_in, geometry, *, bits=1, positions=1, ways=1):
+        self.geometry  = geometry
+        self.ways      = operator.index(ways)
+        self.bits      = operator.index(bits)
+        self.positions = operator.index(positions)
+        for name, value in (("bits", bits), ("positions", positions), ("ways", ways)):
+            if value < 1:
+                raise ValueError(f"Number of {name} must be at least 1, not {value!r}")
+        self.reads = geometry.column_groups * self.bits * self.ways * geometry.row_groups
+        super().__init__({
+            "i":       In(stream.Signature(fan_in * self.bits)),
+            "choices": In(stream.Signature(range(geometry.arrays))),
+            "o":       Out(stream.Signature(read_layout(fan_in, geometry), always_ready=True)),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+
+        rows, columns = self.geometry.row_groups, self.geometry.column_groups
+        row, column   = self.o.payload.row_group, self.o.payload.column_group
+        row_next      = Signal(range(rows))
+        column_next   = Signal(range(columns))
+        row_now       = Signal(range(rows))
+        column_now    = Signal(range(columns))
+        plane_now     = Signal(range(self.bits), init=self.bits - 1)
+        plane_next    = Signal(range(self.bits))
+        way_now       = Signal(range(self.ways))
+        way_next      = Signal(range(self.ways))
+        position      = Signal(range(self.positions))
+        position_next = Signal(range(self.positions))
+        # Whether this is the last read of a position, or of a map, is known a cycle ahead: all that
+        # comes before waits for it.
+        last  = Signal(init=self.reads == 1)
+        final = Signal(init=self.reads * self.positions == 1)
+        m.d.comb += [
+            row.eq(row_now),
+            column.eq(column_now),
+            row_next.eq(Mux(row_now == rows - 1, 0, row_now + 1)),
+            way_next.eq(way_now),
+            plane_next.eq(plane_now),
+            column_next.eq(column_now),
+            position_next.eq(position),
+            self.o.payload.choice.eq(self.choices.payload + way_now),
+            self.o.valid.eq(self.i.valid & self.choices.valid),
+            self.choices.ready.eq(self.i.valid & final),
+            # The last of several reads need not wait for the choice, as the first has.
+            self.i.ready.eq(last if self.reads > 1 else self.choices.valid),
+        ]
+        if self.bits == 1:
+            m.d.comb += self.o.payload.inputs.eq(self.i.payload)
+        else:
+            planes = Cat(self.i.payload[plane::self.bits] for plane in range(self.bits))
+            m.d.comb += self.o.payload.inputs.eq(
+                planes.word_select(plane_now, len(self.o.payload.inputs)))
+        with m.If(row_now == rows - 1):
+            m.d.comb += way_next.eq(Mux(way_now == self.ways - 1, 0, way_now + 1))
+            with m.If(way_now == self.ways - 1):
+                m.d.comb += plane_next.eq(Mux(plane_now == 0, self.bits - 1, plane_now - 1))
+                with m.If(plane_now == 0):
+                    m.d.comb += column_next.eq(Mux(column_now == columns - 1, 0, column_now + 1))
+        with m.If(last):
+            m.d.comb += position_next.eq(Mux(position == self.positions - 1, 0, position + 1))
+        last_next = ((row_next == rows - 1) & (way_next == self.ways - 1) & (plane_next == 0)
+                     & (column_next == columns - 1))
+        with m.If(self.o.valid):
+            m.d.sync += [
+                row_now.eq(row_next),
+                way_now.eq(way_next),
+                plane_now.eq(plane_next),
+                column_now.eq(column_next),
+                last.eq(last_next),
+                position.eq(position_next),
+                final.eq(last_next & (position_next == self.positions - 1)),
+            ]
+
+        return m

@@ -1,0 +1,60 @@
+"""What the harness writes of a run, and whether it is what the golden model says."""
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+
+from golden.compiled.head import Prediction
+from sim.compare.packing import bits, integers
+from sim.design import Design
+
+
+__all__ = ["Results", "compare", "read"]
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """What a design has answered to N images sent back to back, and when."""
+
+    prediction: Prediction #: As the words say; its ``passes`` are int64 (N,).
+    whole: np.ndarray      #: bool (N,), whether all words of an image say the same of it as a whole.
+    marks: np.ndarray      #: bool (N, K), words that say that they are the last of an image.
+    errors: np.ndarray     #: bool (N, K), words that say that the hardware has seen a fault in itself.
+    alarm: bool            #: Whether a health test of the random bits has failed.
+    begins: np.ndarray     #: int64 (N,), cycles in which the first pixels were taken.
+    ends: np.ndarray       #: int64 (N,), cycles in which the last words were given.
+
+
+def read(path: Path, design: Design) -> Results | int:
+    """Return what a run of ``design`` has written to ``path``, or the cycle in which it was given up."""
+    lines = np.array(path.read_bytes().split()).reshape(-1, 3)
+    pixels, words, alarm, hang = (lines[lines[:, 0] == kind] for kind in (b"p", b"r", b"a", b"h"))
+    if len(hang):
+        return int(hang[0, 1])
+    word = bits(words[:, 2], design.payload("results")["width"])
+    values = {field["name"]: integers(word[:, field["offset"]:field["offset"] + field["width"]])
+              .reshape(-1, design.classes) for field in design.results}
+    same = [(values[name] == values[name][:, -1:]).all(1) for name in ("prediction", "reject", "passes")]
+    return Results(
+        Prediction(passes=values["passes"][:, -1], sums=values["sum"], squares=values["square"],
+                   votes=values["votes"], confident=values["confident"],
+                   prediction=values["prediction"][:, -1], reject=values["reject"][:, -1] == 1),
+        whole=np.logical_and.reduce(same),
+        marks=values["last"] == 1,
+        errors=values["error"] == 1,
+        alarm=bool(int(alarm[0, 2])),
+        begins=pixels[:, 1].astype(np.int64),
+        ends=words[design.classes - 1::design.classes, 1].astype(np.int64))
+
+
+def compare(golden: Prediction, results: Results) -> np.ndarray:
+    """Return whether each image differs in anything from what the golden model says, bool (N,). A fault
+    is none of it, but after an alarm results may be flagged."""
+    different = results.marks[:, :-1].any(1) | ~results.marks[:, -1] | ~results.whole
+    if not results.alarm:
+        different |= results.errors.any(1)
+    for field in fields(Prediction):
+        unequal = getattr(results.prediction, field.name) != getattr(golden, field.name)
+        different |= unequal.reshape(len(different), -1).any(1)
+    return different

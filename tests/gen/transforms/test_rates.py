@@ -1,0 +1,202 @@
+import math
+
+import pytest
+
+from gen.ir import Folding, Input, Layer, Network, Target
+from gen.networks import NETWORKS
+from gen.transforms.rates import GATES_MAX, choose_interval, map_cycles, rates, runs
+from gen.transforms.tile import columns_max, row_tiles
+
+
+def test_map_cycles():
+    layer = Layer("conv", 12, 12, 6, (5, 5), 16)
+    assert map_cycles(layer, Folding(75, 16, 1, 1)) == 144
+    assert map_cycles(layer, Folding(75, 4, 1, 4)) == 144 + 64 * 3
+    assert map_cycles(layer, Folding(38, 4, 2, 4)) == 144 + 64 * 7
+
+
+def test_map_cycles_with_padding_and_stride():
+    layer = Layer("conv", 5, 7, 1, (3, 3), 4, stride=2, padding=1)
+    assert map_cycles(layer, Folding(9, 1, 1, 4)) == 7 * 9 + 3 * 4 * 3
+
+
+def test_lenet5():
+    """The second layer sees two maps in 784 cycles, each 144 words and 64 positions."""
+    network = rates(NETWORKS["lenet5"], Target())
+    assert [layer.folding for layer in network.layers] == [
+        Folding(75, 6, 1, 1), Folding(75, 4, 1, 4), Folding(128, 1, 1, 120),
+        Folding(120, 1, 1, 84), Folding(84, 1, 1, 10)]
+
+
+def test_sequential_lenet5_counts_one_map():
+    network = rates(NETWORKS["lenet5"], Target(schedule="sequential"))
+    assert network.layers[1].folding == Folding(75, 2, 1, 8) # 144 + 64 * 7 <= 784 < 144 + 64 * 15
+
+
+@pytest.mark.parametrize("interval, folding", [
+    (2 * (144 + 64 * 3), Folding(75, 4, 1, 4)),     # met exactly
+    (2 * (144 + 64 * 3) - 1, Folding(75, 6, 1, 3)),
+])
+def test_interval_may_be_filled(interval, folding):
+    assert rates(NETWORKS["lenet5"], Target(interval=interval)).layers[1].folding == folding
+
+
+@pytest.mark.parametrize("schedule", ["shared", "sequential"])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_shipped_networks_keep_pace_with_their_images(name, schedule):
+    chosen = choose_interval(NETWORKS[name], Target(schedule=schedule))
+    assert chosen["gates"] <= GATES_MAX
+    assert chosen["reason"] == ("as the slowest layer needs so many" if "spinbayes" in name else
+                                "in which an image comes in")
+
+
+def connected(*outputs, pixels=(28, 28), channels=1):
+    """A network of fully connected layers only."""
+    shape, layers = (*pixels, channels), []
+    for index, count in enumerate(outputs):
+        layers.append(Layer(f"fc{index}", *shape, shape[:2], count))
+        shape = 1, 1, count
+    return Network("connected", Input(*pixels, (1,) * channels), tuple(layers))
+
+
+def gates(network, target):
+    return sum(len(row_tiles(layer, target)) * layer.folding.rows_per_read
+               * (layer.folding.columns_per_read + layer.folding.row_groups - 1)
+               for layer in rates(network, target).layers)
+
+
+@pytest.mark.parametrize("outputs, channels", [
+    ((64, 64, 64, 10), 1), ((128, 64, 10), 3), ((1024, 1024, 1024, 10), 1)])
+def test_first_layer_is_not_unrolled(outputs, channels):
+    """It has read its whole map before its first product; in 784 cycles there would be time for only one
+    read. The interval is the shortest of those that cost little enough."""
+    network = connected(*outputs, channels=channels)
+    chosen  = choose_interval(network, Target())
+    cycles, asked = chosen["interval_cycles"], gates(network, Target(interval=784))
+    assert asked > 3 * GATES_MAX
+    assert chosen["reason"] == (f"as 784, in which an image comes in, would take {asked:,} gates; "
+                                "for these, add --interval 784")
+    assert gates(network, Target()) == chosen["gates"] <= GATES_MAX
+    assert gates(network, Target(interval=cycles)) == chosen["gates"]
+    assert gates(network, Target(interval=cycles - 1)) > GATES_MAX
+
+
+def test_interval_that_is_asked_for():
+    chosen = choose_interval(connected(64, 64, 64, 10), Target(interval=784))
+    assert chosen == {"interval_cycles": 784, "gates": 784 * 64 + 64 * 3, "reason": "as asked for"}
+
+
+def test_large_network_is_not_folded_whole():
+    """Its cheapest folding costs more than most networks do, and takes a read per output and row tile; it
+    may cost twice as much."""
+    network = connected(*(8192,) * 3, 10)
+    least   = sum(layer.fan_in for layer in network.layers)
+    chosen  = choose_interval(network, Target())
+    assert GATES_MAX < least < chosen["gates"] <= 2 * least
+    assert gates(network, Target(interval=chosen["interval_cycles"] - 1)) > 2 * least
+
+
+def every_folding(layer, target, columns_max):
+    tiles = row_tiles(layer, target)
+    for rows in range(1, len(tiles[0]) + 1):
+        for columns in range(1, columns_max + 1):
+            folding = Folding(rows, columns, math.ceil(len(tiles[0]) / rows),
+                              math.ceil(layer.outputs / columns))
+            yield folding, len(tiles) * rows * (columns + folding.row_groups - 1)
+
+
+@pytest.mark.parametrize("seed", range(15))
+@pytest.mark.parametrize("interval", [None, 1, 40, 1000])
+@pytest.mark.parametrize("schedule, passes", [("shared", 1), ("shared", 20), ("sequential", 20)])
+def test_cheapest_of_all(random_network, seed, interval, schedule, passes):
+    target = Target(array_rows=8, array_columns=3, interval=interval, schedule=schedule,
+                    passes=passes)
+    network = rates(random_network(seed), target)
+    first = network.layers[0]
+    cycles = interval or (first.height + 2 * first.padding) * (first.width + 2 * first.padding)
+    for index, layer in enumerate(network.layers):
+        maps = min(passes, 2**index) if schedule == "shared" else 1
+        last = layer is network.layers[-1]
+        choices = list(every_folding(layer, target, 1 if last else min(layer.outputs, 3)))
+        fitting = [(cost, folding.row_groups, folding.columns_per_read)
+                   for folding, cost in choices if maps * map_cycles(layer, folding) <= cycles]
+        if fitting:
+            cost = next(cost for folding, cost in choices if folding == layer.folding)
+            assert (cost, layer.folding.row_groups, layer.folding.columns_per_read) == min(fitting)
+        else:
+            assert map_cycles(layer, layer.folding) == min(
+                map_cycles(layer, folding) for folding, _ in choices)
+
+
+def test_bit_planes_take_a_read_each():
+    layer = Layer("conv", 12, 12, 6, (5, 5), 16, weight_bits=4, input_bits=4, input_low=0)
+    assert map_cycles(layer, Folding(4, 4, 38, 4)) == 144 + 64 * (38 * 4 * 4 - 1)
+
+
+@pytest.mark.parametrize("crossbars, passes, expected", [
+    ((1, 1, 1), 20, [1, 2, 4]),     # keep bits: the next layer sees both
+    ((8, 8, 8), 20, [8 - 8 * (7 / 8)**20, 20, 20]), # arrays: a run for each that is chosen
+    ((8, 1, 1), 2, [15 / 8, 2, 2]), # two passes choose the same of eight once in eight times
+    ((1, 4, 2), 100, [1, 8, 16]),
+    ((2, 2, 2), 3, [1.75, 3, 3]),
+])
+def test_runs(crossbars, passes, expected):
+    network = Network("network", Input(1, 1, (1,)), tuple(
+        Layer(f"layer{index}", 1, 1, 1, (1, 1), 1, crossbars=number)
+        for index, number in enumerate(crossbars)))
+    assert runs(network, Target(passes=passes, passes_max=passes)) == pytest.approx(expected)
+    assert runs(network, Target(passes=3, schedule="sequential")) == [1, 1, 1]
+
+
+def test_lenet5_spinbayes():
+    """Four cells of a bit line at once; no layer is faster than the first can be, at the least cost."""
+    network = rates(NETWORKS["lenet5_spinbayes"], Target())
+    conv1 = network.layers[0]
+    assert conv1.folding == Folding(4, 6, 19, 1)
+    interval = 8 * map_cycles(conv1, conv1.folding)
+    assert interval == 8 * (784 + 576 * 18)
+    for layer in network.layers[1:]:
+        assert layer.folding.rows_per_read == 4
+        assert layer.folding.row_groups == math.ceil(layer.fan_in / 4)
+        assert 20 * map_cycles(layer, layer.folding) <= interval
+        if layer.folding.columns_per_read > 1:
+            fewer = layer.folding.columns_per_read - 1
+            slower = Folding(4, fewer, layer.folding.row_groups, math.ceil(layer.outputs / fewer))
+            assert 20 * map_cycles(layer, slower) > interval
+    assert [layer.folding.columns_per_read for layer in network.layers] == [6, 16, 2, 1, 1]
+
+
+def test_fewer_inputs_than_cells_in_a_read():
+    network = rates(Network("network", Input(1, 1, (1,) * 3), (
+        Layer("last", 1, 1, 3, (1, 1), 2, weight_bits=4),)), Target(cells_per_read=4))
+    assert network.layers[0].folding == Folding(3, 1, 1, 2)
+
+
+def test_columns_of_multilevel_weights():
+    """A weight of 4 bits takes 4 columns, so 16 columns hold 4; the interval asks for more."""
+    layers = (Layer("first", 1, 1, 3, (1, 1), 9, weight_bits=4),
+              Layer("last", 1, 1, 9, (1, 1), 2))
+    network = rates(Network("network", Input(1, 1, (1,) * 3), layers),
+                    Target(array_columns=16, interval=1))
+    assert network.layers[0].folding == Folding(3, 4, 1, 3)
+
+
+@pytest.mark.parametrize("seed", range(15))
+@pytest.mark.parametrize("interval", [None, 1, 300])
+def test_spinbayes_keeps_the_interval_if_it_can(random_spinbayes, seed, interval):
+    target = Target(array_rows=16, array_columns=128, cells_per_read=3, interval=interval, passes=5)
+    network = rates(random_spinbayes(seed), target)
+    for layer, count in zip(network.layers, runs(network, target), strict=True):
+        rows = len(row_tiles(layer, target)[0])
+        if layer.weight_bits > 1:
+            assert layer.folding.rows_per_read == min(3, rows)
+        most = 1 if layer is network.layers[-1] else min(layer.outputs, columns_max(layer, target))
+        assert 1 <= layer.folding.columns_per_read <= most
+        if interval and count * map_cycles(layer, layer.folding) > interval:
+            assert layer.folding.columns_per_read == most
+
+
+def test_output_layer_reads_one_column():
+    layer = Layer("last", 1, 1, 4, (1, 1), 10)
+    network = Network("network", Input(1, 1, (1,) * 4), (layer,))
+    assert rates(network, Target(interval=1)).layers[0].folding == Folding(4, 1, 1, 10)

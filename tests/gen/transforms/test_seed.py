@@ -1,0 +1,61 @@
+import numpy as np
+import pytest
+
+from gen.ir import Generator, Input, Layer, Network, Target
+from gen.transforms.seed import _split, seed
+from golden.random.generator import choices
+
+
+@pytest.mark.parametrize("dropout, drop", [
+    (0, 0), (1, 65536), (0.5, 32768), (0.1, 6554), (2**-16, 1)])
+def test_drop(dropout, drop):
+    layer = Layer("last", 1, 1, 1, (1, 1), 2, dropout=dropout)
+    network = Network("network", Input(1, 1, (1,)), (layer, layer))
+    assert seed(network, Target(seed=2**64 - 1)).generator == Generator(
+        (_split(2**64 - 1, 1),), (drop, drop), (1, 1))
+
+
+@pytest.mark.parametrize("crossbars, bits", [(2, 1), (8, 3), (64, 6)])
+def test_arrays_are_equally_likely(crossbars, bits):
+    layers = tuple(Layer("last", 1, 1, 1, (1, 1), 2, dropout=0.1, crossbars=number)
+                   for number in (crossbars, 1))
+    network = Network("network", Input(1, 1, (1,)), layers)
+    assert seed(network, Target()).generator == Generator((_split(1, 1),), (32768, 6554), (bits, 1))
+
+
+def test_a_source_for_each_bit():
+    """The first output of SplitMix64 from seed 0 is published with it: 0xe220a8397b1dcdaf."""
+    layers = tuple(Layer("last", 1, 1, 1, (1, 1), 2, crossbars=number) for number in (8, 1))
+    network = Network("network", Input(1, 1, (1,)), layers)
+    seeds = seed(network, Target(seed=7, sources="layer")).generator.seeds
+    assert seeds == tuple(_split(7, number) for number in (1, 2, 3, 4)) and len(set(seeds)) == 4
+    assert _split(0, 1) == 0xE220A8397B1DCDAF
+    # Where the output would be 0, which no generator leaves.
+    assert _split(-0x9E3779B97F4A7C15 % 2**64, 1) == 1
+
+
+@pytest.fixture(scope="module")
+def first_bits():
+    """Fair bits of the first images of each of the seeds 1 to 4,096: bool (4096, 64)."""
+    network = Network("network", Input(1, 1, (1,)), (Layer("last", 1, 1, 1, (1, 1), 2),))
+    return np.stack([choices(seed(network, Target(seed=number)).generator, 1, 64).ravel() == 1
+                     for number in range(1, 4097)])
+
+
+def test_seeds_are_independent(first_bits):
+    """Every bit, the first too, is as often 1 as 0 over the seeds, and bits of one seed say nothing of
+    those of the next, or of two after it: all within five deviations."""
+    count, length = first_bits.shape
+    signs = 2.0 * first_bits - 1
+    assert abs(signs.mean(0)).max() < 5 / count**0.5
+    for distance in (1, 2, 3, 64, 1024):
+        assert abs((signs[:-distance] * signs[distance:]).mean(0)).max() < 5 / (count - distance)**0.5
+        assert abs((signs[:-distance] * signs[distance:]).mean(1)).max() < 5 / length**0.5
+
+
+def test_seeds_are_not_linear(first_bits):
+    """Of small seeds with ``c = a XOR b``, the bits of c are not those of a and b added modulo 2."""
+    for a in range(1, 64):
+        for b in range(a + 1, 64):
+            equal = first_bits[(a ^ b) - 1] == first_bits[a - 1] ^ first_bits[b - 1]
+            assert 5 < equal.sum() < 59

@@ -1,0 +1,88 @@
+# amaranth: UnusedElaboratable=no
+
+import numpy as np
+import pytest
+
+from hdl.layer.comparator import compared_layout
+from hdl.layer.pool import Pool
+from sim.compare.packing import pack
+from sim.component import transfer
+
+
+#: Height, width, groups, size, banks, columns, bits.
+SHAPES = [
+    (4, 4, 1, 2, 2, 3, 1),
+    (5, 7, 2, 2, 2, 2, 1),     # odd: the last row and column are dropped
+    (3, 2, 3, 2, 1, 1, 1),
+    (2, 3, 1, 2, 2, 1, 1),
+    (3, 5, 2, 1, 2, 2, 1),
+    (1, 1, 4, 1, 2, 5, 1),
+    (5, 7, 2, 2, 1, 3, 4),
+    (4, 4, 1, 2, 2, 2, 2),
+    (3, 5, 2, 1, 1, 2, 3),
+]
+
+
+def make(height, width, groups, size, banks, columns, bits):
+    return Pool(height, width, groups, size=size, banks=banks, columns=columns, bits=bits)
+
+
+def make_maps(height, width, groups, size, banks, columns, bits, maps=3):
+    """Levels and inverts of random maps, and the levels of the pooled ones."""
+    rng = np.random.default_rng(0)
+    most = 2**bits - 1
+    reached = rng.binomial(most, 0.3, (maps, height, width, groups, banks, columns))
+    invert = rng.integers(0, 2, (groups, banks, columns))
+    layout = compared_layout(banks=banks, columns=columns, bits=bits)
+    words = [
+        layout.const({"reached": [pack(lane, bits) for lane in levels],
+                      "invert": [pack(lane, 1) for lane in invert[number % groups]]}).as_bits()
+        for number, levels in enumerate(reached.reshape(-1, banks, columns))]
+    whole = reached[:, :height // size * size, :width // size * size]
+    pooled = whole.reshape(maps, height // size, size, width // size, size, groups,
+                           banks, columns).max((2, 4))
+    pooled = np.where(invert, most - pooled, pooled)
+    return words, [pack(word, bits) for word in pooled.reshape(-1, banks * columns)]
+
+
+@pytest.mark.parametrize("duty", [1.0, 0.5, 0.1])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_largest_then_invert(shape, duty):
+    words, pooled = make_maps(*shape)
+    passed = transfer(make(*shape), {"i": words}, {"o": len(pooled)}, duty=duty)
+    assert passed["o"].words == pooled
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_timing(shape):
+    words, pooled = make_maps(*shape)
+    passed = transfer(make(*shape), {"i": words}, {"o": len(pooled)})
+    height, width, groups, size, *_ = shape
+    assert passed["i"].cycles == list(range(len(words)))
+    ends = [cycle for cycle, (y, x) in enumerate(
+                (y, x) for _ in range(3) for y in range(height) for x in range(width)
+                for _ in range(groups))
+            if (y + 1) % size == 0 and (x + 1) % size == 0]
+    assert passed["o"].cycles == [cycle + Pool.latency for cycle in ends]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_fills_while_levels_wait(shape):
+    """All is taken up to the first that leaves, although this is not; then all move together."""
+    words, pooled = make_maps(*shape)
+    passed = transfer(make(*shape), {"i": words}, {"o": len(pooled)}, starts={"o": 60})
+    assert passed["o"].words == pooled
+    height, width, groups, size, *_ = shape
+    first = groups * (width + 1) if size == 2 else 0
+    assert passed["i"].cycles == [*range(first + 1), *range(60, 60 + len(words) - first - 1)]
+
+
+@pytest.mark.parametrize("height, width, size, message", [
+    (4, 4, 0, "Pool size must be 1 or 2, not 0"),
+    (4, 4, 3, "Pool size must be 1 or 2, not 3"),
+    (1, 4, 2, "Pool of 2 x 2 does not fit into a map of 1 x 4"),
+    (4, 1, 2, "Pool of 2 x 2 does not fit into a map of 4 x 1"),
+])
+def test_rejects(height, width, size, message):
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        Pool(height, width, 1, size=size, banks=2, columns=1)

@@ -1,0 +1,109 @@
+# amaranth: UnusedElaboratable=no
+
+import random
+
+import pytest
+
+from hdl.layer.array import ArrayGeometry
+from hdl.layer.crossbar import read_layout
+from hdl.layer.reader import Reader
+from sim.compare.packing import pack
+from sim.component import transfer
+
+
+GEOMETRIES = [
+    (8, 4, 8, 4),   # one read
+    (7, 5, 3, 2),   # last groups short
+    (6, 3, 1, 3),
+    (6, 3, 6, 1),
+]
+
+#: Bits of a level, arrays, and positions of a map.
+ORDERS = [(1, 1, 2), (4, 1, 2), (1, 2, 3), (3, 8, 1), (2, 4, 2)]
+
+
+def make(shape, *, bits=1, arrays=1, positions=1, tiles=1, ways=1):
+    """A reader, and the shape of its reads."""
+    rows, columns, rows_per_read, columns_per_read = shape
+    geometry = ArrayGeometry(rows, columns, rows_per_read=rows_per_read,
+                             columns_per_read=columns_per_read, arrays=arrays)
+    return Reader(tiles * rows, geometry, bits=bits, positions=positions, ways=ways), geometry
+
+
+def make_maps(geometry, fan_in, *, bits=1, positions=1, maps=5, ways=1):
+    """Positions of maps, the array of each map, and the reads."""
+    rng = random.Random(0)
+    layout = read_layout(fan_in, geometry)
+    words, choices, reads = [], [], []
+    for _ in range(maps):
+        choices.append(rng.randrange(geometry.arrays))
+        for _ in range(positions):
+            levels = [rng.randrange(1 << bits) for _ in range(fan_in)]
+            words.append(pack(levels, bits))
+            reads += [layout.const({
+                "inputs": pack([level >> plane & 1 for level in levels], 1),
+                "row_group": row, "column_group": column,
+                "choice": (choices[-1] + way) % geometry.arrays}).as_bits()
+                for column in range(geometry.column_groups) for plane in reversed(range(bits))
+                for way in range(ways)
+                for row in range(geometry.row_groups)]
+    return words, choices, reads
+
+
+def run(dut, words, choices, reads, **options):
+    return transfer(dut, {"i": words, "choices": choices}, {"o": len(reads)}, **options)
+
+
+@pytest.mark.parametrize("duty", [1.0, 0.5, 0.1])
+@pytest.mark.parametrize("bits, arrays, positions", ORDERS)
+@pytest.mark.parametrize("shape", GEOMETRIES)
+def test_order(shape, bits, arrays, positions, duty):
+    dut, geometry = make(shape, bits=bits, arrays=arrays, positions=positions, tiles=2)
+    maps = make_maps(geometry, 2 * geometry.rows, bits=bits, positions=positions)
+    assert run(dut, *maps, duty=duty)["o"].words == maps[-1]
+
+
+@pytest.mark.parametrize("duty", [1.0, 0.5])
+@pytest.mark.parametrize("bits, arrays, ways", [(1, 2, 2), (2, 4, 3), (1, 8, 2)])
+@pytest.mark.parametrize("shape", GEOMETRIES)
+def test_several_arrays_for_a_sum(shape, bits, arrays, ways, duty):
+    """The chosen array and those after it, in a ring, before the next bit plane."""
+    dut, geometry = make(shape, bits=bits, arrays=arrays, positions=2, ways=ways)
+    maps = make_maps(geometry, geometry.rows, bits=bits, positions=2, ways=ways)
+    assert run(dut, *maps, duty=duty)["o"].words == maps[-1]
+    assert dut.reads == geometry.row_groups * geometry.column_groups * bits * ways
+
+
+@pytest.mark.parametrize("bits, arrays, positions", [(1, 1, 1), (4, 1, 1), (1, 2, 1), (2, 8, 3)])
+@pytest.mark.parametrize("shape", GEOMETRIES)
+def test_timing(shape, bits, arrays, positions):
+    """No gap between positions, nor between maps; a choice is taken with the last read of its map."""
+    dut, geometry = make(shape, bits=bits, arrays=arrays, positions=positions)
+    maps = make_maps(geometry, geometry.rows, bits=bits, positions=positions)
+    passed = run(dut, *maps)
+    reads  = geometry.row_groups * geometry.column_groups * bits
+    assert dut.reads == reads
+    assert passed["o"].cycles == [Reader.latency + cycle for cycle in range(len(maps[-1]))]
+    assert passed["i"].cycles == passed["o"].cycles[reads - 1::reads]
+    assert passed["choices"].cycles == passed["i"].cycles[positions - 1::positions]
+
+
+@pytest.mark.parametrize("bits, arrays, positions", ORDERS)
+@pytest.mark.parametrize("shape", GEOMETRIES)
+def test_waits_for_the_choice(shape, bits, arrays, positions):
+    """Also where there is one array, as there must be room for what becomes of a map."""
+    dut, geometry = make(shape, bits=bits, arrays=arrays, positions=positions, tiles=2)
+    maps = make_maps(geometry, 2 * geometry.rows, bits=bits, positions=positions)
+    passed = run(dut, *maps, starts={"choices": 20})
+    assert passed["o"].words == maps[-1]
+    assert passed["o"].cycles[0] == 20
+    assert passed["i"].cycles[0] == 20 + dut.reads - 1
+
+
+@pytest.mark.parametrize("options, message", [
+    ({"bits": 0}, "Number of bits must be at least 1, not 0"),
+    ({"positions": 0}, "Number of positions must be at least 1, not 0"),
+])
+def test_rejects(options, message):
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        make(GEOMETRIES[0], **options)

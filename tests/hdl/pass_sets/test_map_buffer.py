@@ -1,0 +1,158 @@
+# amaranth: UnusedElaboratable=no
+
+import random
+
+import pytest
+from amaranth.hdl import Module, Mux, Shape, Signal, signed, unsigned
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, connect, flipped
+
+from hdl.pass_sets.map_buffer import MapBuffer
+from hdl.pass_sets.pass_split import branches_layout, pass_set_layout
+from sim.compare.packing import pack, unpack
+from sim.component import transfer
+
+
+PASSES = 5
+
+#: Shape of a word, words, lanes, depth.
+SHAPES = [
+    (unsigned(3), 4, 2, 4),
+    (unsigned(3), 4, 2, 1),
+    (signed(6), 5, 2, 2),
+    (unsigned(4), 3, 3, 3),
+    (unsigned(2), 1, 2, 4),
+    (unsigned(2), 1, 1, 1),
+    (unsigned(2), 7, 1, 3),
+]
+
+
+def make_branches(shape, words, lanes, count, full=False, copies=1):
+    """Words and pass sets of random branch sets, and the words and pass sets that must leave."""
+    rng   = random.Random(0)
+    width = Shape.cast(shape).width
+    entering, branches, leaving, sets = [], [], [], []
+    for number in range(count):
+        maps = [[rng.getrandbits(width) for _ in range(words)] for _ in range(lanes)]
+        entering += [pack(word, width) for word in zip(*maps, strict=True)]
+        inside = [rng.randint(1, (1 << PASSES) - 1) if full else 0 for _ in range(lanes * copies)]
+        while not any(inside):
+            inside = [rng.choice((0, rng.randint(1, (1 << PASSES) - 1))) for _ in range(lanes * copies)]
+        last = number % 3 == 2
+        branches.append(
+            branches_layout(PASSES, lanes * copies).const({"sets": inside, "last": last}).as_bits())
+        chosen = [branch for branch in range(lanes * copies) if inside[branch]]
+        for branch in chosen:
+            leaving += unpack(pack(maps[branch // copies], width), width, words,
+                              signed=Shape.cast(shape).signed)
+            sets.append(pass_set_layout(PASSES, copies).const(
+                {"set": inside[branch], "last": last and branch == chosen[-1],
+                 "choice": branch % copies}).as_bits())
+    return entering, branches, leaving, sets
+
+
+@pytest.mark.parametrize("starts", [{}, {"i": 60}, {"i_sets": 60}, {"o": 150}, {"o_sets": 150}],
+                         ids=["together", "sets earlier", "sets later", "maps held back",
+                              "their sets held back"])
+@pytest.mark.parametrize("duty", [1.0, 0.5])
+@pytest.mark.parametrize("shape, words, lanes, depth", SHAPES)
+def test_sends_lanes_that_are_not_empty(shape, words, lanes, depth, duty, starts):
+    entering, branches, leaving, sets = make_branches(shape, words, lanes, 15)
+    dut = MapBuffer(shape, words=words, lanes=lanes, passes=PASSES, depth=depth)
+    passed = transfer(dut, {"i": entering, "i_sets": branches},
+                      {"o": len(leaving), "o_sets": len(sets)}, duty=duty, starts=starts)
+    assert passed["o"].words == leaving
+    assert passed["o_sets"].words == sets
+
+
+@pytest.mark.parametrize("starts", [{}, {"o": 150}, {"o_sets": 150}])
+@pytest.mark.parametrize("duty", [1.0, 0.5])
+@pytest.mark.parametrize("words, lanes, copies, depth", [
+    (4, 1, 4, 2), (9, 1, 8, 2), (1, 1, 2, 4), (3, 2, 2, 1), (1, 2, 4, 3), (20, 1, 2, 1)])
+def test_sends_copies(words, lanes, copies, depth, duty, starts):
+    """A map is sent once for each array of the next layer that some pass has chosen."""
+    entering, branches, leaving, sets = make_branches(unsigned(3), words, lanes, 12, copies=copies)
+    dut = MapBuffer(unsigned(3), words=words, lanes=lanes, passes=PASSES, depth=depth, copies=copies)
+    passed = transfer(dut, {"i": entering, "i_sets": branches},
+                      {"o": len(leaving), "o_sets": len(sets)}, duty=duty, starts=starts)
+    assert passed["o"].words == leaving
+    assert passed["o_sets"].words == sets
+
+
+@pytest.mark.parametrize("shape, words, lanes, depth", [case for case in SHAPES if case[3] > 1])
+def test_timing(shape, words, lanes, depth):
+    """With full sets the output never pauses in a map, and a set comes before its first word."""
+    entering, branches, leaving, sets = make_branches(shape, words, lanes, 6, full=True)
+    dut = MapBuffer(shape, words=words, lanes=lanes, passes=PASSES, depth=depth)
+    passed = transfer(dut, {"i": entering, "i_sets": branches},
+                      {"o": len(leaving), "o_sets": len(sets)})
+    assert passed["i"].cycles[:depth * words] == list(range(depth * words))
+    begin = words - 1 + MapBuffer.latency
+    apart = max(words, MapBuffer.interval)
+    assert passed["o"].cycles == [begin + number // words * apart + number % words
+                                  for number in range(len(leaving))]
+    assert all(offered < sent for offered, sent in zip(
+        passed["o_sets"].cycles, passed["o"].cycles[::words], strict=True))
+
+
+def test_one_lane_passes_a_word_per_cycle():
+    entering, branches, leaving, sets = make_branches(unsigned(4), 5, 1, 20, full=True)
+    dut = MapBuffer(unsigned(4), words=5, lanes=1, passes=PASSES, depth=3)
+    passed = transfer(dut, {"i": entering, "i_sets": branches}, {"o": 100, "o_sets": 20})
+    assert passed["i"].cycles == list(range(100))
+
+
+class Reserved(wiring.Component):
+    """A buffer with reserved room, and a sender of branch sets that takes it first."""
+
+    def __init__(self, buffer):
+        self.buffer = buffer
+        super().__init__({
+            "i": In(stream.Signature(buffer.i.payload.shape())),
+            **{name: buffer.signature.members[name] for name in ("i_sets", "o", "o_sets")},
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.buffer = buffer = self.buffer
+        for name in ("i_sets", "o", "o_sets"):
+            inside, outside = getattr(buffer, name), flipped(getattr(self, name))
+            connect(m, *((outside, inside) if name == "i_sets" else (inside, outside)))
+        word = Signal(range(buffer.words))
+        may  = (word != 0) | buffer.room.valid
+        m.d.comb += [
+            buffer.i.payload.eq(self.i.payload),
+            buffer.i.valid.eq(self.i.valid & may),
+            buffer.room.ready.eq(self.i.valid & (word == 0)),
+            self.i.ready.eq(may),
+        ]
+        with m.If(self.i.valid & may):
+            m.d.sync += word.eq(Mux(word == buffer.words - 1, 0, word + 1))
+        return m
+
+
+@pytest.mark.parametrize("starts", [{}, {"o": 150}, {"i_sets": 60}])
+@pytest.mark.parametrize("duty", [1.0, 0.5])
+@pytest.mark.parametrize("shape, words, lanes, depth", SHAPES)
+def test_reserved_room(shape, words, lanes, depth, duty, starts):
+    """Who takes room before words never finds the buffer full."""
+    entering, branches, leaving, sets = make_branches(shape, words, lanes, 15)
+    dut = MapBuffer(shape, words=words, lanes=lanes, passes=PASSES, depth=depth, reserved=True)
+    passed = transfer(Reserved(dut), {"i": entering, "i_sets": branches},
+                      {"o": len(leaving), "o_sets": len(sets)}, duty=duty, starts=starts)
+    assert passed["o"].words == leaving
+    assert passed["o_sets"].words == sets
+    if starts.get("o"):
+        early = sum(cycle < 150 for cycle in passed["i"].cycles)
+        assert early <= words * (depth + 1) + MapBuffer.FETCHED
+
+
+@pytest.mark.parametrize("words, lanes, depth, copies, message", [
+    (0, 2, 1, 1, "Words of a map must be at least 1, not 0"),
+    (1, 0, 1, 1, "Lanes must be at least 1, not 0"),
+    (1, 2, 0, 1, "Depth must be at least 1, not 0"),
+    (1, 2, 1, 0, "Copies must be at least 1, not 0"),
+])
+def test_rejects(words, lanes, depth, copies, message):
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        MapBuffer(unsigned(1), words=words, lanes=lanes, passes=1, depth=depth, copies=copies)
