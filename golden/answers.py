@@ -20,10 +20,10 @@ import numpy as np
 from gen.files import refuse_unwritable, replacing
 from gen.ir import Network
 from golden import metrics
-from golden.compiled.head import Prediction, join
-from golden.compiled.network import batches, predict
 from golden.data import DataError
+from golden.head import Prediction, join
 from golden.images import Images
+from golden.network import batches, predict
 from golden.random.generator import choices
 
 

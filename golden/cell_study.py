@@ -14,8 +14,6 @@ from gen.files import refuse_unwritable, write_json
 from gen.ir import JUNCTIONS, Network
 from gen.networks import NETWORKS
 from gen.progress import Progress
-from golden.compiled.head import join
-from golden.compiled.network import batches, predict
 from golden.data import load_sample
 from golden.device.cell import (
     Chip,
@@ -28,6 +26,8 @@ from golden.device.cell import (
     references,
 )
 from golden.evaluate import compiled
+from golden.head import join
+from golden.network import batches, predict
 from golden.random.generator import choices
 
 

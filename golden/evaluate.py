@@ -35,8 +35,6 @@ from golden.answers import (
     join_answers,
     write_answers,
 )
-from golden.compiled.head import softmax
-from golden.compiled.network import COMBINATIONS_LIMIT, batches, path_probabilities, paths
 from golden.data import (
     DataError,
     add_noise,
@@ -46,7 +44,9 @@ from golden.data import (
     load_mnist,
     load_notmnist,
 )
+from golden.head import softmax
 from golden.images import Images, read_images
+from golden.network import COMBINATIONS_LIMIT, batches, path_probabilities, paths
 from golden.random.generator import choices
 
 
@@ -100,7 +100,7 @@ def _scores(answers: Answers) -> Scores:
 
 def over_combinations(network: Network, images: np.ndarray) -> Scores:
     """Score uint8 ``images`` (N, H, W) by all combinations of choices, weighted by how often they
-    occur. Raises as :func:`golden.compiled.network.combinations`."""
+    occur. Raises as :func:`golden.network.combinations`."""
     share, parts = path_probabilities(network), []
     for part in batches(network, len(images), len(share)):
         probabilities = softmax(paths(network, images[part]), network.head)

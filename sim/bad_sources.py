@@ -3,7 +3,7 @@
 import numpy as np
 
 from gen.ir import Network
-from golden.compiled.network import predict
+from golden.network import predict
 from golden.random.bad_sources import Source
 from golden.random.generator import choices_of
 from golden.random.health import alarm_bit

@@ -20,10 +20,10 @@ from gen.files import refuse_unwritable, write_json
 from gen.ir import Generator, Network, load
 from gen.progress import Progress
 from gen.tools import install_hint
-from golden.compiled.network import path_probabilities
 from golden.data import DataError, folder_of, load_fashion_mnist, load_mnist, load_sample
 from golden.device.junction import Dac
 from golden.evaluate import compiled
+from golden.network import path_probabilities
 from golden.random.bad_sources import Source, kept
 from golden.random.generator import choices, choices_of
 from golden.random.health import alarm_bit

@@ -29,9 +29,9 @@ from gen.command import Parser, UserError, command
 from gen.files import refuse_overlap, refuse_unwritable, write_json
 from gen.progress import Progress
 from golden.answers import Answers, answer_passes, check_path, columns_help, join_answers, write_answers
-from golden.compiled.network import batches
 from golden.data import load_mnist, load_sample
 from golden.images import Images, read_images
+from golden.network import batches
 from golden.random.generator import choices, choices_of
 from sim.compare.maps import compare_maps
 from sim.compare.quality import OUTSIDE_SETS, load_outside, quality

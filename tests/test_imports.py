@@ -46,11 +46,10 @@ ROOMS = {
     "hdl/input":       {"checks", "layer"},
     "hdl/head":        {"checks", "pass_sets"},
     "gen/transforms":  {"ir", "precision", "weights"},
-    "golden/compiled": set(),
-    "golden/random":   {"compiled", "metrics", "evaluate"},
+    "golden/random":   {"head", "network", "metrics", "evaluate"},
     "golden/float":    {"output"},
     "golden/training": {"float", "data", "metrics", "output"},
-    "golden/device":   {"compiled"},
+    "golden/device":   {"network"},
     "sim/compare":     {"design"},
     "sim/verilator":   {"design", "compare", "processes"},
 }

@@ -13,7 +13,7 @@ from statistics import NormalDist
 import numpy as np
 
 from gen.ir import JUNCTIONS, Layer, Network
-from golden.compiled.network import layer_weights
+from golden.network import layer_weights
 
 
 __all__ = [
@@ -144,8 +144,8 @@ def _deviation(parallel, junctions):
 class Chip:
     """A chip instance: one draw of the junctions of every array of a compiled network.
 
-    It takes the place of exact sums in :func:`golden.compiled.network.forward` and
-    :func:`golden.compiled.network.predict`: a sum is then that of the codes of all reads.
+    It takes the place of exact sums in :func:`golden.network.forward` and
+    :func:`golden.network.predict`: a sum is then that of the codes of all reads.
 
     Parameters
     ----------

@@ -8,9 +8,9 @@ import numpy as np
 
 from gen.ir import Head, Network
 from golden import metrics
-from golden.compiled.head import average, softmax
-from golden.compiled.network import path_probabilities, paths, predict
 from golden.evaluate import Scores, report
+from golden.head import average, softmax
+from golden.network import path_probabilities, paths, predict
 from golden.random.bad_sources import Source
 from golden.random.generator import choices_of
 from golden.random.health import alarm_bit, false_alarms, runs, windows
@@ -95,7 +95,7 @@ class Exact:
 
     @classmethod
     def of(cls, network: Network, images: np.ndarray) -> "Exact":
-        """Enumerate uint8 ``images`` (N, H, W). Raises as :func:`golden.compiled.network.combinations`."""
+        """Enumerate uint8 ``images`` (N, H, W). Raises as :func:`golden.network.combinations`."""
         return cls(softmax(paths(network, images), network.head), path_probabilities(network),
                    network.head)
 

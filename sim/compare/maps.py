@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from gen.ir import Network
-from golden.compiled.network import batches, forward
+from golden.network import batches, forward
 from sim.compare.packing import bits, integers
 from sim.design import Design
 

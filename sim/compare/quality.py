@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 
 from golden import metrics
-from golden.compiled.head import Prediction
 from golden.data import DataError
 from golden.evaluate import NOISE, OUTSIDE
+from golden.head import Prediction
 
 
 __all__ = ["OUTSIDE_SETS", "load_outside", "quality"]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from golden.compiled.head import Prediction
+from golden.head import Prediction
 from sim.compare.packing import bits, integers
 from sim.design import Design
 

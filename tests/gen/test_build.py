@@ -19,8 +19,8 @@ from gen.ir import Target, dump, load
 from gen.networks import NETWORKS
 from gen.progress import Progress
 from gen.tools import version
-from golden.compiled.network import predict
 from golden.data import load_sample
+from golden.network import predict
 from golden.random.generator import choices
 
 

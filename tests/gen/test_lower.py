@@ -10,7 +10,7 @@ from gen.ir import HealthTest, Logit, Target
 from gen.lower import cycles, lower, lower_layer
 from gen.transforms.rates import map_cycles
 from gen.transforms.watch import cutoffs
-from golden.compiled.network import paths
+from golden.network import paths
 from hdl.pass_sets.replay import SequentialPasses, SharedPasses
 from hdl.random.mtj_rng import MtjRng
 from hdl.random.pseudo_rng import PseudoRng

@@ -11,10 +11,10 @@ import golden.answers
 from gen.compile import compile_network
 from gen.ir import Target
 from golden.answers import COLUMNS, COLUMNS_SIMULATED, answer, columns_help, write_answers
-from golden.compiled.network import predict
 from golden.data import DataError, load_sample
 from golden.evaluate import compiled
 from golden.images import Images, read_images
+from golden.network import predict
 from golden.random.generator import choices
 
 

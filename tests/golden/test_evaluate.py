@@ -7,16 +7,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-import golden.compiled.network
 import golden.evaluate
+import golden.network
 from gen.compile import compile_network
 from gen.ir import Target
 from gen.networks import NETWORKS
 from golden import metrics
-from golden.compiled.head import softmax
-from golden.compiled.network import forward, path_probabilities, paths
 from golden.data import read_idx
 from golden.evaluate import Scores, main, over_combinations, over_passes, report
+from golden.head import softmax
+from golden.network import forward, path_probabilities, paths
 from golden.random.generator import choices
 
 
@@ -169,7 +169,7 @@ def test_choices_go_on_from_set_to_set(data, monkeypatch):
     """One stream over all sets in their order, whatever the batches."""
     drawn = []
     monkeypatch.setattr(golden.evaluate, "choices", lambda *args: drawn.append(args[1:]) or choices(*args))
-    monkeypatch.setattr(golden.compiled.network, "BATCH", 15)
+    monkeypatch.setattr(golden.network, "BATCH", 15)
     main(["lenet5", "--data", str(data), "--checkpoint", str(data / "checkpoint.npz"), "--passes", "2"])
     assert drawn == [(15, 2, 0), (15, 2, 15), (10, 2, 30), (15, 2, 40), (15, 2, 55), (10, 2, 70)]
 

@@ -10,7 +10,7 @@ from amaranth.sim import Simulator
 from gen.compile import compile_network
 from gen.ir import Target
 from gen.lower import lower
-from golden.compiled.network import predict
+from golden.network import predict
 from golden.random.generator import choices
 from hdl.head.averaging import result_layout
 from sim.component import PERIOD, transfer

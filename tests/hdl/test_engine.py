@@ -6,7 +6,7 @@ from amaranth.hdl import signed
 
 from gen.ir import Logit, Target
 from gen.lower import lower_layer
-from golden.compiled.network import compare, layer_sums, logits
+from golden.network import compare, layer_sums, logits
 from hdl.engine import Engine
 from hdl.pass_sets.pass_split import pass_set_layout
 from sim.compare.packing import pack

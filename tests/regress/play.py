@@ -22,8 +22,8 @@ from gen.compile import compile_network
 from gen.estimate import estimate_network, timeline
 from gen.lower import lower
 from gen.verify import ImpossibleTarget, MalformedNetwork
-from golden.compiled.network import predict
 from golden.device.junction import Mtj
+from golden.network import predict
 from golden.random.generator import choices, choices_of
 from hdl.head.averaging import result_layout
 from sim import run

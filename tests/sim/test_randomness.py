@@ -7,8 +7,8 @@ import pytest
 
 from gen.build import build_network
 from gen.ir import Target, load
-from golden.compiled.network import path_probabilities, predict
 from golden.device.junction import Dac
+from golden.network import path_probabilities, predict
 from golden.random.bad_sources import Source
 from golden.random.generator import choices_of
 from golden.random.hypothesis_tests import failures

@@ -17,7 +17,6 @@ import sim.run
 from gen.build import build_network
 from gen.ir import Input, Layer, Network, Normalization, Target, dump, load
 from gen.tools import install_hint, version
-from golden.compiled.network import predict
 from golden.data import gaussian_noise, load_sample
 from golden.evaluate import over_passes
 from golden.metrics import (
@@ -27,6 +26,7 @@ from golden.metrics import (
     predictive_entropy,
     quantile_test,
 )
+from golden.network import predict
 from golden.random.generator import choices
 from sim.design import Design
 from sim.processes import cores

@@ -5,7 +5,7 @@ import pytest
 
 from gen.compile import compile_network
 from gen.ir import Target
-from golden.compiled import network as golden
+from golden import network as golden
 from golden.device.cell import (
     ANTIPARALLEL_MOHM,
     PARALLEL_MOHM,

@@ -6,8 +6,8 @@ from gen.checkpoint import read
 from gen.compile import compile_network
 from gen.ir import Input, Layer, Network, Target
 from gen.networks import NETWORKS
-from golden.compiled.network import forward
 from golden.float.model import BayNN, CheckpointError, export, load, paths
+from golden.network import forward
 
 
 #: Every geometry that matters for the order of weights: kernels over maps, flattening, channels.

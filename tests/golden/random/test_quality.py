@@ -6,9 +6,9 @@ import pytest
 from gen.compile import compile_network
 from gen.ir import Generator, Input, Layer, Network, Target
 from gen.transforms.watch import watch
-from golden.compiled.network import exact as exact_mean
-from golden.compiled.network import predict
 from golden.evaluate import over_passes, report
+from golden.network import exact as exact_mean
+from golden.network import predict
 from golden.random.bad_sources import Source, kept
 from golden.random.generator import choices, choices_of
 from golden.random.health import alarm_bit

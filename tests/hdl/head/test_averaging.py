@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gen.ir import Head
-from golden.compiled.head import average
+from golden.head import average
 from hdl.head.averaging import Averaging, result_layout
 from hdl.pass_sets.pass_split import pass_set_layout
 from sim.component import transfer

@@ -5,7 +5,7 @@ import pytest
 from amaranth.hdl import signed
 
 from gen.ir import Head
-from golden.compiled.head import softmax
+from golden.head import softmax
 from hdl.head.softmax import Normalizer, PowerOfTwo, Relative, Softmax
 from sim.component import transfer
 

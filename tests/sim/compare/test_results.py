@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from gen.emit import fields
-from golden.compiled.head import Prediction
+from golden.head import Prediction
 from hdl.head.averaging import result_layout
 from sim.compare.results import Results, compare, read
 

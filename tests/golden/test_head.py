@@ -5,7 +5,7 @@ import pytest
 
 from gen.ir import Head
 from gen.precision import guard_bits, worst_error
-from golden.compiled.head import Prediction, average, join, softmax
+from golden.head import Prediction, average, join, softmax
 
 
 HEAD = Head()

@@ -12,10 +12,10 @@ from gen.ir import Input, Layer, Network, Normalization, Target
 from gen.networks import NETWORKS, with_arrays
 from gen.precision import BOUND
 from gen.weights import pack
-from golden.compiled import network as golden
-from golden.compiled.head import average, softmax
+from golden import network as golden
 from golden.data import load_sample
 from golden.float.model import load
+from golden.head import average, softmax
 from golden.random.generator import choices
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from gen.ir import Layer, Logit, Network
-from golden.compiled.head import Prediction, average, join, softmax
+from golden.head import Prediction, average, join, softmax
 
 
 __all__ = [
@@ -83,7 +83,7 @@ def predict(network: Network, images: np.ndarray, choice: np.ndarray, *,
 
     Returns
     -------
-    prediction : :class:`golden.compiled.head.Prediction`
+    prediction : :class:`golden.head.Prediction`
     probabilities : uint32 (N, T, K), of each pass, in Q0.16
     """
     images_count, passes, _ = choice.shape
