@@ -79,7 +79,8 @@ def test_imports(package):
     assert paths
     for path in paths:
         for name in imported(path):
-            assert {name, name.split(".")[0]} & allowed, f"{path} imports {name}"
+            # The package alone is what Ctrl-C does while modules are imported.
+            assert name == "gen" or {name, name.split(".")[0]} & allowed, f"{path} imports {name}"
 
 
 def test_all_packages_have_rules():
