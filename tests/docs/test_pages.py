@@ -178,8 +178,8 @@ def test_commands_of_the_page_of_results_exist(name):
 
 
 @pytest.mark.parametrize("line", [
-    "python -m gen.build --layer lenet5", "python -m gen.build --network-name x", "make nothing", "make A=1",
-    "spincim --help",
+    "python -m gen.build --layer lenet5", "python -m gen.build --network-name x", "make nothing",
+    "make A=1", "spincim --help",
 ])
 def test_what_is_not_there_is_found(line):
     with pytest.raises(AssertionError):
