@@ -84,8 +84,8 @@ class _Figures:
         return self.of(f"evaluate_{network}", "evaluate", "prediction", *keys)
 
     def rejected(self, network, *keys):
-        """The share of images that the reject rule refuses: the one figure of its quantile test."""
-        return _beginning("quantile/", self.judged(network, "passes", *keys))
+        """The share of images that the reject rule refuses."""
+        return self.judged(network, "passes", *keys, "quantile/rejected")
 
     def unseen(self, network, *keys):
         return [self.judged(network, "passes", name, *keys) for name in UNSEEN]
@@ -109,8 +109,8 @@ class _Figures:
         report = self.of(f"simulate_{name}", "rtlsim_performance")
         if report is None:
             return NOT_RUN
-        sets  = report.get("ood", report.get("outside", {})).values()
-        total = report["images"] + sum(own["images"] for own in sets if own["status"] == "run")
+        total = report["images"] + sum(
+            ood["images"] for ood in report.get("ood", {}).values() if ood["status"] == "run")
         return f"{total - report['mismatches']:,} of {total:,}"
 
     def costs(self, network, *keys):
@@ -120,11 +120,6 @@ class _Figures:
         for key in keys:
             value = value.get(key) if isinstance(value, dict) else None
         return value or None
-
-
-def _beginning(name, values):
-    """The value whose name begins so."""
-    return next((value for key, value in (values or {}).items() if key.startswith(name)), None)
 
 
 def _percent(value):
@@ -200,15 +195,14 @@ def _scale_dropout(figures):
 def _spinbayes(figures):
     networks = "lenet5_spinbayes", "lenet5_4bit_spinbayes"
     judged, rejected = figures.judged, figures.rejected
-    report = figures.of("evaluate_lenet5_spinbayes", "evaluate") or {}
-    paper  = report.get("paper", report.get("quoted", {}))
+    paper = figures.of("evaluate_lenet5_spinbayes", "evaluate", "paper") or {}
 
     def row(title, cell, *names, paper=""):
         return _row(networks, title, cell, *names, paper=paper)
 
     def refused(name, title):
         return row(f"rejected of {title}", lambda net: _percent(rejected(net, name)), "evaluate_{}",
-                   paper=_percent(_beginning(f"{name} ", paper)))
+                   paper=_percent(paper.get(f"{name} quantile/rejected")))
 
     def bits(network):
         layers = figures.costs(network, "layers")
