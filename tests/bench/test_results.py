@@ -1,5 +1,9 @@
 """The page of results says what was measured, by which command, and what was not."""
 
+import shutil
+import subprocess
+from pathlib import Path
+
 import pytest
 
 from bench import results
@@ -166,3 +170,13 @@ def test_a_page_that_cannot_be_written_is_refused_before_the_work(calls, tmp_pat
     assert calls == []
     assert capsys.readouterr().err == (
         f"bench.results: File {tmp_path} cannot be written (Is a directory); name another\n")
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="there is no make")
+@pytest.mark.parametrize("folder, options", [("gen", "--data gen --synth"), ("no such folder", "--synth")])
+def test_the_target_of_make(folder, options):
+    """A data folder that is not there is left out, so that the rest is measured."""
+    run = subprocess.run(["make", "-n", "-o", ".venv/test", "RUN=python", "results", f"DATA={folder}",
+                          "ARGS=--synth"], cwd=Path(__file__).parent.parent.parent, check=True,
+                         capture_output=True, text=True)
+    assert run.stdout.split() == f"python -m bench.results {options}".split()

@@ -13,6 +13,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -241,6 +242,13 @@ def test_each_term_has_a_definition_and_the_words_of_others():
     for term in terms:
         assert re.fullmatch(r"[^\n]+\n\n[A-Z](.|\n)+\.\n\n\*Textbook:\*(.|\n)+ \*Papers:\*(.|\n)+\.\s*"
                             r"(## [^\n]+\s*)?", term), term
+
+
+def test_the_citation_is_of_this_version():
+    """What cffconvert finds well-formed could still be out of date."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    cited = dict(re.findall(r"^([\w-]+): (.*)$", (ROOT / "CITATION.cff").read_text(), re.MULTILINE))
+    assert (cited["version"], cited["license"]) == (project["version"], project["license"]["text"])
 
 
 # The first screen.
