@@ -8,6 +8,8 @@ import threading
 from collections.abc import Callable
 from contextlib import contextmanager
 
+from gen.progress import wipe
+
 
 __all__ = ["Parser", "UserError", "command", "interruptible", "whole"]
 
@@ -58,6 +60,7 @@ def command(name: str, stopped: str | Callable[[], str] = "stopped, nothing was 
         return run
 
     def fail(message, status):
+        wipe()
         print(f"{name}: {message}", file=sys.stderr)
         return status
 

@@ -116,7 +116,7 @@ def _of_method(name, method):
 
 def chosen_target(asked: dict, network: Network) -> Target:
     """Return the target that the options ``asked`` mean for ``network``; whether it can be built is for
-    :func:`gen.verify.check_target` to say.
+    :func:`gen.check_target.check_target` to say.
 
     Raises
     ------

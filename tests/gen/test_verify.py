@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from gen.check_target import ImpossibleTarget, check_target
 from gen.ir import (
     Affine,
     Comparison,
@@ -20,7 +21,7 @@ from gen.ir import (
     Tile,
 )
 from gen.networks import NETWORKS
-from gen.verify import ImpossibleTarget, MalformedNetwork, check_target, verify
+from gen.verify import MalformedNetwork, verify
 
 
 TARGET = Target(array_rows=8, array_columns=4)
