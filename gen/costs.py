@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from gen.ir import JUNCTIONS, Layer, Network, Target
-from gen.transforms.rates import cost
+from gen.transforms.rates import gates
 
 
 __all__ = ["build_seconds", "costs", "expected_runs", "reads_per_map"]
@@ -70,10 +70,10 @@ def build_seconds(network: Network, target: Target) -> float:
     """
     if target.view == "macro":
         return 1.5
-    gates = sum(cost(layer, layer.folding, target) for layer in network.layers)
+    total = sum(gates(layer, layer.folding, target) for layer in network.layers)
     bits  = sum(layer.crossbars * layer.fan_in * layer.outputs * layer.weight_bits
                 for layer in network.layers)
-    return 1.5 + 0.5e-3 * gates + 3e-6 * bits
+    return 1.5 + 0.5e-3 * total + 3e-6 * bits
 
 
 def reads_per_map(layer: Layer) -> int:

@@ -45,7 +45,7 @@ ROOMS = {
     "hdl/pass_sets":   {"checks"},
     "hdl/input":       {"checks", "layer"},
     "hdl/head":        {"checks", "pass_sets"},
-    "gen/transforms":  {"ir", "precision", "weights"},
+    "gen/transforms":  {"check_target", "ir", "precision", "weights"},
     "golden/random":   {"head", "network", "metrics", "evaluate"},
     "golden/float":    {"output"},
     "golden/training": {"float", "data", "metrics", "output"},
