@@ -70,9 +70,6 @@ def _check_shape(layer):
         bits, low = getattr(layer, f"{side}_bits"), getattr(layer, f"{side}_low")
         need(1 <= bits <= LEVEL_BITS, f"{side} levels of 1 to {LEVEL_BITS} bits", bits)
         need(low in (-1, 0), f"{side} levels from -1 or 0", low)
-    if layer.weight_bits == 1 and (layer.input_bits, layer.input_low) != (1, -1):
-        raise MalformedNetwork(f"Layer {layer.name!r} has binary weights and must have input levels "
-                               f"of 1 bit from -1, not of {_levels(layer.input_bits, layer.input_low)}")
 
 
 def _check_chain(network):

@@ -5,7 +5,8 @@ map. A level ``q`` of ``A`` bits, from 0 to ``L = 2 ** A - 1``, stands for the v
 ``low + (1 - low) * q / L``: with one bit and ``low = -1``, for -1 and +1. The inputs of a kernel are
 numbered in raster order with the channel fastest. What the crossbars return for them, the *sum*, is
 
-- with binary weights ``n``, the number of products of -1 and +1 that are +1;
+- with binary weights the sum of ``q`` where a weight is +1 and of ``L - q`` where it is -1: of levels of
+  one bit that stand for -1 and +1, the number of products that are +1;
 - with weights ``w`` of Q bits ``m``, the sum of ``q * w``, where ``w`` stands for ``w / W`` with
   ``W = 2 ** (Q - 1) - 1`` (SpinBayes, eq. 3).
 
@@ -253,7 +254,7 @@ class Layer:
     def sums(self) -> range:
         """Every value that a sum can have, whatever the weights."""
         if self.weight_bits == 1:
-            return range(self.ways * self.fan_in + 1)
+            return range(self.ways * self.fan_in * (2**self.input_bits - 1) + 1)
         most = self.ways * self.fan_in * (2**self.input_bits - 1) * (2**(self.weight_bits - 1) - 1)
         return range(-most, most + 1)
 
