@@ -6,6 +6,7 @@ import numpy as np
 
 from gen.ir import JUNCTIONS, Layer, Network, Target
 from gen.passes.rates import cost
+from gen.weights import stored_bits
 
 
 __all__ = ["build_seconds", "costs", "expected_runs", "reads_per_map"]
@@ -71,8 +72,7 @@ def build_seconds(network: Network, target: Target) -> float:
     if target.view == "macro":
         return 1.5
     gates = sum(cost(layer, layer.folding, target) for layer in network.layers)
-    bits  = sum(layer.crossbars * layer.fan_in * layer.outputs * layer.weight_bits
-                for layer in network.layers)
+    bits  = stored_bits(network)
     return 1.5 + 0.5e-3 * gates + 3e-6 * bits
 
 
