@@ -60,7 +60,10 @@ module {MODULE} #(
   reg [WIDTH-1:0] words [0:DEPTH-1];
   reg [WIDTH-1:0] read;
   assign word = read;
-  initial $readmemh({{`{MACRO}, FILE}}, words);
+  // Yosys also reads the module for itself, without a file.
+  generate if (FILE != "") begin : file
+    initial $readmemh({{`{MACRO}, FILE}}, words);
+  end endgenerate
   always @(posedge clk)
     read <= words[address];
 endmodule
