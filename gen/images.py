@@ -69,8 +69,9 @@ def write_images(network: Network, accelerator: Accelerator, directory: Path):
       lines, then as many of its negative ones; a magnitude is divided among the cells of its side as
       evenly as can be, the first ones getting what is left over.
 
-    A line of scales is one row of :class:`hdl.scale_mux.ScaleMux`, one of ``<layer>_weights_<row tile>.hex``
-    a word of :class:`hdl.array.EmulatedArray`. All read as ``$readmemh`` does.
+    A line of scales is one row of :class:`hdl.scale_mux.ScaleMux`, and one of
+    ``<layer>_weights_<row tile>.hex`` a word of :class:`hdl.array.EmulatedArray`. All read as ``$readmemh``
+    does.
     """
     for layer, engine in zip(network.layers, accelerator.engines, strict=True):
         for crossbar, arrays in itertools.groupby(_arrays(layer), operator.itemgetter(1)):

@@ -58,8 +58,8 @@ class Crossbar(wiring.Component):
     protect : bool
         Check the parity of weights of emulated arrays.
     file : str or None
-        Words of weights that emulated arrays have in memory are in :attr:`files`, and not in the design:
-        ``<file>_<row tile>.hex``, as :class:`hdl.array.EmulatedArray` has them. None: they are in the design.
+        Words of weights that emulated arrays have in memory are in files and not in the design, those of
+        a row tile in ``<file>_<row tile>.hex``; see :class:`hdl.array.EmulatedArray`. None: they are not.
 
     Members
     -------

@@ -95,7 +95,8 @@ class Engine(wiring.Component):
 
     def __init__(self, height, width, channels, *, kernel, stride=1, padding=0, pool=1, bits=1, weights,
                  tile_rows, rows_per_read, columns_per_read, weight_bits=1, macro=None, file=None, ways=1,
-                 sums, banks, output_bits=1, logit=None, dropped=0, after=1, passes, depth=4, protect=False):
+                 sums, banks, output_bits=1, logit=None, dropped=0, after=1, passes, depth=4,
+                 protect=False):
         fan_in  = kernel[0] * kernel[1] * channels
         outputs = len(weights[0])
         #: Arrays to choose from.

@@ -37,14 +37,14 @@ class WeightMemory(wiring.Component):
     #: Name of the Verilog module.
     MODULE = "spincim_weight_memory"
 
-    #: Name of the macro. A simulator or a synthesis is told as ``-DSPINCIM_RTL='"build/lenet5/rtl/"'``, or what
-    #: it has for this. Unless it is, the folder is ``rtl/`` in that where it runs.
+    #: Name of the macro. A simulator or a synthesis that runs in another folder than that of the build is
+    #: told, as most of them are, with ``-DSPINCIM_RTL='"build/network/rtl/"'``; else it is ``rtl/``.
     MACRO = "SPINCIM_RTL"
 
     #: The module. There is one for all memories.
     VERILOG = f"""\
-// Words of weights in a file of $readmemh. The macro is the path of the folder of the file, which is that of this
-// one, with a / at its end, as seen from where the simulator or the synthesis runs.
+// Words of weights, in a file. The macro is the folder of the file, which is that of this one, as it is seen
+// from where the simulator or the synthesis runs, with a / at its end.
 `ifndef {MACRO}
 `define {MACRO} "rtl/"
 `endif

@@ -161,8 +161,9 @@ def test_words_of_weights(tmp_path, fan_in, columns, rows, rows_per_read, column
     assert len(crossbar.files) == len(list(tmp_path.glob("layer_weights_*.hex"))) == -(-fan_in // rows)
     width = rows_per_read * columns_per_read * weight_bits
     for tile, file in enumerate(crossbar.files):
-        words = list(EmulatedArray(crossbar.geometry, crossbar.tile_weights(tile)).words())
-        assert read_hex(tmp_path / file) == [with_parity(word, width) if protect else word for word in words]
+        words = EmulatedArray(crossbar.geometry, crossbar.tile_weights(tile)).words()
+        assert read_hex(tmp_path / file) == [
+            with_parity(word, width) if protect else word for word in words]
         assert {len(line) for line in (tmp_path / file).read_text().splitlines()} == {
             -(-(width + protect) // 4)}
 
