@@ -48,8 +48,8 @@ def lower(network: Network, target: Target) -> Accelerator:
 
 
 def lower_layer(layer: Layer, target: Target, after: int = 1, filed: bool = False) -> Engine:
-    """Return the engine of one layer, behind which a layer chooses from ``after`` arrays; weights that it has
-    in memory are in files if ``filed``."""
+    """Return the engine of one layer, behind which a layer chooses from ``after`` arrays; weights of
+    memories are in files if ``filed``."""
     output = isinstance(layer.banks[0], Logit)
     return Engine(
         layer.height, layer.width, layer.channels,

@@ -37,13 +37,14 @@ class WeightMemory(wiring.Component):
     #: Name of the Verilog module.
     MODULE = "spincim_weight_memory"
 
-    #: Name of the macro. A simulator or a synthesis that runs in another folder than that of the build is
-    #: told, as most of them are, with ``-DSPINCIM_RTL='"build/network/rtl/"'``; else it is ``rtl/``.
+    #: Name of the macro: the path of the folder, with a / at its end, as seen from where the simulator or
+    #: the synthesis runs. It is ``"rtl/"``, for one that runs in the folder of the build, unless it is
+    #: defined, as in ``iverilog -DSPINCIM_RTL='"build/network/rtl/"'``.
     MACRO = "SPINCIM_RTL"
 
     #: The module. There is one for all memories.
     VERILOG = f"""\
-// Words of weights, in a file. The macro is the folder of the file, which is that of this one, as it is seen
+// Words of weights, in a file. The macro is the path of its folder, which is that of this file, as seen
 // from where the simulator or the synthesis runs, with a / at its end.
 `ifndef {MACRO}
 `define {MACRO} "rtl/"
