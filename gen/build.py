@@ -21,7 +21,7 @@ from gen.costs import build_seconds, costs
 from gen.crossbar_map import crossbar_map
 from gen.emit import emit, fields
 from gen.estimate import estimate_layers, estimate_network
-from gen.images import array_images, write_images
+from gen.images import array_images, weight_files, write_images
 from gen.ir import Network, Target, dump
 from gen.lower import lower
 from gen.networks import NETWORKS
@@ -176,6 +176,7 @@ def _contents(network, target, accelerator):
         "layers": [{"name": layer.name, "block": block}
                    for layer, block in zip(network.layers, accelerator.engine_names, strict=True)],
         "arrays": array_images(network, accelerator),
+        "weights": weight_files(accelerator),
         "logit": {"width": accelerator.engines[-1].logit.width, "signed": True},
         "results": fields(accelerator.results.payload.shape()),
         "passes": target.passes,

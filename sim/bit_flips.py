@@ -13,7 +13,7 @@ import numpy as np
 from gen.command import UserError
 from gen.progress import Progress
 from sim.design import Design
-from sim.verilator import simulator
+from sim.verilator import harness, simulator
 from sim.verilator.work import work_folder
 
 
@@ -92,8 +92,8 @@ def inject(directory: Path, images: np.ndarray, *, faults=100, seed=1, processes
                                       for cycle, target, word, bit in drawn))
         steps.step(f"flip {len(drawn)} bits, one in each run")
         with (work / "run.log").open("w") as log, subprocess.Popen(
-                [str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                text=True) as running:
+                [str(part) for part in command], cwd=work, stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE, text=True) as running:
             try:
                 for _ in steps.bar(_follow(running.stderr, len(drawn), log), len(drawn)):
                     pass
@@ -131,7 +131,8 @@ def _build(design, work):
         ("ERROR_OFFSET", offsets["error"]["offset"]), ("CLASS_OFFSET", offsets["prediction"]["offset"]),
         ("CLASS_WIDTH", offsets["prediction"]["width"]),
         *([("ERROR_PORT", 1)] if design.manifest["protect"] else []))))
-    options = "-MAKEFLAGS", "OPT_GLOBAL=-O0"
+    # It runs in the folder where it is made.
+    options = "-MAKEFLAGS", "OPT_GLOBAL=-O0", *harness.options(design, Path(".."))
     simulator.environment() # what is missing is said first
     stamp = work / "built"
     state = "\0".join((*options, *(path.read_text() for path in (
@@ -159,9 +160,9 @@ def _published(verilog):
         clocked = {name.strip() for name in re.findall(rf"(?m)^ +({_NAME}) ?(?:\[[^\]]*\])* <= ", module)}
         # What is never written is a memory all the same.
         clocked |= {name.strip() for name in re.findall(
-            rf"(?m)^  reg (?:\[\d+:\d+\] )?({_NAME}) ?\[\d+:\d+\];", module)}
+            rf"(?m)^  reg (?:\[[^]]+\] )?({_NAME}) ?\[[^]]+\];", module)}
         modules[index] = re.sub(
-            rf"(?m)^(  reg (?:\[\d+:\d+\] )?({_NAME})(?: ?\[\d+:\d+\])?)(?=;| =|  =)",
+            rf"(?m)^(  reg (?:\[[^]]+\] )?({_NAME})(?: ?\[[^]]+\])?)(?=;| =|  =)",
             lambda found, clocked=clocked: found[1] + (
                 " /*verilator public_flat_rw*/" if found[2].strip() in clocked else ""), module)
     return "".join(modules)
@@ -266,7 +267,8 @@ def _class_of(design, scope, name, width, words):
 
 
 def _run(command, work):
-    result = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
+    result = subprocess.run([str(part) for part in command], cwd=work, capture_output=True, text=True,
+                            check=False)
     (work / "run.log").write_text(result.stderr)
     if result.returncode:
         raise InjectionError(f"Injector failed; see {work / 'run.log'}")

@@ -146,8 +146,9 @@ def simulate_answers(directory: Path | str, images: np.ndarray, labels=None, *, 
         verilog = work / "harness.sv"
         harness.write(design, verilog)
         models = [harness.MODEL] if design.arrays else []
-        simulated = simulator.build([*design.sources, *models, verilog], harness.TOP, work, waves=waves,
-                                    coverage=coverage is not None, log=work / "build.log")
+        simulated = simulator.build([*design.sources, *models, verilog], harness.TOP, work,
+                                    *harness.options(design), waves=waves, coverage=coverage is not None,
+                                    log=work / "build.log")
 
         every = np.concatenate(list(sets.values()))
         parts = list(divide(map(len, sets.values()), len(every) if waves else size or shard_size(design)))
@@ -284,8 +285,8 @@ def _arguments(design, network, number, part, passes, maps, duty, idle_limit, ha
         plusargs.append(f"+skip={part.start * passes * sum(network.generator.bits)}")
     if maps:
         plusargs.append("+trace")
-    if design.arrays:
-        # The models read them as they start; to the harness this says nothing.
+    if design.cells:
+        # They are read as the simulator starts; to the harness this says nothing.
         plusargs.append(f"+cells={design.cells}")
     return variables, tuple(plusargs)
 

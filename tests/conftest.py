@@ -1,11 +1,13 @@
 """Networks and checkpoints with random parameters, and one build of the shipped network."""
 
 import importlib.util
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+import gen.weights
 from gen.build import build
 from gen.checkpoint_file import STATED
 from gen.compile import compile_network
@@ -164,6 +166,18 @@ def compiled(request):
             target.array_columns, *(layer.columns_per_weight for layer in network.layers)))
         return compile_network(network, target), target
     return compiled
+
+
+@pytest.fixture(scope="session")
+def weights_in_files():
+    """A context in which networks of any size have the weights of their memories in files."""
+    @contextmanager
+    def weights_in_files():
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(gen.weights, "INLINE_BITS", 0)
+            yield
+
+    return weights_in_files
 
 
 @pytest.fixture(scope="session")

@@ -57,6 +57,10 @@ class Crossbar(wiring.Component):
         answer this number of cycles after a read.
     protect : bool
         Check the parity of weights of emulated arrays.
+    file : str or None
+        Words of weights that emulated arrays have in memory are in files and not in the design, those of
+        a row tile in ``<file>_<row tile>.hex``; see :class:`hdl.layer.array.EmulatedArray`. None: they
+        are in the design.
 
     Members
     -------
@@ -72,7 +76,7 @@ class Crossbar(wiring.Component):
     """
 
     def __init__(self, weights, fan_in, *, tile_rows, rows_per_read, columns_per_read, weight_bits=1,
-                 macro=None, protect=False):
+                 macro=None, protect=False, file=None):
         self.weights  = tuple(tuple(columns) for columns in weights)
         self.fan_in   = fan_in
         for columns in self.weights:
@@ -88,6 +92,9 @@ class Crossbar(wiring.Component):
         self.protect  = protect
         #: Cycles from a read to its codes.
         self.latency  = EmulatedArray.latency_of(self.geometry) if macro is None else macro
+        #: Name of the file of each row tile; none where there is none.
+        self.files    = (tuple(f"{file}_{tile}.hex" for tile in range(self.tiles))
+                         if file and macro is None and EmulatedArray.has_memory(self.geometry) else ())
         code = self.geometry.codes.elem_shape
         members = {
             "i": In(stream.Signature(read_layout(fan_in, self.geometry), always_ready=True)),
@@ -132,7 +139,8 @@ class Crossbar(wiring.Component):
             m.d.comb += self.o.payload.choice.eq(choice)
         for tile in range(self.tiles):
             if self.macro is None:
-                array = EmulatedArray(shape, self.tile_weights(tile), protect=self.protect)
+                array = EmulatedArray(shape, self.tile_weights(tile), protect=self.protect,
+                                      file=self.files[tile] if self.files else None)
                 m.submodules[f"array_{tile}"] = array
                 parity.watch(array)
                 pins = array.pins

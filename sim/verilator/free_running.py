@@ -41,7 +41,8 @@ def build(directory: Path) -> Design:
     design = Design(directory)
     with work_folder(design, _WORK) as work:
         harness.write(design, work / "harness.sv")
-        simulator.build([*design.sources, work / "harness.sv"], harness.TOP, work, log=work / "build.log")
+        simulator.build([*design.sources, work / "harness.sv"], harness.TOP, work,
+                        *harness.options(design), log=work / "build.log")
     return design
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from sim.design import Design, DesignError
 
 
-__all__ = ["BITS", "IMAGES", "MODEL", "RESULTS", "TOP", "TRACE", "half_period_ps", "write"]
+__all__ = ["BITS", "IMAGES", "MODEL", "RESULTS", "TOP", "TRACE", "half_period_ps", "options", "write"]
 
 
 #: What stands in for arrays that are outside.
@@ -173,6 +173,12 @@ def half_period_ps(design: Design) -> int:
         raise DesignError(f"Half a period of a clock of {design.clock_mhz:g} MHz is 0 ps when it is "
                           f"rounded; build {design.directory} again with --clock-mhz 500000 or less")
     return half_ps
+
+
+def options(design: Design, path: Path = DESIGN) -> list[str]:
+    """Return what Verilator is told of the files that ``design`` reads, if it does: that it is at ``path``
+    from where its simulator runs."""
+    return [f'-D{design.weights_macro}="{path.as_posix()}/rtl/"'] if design.weights else []
 
 
 def write(design: Design, path: Path):

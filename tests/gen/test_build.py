@@ -69,6 +69,7 @@ def test_manifest(lenet5):
         "layers": [{"name": name, "block": f"layer_{name}"}
                    for name in ("conv1", "conv2", "fc1", "fc2", "fc3")], "passes": 20, "passes_max": 32,
         "schedule": "shared", "clock_mhz": 125.0, "view": "emulated", "rng": "emulated"}
+    assert manifest["weights"]["files"] == [] # they are in the Verilog
     ports = manifest["interface"]["members"]
     assert set(ports) == {"pixels", "passes", "results", "alarm"}
     result = manifest["results"][-1]
