@@ -12,7 +12,7 @@ from hdl.layer.scale_mux import comparison_layout
 
 
 def make(*, bits):
-    return Comparator(comparison_layout(range(4), bits), unsigned(2), banks=2, columns=1)
+    return Comparator(comparison_layout(range(4), bits), unsigned(2), lanes=2, columns=1)
 
 
 PROOFS = [

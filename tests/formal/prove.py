@@ -36,9 +36,10 @@ BLOCKS = sorted(path.stem for path in Path(__file__).parent.glob("*.py")
 WITHOUT = {
     "accelerator": "an assembly of blocks whose streams are proven; simulated as a whole",
     "array": "no streams or control: simulated",
-    "guard": "a pass over other blocks: simulated, and judged by flipped bits",
+    "register_parity": "a pass over other blocks: simulated, and judged by flipped bits",
     "parity": "no streams or control of its own: simulated, and judged by flipped bits",
     "popcount": "arithmetic without control: simulated",
+    "stream": "parts of the other blocks, whose streams are proven",
 }
 
 

@@ -99,7 +99,7 @@ def withdraw(m, name, value):
 
 @pytest.mark.parametrize("block, name, spoil", [
     ("mtj_rng", "keeps_the_phases", read_too_long), ("pass_split", "divides_each_set", drop_a_pass),
-    ("arbiter", "enables_the_chosen_array", enable_two), ("gather", "keeps_stream_rules", withdraw)])
+    ("arbiter", "enables_the_chosen_array", enable_two), ("word_packer", "keeps_stream_rules", withdraw)])
 def test_finds_a_fault(tmp_path, block, name, spoil):
     make = next(proof.make for proof in proofs(block) if proof.name == name)
     _, result = run(block, name, tmp_path, partial(Spoiled, make, spoil))
@@ -110,8 +110,8 @@ def test_finds_a_fault(tmp_path, block, name, spoil):
 
 def test_finds_what_never_happens(tmp_path):
     """A proof that holds because nothing happens is none."""
-    import gather
-    proof = next(proof for proof in gather.PROOFS if proof.name == "joins_groups")
+    import word_packer
+    proof = next(proof for proof in word_packer.PROOFS if proof.name == "joins_groups")
     assert replace(proof, reach=3).run(tmp_path / "proof")["status"] == "vacuous"
 
 

@@ -40,7 +40,7 @@ COMMAND = "make mutation"
 
 #: Why there are no mutants of some blocks.
 WITHOUT = {
-    "guard":  "a pass over other blocks: its tests, and `make faults`, flip bits inside of them",
+    "register_parity": "a pass over other blocks: its tests, and `make faults`, flip bits inside of them",
     "parity": "its tests, and `make faults`, flip bits inside of a design, which a netlist does not show",
 }
 

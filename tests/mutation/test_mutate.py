@@ -87,7 +87,7 @@ def test_a_block(tmp_path):
     assert block["mutants"] == 6
     assert block["caught"] + block["proven_unseen"] == 6
     assert block["caught_by"] == {"test_enables_the_chosen_array": block["caught"]}
-    assert "gather" in result["not_run"]
+    assert "word_packer" in result["not_run"]
     # What it follows from, and nothing else of the project.
     files = json.loads((tmp_path / "mutation" / "arbiter.json").read_text())["files"]
     assert {"hdl/layer/arbiter.py", "sim/component.py", "tests/hdl/layer/test_arbiter.py"} <= set(files)
