@@ -29,7 +29,7 @@ def lower(network: Network, target: Target) -> Accelerator:
         height * width,
         thresholds=network.input.thresholds,
         bits=network.input.bits,
-        engines=[lower_layer(layer, target, after, filed) for layer, after in zip(
+        engines=[lower_layer(layer, target, next_arrays, filed) for layer, next_arrays in zip(
             network.layers, [layer.crossbars for layer in network.layers[1:]] + [1], strict=True)],
         names=[identifier(layer.name) for layer in network.layers],
         rng=_rng(network, target),
@@ -47,8 +47,8 @@ def lower(network: Network, target: Target) -> Accelerator:
     )
 
 
-def lower_layer(layer: Layer, target: Target, after: int = 1, filed: bool = False) -> Engine:
-    """Return the engine of one layer, behind which a layer chooses from ``after`` arrays; weights of
+def lower_layer(layer: Layer, target: Target, next_arrays: int = 1, filed: bool = False) -> Engine:
+    """Return the engine of one layer, behind which a layer chooses from ``next_arrays`` arrays; weights of
     memories are in files if ``filed``."""
     output = isinstance(layer.banks[0], Logit)
     return Engine(
@@ -68,7 +68,7 @@ def lower_layer(layer: Layer, target: Target, after: int = 1, filed: bool = Fals
         output_bits=layer.output_bits,
         logit=_logit(layer) if output else None,
         dropped=layer.banks[0].dropped if output else 0,
-        next_arrays=after,
+        next_arrays=next_arrays,
         passes=target.passes_max,
         protect=target.protect,
     )
