@@ -1,5 +1,6 @@
 """Designs whose weights are in files beside the Verilog."""
 
+import hashlib
 import json
 import shutil
 from dataclasses import replace
@@ -80,13 +81,17 @@ def test_files_are_of_the_build(dropout):
 
 
 def test_weights_that_are_wrong_are_seen(dropout, simulate):
-    """They are read from the files as they are now, and nothing that was kept is taken for them."""
+    """As of a build that has gone wrong; and nothing that was kept is taken for the right ones."""
     folder, images = dropout
-    path  = folder / files(folder)[1]
-    right = path.read_text()
-    path.write_text(right.translate(str.maketrans("0123456789abcdef", "fedcba9876543210")))
+    right = {name: (folder / name).read_text() for name in (files(folder)[1], "manifest.json")}
+    wrong = right[files(folder)[1]].translate(str.maketrans("0123456789abcdef", "fedcba9876543210"))
+    manifest = json.loads(right["manifest.json"])
+    manifest["files"][files(folder)[1]] = hashlib.sha256(wrong.encode()).hexdigest()
+    for name, text in ((files(folder)[1], wrong), ("manifest.json", json.dumps(manifest))):
+        (folder / name).write_text(text)
     assert not simulate(folder, images, coverage=Coverage())["bit_exact"]
-    path.write_text(right)
+    for name, text in right.items():
+        (folder / name).write_text(text)
     assert simulate(folder, images, coverage=Coverage())["bit_exact"]
 
 
@@ -95,15 +100,15 @@ def test_missing_file(dropout, tmp_path):
     (folder / "rtl" / "wide_weights_1.hex").unlink()
     with pytest.raises(DesignError) as error:
         Design(folder)
-    assert str(error.value) == (f"Folder {folder} has no rtl/wide_weights_1.hex; make it with: "
-                                f"python -m gen.build --layers lenet5")
+    assert str(error.value) == (f"Folder {folder} has no rtl/wide_weights_1.hex that can be read (No such "
+                                f"file or directory); make it with: python -m gen.build --layers lenet5")
 
 
 def test_flipped_bits_of_files_are_seen(dropout, monkeypatch, tmp_path):
     """Bits of the files flip like any others, with those of parity, and none does so in silence."""
     folder, images = dropout
     monkeypatch.chdir(tmp_path)
-    weights = inject(folder, images[:3], faults=60)["classes"]["weights"]
+    weights = inject(folder, images[:3], flips=60)["classes"]["weights"]
     assert weights["bits"] == 2 * 20 * (8 + 1) # of two row tiles of eight rows
     assert weights["detected"] + weights["flagged"] > 0
     assert weights["silent"] == weights["hang"] == 0
