@@ -8,6 +8,7 @@ from amaranth.lib.wiring import In, Out
 from hdl.checks.parity import Parity, error_port
 from hdl.layer.arbiter import Arbiter
 from hdl.layer.array import ArrayGeometry, EmulatedArray, array_signature
+from hdl.stream import delayed
 
 
 __all__ = ["Crossbar", "codes_layout", "read_layout"]
@@ -130,13 +131,9 @@ class Crossbar(wiring.Component):
         if self.arbiter is not None:
             m.submodules.arbiter = self.arbiter
             m.d.comb += [self.arbiter.read.eq(read), self.arbiter.choice.eq(self.i.payload.choice)]
-            read   = self.arbiter.enables
-            choice = self.i.payload.choice
-            for cycle in range(self.latency):
-                later = Signal.like(choice, name=f"choice_{cycle}")
-                m.d.sync += later.eq(choice)
-                choice = later
-            m.d.comb += self.o.payload.choice.eq(choice)
+            read = self.arbiter.enables
+            m.d.comb += self.o.payload.choice.eq(
+                delayed(m, self.i.payload.choice, self.latency, name="choice"))
         for tile in range(self.tiles):
             if self.macro is None:
                 array = EmulatedArray(shape, self.tile_weights(tile), protect=self.protect,
