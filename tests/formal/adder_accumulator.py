@@ -3,11 +3,11 @@
 from functools import partial
 
 from amaranth.hdl import Assert, Assume, Cover, Mux, Signal, signed
-from proof import Proof
-from readiness import Readiness
-from streams import answers_within, free, keeps_stream_rules, moved, patient
 
 from hdl.layer.adder_accumulator import AdderAccumulator
+from tests.formal.proof import Proof
+from tests.formal.readiness import Readiness
+from tests.formal.streams import answers_within, free, keeps_stream_rules, moved, patient
 
 
 #: Bits of a sum that cannot overflow.

@@ -4,9 +4,9 @@ from functools import partial
 
 from amaranth.asserts import AnyConst, AnySeq
 from amaranth.hdl import Assert, Cover
-from proof import Proof
 
 from hdl.layer.arbiter import Arbiter
+from tests.formal.proof import Proof
 
 
 def enables_the_chosen_array(m, dut):

@@ -5,12 +5,12 @@ from unittest.mock import patch
 
 from amaranth.asserts import AnyConst
 from amaranth.hdl import Assert, Assume, Cat, Cover, ResetSignal, Signal
-from proof import Proof
-from readiness import Readiness
-from streams import answers_within, free, keeps_stream_rules, moved, patient
 
 from hdl.head import averaging
 from hdl.head.averaging import Averaging
+from tests.formal.proof import Proof
+from tests.formal.readiness import Readiness
+from tests.formal.streams import answers_within, free, keeps_stream_rules, moved, patient
 
 
 def counts_every_pass(m, dut):

@@ -3,10 +3,10 @@
 from functools import partial
 
 from amaranth.hdl import Assert, Cat, Cover, Signal
-from proof import Proof
-from streams import free
 
 from hdl.layer.crossbar import Crossbar
+from tests.formal.proof import Proof
+from tests.formal.streams import free
 
 
 def answers_each_read(m, dut):

@@ -3,11 +3,11 @@
 from functools import partial
 
 from amaranth.hdl import Array, Assert, Assume, Cover, Signal
-from proof import Proof
-from readiness import Readiness
-from streams import answers_within, check_stream_rules, free, moved, patient
 
 from hdl.engine import Engine
+from tests.formal.proof import Proof
+from tests.formal.readiness import Readiness
+from tests.formal.streams import answers_within, check_stream_rules, free, moved, patient
 
 
 def environment(m, dut):

@@ -4,11 +4,11 @@ from functools import partial
 
 from amaranth.asserts import AnyConst
 from amaranth.hdl import Assert, Assume, Cover, Mux, Signal
-from proof import Proof
-from readiness import Readiness
-from streams import answers_within, check_stream_rules, free, moved, patient
 
 from hdl.pass_sets.mask_bank import MaskBank
+from tests.formal.proof import Proof
+from tests.formal.readiness import Readiness
+from tests.formal.streams import answers_within, check_stream_rules, free, moved, patient
 
 
 def environment(m, dut):

@@ -10,9 +10,9 @@ from pathlib import Path
 from amaranth.back import rtlil
 from amaranth.hdl import Const, Value
 from amaranth.lib.wiring import Out
-from streams import ports
 
 from gen.tools import find
+from tests.formal.streams import ports
 
 
 __all__ = ["Readiness", "senders"]
@@ -43,6 +43,7 @@ class Readiness:
     name  = "never_waits_for_ready"
     mode  = "structural: no path of gates in the netlist"
     claim = "Neither valid nor the payload of an output depends on its ready in the same cycle."
+    bounded = False
 
     @property
     def parameters(self):

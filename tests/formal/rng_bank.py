@@ -3,12 +3,12 @@
 from functools import partial
 
 from amaranth.hdl import Array, Assert, Cover, Mux, Signal
-from proof import Proof
-from readiness import Readiness
-from streams import free, keeps_stream_rules, moved
 
 from hdl.random.mtj_rng import MtjRng
 from hdl.random.rng_bank import RngBank
+from tests.formal.proof import Proof
+from tests.formal.readiness import Readiness
+from tests.formal.streams import free, keeps_stream_rules, moved
 
 
 def gives_bits_in_turn(m, dut):

@@ -4,11 +4,11 @@ from functools import partial
 
 from amaranth.asserts import AnyConst
 from amaranth.hdl import Array, Assert, Cover, Mux, Signal, Value, unsigned
-from proof import Proof
-from readiness import Readiness
-from streams import free, keeps_stream_rules, moved
 
 from hdl.layer.scale_mux import ScaleMux, comparison_layout
+from tests.formal.proof import Proof
+from tests.formal.readiness import Readiness
+from tests.formal.streams import free, keeps_stream_rules, moved
 
 
 def joins_the_words(m, dut):

@@ -3,11 +3,11 @@
 from functools import partial
 
 from amaranth.hdl import Assert, Cover, Mux, Signal, signed
-from proof import Proof
-from readiness import Readiness
-from streams import free, keeps_stream_rules, moved
 
 from hdl.head.softmax import Normalizer, PowerOfTwo, Relative, Softmax
+from tests.formal.proof import Proof
+from tests.formal.readiness import Readiness
+from tests.formal.streams import free, keeps_stream_rules, moved
 
 
 def subtracts_the_largest(m, dut):
