@@ -2,6 +2,7 @@
 
 import importlib.util
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +16,16 @@ from gen.weights import pack
 
 #: Why what trains is not tested.
 NO_TORCH = "needs torch, which is not installed; install it with: pip install -e '.[test]'"
+
+
+def pytest_addoption(parser):
+    """Options of the long targets; the Makefile passes them on."""
+    group = parser.getgroup("spincim")
+    group.addoption("--cases", type=int, default=500, help="random networks (default: %(default)s)")
+    group.addoption("--case", type=Path, action="append",
+                    help="play this case that has failed in place of those that are kept")
+    group.addoption("--seed", type=int, default=1,
+                    help="what random networks and flipped bits follow from (default: %(default)s)")
 
 
 @pytest.hookimpl(wrapper=True)
