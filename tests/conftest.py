@@ -9,6 +9,7 @@ import pytest
 
 from gen.build import build
 from gen.checkpoint_file import STATED
+from gen.command import whole
 from gen.compile import compile_network
 from gen.ir import Input, Layer, Network, Normalization, Target
 from gen.weights import pack
@@ -21,10 +22,17 @@ NO_TORCH = "needs torch, which is not installed; install it with: pip install -e
 def pytest_addoption(parser):
     """Options of the long targets; the Makefile passes them on."""
     group = parser.getgroup("spincim")
-    group.addoption("--cases", type=int, default=500, help="random networks (default: %(default)s)")
+    group.addoption("--cases", type=whole(1), default=500, help="random networks (default: %(default)s)")
     group.addoption("--case", type=Path, action="append",
-                    help="play this case that has failed in place of those that are kept")
-    group.addoption("--seed", type=int, default=1,
+                    help="a case that has failed, to be played in place of those that are kept")
+    group.addoption("--flips", type=whole(1), default=300,
+                    help="flipped bits of each class (default: %(default)s)")
+    group.addoption("--flips-spinbayes", type=whole(1), default=60,
+                    help="the same with SpinBayes (default: %(default)s)")
+    group.addoption("--cost", choices=("count", "place"), default="count",
+                    help="count cells, or place and route too, for what protection costs "
+                         "(default: %(default)s)")
+    group.addoption("--seed", type=whole(0), default=1,
                     help="what random networks and flipped bits follow from (default: %(default)s)")
 
 

@@ -1,8 +1,8 @@
 """Amaranth's simulator, its place taken by a compiled netlist.
 
-What the tests of ``tests/hdl`` ask of :class:`amaranth.sim.Simulator` is little: set and get signals,
-wait for the next cycle, sample. :class:`CompiledSimulator` does the same with a netlist that
-:mod:`netlist` has compiled, so that a test runs on it as it is written.
+The tests of ``tests/hdl`` ask little of :class:`amaranth.sim.Simulator`: set and get signals, wait for the
+next cycle, sample. :func:`play` does the same with a netlist that :mod:`tests.mutation.netlist` has
+compiled, so that a test runs on it as it is written.
 """
 
 import ctypes

@@ -10,9 +10,8 @@ component declares.
 
 import subprocess
 
-from netlist import SELECT, yosys
-
 from gen.tools import find
+from tests.mutation.netlist import SELECT, yosys
 
 
 __all__ = ["DEPTH", "compare"]

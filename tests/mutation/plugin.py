@@ -13,13 +13,13 @@ import signal
 import traceback
 
 import amaranth.sim
-import compiled
-import netlist
 import pytest
 from _pytest.runner import runtestprotocol
 from amaranth.hdl import Shape, Signal, Value
 from amaranth.lib import data
 from amaranth.lib.wiring import Component
+
+from tests.mutation import compiled, netlist
 
 
 __all__ = ["Mutation", "install"]
