@@ -14,8 +14,9 @@ pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="there is n
 
 def dry_run(*arguments):
     """The commands that make would run, in an environment that is there."""
-    return subprocess.run(["make", "-n", "-o", ".venv/test", "RUN=python", *arguments], cwd=ROOT, check=True,
-                          capture_output=True, text=True).stdout.split()
+    lines = subprocess.run(["make", "-n", "-o", ".venv/test", "RUN=python", *arguments], cwd=ROOT,
+                           check=True, capture_output=True, text=True).stdout
+    return lines.replace("\\\n", "").split()
 
 
 @pytest.mark.parametrize("arguments, wanted", [
