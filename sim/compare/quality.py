@@ -1,4 +1,5 @@
-"""What a design's answers are worth: accuracy, calibration, and detection of what it has not learnt."""
+"""What the answers of a design are worth: accuracy, calibration, and detection of images that are out of
+distribution (OOD)."""
 
 from pathlib import Path
 
@@ -6,18 +7,19 @@ import numpy as np
 
 from golden import metrics
 from golden.data import DataError
-from golden.evaluate import NOISE, OUTSIDE
+from golden.evaluate import NOISE
+from golden.evaluate import OUTSIDE as OOD
 from golden.head import Prediction
 
 
-__all__ = ["OUTSIDE_SETS", "load_outside", "quality"]
+__all__ = ["OOD_SETS", "load_ood", "quality"]
 
 
 #: Sets that are out of distribution for MNIST, by name.
-OUTSIDE_SETS = (*OUTSIDE, *NOISE)
+OOD_SETS = (*OOD, *NOISE)
 
 
-def load_outside(names, images: np.ndarray, folder: Path | None) -> dict[str, np.ndarray | str]:
+def load_ood(names, images: np.ndarray, folder: Path | None) -> dict[str, np.ndarray | str]:
     """Return as many images of each set of ``names`` as there are ``images``, which noise is added to.
 
     Where ``names`` has ``"all"``, a set that is not in the data ``folder`` is a text: why it is not.
@@ -28,12 +30,12 @@ def load_outside(names, images: np.ndarray, folder: Path | None) -> dict[str, np
         If the data of a set that is named is missing or damaged.
     """
     sets = {}
-    for name in OUTSIDE_SETS if "all" in names else dict.fromkeys(names):
+    for name in OOD_SETS if "all" in names else dict.fromkeys(names):
         if name in NOISE:
             sets[name] = NOISE[name](images)
             continue
         try:
-            sets[name] = OUTSIDE[name](folder)[0][:len(images)]
+            sets[name] = OOD[name](folder)[0][:len(images)]
         except DataError as error:
             if name in names:
                 raise
@@ -41,26 +43,30 @@ def load_outside(names, images: np.ndarray, folder: Path | None) -> dict[str, np
     return sets
 
 
-def quality(inside: Prediction, labels: np.ndarray | None,
-            outside: dict[str, Prediction | str]) -> dict:
-    """Return every figure of the predictions of images with ``labels`` (N,), or those of uncertainty alone
-    without, and of other sets.
+def quality(in_distribution: Prediction, labels: np.ndarray | None,
+            ood: dict[str, Prediction | str]) -> dict:
+    """Return every figure of the predictions for images with ``labels`` (N,), or those of uncertainty alone
+    without labels, and for each set that is out of distribution, or why it was not run.
 
-    The names are those of torch-uncertainty (:mod:`golden.metrics`); the score that tells sets apart is
-    the entropy of the predictive mean. ``quantile/flagged`` is the share that the design has rejected.
+    The names are those of torch-uncertainty (:mod:`golden.metrics`); the score that tells OOD sets from the
+    images is the entropy of the predictive mean. ``quantile/rejected`` is the share of rejected answers.
     """
-    entropy = metrics.predictive_entropy(inside.mean)
+    entropy, report = metrics.predictive_entropy(in_distribution.mean), {}
+    if labels is not None:
+        report["accuracy"] = float((in_distribution.prediction == labels).mean())
+        report |= metrics.classification(in_distribution.mean, labels)
+    report["entropy_nats"]      = float(entropy.mean())
+    report["quantile/rejected"] = float(in_distribution.reject.mean())
+    report["ood"] = {name: _detection(entropy, prediction) for name, prediction in ood.items()}
+    return report
+
+
+def _detection(entropy, prediction):
+    if isinstance(prediction, str):
+        return {"status": "not_run", "reason": prediction}
     return {
-        **({} if labels is None else {
-            "accuracy": float((inside.prediction == labels).mean()),
-            **metrics.classification(inside.mean, labels),
-        }),
-        "entropy_nats": float(entropy.mean()),
-        "quantile/flagged": float(inside.reject.mean()),
-        "outside": {name: {"status": "not_run", "reason": own} if isinstance(own, str) else {
-            "status": "run",
-            "images": len(own.prediction),
-            **metrics.detection(entropy, metrics.predictive_entropy(own.mean)),
-            "quantile/flagged": float(own.reject.mean()),
-        } for name, own in outside.items()},
+        "status": "run",
+        "images": len(prediction.prediction),
+        **metrics.detection(entropy, metrics.predictive_entropy(prediction.mean)),
+        "quantile/rejected": float(prediction.reject.mean()),
     }

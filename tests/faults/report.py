@@ -28,7 +28,7 @@ def shares(classes: dict[str, dict]) -> dict[str, float]:
     """Return the share of each outcome where any bit of ``classes`` flips, each as likely as the others."""
     counted = {name: row for name, row in classes.items() if name not in _LEFT_OUT}
     bits = sum(row["bits"] for row in counted.values())
-    return {outcome: sum(row["bits"] * row[outcome] / row["faults"] for row in counted.values()) / bits
+    return {outcome: sum(row["bits"] * row[outcome] / row["flips"] for row in counted.values()) / bits
             for outcome in (*OUTCOMES, "silent_other_class")}
 
 
@@ -53,7 +53,7 @@ def write(folder: Path, options, results: dict[str, dict], passed: bool, seconds
         lines.append(summary)
         if builds.keys() != PROTECTION.keys():
             continue
-        tables = {f"{build}: {result['faults']:,} flips, one in each run of {result['images']} images at "
+        tables = {f"{build}: {result['flips']:,} flips, one in each run of {result['images']} images at "
                   f"T = {result['passes']}": _rows(result) for build, result in builds.items()}
         if all("cells" in result for result in builds.values()):
             tables["Cells on an ECP5"] = [{"build": build} | _cells(result["cells"])
@@ -72,8 +72,8 @@ def write(folder: Path, options, results: dict[str, dict], passed: bool, seconds
 
 
 def _rows(result):
-    rows = [{"what flips": name, "bits": row["bits"], "flips": row["faults"],
-             **{outcome.replace("_", ", "): _percent(row[outcome], row["faults"])
+    rows = [{"what flips": name, "bits": row["bits"], "flips": row["flips"],
+             **{outcome.replace("_", ", "): _percent(row[outcome], row["flips"])
                 for outcome in (*OUTCOMES, "silent_other_class")}}
             for name in CLASSES if (row := result["classes"].get(name))]
     return [*rows, {"what flips": "any bit", "bits": None, "flips": None,

@@ -30,7 +30,7 @@ def test_flips(name, pytestconfig, record_property):
     reports = build(network, target, folder)
     images, _ = load_sample()
     result  = inject(folder, images[:1 if spinbayes else 4], seed=option("seed"), steps=steps,
-                     faults=option("flips_spinbayes" if spinbayes else "flips"), processes=cores())
+                     flips=option("flips_spinbayes" if spinbayes else "flips"), processes=cores())
     if not spinbayes and option("cost") == "place":
         result["cells"] = synthesize(folder, target.clock_mhz, reports["estimate_network_performance"],
                                      steps)
@@ -53,10 +53,10 @@ def make_result(**outcomes):
     """One class of 10 bits, one of 30, and one that is left out, each of 4 flips."""
     row = dict.fromkeys((*OUTCOMES, "silent_other_class"), 0)
     return {"classes": {
-        "weights": row | {"bits": 10, "faults": 4} | outcomes,
-        "masks": row | {"bits": 30, "faults": 4, "masked": 4},
-        "checks": row | {"bits": 99, "faults": 4, "silent": 4}},
-        "faults": 12, "images": 4, "passes": 20, "missed": outcomes.get("silent", 0), "seconds": 2.0}
+        "weights": row | {"bits": 10, "flips": 4} | outcomes,
+        "masks": row | {"bits": 30, "flips": 4, "masked": 4},
+        "checks": row | {"bits": 99, "flips": 4, "silent": 4}},
+        "flips": 12, "images": 4, "passes": 20, "missed": outcomes.get("silent", 0), "seconds": 2.0}
 
 
 def test_shares():

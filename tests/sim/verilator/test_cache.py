@@ -1,16 +1,16 @@
 import shutil
-from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import sim.run
-import sim.verilator.shards
 from gen.build import build_network
 from gen.ir import Target, load
+from sim.design import Design
 from sim.run import main
-from sim.verilator import harness, simulator
-from sim.verilator.shards import Shard, divide
+from sim.verilator import harness, simulation, simulator
+from sim.verilator.cache import divide, place
+from sim.verilator.simulation import Program, Simulation
 
 
 @pytest.mark.parametrize("counts, size, parts", [
@@ -152,19 +152,34 @@ def test_kept_results_are_compared(scale_dropout, simulate):
     shutil.rmtree(path)
 
 
-def shard(simulated="one", **changes):
-    plain = Shard(np.zeros((3, 6, 6), np.uint8), simulated, {}, ("+passes=4",))
-    return replace(plain, **changes)
+@pytest.fixture(scope="module")
+def mtj(random_network, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("shards") / "mtj"
+    build_network(random_network(5, 1), Target(array_rows=32, rng="mtj", mtj_currents=(100, 120), passes=6,
+                                               passes_max=8), folder)
+    return folder
 
 
-def test_key_depends_on_everything(tmp_path, monkeypatch):
+def test_place_depends_on_everything(scale_dropout, mtj, tmp_path, monkeypatch):
+    """No two inputs have the same answers."""
     bench = tmp_path / "bench.py"
     bench.write_text("one")
-    monkeypatch.setattr(sim.verilator.shards, "_BENCH_FILES", [bench])
-    every = [shard(), shard("two"), shard(variables={"MTJ": "1"}), shard(plusargs=("+passes=5",)),
-             shard(images=np.ones((3, 6, 6), np.uint8)), shard(images=np.zeros((2, 6, 6), np.uint8)),
-             shard(images=np.zeros((3, 4, 9), np.uint8))]
-    folders = {one.folder(tmp_path) for one in every}
-    assert len(folders) == len(every) and shard().folder(tmp_path) in folders
+    monkeypatch.setattr(simulation, "_BENCH_FILES", [bench])
+    images = make_images(scale_dropout, 3)
+
+    def places():
+        plain, pins = Design(scale_dropout), Design(mtj)
+        simulations = [
+            *(Simulation(plain, images, 4, **options) for options in (
+                {}, {"first": 1}, {"maps": True}, {"duty": 0.5})),
+            Simulation(plain, images, 5), Simulation(plain, images[:2], 4),
+            Simulation(plain, 255 - images, 4),
+            Simulation(plain, images.reshape(3, images.shape[2], -1), 4),
+            *(Simulation(pins, images, 4, **options) for options in (
+                {}, {"seed": 2}, {"played": [True]}, {"played": [False]}))]
+        return [place(Program(tmp_path, key, False), one) for key in ("one", "two") for one in simulations]
+
+    first = places()
+    assert len(set(first)) == len(first) == 24 and places() == first
     bench.write_text("two")
-    assert shard().folder(tmp_path) not in folders
+    assert not set(places()) & set(first)
