@@ -64,7 +64,7 @@ def lower_layer(layer: Layer, target: Target, after: int = 1) -> Engine:
         output_bits=layer.output_bits,
         logit=_logit(layer) if output else None,
         dropped=layer.banks[0].dropped if output else 0,
-        after=after,
+        next_arrays=after,
         passes=target.passes_max,
         protect=target.protect,
     )

@@ -40,11 +40,11 @@ def imported(path):
 #: folders puts them together and may import all; no folder imports it but for what is named here.
 ROOMS = {
     "hdl/checks":      set(),
-    "hdl/random":      set(),
-    "hdl/layer":       {"checks"},
-    "hdl/pass_sets":   {"checks"},
-    "hdl/input":       {"checks", "layer"},
-    "hdl/head":        {"checks", "pass_sets"},
+    "hdl/random":      {"stream"},
+    "hdl/layer":       {"checks", "stream"},
+    "hdl/pass_sets":   {"checks", "stream"},
+    "hdl/input":       {"checks", "layer", "stream"},
+    "hdl/head":        {"checks", "pass_sets", "stream"},
     "gen/transforms":  {"ir", "precision", "weights"},
     "golden/random":   {"head", "network", "metrics", "evaluate"},
     "golden/float":    {"output"},

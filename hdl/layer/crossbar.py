@@ -14,7 +14,7 @@ __all__ = ["Crossbar", "codes_layout", "read_layout"]
 
 
 def read_layout(fan_in, geometry):
-    """Payload of a read: all inputs of the layer, the row group, the column group and the array."""
+    """A read: the inputs of all rows of the layer, and the row group, column group and array to read."""
     return data.StructLayout({
         "inputs":       fan_in,
         "row_group":    range(geometry.row_groups),
@@ -24,7 +24,7 @@ def read_layout(fan_in, geometry):
 
 
 def codes_layout(code, *, tiles, columns, arrays=1):
-    """What a read returns: ADC codes of each column, one per row tile, and the array they are of."""
+    """Answer to a read: per column the ADC codes of all row tiles, and the array that was read."""
     return data.StructLayout({
         "codes":  data.ArrayLayout(data.ArrayLayout(code, tiles), columns),
         "choice": range(arrays),
@@ -35,8 +35,8 @@ class Crossbar(wiring.Component):
     """Read the arrays of a layer: word lines in, ADC codes out.
 
     The fan-in is cut into row tiles of equal size (the last may be smaller), which are all read at
-    once. Where a tile has several arrays, an arbiter enables the one that a read asks for. A read
-    cannot wait, and neither can its codes: both streams are always ready.
+    once. Where a tile has several arrays, an arbiter enables the one that ``choice`` names. There is no
+    back-pressure: both streams are always ready.
 
     Latency is ``latency`` cycles; throughput is one read per cycle.
 
@@ -51,10 +51,10 @@ class Crossbar(wiring.Component):
     tile_rows : int
         Inputs of a row tile.
     rows_per_read, columns_per_read, weight_bits : int
-        See :class:`hdl.layer.array.ArrayGeometry`; rows count per row tile.
+        See :class:`hdl.layer.array.ArrayGeometry`; ``rows_per_read`` are rows of each row tile.
     macro : int or None
-        None: the arrays are emulated. Otherwise they are outside, at the pins ``arrays``, and
-        answer this number of cycles after a read.
+        None: the arrays are emulated. Otherwise they are macros at the pins ``arrays``, which answer
+        this number of cycles after a read.
     protect : bool
         Check the parity of weights of emulated arrays.
 
@@ -101,7 +101,7 @@ class Crossbar(wiring.Component):
         super().__init__(members)
 
     def tile_weights(self, tile):
-        """Columns of each array of a row tile; binary weights beyond the fan-in are ones, others 0."""
+        """Columns of each array of a row tile. Beyond the fan-in, binary weights are ones, others 0."""
         rows, bits = self.geometry.rows, self.geometry.weight_bits
         held   = min(rows, self.fan_in - tile * rows)
         beyond = (1 << rows) - (1 << held) if bits == 1 else 0

@@ -22,7 +22,8 @@ CASES = {f"{block}-{number}-{proof.name}": (block, proof) for block in BLOCKS
 WITHOUT = {
     "accelerator": "an assembly of blocks whose streams are proven; simulated as a whole",
     "array": "no streams or control: simulated",
-    "guard": "a transform of other blocks: simulated, and judged by flipped bits",
+    "register_parity": "a transform of other blocks: simulated, and judged by flipped bits",
     "parity": "no streams or control: simulated, and judged by flipped bits",
     "popcount": "arithmetic without control: simulated",
+    "stream": "parts of the other blocks, whose streams are proven",
 }

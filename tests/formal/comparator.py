@@ -12,7 +12,7 @@ from tests.formal.streams import keeps_stream_rules
 
 
 def make(*, bits):
-    return Comparator(comparison_layout(range(4), bits), unsigned(2), banks=2, columns=1)
+    return Comparator(comparison_layout(range(4), bits), unsigned(2), lanes=2, columns=1)
 
 
 PROOFS = [

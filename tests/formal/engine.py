@@ -77,11 +77,11 @@ def answers_in_time(m, dut):
     m.d.comb += Cover(moved(dut.o_sets) & dut.o_sets.payload.last)
 
 
-def make(*, arrays, after, passes, depth):
+def make(*, arrays, next_arrays, passes, depth):
     """A layer of two positions and two channels; with one array it has keep bits."""
     banks = [[{"threshold": [1], "invert": 0}] * 2] * (arrays if arrays > 1 else 2)
     return Engine(1, 2, 1, kernel=(1, 1), weights=((0, 1),) * arrays, tile_rows=1, rows_per_read=1,
-                  columns_per_read=1, sums=range(2), banks=banks, after=after, passes=passes,
+                  columns_per_read=1, sums=range(2), banks=banks, next_arrays=next_arrays, passes=passes,
                   depth=depth, macro=1)
 
 
@@ -89,11 +89,11 @@ def make(*, arrays, after, passes, depth):
 DEPTHS = {keeps_stream_rules: 35, divides_each_set: 22, answers_in_time: 45}
 
 PROOFS = [
-    *(Proof(partial(make, arrays=arrays, after=after, passes=passes, depth=2), properties, "bmc",
-            depth=DEPTHS[properties], reach=40)
-      for arrays, after, passes, properties in (
+    *(Proof(partial(make, arrays=arrays, next_arrays=next_arrays, passes=passes, depth=2), properties,
+            "bmc", depth=DEPTHS[properties], reach=40)
+      for arrays, next_arrays, passes, properties in (
           (1, 1, 3, keeps_stream_rules), (1, 1, 3, divides_each_set), (2, 2, 2, divides_each_set),
           (1, 2, 2, divides_each_set), (1, 1, 2, answers_in_time))),
-    Readiness(partial(make, arrays=1, after=1, passes=2, depth=2)),
-    Readiness(partial(make, arrays=2, after=2, passes=2, depth=2)),
+    Readiness(partial(make, arrays=1, next_arrays=1, passes=2, depth=2)),
+    Readiness(partial(make, arrays=2, next_arrays=2, passes=2, depth=2)),
 ]

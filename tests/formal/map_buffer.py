@@ -12,18 +12,18 @@ from tests.formal.streams import answers_within, check_stream_rules, free, moved
 
 
 def environment(m, dut):
-    """Some pass set of each branch set is not empty; words are sent only into room that was taken."""
+    """Some pass set of each branch set is not empty; words are sent only with a credit."""
     free(m, dut)
     with m.If(dut.i_sets.valid):
         m.d.comb += Assume(dut.i_sets.payload.sets.as_value() != 0)
-    if dut.reserved:
+    if dut.by_credit:
         credit = Signal(range((dut.depth + 1) * dut.words + 1))
-        m.d.sync += credit.eq(credit + Mux(moved(dut.room), dut.words, 0) - moved(dut.i))
+        m.d.sync += credit.eq(credit + Mux(moved(dut.credit), dut.words, 0) - moved(dut.i))
         m.d.comb += Assume(~dut.i.valid | (credit != 0))
 
 
 def keeps_stream_rules(m, dut):
-    """While words are sent only into room that was taken, once valid is up on an output, it and the
+    """While words are sent only with a credit, once valid is up on an output, it and the
     payload stay until the word is taken.
     """
     environment(m, dut)
@@ -41,15 +41,15 @@ def sends_every_map(m, dut):
     """
     environment(m, dut)
     numbers  = range(1 << (dut.depth + 2 + dut.FETCHED // dut.words).bit_length())
-    branches = dut.lanes * dut.copies
+    branches = dut.lanes * dut.next_arrays
     followed, branch = AnyConst(numbers), AnyConst(range(branches))
     lane, word       = AnyConst(range(dut.lanes)), AnyConst(range(dut.words))
-    choice           = AnyConst(range(dut.copies))
+    choice           = AnyConst(range(dut.next_arrays))
     m.d.comb += [
-        Assume(branch == lane * dut.copies + choice),
+        Assume(branch == lane * dut.next_arrays + choice),
         Assume(word < dut.words),
         Assume(lane < dut.lanes),
-        Assume(choice < dut.copies),
+        Assume(choice < dut.next_arrays),
     ]
 
     # What enters.
@@ -126,7 +126,7 @@ def answers_in_time(m, dut):
     for name, port in (("o", dut.o), ("o_sets", dut.o_sets)):
         patient(m, port.ready, 1, name)
     m.d.comb += Assume(dut.i.valid)
-    branches = dut.lanes * dut.copies
+    branches = dut.lanes * dut.next_arrays
     owed = Signal(range((dut.depth + 4) * branches))
     entering = Mux(moved(dut.i_sets), sum(part.any() for part in dut.i_sets.payload.sets), 0)
     m.d.sync += owed.eq(owed + entering - moved(dut.o_sets))
@@ -139,19 +139,19 @@ make   = partial(MapBuffer, shape=unsigned(1), passes=2)
 LEAST  = partial(make, words=2, lanes=1, depth=1)
 NARROW = partial(make, words=1, lanes=2, depth=1)
 SMALL  = partial(make, words=2, lanes=2, depth=2)
-COPY   = partial(make, words=1, lanes=1, depth=2, copies=2)
-ROOM   = partial(make, words=2, lanes=2, depth=2, reserved=True)
+ARRAYS = partial(make, words=1, lanes=1, depth=2, next_arrays=2)
+CREDIT = partial(make, words=2, lanes=2, depth=2, by_credit=True)
 
 PROOFS = [
     Proof(SMALL, keeps_stream_rules),
-    Proof(partial(LEAST, reserved=True), keeps_stream_rules),
-    Proof(partial(NARROW, reserved=True), keeps_stream_rules),
+    Proof(partial(LEAST, by_credit=True), keeps_stream_rules),
+    Proof(partial(NARROW, by_credit=True), keeps_stream_rules),
     Proof(LEAST, sends_every_map, "bmc", depth=22, seconds=600),
     Proof(SMALL, sends_every_map, "bmc", depth=16, seconds=600),
-    Proof(COPY, sends_every_map, "bmc", depth=16, seconds=600),
-    Proof(ROOM, sends_every_map, "bmc", depth=16, seconds=600),
+    Proof(ARRAYS, sends_every_map, "bmc", depth=16, seconds=600),
+    Proof(CREDIT, sends_every_map, "bmc", depth=16, seconds=600),
     Proof(LEAST, answers_in_time),
     Proof(NARROW, answers_in_time),
-    Readiness(COPY),
-    Readiness(ROOM),
+    Readiness(ARRAYS),
+    Readiness(CREDIT),
 ]

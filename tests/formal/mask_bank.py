@@ -16,7 +16,7 @@ def environment(m, dut):
     free(m, dut)
     with m.If(dut.images.valid):
         m.d.comb += [Assume(dut.images.payload != 0), Assume(dut.images.payload <= dut.passes)]
-    owed = Signal(range(dut.passes * sum(dut.choices) + 1))
+    owed = Signal(range(dut.passes * sum(dut.choice_bits) + 1))
     m.d.sync += owed.eq(owed + moved(dut.draw) - moved(dut.bits))
     m.d.comb += Assume(~dut.bits.valid | (owed != 0))
     return owed
@@ -37,7 +37,8 @@ def collects_each_bit(m, dut):
     Images are numbered modulo 8, more than can be under way. One bit of one of them is followed.
     """
     environment(m, dut)
-    bits    = [(layer, bit) for layer, count in enumerate(dut.choices) for bit in reversed(range(count))]
+    bits    = [(layer, bit) for layer, count in enumerate(dut.choice_bits)
+               for bit in reversed(range(count))]
     numbers = range(8)
     followed, member, place = (
         AnyConst(numbers), AnyConst(range(dut.passes)), AnyConst(range(len(bits))))
@@ -85,15 +86,15 @@ def answers_in_time(m, dut):
     for index, port in enumerate(dut.masks):
         patient(m, port.ready, 2, f"mask_{index}")
     m.d.comb += [Assume(dut.draw.ready), Assume((owed == 0) | dut.bits.valid)]
-    limit = dut.passes * sum(dut.choices) + dut.overhead + 4
+    limit = dut.passes * sum(dut.choice_bits) + dut.overhead + 4
     answers_within(m, dut.images.valid & ~dut.images.ready, limit, "image")
     m.d.comb += Cover(moved(dut.masks[0]))
 
 
 PROOFS = [
-    Proof(partial(MaskBank, bits=(1, 1), passes=2), keeps_stream_rules, reach=30),
-    Proof(partial(MaskBank, bits=(1, 1), passes=2), collects_each_bit, reach=30),
-    Proof(partial(MaskBank, bits=(1, 2), passes=2), collects_each_bit, "bmc", depth=30, reach=30),
-    Proof(partial(MaskBank, bits=(1, 2), passes=3), answers_in_time, reach=20),
-    Readiness(partial(MaskBank, bits=(1, 2), passes=2)),
+    Proof(partial(MaskBank, choice_bits=(1, 1), passes=2), keeps_stream_rules, reach=30),
+    Proof(partial(MaskBank, choice_bits=(1, 1), passes=2), collects_each_bit, reach=30),
+    Proof(partial(MaskBank, choice_bits=(1, 2), passes=2), collects_each_bit, "bmc", depth=30, reach=30),
+    Proof(partial(MaskBank, choice_bits=(1, 2), passes=3), answers_in_time, reach=20),
+    Readiness(partial(MaskBank, choice_bits=(1, 2), passes=2)),
 ]

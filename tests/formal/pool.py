@@ -57,9 +57,9 @@ def pools_each_window(m, dut):
         ]
 
 
-SMALL = partial(Pool, height=4, width=5, groups=1, size=2, banks=1, columns=2)
+SMALL = partial(Pool, height=4, width=5, groups=1, size=2, lanes=1, columns=2)
 PROOFS = [
-    Proof(partial(Pool, height=2, width=3, groups=2, size=2, banks=1, columns=1), keeps_stream_rules),
+    Proof(partial(Pool, height=2, width=3, groups=2, size=2, lanes=1, columns=1), keeps_stream_rules),
     Proof(SMALL, pools_each_window, reach=25),
     Readiness(SMALL),
 ]

@@ -98,7 +98,7 @@ def withdraw(m, name, value):
 
 @pytest.mark.parametrize("block, name, spoil", [
     ("mtj_rng", "keeps_the_phases", read_too_long), ("pass_split", "divides_each_set", drop_a_pass),
-    ("arbiter", "enables_the_chosen_array", enable_two), ("gather", "keeps_stream_rules", withdraw)])
+    ("arbiter", "enables_the_chosen_array", enable_two), ("word_packer", "keeps_stream_rules", withdraw)])
 def test_finds_a_fault(tmp_path, block, name, spoil):
     proof  = find_proof(block, name)
     result = replace(proof, make=partial(Spoiled, proof.make, spoil)).run(tmp_path / name)
@@ -109,7 +109,7 @@ def test_finds_a_fault(tmp_path, block, name, spoil):
 
 def test_finds_what_never_happens(tmp_path):
     """A proof that holds because nothing happens is none."""
-    proof = replace(find_proof("gather", "joins_groups"), reach=3)
+    proof = replace(find_proof("word_packer", "joins_groups"), reach=3)
     assert proof.run(tmp_path / "proof")["status"] == "vacuous"
 
 

@@ -35,7 +35,7 @@ def presents_each_position(m, dut):
             if 0 <= row < inner[0] and 0 <= column < inner[1]:
                 with m.If((position == index) & (one == number)):
                     m.d.comb += [within.eq(1), place.eq(row * inner[1] + column)]
-    at, value, known = Signal(range(words)), Signal(dut.channels), Signal()
+    at, value, known = Signal(range(words)), Signal(dut.word_bits), Signal()
     with m.If(moved(dut.i)):
         m.d.sync += at.eq(Mux(at == words - 1, 0, at + 1))
         with m.If(within & (at == place)):
@@ -47,7 +47,7 @@ def presents_each_position(m, dut):
             m.d.sync += known.eq(0)
     with m.If(dut.o.valid & (sent == position)):
         m.d.comb += [
-            Assert(dut.o.payload.word_select(one, dut.channels) == Mux(within, value, 0)),
+            Assert(dut.o.payload.word_select(one, dut.word_bits) == Mux(within, value, 0)),
             Assert(known | ~within),
             Cover(value.any() & within),
         ]
@@ -66,8 +66,8 @@ def answers_in_time(m, dut):
     m.d.comb += Cover(moved(dut.o))
 
 
-PLAIN  = partial(Window, height=3, width=3, channels=1, kernel=(2, 2))
-PADDED = partial(Window, height=2, width=3, channels=1, kernel=(2, 2), padding=1, stride=2)
+PLAIN  = partial(Window, height=3, width=3, word_bits=1, kernel=(2, 2))
+PADDED = partial(Window, height=2, width=3, word_bits=1, kernel=(2, 2), padding=1, stride=2)
 
 PROOFS = [
     *(Proof(make, properties, reach=30) for make in (PLAIN, PADDED)

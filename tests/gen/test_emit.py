@@ -22,23 +22,23 @@ from gen.lower import lower, lower_layer
 from hdl.head.averaging import Averaging, result_layout
 from hdl.head.softmax import Normalizer, PowerOfTwo, Relative, Softmax
 from hdl.input.binarizer import Binarizer
-from hdl.input.image_source import ImageSource
+from hdl.input.pixel_input import PixelInput
 from hdl.layer.adder_accumulator import AdderAccumulator
 from hdl.layer.arbiter import Arbiter
 from hdl.layer.array import ArrayGeometry, EmulatedArray
 from hdl.layer.comparator import Comparator
 from hdl.layer.crossbar import Crossbar
-from hdl.layer.gather import Gather
-from hdl.layer.logit import LogitScaler
+from hdl.layer.logit_scaler import LogitScaler
 from hdl.layer.pool import Pool
 from hdl.layer.popcount import popcount
 from hdl.layer.reader import Reader
 from hdl.layer.scale_mux import ScaleMux, comparison_layout, gain_layout
 from hdl.layer.window import Window
+from hdl.layer.word_packer import WordPacker
+from hdl.pass_sets.first_pass_sets import ArrayPasses, SequentialPasses, SharedPasses
 from hdl.pass_sets.map_buffer import MapBuffer
 from hdl.pass_sets.mask_bank import MaskBank
 from hdl.pass_sets.pass_split import PassSplit
-from hdl.pass_sets.replay import ArrayPasses, SequentialPasses, SharedPasses
 from hdl.random.health import Health
 from hdl.random.mtj_rng import MtjRng
 from hdl.random.pseudo_rng import PseudoRng
@@ -57,18 +57,18 @@ BLOCKS = {
     EmulatedArray:    lambda: EmulatedArray(SHAPE, [[1, 2, 3, 4]]),
     Averaging:        lambda: Averaging(3, 5, confidence=100),
     Binarizer:        lambda: Binarizer((64, 128)),
-    Comparator:       lambda: Comparator(comparison_layout(range(7)), 3, banks=2, columns=2),
+    Comparator:       lambda: Comparator(comparison_layout(range(7)), 3, lanes=2, columns=2),
     Crossbar:         lambda: Crossbar([[1, 2, 3, 4]], 12, tile_rows=6, rows_per_read=3,
                                        columns_per_read=2),
-    Gather:           lambda: Gather(4, columns=2, banks=2),
+    WordPacker:           lambda: WordPacker(4, columns=2, lanes=2),
     Health:           lambda: Health(repetition=5, window=16, proportion=12, distance=3),
-    ImageSource:      lambda: ImageSource(16, 5),
-    LogitScaler:      lambda: LogitScaler(gain_layout(signed(4), signed(6)), 3, signed(8), banks=2),
+    PixelInput:      lambda: PixelInput(16, 5),
+    LogitScaler:      lambda: LogitScaler(gain_layout(signed(4), signed(6)), 3, signed(8), lanes=2),
     MapBuffer:        lambda: MapBuffer(unsigned(4), words=3, lanes=2, passes=5, depth=4),
     MaskBank:         lambda: MaskBank((1, 1, 3), 5),
     MtjRng:           lambda: MtjRng((1, 2), code=8, set_cycles=2, read_cycles=1, reset_cycles=1),
     PassSplit:        lambda: PassSplit(5, (2, 4)),
-    Pool:             lambda: Pool(4, 4, 2, size=2, banks=2, columns=2),
+    Pool:             lambda: Pool(4, 4, 2, size=2, lanes=2, columns=2),
     PseudoRng:        lambda: PseudoRng((1, 2), seed=1),
     Reader:           lambda: Reader(6, SHAPE),
     RngBank:          lambda: RngBank([PseudoRng((1, 2), seed=seed) for seed in (1, 2)]),
@@ -112,7 +112,7 @@ def test_no_block_is_forgotten():
     """Of ``hdl/``, only assemblies and what is no component are missing above."""
     files = {path.stem for path in Path(hdl.__path__[0]).rglob("*.py")} - {"__init__"}
     tested = {block.__module__.split(".")[-1] for block in BLOCKS}
-    assert files - tested == {"accelerator", "engine", "guard", "parity",
+    assert files - tested == {"accelerator", "engine", "register_parity", "parity", "stream",
                               popcount.__module__.split(".")[-1]}
 
 

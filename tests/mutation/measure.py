@@ -30,8 +30,10 @@ ROOT = Path(__file__).resolve().parents[2]
 
 #: Why there are no mutants of some blocks.
 WITHOUT = {
-    "guard":  "a transform of other blocks: its tests, and `make faults`, flip bits inside of them",
     "parity": "its tests, and `make faults`, flip bits inside of a design, which a netlist does not show",
+    "register_parity": "a transform of other blocks: its tests, and `make faults`, flip bits inside of "
+                       "them",
+    "stream": "its logic is that of the blocks that use it, and is mutated there",
 }
 
 #: Files of hdl/ that have tests, and mutants.

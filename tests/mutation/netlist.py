@@ -22,6 +22,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 SELECT = "mutant" # the input that says which mutant is awake; 0 is none
 
+#: Files of hdl/ whose functions make logic of the blocks that call them.
+SHARED = "stream",
 
 #: Ports of a memory's cell that are no mutants: its clock, and resets of what is read, which no memory of
 #: hdl/ has and with which Yosys dies.
@@ -56,14 +58,14 @@ def describe(toplevel, signals):
 
 
 def _owners(text):
-    """Which file of hdl/ each module is of: the one that most of it comes from, or that of its parent,
-    if it is of Amaranth's library."""
+    """Return for each module the file of hdl/ that most of it comes from; that of its parent, if it is of
+    Amaranth's library. What several blocks share belongs to the block that uses it."""
     owners = {}
     for name, body in re.findall(r"^module \\(\S+)\n(.*?)^end$", text, re.MULTILINE | re.DOTALL):
-        files = re.findall(r"/hdl/(?:\w+/)?(\w+)\.py:", body)
+        files = [file for file in re.findall(r"/hdl/(?:\w+/)?(\w+)\.py:", body) if file not in SHARED]
         inner = re.findall(r'attribute \\src "[^"]*/amaranth/lib/(\w+)\.py', body)
-        own   = max(set(files), key=files.count, default=None)
-        owners[name] = None if len(inner) > 2 * len(files) else own
+        most  = max(set(files), key=files.count, default=None)
+        owners[name] = None if len(inner) > 2 * len(files) else most
     for name in sorted(owners, key=len):
         if owners[name] is None and "." in name:
             owners[name] = owners.get(name.rpartition(".")[0])
@@ -109,8 +111,8 @@ def make_mutants(design, block, count, seed, directory):
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "design.il").write_text(_forget_zeros(design.text))
     chosen = [f"a:src=*/hdl/{folder}{block}.py:*" for folder in ("", "*/")]
-    chosen += [f"top{name[3:]}/a:src=*/amaranth/lib/*" for name, owner in _owners(design.text).items()
-               if owner == block]
+    chosen += [f"{module}/a:src={source}" for module, owner in _owners(design.text).items() if owner == block
+               for source in ("*/amaranth/lib/*", *(f"*/hdl/{name}.py:*" for name in SHARED))]
     yosys(f"""
         read_rtlil design.il
         hierarchy -top top

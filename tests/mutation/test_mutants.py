@@ -6,10 +6,12 @@ import os
 from pathlib import Path
 
 import pytest
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, Signal, Value, unsigned
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from hdl.layer.comparator import Comparator
+from hdl.layer.scale_mux import comparison_layout
 from hdl.pass_sets.mask_bank import MaskBank
 from tests.mutation import equivalence, netlist, report
 from tests.mutation.judge import judge, reasons
@@ -78,6 +80,15 @@ def test_memories(tmp_path):
     ports   = {mutant["port"] for mutant in mutants if "storage" in mutant["cell"]}
     assert {"WR_EN", "WR_ADDR", "RD_ADDR", "RD_DATA"} <= ports
     assert "RD_EN" not in ports
+
+
+def test_shared_logic(tmp_path):
+    """What :mod:`hdl.stream` makes in a block is mutated with it."""
+    dut     = Comparator(comparison_layout(range(4), 1), unsigned(2), lanes=1, columns=1)
+    design  = netlist.describe(dut, [Value.cast(value) for _, _, value in dut.signature.flatten(dut)])
+    mutants = netlist.make_mutants(design, "comparator", 1000, 1, tmp_path)
+    places  = {place.split(":")[0] for mutant in mutants for place in mutant["src"]}
+    assert {"/hdl/stream.py", "/hdl/layer/comparator.py"} <= places
 
 
 def test_caught(tmp_path):

@@ -139,7 +139,7 @@ def _shorten(case, generator, accelerator):
 
 def _cycles(generator, accelerator, count):
     """Cycles of an image that asks for ``count`` passes, about the most."""
-    passes = min(max(count, 1), accelerator.source.most)
+    passes = min(max(count, 1), accelerator.pixel_input.most)
     bound  = estimate_network(accelerator, generator, passes, 1.0)
     return bound["latency_cycles_largest"] + bound["random_cycles_per_image"]
 

@@ -5,7 +5,7 @@ from functools import partial
 from amaranth.asserts import AnyConst
 from amaranth.hdl import Assert, Assume, Cover, Mux, Signal
 
-from hdl.pass_sets.replay import ArrayPasses, SequentialPasses, SharedPasses
+from hdl.pass_sets.first_pass_sets import ArrayPasses, SequentialPasses, SharedPasses
 from tests.formal.proof import Proof
 from tests.formal.readiness import Readiness
 from tests.formal.streams import free, keeps_stream_rules, moved
@@ -41,7 +41,7 @@ def sends_each_pass_once(m, dut):
     numbers, words = range(4), dut.words
     followed, word = AnyConst(numbers), AnyConst(range(words))
     m.d.comb += Assume(word < words)
-    filling, at, value = Signal(numbers), Signal(range(words)), Signal(dut.channels)
+    filling, at, value = Signal(numbers), Signal(range(words)), Signal(dut.word_bits)
     entered = Signal(numbers)
     with m.If(moved(dut.i)):
         m.d.sync += at.eq(Mux(at == words - 1, 0, at + 1))
@@ -122,11 +122,11 @@ def divides_each_set(m, dut):
 PROOFS = [
     Proof(partial(SharedPasses, passes=4), keeps_stream_rules),
     Proof(partial(SharedPasses, passes=4), gives_all_passes, "induction", depth=2),
-    Proof(partial(SequentialPasses, channels=1, words=2, passes=2), keeps_stream_rules),
-    Proof(partial(SequentialPasses, channels=1, words=2, passes=3), sends_each_pass_once),
-    Proof(partial(ArrayPasses, channels=1, words=2, arrays=2, passes=2), keeps_stream_rules),
-    Proof(partial(ArrayPasses, channels=1, words=2, arrays=2, passes=2), divides_each_set),
+    Proof(partial(SequentialPasses, word_bits=1, words=2, passes=2), keeps_stream_rules),
+    Proof(partial(SequentialPasses, word_bits=1, words=2, passes=3), sends_each_pass_once),
+    Proof(partial(ArrayPasses, word_bits=1, words=2, arrays=2, passes=2), keeps_stream_rules),
+    Proof(partial(ArrayPasses, word_bits=1, words=2, arrays=2, passes=2), divides_each_set),
     Readiness(partial(SharedPasses, passes=4)),
-    Readiness(partial(SequentialPasses, channels=1, words=2, passes=2)),
-    Readiness(partial(ArrayPasses, channels=1, words=2, arrays=2, passes=2)),
+    Readiness(partial(SequentialPasses, word_bits=1, words=2, passes=2)),
+    Readiness(partial(ArrayPasses, word_bits=1, words=2, arrays=2, passes=2)),
 ]

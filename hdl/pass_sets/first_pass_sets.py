@@ -1,5 +1,5 @@
 # amaranth: UnusedElaboratable=no
-"""Where the pass sets of an image begin: all passes at once, one after another, or array by array."""
+"""First pass sets of each image: all passes at once, one pass after another, or one set per array."""
 
 import operator
 
@@ -10,13 +10,14 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from hdl.checks.parity import Parity, error_port
 from hdl.pass_sets.map_buffer import MapBuffer
 from hdl.pass_sets.pass_split import PassSplit, pass_set_layout
+from hdl.stream import counter, moves, vacant
 
 
 __all__ = ["SharedPasses", "SequentialPasses", "ArrayPasses"]
 
 
 class SharedPasses(wiring.Component):
-    """Give the map of an image the set of all its passes.
+    """Create the pass set of each image: all of its passes, {0, ..., T - 1}.
 
     Latency is zero cycles.
 
@@ -30,7 +31,7 @@ class SharedPasses(wiring.Component):
     images : In(stream.Signature(range(passes + 1)))
         Number of passes of each image.
     o_sets : Out(stream.Signature(pass_set_layout(passes)))
-        Pass set of each image: its lowest bits.
+        Pass set of each image: the lowest T bits are 1.
     """
 
     def __init__(self, passes):
@@ -55,14 +56,14 @@ class SharedPasses(wiring.Component):
 
 
 class SequentialPasses(wiring.Component):
-    """Store each image and send it once per pass, with a set of this pass alone.
+    """Store each image and send it once per pass, with the pass sets {0}, {1}, ..., {T - 1}.
 
-    One image is filled while the one before is sent. Latency is ``latency`` cycles from the last
-    word of an image to the first word that is sent, throughput one word per cycle on both sides.
+    Double buffer: an image is stored while the one before is sent. Latency is ``latency`` cycles from
+    the last word of an image to the first word that is sent, throughput one word per cycle on both sides.
 
     Parameters
     ----------
-    channels : int
+    word_bits : int
         Bits of a word.
     words : int
         Words of an image.
@@ -75,7 +76,7 @@ class SequentialPasses(wiring.Component):
     -------
     images : In(stream.Signature(range(passes + 1)))
         Number of passes of each image.
-    i, o : In, Out(stream.Signature(channels))
+    i, o : In, Out(stream.Signature(word_bits))
         Words of images.
     o_sets : Out(stream.Signature(pass_set_layout(passes)))
         Pass set of each map that is sent.
@@ -85,16 +86,16 @@ class SequentialPasses(wiring.Component):
 
     latency = 2
 
-    def __init__(self, channels, *, words, passes, protect=False):
-        self.channels = operator.index(channels)
-        self.words    = operator.index(words)
-        self.passes   = operator.index(passes)
-        self.protect  = protect
+    def __init__(self, word_bits, *, words, passes, protect=False):
+        self.word_bits = operator.index(word_bits)
+        self.words     = operator.index(words)
+        self.passes    = operator.index(passes)
+        self.protect   = protect
         super().__init__({
             **error_port(protect),
             "images": In(stream.Signature(range(passes + 1))),
-            "i":      In(stream.Signature(channels)),
-            "o":      Out(stream.Signature(channels)),
+            "i":      In(stream.Signature(word_bits)),
+            "o":      Out(stream.Signature(word_bits)),
             "o_sets": Out(stream.Signature(pass_set_layout(passes))),
         })
 
@@ -103,89 +104,85 @@ class SequentialPasses(wiring.Component):
 
         parity = Parity(m, self)
         m.submodules.maps = maps = memory.Memory(
-            shape=self.channels + parity.bits, depth=2 * self.words, init=[])
-        store      = maps.write_port()
-        fetch      = maps.read_port()
-        held       = Signal(range(3))
-        filled     = Signal()
-        release    = Signal()
-        write_word = Signal(range(self.words))
+            shape=self.word_bits + parity.bits, depth=2 * self.words, init=[])
+        store   = maps.write_port()
+        fetch   = maps.read_port()
+        full    = Signal(range(3)) # halves of the memory
+        release = Signal()
+        filled  = Signal()
+        write_word, last_written = counter(m, self.words, store.en, name="write_word")
         write_half = Signal()
         m.d.comb += [
-            self.i.ready.eq(held != 2),
+            self.i.ready.eq(full != 2),
             store.addr.eq(Mux(write_half, self.words, 0) + write_word),
             store.data.eq(parity.stored(self.i.payload)),
-            store.en.eq(self.i.valid & self.i.ready),
-            filled.eq(store.en & (write_word == self.words - 1)),
+            store.en.eq(moves(self.i)),
+            filled.eq(store.en & last_written),
         ]
-        with m.If(store.en):
-            m.d.sync += [write_word.eq(Mux(filled, 0, write_word + 1)), write_half.eq(write_half ^ filled)]
-        m.d.sync += held.eq(held + filled - release)
+        m.d.sync += [write_half.eq(write_half ^ filled), full.eq(full + filled - release)]
 
-        word  = Signal(range(self.words))
-        half  = Signal()
-        done  = Signal(range(self.passes + 1)) # passes sent
-        at    = Signal(self.passes, init=1) # the one in progress, one-hot
         issue = Signal()
+        word, last_word = counter(m, self.words, issue, name="word")
+        half  = Signal()
+        index = Signal(range(self.passes + 1)) # of the pass that is sent, and the pass set of it
+        alone = Signal(self.passes, init=1)
         free  = Signal()
         final = Signal()
         m.d.comb += [
-            free.eq(~self.o.valid | self.o.ready),
-            issue.eq((held != 0) & self.images.valid & free
-                     & ((word != 0) | ~self.o_sets.valid | self.o_sets.ready)),
+            free.eq(vacant(self.o)),
+            issue.eq((full != 0) & self.images.valid & free & ((word != 0) | vacant(self.o_sets))),
             fetch.addr.eq(Mux(half, self.words, 0) + word),
             fetch.en.eq(free),
             self.o.payload.eq(fetch.data),
-            final.eq(done + 1 == self.images.payload),
+            final.eq(index + 1 == self.images.payload),
         ]
         parity.check(fetch.data, self.o.valid, slow=True)
         with m.If(free):
             m.d.sync += self.o.valid.eq(issue)
         with m.If(self.o_sets.ready):
             m.d.sync += self.o_sets.valid.eq(0)
-        with m.If(issue):
-            m.d.sync += word.eq(word + 1)
-            with m.If(word == 0):
-                m.d.sync += [
-                    self.o_sets.valid.eq(1),
-                    self.o_sets.payload.set.eq(at),
-                    self.o_sets.payload.last.eq(final),
-                ]
-            with m.If(word == self.words - 1):
-                m.d.sync += [word.eq(0), done.eq(done + 1), at.eq(at << 1)]
-                with m.If(final):
-                    m.d.comb += [release.eq(1), self.images.ready.eq(1)]
-                    m.d.sync += [done.eq(0), at.eq(1), half.eq(~half)]
+        with m.If(issue & (word == 0)):
+            m.d.sync += [
+                self.o_sets.valid.eq(1),
+                self.o_sets.payload.set.eq(alone),
+                self.o_sets.payload.last.eq(final),
+            ]
+        with m.If(issue & last_word):
+            m.d.sync += [index.eq(index + 1), alone.eq(alone << 1)]
+            with m.If(final):
+                m.d.comb += [release.eq(1), self.images.ready.eq(1)]
+                m.d.sync += [index.eq(0), alone.eq(1), half.eq(~half)]
         parity.report()
 
         return m
 
 
 class ArrayPasses(wiring.Component):
-    """Store the maps that enter the first layer and send each for every array that was chosen for it.
+    """Store the maps that enter the first layer and send each of them once per array that a pass of it
+    has chosen, with the set of these passes.
 
-    One map is filled while the one before is sent. Latency is ``latency`` cycles from the last word of
+    One map is stored while the one before is sent. Latency is ``latency`` cycles from the last word of
     a map to the first word that is sent, throughput one word per cycle on both sides.
 
     Parameters
     ----------
-    channels : int
+    word_bits : int
         Bits of a word.
     words : int
         Words of a map.
     arrays, passes : int
-        Arrays to choose from, and T_max.
+        Arrays of the first layer, and T_max.
     protect : bool
         Check the parity of stored words and pass sets.
 
     Members
     -------
-    i, o : In, Out(stream.Signature(channels))
+    i, o : In, Out(stream.Signature(word_bits))
         Words of maps.
     i_sets : In(stream.Signature(pass_set_layout(passes)))
         Pass set of each map.
     mask : In(stream.Signature(passes * bits))
-        Choices of the first layer for each image (:class:`hdl.pass_sets.mask_bank.MaskBank`).
+        Masks of the first layer for each image (:class:`hdl.pass_sets.mask_bank.MaskBank`).
     o_sets : Out(stream.Signature(pass_set_layout(passes, arrays)))
         Pass set and array of each map that is sent.
     error : Out(1)
@@ -194,16 +191,16 @@ class ArrayPasses(wiring.Component):
 
     latency = MapBuffer.latency
 
-    def __init__(self, channels, *, words, arrays, passes, protect=False):
+    def __init__(self, word_bits, *, words, arrays, passes, protect=False):
         self.split  = PassSplit(passes, (arrays,))
-        self.buffer = MapBuffer(unsigned(channels), words=words, lanes=1, passes=passes, depth=2,
-                                copies=arrays, protect=protect)
+        self.buffer = MapBuffer(unsigned(word_bits), words=words, lanes=1, passes=passes, depth=2,
+                                next_arrays=arrays, protect=protect)
         self.protect = protect
         super().__init__({
-            "i":      In(stream.Signature(channels)),
+            "i":      In(stream.Signature(word_bits)),
             "i_sets": In(self.split.i.signature.flip()),
             "mask":   In(self.split.mask_0.signature.flip()),
-            "o":      Out(stream.Signature(channels)),
+            "o":      Out(stream.Signature(word_bits)),
             "o_sets": Out(self.buffer.o_sets.signature),
             **error_port(protect),
         })

@@ -5,7 +5,7 @@ from functools import partial
 from amaranth.asserts import AnyConst
 from amaranth.hdl import Assert, Cover, Mux, Signal
 
-from hdl.input.image_source import ImageSource
+from hdl.input.pixel_input import PixelInput
 from tests.formal.proof import Proof
 from tests.formal.readiness import Readiness
 from tests.formal.streams import answers_within, free, keeps_stream_rules, moved, patient
@@ -63,8 +63,8 @@ def answers_in_time(m, dut):
     m.d.comb += Cover(moved(dut.maps))
 
 
-SMALL = partial(ImageSource, pixels=3, passes=5, width=2)
-LEAST = partial(ImageSource, pixels=1, passes=5, width=2)
+SMALL = partial(PixelInput, pixels=3, passes=5, width=2)
+LEAST = partial(PixelInput, pixels=1, passes=5, width=2)
 
 PROOFS = [
     *(Proof(make, properties) for make in (SMALL, LEAST) for properties in (

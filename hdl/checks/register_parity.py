@@ -1,33 +1,33 @@
-"""Parity of the registers that sequence a component."""
+"""Parity of the control registers of a component."""
 
 from amaranth import *
 from amaranth.hdl import Fragment
 
-# What a register is loaded with is known to its fragment only, and that has no public interface. So
+# Assignments to registers are found in Amaranth's fragments, which have no public interface; so
 # pyproject.toml holds Amaranth to one minor version.
 from amaranth.hdl._ast import Assign, Part, SignalDict, SignalSet, Switch, SwitchValue
 from amaranth.hdl._xfrm import ValueTransformer
 
 
-__all__ = ["Guard"]
+__all__ = ["RegisterParity"]
 
 
-class Guard(Elaboratable):
-    """Elaborate a component so that a flipped bit in its sequencing is seen.
+class RegisterParity(Elaboratable):
+    """Elaborate a component with a parity bit beside each of its control registers.
 
-    Registers of up to ``BITS`` bits sequence: states of machines, counters, flags, levels of queues.
-    Beside each stands the parity of what it was last loaded with, inverted so that no tool takes one
-    for a copy of the other. In a legal state the two differ; a single flip makes any state illegal,
-    whatever states the machine can have. Wider registers hold data, and are left alone.
+    Registers of up to ``BITS`` bits are taken for control: states of machines, counters, flags, levels
+    of queues. Wider ones hold data and get none. Register and parity bit are loaded together and always
+    have odd parity; any single flipped bit makes it even and raises ``error``. The parity is odd so that
+    no tool merges the parity bit of a flag with the flag.
 
-    What the component does, and when, is the same as without.
+    The component does the same in the same cycles as without parity bits.
 
     Parameters
     ----------
     component : Elaboratable
-        What is guarded, with all of its submodules.
-    apart : tuple of type
-        Submodules of these types are left alone.
+        The component, with all of its submodules.
+    exclude : tuple of type
+        Submodules of these types, and what is inside of them, get no parity bits.
 
     Attributes
     ----------
@@ -35,53 +35,55 @@ class Guard(Elaboratable):
         1 for a cycle, two cycles after the one in which a register and its parity do not match.
     """
 
-    #: The widest register that counts as sequencing.
+    #: Bits of the widest register that is taken for control.
     BITS = 12
 
-    def __init__(self, component, *, apart=()):
+    def __init__(self, component, *, exclude=()):
         self.component = component
-        self.apart     = apart
+        self.exclude   = exclude
         self.error     = Signal()
 
     def elaborate(self, platform):
         fragment = Fragment.get(self.component, platform)
-        errors   = list(self._guard(fragment))
+        errors   = list(self._protect(fragment))
         fragment.add_statements("sync", self.error.eq(Cat(errors).any()))
         return fragment
 
-    def _guard(self, fragment):
-        """Guard ``fragment`` and all below; yield a registered error of each."""
-        if any(isinstance(origin, self.apart) for origin in fragment.origins or ()):
+    def _protect(self, fragment):
+        """Add parity bits to ``fragment`` and all below; yield a registered error of each fragment."""
+        if any(isinstance(origin, self.exclude) for origin in fragment.origins or ()):
             return
         for inner, _, _ in fragment.subfragments:
-            yield from self._guard(inner)
+            yield from self._protect(inner)
         statements = fragment.statements.pop("sync", [])
-        after = SignalDict((register, Signal.like(register, name=f"{register.name}_after"))
-                           for register in _registers(statements, self.BITS))
-        legal = []
-        for register, value in after.items():
+        # Registers are assigned where the parity is known, so what assigned to a register now assigns
+        # to the signal with its next value.
+        values_next = SignalDict((register, Signal.like(register, name=f"{register.name}_next"))
+                                 for register in _registers(statements, self.BITS))
+        odd = []
+        for register, value in values_next.items():
             parity = Signal(init=~_ones(register) & 1, name=f"{register.name}_parity")
             fragment.add_statements("comb", value.eq(register))
             fragment.add_statements("sync", register.eq(value), parity.eq(~value.xor()))
-            legal.append(Cat(register, parity).xor())
+            odd.append(Cat(register, parity).xor())
 
         def data(statement):
-            return statement if not _assigns(statement, after) else None
+            return statement if not _assigns(statement, values_next) else None
 
-        def sequencing(statement):
-            return Assign(_Renamed(after)(statement.lhs), statement.rhs) if _assigns(
-                statement, after) else None
+        def control(statement):
+            return Assign(_Renamed(values_next)(statement.lhs), statement.rhs) if _assigns(
+                statement, values_next) else None
 
-        fragment.add_statements("comb", _chosen(statements, sequencing))
+        fragment.add_statements("comb", _chosen(statements, control))
         fragment.add_statements("sync", _chosen(statements, data))
-        if legal:
+        if odd:
             error = Signal(name="control_error")
-            fragment.add_statements("sync", error.eq(~Cat(legal).all()))
+            fragment.add_statements("sync", error.eq(~Cat(odd).all()))
             yield error
 
 
 class _Renamed(ValueTransformer):
-    """What is assigned to, with other signals; what says where in it stays."""
+    """Left-hand sides with other signals in place of those in ``names``; offsets and tests stay."""
 
     def __init__(self, names):
         self.names = names
@@ -102,7 +104,7 @@ def _assigns(statement, signals):
 
 
 def _chosen(statements, choose):
-    """Yield what ``choose`` makes of each statement, if anything, under the conditions of that."""
+    """Yield what ``choose`` makes of each assignment, unless None, under the same conditions."""
     for statement in statements:
         if isinstance(statement, Switch):
             yield Switch(statement.test, [(patterns, list(_chosen(inner, choose)), place)
@@ -112,8 +114,8 @@ def _chosen(statements, choose):
 
 
 def _registers(statements, bits):
-    """Signals of at most ``bits`` bits that ``statements`` assign to, less those that are assigned
-    together with a wider one."""
+    """Signals of at most ``bits`` bits that ``statements`` assign to, except those assigned in one
+    assignment with a wider one."""
     together = [assignment.lhs._lhs_signals() for assignment in _assignments(statements)]
     wide     = SignalSet(signal for signals in together for signal in signals if len(signal) > bits)
     while grown := [signal for signals in together if any(other in wide for other in signals)
@@ -124,7 +126,7 @@ def _registers(statements, bits):
 
 
 def _assignments(statements):
-    """All assignments, whatever their conditions."""
+    """Yield all assignments, under whatever conditions."""
     for statement in statements:
         if isinstance(statement, Switch):
             for _, inner, _ in statement.cases:

@@ -1,5 +1,5 @@
 # amaranth: UnusedElaboratable=no
-"""Guarded components: they do the same, and no bit of what sequences them flips unseen."""
+"""Components with parity bits: they do the same, and no bit of a control register flips unseen."""
 
 import random
 
@@ -9,9 +9,9 @@ from amaranth.hdl._ast import SignalSet
 from amaranth.lib import fifo
 from amaranth.sim import Simulator
 
-from hdl.checks.guard import Guard
+from hdl.checks.register_parity import RegisterParity
 from hdl.head.averaging import Averaging
-from hdl.input.image_source import ImageSource
+from hdl.input.pixel_input import PixelInput
 from hdl.layer.window import Window
 from hdl.pass_sets.mask_bank import MaskBank
 from hdl.random.mtj_rng import MtjRng
@@ -61,7 +61,7 @@ class Everything(Elaboratable):
 def registers(fragment):
     """Signals of up to 12 bits that a clock assigns to, in ``fragment`` and below."""
     found = SignalSet(signal for statement in fragment.statements.get("sync", [])
-                      for signal in statement._lhs_signals() if 0 < len(signal) <= Guard.BITS)
+                      for signal in statement._lhs_signals() if 0 < len(signal) <= RegisterParity.BITS)
     return [*found, *(signal for inner, _, _ in fragment.subfragments for signal in registers(inner))]
 
 
@@ -75,18 +75,18 @@ def simulate(fragment, *benches):
 
 def test_the_same_values():
     traces = []
-    for guarded in (False, True):
+    for protected in (False, True):
         dut   = Everything()
-        guard = Guard(dut) if guarded else dut
+        top   = RegisterParity(dut) if protected else dut
         trace = []
 
-        async def bench(ctx, dut=dut, guard=guard, trace=trace):
+        async def bench(ctx, dut=dut, top=top, trace=trace):
             for _ in range(60):
                 *_, values = await ctx.tick().sample(dut.values())
                 trace.append(values)
-                assert guard is dut or not ctx.get(guard.error)
+                assert top is dut or not ctx.get(top.error)
 
-        simulate(guard, bench)
+        simulate(top, bench)
         traces.append(trace)
     assert traces[0] == traces[1]
     assert len(set(traces[0])) > 15
@@ -95,29 +95,29 @@ def test_the_same_values():
 @pytest.mark.parametrize("make", [
     Everything,
     lambda: Averaging(3, 6, confidence=40000),
-    lambda: ImageSource(5, 6),
+    lambda: PixelInput(5, 6),
     lambda: MaskBank([1, 2], 6),
     lambda: MtjRng([1, 2], code=4, set_cycles=3, read_cycles=1, reset_cycles=2),
     lambda: Window(5, 6, 2, kernel=(3, 2)),
-], ids=["everything", "averaging", "image_source", "mask_bank", "mtj_rng", "window"])
+], ids=["everything", "averaging", "pixel_input", "mask_bank", "mtj_rng", "window"])
 def test_every_flip_is_seen(make):
     """Each bit of each register of up to 12 bits, and of the parities beside them."""
-    guard    = Guard(make())
-    fragment = Fragment.get(guard, None)
-    guarded  = [register for register in registers(fragment)
+    dut      = RegisterParity(make())
+    fragment = Fragment.get(dut, None)
+    protected  = [register for register in registers(fragment)
                 if register.name not in ("error", "control_error", "narrow")]
     before   = [register for register in registers(Fragment.get(make(), None))
                 if register.name != "narrow"]
-    assert len(guarded) == 2 * len(before) > 0
+    assert len(protected) == 2 * len(before) > 0
 
     async def bench(ctx):
-        for register in guarded:
+        for register in protected:
             for bit in range(len(register)):
                 await ctx.tick().repeat(3)
-                assert not ctx.get(guard.error)
+                assert not ctx.get(dut.error)
                 ctx.set(register[bit], 1 - ctx.get(register[bit]))
                 await ctx.tick().repeat(2)
-                assert ctx.get(guard.error), (register.name, bit)
+                assert ctx.get(dut.error), (register.name, bit)
 
     simulate(fragment, bench)
 
@@ -125,18 +125,19 @@ def test_every_flip_is_seen(make):
 def test_cycles_are_the_same():
     words = [random.Random(0).getrandbits(2) for _ in range(90)]
     passed = []
-    for guarded in (False, True):
+    for protected in (False, True):
         dut = Window(5, 6, 2, kernel=(3, 2), stride=2, padding=1)
-        if guarded:
+        if protected:
             inner = Window(5, 6, 2, kernel=(3, 2), stride=2, padding=1)
-            dut.elaborate = lambda platform, inner=inner, dut=dut: _behind(Guard(inner), inner, dut)
+            dut.elaborate = lambda platform, inner=inner, dut=dut: _behind(
+                RegisterParity(inner), inner, dut)
         passed.append(transfer(dut, {"i": words}, {"o": 36}, duty=0.7))
     assert passed[0] == passed[1]
 
 
-def _behind(guard, inner, dut):
+def _behind(protected, inner, dut):
     m = Module()
-    m.submodules.guard = guard
+    m.submodules.protected = protected
     m.d.comb += [
         inner.i.payload.eq(dut.i.payload), inner.i.valid.eq(dut.i.valid), dut.i.ready.eq(inner.i.ready),
         dut.o.payload.eq(inner.o.payload), dut.o.valid.eq(inner.o.valid), inner.o.ready.eq(dut.o.ready),
@@ -144,8 +145,8 @@ def _behind(guard, inner, dut):
     return m
 
 
-def test_types_that_are_left_alone():
-    class Apart(Elaboratable):
+def test_excluded_types():
+    class Excluded(Elaboratable):
         def elaborate(self, platform):
             m = Module()
             self.counter = Signal(3)
@@ -153,5 +154,5 @@ def test_types_that_are_left_alone():
             m.submodules.inside = Everything()
             return m
 
-    fragment = Fragment.get(Guard(Apart(), apart=(Apart,)), None)
+    fragment = Fragment.get(RegisterParity(Excluded(), exclude=(Excluded,)), None)
     assert not any("parity" in register.name for register in registers(fragment))

@@ -1,4 +1,4 @@
-"""Start of an image: what its first pixel sets in motion."""
+"""Pixel input: finds the first pixel of each image and announces the image."""
 
 import operator
 
@@ -7,17 +7,19 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hdl.checks.parity import Parity, error_port
+from hdl.stream import moves
 
 
-__all__ = ["ImageSource"]
+__all__ = ["PixelInput"]
 
 
-class ImageSource(wiring.Component):
-    """Let pixels through; with the first pixel of each image, announce its number of passes.
+class PixelInput(wiring.Component):
+    """Count pixels; with the first pixel of each image, announce its number of passes T.
 
-    ``passes`` is sampled as the first pixel of an image is taken. A value of 0 counts as 1, one
-    above T_max as T_max. A pixel passes in the same cycle, announcements follow two cycles later; the
-    first pixel of an image waits until both announcements have room.
+    Pixels go through unchanged in the same cycle. ``passes`` is sampled as the first pixel of an image
+    is taken; a value of 0 counts as 1, one above T_max as T_max. T is announced on both ``masks`` and
+    ``maps`` two cycles later. Announcements wait in queues; while one of these is full, the first pixel
+    of an image is not taken.
 
     Parameters
     ----------
@@ -37,12 +39,13 @@ class ImageSource(wiring.Component):
     passes : In(range(passes + 1))
         Passes of the next image.
     masks, maps : Out(stream.Signature(range(passes + 1)))
-        Number of passes of each image: for the mask bank, and for what makes its pass sets.
+        Number of passes of each image, for the mask bank (:mod:`hdl.pass_sets.mask_bank`) and for the
+        block that creates its first pass sets (:mod:`hdl.pass_sets.first_pass_sets`).
     error : Out(1)
         1 for a cycle after an announcement has lost its parity. Only with ``protect``.
     """
 
-    #: Announcements that can wait.
+    #: Announcements that can wait in each queue.
     AHEAD = 4
 
     #: Cycles from the first pixel of an image to its announcement.
@@ -65,12 +68,13 @@ class ImageSource(wiring.Component):
         m = Module()
 
         parity = Parity(m, self)
-        first = Signal(init=1)
-        room  = Signal()
-        begin = Signal()
-        left  = Signal(range(self.pixels), init=self.pixels - 1)
+        first  = Signal(init=1)
+        space  = Signal() # in both queues
+        begin  = Signal()
+        left   = Signal(range(self.pixels), init=self.pixels - 1)
         passes = Signal.like(self.passes)
-        # An announcement is written a cycle later, so that pixels wait for no more than a flag.
+        # An announcement is written a cycle later, so that the handshake of pixels depends on registers
+        # of one bit only.
         announce  = Signal()
         announced = Signal.like(self.passes)
         m.d.sync += [announce.eq(begin), announced.eq(passes)]
@@ -89,13 +93,13 @@ class ImageSource(wiring.Component):
 
         m.d.comb += [
             passes.eq(Mux(self.passes == 0, 1, Mux(self.passes > self.most, self.most, self.passes))),
-            room.eq(queues[0].w_rdy & queues[1].w_rdy & ~announce),
+            space.eq(queues[0].w_rdy & queues[1].w_rdy & ~announce),
             self.o.payload.eq(self.i.payload),
-            self.o.valid.eq(self.i.valid & (~first | room)),
-            self.i.ready.eq(self.o.ready & (~first | room)),
-            begin.eq(self.i.valid & self.i.ready & first),
+            self.o.valid.eq(self.i.valid & (~first | space)),
+            self.i.ready.eq(self.o.ready & (~first | space)),
+            begin.eq(moves(self.i) & first),
         ]
-        with m.If(self.i.valid & self.i.ready):
+        with m.If(moves(self.i)):
             m.d.sync += [first.eq(left == 0), left.eq(left - 1)]
             with m.If(left == 0):
                 m.d.sync += left.eq(self.pixels - 1)

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from hdl.input.image_source import ImageSource
+from hdl.input.pixel_input import PixelInput
 from sim.component import transfer
 
 
@@ -32,7 +32,7 @@ def test_announces_each_image(pixels, duty, late):
     their queue, and one may be taken as another comes."""
     values = [0, 1, 5, 6, 7, 3, 2, 4, 6, 1, 3, 5, 2, 0, 4, 7]
     words  = [*random.Random(0).randbytes(len(values) * pixels)]
-    dut    = ImageSource(pixels, 5)
+    dut    = PixelInput(pixels, 5)
     passed = transfer(dut, {"i": words}, {"o": len(words), "masks": len(values), "maps": len(values)},
                       duty=duty, starts=dict.fromkeys(late, 70), processes=[changing(dut, values)])
     assert passed["o"].words == words
@@ -40,7 +40,7 @@ def test_announces_each_image(pixels, duty, late):
 
 
 def test_timing():
-    passed = transfer(ImageSource(4, 5), {"i": [0] * 20}, {"o": 20, "masks": 5, "maps": 5},
+    passed = transfer(PixelInput(4, 5), {"i": [0] * 20}, {"o": 20, "masks": 5, "maps": 5},
                       pins={"passes": 3})
     assert passed["i"].cycles == passed["o"].cycles == list(range(20))
     assert passed["masks"].cycles == passed["maps"].cycles == [2, 6, 10, 14, 18]
@@ -48,8 +48,8 @@ def test_timing():
 
 @pytest.mark.parametrize("late", ["masks", "maps"])
 def test_first_pixel_waits_for_room(late):
-    passed = transfer(ImageSource(3, 5), {"i": [0] * 30}, {"o": 30, "masks": 10, "maps": 10},
+    passed = transfer(PixelInput(3, 5), {"i": [0] * 30}, {"o": 30, "masks": 10, "maps": 10},
                       pins={"passes": 2}, starts={late: 100})
     early = sum(cycle < 100 for cycle in passed["i"].cycles)
-    assert early == 3 * ImageSource.AHEAD
+    assert early == 3 * PixelInput.AHEAD
     assert passed[late].words == [2] * 10

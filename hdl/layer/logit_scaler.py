@@ -1,10 +1,11 @@
-"""Scaled sums of the output layer."""
+"""Logits: the scaled sums of the output layer."""
 
 from amaranth import *
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hdl.layer.scale_mux import scaled_layout
+from hdl.stream import stage
 
 
 __all__ = ["LogitScaler"]
@@ -13,8 +14,8 @@ __all__ = ["LogitScaler"]
 class LogitScaler(wiring.Component):
     """Form ``(gain * sum + offset) >> dropped`` in every lane.
 
-    Latency is four cycles (operands, product, product, logit), throughput one sum per cycle. A
-    multiplier is slow and far from logic, so the register behind it has one more behind it.
+    Latency is four cycles (operands, product, product again, logit), throughput one sum per cycle. The
+    product has a second register because a multiplier block is slow and placed far from logic.
 
     Parameters
     ----------
@@ -23,44 +24,38 @@ class LogitScaler(wiring.Component):
     sum_shape : shape-like
         Shape of a sum.
     logit : shape-like
-        Shape of a logit, signed; the caller makes it wide enough for every word.
+        Shape of a logit, signed, wide enough for all words and sums.
     dropped : int
-        Lowest bits of a scaled sum that are left out.
-    banks : int
+        Lowest bits of a scaled sum, which are dropped.
+    lanes : int
         Lanes.
 
     Members
     -------
-    i : In(stream.Signature(scaled_layout(word, sum_shape, banks, 1)))
-        Sums and their words, one channel at a time.
-    o : Out(stream.Signature(ArrayLayout(logit, banks)))
+    i : In(stream.Signature(scaled_layout(word, sum_shape, lanes, 1)))
+        Sums and the words of their channels, one channel at a time.
+    o : Out(stream.Signature(ArrayLayout(logit, lanes)))
         Logits.
     """
 
     latency = 4
 
-    def __init__(self, word, sum_shape, logit, *, dropped=0, banks):
+    def __init__(self, word, sum_shape, logit, *, dropped=0, lanes):
         self.dropped = dropped
-        self.banks   = banks
+        self.lanes   = lanes
         super().__init__({
-            "i": In(stream.Signature(scaled_layout(word, sum_shape, banks=banks, columns=1))),
-            "o": Out(stream.Signature(data.ArrayLayout(logit, banks))),
+            "i": In(stream.Signature(scaled_layout(word, sum_shape, lanes=lanes, columns=1))),
+            "o": Out(stream.Signature(data.ArrayLayout(logit, lanes))),
         })
 
     def elaborate(self, platform):
         m = Module()
 
-        advance = Signal()
-        valid   = Signal(3)
-        m.d.comb += [
-            advance.eq(~self.o.valid | self.o.ready),
-            self.i.ready.eq(advance),
-        ]
-        with m.If(advance):
-            m.d.sync += Cat(valid, self.o.valid).eq(Cat(self.i.valid, valid))
+        free = stage(m, self.i, self.o, steps=self.latency)
+        with m.If(free):
             operands = Signal.like(self.i.payload)
             m.d.sync += operands.eq(self.i.payload)
-            for lane in range(self.banks):
+            for lane in range(self.lanes):
                 word    = operands.words[lane][0]
                 first   = Signal.like(word.gain * operands.sums[0], name=f"first_{lane}")
                 product = Signal.like(first, name=f"product_{lane}")
