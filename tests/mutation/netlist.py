@@ -111,7 +111,8 @@ def make_mutants(design, block, count, seed, directory):
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "design.il").write_text(_forget_zeros(design.text))
     chosen = [f"a:src=*/hdl/{folder}{block}.py:*" for folder in ("", "*/")]
-    chosen += [f"{module}/a:src={source}" for module, owner in _owners(design.text).items() if owner == block
+    chosen += [f"{module}/a:src={source}" for module, owner in _owners(design.text).items()
+               if owner == block
                for source in ("*/amaranth/lib/*", *(f"*/hdl/{name}.py:*" for name in SHARED))]
     yosys(f"""
         read_rtlil design.il
