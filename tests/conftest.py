@@ -57,7 +57,7 @@ def make_checkpoint(path, network, seed=0, **changes):
     for layer in network.layers:
         shape, fan_in = layer.outputs, layer.fan_in
         most = 2**(layer.weight_bits - 1) - 1
-        size = (layer.crossbars,) * (layer.crossbars > 1) + (shape, fan_in)
+        size = (layer.crossbars, shape, fan_in) if layer.crossbars > 1 else (shape, fan_in)
         weight = rng.choice([-1, 1], size) if layer.weight_bits == 1 else (
             rng.integers(-most, most + 1, size))
         arrays |= {f"{layer.name}.{name}": value for name, value in {

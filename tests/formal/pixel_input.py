@@ -30,7 +30,7 @@ def announces_each_image(m, dut):
         m.d.sync += left.eq(Mux(left == 0, dut.pixels - 1, left - 1))
     most   = dut.most
     wanted = Mux(dut.passes == 0, 1, Mux(dut.passes > most, most, dut.passes))
-    # Of all images, one in so many is followed, whichever; more are never under way.
+    # An arbitrary image is followed, by its number modulo more than can be in flight.
     images = 8
     followed, image = AnyConst(range(images)), Signal(range(images))
     value = Signal.like(dut.passes)

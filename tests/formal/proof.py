@@ -38,10 +38,11 @@ STATUS = {"PASS": "proven", "FAIL": "failed", "TIMEOUT": "not finished in time",
 
 @dataclass(frozen=True)
 class Proof:
-    """What ``properties`` asserts holds of what ``make`` makes, whatever its inputs do.
+    """The component of ``make`` never violates an assertion of ``properties``, for any inputs and with a
+    reset at any time.
 
-    It is no proof if nothing ever happens, so whatever ``properties`` covers must be reached as well.
-    A reset may come at any time.
+    A proof that holds because nothing ever happens is vacuous, so each Cover of ``properties`` must be
+    reached as well.
 
     Parameters
     ----------

@@ -18,7 +18,7 @@ from tests.formal.streams import ports
 __all__ = ["Readiness", "senders"]
 
 
-#: To single bits, gates and flip-flops, so that a path is one of bits.
+#: Steps down to gates and flip-flops of single bits, so that a path is followed bit by bit.
 GATES = ("read_rtlil top.il", "hierarchy -top top", "proc", "flatten", "memory_map", "opt -full", "techmap",
          "opt", "simplemap", "dffunmap", "async2sync", "splitnets -ports", "opt_clean")
 

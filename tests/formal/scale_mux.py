@@ -15,7 +15,7 @@ def joins_the_words(m, dut):
     """The k-th sums leave k-th, with the words of their group of channels, of every bank or of the one
     that was chosen.
 
-    Groups are numbered modulo 4, more than can be under way. One of them is followed.
+    Groups are numbered modulo 4, more than can be in flight. One of them is followed.
     """
     free(m, dut)
     numbers, groups = range(4), -(-dut.channels // dut.columns)

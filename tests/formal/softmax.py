@@ -13,7 +13,7 @@ from tests.formal.streams import free, keeps_stream_rules, moved
 def subtracts_the_largest(m, dut):
     """Each difference is that of its logit from the largest logit of its leaf, in order.
 
-    Leaves are numbered modulo 8, more than can be under way.
+    Leaves are numbered modulo 8, more than can be in flight.
     """
     free(m, dut)
     classes = dut.classes

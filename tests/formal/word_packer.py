@@ -15,7 +15,7 @@ def joins_groups(m, dut):
     """Bit ``c`` of the k-th word of a lane is that of channel ``c`` in the groups of the k-th word; no
     group is lost, repeated or moved to another word.
 
-    Words are numbered modulo 4, more than can be under way. One channel of one lane is followed.
+    Words are numbered modulo 4, more than can be in flight. One channel of one lane is followed.
     """
     free(m, dut)
     numbers, groups, columns = range(4), dut.groups, dut.columns

@@ -19,7 +19,7 @@ class Hang(AssertionError):
 
 
 class Probed(BaseException):
-    """Ends a test of which only the design is wanted."""
+    """Ends a test once its design is known."""
 
 
 class Model:
@@ -65,7 +65,7 @@ class Model:
 
 
 class Null:
-    """Stands in for a netlist that is not there yet: every bit reads as one."""
+    """Takes the place of a netlist that is not compiled yet: every bit reads as 1."""
 
     def __init__(self):
         self.ports = {}
