@@ -10,7 +10,7 @@ Verilator counts, in the emitted Verilog,
   than 256 bits, and thus all large memories, do not count: a weight that never changes says nothing.
 
 What only Yosys has put into the Verilog (``$auto$...``, which no simulator ever makes true) does not count.
-A block is a file of ``hdl/``; all modules made of it, in all designs, count as its own.
+A block is a file of ``hdl/``; all modules made of it, in all designs, are counted together.
 """
 
 import re

@@ -96,7 +96,7 @@ class Design:
         Raises
         ------
         DesignError
-            If it cannot be read, or is another one than that of the manifest.
+            If it cannot be read, or is not that of the manifest.
         """
         try:
             network = load(self.ir)
@@ -149,7 +149,7 @@ class Design:
 
 
 def _check_version(directory, manifest):
-    """Refuse a design of another version: its harness and its golden model are those of its own."""
+    """Refuse a design of another version, whose harness and golden model may be others."""
     here  = version()
     there = manifest.get("generator_version", here) if isinstance(manifest, dict) else here
     if there != here:

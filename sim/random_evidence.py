@@ -6,21 +6,18 @@ faulty sources of random bits against the health tests, and what they do to accu
 """
 
 import json
-import subprocess
-import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 
-from gen.ir import Generator, Network, load
+from gen.ir import Generator, Network
 from gen.progress import Progress
 from golden.data import DataError, folder_of, load_fashion_mnist, load_mnist, load_sample
 from golden.device.junction import Dac
 from golden.evaluate import compiled as compiled_network
-from golden.network import path_probabilities
 from golden.random.bad_sources import Source, kept
-from golden.random.generator import choices, choices_of
+from golden.random.generator import choices
 from golden.random.health import alarm_bit
 from golden.random.hypothesis_tests import Test, failures, report
 from golden.random.quality import (
@@ -31,11 +28,18 @@ from golden.random.quality import (
     detection,
     effects,
     false_alarm_tests,
-    output_tests,
 )
 from sim.bad_sources import FEW, PLAYED, PLAYED_IMAGES, check_faulty, sources
-from sim.design import Design, DesignError
-from sim.verilator.simulation import Simulation, compiled
+from sim.random_designs import (
+    NETWORK,
+    PASSES,
+    REPEATS_JUNCTION,
+    SEEDS,
+    build_design,
+    judge_generators,
+    judge_junction,
+)
+from sim.verilator.simulation import compiled
 
 
 __all__ = ["PREDICTIONS", "gather"]
@@ -44,18 +48,13 @@ __all__ = ["PREDICTIONS", "gather"]
 #: Chance that good randomness fails any of the tests, all in all.
 FAMILY = 0.01
 
-NETWORK, SPINBAYES = "lenet5", "lenet5_spinbayes"
-PASSES, PASSES_SPINBAYES = 20, 10
+SPINBAYES, PASSES_SPINBAYES, SPINBAYES_IMAGES = "lenet5_spinbayes", 10, 500
 
-SEEDS = 1, 0x9e3779b97f4a7c15 #: Of the generators of the emitted designs, and of the streams tested.
 IMAGES = 8                    #: Images that the hardware predicts again and again: the least certain ones.
-REPEATS = 384                 #: Predictions of each, per seed.
-REPEATS_JUNCTION = 128        #: Likewise with a junction at the pins, which Python plays.
 PREDICTIONS = 1000            #: Within these, a fault is found or not.
 STREAMS = 100                 #: Of each source in the table of detection.
 HEALTHY_BITS = 20_000_000
 HEALTHY_PART = 10_000         #: Predictions whose bits are drawn at once.
-SPINBAYES_IMAGES = 500
 
 #: Layers that drop with different probabilities, as those of the Scale-Dropout paper.
 MIXED = Generator((1,), tuple(round(p * 65536) for p in (0.1, 0.2, 0.3, 0.4, 0.5)), (1,) * 5)
@@ -94,66 +93,6 @@ def _bits_of(choice, generator):
 def _least_certain(network, images, count):
     exact = Exact.of(network, images)
     return images[np.argsort(-exact.variance.max(-1), kind="stable")[:count]]
-
-
-def _build(folder, *options):
-    """Build LeNet-5 as a user does, since a simulation knows a design by its files; return the design."""
-    command = [sys.executable, "-m", "gen.build", "--layers", NETWORK, "--out", str(folder), *options]
-    build = subprocess.run(command, capture_output=True, text=True)
-    if build.returncode:
-        raise DesignError(build.stderr.strip().splitlines()[-1])
-    return Design(folder)
-
-
-def _simulate_generators(folder, steps, images):
-    """Test what designs with a generator make of its bits; return the tests, the report of the averages,
-    and the network."""
-    tests, means = [], []
-    for seed in SEEDS:
-        steps.step(f"emitted design, seed {seed}: build, simulate {2 * REPEATS * len(images)} images")
-        design  = _build(folder / f"seed{seed}", f"--seed={seed}")
-        network = load(design.ir)
-        exact   = Exact.of(network, images)
-        with compiled(design, steps) as program:
-            for passes in (1, PASSES):
-                results, _ = Simulation(design, np.tile(images, (REPEATS, 1, 1)), passes).answer(program)
-                name = f"RTL, seed {seed}, T = {passes}"
-                tests += output_tests(name, results.record, exact)
-                tests.append(_no_alarm(name, results.alarm, network, passes, REPEATS))
-        means.append(results.prediction.sums.reshape(REPEATS, *exact.mean.shape) / (65536 * PASSES))
-    averages, others = convergence("RTL", np.concatenate(means), PASSES, exact)
-    return tests + others, averages, network
-
-
-def _simulate_junction(program, design, images, network):
-    """Test what a design makes of the bits of a junction at its pins, with the simulator ``program``;
-    return the tests and the report of the averages."""
-    # What the junction was set to do is not quite what the network asked for.
-    actual = replace(network, layers=tuple(
-        replace(layer, dropout=float(Dac().probability(code)))
-        for layer, code in zip(network.layers, design.manifest["mtj"]["currents"], strict=True)))
-    exact  = replace(Exact.of(network, images), share=path_probabilities(actual))
-    p_kept = np.array([1 - layer.dropout for layer in actual.layers])
-    tests  = []
-    for seed, passes in ((1, 1), (2, PASSES)):
-        results, drawn = Simulation(design, np.tile(images, (REPEATS_JUNCTION, 1, 1)), passes,
-                                    seed=seed).answer(program)
-        name = f"RTL, junction, T = {passes}"
-        tests += output_tests(name, results.record, exact)
-        tests.append(_no_alarm(name, results.alarm, network, passes, REPEATS_JUNCTION))
-    tests += bit_tests("junction at the pins", drawn, p_kept)
-    choice = choices_of(drawn, network.generator, REPEATS_JUNCTION * len(images), PASSES)
-    tests += choice_tests("junction at the pins", choice.reshape(-1, len(p_kept)), (2,) * len(p_kept),
-                          [np.array([1 - p, p]) for p in p_kept])
-    means = results.prediction.sums.reshape(REPEATS_JUNCTION, *exact.mean.shape) / (65536 * PASSES)
-    averages, others = convergence("RTL, junction", means, PASSES, exact)
-    return tests + others, averages
-
-
-def _no_alarm(name, alarm, network, passes, repeats):
-    # Good bits raise it once in 2 ** 60 bits, so once is proof.
-    return Test(f"{name}: no alarm", float(alarm), 0.0 if alarm else 1.0,
-                repeats * IMAGES * passes * sum(network.generator.bits))
 
 
 def _smallest(network, each):
@@ -232,16 +171,16 @@ def gather(data: Path | None, work: Path, steps: Progress) -> dict:
 
     steps.step("generator: rates, correlations, choices")
     generator = _generators(spinbayes, network)
-    emulated, averages["generator"], emitted = _simulate_generators(work, steps, images)
+    emulated, averages["generator"], emitted = judge_generators(work, images, steps)
 
-    steps.step(f"emitted design, junction at the pins: build, simulate "
+    steps.step("emitted design, junction at the pins: build, simulate "
                f"{2 * REPEATS_JUNCTION * len(images)} images")
     currents = work / "currents.json"
     currents.write_text(json.dumps({"currents": [Dac().write_code(layer.dropout)
                                                  for layer in emitted.layers]}))
-    design = _build(work / "junction", "--rng=mtj", f"--mtj-currents={currents}")
+    design = build_design(work / "junction", "--rng=mtj", f"--mtj-currents={currents}")
     with compiled(design, steps) as program:
-        junction, averages["junction"] = _simulate_junction(program, design, images, emitted)
+        junction, averages["junction"] = judge_junction(program, design, emitted, images)
         steps.step("faulty sources at the pins of the emitted design")
         pins = check_faulty(program, design, network, sample[:PLAYED_IMAGES],
                             {name: every[name] for name in PLAYED}, PASSES, bar)

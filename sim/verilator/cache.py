@@ -1,9 +1,9 @@
 """A cache of what simulations have answered.
 
 A long simulation is divided into shards, each a run of the simulator. The random stream is one over all
-images (``first`` of :class:`sim.verilator.simulation.Simulation`), so what comes out is that of one run. A
-junction at the pins draws what it likes: there each shard has one of its own. Health tests of the random
-bits begin anew with each shard, and so do cycles.
+images (``first`` of :class:`sim.verilator.simulation.Simulation`), so the answers are those of a single
+run. Junctions at the pins have no such stream: those of each shard have other seeds. Health tests of the
+random bits begin anew with each shard, and so do cycles.
 
 Answers are cached under a hash of all their inputs: the simulator with its Verilog and options, the bench,
 images, passes, gaps, and place in the random stream. So a run that was interrupted goes on, and a result of
@@ -23,11 +23,11 @@ from sim.verilator.simulation import Program, Simulation
 __all__ = ["cached", "divide", "place", "shard_size"]
 
 
-#: Cycles that a shard takes at most, about: some seconds, so that little is lost when it is stopped and
-#: starting the simulator, which takes one, matters little.
+#: Cycles that a shard takes at most, about. They take some seconds: little is lost when a shard is stopped,
+#: and the second in which a simulator starts matters little.
 CYCLES = 1_000_000
 
-#: Images that a shard has at least, so that a mean of cycles is one.
+#: Images that a shard has at least, so that their cycles have a mean.
 LEAST = 20
 
 

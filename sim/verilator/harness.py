@@ -59,7 +59,8 @@ def _wires(design):
     """Declare a signal for each port of ``design`` but clock and reset."""
     for port in design.ports:
         name, width, block = port["name"], port["width"], port["name"].split("__")[0]
-        span = f" [{width - 1}:0]" if width > 1 else ""
+        # Pins of arrays are indexed.
+        span = f" [{width - 1}:0]" if width > 1 or block in design.arrays else ""
         # The bench reads and drives the pins of junctions.
         public = " /* verilator public_flat_rw */" if block == "mtj" else ""
         if port["direction"] == "in" and block not in design.arrays:
@@ -106,7 +107,7 @@ def _arrays(design):
 
 def _instance(module, name, parameters, ports):
     """An instance of ``module``."""
-    first, second = (", ".join(f".{key}({value})" for key, value in values.items())
+    first, second = (",\n  ".join(f".{key}({value})" for key, value in values.items())
                      for values in (parameters, ports))
     return f"{module} #(\n  {first}\n) {name} (\n  {second}\n);"
 

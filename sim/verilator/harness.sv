@@ -41,7 +41,7 @@ module harness;
     rst = 0;
     // The first images of a run may be any of the random stream: draws of each source before them are
     // skipped. Between two edges, when reset has ended.
-    repeat (skip / SOURCES) skip_draws();
+    for (longint draw = 0; draw < skip / SOURCES; draw++) skip_draws();
     forever #(half_ps) clk = ~clk;
   end
 
@@ -55,7 +55,7 @@ module harness;
         $fwrite(result_file, "p %0d 0\n", cycle);
       if (!pixels__valid || (!rst && pixels__ready)) begin
         pixels__valid <= 0;
-        if (sent < images * PIXELS && lfsr_i[15:8] < duty) begin
+        if (sent < images * PIXELS && 32'(lfsr_i[15:8]) < duty) begin
           got = $fgetc(image_file);
           pixels__payload <= got[7:0];
           pixels__valid   <= 1;
@@ -65,7 +65,7 @@ module harness;
     end
     if (!rst && !done) begin
       lfsr_o <= step(lfsr_o);
-      results__ready <= lfsr_o[15:8] < duty;
+      results__ready <= 32'(lfsr_o[15:8]) < duty;
       if (results__valid && results__ready) begin
         $fwrite(result_file, "r %0d %h\n", cycle, results__payload);
         idle  <= 0;

@@ -52,7 +52,8 @@ def covered(design, *runs):
 
 
 def counts(block):
-    return {kind: (own["covered"], own["total"]) for kind, own in block.items() if kind != "not_covered"}
+    return {kind: (points["covered"], points["total"]) for kind, points in block.items()
+            if kind != "not_covered"}
 
 
 def test_points_are_counted_by_block(design):
@@ -109,8 +110,9 @@ def test_command(random_network, tmp_path, monkeypatch, capsys):
     covered, total = (sum(points[name] for points in lines) for name in ("covered", "total"))
     assert covered > 0.9 * total > 100
     assert report["summary"].startswith(f"{100 * covered / total:.1f} % of line points, ")
-    pool = report["points"]["reader"]["line"]
-    assert report["blocks"]["reader"]["line coverage"] == f"{100 * pool['covered'] / pool['total']:.1f} %"
+    reader = report["points"]["reader"]["line"]
+    assert report["blocks"]["reader"]["line coverage"] == (
+        f"{100 * reader['covered'] / reader['total']:.1f} %")
     assert capsys.readouterr().out.splitlines()[0].startswith("block ")
 
 

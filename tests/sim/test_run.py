@@ -9,7 +9,6 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -29,7 +28,6 @@ from golden.metrics import (
 )
 from golden.network import predict
 from golden.random.generator import choices
-from sim.compare.cycles import report_cycles
 from sim.design import Design
 from sim.processes import cores
 from sim.report import read_report
@@ -410,19 +408,6 @@ def test_own_images_are_not_written_over(simulated, tmp_path, capsys, option):
         f"sim.run: File {tmp_path / 'mine.npz'} cannot be written (it is another file of this command); "
         "name another")
     assert (tmp_path / "mine.npz").read_bytes() == before
-
-
-def test_interval_of_a_steady_state_alone():
-    """While buffers fill, images enter every 64 cycles, and results leave every 3,000."""
-    def results(count):
-        entered = np.cumsum([0] + [64] * min(count - 1, 12) + [3000] * max(0, count - 13))
-        return SimpleNamespace(begins=entered, ends=4000 + 3000 * np.arange(count))
-
-    assert "interval_cycles" not in report_cycles([results(1)])
-    for count in (2, 4, 10):
-        report = report_cycles([results(count)])
-        assert "interval_cycles" not in report and report["interval_reason"].endswith("more images")
-    assert report_cycles([results(60), results(60)])["interval_cycles"] == 3000
 
 
 def test_own_images(simulated, tmp_path, capsys):

@@ -70,8 +70,8 @@ def test_shards_are_one_run(request, simulate, method):
 def test_goes_on(scale_dropout, simulate):
     """What is done is kept, for more images and more jobs too; nothing else is."""
     images = make_images(scale_dropout, 6)
-    done = [simulate(scale_dropout, own, passes=passes, size=2, **options)["images_simulated_now"]
-            for own, passes, options in (
+    done = [simulate(scale_dropout, some, passes=passes, size=2, **options)["images_simulated_now"]
+            for some, passes, options in (
         (images[:4], 7, {}),
         (images[:4], 7, {}),
         (images, 7, {"jobs": 2}),
