@@ -285,13 +285,13 @@ class _Stored(_Direct):
         self._stored.append(start)
         self.filled.append(start + words - 1)
         # From the last word of a map to the first that is fetched, and from there until it is sent.
-        fetch = self.buffer.latency - self.buffer.ANSWER
+        fetch = self.buffer.branch_sequencer.latency
         for part in _divide(members, [(self.choices[image, :, 0], self.buffer.next_arrays)]):
             # A word is fetched two cycles after there was room for it, one a cycle at most.
             issue = max(start + words - 1 + fetch, self._issued + 1)
             if len(self._taken) >= ahead:
                 issue = max(issue, self._taken[-ahead] + 2)
-            first, _, _ = super().take(issue + self.buffer.ANSWER, image, part)
+            first, _, _ = super().take(issue + self.buffer.word_fetcher.latency, image, part)
             cycles = self.engine.word_cycles
             taken  = [first - cycles[0] + cycle for cycle in cycles]
             self._taken = [*self._taken[-ahead:], *taken]

@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 """Averaging block: statistics of the class probabilities of all passes."""
 
 import fractions

@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 """Buffer behind a layer: stores the maps of all lanes and sends each map once per pass set."""
 
 import operator
@@ -93,7 +94,7 @@ class BranchSequencer(wiring.Component):
     are, so that the next branch set can begin in the cycle in which the last word of the one before is
     fetched.
 
-    Latency is two cycles from the last word of a branch set to the fetch of its first word.
+    Latency is ``latency`` cycles from the last word of a branch set to the fetch of its first word.
 
     Parameters
     ----------
@@ -113,6 +114,8 @@ class BranchSequencer(wiring.Component):
     error : Out(1)
         1 for a cycle after a pass set has lost its parity. Only with ``protect``.
     """
+
+    latency = 2
 
     def __init__(self, *, words, lanes, passes, depth, next_arrays, protect):
         self.words       = words
@@ -355,7 +358,7 @@ class MapBuffer(wiring.Component):
         1 for a cycle after a word or a pass set has lost its parity. Only with ``protect``.
     """
 
-    latency = 2 + WordFetcher.latency
+    latency = BranchSequencer.latency + WordFetcher.latency
 
     #: Least cycles from one map to the next: a pass set is taken before the next one is offered.
     interval = 2
