@@ -1,6 +1,7 @@
 """What becomes of flipped bits of whole accelerators, with the marker ``faults``; otherwise the report."""
 
 import json
+import shutil
 import time
 from types import SimpleNamespace
 
@@ -28,6 +29,7 @@ def test_flips(name, pytestconfig, record_property):
     folder  = ROOT / "build" / "faults" / f"{network}_{protection}"
     steps.step(f"{network}, {protection}: build")
     reports = build(network, target, folder)
+    shutil.rmtree(folder / "synth", ignore_errors=True) # of a run before; the compiled injector is kept
     images, _ = load_sample()
     result  = inject(folder, images[:1 if spinbayes else 4], seed=option("seed"), steps=steps,
                      flips=option("flips_spinbayes" if spinbayes else "flips"), processes=cores())
