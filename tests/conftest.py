@@ -3,6 +3,7 @@
 import importlib.util
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import pytest
 import gen.weights
 from gen.build import build
 from gen.checkpoint_file import STATED
+from gen.command import whole
 from gen.compile import compile_network
 from gen.ir import Input, Layer, Network, Normalization, Target
 from gen.weights import pack
@@ -17,6 +19,23 @@ from gen.weights import pack
 
 #: Why what trains is not tested.
 NO_TORCH = "needs torch, which is not installed; install it with: pip install -e '.[test]'"
+
+
+def pytest_addoption(parser):
+    """Options of the long targets; the Makefile passes them on."""
+    group = parser.getgroup("spincim")
+    group.addoption("--cases", type=whole(1), default=500, help="random networks (default: %(default)s)")
+    group.addoption("--case", type=Path, action="append",
+                    help="a case that has failed, to be played in place of those that are kept")
+    group.addoption("--flips", type=whole(1), default=300,
+                    help="flipped bits of each class (default: %(default)s)")
+    group.addoption("--flips-spinbayes", type=whole(1), default=60,
+                    help="the same with SpinBayes (default: %(default)s)")
+    group.addoption("--cost", choices=("count", "place"), default="count",
+                    help="count cells, or place and route too, for what protection costs "
+                         "(default: %(default)s)")
+    group.addoption("--seed", type=whole(0), default=1,
+                    help="what random networks and flipped bits follow from (default: %(default)s)")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -40,7 +59,7 @@ def make_checkpoint(path, network, seed=0, **changes):
     for layer in network.layers:
         shape, fan_in = layer.outputs, layer.fan_in
         most = 2**(layer.weight_bits - 1) - 1
-        size = (layer.crossbars,) * (layer.crossbars > 1) + (shape, fan_in)
+        size = (layer.crossbars, shape, fan_in) if layer.crossbars > 1 else (shape, fan_in)
         weight = rng.choice([-1, 1], size) if layer.weight_bits == 1 else (
             rng.integers(-most, most + 1, size))
         arrays |= {f"{layer.name}.{name}": value for name, value in {

@@ -4,11 +4,11 @@ from functools import partial
 
 from amaranth.asserts import AnyConst
 from amaranth.hdl import Assert, Assume, Cover, Mux, Signal
-from proof import Proof
-from readiness import Readiness
-from streams import free, keeps_stream_rules, moved
 
 from hdl.pass_sets.first_pass_sets import ArrayPasses, SequentialPasses, SharedPasses
+from tests.formal.proof import Proof
+from tests.formal.readiness import Readiness
+from tests.formal.streams import free, keeps_stream_rules, moved
 
 
 def counted(m, dut):
@@ -35,7 +35,7 @@ def sends_each_pass_once(m, dut):
     T - 1 in order, of which only that of T - 1 is the last; images leave in the order in which they
     entered.
 
-    Images are numbered modulo 4, more than can be under way. One word of one of them is followed.
+    Images are numbered modulo 4, more than can be in flight. One word of one of them is followed.
     """
     counted(m, dut)
     numbers, words = range(4), dut.words
@@ -58,13 +58,13 @@ def sends_each_pass_once(m, dut):
         with m.If(dut.images.valid & (entered == number)):
             m.d.sync += total[number].eq(dut.images.payload)
 
-    def leaves(name, port, ends):
+    def follow(name, ends):
         number, index = Signal(numbers, name=f"{name}_number"), Signal(
             range(dut.passes), name=f"{name}_index")
         passes = Signal(range(dut.passes + 1), name=f"{name}_passes")
-        for each in numbers:
-            with m.If(number == each):
-                m.d.comb += passes.eq(total[each])
+        for image in numbers:
+            with m.If(number == image):
+                m.d.comb += passes.eq(total[image])
         last = index + 1 == passes
         with m.If(ends):
             m.d.sync += index.eq(Mux(last, 0, index + 1))
@@ -72,7 +72,7 @@ def sends_each_pass_once(m, dut):
                 m.d.sync += number.eq(number + 1)
         return number, index, last
 
-    number, index, last = leaves("sets", dut.o_sets, moved(dut.o_sets))
+    number, index, last = follow("sets", moved(dut.o_sets))
     with m.If(dut.o_sets.valid):
         m.d.comb += [
             Assert(dut.o_sets.payload.set == 1 << index),
@@ -82,7 +82,7 @@ def sends_each_pass_once(m, dut):
     sent = Signal(range(words))
     with m.If(moved(dut.o)):
         m.d.sync += sent.eq(Mux(sent == words - 1, 0, sent + 1))
-    number, index, last = leaves("maps", dut.o, moved(dut.o) & (sent == words - 1))
+    number, index, last = follow("maps", moved(dut.o) & (sent == words - 1))
     with m.If(dut.o.valid & (number == followed) & (sent == word)):
         m.d.comb += [Assert(dut.o.payload == value), Cover(value.any() & (index == 1))]
 
@@ -92,7 +92,7 @@ def divides_each_set(m, dut):
     and the last one alone is the last of its image if the map was: each pass leaves once, with the
     array that it has drawn.
 
-    One map at a time is under way here; that maps keep their order is proven of the map buffer.
+    One map at a time is in flight here; that maps keep their order is proven of the map buffer.
     """
     free(m, dut)
     passes = len(dut.i_sets.payload.set)

@@ -3,12 +3,12 @@
 from functools import partial
 
 from amaranth.hdl import signed, unsigned
-from proof import Proof
-from readiness import Readiness
-from streams import keeps_stream_rules
 
 from hdl.layer.logit_scaler import LogitScaler
 from hdl.layer.scale_mux import gain_layout
+from tests.formal.proof import Proof
+from tests.formal.readiness import Readiness
+from tests.formal.streams import keeps_stream_rules
 
 
 def make(*, lanes):

@@ -3,12 +3,12 @@
 from functools import partial
 
 from amaranth.asserts import AnyConst
-from amaranth.hdl import Assert, Assume, Cover, Mux, Signal, unsigned
-from proof import Proof
-from readiness import Readiness
-from streams import answers_within, check_stream_rules, free, moved, patient
+from amaranth.hdl import Array, Assert, Assume, Cover, Mux, Signal, unsigned
 
 from hdl.pass_sets.map_buffer import MapBuffer
+from tests.formal.proof import Proof
+from tests.formal.readiness import Readiness
+from tests.formal.streams import answers_within, check_stream_rules, free, moved, patient
 
 
 def environment(m, dut):
@@ -36,8 +36,8 @@ def sends_every_map(m, dut):
     order; pass sets leave in the same order, none empty; and no word is lost or repeated, however
     early, late or slowly the streams run.
 
-    Branch sets have numbers, which begin again after more than can be under way. One word of one branch
-    of one branch set is followed, whichever.
+    Branch sets are numbered modulo more than can be in flight. An arbitrary word of an arbitrary branch of
+    an arbitrary branch set is followed.
     """
     environment(m, dut)
     numbers  = range(1 << (dut.depth + 2 + dut.FETCHED // dut.words).bit_length())
@@ -61,9 +61,7 @@ def sends_every_map(m, dut):
             m.d.sync += filling.eq(filling + 1)
         with m.If((filling == followed) & (at == word)):
             m.d.sync += stored.eq(1)
-            for index in range(dut.lanes):
-                with m.If(lane == index):
-                    m.d.sync += value.eq(dut.i.payload[index])
+            m.d.sync += value.eq(dut.i.payload[lane])
     number, sets = Signal(numbers), dut.i_sets.payload.sets
     chosen       = [part.any() for part in sets]
     members, last = Signal(dut.passes), Signal()
@@ -77,18 +75,13 @@ def sends_every_map(m, dut):
     map_ends = moved(dut.o) & (ends == dut.words - 1)
     tagged   = moved(dut.i_sets) & (number == followed)
     entering = Mux(moved(dut.i_sets), sum(chosen), 0)
-    present, before, later = Signal(), Signal(range(branches + 1)), Signal()
-    for index in range(branches):
-        with m.If(branch == index):
-            m.d.comb += [
-                present.eq(chosen[index]),
-                before.eq(sum(chosen[:index])),
-                later.eq(sum(chosen[index + 1:]) != 0),
-            ]
-            with m.If(tagged):
-                m.d.sync += members.eq(sets[index])
+    # Of the followed branch: whether it has passes, and how many others of its branch set have, in front of
+    # it and behind.
+    present = Array(chosen)[branch]
+    before  = Array(sum(chosen[:index]) for index in range(branches))[branch]
+    behind  = Array(sum(chosen[index + 1:]) for index in range(branches))[branch]
     with m.If(tagged):
-        m.d.sync += last.eq(dut.i_sets.payload.last & ~later)
+        m.d.sync += [members.eq(sets[branch]), last.eq(dut.i_sets.payload.last & (behind == 0))]
     most = (dut.depth + 3) * branches + dut.FETCHED
     for name, port, leaves in (("maps", dut.o, map_ends), ("sets", dut.o_sets, moved(dut.o_sets))):
         owed  = Signal(range(most + 1), name=f"{name}_owed")

@@ -4,11 +4,11 @@ from functools import partial
 
 from amaranth.asserts import AnyConst
 from amaranth.hdl import Assert, Cat, Cover, Signal
-from proof import Proof
-from readiness import Readiness
-from streams import answers_within, free, keeps_stream_rules, moved, patient
 
 from hdl.pass_sets.pass_split import PassSplit
+from tests.formal.proof import Proof
+from tests.formal.readiness import Readiness
+from tests.formal.streams import answers_within, free, keeps_stream_rules, moved, patient
 
 
 def divides_each_set(m, dut):

@@ -4,11 +4,11 @@ from functools import partial
 
 from amaranth.asserts import AnyConst
 from amaranth.hdl import Assert, Cover, Mux, Signal
-from proof import Proof
-from readiness import Readiness
-from streams import answers_within, free, keeps_stream_rules, moved, patient
 
 from hdl.input.pixel_input import PixelInput
+from tests.formal.proof import Proof
+from tests.formal.readiness import Readiness
+from tests.formal.streams import answers_within, free, keeps_stream_rules, moved, patient
 
 
 def passes_pixels(m, dut):
@@ -30,7 +30,7 @@ def announces_each_image(m, dut):
         m.d.sync += left.eq(Mux(left == 0, dut.pixels - 1, left - 1))
     most   = dut.most
     wanted = Mux(dut.passes == 0, 1, Mux(dut.passes > most, most, dut.passes))
-    # Of all images, one in so many is followed, whichever; more are never under way.
+    # An arbitrary image is followed, by its number modulo more than can be in flight.
     images = 8
     followed, image = AnyConst(range(images)), Signal(range(images))
     value = Signal.like(dut.passes)

@@ -4,11 +4,11 @@ from functools import partial
 
 from amaranth.asserts import AnyConst
 from amaranth.hdl import Assert, Assume, Cover, Mux, Signal
-from proof import Proof
-from readiness import Readiness
-from streams import free, keeps_stream_rules, moved
 
 from hdl.layer.pool import Pool
+from tests.formal.proof import Proof
+from tests.formal.readiness import Readiness
+from tests.formal.streams import free, keeps_stream_rules, moved
 
 
 def pools_each_window(m, dut):

@@ -4,18 +4,18 @@ from functools import partial
 
 from amaranth.asserts import AnyConst
 from amaranth.hdl import Assert, Assume, Cover, Mux, Signal
-from proof import Proof
-from readiness import Readiness
-from streams import free, keeps_stream_rules, moved
 
 from hdl.layer.word_packer import WordPacker
+from tests.formal.proof import Proof
+from tests.formal.readiness import Readiness
+from tests.formal.streams import free, keeps_stream_rules, moved
 
 
 def joins_groups(m, dut):
     """Bit ``c`` of the k-th word of a lane is that of channel ``c`` in the groups of the k-th word; no
     group is lost, repeated or moved to another word.
 
-    Words are numbered modulo 4, more than can be under way. One channel of one lane is followed.
+    Words are numbered modulo 4, more than can be in flight. One channel of one lane is followed.
     """
     free(m, dut)
     numbers, groups, columns = range(4), dut.groups, dut.columns
