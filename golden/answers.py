@@ -118,17 +118,17 @@ def join_answers(parts: Sequence[Answers]) -> Answers:
 
 
 def check_path(path: Path):
-    """Refuse a file that :func:`write_answers` could not write, before any work.
+    """Refuse a file that :func:`write_answers` could not write, before any work; its folder is made.
 
     Raises
     ------
     DataError
-        If its name ends neither with .csv nor .npz, or its folder cannot be written.
+        If its name ends neither with .csv nor .npz.
+    FileError
+        If it cannot be written.
     """
     if path.suffix.lower() not in (".csv", ".npz"):
         raise DataError(f"File {path} must end with .csv or .npz")
-    if path.is_dir():
-        raise DataError(f"File {path} is a folder")
     refuse_unwritable(path)
 
 
@@ -137,10 +137,7 @@ def write_answers(path: Path | str, answers: Answers, images: Images):
 
     Floats of a CSV file are those of the table when they are read as float64; NaN is left empty.
 
-    Raises
-    ------
-    DataError
-        If the name ends otherwise, or the file cannot be written.
+    Raises as :func:`check_path`.
     """
     path = Path(path)
     check_path(path)

@@ -215,7 +215,9 @@ def make_sample(folder: Path | str | None = None, path: Path = SAMPLE):
     Raises
     ------
     DataError
-        If the data is missing or damaged, or ``path`` cannot be written.
+        If the data is missing or damaged.
+    FileError
+        If ``path`` cannot be written.
     """
     images, labels = load_mnist(folder, "test")
     with replacing(path) as file:
@@ -238,7 +240,9 @@ def fetch(folder: Path, sources: dict[str, tuple[str, str]] | None = None):
     Raises
     ------
     DataError
-        If an address does not answer, a checksum differs, or ``folder`` cannot be written.
+        If an address does not answer, or a checksum differs.
+    FileError
+        If ``folder`` cannot be written.
     """
     for name, (address, checksum) in (SOURCES if sources is None else sources).items():
         path = folder / name

@@ -322,4 +322,4 @@ def _table(figures: dict) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

@@ -101,7 +101,7 @@ def export(model: BayNN | SpinBayes, path: Path):
 
     Raises
     ------
-    CheckpointError
+    FileError
         If ``path`` cannot be written.
     """
     arrays = {"network": np.array(model.network.name),
@@ -122,11 +122,8 @@ def export(model: BayNN | SpinBayes, path: Path):
         arrays[f"{name}.epsilon"] = np.float64(layer.normalization.eps)
         if binary:
             arrays[f"{name}.dropout"] = np.float64(layer.dropout.p)
-    try:
-        with replacing(path) as file:
-            np.savez_compressed(file, **arrays)
-    except OSError as error:
-        raise CheckpointError(f"Checkpoint {path} cannot be written ({error.strerror})") from None
+    with replacing(path) as file:
+        np.savez_compressed(file, **arrays)
 
 
 def load(network: Network, path: Path) -> BayNN | SpinBayes:

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from gen.command import UserError
-from gen.files import replacing
+from gen.files import FileError, replacing
 
 
 __all__ = ["Journal", "TrainingError"]
@@ -149,9 +149,10 @@ class Journal:
         try:
             with replacing(self.path) as file:
                 torch.save({"run": self._run, "stages": self._stages}, file)
-        except OSError as error:
-            raise TrainingError(f"Training state {self.path} cannot be written ({error.strerror}); the "
-                                f"same command goes on from the last that could") from None
+        except (FileError, OSError) as error:
+            reason = error.reason if isinstance(error, FileError) else error.strerror
+            raise TrainingError(f"Training state {self.path} cannot be written ({reason}); the same "
+                                f"command goes on from the last that could") from None
 
     def _read(self):
         try:
