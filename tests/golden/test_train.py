@@ -142,7 +142,8 @@ def test_command_is_deterministic(recipe, steps, folder, tmp_path, capsys):
     first = run("first.npz", "1")
     output = capsys.readouterr()
     assert output.err.count("\n") == steps and "\ntest\n" in output.err
-    assert output.out.splitlines()[1].startswith("all kept") and "first.npz" in output.out
+    assert output.out.splitlines()[0].split() == ["accuracy", "NLL", "Brier", "ECE"]
+    assert output.out.splitlines()[2].startswith("all kept") and "first.npz" in output.out
     assert run("second.npz", "1") == first != run("third.npz", "2")
     expected = [0.5] * 5 if recipe == "spread" else [0.1, 0.2, 0.5, 0.5, 0.1]
     assert [layer.dropout.p for layer in load(NETWORK, tmp_path / "first.npz").layers] == expected
@@ -158,7 +159,7 @@ def test_command_trains_spinbayes(folder, tmp_path, capsys):
     first = run("first.npz")
     output = capsys.readouterr()
     assert output.err.count("\n") == 5 and "\ntake 8 samples of 4 bits" in output.err
-    assert [line[:6] for line in output.out.splitlines()[1:3]] == ["T = 1 ", "T = 10"]
+    assert [line[:6] for line in output.out.splitlines()[2:4]] == ["T = 1 ", "T = 10"]
     assert run("second.npz") == first != run("third.npz", "--seed", "2")
     run("small.npz", "--crossbars", "2", "--weight-bits", "3")
     with np.load(tmp_path / "small.npz") as file:
@@ -382,7 +383,7 @@ def test_device_that_is_not_there(name, reason, folder, tmp_path, capsys):
 
 def test_loss_that_is_no_number(folder, tmp_path, monkeypatch, capsys):
     """It ends in one line, and the state of the last epoch is there still."""
-    monkeypatch.setattr(fit, "likelihood", lambda logits, labels, wisdom: logits.sum() * float("nan"))
+    monkeypatch.setattr(fit, "distillation_loss", lambda logits, *_: logits.sum() * float("nan"))
     out = tmp_path / "out.npz"
     assert train.main(["lenet5", "--data", str(folder), "--out", str(out), *SHORT]) == 2
     assert capsys.readouterr().err.splitlines()[-1] == (
