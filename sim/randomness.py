@@ -20,9 +20,9 @@ from gen.files import refuse_unwritable, write_json
 from gen.ir import Generator, Network, load
 from gen.progress import Progress
 from gen.tools import install_hint
+from golden.compiler import compiled
 from golden.data import DataError, folder_of, load_fashion_mnist, load_mnist, load_sample
 from golden.device.junction import Dac
-from golden.evaluate import compiled
 from golden.network import path_probabilities
 from golden.random.bad_sources import Source, kept
 from golden.random.generator import choices, choices_of
@@ -343,11 +343,11 @@ def _table(result):
                       f"{'ECE':>8}{'flagged':>9}{'AUROC':>8}{'flagged out':>13}"]
         for name, row in table["sources"].items():
             out = row.get("fashion-mnist", {"status": "not_run"})
-            cells = (f"{100 * out['entropy']['ood/AUROC']:7.2f}%{100 * out['quantile/flagged']:12.2f}%"
+            cells = (f"{100 * out['entropy']['ood/AUROC']:7.2f}%{100 * out['quantile/rejected']:12.2f}%"
                      if out["status"] == "run" else f"{'-':>8}{'-':>13}")
             alarm = row["alarm_prediction"] or "-"
             lines.append(f"{name:44}{alarm:>8}{100 * row['test/cls/Acc']:8.2f}%{row['test/cls/NLL']:8.4f}"
-                         f"{100 * row['test/cal/ECE']:7.2f}%{100 * row['quantile/flagged']:8.2f}%{cells}")
+                         f"{100 * row['test/cal/ECE']:7.2f}%{100 * row['quantile/rejected']:8.2f}%{cells}")
     return "\n".join(lines)
 
 

@@ -34,7 +34,7 @@ from golden.images import Images, read_images
 from golden.network import batches
 from golden.random.generator import choices, choices_of
 from sim.compare.maps import compare_maps
-from sim.compare.quality import OUTSIDE_SETS, load_outside, quality
+from sim.compare.quality import OOD_SETS, load_ood, quality
 from sim.compare.results import compare, read
 from sim.coverage import COVERAGE, Coverage, table
 from sim.design import Design
@@ -363,7 +363,7 @@ def _parse(arguments):
         help="their labels, if they are not in --input: .npy, .txt with a number per line, or IDX")
     parser.add_argument("--out", type=Path, metavar="FILE",
         help="write what the Verilog answers to each image to FILE: .csv or .npz")
-    parser.add_argument("--outside", action="append", choices=("all", *OUTSIDE_SETS), default=[],
+    parser.add_argument("--outside", action="append", choices=("all", *OOD_SETS), default=[],
         help="simulate a set that is out of distribution too; may be repeated")
     parser.add_argument("--passes", type=int, help="passes T (default: those of the build)")
     parser.add_argument("--maps", action="store_true",
@@ -392,7 +392,7 @@ def _run(args):
         raise SimulationError(f"Images must be from 1 to {len(images)}, not {count}" + (
             "" if args.input or args.data else "; the whole test set needs --data"))
     images = images.first(count)
-    outside = load_outside(args.outside, images.pixels, args.data)
+    outside = load_ood(args.outside, images.pixels, args.data)
     coverage = Coverage() if args.coverage else None
     # What cannot be written is said before the work, not after.
     path = args.directory / "report" / "rtlsim_performance.json"

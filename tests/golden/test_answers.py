@@ -12,8 +12,8 @@ from gen.command import UserError
 from gen.compile import compile_network
 from gen.ir import Target
 from golden.answers import COLUMNS, COLUMNS_SIMULATED, answer, columns_help, write_answers
+from golden.compiler import compiled
 from golden.data import load_sample
-from golden.evaluate import compiled
 from golden.images import Images, read_images
 from golden.network import predict
 from golden.random.generator import choices
@@ -128,7 +128,7 @@ def test_wrong_path(network, tmp_path, name, message):
     with pytest.raises(UserError) as caught:
         write_answers(path, answers, Images(random_images(network, 1)))
     assert str(caught.value) == message.format(path)
-    assert sorted(one.name for one in tmp_path.iterdir()) == ["file", "folder.csv"]
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["file", "folder.csv"]
 
 
 def test_a_table_that_is_not_whole_replaces_none(network, tmp_path):

@@ -27,7 +27,10 @@ def test_command(tmp_path, write_checkpoint, capsys):
     out = tmp_path / "currents.json"
     assert main(["lenet5", "--checkpoint", str(tmp_path / "checkpoint.npz"), "--json", str(out)]) == 0
     output = capsys.readouterr()
-    assert len(json.loads(out.read_text())["currents"]) == output.out.count("\n") == 5
+    codes = json.loads(out.read_text())["currents"]
+    title, _, *rows = output.out.splitlines()
+    assert title.split() == ["dropout", "code", "current", "in", "uA", "switching", "probability"]
+    assert [int(row.split()[1]) for row in rows] == codes and len(codes) == 5
     assert output.err == "" and len(list(tmp_path.iterdir())) == 2
 
 
