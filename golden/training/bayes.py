@@ -56,7 +56,7 @@ def train_bayes(network: Network, images: Images, plan: Plan, steps: Progress,
                 journal: Journal = Journal()) -> SpinBayes:
     """Return ``network`` trained by recipe ``bayes``, in four steps."""
     images = distill(images, 0, plan.teacher_epochs, steps, journal)
-    steps.step(f"train {network.name} on its output, {plan.epochs} epochs")
+    steps.step(f"train {network.name}, {plan.epochs} epochs")
     model = SpinBayes(network).to(images.labels.device, memory_format=torch.channels_last)
     count = len(images.labels)
     fit(model, images, Stage(plan.epochs, PEAK),

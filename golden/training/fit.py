@@ -78,12 +78,17 @@ def distill(images: Images, copies: int, epochs: int, steps: Progress,
     journal : :class:`golden.training.journal.Journal`
         Keeps the state of the training.
     """
-    steps.step(f"train a float teacher, {epochs} epochs" if epochs else "no teacher")
-    teacher = train_teacher(images.variants[0], images.labels, epochs, steps, journal) if epochs else None
+    teacher = teacher_logits = None
+    if epochs:
+        steps.step(f"train a float teacher, {epochs} epochs")
+        teacher = train_teacher(images.variants[0], images.labels, epochs, steps, journal)
+    else:
+        steps.step("no teacher")
     generator = torch.Generator().manual_seed(torch.randint(1 << 31, ()).item())
     variants = images.variants + [augment(images.variants[0], generator) for _ in range(copies)]
-    return Images(variants, images.labels,
-                  teacher and [predict_teacher(teacher, variant) for variant in variants])
+    if teacher is not None:
+        teacher_logits = [predict_teacher(teacher, variant) for variant in variants]
+    return Images(variants, images.labels, teacher_logits)
 
 
 def distillation_loss(logits: Tensor, labels: Tensor, teacher_logits: Tensor | None) -> Tensor:

@@ -90,7 +90,7 @@ def train_spread(network: Network, images: Images, plan: Plan, steps: Progress,
                  journal: Journal = Journal()) -> BayNN:
     """Return ``network`` trained by recipe ``spread``, in four steps."""
     images = distill(images, plan.copies, plan.teacher_epochs, steps, journal)
-    steps.step(f"train {network.name} on its output, {plan.epochs} epochs")
+    steps.step(f"train {network.name}, {plan.epochs} epochs")
     model = BayNN(network).to(images.labels.device, memory_format=torch.channels_last)
     for layer, p in zip(model.layers, adaptive_dropout(network), strict=True):
         layer.dropout.p = p
