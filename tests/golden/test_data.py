@@ -201,6 +201,25 @@ def test_command(tmp_path, server, monkeypatch, capsys):
         "golden.data fetch DIR\n")
 
 
+def test_stopped_fetch(tmp_path, server, monkeypatch, capsys):
+    """The files that are fetched stay, and the others are fetched next time."""
+    def interrupted(address, **_):
+        if address.endswith("labels-idx1-ubyte.gz"):
+            raise KeyboardInterrupt
+        return urlopen(address)
+
+    monkeypatch.setattr(data, "SOURCES", server)
+    urlopen = data.urllib.request.urlopen
+    with monkeypatch.context() as patch:
+        patch.setattr(data.urllib.request, "urlopen", interrupted)
+        assert data.main(["fetch", str(tmp_path / "data")]) == 130
+    assert capsys.readouterr().err == (
+        "golden.data: stopped; every file that is there is whole, and the same command goes on\n")
+    assert [path.name for path in (tmp_path / "data" / "mnist").iterdir()] == ["t10k-images-idx3-ubyte.gz"]
+    assert data.main(["fetch", str(tmp_path / "data")]) == 0
+    assert [line.split()[-1] for line in capsys.readouterr().out.splitlines()[:2]] == ["already", "fetched"]
+
+
 def test_gaussian_noise():
     """Before it is clipped: mean 33, deviation 79; so a third of the pixels are black."""
     images = gaussian_noise(200)

@@ -326,6 +326,20 @@ def test_interrupted_before_the_first_step(folder, tmp_path, monkeypatch, capsys
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
 
 
+def test_interrupted_in_the_test(folder, tmp_path, monkeypatch, capsys):
+    """The checkpoint is there, and the command says so."""
+    def interrupt(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(recipes, "measure", interrupt)
+    out = tmp_path / "out.npz"
+    assert train.main(["lenet5", "--data", str(folder), "--out", str(out), "--recipe", "paper", "--epochs",
+                       "1"]) == 130
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        f"golden.train: stopped; checkpoint {out} is written, but not tested")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "out.npz"]
+
+
 @pytest.mark.parametrize("arguments, message", [
     (["--seed", "2"], "with seed 1, not 2"),
     (["--epochs", "3"], "with epochs 2, not 3"),
