@@ -128,6 +128,13 @@ def test_ood(simulated, capsys, monkeypatch, tmp_path, option, ood):
     assert report["notes"] == [f"{name} was not simulated: {reason}." for name in missing]
 
 
+def test_missing_set_that_is_named(tiny, capsys, monkeypatch):
+    """By the older name of the option, too."""
+    monkeypatch.delenv("SPINCIM_DATA", raising=False)
+    assert fails(capsys, tiny, "--outside", "all", "--ood", "notmnist").startswith(
+        "sim.run: No data folder is given; ")
+
+
 def test_figures_are_those_of_the_golden_model(simulated, simulate):
     """Every bit is equal, so the golden model gives the same figures from the images alone."""
     images, labels = load_sample()
