@@ -1,22 +1,24 @@
 """Measure how long a build and a simulation take: ``python -m bench.speed``."""
 
-import argparse
 import tempfile
 import time
 from pathlib import Path
 
 from gen.build import build
+from gen.command import Parser, command
 from gen.ir import Target
 from golden.data import load_sample
 from sim.run import simulate
 
 
+#: Images with the schedule that shares runs; a twentieth of them with the one that runs each of 20 passes.
 IMAGES = 1000
 
 
-def main(arguments: list[str] | None = None):
+@command("bench.speed")
+def main(arguments=None):
     """Build LeNet-5 and simulate it at T = 20, with both schedules; print seconds and ratios."""
-    argparse.ArgumentParser(
+    Parser(
         prog="bench.speed",
         description="Build LeNet-5 and simulate it with each schedule, and print how long it took.",
     ).parse_args(arguments)
@@ -35,4 +37,4 @@ def main(arguments: list[str] | None = None):
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

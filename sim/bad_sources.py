@@ -8,7 +8,7 @@ from golden.random.bad_sources import Source
 from golden.random.generator import choices_of
 from golden.random.health import alarm_bit
 from sim.design import Design
-from sim.verilator import free_running
+from sim.verilator.simulation import Program, Simulation
 
 
 __all__ = ["FEW", "PLAYED", "PLAYED_IMAGES", "check_faulty", "sources"]
@@ -48,24 +48,25 @@ PLAYED = ("healthy", "stuck at 0", "stuck at 1", "one layer stuck at 0", "bias -
 PLAYED_IMAGES = 60
 
 
-def check_faulty(design: Design, network: Network, images: np.ndarray, named: dict[str, Source],
-                 passes: int, each=iter) -> dict[str, dict]:
-    """Play faulty sources at the pins of ``design``; compare alarm and results with the golden model."""
+def check_faulty(program: Program, design: Design, network: Network, images: np.ndarray,
+                 named: dict[str, Source], passes: int, each=iter) -> dict[str, dict]:
+    """Play the sources ``named`` at the pins of ``design``, whose simulator is ``program``; compare alarm
+    and results with the golden model."""
     figures = {}
     generator = network.generator
     count = len(images) * passes * sum(generator.bits)
     for number, (name, source) in enumerate(each(named.items())):
         played = source.draw(generator, count, np.random.default_rng(number))
-        run = free_running.run(design, images, passes, played=played)
-        expected = alarm_bit(run.bits, generator, network.health)
-        golden, _ = predict(network, images, choices_of(run.bits, generator, len(images), passes))
+        results, drawn = Simulation(design, images, passes, played=played).answer(program)
+        expected = alarm_bit(drawn, generator, network.health)
+        golden, _ = predict(network, images, choices_of(drawn, generator, len(images), passes))
         figures[name] = {
-            "bits": len(run.bits),
-            "alarm": run.alarm,
+            "bits": len(drawn),
+            "alarm": results.alarm,
             "alarm_golden": expected is not None,
             "alarm_bits_golden": None if expected is None else expected + 1,
-            "bits_as_played": bool((run.bits[:count] == played).all()),
-            "results_equal": bool((run.results["sum"] == golden.sums).all()
-                                  and (run.results["votes"] == golden.votes).all()),
+            "bits_as_played": bool((drawn[:count] == played).all()),
+            "results_equal": bool((results.prediction.sums == golden.sums).all()
+                                  and (results.prediction.votes == golden.votes).all()),
         }
     return figures

@@ -10,16 +10,18 @@ Verilator counts, in the emitted Verilog,
   than 256 bits, and thus all large memories, do not count: a weight that never changes says nothing.
 
 What only Yosys has put into the Verilog (``$auto$...``, which no simulator ever makes true) does not count.
-A block is a file of ``hdl/``; all modules made of it, in all designs, count as its own.
+A block is a file of ``hdl/``; all modules made of it, in all designs, are counted together.
 """
 
 import re
 from pathlib import Path
 
+from tabulate import tabulate
+
 from sim.design import Design
 
 
-__all__ = ["COVERAGE", "Coverage", "table"]
+__all__ = ["COVERAGE", "KINDS", "Coverage", "percent", "shares", "table"]
 
 
 #: File that Verilator leaves where the simulator has run.
@@ -29,7 +31,8 @@ COVERAGE = "coverage.dat"
 _POINT = re.compile(r"C '\x01f\x02(.*?)\x01l\x02(\d+)\x01n\x02(\d+)\x01.*?\x01page\x02v_(\w+)/(.*?)"
                     r"\x01o\x02(.*?)(?:\x01.*)?' (\d+)")
 
-_KINDS = ("line", "branch", "toggle")
+#: Kinds of points.
+KINDS = ("line", "branch", "toggle")
 
 
 class Coverage:
@@ -44,13 +47,17 @@ class Coverage:
         folder = str(design.directory.resolve())
         with path.open(encoding="latin1") as file:
             for match in map(_POINT.match, file):
-                if match is None or match[5] not in design.modules:
-                    continue # the harness
+                if match is None:
+                    continue
                 name, line, column, kind, module, what, count = match.groups()
+                # Verilator has a module of its own for each set of parameters.
+                block = design.modules.get(module, design.modules.get(module.partition("__")[0]))
+                if block is None:
+                    continue # the harness
                 text = texts[name.rpartition("/")[2]][int(line) - 1].strip()
                 if "$auto$" in text:
                     continue
-                key = design.modules[module], folder, module, int(line), int(column), kind, what, text
+                key = block, folder, module, int(line), int(column), kind, what, text
                 self._points[key] = self._points.get(key, 0) + int(count)
 
     def blocks(self) -> dict:
@@ -58,23 +65,35 @@ class Coverage:
         branches that were not."""
         found = {}
         for (block, _, module, _, _, kind, what, text), count in sorted(self._points.items()):
-            own = found.setdefault(block, {
-                **{kind: {"covered": 0, "total": 0} for kind in _KINDS}, "not_covered": []})
-            if kind not in _KINDS:
+            counted = found.setdefault(block, {
+                **{kind: {"covered": 0, "total": 0} for kind in KINDS}, "not_covered": []})
+            if kind not in KINDS:
                 continue
-            own[kind]["total"] += 1
-            own[kind]["covered"] += count > 0
+            counted[kind]["total"] += 1
+            counted[kind]["covered"] += count > 0
             if not count and kind != "toggle":
-                own["not_covered"].append(f"{module}: {what} of {text!r}")
+                counted["not_covered"].append(f"{module}: {what} of {text!r}")
         return found
 
 
 def table(blocks: dict) -> str:
     """Return the blocks as lines of text."""
-    lines = [f"{'block':20}" + "".join(f"{kind:>24}" for kind in _KINDS)]
-    for name, own in blocks.items():
-        cells = (f"{part['covered']:,} of {part['total']:,} "
-                 f"{100 * part['covered'] / part['total']:5.1f} %" if part["total"] else "-"
-                 for part in (own[kind] for kind in _KINDS))
-        lines.append(f"{name:20}" + "".join(f"{cell:>24}" for cell in cells))
-    return "\n".join(lines)
+    return tabulate([[name, *(_share(block[kind]) for kind in KINDS)] for name, block in blocks.items()],
+                    ["block", *KINDS], tablefmt="simple", disable_numparse=True)
+
+
+def shares(blocks: dict) -> dict[str, dict[str, str | None]]:
+    """Return the share of each kind of point that is covered, in per cent, by block."""
+    return {name: {f"{kind} coverage": percent(block[kind]) for kind in KINDS}
+            for name, block in blocks.items()}
+
+
+def percent(points: dict) -> str | None:
+    """Return the share of ``points`` that are covered, in per cent; None where there are no points."""
+    return f"{100 * points['covered'] / points['total']:.1f} %" if points["total"] else None
+
+
+def _share(points):
+    if not points["total"]:
+        return "-"
+    return f"{points['covered']:,} of {points['total']:,} ({percent(points)})"

@@ -19,13 +19,13 @@ class DesignError(UserError):
 
 
 class Design:
-    """What may be known of a design: its ports and the contents of its manifest.
+    """Ports of an emitted design and the contents of its manifest.
 
     Raises
     ------
     DesignError
         If ``directory`` is not the output of a build, or not of this version; or if files of it are
-        missing, or do not belong together.
+        missing, were changed since, or are of another build.
     """
 
     def __init__(self, directory: Path | str):
@@ -54,12 +54,18 @@ class Design:
             #: File of hdl/ that each Verilog module comes from.
             self.modules    = self.manifest["modules"]
             self._members   = self.manifest["interface"]["members"]
-            self._ports     = self.manifest["ports"]
+            #: Name, width and direction of every port but clock and reset.
+            self.ports      = self.manifest["ports"]
             #: Arrays at the pins, by layer; none where they are in the design.
             self.arrays     = self.manifest["arrays"] if self.manifest["view"] == "macro" else {}
+            #: Files of weights that the Verilog reads, from the folder that a macro of this name is.
+            self.weights       = self.manifest["weights"]["files"]
+            self.weights_macro = self.manifest["weights"]["macro"]
             #: Cycles that an image takes at most.
             self.latency    = self.manifest["estimated_latency_cycles"]
             self.sources    = [directory / source for source in self.manifest["sources"]]
+            #: Hashes of the files that the build has written, by name.
+            self._files     = self.manifest["files"]
         except (KeyError, TypeError) as error:
             raise DesignError(f"Manifest of {directory} lacks {error}; {way_out}") from None
         for name, value in (("passes", self.passes), ("passes_max", self.passes_max),
@@ -67,9 +73,24 @@ class Design:
             if not isinstance(value, int | float) or not 0 < value < math.inf:
                 raise DesignError(f"Manifest of {directory} has {name} = {value!r}, which must be above 0; "
                                   f"{way_out}")
-        for source in self.sources:
-            if not source.is_file():
-                raise DesignError(f"Folder {directory} has no {source.relative_to(directory)}; {way_out}")
+        self._check_files()
+
+    def _check_files(self):
+        """Refuse a folder where a file that simulation reads is missing or is not that of the build."""
+        changed = []
+        for name, expected in self._files.items():
+            if name != "ir.json" and not name.startswith("rtl/"):
+                continue
+            try:
+                contents = (self.directory / name).read_bytes()
+            except OSError as error:
+                raise DesignError(f"Folder {self.directory} has no {name} that can be read "
+                                  f"({error.strerror}); {self._way_out}") from None
+            if hashlib.sha256(contents).hexdigest() != expected:
+                changed.append(name)
+        if changed:
+            raise DesignError(f"Folder {self.directory} has what was changed since it was built, or is of "
+                              f"another build: {', '.join(changed)}; build the design again with --out DIR")
 
     @functools.cached_property
     def network(self) -> Network:
@@ -78,7 +99,7 @@ class Design:
         Raises
         ------
         DesignError
-            If it cannot be read, or is another one than that of the manifest.
+            If it cannot be read, or is not that of the manifest.
         """
         try:
             network = load(self.ir)
@@ -105,33 +126,35 @@ class Design:
 
     @functools.cached_property
     def cells(self) -> str:
-        """What identifies the cells of all arrays at the pins.
+        """What identifies the contents of all files that a simulator of the design reads: the cells of
+        arrays at the pins, and weights. Empty if there are none.
 
         Raises
         ------
         DesignError
             If a memory image is missing.
         """
+        files = [image["file"] for layer in self.arrays.values() for image in layer["images"]]
+        files += self.weights
         contents = hashlib.sha256()
-        for layer in self.arrays.values():
-            for image in layer["images"]:
-                try:
-                    contents.update((self.directory / image["file"]).read_bytes())
-                except OSError as error:
-                    raise DesignError(f"Memory image {error.filename} cannot be read "
-                                      f"({error.strerror}); {self._way_out}") from None
-        return contents.hexdigest()
+        for file in files:
+            try:
+                contents.update((self.directory / file).read_bytes())
+            except OSError as error:
+                raise DesignError(f"Memory image {error.filename} cannot be read "
+                                  f"({error.strerror}); {self._way_out}") from None
+        return contents.hexdigest() if files else ""
 
     def pins(self):
         """Name, width and whether it is an input of each port beside the streams, ``passes`` and
         ``alarm``."""
-        for port in self._ports:
+        for port in self.ports:
             if port["name"].split("__")[0] not in ("pixels", "results", "passes", "alarm"):
                 yield port["name"], port["width"], port["direction"] == "in"
 
 
 def _check_version(directory, manifest):
-    """Refuse a design of another version: its harness and its golden model are those of its own."""
+    """Refuse a design of another version, whose harness and golden model may be others."""
     here  = version()
     there = manifest.get("generator_version", here) if isinstance(manifest, dict) else here
     if there != here:

@@ -25,7 +25,7 @@ class Processes:
     """Programs that are ended together. Threads may call them, several at once."""
 
     def __init__(self):
-        self._lock, self._own, self._stopped = threading.Lock(), set(), False
+        self._lock, self._running, self._stopped = threading.Lock(), set(), False
 
     def call(self, command: list, log: Path, **options) -> int:
         """Run ``command``, whose output goes to the file ``log``, to its end; return its exit status.
@@ -36,15 +36,15 @@ class Processes:
         with log.open("w") as out, self._lock:
             if self._stopped:
                 return -signal.SIGTERM
-            # In a session of its own, so that all that it starts can be ended, and nothing else.
+            # In a new session, so that all that it starts can be ended, and nothing else.
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out,
                                        stderr=subprocess.STDOUT, start_new_session=True, **options)
-            self._own.add(process)
+            self._running.add(process)
             _running.add(process)
         try:
             return process.wait()
         finally:
-            self._own.discard(process)
+            self._running.discard(process)
             _running.discard(process)
             _end(process) # if this one was interrupted
             process.wait()
@@ -53,7 +53,7 @@ class Processes:
         """End all that run, and let none begin."""
         with self._lock:
             self._stopped = True
-            for process in list(self._own):
+            for process in list(self._running):
                 _end(process)
 
 

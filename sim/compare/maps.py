@@ -1,4 +1,4 @@
-"""Whether what flows between layers, every map and its pass set, is what the golden model says."""
+"""Compare every feature map that leaves a layer, and its pass set, with the golden model."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,75 +16,80 @@ __all__ = ["compare_maps"]
 
 def compare_maps(path: Path, design: Design, network: Network, images: np.ndarray,
                  chosen: Callable, passes: int) -> int:
-    """Count maps and pass sets in ``path`` that differ from the golden model's, or do not come.
+    """Count maps and pass sets in ``path`` that differ from the golden model's, or are missing.
 
-    What comes is a list of maps per layer, each with the passes it belongs to; the golden model runs
-    every pass on its own. So a map must be that of all its passes, and each pass must be in one map.
+    The trace has a list of maps per layer, each with its pass set; the golden model runs every pass alone.
+    So a map must equal that of all passes in its set, and each pass must be in the set of exactly one map.
     ``chosen`` returns the choices, int (n, T, L), of the images from a first up to a last, exclusive.
     """
     lines  = np.array(path.read_bytes().split()).reshape(-1, 3)
     layers = [_read(lines[lines[:, 0] == name.encode()], index, design, network)
               for index, name in enumerate(design.layers)]
     different = 0
-    for number, sets, values, size in layers:
-        # What comes behind the last image.
-        different += int((number >= len(images)).sum()) + (len(values) > len(sets) * size)
+    for image, sets, words, size in layers:
+        # Maps behind the last image.
+        different += int((image >= len(images)).sum()) + (len(words) > len(sets) * size)
     for part in batches(network, len(images), passes):
         choice = chosen(part.start, part.stop)
-        golden = [forward(network, images[part], choice[:, one], maps=True) for one in range(passes)]
-        for index, (number, sets, values, size) in enumerate(layers):
+        golden = [forward(network, images[part], choice[:, number], maps=True) for number in range(passes)]
+        for index, (image, sets, words, size) in enumerate(layers):
             layer = network.layers[index]
-            last  = index + 1 == len(layers)
-            begin, end = np.searchsorted(number, (part.start, part.stop))
-            different += _differences(
-                sets[begin:end], values[begin * size:end * size], size,
-                [logits[..., None] if last else _bits_of(left[index], layer.output_bits)
-                 for logits, left in golden],
-                choice[..., index + 1] if not last and network.layers[index + 1].crossbars > 1 else None,
-                design.passes_max)
+            begin, end = np.searchsorted(image, (part.start, part.stop))
+            next_choice = None
+            if index + 1 == len(layers):
+                expected = [logits[..., None] for logits, _ in golden]
+            else:
+                expected = [_bits_of(maps[index], layer.output_bits) for _, maps in golden]
+                if network.layers[index + 1].crossbars > 1:
+                    next_choice = choice[..., index + 1]
+            different += _differences(sets[begin:end], words[begin * size:end * size], size, expected,
+                                      next_choice, design.passes_max)
     return different
 
 
-def _read(own, index, design, network):
-    """What has left a layer, by its lines: the image of each map, pass sets, words, and words of a map."""
+def _read(lines, index, design, network):
+    """Return the maps that have left layer ``index``, by its ``lines`` of the trace: the image of each map,
+    pass sets, words, and the words of a map."""
     layer = network.layers[index]
-    sets, words = (own[own[:, 1] == port, 2] for port in (b"o_sets", b"o"))
+    sets, words = (lines[lines[:, 1] == port, 2] for port in (b"o_sets", b"o"))
     height, width, channels = layer.output_shape
     if index + 1 == len(network.layers):
-        size, arrays = channels, 1
-        values = integers(bits(words, design.manifest["logit"]["width"]), signed=True)[:, None]
+        size, next_arrays = channels, 1
+        words = integers(bits(words, design.manifest["logit"]["width"]), signed=True)[:, None]
     else:
-        size, arrays = height * width, network.layers[index + 1].crossbars
-        values = bits(words, channels * layer.output_bits)
-    sets = bits(sets, design.passes_max + 1 + (arrays - 1).bit_length())
+        size, next_arrays = height * width, network.layers[index + 1].crossbars
+        words = bits(words, channels * layer.output_bits)
+    sets = bits(sets, design.passes_max + 1 + (next_arrays - 1).bit_length())
     last = sets[:, design.passes_max].astype(np.int64)
-    return np.cumsum(last) - last, sets, values, size
+    return np.cumsum(last) - last, sets, words, size
 
 
 def _bits_of(levels, width):
-    """Bits of levels (N, H, W, C), as the words of their places have them: (N, H * W, C * width)."""
+    """Bits of levels (N, H, W, C) in words of a position each: (N, H * W, C * width)."""
     split = levels[..., None] >> np.arange(width, dtype=levels.dtype) & 1
     return split.reshape(len(levels), levels.shape[1] * levels.shape[2], -1)
 
 
-def _differences(sets, values, size, expected, choice, passes_max):
-    """Count what is wrong with the maps of one layer.
+def _differences(sets, words, size, expected, next_choice, passes_max):
+    """Count what is wrong with the maps of a layer.
 
-    ``sets`` are their pass sets, ``values`` (M, ...) their words, ``size`` of them each; ``expected`` is
-    what each pass has for each image, and ``choice`` (N, T) the array that it chooses behind.
+    ``sets`` are their pass sets, and ``words`` (M, ...) their words, ``size`` in a map; ``expected`` are
+    the words of each pass for each image, and ``next_choice`` (N, T) the array that it chooses in the next
+    layer.
     """
     images, passes = len(expected[0]), len(expected)
-    inside, last, array = np.split(sets, [passes_max, passes_max + 1], axis=1)
-    number = np.cumsum(last) - last[:, 0] # image of each map
-    wrong  = int(last.sum() != images or len(values) != len(sets) * size)
-    whole  = min(len(sets), len(values) // size, np.searchsorted(number, images))
-    maps   = values[:whole * size].reshape(whole, size, values.shape[1])
-    seen   = np.zeros((images, passes), dtype=np.int64)
-    for one in range(passes):
-        of = np.flatnonzero(inside[:whole, one])
-        wrong += (maps[of] != expected[one][number[of]]).any((1, 2)).sum()
-        if choice is not None:
+    members, last, array = np.split(sets, [passes_max, passes_max + 1], axis=1)
+    image = np.cumsum(last) - last[:, 0] # of each map
+    wrong = int(last.sum() != images or len(words) != len(sets) * size)
+    whole = min(len(sets), len(words) // size, np.searchsorted(image, images))
+    maps  = words[:whole * size].reshape(whole, size, words.shape[1])
+    seen  = np.zeros((images, passes), dtype=np.int64)
+    for number in range(passes):
+        chosen = np.flatnonzero(members[:whole, number]) # maps of this pass
+        wrong += (maps[chosen] != expected[number][image[chosen]]).any((1, 2)).sum()
+        if next_choice is not None:
             # A map for a layer that chooses arrays names the array of all its passes.
-            wrong += (integers(array)[of] != choice[number[of], one]).sum()
-        np.add.at(seen[:, one], number[of], 1)
-    return int(wrong + (seen != 1).sum() + inside[:, passes:].any(1).sum() + (~inside.any(1)).sum())
+            wrong += (integers(array)[chosen] != next_choice[image[chosen], number]).sum()
+        np.add.at(seen[:, number], image[chosen], 1)
+    empty, beyond = ~members.any(1), members[:, passes:].any(1)
+    return int(wrong + (seen != 1).sum() + beyond.sum() + empty.sum())

@@ -1,26 +1,25 @@
-"""What a design's answers are worth: accuracy, calibration, and detection of what it has not learnt."""
+"""Quality of the predictions of a design: accuracy, calibration, out-of-distribution (OOD) detection."""
 
 from pathlib import Path
 
 import numpy as np
 
 from golden import metrics
-from golden.data import DataError
-from golden.evaluate import NOISE, OUTSIDE
+from golden.data import OOD, OOD_NOISE, DataError
 from golden.head import Prediction
 
 
-__all__ = ["OUTSIDE_SETS", "load_outside", "quality"]
+__all__ = ["OOD_SETS", "load_ood", "quality"]
 
 
 #: Sets that are out of distribution for MNIST, by name.
-OUTSIDE_SETS = (*OUTSIDE, *NOISE)
+OOD_SETS = (*OOD, *OOD_NOISE)
 
 
-def load_outside(names, images: np.ndarray, folder: Path | None) -> dict[str, np.ndarray | str]:
+def load_ood(names, images: np.ndarray, folder: Path | None) -> dict[str, np.ndarray | str]:
     """Return as many images of each set of ``names`` as there are ``images``, which noise is added to.
 
-    Where ``names`` has ``"all"``, a set that is not in the data ``folder`` is a text: why it is not.
+    If ``names`` has ``"all"``, a set that the data ``folder`` lacks is a text, the reason, instead.
 
     Raises
     ------
@@ -28,12 +27,12 @@ def load_outside(names, images: np.ndarray, folder: Path | None) -> dict[str, np
         If the data of a set that is named is missing or damaged.
     """
     sets = {}
-    for name in OUTSIDE_SETS if "all" in names else dict.fromkeys(names):
-        if name in NOISE:
-            sets[name] = NOISE[name](images)
+    for name in OOD_SETS if "all" in names else dict.fromkeys(names):
+        if name in OOD_NOISE:
+            sets[name] = OOD_NOISE[name](images)
             continue
         try:
-            sets[name] = OUTSIDE[name](folder)[0][:len(images)]
+            sets[name] = OOD[name](folder)[0][:len(images)]
         except DataError as error:
             if name in names:
                 raise
@@ -41,26 +40,32 @@ def load_outside(names, images: np.ndarray, folder: Path | None) -> dict[str, np
     return sets
 
 
-def quality(inside: Prediction, labels: np.ndarray | None,
-            outside: dict[str, Prediction | str]) -> dict:
-    """Return every figure of the predictions of images with ``labels`` (N,), or those of uncertainty alone
-    without, and of other sets.
+def quality(in_distribution: Prediction, labels: np.ndarray | None,
+            ood: dict[str, Prediction | str]) -> dict:
+    """Return every figure of predictions of images with ``labels`` (N,), and of ``ood`` sets by name: their
+    predictions, or the reason why there are none. Without labels there are figures of uncertainty alone.
 
-    The names are those of torch-uncertainty (:mod:`golden.metrics`); the score that tells sets apart is
-    the entropy of the predictive mean. ``quantile/flagged`` is the share that the design has rejected.
+    The names are those of torch-uncertainty (:mod:`golden.metrics`); the score that separates the sets is
+    the entropy of the predictive mean. ``quantile/rejected`` is the share that the design has rejected.
     """
-    entropy = metrics.predictive_entropy(inside.mean)
-    return {
-        **({} if labels is None else {
-            "accuracy": float((inside.prediction == labels).mean()),
-            **metrics.classification(inside.mean, labels),
-        }),
+    entropy = metrics.predictive_entropy(in_distribution.mean)
+    figures = {}
+    if labels is not None:
+        figures["accuracy"] = float((in_distribution.prediction == labels).mean())
+        figures |= metrics.classification(in_distribution.mean, labels)
+    figures |= {
         "entropy_nats": float(entropy.mean()),
-        "quantile/flagged": float(inside.reject.mean()),
-        "outside": {name: {"status": "not_run", "reason": own} if isinstance(own, str) else {
-            "status": "run",
-            "images": len(own.prediction),
-            **metrics.detection(entropy, metrics.predictive_entropy(own.mean)),
-            "quantile/flagged": float(own.reject.mean()),
-        } for name, own in outside.items()},
+        "quantile/rejected": float(in_distribution.reject.mean()),
+        "ood": {},
     }
+    for name, prediction in ood.items():
+        if isinstance(prediction, str):
+            figures["ood"][name] = {"status": "not_run", "reason": prediction}
+        else:
+            figures["ood"][name] = {
+                "status": "run",
+                "images": len(prediction.prediction),
+                **metrics.detection(entropy, metrics.predictive_entropy(prediction.mean)),
+                "quantile/rejected": float(prediction.reject.mean()),
+            }
+    return figures

@@ -18,12 +18,21 @@ class Results:
     """What a design has answered to N images sent back to back, and when."""
 
     prediction: Prediction #: As the words say; its ``passes`` are int64 (N,).
-    whole: np.ndarray      #: bool (N,), whether all words of an image say the same of it as a whole.
-    marks: np.ndarray      #: bool (N, K), words that say that they are the last of an image.
-    errors: np.ndarray     #: bool (N, K), words that say that the hardware has seen a fault in itself.
+    whole: np.ndarray      #: bool (N,), whether all words of an image agree on those of all classes.
+    marks: np.ndarray      #: bool (N, K), field ``last`` of each word.
+    errors: np.ndarray     #: bool (N, K), field ``error`` of each word: a check of the hardware has failed.
     alarm: bool            #: Whether a health test of the random bits has failed.
     begins: np.ndarray     #: int64 (N,), cycles in which the first pixels were taken.
     ends: np.ndarray       #: int64 (N,), cycles in which the last words were given.
+
+    @property
+    def record(self) -> dict[str, np.ndarray]:
+        """The answers by the names of the fields of the result record: int64 (N, K), or (N,) of those that
+        are the same for all classes."""
+        answered = self.prediction
+        return {"sum": answered.sums, "square": answered.squares, "votes": answered.votes,
+                "confident": answered.confident, "prediction": answered.prediction,
+                "reject": answered.reject, "passes": answered.passes}
 
 
 def read(path: Path, design: Design) -> Results | int:
@@ -49,8 +58,8 @@ def read(path: Path, design: Design) -> Results | int:
 
 
 def compare(golden: Prediction, results: Results) -> np.ndarray:
-    """Return whether each image differs in anything from what the golden model says, bool (N,). A fault
-    is none of it, but after an alarm results may be flagged."""
+    """Return whether each image differs in anything from what the golden model says, bool (N,). The golden
+    model has no field ``error``: it must be 0, but for results after an alarm."""
     different = results.marks[:, :-1].any(1) | ~results.marks[:, -1] | ~results.whole
     if not results.alarm:
         different |= results.errors.any(1)

@@ -2,15 +2,15 @@
 //
 //   injector list
 //     One line per register and memory: number, scope, name, width, words.
-//   injector run IMAGES COUNT PASSES CYCLE_LIMIT FAULTS PROCESSES
-//     Runs COUNT images without a fault, and prints its last cycle and how many results were flagged;
-//     then once for each fault of the file FAULTS, lines "number word bit cycle" in the order of cycles.
+//   injector run IMAGES COUNT PASSES CYCLE_LIMIT FLIPS PROCESSES
+//     Runs COUNT images without a flip, and prints its last cycle and how many results were flagged;
+//     then once for each flip of the file FLIPS, lines "number word bit cycle" in the order of cycles.
 //     For each of them it prints first wrong image, first flagged one, whether the class of a wrong one
 //     is another, whether a flag was seen with or before the first wrong result, whether the design hung,
 //     and its port `error`. -1 stands for none.
 //
-// A run with a fault is a fork of the run without, in the cycle of the fault: nothing has to be reset or
-// written back, and what comes before is simulated once for all.
+// A run with a flip is a fork of the run without, in the cycle of the flip: nothing has to be reset or
+// written back, and the cycles before are simulated once for all flips.
 
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -97,7 +97,7 @@ class Run {
         return taken;
     }
 
-    void flip(const Target& target, int word, int bit) {
+    void invert(const Target& target, int word, int bit) {
         target.data[word * target.stride + bit / 8] ^= 1 << bit % 8;
     }
 
@@ -152,7 +152,7 @@ template <class T> static T* shared(size_t count) {
     return static_cast<T*>(memory);
 }
 
-struct Fault { size_t target; int word, bit; long cycle; };
+struct Flip { size_t target; int word, bit; long cycle; };
 
 int main(int argc, char** argv) {
     VerilatedContext context;
@@ -193,27 +193,27 @@ int main(int argc, char** argv) {
     fflush(stdout);
     if (clean[2] != static_cast<long>(count)) return 1;
 
-    std::vector<Fault> faults;
+    std::vector<Flip> flips;
     std::ifstream file(argv[6]);
-    for (Fault fault; file >> fault.target >> fault.word >> fault.bit >> fault.cycle;)
-        faults.push_back(fault);
-    Outcome* outcomes = shared<Outcome>(faults.size());
+    for (Flip flip; file >> flip.target >> flip.word >> flip.bit >> flip.cycle;)
+        flips.push_back(flip);
+    Outcome* outcomes = shared<Outcome>(flips.size());
     int running = 0, processes = atoi(argv[7]);
     size_t taken = 0, done = 0;
     Word word;
-    for (size_t i = 0; i < faults.size(); i++) {
-        while (run.cycle < faults[i].cycle) taken += run.step(word);
+    for (size_t i = 0; i < flips.size(); i++) {
+        while (run.cycle < flips[i].cycle) taken += run.step(word);
         if (running == processes) { wait(nullptr); running--; done++; }
         if (done % 64 == 0 && done) { fprintf(stderr, "%zu\n", done); fflush(stderr); }
         if (!fork()) {
-            run.flip(targets[faults[i].target], faults[i].word, faults[i].bit);
+            run.invert(targets[flips[i].target], flips[i].word, flips[i].bit);
             outcomes[i] = finish(run, golden, count, taken, limit, false);
             _exit(0);
         }
         running++;
     }
     while (wait(nullptr) > 0) {}
-    for (size_t i = 0; i < faults.size(); i++) {
+    for (size_t i = 0; i < flips.size(); i++) {
         const Outcome& o = outcomes[i];
         printf("%d %d %d %d %d %d\n", o.wrong, o.flagged, o.class_changed, o.in_time, o.hung, o.error);
     }

@@ -83,10 +83,10 @@ def environment() -> dict:
 def compile_verilog(sources, top: str, directory: Path, *options: str, log: Path, beside=()):
     """Compile Verilog and C++ ``sources`` to the program ``top`` in ``directory``; messages go to ``log``.
 
-    Files ``beside`` are what sources include. The compiler works in a folder of its own with copies of all
-    these and nothing else, so the program is there when it is whole, and make, which splits paths at
-    spaces, sees no path but those in that folder. What of Verilator's run-time library is at hand in
-    ``directory``, of this installation (``verilated*.o``), is not compiled again.
+    Files ``beside`` are what sources include. The compiler works in a new folder with copies of all these
+    files and nothing else: the program is moved to ``directory`` when it is whole, and make, which splits
+    paths at spaces, sees no path but those in the new folder. Objects of Verilator's run-time library in
+    ``directory`` (``verilated*.o``) are taken as they are, if they are of this installation.
 
     Raises
     ------
@@ -128,11 +128,14 @@ def compile_verilog(sources, top: str, directory: Path, *options: str, log: Path
             path.replace(directory / path.name) if plain else shutil.move(path, directory / path.name)
 
 
-def build(sources, top: str, directory: Path, *, waves=False, coverage=False, log: Path) -> str:
-    """Compile Verilog ``sources`` to a simulator in ``directory``; messages go to ``log``.
+def build(sources, top: str, directory: Path, *more: str, beside=(), waves=False, coverage=False,
+          log: Path) -> str:
+    """Compile Verilog ``sources`` to a simulator in ``directory``, with ``more`` options; messages go to
+    ``log``.
 
-    Nothing is done where the one at hand is the same: of these sources, options and tools. What identifies
-    it is returned. When it is compiled, results of another in its folder ``shards`` are removed.
+    Files ``beside`` are what sources include. Nothing is done where the simulator at hand is the same: of
+    these files, options and tools. A hash of them is returned. When it is compiled, results of another in
+    its folder ``shards`` are removed.
 
     Only signals that the source marks as ``verilator public_flat_rw`` or ``public_flat_rd`` are visible to
     cocotb. Its own runner makes all of them so, which takes the compiler many minutes and the simulator
@@ -146,10 +149,11 @@ def build(sources, top: str, directory: Path, *, waves=False, coverage=False, lo
     environment() # what is missing is said before anything is looked at
     from cocotb_tools import config
 
-    options = [*_COCOTB, *(["--trace-vcd"] if waves else []), *(_COVERAGE if coverage else [])]
+    options = [*_COCOTB, *(["--trace-vcd"] if waves else []), *(_COVERAGE if coverage else []),
+               *more]
     key = hashlib.sha256(Path(__file__).read_bytes())
     for text in (top, *options, *map(importlib.metadata.version, ("verilator", "cocotb")),
-                 *(path.read_text() for path in sources)):
+                 *(path.read_text() for path in (*sources, *beside))):
         key.update(f"{text}\0".encode())
     stamp = directory / "built"
     if stamp.exists() and stamp.read_text() == key.hexdigest():
@@ -157,7 +161,7 @@ def build(sources, top: str, directory: Path, *, waves=False, coverage=False, lo
     stamp.unlink(missing_ok=True)
     shutil.rmtree(directory / "shards", ignore_errors=True)
     main = Path(config.share_dir) / "lib" / "verilator" / "verilator.cpp"
-    compile_verilog([main, *sources], top, directory, *options, log=log)
+    compile_verilog([main, *sources], top, directory, *options, log=log, beside=beside)
     stamp.write_text(key.hexdigest())
     return key.hexdigest()
 

@@ -1,28 +1,35 @@
-"""The folder inside a design where a simulator is made and runs, for one process at a time."""
+"""Folders in which one process works at a time."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
+from gen.command import UserError
+from gen.progress import Progress
 from gen.tools import install_hint
-from sim.design import Design, DesignError
+from sim.design import Design
 from sim.verilator.simulator import PARTIAL, SimulatorMissing
 
 
-__all__ = ["work_folder"]
+__all__ = ["FolderError", "locked", "work_folder"]
+
+
+class FolderError(UserError):
+    """A folder in which no work can be done, with the way out in its message."""
 
 
 @contextmanager
-def work_folder(design: Design, name: str, waiting: Callable = lambda: None):
-    """Yield the folder ``name`` of ``design``, which is this process's own until the block ends.
+def locked(folder: Path, steps: Progress, waiting: str, way_out: str) -> Iterator[None]:
+    """Let no other process into ``folder``, which is made, until the block ends.
 
-    ``waiting`` is called if another process has it, and this one waits. What is half done after
-    KeyboardInterrupt is removed, and so is at the beginning what a process that was killed has left.
+    Where another has it, ``waiting`` is said and this one waits. The lock of a process that is killed goes
+    with it.
 
     Raises
     ------
-    DesignError
-        If the folder cannot be written.
+    FolderError
+        If the folder cannot be written; ``way_out`` is the end of the message.
     SimulatorMissing
         If the package that locks files is missing.
     """
@@ -31,26 +38,45 @@ def work_folder(design: Design, name: str, waiting: Callable = lambda: None):
     except ImportError as error:
         raise SimulatorMissing(f"Package {error.name!r} is not installed; install it with: "
                                f"{install_hint('sim')}") from None
-    work = design.directory.resolve() / name
     try:
-        work.mkdir(exist_ok=True)
-        lock = FileLock(work / "lock")
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / "lock")
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            waiting()
+            steps.step(waiting)
             lock.acquire()
     except (OSError, NotImplementedError) as error: # the latter where the file system has no locks
-        raise DesignError(f"Folder {work} cannot be written ({getattr(error, 'strerror', None) or error}); "
-                          f"simulate a copy of the design in a folder of your own") from None
+        reason = getattr(error, "strerror", None) or error
+        raise FolderError(f"Folder {folder} cannot be written ({reason}); {way_out}") from None
     try:
-        _clean(work)
-        yield work
-    except KeyboardInterrupt:
-        _clean(work)
-        raise
+        yield
     finally:
         lock.release()
+
+
+@contextmanager
+def work_folder(design: Design, name: str, steps: Progress) -> Iterator[Path]:
+    """Yield the folder ``name`` of ``design``, where a simulator is made and runs, for one process at a
+    time.
+
+    What is half done after KeyboardInterrupt is removed, and so is at the beginning what a process that was
+    killed has left.
+
+    Raises
+    ------
+    FolderError, SimulatorMissing
+        As :func:`locked`.
+    """
+    work = design.directory.resolve() / name
+    with locked(work, steps, f"wait for another simulation in {design.directory} to end",
+                "simulate a copy of the design in a folder of your own"):
+        _clean(work)
+        try:
+            yield work
+        except KeyboardInterrupt:
+            _clean(work)
+            raise
 
 
 def _clean(work):

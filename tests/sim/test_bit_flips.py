@@ -24,11 +24,11 @@ def protected(random_network, tmp_path_factory):
 def test_faults_in_what_is_protected_are_seen(protected):
     """What memories hold and what sequences is never wrong in silence; what nothing protects is."""
     folder, images = protected
-    result = inject(folder, images, faults=60)
+    result = inject(folder, images, flips=60)
     assert (result["protect"], result["images"], result["passes"]) == (True, 4, 6)
     for rows in (result["classes"], result["blocks"]):
-        assert sum(row["faults"] for row in rows.values()) == result["faults"]
-        assert all(sum(row[outcome] for outcome in OUTCOMES) == row["faults"] for row in rows.values())
+        assert sum(row["flips"] for row in rows.values()) == result["flips"]
+        assert all(sum(row[outcome] for outcome in OUTCOMES) == row["flips"] for row in rows.values())
         assert all(row["silent_other_class"] <= row["silent"] for row in rows.values())
     classes = result["classes"]
     assert set(classes) <= set(CLASSES)
@@ -41,7 +41,7 @@ def test_faults_in_what_is_protected_are_seen(protected):
     # Another state of the generator draws other bits, which are as good.
     assert classes["random source"]["silent"] > 0
 
-    again = inject(folder, images, faults=60)
+    again = inject(folder, images, flips=60)
     assert again == result
 
 

@@ -11,6 +11,7 @@ from gen.ir import Target, load
 from sim.coverage import Coverage, table
 from sim.coverage_study import main
 from sim.design import Design
+from sim.report import read_report
 
 
 VERILOG = """\
@@ -31,8 +32,9 @@ def design(tmp_path):
     (tmp_path / "manifest.json").write_text(json.dumps(dict.fromkeys((
         "top", "pixels", "classes", "schedule", "results", "ports", "view")) | dict.fromkeys((
         "passes", "passes_max", "clock_mhz", "estimated_latency_cycles"), 1) | {
-            "layers": [], "interface": {"members": {}}, "sources": ["rtl/accelerator.v"],
-            "modules": {"accelerator": "accelerator", "accelerator.a.b": "reader"}}))
+            "layers": [], "interface": {"members": {}}, "sources": ["rtl/accelerator.v"], "files": {},
+            "weights": {"macro": "FOLDER", "files": []},
+            "modules": {"accelerator": "accelerator", "accelerator.a.b": "reader", "memory": "array"}}))
     return Design(tmp_path)
 
 
@@ -51,7 +53,8 @@ def covered(design, *runs):
 
 
 def counts(block):
-    return {kind: (own["covered"], own["total"]) for kind, own in block.items() if kind != "not_covered"}
+    return {kind: (points["covered"], points["total"]) for kind, points in block.items()
+            if kind != "not_covered"}
 
 
 def test_points_are_counted_by_block(design):
@@ -72,6 +75,13 @@ def test_runs_add_up(design):
         assert counts(covered(design, *runs)["accelerator"])["branch"] == (1, 1)
 
 
+def test_a_module_with_parameters(design):
+    """Verilator names it with a number for each set of parameters; they are one block."""
+    blocks = covered(design, [point(f"line/memory__pi{number}", 2, "block", 3 * number)
+                              for number in range(2)])
+    assert set(blocks) == {"array"} and counts(blocks["array"])["line"] == (1, 2)
+
+
 def test_what_does_not_count(design):
     """The harness, and what Yosys has put in."""
     assert covered(design, [point("line/harness", 2, "block", 1),
@@ -81,7 +91,7 @@ def test_what_does_not_count(design):
 def test_table(design):
     lines = table(covered(design, [point("line/accelerator", 2, "block", 9)])).splitlines()
     assert lines[0].split() == ["block", "line", "branch", "toggle"]
-    assert lines[1].split() == ["accelerator", "1", "of", "1", "100.0", "%", "-", "-"]
+    assert lines[2].split() == ["accelerator", "1", "of", "1", "(100.0", "%)", "-", "-"]
 
 
 def test_command(random_network, tmp_path, monkeypatch, capsys):
@@ -92,19 +102,25 @@ def test_command(random_network, tmp_path, monkeypatch, capsys):
     images  = np.random.default_rng(0).integers(
         0, 256, (6, network.input.height, network.input.width), dtype=np.uint8)
     modules = json.loads((folder / "manifest.json").read_text())["modules"]
-    monkeypatch.setattr(sim.coverage_study, "RUNS", [("own", 1.0, 6), ("most", 0.5, 6)])
+    monkeypatch.setattr(sim.coverage_study, "RUNS", [("T", 1.0, 6), ("T_max", 0.5, 6)])
     monkeypatch.setattr(sim.coverage_study, "load_sample", lambda: (images, None))
 
     assert main([str(folder), "--json", str(out), "--jobs", "1"]) == 0
 
-    report = json.loads(out.read_text())
-    assert (report["target"], report["status"]) == ("coverage", "run")
-    assert [(run["passes"], run["duty"], run["bit_exact"]) for run in report["runs"]] == [
+    report = read_report(out)
+    assert (report["target"], report["passed"]) == ("coverage", True)
+    assert report["command"] == f"python -m sim.coverage_study {folder} --json {out} --jobs 1"
+    assert [(run["passes"], run["duty"], run["bit_exact"]) for run in report["tables"]["Runs"]] == [
         (2, 1.0, True), (4, 0.5, True)]
     files = {path.stem for path in Path(hdl.__path__[0]).rglob("*.py")}
-    assert set(report["blocks"]) == set(modules.values()) <= files
-    lines = [block["line"] for block in report["blocks"].values()]
-    assert sum(own["covered"] for own in lines) > 0.9 * sum(own["total"] for own in lines) > 100
+    assert set(report["blocks"]) == set(report["points"]) == set(modules.values()) <= files
+    lines = [block["line"] for block in report["points"].values()]
+    covered, total = (sum(points[name] for points in lines) for name in ("covered", "total"))
+    assert covered > 0.9 * total > 100
+    assert report["summary"].startswith(f"{100 * covered / total:.1f} % of line points, ")
+    reader = report["points"]["reader"]["line"]
+    assert report["blocks"]["reader"]["line coverage"] == (
+        f"{100 * reader['covered'] / reader['total']:.1f} %")
     assert capsys.readouterr().out.splitlines()[0].startswith("block ")
 
 

@@ -1,6 +1,7 @@
 # amaranth: UnusedElaboratable=no
 """Designs with their arrays at the pins, where models stand whose cells are the memory images."""
 
+import hashlib
 import json
 import re
 import shutil
@@ -78,12 +79,15 @@ def test_arrays_to_choose_from(make, simulate):
 def test_cells_that_are_wrong_are_seen(folded, simulate):
     """The models read what is written into the arrays, and nothing else."""
     folder, images = folded
-    path  = folder / manifest(folder)["arrays"]["layer_last"]["images"][0]["file"]
-    right = path.read_text()
-    path.write_text(right.translate(str.maketrans("0123456789abcdef", "fedcba9876543210")))
-    assert not simulate(folder, images)["bit_exact"]
-    path.write_text(right)
-    assert simulate(folder, images)["bit_exact"]
+    name  = manifest(folder)["arrays"]["layer_last"]["images"][0]["file"]
+    right = (folder / name).read_text()
+    wrong = right.translate(str.maketrans("0123456789abcdef", "fedcba9876543210"))
+    for text, equal in ((wrong, False), (right, True)):
+        (folder / name).write_text(text)
+        contents = manifest(folder)
+        contents["files"][name] = hashlib.sha256(text.encode()).hexdigest()
+        (folder / "manifest.json").write_text(json.dumps(contents))
+        assert simulate(folder, images)["bit_exact"] == equal
 
 
 def test_codes_hold_for_one_cycle(folded, simulate, tmp_path):
@@ -99,11 +103,11 @@ def test_codes_hold_for_one_cycle(folded, simulate, tmp_path):
 def test_missing_image(folded, tmp_path):
     folder, _ = folded
     other = copied(folder, tmp_path)
-    path  = other / manifest(folder)["arrays"]["layer_last"]["images"][0]["file"]
-    path.unlink()
+    name  = manifest(folder)["arrays"]["layer_last"]["images"][0]["file"]
+    (other / name).unlink()
     with pytest.raises(DesignError, match=re.escape(
-            f"Memory image {path} cannot be read (No such file or directory); make it with: ")):
-        str(Design(other).cells)
+            f"Folder {other} has no {name} that can be read (No such file or directory); make it with: ")):
+        Design(other)
 
 
 def test_any_folder(make, simulate, tmp_path):

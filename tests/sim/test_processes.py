@@ -36,7 +36,7 @@ def test_call(tmp_path):
 class Running:
     """A program whose child would run for minutes: a thread waits for it. All that run hold a pipe."""
 
-    def __init__(self, folder, own):
+    def __init__(self, folder, programs):
         self.read, write = os.pipe()
         self.status = None
         child = f"import time; open({str(folder / 'began')!r}, 'w'); time.sleep(300)"
@@ -44,7 +44,7 @@ class Running:
                  f"subprocess.run([sys.executable, '-c', {child!r}], close_fds=False)")
 
         def call():
-            self.status = own.call([sys.executable, "-c", code], folder / "log", pass_fds=[write])
+            self.status = programs.call([sys.executable, "-c", code], folder / "log", pass_fds=[write])
 
         self.thread = threading.Thread(target=call)
         self.thread.start()
@@ -59,20 +59,20 @@ class Running:
         return bool(ready) and self.status != 0 # the end of the pipe: nobody holds it
 
 
-@pytest.mark.parametrize("stop", [lambda own: own.stop(), lambda own: end_all()])
+@pytest.mark.parametrize("stop", [lambda programs: programs.stop(), lambda programs: end_all()])
 def test_children_of_children_end(tmp_path, stop):
-    own = Processes()
-    running = Running(tmp_path, own)
+    programs = Processes()
+    running = Running(tmp_path, programs)
     assert len(processes._running) == 1
-    stop(own)
+    stop(programs)
     assert running.ended() and not processes._running
 
 
 def test_nothing_begins_after_a_stop(tmp_path):
-    own = Processes()
-    own.stop()
+    programs = Processes()
+    programs.stop()
     code = f"open({str(tmp_path / 'began')!r}, 'w')"
-    assert own.call([sys.executable, "-c", code], tmp_path / "log") != 0
+    assert programs.call([sys.executable, "-c", code], tmp_path / "log") != 0
     assert not (tmp_path / "began").exists()
 
 
@@ -82,7 +82,7 @@ def test_interruptible(name):
     number = getattr(signal, name)
     before = signal.signal(number, signal.default_int_handler if name == "SIGINT" else signal.SIG_DFL)
     try:
-        own = signal.getsignal(number)
+        handler = signal.getsignal(number)
         done = False
         with interruptible():
             try:
@@ -93,7 +93,7 @@ def test_interruptible(name):
                 os.kill(os.getpid(), signal.SIGTERM)
                 time.sleep(0.1)
                 done = True
-        assert done and signal.getsignal(number) == own
+        assert done and signal.getsignal(number) == handler
     finally:
         signal.signal(number, before)
 

@@ -1,5 +1,7 @@
-"""Free-running Verilog: what it makes of random bits, good ones and faulty ones."""
+"""What emitted Verilog makes of random bits, good ones and faulty ones, and the report of all."""
 
+import io
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -7,15 +9,19 @@ import pytest
 
 from gen.build import build_network
 from gen.ir import Target, load
+from gen.progress import Progress
 from golden.device.junction import Dac
 from golden.network import path_probabilities, predict
 from golden.random.bad_sources import Source
 from golden.random.generator import choices_of
 from golden.random.hypothesis_tests import failures
 from golden.random.quality import Exact, output_tests
+from sim import randomness
 from sim.bad_sources import check_faulty, sources
+from sim.design import Design
 from sim.randomness import main
-from sim.verilator import free_running
+from sim.report import read_report
+from sim.verilator.simulation import Simulation, compiled
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +35,13 @@ def design(random_network, tmp_path_factory):
     folder = tmp_path_factory.mktemp("free") / "network"
     build_network(network, Target(array_rows=32, rng="mtj", mtj_currents=codes, passes=6, passes_max=8),
                   folder)
-    return free_running.build(folder)
+    return Design(folder)
+
+
+@pytest.fixture(scope="module")
+def program(design):
+    with compiled(design, Progress(io.StringIO())) as program:
+        yield program
 
 
 @pytest.fixture(scope="module")
@@ -42,13 +54,13 @@ def pictures(network, count):
         0, 256, (count, network.input.height, network.input.width), dtype=np.uint8)
 
 
-def test_faulty_sources(design, network):
+def test_faulty_sources(program, design, network):
     """Alarm and results are those of the golden model, for each kind of fault."""
     named = sources(3)
     named = {name: named[name] for name in (
         "healthy", "stuck at 0", "stuck at 1", "one layer stuck at 1", "correlation -1 from bit to bit",
         "correlation -1 from pass to pass")}
-    figures = check_faulty(design, network, pictures(network, 40), named, 6)
+    figures = check_faulty(program, design, network, pictures(network, 40), named, 6)
     for name, figure in figures.items():
         assert figure["bits_as_played"] and figure["results_equal"], name
         assert figure["alarm"] == figure["alarm_golden"], name
@@ -58,24 +70,24 @@ def test_faulty_sources(design, network):
 
 
 @pytest.mark.parametrize("source, good", [(Source(), True), (Source(bias=-0.15), False)], ids=str)
-def test_distribution_of_outputs(design, network, source, good):
+def test_distribution_of_outputs(program, design, network, source, good):
     """Good bits give the distribution that enumeration gives; biased ones do not."""
     images = pictures(network, 2)
     played = source.draw(network.generator, 2 * 400 * 6 * 3, np.random.default_rng(6))
-    run = free_running.run(design, np.tile(images, (400, 1, 1)), 6, played=played)
-    tests = output_tests("", run.results, Exact.of(network, images))
+    results, _ = Simulation(design, np.tile(images, (400, 1, 1)), 6, played=played).answer(program)
+    tests = output_tests("", results.record, Exact.of(network, images))
     assert bool(failures(tests, 1e-3)) != good
 
 
-def test_seeded_junction(design, network):
+def test_seeded_junction(program, design, network):
     """Another seed gives other bits, of the rates of the current codes; results follow from them."""
     images, drawn = pictures(network, 30), []
     for seed in (1, 2):
-        run = free_running.run(design, images, 6, seed=seed)
-        golden, _ = predict(network, images, choices_of(run.bits, network.generator, 30, 6))
-        assert (run.results["sum"] == golden.sums).all()
-        assert (run.results["reject"] == golden.reject).all()
-        drawn.append(run.bits[:500])
+        results, bits = Simulation(design, images, 6, seed=seed).answer(program)
+        golden, _ = predict(network, images, choices_of(bits, network.generator, 30, 6))
+        assert (results.record["sum"] == golden.sums).all()
+        assert (results.record["reject"] == golden.reject).all()
+        drawn.append(bits[:500])
     assert (drawn[0] != drawn[1]).any()
     assert path_probabilities(network).sum() == pytest.approx(1)
 
@@ -87,3 +99,87 @@ def test_faults_of_the_command(tmp_path, capsys):
     assert capsys.readouterr().err.splitlines()[-1].startswith(
         f"sim.randomness: Data folder {tmp_path / 'none'} does not exist; ")
     assert not (tmp_path / "out.json").exists()
+
+
+def make_evidence(failed=()):
+    """What is gathered, of few sources."""
+    effect = {"alarm_prediction": None, "test/cls/Acc": 0.987, "test/cls/NLL": 0.04, "test/cal/ECE": 0.003,
+              "quantile/flagged": 0.05}
+    ood = {"status": "run", "quantile/flagged": 0.75, "entropy": {"ood/AUROC": 0.9}}
+    return {
+        "passed": not failed,
+        "tests": {"tests": 1459, "failed": list(failed), "smallest_p_value": 2e-5,
+                  "false_alarm_rate": 0.01},
+        "averages": {"generator": {"images": 8, "passes_per_image": 15360, "slope": None,
+                                   "largest_error_standard_errors": 2.5}},
+        "detection": {
+            "predictions": 1000, "at_the_pins": {"healthy": {}, "stuck at 0": {}},
+            "at_the_pins_disagreeing": [],
+            "sources": {"stuck at 0": {"alarmed": 1.0, "alarmed_by_bits_alone": 0.5,
+                                       "median_predictions": 1}},
+            "smallest": {"bias": {"smallest_alarmed_50_percent": 0.1,
+                                  "smallest_alarmed_99_percent": None}}},
+        "effects": {"lenet5": {"images": {"mnist": 1000}, "passes": 20, "sources": {
+            "healthy": effect, "stuck at 0": effect | {"alarm_prediction": 1, "fashion-mnist": ood}}}},
+        "blocks": {"health": {"statistical tests": "9 of 9 passed"}},
+    }
+
+
+@pytest.mark.parametrize("failed, status", [([], 0), (["generator: rate"], 1)])
+def test_report(tmp_path, monkeypatch, capsys, failed, status):
+    monkeypatch.setattr(randomness, "gather", lambda *args: make_evidence(failed))
+    out = tmp_path / "randomness.json"
+    assert main(["--work", str(tmp_path / "work"), "--json", str(out)]) == status
+    report = read_report(out)
+    assert (report["target"], report["command"], report["passed"]) == (
+        "randomness", "make randomness", not failed)
+    assert report["summary"] == (f"1,459 statistical tests, {len(failed)} failed; 2 of 2 bad sources as in "
+                                 "the golden model")
+    assert report["notes"] == [f"Failed: {name}." for name in failed]
+    assert report["tables"]["What faults do to lenet5, T = 20, 1,000 of mnist"] == [
+        {"source": "healthy", "alarm in prediction": None, "accuracy": "98.70 %", "NLL": "0.0400",
+         "ECE": "0.30 %", "rejected": "5.0 %", "Fashion-MNIST rejected": None, "AUROC": None},
+        {"source": "stuck at 0", "alarm in prediction": 1, "accuracy": "98.70 %", "NLL": "0.0400",
+         "ECE": "0.30 %", "rejected": "5.0 %", "Fashion-MNIST rejected": "75.0 %", "AUROC": "90.0 %"}]
+    assert report["blocks"] == make_evidence()["blocks"]
+    assert "Weakest faults found within 1,000 predictions\n" in capsys.readouterr().out
+
+
+def test_two_in_one_folder(tmp_path, monkeypatch, capsys):
+    """The second waits until the first has ended: they would write over each other's designs."""
+    inside, first_may_end, running, most = threading.Event(), threading.Event(), [], []
+
+    def gather(*args):
+        running.append(args)
+        most.append(len(running))
+        inside.set()
+        assert first_may_end.wait(60)
+        running.pop()
+        return make_evidence()
+
+    monkeypatch.setattr(randomness, "gather", gather)
+    work, statuses = tmp_path / "work", []
+
+    def call(name):
+        statuses.append(main(["--work", str(work), "--json", str(tmp_path / f"{name}.json")]))
+
+    threads = [threading.Thread(target=call, args=(name,)) for name in ("one", "two")]
+    threads[0].start()
+    assert inside.wait(60)
+    threads[1].start()
+    said = ""
+    while "wait for another" not in said:
+        said += capsys.readouterr().err
+    first_may_end.set()
+    for thread in threads:
+        thread.join()
+    assert said == f"wait for another sim.randomness in {work} to end\n"
+    assert statuses == [0, 0] and most == [1, 1]
+
+
+def test_folder_that_cannot_be_made(tmp_path, capsys):
+    (tmp_path / "work").touch()
+    assert main(["--work", str(tmp_path / "work"), "--json", str(tmp_path / "out.json")]) == 2
+    assert capsys.readouterr().err == (
+        f"sim.randomness: Folder {tmp_path / 'work'} cannot be written (File exists); name another with "
+        "--work DIR\n")

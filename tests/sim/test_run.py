@@ -1,4 +1,5 @@
 import csv
+import hashlib
 import json
 import re
 import shutil
@@ -8,7 +9,6 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,22 +18,26 @@ from gen.build import build_network
 from gen.ir import Input, Layer, Network, Normalization, Target, dump, load
 from gen.tools import install_hint, version
 from golden.data import gaussian_noise, load_sample
-from golden.evaluate import over_passes
 from golden.metrics import (
     classification,
     detection,
     mutual_information,
     predictive_entropy,
-    quantile_test,
 )
 from golden.network import predict
 from golden.random.generator import choices
+from golden.scores import over_passes
 from sim.design import Design
 from sim.processes import cores
-from sim.run import SimulationError, _cycles, main
+from sim.report import read_report
+from sim.run import SimulationError, main
+from sim.verilator import simulation
 
 
 ROOT = Path(__file__).parents[2]
+
+#: Lines that say how far a simulation has come.
+STEP = re.compile(r"build simulator|simulate \d+ images and compare|wait for another simulation|  .* left$")
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +67,7 @@ def simulated(tiny, simulate):
 def run(capsys, *arguments):
     status = main(list(map(str, arguments)))
     captured = capsys.readouterr()
-    lines = [line for line in captured.err.splitlines() if not re.match(r"\[\d+/\d+\] ", line)]
+    lines = [line for line in captured.err.splitlines() if not STEP.match(line)]
     return status, captured.out, lines
 
 
@@ -89,35 +93,45 @@ def test_command(simulated, capsys):
     assert not list((simulated / "report").glob("*.tmp"))
 
 
-@pytest.mark.parametrize("outside", [["gaussian", "noisy-mnist"], ["gaussian", "noisy-mnist", "all"]])
-def test_outside(simulated, capsys, monkeypatch, tmp_path, outside):
+@pytest.mark.parametrize("option, ood", [
+    ("--ood", ["gaussian", "noisy-mnist"]),
+    ("--outside", ["gaussian", "noisy-mnist", "all"]), # as it was called
+])
+def test_ood(simulated, capsys, monkeypatch, tmp_path, option, ood):
     """Figures of sets that need no data folder, and why there are none of the others."""
     monkeypatch.delenv("SPINCIM_DATA", raising=False)
     out = tmp_path / "below" / "run_tiny.json"
-    options = [word for name in outside for word in ("--outside", name)]
+    options = [word for name in ood for word in (option, name)]
 
     status, _, lines = run(capsys, simulated, "--images", 30, *options, "--verification", out)
 
     assert (status, lines) == (0, [])
-    report = json.loads(out.read_text())
-    assert (report["target"], report["status"]) == ("testset", "run")
+    report = read_report(out)
+    assert (report["target"], report["passed"]) == ("testset", True)
     assert report["command"] == " ".join(
         ["python -m sim.run", str(simulated), "--images 30", *options, "--verification", str(out)])
-    assert report["shards"] == 3 and report["mismatches"] == 0
-    for name in ("gaussian", "noisy-mnist"):
-        figures = report["outside"].pop(name)
-        assert figures.pop("status") == "run" and figures.pop("images") == 30
-        assert set(figures) == {"ood/AUROC", "ood/AUPR", "ood/FPR95", "quantile/flagged"}
-        assert all(0 <= value <= 1 for value in figures.values())
+    assert re.fullmatch(r"30 images at T = 3: every bit as in the golden model; accuracy [\d.]+ %",
+                        report["summary"])
+    figures, sets = report["tables"].values()
+    assert {"figure": "mismatches", "value": 0} in figures and {"figure": "shards", "value": 3} in figures
+    assert [row["set"] for row in sets] == ["gaussian", "noisy-mnist"]
+    for name, row in zip(("gaussian", "noisy-mnist"), sets, strict=True):
+        figures = report["ood"].pop(name)
+        assert figures.pop("status") == "run" and figures["images"] == 30
+        assert {"set": name} | figures == row
+        assert set(figures) == {"images", "ood/AUROC", "ood/AUPR", "ood/FPR95", "quantile/rejected"}
+        assert all(0 <= value <= 1 for figure, value in figures.items() if figure != "images")
     reason = ("No data folder is given; name one with --data DIR or SPINCIM_DATA=DIR, or make one with: "
               "python -m golden.data fetch DIR")
-    assert report["outside"] == ({name: {"status": "not_run", "reason": reason} for name in (
-        "fashion-mnist", "notmnist")} if "all" in outside else {})
+    missing = ("fashion-mnist", "notmnist") if "all" in ood else ()
+    assert report["ood"] == {name: {"status": "not_run", "reason": reason} for name in missing}
+    assert report["notes"] == [f"{name} was not simulated: {reason}." for name in missing]
 
 
 def test_missing_set_that_is_named(tiny, capsys, monkeypatch):
+    """By the older name of the option, too."""
     monkeypatch.delenv("SPINCIM_DATA", raising=False)
-    assert fails(capsys, tiny, "--outside", "all", "--outside", "notmnist").startswith(
+    assert fails(capsys, tiny, "--outside", "all", "--ood", "notmnist").startswith(
         "sim.run: No data folder is given; ")
 
 
@@ -127,18 +141,18 @@ def test_figures_are_those_of_the_golden_model(simulated, simulate):
     network = load((simulated / "ir.json").read_text())
     noise = gaussian_noise(60)
     drawn = choices(network.generator, 160, 3)
-    inside, outside = over_passes(network, images[:100], drawn[:100]), over_passes(
+    mnist, ood = over_passes(network, images[:100], drawn[:100]), over_passes(
         network, noise, drawn[100:])
 
-    report = simulate(simulated, images[:100], labels[:100], outside={"gaussian": noise}, size=17)
+    report = simulate(simulated, images[:100], labels[:100], ood={"gaussian": noise}, size=17)
 
-    figures = report["outside"]["gaussian"]
-    assert {name: figures[name] for name in detection(inside.entropy, outside.entropy)} == (
-        detection(inside.entropy, outside.entropy))
-    assert figures["quantile/flagged"] == outside.flagged.mean()
-    assert report["quantile/flagged"] == inside.flagged.mean()
-    assert {name: report[name] for name in classification(inside.mean, labels[:100])} == (
-        classification(inside.mean, labels[:100]))
+    figures = report["ood"]["gaussian"]
+    assert {name: figures[name] for name in detection(mnist.entropy, ood.entropy)} == (
+        detection(mnist.entropy, ood.entropy))
+    assert figures["quantile/rejected"] == ood.rejected.mean()
+    assert report["quantile/rejected"] == mnist.rejected.mean()
+    assert {name: report[name] for name in classification(mnist.mean, labels[:100])} == (
+        classification(mnist.mean, labels[:100]))
 
 
 def test_command_from_another_folder(simulated, capsys, monkeypatch):
@@ -149,6 +163,14 @@ def test_command_from_another_folder(simulated, capsys, monkeypatch):
 
     assert (status, lines) == (0, [])
     assert re.search(r"^bit_exact +True$", out, re.M)
+
+
+def rewrite(folder, name, text):
+    """Change a file of a design so that no hash tells."""
+    (folder / name).write_text(text)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["files"][name] = hashlib.sha256(text.encode()).hexdigest()
+    (folder / "manifest.json").write_text(json.dumps(manifest))
 
 
 @pytest.fixture
@@ -164,7 +186,7 @@ def tampered(simulated, tmp_path):
                                        for name, change in changes.items()}) for bank in layer.banks)
         layers = list(network.layers)
         layers[index] = replace(layer, banks=banks)
-        (folder / "ir.json").write_text(dump(replace(network, layers=tuple(layers))))
+        rewrite(folder, "ir.json", dump(replace(network, layers=tuple(layers))))
         return folder
 
     return tamper
@@ -196,7 +218,7 @@ def test_other_seed_is_found(simulated, tmp_path, capsys):
     folder = tmp_path / "seed"
     shutil.copytree(simulated, folder)
     network = load((folder / "ir.json").read_text())
-    (folder / "ir.json").write_text(dump(replace(
+    rewrite(folder, "ir.json", dump(replace(
         network, generator=replace(network.generator, seeds=(2,)))))
     assert run(capsys, folder, "--images", 40)[0] == 1
 
@@ -242,9 +264,9 @@ def test_damaged_manifest(tiny, tmp_path, capsys, text, message):
       for jobs in ("0", "-2", "1000000")),
     (["--labels", "labels.npy"], "Labels belong to images of your own; name these with --input FILE"),
     (["--input", "mine.npz", "--data", "/nowhere"],
-     "Sets of --data and --outside go with MNIST; leave them out, or --input"),
-    (["--input", "mine.npz", "--outside", "gaussian"],
-     "Sets of --data and --outside go with MNIST; leave them out, or --input"),
+     "Sets of --data and --ood go with MNIST; leave them out, or --input"),
+    (["--input", "mine.npz", "--ood", "gaussian"],
+     "Sets of --data and --ood go with MNIST; leave them out, or --input"),
     (["--input", "mine.npz"], "File mine.npz does not exist"),
     (["--out", "answers.txt"], "File answers.txt must end with .csv or .npz"),
     (["--waves", "--coverage"], "Waves and coverage take different simulators; ask for one of them"),
@@ -339,7 +361,7 @@ def test_files_of_two_builds(changed, capsys):
     ('{"kind": "Head"}', "'Head' object has no attribute 'input'")])
 def test_network_that_was_edited(changed, capsys, text, message):
     folder = changed()
-    (folder / "ir.json").write_text(text)
+    rewrite(folder, "ir.json", text)
     assert fails(capsys, folder) == (f"sim.run: Network {folder}/ir.json cannot be read ({message}); make "
                                      "it with: python -m gen.build --layers lenet5")
 
@@ -347,8 +369,21 @@ def test_network_that_was_edited(changed, capsys, text, message):
 def test_incomplete_folder(changed, capsys):
     folder = changed()
     (folder / "rtl" / "accelerator.v").unlink()
-    assert fails(capsys, folder) == (f"sim.run: Folder {folder} has no rtl/accelerator.v; make it with: "
-                                     "python -m gen.build --layers lenet5")
+    assert fails(capsys, folder) == (
+        f"sim.run: Folder {folder} has no rtl/accelerator.v that can be read (No such file or directory); "
+        "make it with: python -m gen.build --layers lenet5")
+
+
+@pytest.mark.parametrize("name", ["ir.json", "rtl/accelerator.v"])
+def test_file_that_was_edited_or_is_of_another_build(changed, capsys, name):
+    """The report names a build, and must not be that of anything else."""
+    folder = changed()
+    with (folder / name).open("a") as file:
+        file.write("\n")
+    assert fails(capsys, folder) == (
+        f"sim.run: Folder {folder} has what was changed since it was built, or is of another build: "
+        f"{name}; build the design again with --out DIR")
+    assert not (folder / "sim_build").exists()
 
 
 def test_folder_that_cannot_be_written(changed, capsys):
@@ -359,7 +394,8 @@ def test_folder_that_cannot_be_written(changed, capsys):
     shutil.rmtree(folder / "report")
     (folder / "report").touch()
     assert fails(capsys, folder) == (
-        f"sim.run: File {folder}/report/rtlsim_performance.json cannot be written (File exists)")
+        f"sim.run: File {folder}/report/rtlsim_performance.json cannot be written (File exists); name "
+        "another")
 
 
 def answered(simulated, capsys, tmp_path, *options):
@@ -378,19 +414,6 @@ def test_own_images_are_not_written_over(simulated, tmp_path, capsys, option):
         f"sim.run: File {tmp_path / 'mine.npz'} cannot be written (it is another file of this command); "
         "name another")
     assert (tmp_path / "mine.npz").read_bytes() == before
-
-
-def test_interval_of_a_steady_state_alone():
-    """While buffers fill, images enter every 64 cycles, and results leave every 3,000."""
-    def results(count):
-        entered = np.cumsum([0] + [64] * min(count - 1, 12) + [3000] * max(0, count - 13))
-        return SimpleNamespace(begins=entered, ends=4000 + 3000 * np.arange(count))
-
-    assert "interval_cycles" not in _cycles([results(1)])
-    for count in (2, 4, 10):
-        report = _cycles([results(count)])
-        assert "interval_cycles" not in report and report["interval_reason"].endswith("more images")
-    assert _cycles([results(60), results(60)])["interval_cycles"] == 3000
 
 
 def test_own_images(simulated, tmp_path, capsys):
@@ -420,7 +443,7 @@ def test_own_images(simulated, tmp_path, capsys):
     assert arrays["class"].tolist() == [int(row["class"]) for row in rows]
     assert arrays["predictive_entropy_nats"] == pytest.approx(predictive_entropy(single.mean(1)))
     assert arrays["golden_mutual_information_nats"] == pytest.approx(mutual_information(single))
-    assert arrays["reject"].tolist() == (~quantile_test(single)).astype(int).tolist()
+    assert arrays["reject"].tolist() == (single < 0.95).any(1).all(1).astype(int).tolist() # 90 % of 3
 
 
 def test_three_lines(simulated, tmp_path, monkeypatch):
@@ -467,8 +490,8 @@ def test_two_at_once(simulated, tmp_path):
     command = [sys.executable, "-m", "sim.run", str(folder), "--images", "30"]
     both = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
             for _ in range(2)]
-    written = [one.communicate() for one in both]
-    assert [one.returncode for one in both] == [0, 0], written
+    written = [process.communicate() for process in both]
+    assert [process.returncode for process in both] == [0, 0], written
     assert sum(int(re.search(r"images_simulated_now +(\d+)", out)[1]) for out, _ in written) == 30
     assert sorted("wait for another simulation" in err for _, err in written) == [False, True]
 
@@ -487,7 +510,7 @@ def test_stopped(simulated, tmp_path, number):
         process.send_signal(number)
         out, err = process.communicate()
     assert (process.returncode, out) == (130, "")
-    assert [line for line in err.splitlines() if line[0] != "["] == [
+    assert [line for line in err.splitlines() if not STEP.match(line)] == [
         "sim.run: stopped; the same command goes on with the shards that are done"]
     assert not list(folder.glob("**/*.partial")) and not list(folder.glob("**/*.tmp"))
 
@@ -506,7 +529,7 @@ def test_leftovers_of_a_killed_run(simulated, capsys):
 def test_broken_verilog(tiny, tmp_path, capsys):
     folder = tmp_path / "broken"
     shutil.copytree(tiny, folder, ignore=shutil.ignore_patterns("sim_build"))
-    (folder / "rtl" / "accelerator.v").write_text("module accelerator(; endmodule")
+    rewrite(folder, "rtl/accelerator.v", "module accelerator(; endmodule")
     assert fails(capsys, folder) == (
         f"sim.run: Verilator failed; see {folder}/sim_build/build.log")
 
@@ -514,11 +537,12 @@ def test_broken_verilog(tiny, tmp_path, capsys):
 def test_design_that_hangs(simulated, capsys, monkeypatch):
     """Here it is not given the cycles that it needs: the harness gives up and says when. That is not kept
     for a result."""
-    monkeypatch.setattr(sim.run, "_cycle_limit", lambda *args: 300)
+    monkeypatch.setattr(simulation, "cycle_limit", lambda *args: 300)
     for _ in range(2):
         line = fails(capsys, simulated, "--images", 2)
         assert re.fullmatch(rf"sim\.run: Design in {simulated} gave no result for 300 cycles \(at cycle "
-                            r"3\d\d\); look at the waves with --waves", line)
+                            r"3\d\d\); look at the waves with: "
+                            rf"python -m sim.run {simulated} --waves", line)
 
 
 @pytest.mark.parametrize("package", ["verilator", "cocotb_tools", "filelock"])

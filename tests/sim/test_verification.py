@@ -1,82 +1,114 @@
-import json
-
 import pytest
 
-from sim.verification import TARGETS, document, main, table
+from sim.report import write_report
+from sim.verification import TABLE, TARGETS, main
 
 
-FORMAL = {
-    "command": "make formal", "seconds": 90.0, "proven": 1, "properties": 2, "without": {"array": "none"},
-    "blocks": {"arbiter": [
-        {"claim": "One is up.", "status": "proven", "mode": "unbounded", "parameters": "N = 4",
-         "seconds": 3},
-        {"claim": "Is fair.", "status": "failed", "mode": "to depth 20", "parameters": "N = 4",
-         "seconds": 4}]}}
-
-MUTATION = {
-    "command": "make mutation", "seconds": 60.0, "mutants_per_block": 10, "seed": 1, "not_run": ["pool"],
-    "without": {"guard": "no reason"},
-    "blocks": {"arbiter": {
-        "mutants": 11, "caught": 8, "proven_unseen": 1, "explained": 1, "score": 0.8889, "survivors": [
-            {"outcome": "equivalent", "src": ["/hdl/layer/arbiter.py:1"], "cell": "c", "port": "A",
-             "reason": "same"},
-            {"outcome": "visible",
-             "src": ["/hdl/layer/arbiter.py:40", "/x/site-packages/amaranth/fifo.py:2"],
-             "cell": "c", "port": "B", "reason": "seen | at 3"}]}}}
+def report(folder, name, **changes):
+    write_report(folder / f"{name}.json", **{
+        "target": name, "command": f"make {name} DATA=/home/me", "seconds": 90.0, "passed": True,
+        "summary": "3 of 3 proofs hold",
+        "tables": {"Proofs": [
+            {"block": "arbiter", "claim": "one | only", "seconds": 3, "rate": 0.25, "holds": True},
+            {"block": "pool", "claim": "is fair", "seconds": 1250, "rate": None, "holds": False}]},
+        "notes": ["A remark."]} | changes)
 
 
-def test_blocks_and_summaries():
-    text = document({"formal": FORMAL, "mutation": MUTATION}, {"arbiter": 3, "pool": 4})
-    lines = text.splitlines()
-    assert "| `make formal` | 1 of 2 properties proven | 1.5 |" in lines
-    assert ("| `make mutation` | 8 of 9 mutants caught (88.9 %); below 95 %: `arbiter`; not run: `pool` "
-            "| 1.0 |") in lines
-    assert "| `make regress` | not run: `make regress` | - |" in lines
-    assert "| `arbiter` | 3 | 1 of 2 | - | - | - | 8 of 9 | 88.9 % |" in lines
-    assert "| `pool` | 4 | - | - | - | - | - | - |" in lines
-    assert "| `arbiter` | Is fair. | failed | to depth 20 | N = 4 | 4 |" in lines
-    # Of the survivors only the one that changes something; what it says cannot end a cell.
-    assert "| `arbiter` | hdl/layer/arbiter.py:40, amaranth/fifo.py:2 | B | seen \\| at 3 |" in lines
-    assert "hdl/layer/arbiter.py:1 " not in text
-    assert "- `guard`: no reason" in lines
+@pytest.fixture
+def write(tmp_path, capsys):
+    """A function that writes the document for the reports of some targets, and returns its lines."""
+    def write(status, **targets):
+        for name, changes in targets.items():
+            report(tmp_path / "found", name, **changes)
+        out = tmp_path / "VERIFICATION.md"
+        assert main(["--found", str(tmp_path / "found"), "--out", str(out)]) == status
+        printed, errors = capsys.readouterr()
+        return out.read_text().splitlines(), printed, errors.splitlines()
+
+    return write
 
 
-def test_costs_of_protection():
-    cells = {"pool": {"LUT": 700, "FF": 20, "BRAM": 1, "DSP": 0},
-             "other": {"LUT": 500, "FF": 1, "BRAM": 0, "DSP": 2}}
-    build = {"shares": {"masked": 0.75, "silent": 0.25}, "faults": 4, "images": 2, "passes": 3,
-             "classes": {"maps": {"bits": 10, "faults": 4, "masked": 3, "silent": 1}}}
-    builds = {"unprotected": build | {"cells": cells},
-              "protected": build | {"cells": {
-                  "LUT": 1300, "FF": 21, "BRAM": 1, "DSP": 2, "blocks": cells, "fmax_mhz": 99.96}}}
-    found = {"command": "x", "seconds": 1, "networks": {"net": builds}}
-    lines = document({"faults": found}, {}).splitlines()
-    assert "| unprotected | 1,200 | 21 | 1 | 2 | - |" in lines
-    assert "| protected | 1,300 | 21 | 1 | 2 | 100.0 |" in lines
-    assert "| maps | 10 | 4 | 75.0 % | 25.0 % |" in lines
+def cells(line):
+    return [cell.strip() for cell in line.strip("|").split(" | ")]
 
 
-def test_nothing_has_run():
-    text = document({}, {})
-    assert text.count("not run") == len(TARGETS)
+def test_overview_and_sections(write):
+    """A line per target on top; then each with its tables, like all others."""
+    lines, printed, errors = write(1, formal={}, faults={"passed": False, "summary": "1 bit is silent"},
+                                   mutation={"partial": "the blocks pool, arbiter"})
+    top = {cells(line)[0]: cells(line)[1:]
+           for line in lines[:lines.index("## formal")] if line[:2] == "| "}
+    assert list(top) == ["target", *TARGETS]
+    assert top["target"] == ["passed", "what it found", "command"]
+    assert top["formal"] == ["yes", "3 of 3 proofs hold", "`make formal`"]
+    assert top["faults"] == ["**no**", "1 bit is silent", "`make faults`"]
+    assert top["mutation"] == ["in part", "3 of 3 proofs hold", "`make mutation`"]
+    assert top["regress"] == ["not run", "-", "`make regress`"]
+    section = lines[lines.index("## formal"):lines.index("## mutation")]
+    assert section == [
+        "## formal", "", "3 of 3 proofs hold.", "", "```", "make formal DATA=DIR", "```", "",
+        "1.5 minutes.", "", "### Proofs", "",
+        "| block   | claim       |   seconds |   rate | holds   |",
+        "|---------|-------------|-----------|--------|---------|",
+        "| arbiter | one \\| only |         3 |   0.25 | yes     |",
+        "| pool    | is fair     |     1,250 |      - | no      |", "", "A remark.", ""]
+    assert "Not the whole target: the blocks pool, arbiter." in lines
+    assert printed.endswith("VERIFICATION.md: 1 of 11 targets have passed\n")
+    assert len(errors) == 8
+    assert errors[0].endswith("/run_lenet5.json does not exist; make it with: make testset")
 
 
-def test_table():
-    assert table(["a", "b"], [[1, None]]) == ["| a | b |", "|---|---|", "| 1 | - |", ""]
+def test_blocks(write):
+    """One table of what all targets say of a block."""
+    lines, _, _ = write(1, formal={"blocks": {"pool": {"proven": "3 of 3"}, "arbiter": {"proven": None}}},
+                        coverage={"blocks": {"pool": {"lines": "99.1 %", "branches": "-"}}})
+    begin = lines.index("## Blocks")
+    assert [cells(line) for line in lines[begin + 4:begin + 8]] == [
+        ["block", "lines", "branches", "proven"], [lines[begin + 5].strip("|")],
+        ["`arbiter`", "-", "-", "-"], ["`pool`", "99.1 %", "-", "3 of 3"]]
 
 
-@pytest.mark.parametrize("written, status", [({"formal": FORMAL}, 1), (dict.fromkeys(["formal"], None), 2)])
-def test_command(written, status, tmp_path, capsys):
-    tests = tmp_path / "tests"
-    tests.mkdir()
-    (tests / "test_arbiter.py").write_text("def test_a():\n    pass\n\n\ndef test_b():\n    pass\n")
-    for name, contents in written.items():
-        (tmp_path / f"{name}.json").write_text("half" if contents is None else json.dumps(contents))
+def test_lines_are_short(write):
+    """What is too long for a line of a table becomes a list."""
+    lines, _, _ = write(1, formal={
+        "tables": {"Long": [{"block": "pool", "reason": "word " * 60, "way": None, "number": 7}]},
+        "command": "python -m sim.run " + "--option value " * 30, "notes": ["note " * 90]})
+    assert max(map(len, lines)) <= TABLE
+    begin = lines.index("### Long")
+    assert lines[begin + 2].startswith("- block: pool; reason: word word ")
+    assert lines[begin + 3].startswith("  word ") and lines[begin + 5].endswith(" word; number: 7")
+
+
+def test_all_have_passed(write):
+    lines, printed, errors = write(0, **dict.fromkeys(TARGETS, {}))
+    assert printed.endswith("VERIFICATION.md: 11 of 11 targets have passed\n") and not errors
+    assert sum(line.startswith("## ") for line in lines) == len(TARGETS)
+
+
+@pytest.mark.parametrize("changes", [{"passed": False}, {"partial": "few cases"}])
+def test_one_has_not_passed(write, changes):
+    """Then make signoff fails."""
+    write(1, **dict.fromkeys(TARGETS, {}) | {"regress": changes})
+
+
+def test_nothing_has_run(write):
+    lines, printed, errors = write(1)
+    assert sum("not run" in line for line in lines) == len(errors) == len(TARGETS)
+    assert printed.endswith("VERIFICATION.md: 0 of 11 targets have passed\n")
+
+
+def test_report_that_cannot_be_read(tmp_path, capsys):
+    report(tmp_path, "formal")
+    (tmp_path / "mutation.json").write_text("half")
     out = tmp_path / "VERIFICATION.md"
-    assert main(["--found", str(tmp_path), "--tests", str(tests), "--out", str(out)]) == status
-    error = capsys.readouterr().err
-    if status == 2:
-        assert not out.exists() and "cannot be read" in error and error.endswith("with: make formal\n")
-    else:
-        assert "| `arbiter` | 2 | 1 of 2 |" in out.read_text()
-        assert "mutation.json does not exist; make it with: make mutation" in error
+    assert main(["--found", str(tmp_path), "--out", str(out)]) == 2
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        f"sim.verification: Report {tmp_path}/mutation.json cannot be read (Expecting value: line 1 column "
+        "1 (char 0)); make it again with: make mutation")
+    assert not out.exists()
+
+
+def test_output_that_cannot_be_written(tmp_path, capsys):
+    assert main(["--found", str(tmp_path), "--out", str(tmp_path)]) == 2
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        f"sim.verification: File {tmp_path} cannot be written (Is a directory); name another")

@@ -64,7 +64,7 @@ async def play_junction(set_, read, reset, current, sense, junction, path, set_n
             await FallingEdge(read)
             assert get_sim_time("ns") - begin >= read_ns, "Read is too short"
             assert not set_.value, "Read overlaps SET"
-            bits.write("01"[not junction.switched])
+            bits.write(str(int(not junction.switched)))
             bits.flush()
             if not reset.value:
                 await RisingEdge(reset)
