@@ -76,7 +76,7 @@ MEASUREMENTS = {one.name: one for one in (
     _evaluate("lenet5_spinbayes"),
     _evaluate("lenet5_4bit_spinbayes"),
     _simulate("lenet5", "--images 1000 --passes 1", "lenet5_one_pass"),
-    _simulate("lenet5", "--images 10000 --data DIR --outside all"),
+    _simulate("lenet5", "--images 10000 --data DIR --ood all"),
     _simulate("lenet5_sequential", "--images 50"),
     _simulate("lenet5_wide", "--images 100"),
     _simulate("lenet5_spinbayes", "--images 500 --data DIR"),
