@@ -6,6 +6,7 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 
+from gen.files import FileError
 from golden import data
 from golden.data import NOISE_DEVIATION, NOISE_MEAN, DataError, add_noise, gaussian_noise
 
@@ -182,9 +183,12 @@ def test_fetch_over_a_folder(tmp_path, server):
 
 
 def test_fetch_into_a_file(tmp_path, server):
-    (tmp_path / "data").write_text("")
-    with pytest.raises(DataError, match="cannot be written"):
+    path = tmp_path / "data" / "mnist" / "t10k-images-idx3-ubyte.gz"
+    (tmp_path / "data").write_text("mine")
+    with pytest.raises(FileError) as error:
         list(data.fetch(tmp_path / "data", server))
+    assert str(error.value) == f"File {path} cannot be written (Not a directory); name another"
+    assert (tmp_path / "data").read_text() == "mine"
 
 
 def test_command(tmp_path, server, monkeypatch, capsys):

@@ -208,8 +208,9 @@ def test_executes_nothing(path):
 
 
 def test_cannot_be_written(tmp_path):
-    path = tmp_path / "none" / "small.npz.training"
-    message = (f"Training state {path} cannot be written (No such file or directory); the same command "
+    (tmp_path / "file").write_text("mine")
+    path = tmp_path / "file" / "small.npz.training"
+    message = (f"Training state {path} cannot be written (File exists); the same command "
                "goes on from the last that could")
     with pytest.raises(TrainingError, match=f"^{re.escape(message)}$"):
         train(path)

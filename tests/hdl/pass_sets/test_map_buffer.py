@@ -7,6 +7,7 @@ from amaranth.hdl import Module, Mux, Shape, Signal, signed, unsigned
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, connect, flipped
 
+from golden.pass_sets import replay
 from hdl.pass_sets.map_buffer import MapBuffer
 from hdl.pass_sets.pass_split import branches_layout, pass_set_layout
 from sim.compare.packing import pack, unpack
@@ -41,13 +42,11 @@ def make_branches(shape, words, lanes, count, full=False, copies=1):
         last = number % 3 == 2
         branches.append(
             branches_layout(PASSES, lanes * copies).const({"sets": inside, "last": last}).as_bits())
-        chosen = [branch for branch in range(lanes * copies) if inside[branch]]
-        for branch in chosen:
-            leaving += unpack(pack(maps[branch // copies], width), width, words,
-                              signed=Shape.cast(shape).signed)
+        by_branch = {divmod(branch, copies): pass_set for branch, pass_set in enumerate(inside)}
+        for (lane, array), pass_set, is_last in replay(by_branch, last):
+            leaving += unpack(pack(maps[lane], width), width, words, signed=Shape.cast(shape).signed)
             sets.append(pass_set_layout(PASSES, copies).const(
-                {"set": inside[branch], "last": last and branch == chosen[-1],
-                 "choice": branch % copies}).as_bits())
+                {"set": pass_set, "last": is_last, "choice": array}).as_bits())
     return entering, branches, leaving, sets
 
 
