@@ -20,7 +20,7 @@ OPTIONS_lenet5_mtj        := --layers lenet5 --rng mtj --mtj-currents $(DESIGNS)
 	--sources layer --protect
 
 .DEFAULT_GOAL := lenet5
-.PHONY: install lenet5 lenet5_wide test bench testset coverage randomness formal regress verification signoff mutation faults vendors clean
+.PHONY: install lenet5 lenet5_wide test bench results docs testset coverage randomness formal regress verification signoff mutation faults vendors clean
 
 # All that the commands of the README need, into .venv.
 install: $(VENV)/test
@@ -33,20 +33,36 @@ test: $(VENV)/test
 	$(VENV)/bin/ruff check
 	$(RUN) -m pytest -q -n 2 --dist loadfile $(ARGS)
 
-# Random networks against the golden model, to build/verification/regress.json; of a version, the same
-# for the same SEED.
+# Long checks by pytest, on all cores. Words in ARGS choose blocks or families, as in: make formal
+# ARGS="map_buffer arbiter"; those that begin with a dash are options of pytest, as in: make mutation ARGS=-n1.
+LONG   := $(RUN) -m pytest -n auto --dist worksteal
+space  := $() $()
+names   = $(strip $(filter-out -%,$(ARGS)))
+CHOSEN  = $(filter -%,$(ARGS)) $(if $(names),-k "[$(subst $(space), or [,$(names))")
+
+# Random networks against the golden model; of a version, the same for the same SEED.
 CASES ?= 500
 SEED  ?= 1
 regress: $(VENV)/test
-	$(RUN) tests/regress/regress.py --cases $(CASES) --seed $(SEED) $(ARGS)
+	$(LONG) tests/regress -m regress --cases $(CASES) --seed $(SEED) $(ARGS)
 
-# Whether the tests of each block fail when its netlist is wrong; blocks that are done are kept.
+# Whether the tests of each block fail when its netlist is wrong. Results are kept in
+# build/verification/mutation, until something changes that they follow from.
 mutation: $(VENV)/test
-	$(RUN) tests/mutation/mutate.py $(ARGS)
+	$(LONG) tests/mutation -m mutation -v $(CHOSEN)
 
 # Simulated images per second, and seconds of a build; figures vary with the machine.
 bench: $(VENV)/test
 	$(RUN) -m bench.speed
+
+# docs/results.md: all figures. What was measured is kept in build/results, and only what is missing is run; with
+# ARGS=--again all of it, with ARGS=--synth place and route too. Without DATA, what needs images is not run.
+results: $(VENV)/test
+	$(RUN) -m bench.results $(if $(wildcard $(DATA)),--data $(DATA)) $(ARGS)
+
+# The site of docs/, to build/site; a warning is an error.
+docs: $(VENV)/docs
+	$(RUN) -m mkdocs build --strict $(ARGS)
 
 # Every test image of MNIST through the Verilog at T = 20, and of sets that it has not learnt; five hundred
 # with SpinBayes; some with arrays at the pins. What was simulated is kept: a second call goes on.
@@ -71,30 +87,31 @@ coverage: $(addsuffix /manifest.json,$(COVERED))
 randomness: $(VENV)/test
 	$(RUN) -m sim.randomness $(if $(wildcard $(DATA)),--data $(DATA)) $(ARGS)
 
-# Proofs about the blocks, some 15 minutes on two cores; or of some: make formal ARGS="map_buffer arbiter".
+# Proofs about the blocks, some 15 minutes on two cores.
 formal: $(VENV)/test
-	$(RUN) tests/formal/prove.py $(ARGS)
+	$(LONG) tests/formal -m formal -v $(CHOSEN)
 
 # What becomes of flipped bits, so many of each class, with and without protection; fewer with SpinBayes,
 # which has ten times the cycles.
 FAULTS           ?= 300
 FAULTS_SPINBAYES ?= 60
 faults: $(VENV)/test
-	$(RUN) tests/faults/campaign.py --faults $(FAULTS) --seed $(SEED) $(ARGS)
-	$(RUN) tests/faults/campaign.py --networks lenet5_spinbayes --images 1 --faults $(FAULTS_SPINBAYES) \
-		--seed $(SEED) --cost none --out build/verification/faults_lenet5_spinbayes.json
+	$(RUN) -m pytest tests/faults -m faults -v -s --flips $(FAULTS) --flips-spinbayes $(FAULTS_SPINBAYES) \
+		--seed $(SEED) $(ARGS)
 
 # Whether Yosys maps LeNet-5 to chips other than the ECP5: iCE40, Gowin and Xilinx 7.
 vendors: $(VENV)/test
-	$(RUN) tests/vendors/synthesize.py $(ARGS)
+	$(RUN) -m pytest tests/vendors -m vendors -v -s $(CHOSEN)
 
-# VERIFICATION.md, of what the targets above have found; and all of them first, which takes hours.
+# VERIFICATION.md, of what the targets above have found; and all of them first, which takes hours and goes on
+# after one that fails.
 verification: $(VENV)/test
 	$(RUN) -m sim.verification
 
 signoff:
-	for target in testset coverage regress formal mutation randomness faults verification; do \
-		$(MAKE) $$target; done
+	failed=; for target in testset coverage regress formal mutation randomness faults verification; do \
+		$(MAKE) $$target || failed="$$failed $$target"; done; \
+	test -z "$$failed" || { echo "signoff: failed:$$failed" >&2; exit 1; }
 
 clean:
 	rm -rf $(VENV) build
@@ -108,6 +125,10 @@ $(VENV)/base: pyproject.toml
 
 $(VENV)/test: $(VENV)/base
 	$(RUN) -m pip install -q --disable-pip-version-check -e '.[$(EXTRA)]'
+	touch $@
+
+$(VENV)/docs: $(VENV)/base
+	$(RUN) -m pip install -q --disable-pip-version-check -e '.[docs]'
 	touch $@
 
 $(DESIGNS)/%/manifest.json: $(wildcard gen/*.py gen/transforms/*.py gen/checkpoints/* hdl/*.py hdl/*/*.py) $(VENV)/test

@@ -8,6 +8,8 @@ import threading
 from collections.abc import Callable
 from contextlib import contextmanager
 
+from gen.progress import wipe
+
 
 __all__ = ["Parser", "UserError", "command", "interruptible", "whole"]
 
@@ -59,6 +61,7 @@ def command(name: str, stopped: str = "stopped, nothing was written"):
         return run
 
     def fail(message, status):
+        wipe()
         print(f"{name}: {message}", file=sys.stderr)
         return status
 

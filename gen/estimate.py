@@ -80,7 +80,7 @@ def timeline(accelerator: Accelerator, choices: np.ndarray) -> Timeline:
     not, and ``exact`` says so.
     """
     count, passes, _ = choices.shape
-    engines, pixels = accelerator.engines, accelerator.source.pixels
+    engines, pixels = accelerator.engines, accelerator.pixel_input.pixels
     first = (_Direct(engines[0]) if accelerator.array_passes is None else
              _Stored(engines[0], accelerator.array_passes.buffer, choices))
     entered = [0]
@@ -93,7 +93,7 @@ def timeline(accelerator: Accelerator, choices: np.ndarray) -> Timeline:
             entered.append(stored[-1] + pixels - 1)
             for number in range(passes):
                 _, before_last, _ = first.take(
-                    stored[-1] + pixels - 1 + accelerator.replay.latency, image, 1 << number)
+                    stored[-1] + pixels - 1 + accelerator.first_pass_sets.latency, image, 1 << number)
             # The last word is read when the one before it moves on.
             released.append(before_last)
     else:
@@ -107,9 +107,9 @@ def timeline(accelerator: Accelerator, choices: np.ndarray) -> Timeline:
         apart = 1 if index == 0 and accelerator.array_passes is None else engine.buffer.interval
         starts = _serve(arrivals, max(engine.map_cycles, apart), engine.word_cycles[0])
         counts.append(sum(image == count - 1 for image, _ in maps))
-        split = [(index, engine.choices)] * (engine.crossbars == 1)
-        if engine.buffer.copies > 1:
-            split.append((index + 1, engine.buffer.copies))
+        split = [(index, engine.outcomes)] * (engine.crossbars == 1)
+        if engine.buffer.next_arrays > 1:
+            split.append((index + 1, engine.buffer.next_arrays))
         after_arrivals, after_maps, ends = [], [], []
         for start, (image, members) in zip(starts, maps, strict=True):
             ready = start + engine.last_read + engine.latency
@@ -152,8 +152,8 @@ def timeline(accelerator: Accelerator, choices: np.ndarray) -> Timeline:
             results.append(begin + classes - 1 + averaging.latency
                            + (classes - 1) * averaging.interval)
             busy += classes * averaging.interval + 1
-    exact &= all(begins[number - softmax.held] <= entered_head[number]
-                 for number in range(softmax.held, len(begins)))
+    exact &= all(begins[number - softmax.capacity] <= entered_head[number]
+                 for number in range(softmax.capacity, len(begins)))
     return Timeline(tuple(entered[:-1]), tuple(results), tuple(counts),
                     sum(image == count - 1 for image, _ in maps), late, bool(exact))
 
@@ -221,7 +221,7 @@ def estimate_network(accelerator: Accelerator, generator: Generator, passes: int
 
 
 def _most(accelerator, passes):
-    choices = branching([engine.choices for engine in accelerator.engines], passes)
+    choices = branching([engine.outcomes for engine in accelerator.engines], passes)
     return timeline(accelerator, np.broadcast_to(choices, (_IMAGES, *choices.shape)))
 
 
@@ -243,7 +243,7 @@ def _masks(accelerator, first_pixels, passes):
     there, interval = [-1], accelerator.mask_bank.interval(passes, accelerator.rng)
     for first in first_pixels:
         # The first bit is asked for a cycle after the image is announced, or after the masks before.
-        request = max(first + accelerator.source.announcement, there[-1]) + 1
+        request = max(first + accelerator.pixel_input.announcement, there[-1]) + 1
         there.append(request + interval - 1)
     return there[1:]
 
@@ -285,13 +285,13 @@ class _Stored(_Direct):
         self._stored.append(start)
         self.filled.append(start + words - 1)
         # From the last word of a map to the first that is fetched, and from there until it is sent.
-        fetch = self.buffer.latency - self.buffer.ANSWER
-        for part in _divide(members, [(self.choices[image, :, 0], self.buffer.copies)]):
+        fetch = self.buffer.branch_sequencer.latency
+        for part in _divide(members, [(self.choices[image, :, 0], self.buffer.next_arrays)]):
             # A word is fetched two cycles after there was room for it, one a cycle at most.
             issue = max(start + words - 1 + fetch, self._issued + 1)
             if len(self._taken) >= ahead:
                 issue = max(issue, self._taken[-ahead] + 2)
-            first, _, _ = super().take(issue + self.buffer.ANSWER, image, part)
+            first, _, _ = super().take(issue + self.buffer.word_fetcher.latency, image, part)
             cycles = self.engine.word_cycles
             taken  = [first - cycles[0] + cycle for cycle in cycles]
             self._taken = [*self._taken[-ahead:], *taken]

@@ -288,7 +288,7 @@ def _checksums(content):
     return found
 
 
-@command("golden.data")
+@command("golden.data", stopped="stopped; every file that is there is whole, and the same command goes on")
 def main(arguments=None):
     """Fetch data sets, or make the sample that comes with the project."""
     parser = Parser(prog="golden.data", description="Fetch data sets.",

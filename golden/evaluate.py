@@ -110,7 +110,7 @@ def _evaluate(args) -> dict:
         sets = _ood_sets(judged.pixels, folder, noise=spinbayes)
     name_judged = "input" if args.input else "mnist"
 
-    methods, first = _methods(network), 0
+    methods, first, answers = _methods(network), 0, {}
     scores = {method: {} for method in ("passes", *methods)}
     for name, pixels in {name_judged: judged.pixels, **sets}.items():
         if isinstance(pixels, str):
@@ -119,18 +119,16 @@ def _evaluate(args) -> dict:
                 of_set[name] = pixels
             continue
         steps.step(f"{name}, {len(pixels)} images")
-        answers, parts = [], {method: [] for method in methods}
+        batch_answers, parts = [], {method: [] for method in methods}
         for batch in steps.bar(list(batches(network, len(pixels), passes))):
             images = pixels[batch]
             choice = choices(network.generator, len(images), passes, first + batch.start)
-            answers.append(answer_passes(network, images, choice))
+            batch_answers.append(answer_passes(network, images, choice))
             for method, run in methods.items():
                 parts[method].append(run(images, choice))
         first += len(pixels)
-        answers = join_answers(answers)
-        if name == name_judged and args.out:
-            write_answers(args.out, answers, judged)
-        scores["passes"][name] = scores_of(answers)
+        answers[name] = join_answers(batch_answers)
+        scores["passes"][name] = scores_of(answers[name])
         for method in methods:
             scores[method][name] = join_scores(parts[method])
 
@@ -151,6 +149,8 @@ def _evaluate(args) -> dict:
         figures |= {"crossbars": network.layers[0].crossbars, "ways": network.layers[0].ways}
     if spinbayes and not args.input:
         figures["paper"] = PAPER
+    if args.out:
+        write_answers(args.out, answers[name_judged], judged)
     return figures
 
 

@@ -221,8 +221,10 @@ def _products(layer: Layer, windows: np.ndarray, array: int) -> np.ndarray:
     sums = windows @ weights.T.astype(windows.dtype)
     if layer.weight_bits > 1:
         return sums
-    # popcount(xnor(x, w)) = sum(x * w) + sum(1 - w') with w' = 1 for +1 and 0 for -1.
-    return sums + (weights < 0).sum(1).astype(windows.dtype)
+    # popcount(xnor(x, w)) = sum(x * w) + sum(1 - w') with w' = 1 for +1 and 0 for -1; a level q of several
+    # bits is as many ones as its planes, from 1 to 2 ** (bits - 1), have weights.
+    planes = 2**layer.input_bits - 1
+    return sums + (planes * (weights < 0).sum(1)).astype(windows.dtype)
 
 
 def _exact_float(layer: Layer) -> type:

@@ -1,26 +1,32 @@
 # amaranth: UnusedElaboratable=no
-"""The whole accelerator: pixels in, results out."""
+"""The whole accelerator: pixels in, statistics of the class probabilities out."""
 
 from amaranth import *
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from hdl.checks.guard import Guard
 from hdl.checks.parity import ParityCheck, error_port
+from hdl.checks.register_parity import RegisterParity
 from hdl.head.averaging import Averaging, result_layout
 from hdl.head.softmax import Softmax
 from hdl.input.binarizer import Binarizer
-from hdl.input.image_source import ImageSource
+from hdl.input.pixel_input import PixelInput
 from hdl.layer.array import EmulatedArray
+from hdl.pass_sets.first_pass_sets import ArrayPasses, SequentialPasses, SharedPasses
 from hdl.pass_sets.mask_bank import MaskBank
-from hdl.pass_sets.replay import ArrayPasses, SequentialPasses, SharedPasses
 
 
 __all__ = ["Accelerator"]
 
 
 class Accelerator(wiring.Component):
-    """A Bayesian neural network: T stochastic passes for each image.
+    """A Bayesian neural network: T stochastic forward passes for each image.
+
+    Pixels become words of a feature map (binarizer), which the layers compute one after another. Beside
+    the words of every map goes its pass set: the passes that have produced exactly this map, so that
+    passes share the computation up to the first choice in which they differ. The mask bank draws the
+    choices of all passes and layers. The softmax turns the logits of each last map into probabilities,
+    and the averaging block weighs these by the number of passes.
 
     Parameters
     ----------
@@ -31,25 +37,25 @@ class Accelerator(wiring.Component):
     engines : sequence of hdl.engine.Engine
         The layers in order; the last one has ``logit``.
     names : sequence of str
-        Names of the layers, each an identifier. Their submodules and pins bear them behind ``layer_``, so
-        that none is the name of another block or port.
+        Names of the layers, each an identifier. Submodules and pins of layers are named with the prefix
+        ``layer_``, so that none has the name of another block or port.
     rng : component
         :class:`hdl.random.pseudo_rng.PseudoRng`, :class:`hdl.random.mtj_rng.MtjRng`, or several in a
         :class:`hdl.random.rng_bank.RngBank`.
     health : sequence of (sequence of int, hdl.random.health.Health)
-        Tests of the random bits, each with the bits of a pass that it watches, numbered in the order in
+        Tests of the random bits, each with the bits of a pass that it tests, numbered in the order in
         which they are drawn.
     classes, passes : int
         Classes, and T_max.
     fraction, guard, confidence, agreement : int
         See :class:`gen.ir.Head`.
     sequential : bool
-        Run the passes one after another instead of sharing what they have in common.
+        Run the passes one after another instead of sharing the maps that they have in common.
     protect : bool
-        Check the parity of all that is stored and of all that sequences (:mod:`hdl.checks.parity`,
-        :mod:`hdl.checks.guard`), and that pass sets divide the passes (:mod:`hdl.head.averaging`);
-        ``engines`` must be protected too. A fault sets ``error`` in all results that follow, as an alarm
-        does without.
+        Check the parity of all stored words (:mod:`hdl.checks.parity`) and control registers
+        (:mod:`hdl.checks.register_parity`), and that the pass sets of an image divide its passes
+        (:mod:`hdl.head.averaging`); ``engines`` must be protected too. A fault sets ``error`` in all
+        results that follow. An alarm of the health tests does so with and without ``protect``.
 
     Members
     -------
@@ -64,28 +70,30 @@ class Accelerator(wiring.Component):
     error : Out(1)
         Sticky: a fault has been seen, or an alarm raised. Only with ``protect``.
     mtj : Out(mtj_signature(code))
-        Only with :class:`hdl.random.mtj_rng.MtjRng`; an array with several.
+        Pins of the junction, an array of them if there are several. Only with
+        :class:`hdl.random.mtj_rng.MtjRng`.
     layer_<name> : Out(array_signature(geometry)).array(row tiles)
-        Only of engines with ``macro``.
+        Pins of the arrays of a layer. Only of engines with ``macro``.
     """
 
     def __init__(self, pixels, *, thresholds, bits=1, engines, names, rng, health, classes, passes,
                  fraction, guard=0, confidence, agreement=90, sequential, protect=False):
-        self.names   = tuple(names)
-        self.engines = tuple(engines)
-        self.protect = protect
-        self.source  = ImageSource(pixels, passes, protect=protect)
-        self.binarizer = Binarizer(thresholds, bits=bits)
+        self.names       = tuple(names)
+        self.engines     = tuple(engines)
+        self.sequential  = sequential
+        self.protect     = protect
+        self.pixel_input = PixelInput(pixels, passes, protect=protect)
+        self.binarizer   = Binarizer(thresholds, bits=bits)
         width  = len(self.binarizer.o.payload)
         arrays = self.engines[0].crossbars
-        self.replay  = (SequentialPasses(width, words=pixels, passes=passes, protect=protect) if sequential
-                        else SharedPasses(passes))
-        #: In front of a first layer that chooses an array.
+        self.first_pass_sets = (
+            SequentialPasses(width, words=pixels, passes=passes, protect=protect) if sequential
+            else SharedPasses(passes))
+        #: In front of a first layer with several arrays.
         self.array_passes = (ArrayPasses(width, words=pixels, arrays=arrays, passes=passes,
                                          protect=protect)
                              if arrays > 1 else None)
-        self.sequential = sequential
-        self.mask_bank  = MaskBank([(engine.choices - 1).bit_length() for engine in self.engines],
+        self.mask_bank  = MaskBank([(engine.outcomes - 1).bit_length() for engine in self.engines],
                                    passes, protect=protect)
         self.rng        = rng
         self.health     = tuple(health)
@@ -114,7 +122,7 @@ class Accelerator(wiring.Component):
 
     @property
     def blocks(self):
-        """Submodules by their names, along the way of an image.
+        """Submodules by their names, in the order in which an image passes them.
 
         Raises
         ------
@@ -122,16 +130,16 @@ class Accelerator(wiring.Component):
             If two have the same name.
         """
         named = [
-            ("image_source", self.source),
-            ("binarizer",    self.binarizer),
-            ("replay",       self.replay),
-            ("mask_bank",    self.mask_bank),
-            ("rng",          self.rng),
+            ("pixel_input",     self.pixel_input),
+            ("binarizer",       self.binarizer),
+            ("first_pass_sets", self.first_pass_sets),
+            ("mask_bank",       self.mask_bank),
+            ("rng",             self.rng),
             *((f"health_{number}", test) for number, (_, test) in enumerate(self.health)),
             *([("array_passes", self.array_passes)] if self.array_passes else []),
             *zip(self.engine_names, self.engines, strict=True),
-            ("softmax",      self.softmax),
-            ("averaging",    self.averaging),
+            ("softmax",         self.softmax),
+            ("averaging",       self.averaging),
         ]
         for index, (name, _) in enumerate(named):
             if name in dict(named[:index]):
@@ -145,22 +153,22 @@ class Accelerator(wiring.Component):
         for name, block in self.blocks.items():
             if self.protect:
                 faults += [block.error] if "error" in block.signature.members else []
-                # An emulated array stands for a macro, whose registers are none of ours.
-                block = Guard(block, apart=(EmulatedArray, ParityCheck))
+                # An emulated array stands for a macro, whose registers are not part of this design.
+                block = RegisterParity(block, exclude=(EmulatedArray, ParityCheck))
                 faults.append(block.error)
             m.submodules[name] = block
         m.d.sync += self.averaging.fault.eq(self.averaging.fault | Cat(faults).any())
         if self.protect:
             m.d.comb += self.error.eq(self.averaging.fault)
 
-        connect(m, flipped(self.pixels), self.source.i)
-        m.d.comb += self.source.passes.eq(self.passes)
-        connect(m, self.source.o, self.binarizer.i)
-        connect(m, self.source.maps, self.replay.images)
-        connect(m, self.source.masks, self.mask_bank.images)
+        connect(m, flipped(self.pixels), self.pixel_input.i)
+        m.d.comb += self.pixel_input.passes.eq(self.passes)
+        connect(m, self.pixel_input.o, self.binarizer.i)
+        connect(m, self.pixel_input.maps, self.first_pass_sets.images)
+        connect(m, self.pixel_input.masks, self.mask_bank.images)
         connect(m, self.mask_bank.draw, self.rng.i)
         connect(m, self.rng.o, self.mask_bank.bits)
-        # Tests are many, and have time: what they watch comes from registers.
+        # The bits go to many tests, so they come from registers, a cycle late.
         taken = Signal.like(self.mask_bank.taken)
         bit   = Signal()
         m.d.sync += [taken.eq(self.mask_bank.taken), bit.eq(self.rng.o.payload)]
@@ -170,17 +178,18 @@ class Accelerator(wiring.Component):
                 test.bit.eq(bit),
             ]
         m.d.comb += self.alarm.eq(Cat(test.alarm for _, test in self.health).any())
-        if self.rng.count > 1 and hasattr(self.rng, "mtj"):
-            for inside, outside in zip(self.rng.mtj, self.mtj, strict=True):
-                connect(m, inside, flipped(outside))
-        elif hasattr(self.rng, "mtj"):
-            connect(m, self.rng.mtj, flipped(self.mtj))
+        if "mtj" in self.signature.members:
+            junctions = [(self.rng.mtj, self.mtj)] if self.rng.count == 1 else zip(
+                self.rng.mtj, self.mtj, strict=True)
+            for source, pins in junctions:
+                connect(m, source, flipped(pins))
 
-        words, sets = self.binarizer.o, self.replay.o_sets
+        words, sets = self.binarizer.o, self.first_pass_sets.o_sets
         if self.sequential:
-            connect(m, words, self.replay.i)
-            words = self.replay.o
-        # The choice of an array is known to what sends it maps.
+            connect(m, words, self.first_pass_sets.i)
+            words = self.first_pass_sets.o
+        # The choice among the arrays of a layer divides the pass sets before its maps are sent, so its
+        # mask goes to the block in front of the layer.
         before = self.array_passes
         if before is not None:
             connect(m, words, before.i)
@@ -192,17 +201,17 @@ class Accelerator(wiring.Component):
             if engine.crossbars == 1:
                 connect(m, mask, engine.mask)
             else:
-                connect(m, mask, before.mask if before is self.array_passes else before.mask_after)
+                connect(m, mask, before.mask if before is self.array_passes else before.next_mask)
             before = engine
             words, sets = engine.o, engine.o_sets
             for port, sent in (("o", words), ("o_sets", sets)):
-                # What a layer sends, under names that a test bench can find in the Verilog.
-                seen = sent.signature.create(path=(name, port))
-                m.d.comb += [getattr(seen, part).eq(getattr(sent, part))
+                # Copies of the outputs of a layer, with names by which the test bench observes them.
+                observed = sent.signature.create(path=(name, port))
+                m.d.comb += [getattr(observed, part).eq(getattr(sent, part))
                              for part in ("payload", "valid", "ready")]
             if "arrays" in engine.signature.members:
-                for inside, outside in zip(engine.arrays, getattr(self, name), strict=True):
-                    connect(m, inside, flipped(outside))
+                for tile, pins in zip(engine.arrays, getattr(self, name), strict=True):
+                    connect(m, tile, flipped(pins))
         connect(m, words, self.softmax.i)
         connect(m, self.softmax.o, self.averaging.i)
         connect(m, sets, self.averaging.sets)

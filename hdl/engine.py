@@ -1,5 +1,5 @@
 # amaranth: UnusedElaboratable=no
-"""A layer: maps with pass sets in, maps with pass sets out."""
+"""A layer: feature maps with pass sets in, feature maps with pass sets out."""
 
 from amaranth import *
 from amaranth.lib import stream, wiring
@@ -10,12 +10,12 @@ from hdl.layer.adder_accumulator import AdderAccumulator
 from hdl.layer.array import array_signature
 from hdl.layer.comparator import Comparator
 from hdl.layer.crossbar import Crossbar
-from hdl.layer.gather import Gather
-from hdl.layer.logit import LogitScaler
+from hdl.layer.logit_scaler import LogitScaler
 from hdl.layer.pool import Pool
 from hdl.layer.reader import Reader
 from hdl.layer.scale_mux import ScaleMux, comparison_layout, gain_layout
 from hdl.layer.window import Window
+from hdl.layer.word_packer import WordPacker
 from hdl.pass_sets.map_buffer import MapBuffer
 from hdl.pass_sets.pass_split import PassSplit, pass_set_layout
 
@@ -24,81 +24,83 @@ __all__ = ["Engine"]
 
 
 class Engine(wiring.Component):
-    """Run a map through a layer once; send on one map for each outcome of a random choice.
+    """Compute one layer for each feature map; send one map for each outcome of the random choices.
 
-    With one array a map ``(x, S)`` becomes the dropped map with the passes of ``S`` whose keep bit is
-    0 and the kept map with the others (Scale-Dropout, eq. 7 to 9). With N of them it comes with the
-    array that the passes of ``S`` have chosen, and becomes the map of that array (SpinBayes, 3.3); it
-    enters once for each. Where the next layer chooses an array, what leaves is divided by that. An
-    empty map is left out. So the pass sets that leave for a map are disjoint and together are the one
-    that entered, and the result is that of running each pass on its own.
+    A map carries a *pass set* of T bits: bit t is 1 if pass t has produced exactly this map. With one
+    array (Scale-Dropout, eq. 7 to 9) the layer draws a keep bit per pass: a map with the pass set S
+    becomes the dropped map, with the passes of S whose keep bit is 0, and the kept map, with the others.
+    With N arrays (SpinBayes, 3.3) a map enters together with the array that the passes of S have chosen,
+    and becomes one map. If the next layer has several arrays, S is divided further by the arrays that
+    its passes have chosen there. Maps with an empty pass set are not sent. So the pass sets that leave
+    for a map are disjoint, their union is S, and every pass gets the result that it would get alone.
 
-    A map takes ``map_cycles`` cycles, its words being taken ``word_cycles`` after its first cycle (the
-    border that padding adds takes cycles, but no words). Latency from its first cycle to the first
-    word of its first successor is ``last_read + latency`` cycles when nothing waits. Its first read, in
-    cycle ``first_read``, waits for room for its successors in the map buffer; after it nothing does.
+    A map takes ``map_cycles`` cycles, and its words are taken in the cycles ``word_cycles`` (the border
+    that padding adds takes cycles, but no words). Latency from the first cycle of a map to the first
+    word that is sent is ``last_read + latency`` cycles while nothing waits. The first read of a map, in
+    cycle ``first_read``, waits for a credit of the map buffer; no block behind it ever waits.
 
     Parameters
     ----------
     height, width, channels, kernel, stride, padding
         See :class:`hdl.layer.window.Window`.
     bits : int
-        Bits of a level that enters.
-    weights, tile_rows, rows_per_read, columns_per_read, weight_bits, macro
+        Bits of a level of the maps that enter.
+    weights, tile_rows, rows_per_read, columns_per_read, weight_bits, macro, file
         See :class:`hdl.layer.crossbar.Crossbar`.
     ways : int
-        Arrays whose sums are added up: the chosen one and those after it, in a ring.
+        Arrays whose sums are added up: the chosen one and the following ones, in a ring.
     sums : range
-        Every value that a sum can have.
+        Values that a sum can have.
     pool : int
         See :class:`hdl.layer.pool.Pool`.
     banks : sequence of sequence of dict
-        Per keep bit, or per array, and output channel ``threshold`` and ``invert``, or for an output
-        layer ``gain`` and ``offset``.
+        Per outcome of the choice (keep bit or array) and output channel the fields ``threshold`` and
+        ``invert``, or for an output layer ``gain`` and ``offset``.
     output_bits : int
-        Bits of a level that leaves a hidden layer.
+        Bits of a level of the maps that a hidden layer sends.
     logit : shape-like or None
         Shape of a logit; None for a hidden layer.
     dropped : int
-        See :class:`hdl.layer.logit.LogitScaler`.
-    after : int
-        Arrays that the next layer chooses from; 1 if it does not.
+        See :class:`hdl.layer.logit_scaler.LogitScaler`.
+    next_arrays : int
+        Arrays of the next layer, of which each pass chooses one; 1 if there is no choice.
     passes : int
         T_max.
     depth : int
         Branch sets that the map buffer holds.
     protect : bool
-        Check the parity of all that is stored.
+        Check the parity of all stored words.
 
     Members
     -------
     i : In(stream.Signature(channels * bits))
         Words of maps in raster order.
     i_sets : In(stream.Signature(pass_set_layout(passes, arrays)))
-        Pass set of each map, and its array.
+        Pass set of each map, and the array that computes it.
     mask : In(stream.Signature(passes))
-        Keep bits of this layer for each image. Only with one array.
-    mask_after : In(stream.Signature(passes * bits))
-        Choices of the next layer for each image. Only if it chooses an array.
+        Mask of this layer for each image: the keep bits of all passes. Only with one array.
+    next_mask : In(stream.Signature(passes * bits))
+        Masks of the next layer for each image. Only if that has several arrays.
     o : Out(stream.Signature(output channels * output_bits)) or Out(stream.Signature(logit))
-        Words of maps in raster order, or the logits of leaves in the order of classes.
-    o_sets : Out(stream.Signature(pass_set_layout(passes, after)))
-        Pass set of each, and its array in the next layer.
+        Words of maps in raster order, or logits in the order of classes.
+    o_sets : Out(stream.Signature(pass_set_layout(passes, next_arrays)))
+        Pass set of each map, and the array of the next layer that its passes have chosen.
     arrays : Out(array_signature(geometry)).array(row tiles)
         Only with ``macro``.
     error : Out(1)
-        1 for a cycle after something stored has lost its parity. Only with ``protect``.
+        1 for a cycle after a stored word has lost its parity. Only with ``protect``.
     """
 
-    #: Maps whose array is known before their reads begin.
-    CHOICES = 4
+    #: Arrays of maps that can wait in front of the reads.
+    AHEAD = 4
 
     def __init__(self, height, width, channels, *, kernel, stride=1, padding=0, pool=1, bits=1, weights,
-                 tile_rows, rows_per_read, columns_per_read, weight_bits=1, macro=None, ways=1, sums, banks,
-                 output_bits=1, logit=None, dropped=0, after=1, passes, depth=4, protect=False):
+                 tile_rows, rows_per_read, columns_per_read, weight_bits=1, macro=None, file=None, ways=1,
+                 sums, banks, output_bits=1, logit=None, dropped=0, next_arrays=1, passes, depth=4,
+                 protect=False):
         fan_in  = kernel[0] * kernel[1] * channels
         outputs = len(weights[0])
-        #: Arrays to choose from.
+        #: Arrays, of which each pass chooses one.
         self.crossbars = len(weights)
         self.logit   = logit
         self.protect = protect
@@ -106,7 +108,7 @@ class Engine(wiring.Component):
                              padding=padding, protect=protect)
         self.crossbar = Crossbar(weights, fan_in, tile_rows=tile_rows, rows_per_read=rows_per_read,
                                  columns_per_read=columns_per_read, weight_bits=weight_bits,
-                                 macro=macro, protect=protect)
+                                 macro=macro, protect=protect, file=file)
         shape   = self.crossbar.geometry
         rows    = (self.window.padded[0] - kernel[0]) // stride + 1
         columns = (self.window.padded[1] - kernel[1]) // stride + 1
@@ -115,42 +117,47 @@ class Engine(wiring.Component):
                                        columns=columns_per_read, groups=ways * shape.row_groups,
                                        planes=bits, arrays=self.crossbars)
         #: Outcomes of the random choice of this layer.
-        self.choices = len(banks)
-        #: Maps that leave side by side: one per keep bit, or that of the array.
-        self.lanes  = len(banks) if self.crossbars == 1 else 1
-        buffer = {"lanes": self.lanes, "passes": passes, "depth": depth, "copies": after,
-                  "reserved": True, "protect": protect}
+        self.outcomes = len(banks)
+        #: Results per cycle: one per keep bit, or that of the array.
+        self.lanes = self.outcomes if self.crossbars == 1 else 1
+        buffer = {"lanes": self.lanes, "passes": passes, "depth": depth, "next_arrays": next_arrays,
+                  "by_credit": True, "protect": protect}
         total  = Shape.cast(sums)
         if logit is None:
             word = comparison_layout(sums, output_bits)
-            self.activation = Comparator(word, total, banks=self.lanes, columns=columns_per_read)
-            self.pool   = Pool(rows, columns, shape.column_groups, size=pool, banks=self.lanes,
+            self.activation = Comparator(word, total, lanes=self.lanes, columns=columns_per_read)
+            self.pool   = Pool(rows, columns, shape.column_groups, size=pool, lanes=self.lanes,
                                columns=columns_per_read, bits=output_bits, protect=protect)
-            self.gather = Gather(outputs, columns=columns_per_read, banks=self.lanes,
-                                 bits=output_bits)
+            self.packer = WordPacker(outputs, columns=columns_per_read, lanes=self.lanes,
+                                     bits=output_bits)
             self.buffer = MapBuffer(unsigned(outputs * output_bits),
                                     words=(rows // pool) * (columns // pool), **buffer)
-            stages = [self.pool, self.gather]
+            stages = [self.pool, self.packer]
         else:
             if (rows, columns, columns_per_read) != (1, 1, 1):
                 raise ValueError(f"Output layer must read 1 column at 1 x 1 positions, not "
                                  f"{columns_per_read} at {rows} x {columns}")
-            word = gain_layout(*(Shape.cast(range(min(field[name] for bank in banks for field in bank),
-                                                  max(field[name] for bank in banks for field in bank)
-                                                  + 1)) for name in ("gain", "offset")))
-            word = gain_layout(*(signed(field.shape.width + (not field.shape.signed))
-                                 for _, field in word))
-            self.activation = LogitScaler(word, total, logit, dropped=dropped, banks=self.lanes)
+            word = gain_layout(*(_signed_shape(fields[name] for bank in banks for fields in bank)
+                                 for name in ("gain", "offset")))
+            self.activation = LogitScaler(word, total, logit, dropped=dropped, lanes=self.lanes)
             self.buffer = MapBuffer(logit, words=outputs, **buffer)
             stages = []
-        # Sums come with the array of their last read.
-        turned = [*banks[1 - ways:], *banks[:1 - ways]] if ways > 1 else banks
-        self.scale_mux = ScaleMux(word, turned, total, columns=columns_per_read,
+        # The adder tags a sum with the last array read for it, ``(chosen + ways - 1) % crossbars``, so
+        # the banks are stored rotated by ``ways - 1``.
+        rotated = [*banks[1 - ways:], *banks[:1 - ways]] if ways > 1 else banks
+        self.scale_mux = ScaleMux(word, rotated, total, columns=columns_per_read,
                                   selected=self.crossbars > 1, protect=protect)
         self.stages = [self.adder, self.scale_mux, self.activation, *stages]
-        choices = [self.choices] * (self.crossbars == 1) + [after] * (after > 1)
-        self.split  = PassSplit(passes, choices)
-        #: Cycles from a read to the first word of the map that it completes.
+        # What divides the pass sets: the keep bits of this layer, and the arrays of the next one.
+        divisions = {}
+        if self.crossbars == 1:
+            divisions["mask"] = self.outcomes
+        if next_arrays > 1:
+            divisions["next_mask"] = next_arrays
+        self.split = PassSplit(passes, divisions.values())
+        #: Names of the ports that take masks, in the order of ``split.masks``.
+        self.mask_names = tuple(divisions)
+        #: Cycles from the last read of a map to the first word that is sent.
         self.latency = (self.crossbar.latency + sum(stage.latency for stage in self.stages)
                         + self.buffer.latency)
         self._schedule(self.reader.reads, rows // pool * pool, columns // pool * pool)
@@ -168,29 +175,29 @@ class Engine(wiring.Component):
             members["arrays"] = Out(array_signature(shape)).array(self.crossbar.tiles)
         super().__init__(members)
 
-    @property
-    def mask_names(self):
-        """Names of the ports that take masks, in the order in which the pass sets are divided."""
-        return ("mask",) * (self.crossbars == 1) + ("mask_after",) * (self.buffer.copies > 1)
-
     def _schedule(self, reads, rows, columns):
-        """Follow the words of a map that never waits: the next one is taken when the position that a
-        word completes has begun its last read."""
+        """Set ``map_cycles``, ``word_cycles``, ``first_read`` and ``last_read``, those of a map that never
+        waits.
+
+        A word that completes a kernel position takes as many cycles as this has reads, any other word
+        takes one. Of the positions only ``rows`` x ``columns`` are pooled: the last of them completes the
+        map that is sent.
+        """
         window  = self.window
         size, stride = window.kernel, window.stride
-        at, self.word_cycles, self.first_read = 0, [], None
+        cycle, self.word_cycles, self.first_read = 0, [], None
         for y in range(window.padded[0]):
             for x in range(window.padded[1]):
                 if window.is_inside(y, x):
-                    self.word_cycles.append(at)
+                    self.word_cycles.append(cycle)
                 row, column = y - size[0] + 1, x - size[1] + 1
                 position = row >= 0 and column >= 0 and row % stride == 0 and column % stride == 0
                 if position and self.first_read is None:
-                    self.first_read = at + window.latency
-                at += reads if position else 1
+                    self.first_read = cycle + window.latency
+                cycle += reads if position else 1
                 if position and row // stride < rows and column // stride < columns:
-                    self.last_read = at
-        self.map_cycles = at
+                    self.last_read = cycle
+        self.map_cycles = cycle
 
     def elaborate(self, platform):
         m = Module()
@@ -204,7 +211,7 @@ class Engine(wiring.Component):
         if self.logit is None:
             m.submodules.comparator = self.activation
             m.submodules.pool       = self.pool
-            m.submodules.gather     = self.gather
+            m.submodules.word_packer = self.packer
         else:
             m.submodules.logit_scaler = self.activation
         m.submodules.map_buffer = self.buffer
@@ -214,11 +221,12 @@ class Engine(wiring.Component):
         connect(m, self.window.o, self.reader.i)
         connect(m, self.reader.o, self.crossbar.i)
         if self.crossbar.macro is not None:
-            for outside, inside in zip(self.arrays, self.crossbar.arrays, strict=True):
-                connect(m, flipped(outside), inside)
+            for pins, tile in zip(self.arrays, self.crossbar.arrays, strict=True):
+                connect(m, flipped(pins), tile)
 
-        # A map is read when there is room for what becomes of it, so nothing behind the crossbar ever
-        # waits. Row groups and tiles are rarely full to the last row, so sums can lack their top bit.
+        # The reads of a map have a credit for its results in the map buffer, so nothing behind the
+        # crossbar ever waits. Sums of the adder can have a top bit too many, as it counts all row groups
+        # and tiles as full.
         m.d.comb += [
             self.adder.i.valid.eq(self.crossbar.o.valid),
             self.adder.i.payload.eq(self.crossbar.o.payload),
@@ -228,10 +236,10 @@ class Engine(wiring.Component):
         ]
         m.d.comb += [narrow.eq(wide) for narrow, wide in zip(
             self.scale_mux.i.payload.sums, self.adder.o.payload.sums, strict=True)]
-        for stage, after in zip(self.stages[1:], [*self.stages[2:], self.buffer], strict=True):
+        for stage, following in zip(self.stages[1:], [*self.stages[2:], self.buffer], strict=True):
             m.d.comb += [
-                after.i.valid.eq(stage.o.valid),
-                after.i.payload.eq(stage.o.payload),
+                following.i.valid.eq(stage.o.valid),
+                following.i.payload.eq(stage.o.payload),
                 stage.o.ready.eq(1),
             ]
 
@@ -239,27 +247,27 @@ class Engine(wiring.Component):
             self.split.i.payload.set.eq(self.i_sets.payload.set),
             self.split.i.payload.last.eq(self.i_sets.payload.last),
         ]
-        room, chosen = self.buffer.room, self.reader.choices
+        credit, chosen = self.buffer.credit, self.reader.choices
         if self.crossbars == 1:
             m.d.comb += [
                 self.split.i.valid.eq(self.i_sets.valid),
                 self.i_sets.ready.eq(self.split.i.ready),
-                chosen.valid.eq(room.valid),
-                room.ready.eq(chosen.ready),
+                chosen.valid.eq(credit.valid),
+                credit.ready.eq(chosen.ready),
             ]
         else:
-            # The reads of a map wait for its array as well, which comes with its pass set.
+            # The reads of a map also wait for its array, which comes with its pass set.
             m.submodules.choices = choices = parity.fifo(
-                width=len(self.i_sets.payload.choice), depth=self.CHOICES)
+                width=len(self.i_sets.payload.choice), depth=self.AHEAD)
             m.d.comb += [
                 self.split.i.valid.eq(self.i_sets.valid & choices.w_rdy),
                 self.i_sets.ready.eq(self.split.i.ready & choices.w_rdy),
                 choices.w_en.eq(self.i_sets.valid & self.split.i.ready),
                 choices.w_data.eq(self.i_sets.payload.choice),
-                chosen.valid.eq(choices.r_rdy & room.valid),
+                chosen.valid.eq(choices.r_rdy & credit.valid),
                 chosen.payload.eq(choices.r_data),
-                choices.r_en.eq(chosen.ready & room.valid),
-                room.ready.eq(chosen.ready & choices.r_rdy),
+                choices.r_en.eq(chosen.ready & credit.valid),
+                credit.ready.eq(chosen.ready & choices.r_rdy),
             ]
         for name, mask in zip(self.mask_names, self.split.masks, strict=True):
             connect(m, flipped(getattr(self, name)), mask)
@@ -271,3 +279,8 @@ class Engine(wiring.Component):
         parity.report()
 
         return m
+
+
+def _signed_shape(values):
+    """The narrowest signed shape of all integers ``values``."""
+    return signed(1 + max((value if value >= 0 else ~value).bit_length() for value in values))

@@ -17,7 +17,7 @@ CLASSES = ("thresholds", "logit words", "weights", "maps", "pass sets", "masks",
 _NARROW = 12
 
 #: Blocks of :mod:`hdl` whose submodules have other names.
-_BLOCKS = {"logit_scaler": "logit", "array_passes": "replay", "relative": "softmax", "power": "softmax",
+_BLOCKS = {"array_passes": "first_pass_sets", "relative": "softmax", "power": "softmax",
            "normalizer": "softmax"}
 
 
@@ -30,7 +30,7 @@ def block_of(design: Design, scope: str) -> str:
         if part in _BLOCKS:
             return _BLOCKS[part]
         if (part in ("window", "reader", "crossbar", "adder_accumulator", "scale_mux", "comparator",
-                     "pool", "gather", "pass_split", "map_buffer")
+                     "pool", "word_packer", "logit_scaler", "pass_split", "map_buffer")
                 or part in design.manifest["blocks"] and part not in design.layers):
             return {"rng": "pseudo_rng"}.get(part, part)
     return "engine" if parts else "accelerator"

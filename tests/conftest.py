@@ -1,13 +1,17 @@
 """Networks and checkpoints with random parameters, and one build of the shipped network."""
 
 import importlib.util
+from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import gen.weights
 from gen.build import build
 from gen.checkpoint_file import STATED
+from gen.command import whole
 from gen.compile import compile_network
 from gen.ir import Input, Layer, Network, Normalization, Target
 from gen.weights import pack
@@ -15,6 +19,23 @@ from gen.weights import pack
 
 #: Why what trains is not tested.
 NO_TORCH = "needs torch, which is not installed; install it with: pip install -e '.[test]'"
+
+
+def pytest_addoption(parser):
+    """Options of the long targets; the Makefile passes them on."""
+    group = parser.getgroup("spincim")
+    group.addoption("--cases", type=whole(1), default=500, help="random networks (default: %(default)s)")
+    group.addoption("--case", type=Path, action="append",
+                    help="a case that has failed, to be played in place of those that are kept")
+    group.addoption("--flips", type=whole(1), default=300,
+                    help="flipped bits of each class (default: %(default)s)")
+    group.addoption("--flips-spinbayes", type=whole(1), default=60,
+                    help="the same with SpinBayes (default: %(default)s)")
+    group.addoption("--cost", choices=("count", "place"), default="count",
+                    help="count cells, or place and route too, for what protection costs "
+                         "(default: %(default)s)")
+    group.addoption("--seed", type=whole(0), default=1,
+                    help="what random networks and flipped bits follow from (default: %(default)s)")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -38,7 +59,7 @@ def make_checkpoint(path, network, seed=0, **changes):
     for layer in network.layers:
         shape, fan_in = layer.outputs, layer.fan_in
         most = 2**(layer.weight_bits - 1) - 1
-        size = (layer.crossbars,) * (layer.crossbars > 1) + (shape, fan_in)
+        size = (layer.crossbars, shape, fan_in) if layer.crossbars > 1 else (shape, fan_in)
         weight = rng.choice([-1, 1], size) if layer.weight_bits == 1 else (
             rng.integers(-most, most + 1, size))
         arrays |= {f"{layer.name}.{name}": value for name, value in {
@@ -93,8 +114,8 @@ def make_spinbayes(seed, hidden=None):
     plain = make_network(seed, hidden)
     count = len(plain.layers)
     weight_bits = rng.choice([1, 2, 4, 4, 8], count)
-    bits = np.where(weight_bits == 1, 1, rng.choice([1, 2, 4], count))
-    low = np.where(weight_bits == 1, -1, rng.choice([-1, 0], count))
+    bits = rng.choice([1, 2, 4], count)
+    low = rng.choice([-1, 0], count)
     channels = len(plain.input.thresholds)
     thresholds = np.sort(rng.integers(1, 256, channels * (2**bits[0] - 1)))
     layers, ways = [], np.random.default_rng((seed, 1))
@@ -164,6 +185,18 @@ def compiled(request):
             target.array_columns, *(layer.columns_per_weight for layer in network.layers)))
         return compile_network(network, target), target
     return compiled
+
+
+@pytest.fixture(scope="session")
+def weights_in_files():
+    """A context in which networks of any size have the weights of their memories in files."""
+    @contextmanager
+    def weights_in_files():
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(gen.weights, "INLINE_BITS", 0)
+            yield
+
+    return weights_in_files
 
 
 @pytest.fixture(scope="session")

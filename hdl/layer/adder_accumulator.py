@@ -1,4 +1,4 @@
-"""Exact sum of partial ADC codes."""
+"""Exact sums of ADC codes over row tiles, row groups and bit planes."""
 
 import operator
 
@@ -7,13 +7,14 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hdl.layer.crossbar import codes_layout
+from hdl.stream import counter, stage
 
 
 __all__ = ["AdderAccumulator", "sums_layout"]
 
 
 def sums_layout(shape, *, columns, arrays=1):
-    """Sums of a group of channels, and the array that they are of."""
+    """Sums of a group of channels, and the number of the array whose codes they add up (``choice``)."""
     return data.StructLayout({
         "sums":   data.ArrayLayout(shape, columns),
         "choice": range(arrays),
@@ -24,8 +25,10 @@ class AdderAccumulator(wiring.Component):
     """Add the codes of all row tiles, then those of consecutive row groups and bit planes, for each
     column.
 
-    Bit planes come from the most significant one, so the sum of those before counts twice. Sums are
-    exact: ``o`` is just wide enough for codes that are all the least or all the largest.
+    A pipelined tree adds the codes of the tiles of one read; its results are accumulated over the reads
+    of a sum. Bit planes come from the most significant one, so at the first read of a plane the sum of
+    the planes before is doubled. Sums are exact: ``o`` is just wide enough for codes that are all the
+    least or all the largest.
 
     Latency is ``latency`` cycles from the last read of a sum, throughput one read per cycle.
 
@@ -34,10 +37,10 @@ class AdderAccumulator(wiring.Component):
     code : shape-like
         Shape of a code.
     tiles, columns, groups, planes : int
-        Row tiles, columns, and reads that make up a sum: ``groups`` of each of ``planes``. A
-        :exc:`ValueError` is raised unless each is at least 1.
+        Row tiles, columns, reads of each bit plane of a sum, and bit planes. A :exc:`ValueError` is
+        raised unless all are at least 1.
     arrays : int
-        Arrays that codes can be of; all of a sum are of one.
+        Arrays that codes can come from. A sum is tagged with the array of its last read.
 
     Members
     -------
@@ -80,19 +83,17 @@ class AdderAccumulator(wiring.Component):
     def elaborate(self, platform):
         m = Module()
 
-        advance = Signal()
-        m.d.comb += [
-            advance.eq(~self.o.valid | self.o.ready),
-            self.i.ready.eq(advance),
-        ]
+        complete = Signal()
+        free     = stage(m, self.i, self.o, valid=complete)
 
+        # The tree.
         valid, choice = self.i.valid, self.i.payload.choice
         levels = [[(self.i.payload.codes[column][tile], 1) for tile in range(self.tiles)]
                   for column in range(self.columns)]
         for step in range(self.latency - 1):
             later = Signal(name=f"valid_{step}")
             later_choice = Signal.like(choice, name=f"choice_{step}")
-            with m.If(advance):
+            with m.If(free):
                 m.d.sync += [later.eq(valid), later_choice.eq(choice)]
             valid, choice = later, later_choice
             for column, level in enumerate(levels):
@@ -100,39 +101,37 @@ class AdderAccumulator(wiring.Component):
                 for index in range(0, len(level), 2):
                     count = sum(part for _, part in level[index:index + 2])
                     total = Signal(self._range(count), name=f"sum_{column}_{step}_{index}")
-                    with m.If(advance):
+                    with m.If(free):
                         m.d.sync += total.eq(sum(value for value, _ in level[index:index + 2]))
                     sums.append((total, count))
                 levels[column] = sums
 
-        group = Signal(range(self.groups))
-        plane = Signal(range(self.planes))
-        last_group   = group == self.groups - 1
-        last         = last_group & (plane == self.planes - 1)
-        # Of a sum and of a plane; known a cycle ahead, as each bit of the sums waits for them.
-        first       = Signal(init=1)
-        first_group = Signal(init=1)
-        with m.If(advance):
-            m.d.sync += self.o.valid.eq(valid & last)
-        with m.If(advance & valid):
+        # The accumulator.
+        step = free & valid
+        _, last_group = counter(m, self.groups, step, name="group")
+        _, last_plane = counter(m, self.planes, step & last_group, name="plane")
+        last = last_group & last_plane
+        # Whether a read is the first of its sum, or of its plane, is known a cycle ahead, as every bit of
+        # the sums depends on it.
+        first_of_sum   = Signal(init=1)
+        first_of_plane = Signal(init=1)
+        m.d.comb += complete.eq(valid & last)
+        with m.If(step):
             m.d.sync += [
-                first.eq(last),
-                first_group.eq(last_group),
-                group.eq(Mux(last_group, 0, group + 1)),
+                first_of_sum.eq(last),
+                first_of_plane.eq(last_group),
                 self.o.payload.choice.eq(choice),
             ]
-            with m.If(last_group):
-                m.d.sync += plane.eq(Mux(last, 0, plane + 1))
         for column, [(total, _)] in enumerate(levels):
-            # The output register holds the running sum: while it does, it is not valid.
-            held = self.o.payload.sums[column]
+            # The output register holds the running sum, and is valid once this is complete.
+            running = self.o.payload.sums[column]
             if self.planes > 1:
-                before = Mux(first, 0, Mux(first_group, held << 1, held))
+                before = Mux(first_of_sum, 0, Mux(first_of_plane, running << 1, running))
             elif self.groups > 1:
-                before = Mux(first, 0, held)
+                before = Mux(first_of_sum, 0, running)
             else:
                 before = 0
-            with m.If(advance & valid):
-                m.d.sync += held.eq(before + total)
+            with m.If(step):
+                m.d.sync += running.eq(before + total)
 
         return m

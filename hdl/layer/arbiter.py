@@ -1,4 +1,4 @@
-"""Choice of the array that is read."""
+"""Spintronic arbiter: selects the array that is read."""
 
 import operator
 
@@ -13,13 +13,13 @@ __all__ = ["Arbiter"]
 class Arbiter(wiring.Component):
     """Enable the read decoder of the chosen array: a 1-to-N demultiplexer (SpinBayes, 3.5.1).
 
-    All logic: the enables follow the choice in the same cycle.
+    Latency is zero cycles: no registers.
 
     Parameters
     ----------
     arrays : int
-        Arrays N to choose from. A :exc:`ValueError` is raised unless it is a power of two, as what
-        chooses are random bits.
+        Arrays N to choose from. A :exc:`ValueError` is raised unless N is a power of two, as random
+        bits are the number of the array.
 
     Members
     -------

@@ -5,23 +5,24 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hdl.layer.scale_mux import scaled_layout
+from hdl.stream import stage
 
 
 __all__ = ["Comparator", "compared_layout", "level_of"]
 
 
-def compared_layout(*, banks, columns, bits=1):
-    """Per lane the levels of a group, ``bits`` bits per channel, and the bit to invert each by."""
+def compared_layout(*, lanes, columns, bits=1):
+    """Per lane the levels of a group of channels, ``bits`` bits each, and whether to invert each."""
     return data.StructLayout({
-        "reached": data.ArrayLayout(columns * bits, banks),
-        "invert":  data.ArrayLayout(columns, banks),
+        "reached": data.ArrayLayout(columns * bits, lanes),
+        "invert":  data.ArrayLayout(columns, lanes),
     })
 
 
 def level_of(reached):
-    """Number of ones of ``reached``, bits of a length of ``2 ** bits - 1``; a one is never after a zero.
+    """Number of ones of ``reached``, a thermometer code of ``2 ** bits - 1`` bits, lowest first.
 
-    The middle one says which half the last one is in, and is the top bit of the number.
+    By bisection: the middle bit is the top bit of the number, and says which half has the other bits.
     """
     reached, level = list(reached), []
     while reached:
@@ -36,8 +37,9 @@ def level_of(reached):
 class Comparator(wiring.Component):
     """Compare each sum with the thresholds of its channel, in every lane.
 
-    The outcome is a level: the number of thresholds with ``sum >= threshold``. It is the max-pool that
-    applies ``invert``: the level of the largest sum is the largest level.
+    The outcome is a level: the number of thresholds with ``sum >= threshold``. ``invert`` (the gain of
+    the batch normalization is negative) is only handed on: :class:`hdl.layer.pool.Pool` applies it
+    after max-pooling, which must find the largest sum, and levels grow with the sum.
 
     Latency is ``latency`` cycles: one for levels of one bit, two for more (compare, count).
     Throughput is one group per cycle.
@@ -49,42 +51,37 @@ class Comparator(wiring.Component):
         many ``bits`` a level has.
     sum_shape : shape-like
         Shape of a sum.
-    banks, columns : int
+    lanes, columns : int
         Lanes, and channels of a group.
 
     Members
     -------
-    i : In(stream.Signature(scaled_layout(word, sum_shape, banks, columns)))
-        Sums and their words.
-    o : Out(stream.Signature(compared_layout(banks, columns, bits)))
-        Outcomes.
+    i : In(stream.Signature(scaled_layout(word, sum_shape, lanes, columns)))
+        Sums and the words of their channels.
+    o : Out(stream.Signature(compared_layout(lanes, columns, bits)))
+        Levels, not yet inverted.
     """
 
-    def __init__(self, word, sum_shape, *, banks, columns):
-        self.banks   = banks
+    def __init__(self, word, sum_shape, *, lanes, columns):
+        self.lanes   = lanes
         self.columns = columns
         self.bits    = word["threshold"].shape.length.bit_length()
         self.latency = 1 if self.bits == 1 else 2
         super().__init__({
-            "i": In(stream.Signature(scaled_layout(word, sum_shape, banks=banks, columns=columns))),
+            "i": In(stream.Signature(scaled_layout(word, sum_shape, lanes=lanes, columns=columns))),
             "o": Out(stream.Signature(
-                compared_layout(banks=banks, columns=columns, bits=self.bits))),
+                compared_layout(lanes=lanes, columns=columns, bits=self.bits))),
         })
 
     def elaborate(self, platform):
         m = Module()
 
-        advance = Signal()
-        m.d.comb += [
-            advance.eq(~self.o.valid | self.o.ready),
-            self.i.ready.eq(advance),
-        ]
-        valid   = Signal()
+        free    = stage(m, self.i, self.o, steps=self.latency)
         reached = Signal(data.ArrayLayout(
-            data.ArrayLayout((1 << self.bits) - 1, self.columns), self.banks))
+            data.ArrayLayout((1 << self.bits) - 1, self.columns), self.lanes))
         invert  = Signal(self.o.payload.invert.shape())
-        compare = [valid.eq(self.i.valid)]
-        for lane in range(self.banks):
+        compare = []
+        for lane in range(self.lanes):
             for column in range(self.columns):
                 word = self.i.payload.words[lane][column]
                 compare += [
@@ -95,11 +92,11 @@ class Comparator(wiring.Component):
         if self.bits == 1:
             m.d.comb += compare
         else:
-            with m.If(advance):
+            with m.If(free):
                 m.d.sync += compare
-        with m.If(advance):
-            m.d.sync += [self.o.valid.eq(valid), self.o.payload.invert.eq(invert)]
-            for lane in range(self.banks):
+        with m.If(free):
+            m.d.sync += self.o.payload.invert.eq(invert)
+            for lane in range(self.lanes):
                 m.d.sync += self.o.payload.reached[lane].eq(Cat(map(level_of, reached[lane])))
 
         return m

@@ -8,13 +8,14 @@ from amaranth.lib.wiring import In, Out
 from hdl.checks.parity import Parity, error_port
 from hdl.layer.arbiter import Arbiter
 from hdl.layer.array import ArrayGeometry, EmulatedArray, array_signature
+from hdl.stream import delayed
 
 
 __all__ = ["Crossbar", "codes_layout", "read_layout"]
 
 
 def read_layout(fan_in, geometry):
-    """Payload of a read: all inputs of the layer, the row group, the column group and the array."""
+    """A read: the inputs of all rows of the layer, and the row group, column group and array to read."""
     return data.StructLayout({
         "inputs":       fan_in,
         "row_group":    range(geometry.row_groups),
@@ -24,7 +25,7 @@ def read_layout(fan_in, geometry):
 
 
 def codes_layout(code, *, tiles, columns, arrays=1):
-    """What a read returns: ADC codes of each column, one per row tile, and the array they are of."""
+    """Answer to a read: per column the ADC codes of all row tiles, and the array that was read."""
     return data.StructLayout({
         "codes":  data.ArrayLayout(data.ArrayLayout(code, tiles), columns),
         "choice": range(arrays),
@@ -35,8 +36,8 @@ class Crossbar(wiring.Component):
     """Read the arrays of a layer: word lines in, ADC codes out.
 
     The fan-in is cut into row tiles of equal size (the last may be smaller), which are all read at
-    once. Where a tile has several arrays, an arbiter enables the one that a read asks for. A read
-    cannot wait, and neither can its codes: both streams are always ready.
+    once. Where a tile has several arrays, an arbiter enables the one that ``choice`` names. There is no
+    back-pressure: both streams are always ready.
 
     Latency is ``latency`` cycles; throughput is one read per cycle.
 
@@ -51,12 +52,16 @@ class Crossbar(wiring.Component):
     tile_rows : int
         Inputs of a row tile.
     rows_per_read, columns_per_read, weight_bits : int
-        See :class:`hdl.layer.array.ArrayGeometry`; rows count per row tile.
+        See :class:`hdl.layer.array.ArrayGeometry`; ``rows_per_read`` are rows of each row tile.
     macro : int or None
-        None: the arrays are emulated. Otherwise they are outside, at the pins ``arrays``, and
-        answer this number of cycles after a read.
+        None: the arrays are emulated. Otherwise they are macros at the pins ``arrays``, which answer
+        this number of cycles after a read.
     protect : bool
         Check the parity of weights of emulated arrays.
+    file : str or None
+        Words of weights that emulated arrays have in memory are in files and not in the design, those of
+        a row tile in ``<file>_<row tile>.hex``; see :class:`hdl.layer.array.EmulatedArray`. None: they
+        are in the design.
 
     Members
     -------
@@ -72,7 +77,7 @@ class Crossbar(wiring.Component):
     """
 
     def __init__(self, weights, fan_in, *, tile_rows, rows_per_read, columns_per_read, weight_bits=1,
-                 macro=None, protect=False):
+                 macro=None, protect=False, file=None):
         self.weights  = tuple(tuple(columns) for columns in weights)
         self.fan_in   = fan_in
         for columns in self.weights:
@@ -88,6 +93,9 @@ class Crossbar(wiring.Component):
         self.protect  = protect
         #: Cycles from a read to its codes.
         self.latency  = EmulatedArray.latency_of(self.geometry) if macro is None else macro
+        #: Name of the file of each row tile; none where there is none.
+        self.files    = (tuple(f"{file}_{tile}.hex" for tile in range(self.tiles))
+                         if file and macro is None and EmulatedArray.has_memory(self.geometry) else ())
         code = self.geometry.codes.elem_shape
         members = {
             "i": In(stream.Signature(read_layout(fan_in, self.geometry), always_ready=True)),
@@ -101,7 +109,7 @@ class Crossbar(wiring.Component):
         super().__init__(members)
 
     def tile_weights(self, tile):
-        """Columns of each array of a row tile; binary weights beyond the fan-in are ones, others 0."""
+        """Columns of each array of a row tile. Beyond the fan-in, binary weights are ones, others 0."""
         rows, bits = self.geometry.rows, self.geometry.weight_bits
         held   = min(rows, self.fan_in - tile * rows)
         beyond = (1 << rows) - (1 << held) if bits == 1 else 0
@@ -123,16 +131,13 @@ class Crossbar(wiring.Component):
         if self.arbiter is not None:
             m.submodules.arbiter = self.arbiter
             m.d.comb += [self.arbiter.read.eq(read), self.arbiter.choice.eq(self.i.payload.choice)]
-            read   = self.arbiter.enables
-            choice = self.i.payload.choice
-            for cycle in range(self.latency):
-                later = Signal.like(choice, name=f"choice_{cycle}")
-                m.d.sync += later.eq(choice)
-                choice = later
-            m.d.comb += self.o.payload.choice.eq(choice)
+            read = self.arbiter.enables
+            m.d.comb += self.o.payload.choice.eq(
+                delayed(m, self.i.payload.choice, self.latency, name="choice"))
         for tile in range(self.tiles):
             if self.macro is None:
-                array = EmulatedArray(shape, self.tile_weights(tile), protect=self.protect)
+                array = EmulatedArray(shape, self.tile_weights(tile), protect=self.protect,
+                                      file=self.files[tile] if self.files else None)
                 m.submodules[f"array_{tile}"] = array
                 parity.watch(array)
                 pins = array.pins

@@ -1,4 +1,4 @@
-"""Max-pool of compared sums."""
+"""Max-pooling of compared sums."""
 
 import operator
 
@@ -8,18 +8,20 @@ from amaranth.lib.wiring import In, Out
 
 from hdl.checks.parity import Parity, error_port
 from hdl.layer.comparator import compared_layout
+from hdl.stream import counter, moves, stage
 
 
 __all__ = ["Pool"]
 
 
 class Pool(wiring.Component):
-    """Take the largest level of each ``size`` x ``size`` window, then invert: the pooled map.
+    """Max-pool the levels of each ``size`` x ``size`` window, then invert the levels of channels whose
+    ``invert`` is 1.
 
-    The largest sum of a window has the largest level, so this is max-pooling of the sums; of levels of
-    one bit it is their OR. Rows and columns that do not fill a window are dropped.
+    Levels grow with the sum, so the largest level of a window is that of its largest sum; the maximum of
+    levels of one bit is their OR. Rows and columns that do not fill a window are dropped.
 
-    Latency is one cycle from the last outcome of a window to its levels, throughput one group per
+    Latency is one cycle from the last levels of a window to the pooled ones, throughput one group per
     cycle.
 
     Parameters
@@ -30,26 +32,26 @@ class Pool(wiring.Component):
         Groups of channels of a position.
     size : int
         Side of the window: 1, which only inverts, or 2. A :exc:`ValueError` is raised otherwise.
-    banks, columns : int
+    lanes, columns : int
         Lanes, and channels of a group.
     bits : int
-        Bits of a level. All are inverted together.
+        Bits of a level; ``invert`` inverts all of them.
     protect : bool
-        Check the parity of stored rows.
+        Check the parity of the row of windows that is stored.
 
     Members
     -------
-    i : In(stream.Signature(compared_layout(banks, columns, bits)))
-        Outcomes: positions in raster order, the groups of a position after each other.
-    o : Out(stream.Signature(ArrayLayout(columns * bits, banks)))
-        Levels of each lane, the first channel lowest.
+    i : In(stream.Signature(compared_layout(lanes, columns, bits)))
+        Levels of the sums: positions in raster order, the groups of a position one after another.
+    o : Out(stream.Signature(ArrayLayout(columns * bits, lanes)))
+        Levels of the pooled map in each lane, the first channel lowest.
     error : Out(1)
         1 for a cycle after a stored window has lost its parity. Only with ``protect``.
     """
 
     latency = 1
 
-    def __init__(self, height, width, groups, *, size, banks, columns, bits=1, protect=False):
+    def __init__(self, height, width, groups, *, size, lanes, columns, bits=1, protect=False):
         if size not in (1, 2):
             raise ValueError(f"Pool size must be 1 or 2, not {size!r}")
         if size > min(height, width):
@@ -58,13 +60,13 @@ class Pool(wiring.Component):
         self.width   = width
         self.groups  = groups
         self.size    = size
-        self.banks   = banks
+        self.lanes   = lanes
         self.columns = columns
         self.bits    = operator.index(bits)
         self.protect = protect
         super().__init__({
-            "i": In(stream.Signature(compared_layout(banks=banks, columns=columns, bits=bits))),
-            "o": Out(stream.Signature(data.ArrayLayout(columns * bits, banks))),
+            "i": In(stream.Signature(compared_layout(lanes=lanes, columns=columns, bits=bits))),
+            "o": Out(stream.Signature(data.ArrayLayout(columns * bits, lanes))),
             **error_port(protect),
         })
 
@@ -72,36 +74,25 @@ class Pool(wiring.Component):
         m = Module()
 
         parity = Parity(m, self)
-        taken  = Signal()
-        emit   = Signal()
-        pooled = Signal(self.banks * self.columns * self.bits)
-        m.d.comb += [
-            self.i.ready.eq(~self.o.valid | self.o.ready),
-            taken.eq(self.i.valid & self.i.ready),
-        ]
+        emit   = Signal() # the pooled levels of a window are complete
+        pooled = Signal(self.lanes * self.columns * self.bits)
+        free   = stage(m, self.i, self.o, valid=self.i.valid & emit)
+        taken  = moves(self.i)
 
         reached = Value.cast(self.i.payload.reached)
         if self.size == 1:
             m.d.comb += [pooled.eq(reached), emit.eq(1)]
         else:
-            group = Signal(range(self.groups))
-            x     = Signal(range(self.width))
-            y     = Signal(range(self.height))
-            with m.If(taken):
-                m.d.sync += group.eq(group + 1)
-                with m.If(group == self.groups - 1):
-                    m.d.sync += [group.eq(0), x.eq(x + 1)]
-                    with m.If(x == self.width - 1):
-                        m.d.sync += [x.eq(0), y.eq(y + 1)]
-                        with m.If(y == self.height - 1):
-                            m.d.sync += y.eq(0)
+            group, last_group = counter(m, self.groups, taken, name="group")
+            x, last_x = counter(m, self.width, taken & last_group, name="x")
+            y, _      = counter(m, self.height, taken & last_group & last_x, name="y")
 
-            # What each window of the row in progress has reached so far.
+            # The maxima so far of the windows in progress, which make a row of the pooled map.
             windows = self.width // 2
             m.submodules.row = row = memory.Memory(
                 shape=len(pooled) + parity.bits, depth=windows * self.groups, init=[])
-            before = row.read_port(domain="comb")
-            store  = row.write_port()
+            before  = row.read_port(domain="comb")
+            store   = row.write_port()
             address = (x >> 1) * self.groups + group
             start   = ~x[0] & ~y[0]
             whole   = (x >> 1) < windows
@@ -115,8 +106,7 @@ class Pool(wiring.Component):
             ]
             parity.check(before.data, store.en & ~start)
 
-        with m.If(self.i.ready):
-            m.d.sync += self.o.valid.eq(taken & emit)
+        with m.If(free):
             m.d.sync += Value.cast(self.o.payload).eq(pooled ^ Cat(
                 invert.replicate(self.bits) for invert in Value.cast(self.i.payload.invert)))
         parity.report()
@@ -124,9 +114,9 @@ class Pool(wiring.Component):
         return m
 
     def _largest(self, before, levels):
-        """The larger of each two levels."""
+        """Per channel and lane the larger of two levels."""
         if self.bits == 1:
             return before | levels
         pairs = [(before.word_select(index, self.bits), levels.word_select(index, self.bits))
-                 for index in range(self.banks * self.columns)]
-        return Cat(Mux(level > old, level, old) for old, level in pairs)
+                 for index in range(self.lanes * self.columns)]
+        return Cat(Mux(new > old, new, old) for old, new in pairs)

@@ -7,17 +7,17 @@ __all__ = ["popcount", "popcount_latency"]
 
 
 def popcount(m, bits, name):
-    """Add the number of ones in the value ``bits`` to ``m``; return it as a registered signal.
+    """Add a counter of the ones in the value ``bits`` to ``m``; return the count as a registered signal.
 
-    Six bits are first counted by two full adders and a two-bit sum, all plain logic; sums of pairs
-    follow, with a register after every step, so that a step is a short carry chain.
+    Groups of six bits are counted by two full adders and a two-bit sum, then a tree of adders adds the
+    counts of the groups, with a register after every step.
 
     Latency is ``popcount_latency(len(bits))`` cycles, throughput one count per cycle. The pipeline
-    always moves.
+    never stalls.
     """
     total = len(bits)
     words = -(-total // 6)
-    # All groups of six at once: bit i of each of these vectors belongs to group i.
+    # All groups of six are counted by vectors, of which bit i belongs to group i.
     sixth = [Cat(bits[index] if index < total else Const(0, 1)
                  for index in range(first, 6 * words, 6)) for first in range(6)]
     vectors = [Signal(words, name=f"{name}_{part}") for part in

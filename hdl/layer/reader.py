@@ -1,4 +1,4 @@
-"""Order of the reads that one kernel position takes."""
+"""Sequencer of the reads of each kernel position."""
 
 import operator
 
@@ -13,11 +13,11 @@ __all__ = ["Reader"]
 
 
 class Reader(wiring.Component):
-    """Hold each kernel position while all its reads are begun.
+    """Issue all reads of each kernel position, one per cycle.
 
-    Reads go through the groups of columns, for each through the bits of the inputs (bit planes) from
-    the most significant one, for each of these through ``ways`` arrays from the chosen one on, in a
-    ring, and for each through the groups of rows.
+    Four nested counters give their order. From the outermost: groups of columns; bit planes of the
+    inputs, from the most significant one; ``ways`` arrays, from the chosen one on, in a ring; groups of
+    rows.
 
     Latency is zero cycles; a position takes ``reads`` cycles, which is
     ``column_groups * bits * ways * row_groups``.
@@ -33,15 +33,15 @@ class Reader(wiring.Component):
     positions : int
         Positions of a map.
     ways : int
-        Arrays that a sum takes.
+        Arrays whose codes are added up to a sum.
 
     Members
     -------
     i : In(stream.Signature(fan_in * bits))
         Kernel positions; bit ``p`` of input ``i`` is bit ``i * bits + p``.
     choices : In(stream.Signature(range(arrays)))
-        Array of each map, once there is room for what becomes of it: waited for by its first read,
-        taken with its last one.
+        Array of each map, offered once the map buffer has space for its results. The first read of a
+        map waits for it, the last one takes it.
     o : Out(stream.Signature(read_layout(fan_in, geometry)))
         Reads.
     """
@@ -78,8 +78,8 @@ class Reader(wiring.Component):
         way_next      = Signal(range(self.ways))
         position      = Signal(range(self.positions))
         position_next = Signal(range(self.positions))
-        # Whether this is the last read of a position, or of a map, is known a cycle ahead: all that
-        # comes before waits for it.
+        # Whether a read is the last one of its position, or of its map, is known a cycle ahead, as the
+        # handshakes of all blocks before depend on it.
         last  = Signal(init=self.reads == 1)
         final = Signal(init=self.reads * self.positions == 1)
         m.d.comb += [
@@ -93,7 +93,7 @@ class Reader(wiring.Component):
             self.o.payload.choice.eq(self.choices.payload + way_now),
             self.o.valid.eq(self.i.valid & self.choices.valid),
             self.choices.ready.eq(self.i.valid & final),
-            # The last of several reads need not wait for the choice, as the first has.
+            # The last of several reads need not wait for the choice: the first one has.
             self.i.ready.eq(last if self.reads > 1 else self.choices.valid),
         ]
         if self.bits == 1:

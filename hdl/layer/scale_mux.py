@@ -1,4 +1,4 @@
-"""Scale memory and the multiplexer that gives sums the words of their bank."""
+"""Scale memory: joins sums with the thresholds or gains of their channels and bank."""
 
 from amaranth import *
 from amaranth.lib import data, memory, stream, wiring
@@ -6,16 +6,18 @@ from amaranth.lib.wiring import In, Out
 
 from hdl.checks.parity import Parity, error_port, with_parity
 from hdl.layer.adder_accumulator import sums_layout
+from hdl.stream import counter, moves, vacant
 
 
 __all__ = ["ScaleMux", "comparison_layout", "gain_layout", "scaled_layout"]
 
 
 def comparison_layout(sums, bits=1):
-    """Word of a hidden layer: the level of a channel, of ``bits`` bits, is the number of thresholds
-    that the sum, one of the range ``sums``, has reached; its bits are inverted where ``invert`` is 1.
+    """Word of a channel of a hidden layer: ``2 ** bits - 1`` ascending thresholds for a sum in the range
+    ``sums``, and ``invert``.
 
-    Thresholds ascend. One of ``sums.start`` is always reached, one of ``sums.stop`` never.
+    The level of the channel is the number of thresholds that the sum has reached, its bits inverted if
+    ``invert`` is 1. A threshold of ``sums.start`` is always reached, one of ``sums.stop`` never.
     """
     return data.StructLayout({
         "threshold": data.ArrayLayout(range(sums.start, sums.stop + 1), 2**bits - 1),
@@ -24,44 +26,46 @@ def comparison_layout(sums, bits=1):
 
 
 def gain_layout(gain, offset):
-    """Word of the output layer: the scaled sum of a channel is ``gain * sum + offset``."""
+    """Word of a channel of the output layer, whose scaled sum is ``gain * sum + offset``."""
     return data.StructLayout({"gain": gain, "offset": offset})
 
 
-def scaled_layout(word, sum_shape, *, banks, columns):
-    """Payload of :class:`ScaleMux`'s output."""
+def scaled_layout(word, sum_shape, *, lanes, columns):
+    """Sums of a group of channels, and in every lane the words of these channels."""
     return data.StructLayout({
         "sums":  data.ArrayLayout(sum_shape, columns),
-        "words": data.ArrayLayout(data.ArrayLayout(word, columns), banks),
+        "words": data.ArrayLayout(data.ArrayLayout(word, columns), lanes),
     })
 
 
 class ScaleMux(wiring.Component):
-    """Join the sums of a group of channels with the words of these channels.
+    """Join the sums of a group of channels with the words of these channels from the scale memory.
 
-    What Scale-Dropout multiplies by (eq. 7) is folded into one word per channel and bank. Bank 0 is
-    that of the dropped scale, bank 1 that of the kept one. Which lanes belong to a pass at all is
-    settled by the pass sets, so both lanes are filled.
+    The scale of Scale-Dropout (eq. 7) is folded into one word per channel and bank: bank 0 has the words
+    without the scale (dropped), bank 1 those with it (kept). There is one lane per bank, and the results
+    of both are always computed: one that no pass uses has an empty pass set, and
+    :class:`hdl.pass_sets.map_buffer.MapBuffer` discards it.
 
-    With ``selected`` there is one lane, and bank ``n`` is that of array ``n`` (SpinBayes): sums get
-    the words of the bank that their choice names. Banks that are all equal are stored once.
+    With ``selected`` there is one lane, and bank ``n`` has the words of array ``n`` (SpinBayes): the
+    ``choice`` of the sums selects the bank. Banks that are all equal are stored once.
 
-    Groups of channels come round in order. Latency is two cycles, throughput one group per cycle.
+    Groups of channels come in order, again and again. Latency is two cycles, throughput one group per
+    cycle.
 
     Parameters
     ----------
     word : amaranth.lib.data.StructLayout
         Shape of a word.
     banks : sequence of sequence of dict
-        Per bank and channel the fields of a word. A :exc:`ValueError` is raised unless all have as
-        many channels.
+        Per bank and channel the fields of a word. A :exc:`ValueError` is raised unless all banks have
+        the same number of channels.
     sum_shape : shape-like
         Shape of a sum.
     columns : int
-        Channels of a group. Channels beyond the last have words of zero.
+        Channels of a group. Channels of the last group beyond those of a bank have words of zero.
     selected : bool
-        One lane, of the chosen bank, instead of a lane for each bank. A :exc:`ValueError` is raised
-        if then the number of banks is not a power of two.
+        Whether there is one lane, with the words of the selected bank, instead of a lane per bank. Then
+        a :exc:`ValueError` is raised unless the number of banks is a power of two.
     protect : bool
         Check the parity of rows of the memory.
 
@@ -94,29 +98,26 @@ class ScaleMux(wiring.Component):
         super().__init__({
             "i": In(stream.Signature(sums_layout(sum_shape, columns=columns, arrays=arrays))),
             "o": Out(stream.Signature(
-                scaled_layout(word, sum_shape, banks=self.lanes, columns=columns))),
+                scaled_layout(word, sum_shape, lanes=self.lanes, columns=columns))),
             **error_port(protect),
         })
 
     @property
     def stored(self):
-        """Banks from which a selected one is chosen; 1 where all are equal."""
+        """Banks in the memory: all, or 1 where they are equal."""
         return 1 if all(bank == self.banks[0] for bank in self.banks) else len(self.banks)
 
     def rows(self):
-        """Rows of the scale memory, as integers: the words of a group of channels of all banks.
+        """Rows of the scale memory, as integers: the words of a group of channels in every lane.
 
-        With ``selected`` a row is of one bank, and the rows of a group follow each other. With
-        ``protect`` the top bit of a row is its parity.
+        With ``selected`` the banks of a group are in consecutive rows. With ``protect`` the top bit of a
+        row is its parity.
         """
-        banks = [[self.word.const(fields).as_bits() for fields in bank] for bank in self.banks]
-        ways  = [[bank] for bank in banks[:self.stored]] if self.selected else [banks]
-        width = Shape.cast(self.word).width
+        layout = self.o.payload.words.shape()
+        rows   = [[bank] for bank in self.banks[:self.stored]] if self.selected else [self.banks]
         for first in range(0, self.channels, self.columns):
-            for lanes in ways:
-                row = sum(word << (lane * self.columns + column) * width
-                          for lane, bank in enumerate(lanes)
-                          for column, word in enumerate(bank[first:first + self.columns]))
+            for lanes in rows:
+                row = layout.const([bank[first:first + self.columns] for bank in lanes]).as_bits()
                 yield with_parity(row, self.row_width - 1) if self.protect else row
 
     @property
@@ -131,37 +132,34 @@ class ScaleMux(wiring.Component):
         rows  = list(self.rows())
         words = Signal(self.o.payload.words.shape())
         sums  = Signal.like(self.i.payload.sums)
-        valid   = Signal()
-        advance = Signal()
-        move    = Signal()
+        # Two stages: one that reads the memory, and the output. Either is loaded once it is free.
+        valid    = Signal()
+        free     = Signal()
+        out_free = Signal()
         m.d.comb += [
-            advance.eq(~self.o.valid | self.o.ready),
-            move.eq(~valid | advance),
-            self.i.ready.eq(move),
+            out_free.eq(vacant(self.o)),
+            free.eq(~valid | out_free),
+            self.i.ready.eq(free),
         ]
 
         if len(rows) == 1:
             m.d.comb += Value.cast(words).eq(rows[0])
         else:
             groups = -(-self.channels // self.columns)
-            group      = Signal(range(groups))
-            group_next = Signal(range(groups))
+            group, _ = counter(m, groups, moves(self.i), name="group")
             m.submodules.scales = scales = memory.Memory(
                 shape=self.row_width, depth=len(rows), init=rows)
             port = scales.read_port()
             m.d.comb += [
-                group_next.eq(Mux(group == groups - 1, 0, group + 1)),
                 port.addr.eq(Cat(self.i.payload.choice, group) if len(rows) > groups else group),
-                port.en.eq(move),
+                port.en.eq(free),
                 Value.cast(words).eq(port.data),
             ]
             parity.check(port.data, valid, slow=True)
-            with m.If(self.i.valid & move):
-                m.d.sync += group.eq(group_next)
 
-        with m.If(move):
+        with m.If(free):
             m.d.sync += [valid.eq(self.i.valid), sums.eq(self.i.payload.sums)]
-        with m.If(advance):
+        with m.If(out_free):
             m.d.sync += [
                 self.o.valid.eq(valid),
                 self.o.payload.sums.eq(sums),

@@ -1,10 +1,11 @@
-"""Line buffer that presents the inputs of a convolution."""
+"""Line buffer: the inputs of each position of a convolution."""
 
 from amaranth import *
 from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hdl.checks.parity import Parity, error_port
+from hdl.stream import counter, vacant
 
 
 __all__ = ["Window"]
@@ -15,31 +16,30 @@ class Window(wiring.Component):
 
     The inputs of a position are numbered in raster order of the kernel with the channel fastest;
     input 0 is the least significant bit. The border that padding adds is all zeros: level 0.
-    Maps follow each other without a gap. Bits of a level may be passed as channels, as they stay
-    together.
+    Maps follow each other without a gap.
 
-    Latency is one cycle from the last word of a position to the position. The border included, one
-    word is taken per cycle for as long as no position waits to be read; a position that is held for
-    ``G`` cycles therefore costs ``G - 1`` more.
+    Latency is one cycle from the last word of a position to the position. Throughput is one word per
+    cycle, words of the border included, while no position waits; a position that is taken after ``G``
+    cycles adds ``G - 1`` cycles.
 
     Parameters
     ----------
-    height, width, channels : int
-        Shape of a map.
+    height, width, word_bits : int
+        Height and width of a map, and bits of a word: of the levels of all its channels.
     kernel : tuple of int
-        Height and width of the kernel; at most those of the map with its border.
+        Height and width of the kernel, at most those of the map with its border.
     stride : int
         Words between positions, in both directions.
     padding : int
         Words that the border adds on each side.
     protect : bool
-        Check the parity of stored lines.
+        Check the parity of the lines that are stored.
 
     Members
     -------
-    i : In(stream.Signature(channels))
+    i : In(stream.Signature(word_bits))
         Words of maps.
-    o : Out(stream.Signature(kernel[0] * kernel[1] * channels))
+    o : Out(stream.Signature(kernel[0] * kernel[1] * word_bits))
         Kernel positions.
     error : Out(1)
         1 for a cycle after a stored column has lost its parity. Only with ``protect``.
@@ -47,9 +47,9 @@ class Window(wiring.Component):
 
     latency = 1
 
-    def __init__(self, height, width, channels, *, kernel, stride=1, padding=0, protect=False):
+    def __init__(self, height, width, word_bits, *, kernel, stride=1, padding=0, protect=False):
         self.padded   = height + 2 * padding, width + 2 * padding
-        self.channels = channels
+        self.word_bits = word_bits
         self.kernel   = kernel
         self.stride   = stride
         self.padding  = padding
@@ -62,8 +62,8 @@ class Window(wiring.Component):
         if not 0 <= padding < min(kernel):
             raise ValueError(f"Padding must be from 0 to {min(kernel) - 1}, not {padding!r}")
         super().__init__({
-            "i": In(stream.Signature(channels)),
-            "o": Out(stream.Signature(kernel[0] * kernel[1] * channels)),
+            "i": In(stream.Signature(word_bits)),
+            "o": Out(stream.Signature(kernel[0] * kernel[1] * word_bits)),
             **error_port(protect),
         })
 
@@ -75,65 +75,60 @@ class Window(wiring.Component):
     def elaborate(self, platform):
         m = Module()
 
-        parity          = Parity(m, self)
-        rows, columns   = self.kernel
-        height, width   = self.padded
-        column_bits     = rows * self.channels
-        x       = Signal(range(width))
-        y       = Signal(range(height))
+        parity        = Parity(m, self)
+        rows, columns = self.kernel
+        height, width = self.padded
+        column_bits   = rows * self.word_bits
         inside  = Signal()
         advance = Signal()
+        x, last_x = counter(m, width, advance, name="x")
+        y, last_y = counter(m, height, advance & last_x, name="y")
 
-        # All that is above the word in its column of the map, and the word itself at the bottom.
+        # Column of the kernel that ends with the word that enters: the words above it, from the memory,
+        # and this word at the bottom.
         column = Signal(column_bits)
-        m.d.comb += column[-self.channels:].eq(Mux(inside, self.i.payload, 0))
+        m.d.comb += column[-self.word_bits:].eq(Mux(inside, self.i.payload, 0))
         if rows > 1:
             m.submodules.lines = lines = memory.Memory(
-                shape=column_bits - self.channels + parity.bits, depth=width, init=[])
+                shape=column_bits - self.word_bits + parity.bits, depth=width, init=[])
             above = lines.read_port(domain="comb")
             store = lines.write_port()
             m.d.comb += [
                 above.addr.eq(x),
-                column[:-self.channels].eq(above.data[:column_bits - self.channels]),
+                column[:-self.word_bits].eq(above.data[:column_bits - self.word_bits]),
                 store.addr.eq(x),
-                store.data.eq(parity.stored(column[self.channels:])),
+                store.data.eq(parity.stored(column[self.word_bits:])),
                 store.en.eq(advance),
             ]
             parity.check(above.data, advance & (y != 0))
 
         m.d.comb += [
             inside.eq(self.is_inside(y, x) if self.padding else 1),
-            advance.eq((~inside | self.i.valid) & (~self.o.valid | self.o.ready)),
-            self.i.ready.eq(inside & (~self.o.valid | self.o.ready)),
+            advance.eq((~inside | self.i.valid) & vacant(self.o)),
+            self.i.ready.eq(inside & vacant(self.o)),
         ]
 
         # Columns of the kernel, the oldest first.
         held = [Signal(column_bits, name=f"held_{index}") for index in range(columns)]
-        bits = [held[kx].word_select(ky, self.channels)
+        bits = [held[kx].word_select(ky, self.word_bits)
                 for ky in range(rows) for kx in range(columns)]
         m.d.comb += self.o.payload.eq(Cat(bits))
 
-        skip_x, at_x = self._phase(m, "x", x, columns)
-        skip_y, at_y = self._phase(m, "y", y, rows)
+        # Words to skip along either axis before the next position; at 0, one is complete.
+        skip_x, skip_y = (Signal(range(max(side, self.stride)), init=side - 1, name=f"skip_{axis}")
+                          for axis, side in (("x", columns), ("y", rows)))
+        complete_x, complete_y = skip_x == 0, skip_y == 0
         with m.If(self.o.ready):
             m.d.sync += self.o.valid.eq(0)
         with m.If(advance):
-            m.d.sync += self.o.valid.eq(at_x & at_y)
+            m.d.sync += self.o.valid.eq(complete_x & complete_y)
             m.d.sync += [older.eq(newer) for older, newer in zip(held, [*held[1:], column], strict=True)]
-            m.d.sync += x.eq(x + 1)
-            m.d.sync += skip_x.eq(Mux(at_x, self.stride - 1, skip_x - (skip_x != 0)))
-            with m.If(x == width - 1):
-                m.d.sync += [x.eq(0), skip_x.eq(columns - 1)]
-                m.d.sync += y.eq(y + 1)
-                m.d.sync += skip_y.eq(Mux(at_y, self.stride - 1, skip_y - (skip_y != 0)))
-                with m.If(y == height - 1):
-                    m.d.sync += [y.eq(0), skip_y.eq(rows - 1)]
+            m.d.sync += skip_x.eq(Mux(complete_x, self.stride - 1, skip_x - 1))
+            with m.If(last_x):
+                m.d.sync += skip_x.eq(columns - 1)
+                m.d.sync += skip_y.eq(Mux(complete_y, self.stride - 1, skip_y - 1))
+                with m.If(last_y):
+                    m.d.sync += skip_y.eq(rows - 1)
         parity.report()
 
         return m
-
-    def _phase(self, m, name, at, side):
-        """Words to skip before the next position along an axis, and whether there is one here."""
-        most = max(side, self.stride) - 1
-        skip = Signal(range(most + 1), init=side - 1, name=f"skip_{name}")
-        return skip, skip == 0

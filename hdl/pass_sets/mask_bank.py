@@ -1,4 +1,4 @@
-"""Collection of the random choices of all passes of an image into masks, layer by layer."""
+"""Masks: the random choices of all passes of an image, collected for each layer."""
 
 import operator
 
@@ -7,27 +7,28 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hdl.checks.parity import Parity, error_port
+from hdl.stream import counter, moves
 
 
 __all__ = ["MaskBank"]
 
 
 class MaskBank(wiring.Component):
-    """For each image, draw a choice per pass and layer and hand every layer its masks.
+    """For each image, draw a choice per pass and layer, and send every layer its masks.
 
     A choice has one bit, a keep bit, or several, the number of an array. Bits are drawn in pass-major
     order: pass 0 of layers 0, 1, ..., then pass 1, and so on, as passes run one after another would
-    draw them (Scale-Dropout, eq. 20), and those of a choice from the most significant on. Each of
-    them has a mask of its own, whose bit ``t`` is that of pass ``t``; bits from the image's number of
-    passes on are zero. While masks wait to be used, the bits of the next images are drawn, up to
-    ``AHEAD`` images.
+    draw them (Scale-Dropout, eq. 20); the bits of a choice are drawn from the most significant one on.
+    Each bit of a choice has a mask, whose bit ``t`` is what pass ``t`` has drawn; bits of passes that the
+    image does not have are zero. While masks wait to be taken, the bits of the next images are drawn, up
+    to ``AHEAD`` images.
 
-    An image takes :meth:`interval` cycles when masks are taken as they come.
+    An image takes :meth:`interval` cycles while no mask waits.
 
     Parameters
     ----------
-    bits : sequence of int
-        Bits of a choice of each layer, at least 1.
+    choice_bits : sequence of int
+        Bits of the choice of each layer, at least 1.
     passes : int
         T_max.
     protect : bool
@@ -37,15 +38,15 @@ class MaskBank(wiring.Component):
     -------
     images : In(stream.Signature(range(passes + 1)))
         Number of passes of each image, from 1 to T_max.
-    draw : Out(stream.Signature(range(len(bits))))
-        Layer of each bit, to the random source.
+    draw : Out(stream.Signature(range(layers)))
+        Layer of each bit to draw: requests to the random source.
     bits : In(stream.Signature(1))
-        Bits, from the random source, in the order in which they were asked for.
-    taken : Out(bits of a pass)
-        One-hot: the bit of a pass, in the order in which they are drawn, that is taken in this cycle.
+        Bits from the random source, in the order of the requests.
+    taken : Out(sum(choice_bits))
+        One-hot: which bit of a pass, numbered in the order of the requests, is taken in this cycle.
     masks : tuple of stream.Signature(passes * bits), as Out
-        Per layer the masks of its bits for each image, that of the least significant bit lowest; their
-        names are ``mask_0`` and so on.
+        Per layer and image the masks of the bits of its choice, that of the least significant bit
+        lowest. The ports are named ``mask_0`` and so on.
     error : Out(1)
         1 for a cycle after a mask has lost its parity. Only with ``protect``.
     """
@@ -56,42 +57,42 @@ class MaskBank(wiring.Component):
     #: Cycles from the last bit of an image to the first request of the next.
     overhead = 3
 
-    def __init__(self, bits, passes, *, protect=False):
-        self.choices = tuple(map(operator.index, bits))
-        self.passes  = operator.index(passes)
-        self.protect = protect
+    def __init__(self, choice_bits, passes, *, protect=False):
+        self.choice_bits = tuple(map(operator.index, choice_bits))
+        self.passes      = operator.index(passes)
+        self.protect     = protect
         super().__init__({
             "images": In(stream.Signature(range(passes + 1))),
-            "draw":   Out(stream.Signature(range(len(self.choices)))),
+            "draw":   Out(stream.Signature(range(len(self.choice_bits)))),
             "bits":   In(stream.Signature(1)),
-            "taken":  Out(sum(self.choices)),
+            "taken":  Out(sum(self.choice_bits)),
             **{f"mask_{layer}": Out(stream.Signature(passes * bits))
-               for layer, bits in enumerate(self.choices)},
+               for layer, bits in enumerate(self.choice_bits)},
             **error_port(protect),
         })
 
     @property
     def masks(self):
-        return tuple(getattr(self, f"mask_{layer}") for layer in range(len(self.choices)))
+        return tuple(getattr(self, f"mask_{layer}") for layer in range(len(self.choice_bits)))
 
     def interval(self, passes, rng):
         """Cycles from image to image of ``passes`` passes with the random source ``rng``, whose
         sources divide the bits of a pass evenly."""
-        def asked(bits):
+        def requests(bits):
             turns, rest = divmod(bits, rng.count)
             return turns * max(rng.count, rng.interval) + rest
 
-        bits = passes * sum(self.choices)
-        return max(asked(bits), asked(bits - 1) + rng.latency + self.overhead)
+        bits = passes * sum(self.choice_bits)
+        return max(requests(bits), requests(bits - 1) + rng.latency + self.overhead)
 
     def elaborate(self, platform):
         m = Module()
 
         parity = Parity(m, self)
         # Bits of a pass in the order in which they are drawn: their layers, and their masks.
-        layers = [layer for layer, bits in enumerate(self.choices) for _ in range(bits)]
+        layers = [layer for layer, bits in enumerate(self.choice_bits) for _ in range(bits)]
         masks  = [Signal(self.passes, name=f"mask_{layer}_{bit}")
-                  for layer, bits in enumerate(self.choices) for bit in reversed(range(bits))]
+                  for layer, bits in enumerate(self.choice_bits) for bit in reversed(range(bits))]
         queues = []
         for layer, sent in enumerate(self.masks):
             m.submodules[f"queue_{layer}"] = queue = parity.fifo(
@@ -101,51 +102,57 @@ class MaskBank(wiring.Component):
                 sent.valid.eq(queue.r_rdy),
                 sent.payload.eq(queue.r_data),
                 queue.r_en.eq(sent.ready),
-                queue.w_data.eq(Cat(mask for mask, of in zip(reversed(masks), reversed(layers),
-                                                             strict=True) if of == layer)),
+                queue.w_data.eq(Cat(reversed([mask for mask, drawn_for in zip(masks, layers, strict=True)
+                                              if drawn_for == layer]))),
             ]
 
-        # Requests run ahead of answers; each counts passes down and the bits of a pass up.
-        to_ask  = Signal(range(self.passes + 1))
-        to_hear = Signal(range(self.passes + 1))
-        asked   = Signal(range(len(layers)))
-        heard   = Signal(range(len(layers)))
-        at      = Signal(self.passes) # one-hot: the pass that is answered
-        # Only masks handed out take room, and those of two images are far apart.
-        room = Signal()
-        m.d.sync += room.eq(Cat(queue.w_rdy for queue in queues).all())
+        # Requests run ahead of the bits that answer them. Either side counts the bits of a pass up and the
+        # passes of the image down.
+        request_bit, last_request = counter(m, len(layers), moves(self.draw), name="request_bit")
+        response_bit, last_response = counter(m, len(layers), moves(self.bits), name="response_bit")
+        passes_to_request = Signal(range(self.passes + 1))
+        passes_to_receive = Signal(range(self.passes + 1))
+        response_pass     = Signal(self.passes) # one-hot
+        # A register, as two images never complete their masks in consecutive cycles.
+        space = Signal()
+        m.d.sync += space.eq(Cat(queue.w_rdy for queue in queues).all())
 
         m.d.comb += [
-            self.draw.valid.eq(to_ask != 0),
-            self.draw.payload.eq(asked if set(self.choices) == {1} else Array(layers)[asked]),
+            self.draw.valid.eq(passes_to_request != 0),
+            self.draw.payload.eq(
+                request_bit if set(self.choice_bits) == {1} else Array(layers)[request_bit]),
         ]
-        with m.If(self.draw.valid & self.draw.ready):
-            m.d.sync += asked.eq(asked + 1)
-            with m.If(asked == len(layers) - 1):
-                m.d.sync += [asked.eq(0), to_ask.eq(to_ask - 1)]
+        with m.If(moves(self.draw) & last_request):
+            m.d.sync += passes_to_request.eq(passes_to_request - 1)
 
         with m.FSM():
             with m.State("Idle"):
                 m.d.comb += self.images.ready.eq(1)
                 with m.If(self.images.valid):
-                    m.d.sync += [to_ask.eq(self.images.payload), to_hear.eq(self.images.payload)]
-                    m.d.sync += at.eq(1)
+                    m.d.sync += [
+                        passes_to_request.eq(self.images.payload),
+                        passes_to_receive.eq(self.images.payload),
+                        response_pass.eq(1),
+                    ]
                     m.d.sync += [mask.eq(0) for mask in masks]
                     m.next = "Draw"
             with m.State("Draw"):
                 m.d.comb += self.bits.ready.eq(1)
                 with m.If(self.bits.valid):
                     for index, mask in enumerate(masks):
-                        with m.If(heard == index):
+                        with m.If(response_bit == index):
                             m.d.comb += self.taken[index].eq(1)
-                            m.d.sync += mask.eq(mask | at & self.bits.payload.replicate(self.passes))
-                    m.d.sync += heard.eq(heard + 1)
-                    with m.If(heard == len(layers) - 1):
-                        m.d.sync += [heard.eq(0), at.eq(at << 1), to_hear.eq(to_hear - 1)]
-                        with m.If(to_hear == 1):
+                            m.d.sync += mask.eq(
+                                mask | response_pass & self.bits.payload.replicate(self.passes))
+                    with m.If(last_response):
+                        m.d.sync += [
+                            response_pass.eq(response_pass << 1),
+                            passes_to_receive.eq(passes_to_receive - 1),
+                        ]
+                        with m.If(passes_to_receive == 1):
                             m.next = "Hand out"
             with m.State("Hand out"):
-                with m.If(room):
+                with m.If(space):
                     m.d.comb += [queue.w_en.eq(1) for queue in queues]
                     m.next = "Idle"
         parity.report()

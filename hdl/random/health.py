@@ -1,4 +1,4 @@
-"""Health test on random bits."""
+"""Health tests of random bits."""
 
 import operator
 
@@ -6,31 +6,34 @@ from amaranth import *
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from hdl.stream import counter
+
 
 __all__ = ["Health"]
 
 
 class Health(wiring.Component):
-    """Watch random bits; raise a sticky alarm when they cannot be what they should be.
+    """Test random bits; raise a sticky alarm when a test fails.
 
     Repetition count test and adaptive proportion test of NIST SP 800-90B, 4.4.1 and 4.4.2: on the bits
-    themselves, or, since an even chance may hide a pattern, on whether each bit differs from the one
-    ``distance`` bits before. Whatever is known of the past, a good bit is foreseen no more often than its
-    own chances allow, so the same limits hold for both.
+    themselves, or, as bits of an even chance may follow a pattern, on whether each bit differs from the
+    bit ``distance`` bits before. An independent bit XORed with any earlier bit has at least the same
+    min-entropy, so the cut-offs of the bits bound the false alarms of both.
 
     The alarm rises one cycle after the bit that trips a test, and stays until reset.
 
     Parameters
     ----------
     repetition : int
-        So many equal bits in a row raise the alarm; at least 2.
+        Cut-off of the repetition count test: equal bits in a row that raise the alarm; at least 2.
     window : int
-        Bits of a window, the first of which is the reference.
+        Bits of a window of the adaptive proportion test; the first one is the reference.
     proportion : int
-        So many bits equal to the reference, itself included, raise the alarm; from 2 to ``window``.
+        Cut-off of the adaptive proportion test: bits of a window equal to the reference, including
+        itself, that raise the alarm; from 2 to ``window``.
     distance : int
-        0: the bits themselves are tested. Otherwise each is compared with the one so many before, those
-        before the first being 0.
+        0: the bits themselves are tested. Otherwise each bit is compared with the bit ``distance`` bits
+        before; bits before the first one are 0.
 
     Members
     -------
@@ -61,20 +64,20 @@ class Health(wiring.Component):
         bit = Signal()
         m.d.comb += bit.eq(self.bit)
         if self.distance:
-            past = Signal(self.distance) # the last bit lowest
+            past = Signal(self.distance) # the latest bit lowest
             m.d.comb += bit.eq(self.bit ^ past[-1])
             with m.If(self.strobe):
                 m.d.sync += past.eq(Cat(self.bit, past))
 
-        at        = Signal(range(self.window))     # place in the window
+        place, _  = counter(m, self.window, self.strobe, name="place") # in the window
         first     = Signal()
         run       = Signal(range(self.repetition)) # 0: no bit yet
         before    = Signal()
         equal     = Signal(range(self.proportion))
         reference = Signal()
-        m.d.comb += first.eq(at == 0)
+        m.d.comb += first.eq(place == 0)
         with m.If(self.strobe):
-            m.d.sync += [at.eq(Mux(at == self.window - 1, 0, at + 1)), before.eq(bit)]
+            m.d.sync += before.eq(bit)
             with m.If((run == 0) | (bit != before)):
                 m.d.sync += run.eq(1)
             with m.Elif(run == self.repetition - 1):

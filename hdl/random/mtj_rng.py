@@ -6,6 +6,8 @@ from amaranth import *
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from hdl.stream import moves, vacant
+
 
 __all__ = ["MtjRng", "mtj_signature"]
 
@@ -83,8 +85,8 @@ class MtjRng(wiring.Component):
 
         def take():
             """Take a request, if there is one: its current settles for a cycle before the pulse."""
-            m.d.comb += self.i.ready.eq(~self.o.valid | self.o.ready)
-            with m.If(self.i.valid & self.i.ready):
+            m.d.comb += self.i.ready.eq(vacant(self.o))
+            with m.If(moves(self.i)):
                 m.d.sync += self.mtj.current.eq(Array(self.currents)[self.i.payload])
                 m.next = "Settle"
 

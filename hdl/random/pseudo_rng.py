@@ -1,4 +1,4 @@
-"""Pseudo-random source of keep bits, for emulation."""
+"""Pseudo-random generator of keep bits, for emulation."""
 
 import operator
 
@@ -6,14 +6,16 @@ from amaranth import *
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from hdl.stream import moves, stage
+
 
 __all__ = ["PseudoRng"]
 
 
 class PseudoRng(wiring.Component):
-    """Draw keep bits from a 64-bit xorshift generator; stands in for :class:`hdl.random.mtj_rng.MtjRng`.
+    """Draw keep bits from a 64-bit xorshift generator, in place of :class:`hdl.random.mtj_rng.MtjRng`.
 
-    Each draw steps the state (``s ^= s << 13``, ``s ^= s >> 7``, ``s ^= s << 17``; Marsaglia,
+    Each bit steps the state (``s ^= s << 13``, ``s ^= s >> 7``, ``s ^= s << 17``; Marsaglia,
     "Xorshift RNGs", Journal of Statistical Software 8, 2003). The bit of a layer is 1 where the
     upper 16 bits of the new state are at least ``drop`` of this layer, so with a probability of
     ``1 - drop / 65536``.
@@ -64,11 +66,9 @@ class PseudoRng(wiring.Component):
         m.d.comb += [
             state_next.eq(third),
             drop.eq(Array(self.drop)[self.i.payload]),
-            self.i.ready.eq(~self.o.valid | self.o.ready),
         ]
-        with m.If(self.i.ready):
-            m.d.sync += self.o.valid.eq(self.i.valid)
-            with m.If(self.i.valid):
-                m.d.sync += [state.eq(state_next), self.o.payload.eq(state_next[48:] >= drop)]
+        stage(m, self.i, self.o)
+        with m.If(moves(self.i)):
+            m.d.sync += [state.eq(state_next), self.o.payload.eq(state_next[48:] >= drop)]
 
         return m

@@ -4,23 +4,25 @@ from amaranth import *
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
+from hdl.stream import moves
+
 
 __all__ = ["RngBank"]
 
 
 class RngBank(wiring.Component):
-    """Ask sources in turn, and give their bits in the order in which they were asked for.
+    """Send requests to the sources in turn, and return their bits in the order of the requests.
 
-    With as many sources as the choices of a pass have bits, each serves one bit of one layer: the
-    log2 N junctions of a spintronic arbiter (SpinBayes, 3.5.1). All work at the same time.
+    With as many sources as the choices of a pass have bits, each source serves one bit of one layer: the
+    log2 N junctions of a spintronic arbiter (SpinBayes, 3.5.1). All sources work at the same time.
 
-    Latency is that of a source. While bits are taken at once, those of as many requests as there are
-    sources come in ``max(count, interval)`` cycles, with the ``interval`` of a source.
+    Latency is that of a source. While no bit waits to be taken, ``count`` bits, one of each source, take
+    ``max(count, interval)`` cycles, with the ``interval`` of a source.
 
     Parameters
     ----------
     sources : sequence of component
-        At least two alike, :class:`hdl.random.pseudo_rng.PseudoRng` or
+        At least two sources with the same ports, :class:`hdl.random.pseudo_rng.PseudoRng` or
         :class:`hdl.random.mtj_rng.MtjRng`. A :exc:`ValueError` is raised otherwise.
 
     Members
@@ -54,15 +56,15 @@ class RngBank(wiring.Component):
     def elaborate(self, platform):
         m = Module()
 
-        # One-hot: the source of the next request, and of the next bit.
-        asked = Signal(self.count, init=1)
-        heard = Signal(self.count, init=1)
+        # One-hot: the source that the next request goes to, and that the next bit comes from.
+        request_turn = Signal(self.count, init=1)
+        bit_turn     = Signal(self.count, init=1)
         for number, source in enumerate(self.sources):
             m.submodules[f"source_{number}"] = source
             m.d.comb += [
                 source.i.payload.eq(self.i.payload),
-                source.i.valid.eq(self.i.valid & asked[number]),
-                source.o.ready.eq(self.o.ready & heard[number]),
+                source.i.valid.eq(self.i.valid & request_turn[number]),
+                source.o.ready.eq(self.o.ready & bit_turn[number]),
             ]
             if "mtj" in self.signature.members:
                 connect(m, source.mtj, flipped(self.mtj[number]))
@@ -71,13 +73,13 @@ class RngBank(wiring.Component):
             return (turn & Cat(bits)).any()
 
         m.d.comb += [
-            self.i.ready.eq(of(asked, (source.i.ready for source in self.sources))),
-            self.o.valid.eq(of(heard, (source.o.valid for source in self.sources))),
-            self.o.payload.eq(of(heard, (source.o.payload for source in self.sources))),
+            self.i.ready.eq(of(request_turn, (source.i.ready for source in self.sources))),
+            self.o.valid.eq(of(bit_turn, (source.o.valid for source in self.sources))),
+            self.o.payload.eq(of(bit_turn, (source.o.payload for source in self.sources))),
         ]
-        with m.If(self.i.valid & self.i.ready):
-            m.d.sync += asked.eq(asked.rotate_left(1))
-        with m.If(self.o.valid & self.o.ready):
-            m.d.sync += heard.eq(heard.rotate_left(1))
+        with m.If(moves(self.i)):
+            m.d.sync += request_turn.eq(request_turn.rotate_left(1))
+        with m.If(moves(self.o)):
+            m.d.sync += bit_turn.eq(bit_turn.rotate_left(1))
 
         return m

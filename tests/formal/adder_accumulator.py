@@ -3,11 +3,11 @@
 from functools import partial
 
 from amaranth.hdl import Assert, Assume, Cover, Mux, Signal, signed
-from proof import Proof
-from readiness import Readiness
-from streams import answers_within, free, keeps_stream_rules, moved, patient
 
 from hdl.layer.adder_accumulator import AdderAccumulator
+from tests.formal.proof import Proof
+from tests.formal.readiness import Readiness
+from tests.formal.streams import answers_within, free, keeps_stream_rules, moved, patient
 
 
 #: Bits of a sum that cannot overflow.
@@ -18,15 +18,15 @@ def adds_exactly(m, dut):
     """Each sum equals that of its codes in 16 bits, planes weighed by powers of two, and comes with the
     array of its codes: no sum overflows, and none is lost, repeated or mixed with another.
 
-    Sums are numbered modulo 4, more than can be under way.
+    Sums are numbered modulo 4, more than can be in flight.
     """
     free(m, dut)
     reads = dut.groups * dut.planes
     numbers = range(4)
     read, number = Signal(range(reads)), Signal(numbers)
-    expected = [[Signal(signed(WIDE), name=f"sum_{each}_{column}") for column in range(dut.columns)]
-                for each in numbers]
-    choices  = [Signal.like(dut.i.payload.choice, name=f"choice_{each}") for each in numbers]
+    expected = [[Signal(signed(WIDE), name=f"sum_{index}_{column}") for column in range(dut.columns)]
+                for index in numbers]
+    choices  = [Signal.like(dut.i.payload.choice, name=f"choice_{index}") for index in numbers]
     for column in range(dut.columns):
         for value in dut.i.payload.codes[column]:
             m.d.comb += Assume((value >= dut.codes[0]) & (value <= dut.codes[-1]))
@@ -39,10 +39,10 @@ def adds_exactly(m, dut):
             m.d.sync += number.eq(number + 1)
     for at in range(reads):
         weight = dut.planes - 1 - at // dut.groups
-        for each in numbers:
-            with m.If(moved(dut.i) & (read == at) & (number == each)):
-                m.d.sync += choices[each].eq(dut.i.payload.choice)
-                for column, total in enumerate(expected[each]):
+        for index in numbers:
+            with m.If(moved(dut.i) & (read == at) & (number == index)):
+                m.d.sync += choices[index].eq(dut.i.payload.choice)
+                for column, total in enumerate(expected[index]):
                     codes = sum(dut.i.payload.codes[column][tile] for tile in range(dut.tiles))
                     m.d.sync += total.eq((total if at else 0) + (codes << weight))
     sent = Signal(numbers)
@@ -50,10 +50,10 @@ def adds_exactly(m, dut):
         m.d.sync += sent.eq(sent + 1)
     with m.If(dut.o.valid):
         m.d.comb += Assert(sent != number)
-        for each in numbers:
-            with m.If(sent == each):
-                m.d.comb += Assert(dut.o.payload.choice == choices[each])
-                for column, total in enumerate(expected[each]):
+        for index in numbers:
+            with m.If(sent == index):
+                m.d.comb += Assert(dut.o.payload.choice == choices[index])
+                for column, total in enumerate(expected[index]):
                     m.d.comb += Assert(dut.o.payload.sums[column] == total)
         shape = dut.o.payload.sums.shape().elem_shape
         m.d.comb += [Cover(dut.o.payload.sums[0] == end) for end in (shape.start, shape.stop - 1)]

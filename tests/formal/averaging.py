@@ -5,12 +5,12 @@ from unittest.mock import patch
 
 from amaranth.asserts import AnyConst
 from amaranth.hdl import Assert, Assume, Cat, Cover, ResetSignal, Signal
-from proof import Proof
-from readiness import Readiness
-from streams import answers_within, free, keeps_stream_rules, moved, patient
 
 from hdl.head import averaging
 from hdl.head.averaging import Averaging
+from tests.formal.proof import Proof
+from tests.formal.readiness import Readiness
+from tests.formal.streams import answers_within, free, keeps_stream_rules, moved, patient
 
 
 def counts_every_pass(m, dut):
@@ -22,7 +22,7 @@ def counts_every_pass(m, dut):
     """
     free(m, dut)
     m.d.comb += Assume(~ResetSignal())
-    # Of all images, one in so many is followed, whichever; more are never under way.
+    # An arbitrary image is followed, by its number modulo more than can be in flight.
     numbers  = range(2 * dut.AHEAD)
     followed = AnyConst(numbers)
     seen, total   = Signal(dut.passes), Signal(range(dut.passes + 1))
@@ -71,7 +71,7 @@ def answers_in_time(m, dut):
     """With probabilities at hand and words of results taken within 2 cycles, the result of an image of
     one leaf is sent whole within the cycles of a leaf and of a result, and 2 more for each word.
 
-    One image at a time is under way here.
+    One image at a time is in flight here.
     """
     free(m, dut)
     patient(m, dut.o.ready, 2, "result")

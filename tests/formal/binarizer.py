@@ -2,11 +2,10 @@
 
 from functools import partial
 
-from proof import Proof
-from readiness import Readiness
-from streams import keeps_stream_rules
-
 from hdl.input.binarizer import Binarizer
+from tests.formal.proof import Proof
+from tests.formal.readiness import Readiness
+from tests.formal.streams import keeps_stream_rules
 
 
 SMALL = partial(Binarizer, thresholds=(1, 2), width=2)

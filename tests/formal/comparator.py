@@ -3,16 +3,16 @@
 from functools import partial
 
 from amaranth.hdl import unsigned
-from proof import Proof
-from readiness import Readiness
-from streams import keeps_stream_rules
 
 from hdl.layer.comparator import Comparator
 from hdl.layer.scale_mux import comparison_layout
+from tests.formal.proof import Proof
+from tests.formal.readiness import Readiness
+from tests.formal.streams import keeps_stream_rules
 
 
 def make(*, bits):
-    return Comparator(comparison_layout(range(4), bits), unsigned(2), banks=2, columns=1)
+    return Comparator(comparison_layout(range(4), bits), unsigned(2), lanes=2, columns=1)
 
 
 PROOFS = [

@@ -3,16 +3,16 @@
 from functools import partial
 
 from amaranth.hdl import Assert, Cat, Cover, Signal
-from proof import Proof
-from streams import free
 
 from hdl.layer.crossbar import Crossbar
+from tests.formal.proof import Proof
+from tests.formal.streams import free
 
 
 def answers_each_read(m, dut):
     """Codes come exactly ``latency`` cycles after each read and never otherwise, with the array of the
-    read; meanwhile one array of every row tile is enabled, the one that was asked for, with the row
-    and column group of the read.
+    read; a read enables exactly the chosen array of every row tile, with the row and column group of
+    the read.
     """
     free(m, dut)
     read, asked = dut.i, Signal(dut.latency)

@@ -3,11 +3,11 @@
 from functools import partial
 
 from amaranth.hdl import Array, Assert, Assume, Cover, Signal
-from proof import Proof
-from readiness import Readiness
-from streams import answers_within, check_stream_rules, free, moved, patient
 
 from hdl.engine import Engine
+from tests.formal.proof import Proof
+from tests.formal.readiness import Readiness
+from tests.formal.streams import answers_within, check_stream_rules, free, moved, patient
 
 
 def environment(m, dut):
@@ -25,11 +25,11 @@ def keeps_stream_rules(m, dut):
 
 
 def divides_each_set(m, dut):
-    """The pass sets that leave for a map are disjoint, none is empty and their union is the set that
-    entered, all those of a map before those of the next; only the last one of the last map of an image
-    is marked so, and no word leaves without a set.
+    """The pass sets sent for a map are disjoint, none is empty and their union is the set that was
+    received; those of a map come before those of the next, only the last set of the last map of an
+    image is marked as last, and no word is sent without a set.
 
-    Maps are numbered modulo 8, more than can be under way.
+    Maps are numbered modulo 8, more than can be in flight.
     """
     environment(m, dut)
     passes, words = len(dut.i_sets.payload.set), dut.buffer.words
@@ -77,23 +77,23 @@ def answers_in_time(m, dut):
     m.d.comb += Cover(moved(dut.o_sets) & dut.o_sets.payload.last)
 
 
-def make(*, arrays, after, passes, depth):
-    """A layer of two positions and two channels; with one array it has keep bits."""
+def make(*, arrays, next_arrays, passes, depth):
+    """A layer of two positions and two channels; with one array, its choice is a keep bit."""
     banks = [[{"threshold": [1], "invert": 0}] * 2] * (arrays if arrays > 1 else 2)
     return Engine(1, 2, 1, kernel=(1, 1), weights=((0, 1),) * arrays, tile_rows=1, rows_per_read=1,
-                  columns_per_read=1, sums=range(2), banks=banks, after=after, passes=passes,
+                  columns_per_read=1, sums=range(2), banks=banks, next_arrays=next_arrays, passes=passes,
                   depth=depth, macro=1)
 
 
-#: Cycles that end in time.
+#: Cycles that a solver looks at within its time limit.
 DEPTHS = {keeps_stream_rules: 35, divides_each_set: 22, answers_in_time: 45}
 
 PROOFS = [
-    *(Proof(partial(make, arrays=arrays, after=after, passes=passes, depth=2), properties, "bmc",
-            depth=DEPTHS[properties], reach=40)
-      for arrays, after, passes, properties in (
+    *(Proof(partial(make, arrays=arrays, next_arrays=next_arrays, passes=passes, depth=2), properties,
+            "bmc", depth=DEPTHS[properties], reach=40)
+      for arrays, next_arrays, passes, properties in (
           (1, 1, 3, keeps_stream_rules), (1, 1, 3, divides_each_set), (2, 2, 2, divides_each_set),
           (1, 2, 2, divides_each_set), (1, 1, 2, answers_in_time))),
-    Readiness(partial(make, arrays=1, after=1, passes=2, depth=2)),
-    Readiness(partial(make, arrays=2, after=2, passes=2, depth=2)),
+    Readiness(partial(make, arrays=1, next_arrays=1, passes=2, depth=2)),
+    Readiness(partial(make, arrays=2, next_arrays=2, passes=2, depth=2)),
 ]

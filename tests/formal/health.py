@@ -4,9 +4,9 @@ from functools import partial
 
 from amaranth.asserts import AnySeq
 from amaranth.hdl import Assert, Cat, Cover, Mux, Signal
-from proof import Proof
 
 from hdl.random.health import Health
+from tests.formal.proof import Proof
 
 
 def alarms_exactly(m, dut):

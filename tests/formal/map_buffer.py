@@ -3,27 +3,27 @@
 from functools import partial
 
 from amaranth.asserts import AnyConst
-from amaranth.hdl import Assert, Assume, Cover, Mux, Signal, unsigned
-from proof import Proof
-from readiness import Readiness
-from streams import answers_within, check_stream_rules, free, moved, patient
+from amaranth.hdl import Array, Assert, Assume, Cover, Mux, Signal, unsigned
 
 from hdl.pass_sets.map_buffer import MapBuffer
+from tests.formal.proof import Proof
+from tests.formal.readiness import Readiness
+from tests.formal.streams import answers_within, check_stream_rules, free, moved, patient
 
 
 def environment(m, dut):
-    """Some pass set of each branch set is not empty; words are sent only into room that was taken."""
+    """Some pass set of each branch set is not empty; words are sent only with a credit."""
     free(m, dut)
     with m.If(dut.i_sets.valid):
         m.d.comb += Assume(dut.i_sets.payload.sets.as_value() != 0)
-    if dut.reserved:
+    if dut.by_credit:
         credit = Signal(range((dut.depth + 1) * dut.words + 1))
-        m.d.sync += credit.eq(credit + Mux(moved(dut.room), dut.words, 0) - moved(dut.i))
+        m.d.sync += credit.eq(credit + Mux(moved(dut.credit), dut.words, 0) - moved(dut.i))
         m.d.comb += Assume(~dut.i.valid | (credit != 0))
 
 
 def keeps_stream_rules(m, dut):
-    """While words are sent only into room that was taken, once valid is up on an output, it and the
+    """While words are sent only with a credit, once valid is up on an output, it and the
     payload stay until the word is taken.
     """
     environment(m, dut)
@@ -36,20 +36,20 @@ def sends_every_map(m, dut):
     order; pass sets leave in the same order, none empty; and no word is lost or repeated, however
     early, late or slowly the streams run.
 
-    Branch sets have numbers, which begin again after more than can be under way. One word of one branch
-    of one branch set is followed, whichever.
+    Branch sets are numbered modulo more than can be in flight. An arbitrary word of an arbitrary branch of
+    an arbitrary branch set is followed.
     """
     environment(m, dut)
     numbers  = range(1 << (dut.depth + 2 + dut.FETCHED // dut.words).bit_length())
-    branches = dut.lanes * dut.copies
+    branches = dut.lanes * dut.next_arrays
     followed, branch = AnyConst(numbers), AnyConst(range(branches))
     lane, word       = AnyConst(range(dut.lanes)), AnyConst(range(dut.words))
-    choice           = AnyConst(range(dut.copies))
+    choice           = AnyConst(range(dut.next_arrays))
     m.d.comb += [
-        Assume(branch == lane * dut.copies + choice),
+        Assume(branch == lane * dut.next_arrays + choice),
         Assume(word < dut.words),
         Assume(lane < dut.lanes),
-        Assume(choice < dut.copies),
+        Assume(choice < dut.next_arrays),
     ]
 
     # What enters.
@@ -61,9 +61,7 @@ def sends_every_map(m, dut):
             m.d.sync += filling.eq(filling + 1)
         with m.If((filling == followed) & (at == word)):
             m.d.sync += stored.eq(1)
-            for index in range(dut.lanes):
-                with m.If(lane == index):
-                    m.d.sync += value.eq(dut.i.payload[index])
+            m.d.sync += value.eq(dut.i.payload[lane])
     number, sets = Signal(numbers), dut.i_sets.payload.sets
     chosen       = [part.any() for part in sets]
     members, last = Signal(dut.passes), Signal()
@@ -77,18 +75,13 @@ def sends_every_map(m, dut):
     map_ends = moved(dut.o) & (ends == dut.words - 1)
     tagged   = moved(dut.i_sets) & (number == followed)
     entering = Mux(moved(dut.i_sets), sum(chosen), 0)
-    present, before, later = Signal(), Signal(range(branches + 1)), Signal()
-    for index in range(branches):
-        with m.If(branch == index):
-            m.d.comb += [
-                present.eq(chosen[index]),
-                before.eq(sum(chosen[:index])),
-                later.eq(sum(chosen[index + 1:]) != 0),
-            ]
-            with m.If(tagged):
-                m.d.sync += members.eq(sets[index])
+    # Of the followed branch: whether it has passes, and how many others of its branch set have, in front of
+    # it and behind.
+    present = Array(chosen)[branch]
+    before  = Array(sum(chosen[:index]) for index in range(branches))[branch]
+    behind  = Array(sum(chosen[index + 1:]) for index in range(branches))[branch]
     with m.If(tagged):
-        m.d.sync += last.eq(dut.i_sets.payload.last & ~later)
+        m.d.sync += [members.eq(sets[branch]), last.eq(dut.i_sets.payload.last & (behind == 0))]
     most = (dut.depth + 3) * branches + dut.FETCHED
     for name, port, leaves in (("maps", dut.o, map_ends), ("sets", dut.o_sets, moved(dut.o_sets))):
         owed  = Signal(range(most + 1), name=f"{name}_owed")
@@ -126,7 +119,7 @@ def answers_in_time(m, dut):
     for name, port in (("o", dut.o), ("o_sets", dut.o_sets)):
         patient(m, port.ready, 1, name)
     m.d.comb += Assume(dut.i.valid)
-    branches = dut.lanes * dut.copies
+    branches = dut.lanes * dut.next_arrays
     owed = Signal(range((dut.depth + 4) * branches))
     entering = Mux(moved(dut.i_sets), sum(part.any() for part in dut.i_sets.payload.sets), 0)
     m.d.sync += owed.eq(owed + entering - moved(dut.o_sets))
@@ -139,19 +132,19 @@ make   = partial(MapBuffer, shape=unsigned(1), passes=2)
 LEAST  = partial(make, words=2, lanes=1, depth=1)
 NARROW = partial(make, words=1, lanes=2, depth=1)
 SMALL  = partial(make, words=2, lanes=2, depth=2)
-COPY   = partial(make, words=1, lanes=1, depth=2, copies=2)
-ROOM   = partial(make, words=2, lanes=2, depth=2, reserved=True)
+ARRAYS = partial(make, words=1, lanes=1, depth=2, next_arrays=2)
+CREDIT = partial(make, words=2, lanes=2, depth=2, by_credit=True)
 
 PROOFS = [
     Proof(SMALL, keeps_stream_rules),
-    Proof(partial(LEAST, reserved=True), keeps_stream_rules),
-    Proof(partial(NARROW, reserved=True), keeps_stream_rules),
+    Proof(partial(LEAST, by_credit=True), keeps_stream_rules),
+    Proof(partial(NARROW, by_credit=True), keeps_stream_rules),
     Proof(LEAST, sends_every_map, "bmc", depth=22, seconds=600),
     Proof(SMALL, sends_every_map, "bmc", depth=16, seconds=600),
-    Proof(COPY, sends_every_map, "bmc", depth=16, seconds=600),
-    Proof(ROOM, sends_every_map, "bmc", depth=16, seconds=600),
+    Proof(ARRAYS, sends_every_map, "bmc", depth=16, seconds=600),
+    Proof(CREDIT, sends_every_map, "bmc", depth=16, seconds=600),
     Proof(LEAST, answers_in_time),
     Proof(NARROW, answers_in_time),
-    Readiness(COPY),
-    Readiness(ROOM),
+    Readiness(ARRAYS),
+    Readiness(CREDIT),
 ]

@@ -3,11 +3,11 @@
 from functools import partial
 
 from amaranth.hdl import Array, Assert, Cover, Mux, Signal
-from proof import Proof
-from readiness import Readiness
-from streams import answers_within, free, keeps_stream_rules, moved, patient
 
 from hdl.random.mtj_rng import MtjRng
+from tests.formal.proof import Proof
+from tests.formal.readiness import Readiness
+from tests.formal.streams import answers_within, free, keeps_stream_rules, moved, patient
 
 
 def keeps_the_phases(m, dut):

@@ -4,11 +4,11 @@ from functools import partial
 
 from amaranth.asserts import AnyConst
 from amaranth.hdl import Assert, Cat, Cover, Signal
-from proof import Proof
-from readiness import Readiness
-from streams import answers_within, free, keeps_stream_rules, moved, patient
 
 from hdl.pass_sets.pass_split import PassSplit
+from tests.formal.proof import Proof
+from tests.formal.readiness import Readiness
+from tests.formal.streams import answers_within, free, keeps_stream_rules, moved, patient
 
 
 def divides_each_set(m, dut):
@@ -22,7 +22,7 @@ def divides_each_set(m, dut):
         m.d.sync += [entered.eq(dut.i.payload.set), last.eq(dut.i.payload.last)]
         # The last choice varies fastest.
         bits = [mask.payload.word_select(bit, dut.passes).bit_select(member, 1)
-                for mask, count in zip(reversed(dut.masks), reversed(dut.choices), strict=True)
+                for mask, count in zip(reversed(dut.masks), reversed(dut.outcomes), strict=True)
                 for bit in range((count - 1).bit_length())]
         m.d.sync += drawn.eq(Cat(bits))
     sets = list(dut.o.payload.sets)
@@ -58,8 +58,8 @@ def answers_in_time(m, dut):
 
 
 PROOFS = [
-    *(Proof(partial(PassSplit, passes=4, choices=choices), properties)
-      for choices in ((2,), (4,), (2, 4))
+    *(Proof(partial(PassSplit, passes=4, outcomes=outcomes), properties)
+      for outcomes in ((2,), (4,), (2, 4))
       for properties in (keeps_stream_rules, divides_each_set, uses_masks_once, answers_in_time)),
-    Readiness(partial(PassSplit, passes=4, choices=(2, 4))),
+    Readiness(partial(PassSplit, passes=4, outcomes=(2, 4))),
 ]

@@ -4,11 +4,11 @@ from functools import partial
 
 from amaranth.asserts import AnyConst
 from amaranth.hdl import Assert, Assume, Cover, Mux, Signal
-from proof import Proof
-from readiness import Readiness
-from streams import free, keeps_stream_rules, moved
 
 from hdl.layer.pool import Pool
+from tests.formal.proof import Proof
+from tests.formal.readiness import Readiness
+from tests.formal.streams import free, keeps_stream_rules, moved
 
 
 def pools_each_window(m, dut):
@@ -57,9 +57,9 @@ def pools_each_window(m, dut):
         ]
 
 
-SMALL = partial(Pool, height=4, width=5, groups=1, size=2, banks=1, columns=2)
+SMALL = partial(Pool, height=4, width=5, groups=1, size=2, lanes=1, columns=2)
 PROOFS = [
-    Proof(partial(Pool, height=2, width=3, groups=2, size=2, banks=1, columns=1), keeps_stream_rules),
+    Proof(partial(Pool, height=2, width=3, groups=2, size=2, lanes=1, columns=1), keeps_stream_rules),
     Proof(SMALL, pools_each_window, reach=25),
     Readiness(SMALL),
 ]

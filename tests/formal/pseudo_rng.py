@@ -2,11 +2,10 @@
 
 from functools import partial
 
-from proof import Proof
-from readiness import Readiness
-from streams import keeps_stream_rules
-
 from hdl.random.pseudo_rng import PseudoRng
+from tests.formal.proof import Proof
+from tests.formal.readiness import Readiness
+from tests.formal.streams import keeps_stream_rules
 
 
 SMALL = partial(PseudoRng, drop=(100, 200), seed=1)

@@ -3,11 +3,11 @@
 from functools import partial
 
 from amaranth.hdl import Assert, Cover, Mux, Signal
-from proof import Proof
-from streams import answers_within, free, moved
 
 from hdl.layer.array import ArrayGeometry
 from hdl.layer.reader import Reader
+from tests.formal.proof import Proof
+from tests.formal.streams import answers_within, free, moved
 
 
 def reads_in_order(m, dut):

@@ -10,15 +10,15 @@ from pathlib import Path
 from amaranth.back import rtlil
 from amaranth.hdl import Const, Value
 from amaranth.lib.wiring import Out
-from streams import ports
 
 from gen.tools import find
+from tests.formal.streams import ports
 
 
 __all__ = ["Readiness", "senders"]
 
 
-#: To single bits, gates and flip-flops, so that a path is one of bits.
+#: Steps down to gates and flip-flops of single bits, so that a path is followed bit by bit.
 GATES = ("read_rtlil top.il", "hierarchy -top top", "proc", "flatten", "memory_map", "opt -full", "techmap",
          "opt", "simplemap", "dffunmap", "async2sync", "splitnets -ports", "opt_clean")
 
@@ -43,6 +43,7 @@ class Readiness:
     name  = "never_waits_for_ready"
     mode  = "structural: no path of gates in the netlist"
     claim = "Neither valid nor the payload of an output depends on its ready in the same cycle."
+    bounded = False
 
     @property
     def parameters(self):

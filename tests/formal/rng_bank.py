@@ -3,21 +3,21 @@
 from functools import partial
 
 from amaranth.hdl import Array, Assert, Cover, Mux, Signal
-from proof import Proof
-from readiness import Readiness
-from streams import free, keeps_stream_rules, moved
 
 from hdl.random.mtj_rng import MtjRng
 from hdl.random.rng_bank import RngBank
+from tests.formal.proof import Proof
+from tests.formal.readiness import Readiness
+from tests.formal.streams import free, keeps_stream_rules, moved
 
 
 def gives_bits_in_turn(m, dut):
-    """The k-th bit is that of the k-th request: both are of junction k modulo their number, which gets
-    the current of the layer that was asked for and whose answer to the read is the bit.
+    """The k-th bit answers the k-th request: both belong to junction k modulo the number of junctions,
+    which is written with the current of the requested layer and whose read gives the bit.
     """
     free(m, dut)
-    asked, heard = Signal(range(dut.count)), Signal(range(dut.count))
-    for port, turn in ((dut.i, asked), (dut.o, heard)):
+    requests, answers = Signal(range(dut.count)), Signal(range(dut.count))
+    for port, turn in ((dut.i, requests), (dut.o, answers)):
         with m.If(moved(port)):
             m.d.sync += turn.eq(Mux(turn == dut.count - 1, 0, turn + 1))
     for number, (pins, source) in enumerate(zip(dut.mtj, dut.sources, strict=True)):
@@ -26,11 +26,11 @@ def gives_bits_in_turn(m, dut):
         m.d.sync += [read.eq(pins.read), sense.eq(pins.sense)]
         now = Mux(read & ~pins.read, ~sense, bit)
         m.d.sync += bit.eq(now)
-        with m.If(moved(dut.i) & (asked == number)):
+        with m.If(moved(dut.i) & (requests == number)):
             m.d.sync += layer.eq(dut.i.payload)
         with m.If(pins.set):
             m.d.comb += Assert(pins.current == Array(source.currents)[layer])
-        with m.If(dut.o.valid & (heard == number)):
+        with m.If(dut.o.valid & (answers == number)):
             m.d.comb += [Assert(dut.o.payload == now), Cover(now), Cover(~now)]
 
 

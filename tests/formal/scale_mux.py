@@ -4,18 +4,18 @@ from functools import partial
 
 from amaranth.asserts import AnyConst
 from amaranth.hdl import Array, Assert, Cover, Mux, Signal, Value, unsigned
-from proof import Proof
-from readiness import Readiness
-from streams import free, keeps_stream_rules, moved
 
 from hdl.layer.scale_mux import ScaleMux, comparison_layout
+from tests.formal.proof import Proof
+from tests.formal.readiness import Readiness
+from tests.formal.streams import free, keeps_stream_rules, moved
 
 
 def joins_the_words(m, dut):
     """The k-th sums leave k-th, with the words of their group of channels, of every bank or of the one
     that was chosen.
 
-    Groups are numbered modulo 4, more than can be under way. One of them is followed.
+    Groups are numbered modulo 4, more than can be in flight. One of them is followed.
     """
     free(m, dut)
     numbers, groups = range(4), -(-dut.channels // dut.columns)

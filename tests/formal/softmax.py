@@ -3,17 +3,17 @@
 from functools import partial
 
 from amaranth.hdl import Assert, Cover, Mux, Signal, signed
-from proof import Proof
-from readiness import Readiness
-from streams import free, keeps_stream_rules, moved
 
 from hdl.head.softmax import Normalizer, PowerOfTwo, Relative, Softmax
+from tests.formal.proof import Proof
+from tests.formal.readiness import Readiness
+from tests.formal.streams import free, keeps_stream_rules, moved
 
 
 def subtracts_the_largest(m, dut):
     """Each difference is that of its logit from the largest logit of its leaf, in order.
 
-    Leaves are numbered modulo 8, more than can be under way.
+    Leaves are numbered modulo 8, more than can be in flight.
     """
     free(m, dut)
     classes = dut.classes

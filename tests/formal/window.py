@@ -4,18 +4,18 @@ from functools import partial
 
 from amaranth.asserts import AnyConst
 from amaranth.hdl import Assert, Assume, Cover, Mux, Signal
-from proof import Proof
-from readiness import Readiness
-from streams import answers_within, free, keeps_stream_rules, moved, patient
 
 from hdl.layer.window import Window
+from tests.formal.proof import Proof
+from tests.formal.readiness import Readiness
+from tests.formal.streams import answers_within, free, keeps_stream_rules, moved, patient
 
 
 def presents_each_position(m, dut):
     """Every kernel position of a map is presented once, in raster order, and its inputs are the words
-    at these places of the map, or 0 on the border.
+    at these places of the map, or 0 in the padding.
 
-    One kernel position of the map is followed, and one of its inputs, in every map.
+    An arbitrary kernel position is followed in every map, and an arbitrary input of it.
     """
     free(m, dut)
     border, (height, width) = dut.padding, dut.padded
@@ -23,19 +23,19 @@ def presents_each_position(m, dut):
     positions = [(y, x) for y in range(0, height - dut.kernel[0] + 1, dut.stride)
                  for x in range(0, width - dut.kernel[1] + 1, dut.stride)]
     inputs = [(y, x) for y in range(dut.kernel[0]) for x in range(dut.kernel[1])]
-    position, one = AnyConst(range(len(positions))), AnyConst(range(len(inputs)))
-    m.d.comb += [Assume(position < len(positions)), Assume(one < len(inputs))]
+    position, tap = AnyConst(range(len(positions))), AnyConst(range(len(inputs)))
+    m.d.comb += [Assume(position < len(positions)), Assume(tap < len(inputs))]
 
-    # The place in the map of the one that is followed; outside of it there is nothing to wait for.
+    # The place in the map of the followed input, unless it is in the padding.
     words  = inner[0] * inner[1]
     place, within = Signal(range(words)), Signal()
     for index, (y, x) in enumerate(positions):
         for number, (down, right) in enumerate(inputs):
             row, column = y + down - border, x + right - border
             if 0 <= row < inner[0] and 0 <= column < inner[1]:
-                with m.If((position == index) & (one == number)):
+                with m.If((position == index) & (tap == number)):
                     m.d.comb += [within.eq(1), place.eq(row * inner[1] + column)]
-    at, value, known = Signal(range(words)), Signal(dut.channels), Signal()
+    at, value, known = Signal(range(words)), Signal(dut.word_bits), Signal()
     with m.If(moved(dut.i)):
         m.d.sync += at.eq(Mux(at == words - 1, 0, at + 1))
         with m.If(within & (at == place)):
@@ -47,7 +47,7 @@ def presents_each_position(m, dut):
             m.d.sync += known.eq(0)
     with m.If(dut.o.valid & (sent == position)):
         m.d.comb += [
-            Assert(dut.o.payload.word_select(one, dut.channels) == Mux(within, value, 0)),
+            Assert(dut.o.payload.word_select(tap, dut.word_bits) == Mux(within, value, 0)),
             Assert(known | ~within),
             Cover(value.any() & within),
         ]
@@ -66,8 +66,8 @@ def answers_in_time(m, dut):
     m.d.comb += Cover(moved(dut.o))
 
 
-PLAIN  = partial(Window, height=3, width=3, channels=1, kernel=(2, 2))
-PADDED = partial(Window, height=2, width=3, channels=1, kernel=(2, 2), padding=1, stride=2)
+PLAIN  = partial(Window, height=3, width=3, word_bits=1, kernel=(2, 2))
+PADDED = partial(Window, height=2, width=3, word_bits=1, kernel=(2, 2), padding=1, stride=2)
 
 PROOFS = [
     *(Proof(make, properties, reach=30) for make in (PLAIN, PADDED)

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import subprocess
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,23 +23,24 @@ from gen.lower import lower, lower_layer
 from hdl.head.averaging import Averaging, result_layout
 from hdl.head.softmax import Normalizer, PowerOfTwo, Relative, Softmax
 from hdl.input.binarizer import Binarizer
-from hdl.input.image_source import ImageSource
+from hdl.input.pixel_input import PixelInput
 from hdl.layer.adder_accumulator import AdderAccumulator
 from hdl.layer.arbiter import Arbiter
 from hdl.layer.array import ArrayGeometry, EmulatedArray
 from hdl.layer.comparator import Comparator
 from hdl.layer.crossbar import Crossbar
-from hdl.layer.gather import Gather
-from hdl.layer.logit import LogitScaler
+from hdl.layer.logit_scaler import LogitScaler
 from hdl.layer.pool import Pool
 from hdl.layer.popcount import popcount
 from hdl.layer.reader import Reader
 from hdl.layer.scale_mux import ScaleMux, comparison_layout, gain_layout
+from hdl.layer.weight_memory import WeightMemory
 from hdl.layer.window import Window
+from hdl.layer.word_packer import WordPacker
+from hdl.pass_sets.first_pass_sets import ArrayPasses, SequentialPasses, SharedPasses
 from hdl.pass_sets.map_buffer import MapBuffer
 from hdl.pass_sets.mask_bank import MaskBank
 from hdl.pass_sets.pass_split import PassSplit
-from hdl.pass_sets.replay import ArrayPasses, SequentialPasses, SharedPasses
 from hdl.random.health import Health
 from hdl.random.mtj_rng import MtjRng
 from hdl.random.pseudo_rng import PseudoRng
@@ -57,18 +59,18 @@ BLOCKS = {
     EmulatedArray:    lambda: EmulatedArray(SHAPE, [[1, 2, 3, 4]]),
     Averaging:        lambda: Averaging(3, 5, confidence=100),
     Binarizer:        lambda: Binarizer((64, 128)),
-    Comparator:       lambda: Comparator(comparison_layout(range(7)), 3, banks=2, columns=2),
+    Comparator:       lambda: Comparator(comparison_layout(range(7)), 3, lanes=2, columns=2),
     Crossbar:         lambda: Crossbar([[1, 2, 3, 4]], 12, tile_rows=6, rows_per_read=3,
                                        columns_per_read=2),
-    Gather:           lambda: Gather(4, columns=2, banks=2),
+    WordPacker:           lambda: WordPacker(4, columns=2, lanes=2),
     Health:           lambda: Health(repetition=5, window=16, proportion=12, distance=3),
-    ImageSource:      lambda: ImageSource(16, 5),
-    LogitScaler:      lambda: LogitScaler(gain_layout(signed(4), signed(6)), 3, signed(8), banks=2),
+    PixelInput:      lambda: PixelInput(16, 5),
+    LogitScaler:      lambda: LogitScaler(gain_layout(signed(4), signed(6)), 3, signed(8), lanes=2),
     MapBuffer:        lambda: MapBuffer(unsigned(4), words=3, lanes=2, passes=5, depth=4),
     MaskBank:         lambda: MaskBank((1, 1, 3), 5),
     MtjRng:           lambda: MtjRng((1, 2), code=8, set_cycles=2, read_cycles=1, reset_cycles=1),
     PassSplit:        lambda: PassSplit(5, (2, 4)),
-    Pool:             lambda: Pool(4, 4, 2, size=2, banks=2, columns=2),
+    Pool:             lambda: Pool(4, 4, 2, size=2, lanes=2, columns=2),
     PseudoRng:        lambda: PseudoRng((1, 2), seed=1),
     Reader:           lambda: Reader(6, SHAPE),
     RngBank:          lambda: RngBank([PseudoRng((1, 2), seed=seed) for seed in (1, 2)]),
@@ -112,8 +114,8 @@ def test_no_block_is_forgotten():
     """Of ``hdl/``, only assemblies and what is no component are missing above."""
     files = {path.stem for path in Path(hdl.__path__[0]).rglob("*.py")} - {"__init__"}
     tested = {block.__module__.split(".")[-1] for block in BLOCKS}
-    assert files - tested == {"accelerator", "engine", "guard", "parity",
-                              popcount.__module__.split(".")[-1]}
+    assert files - tested == {"accelerator", "engine", "register_parity", "parity", "stream",
+                              *(one.__module__.split(".")[-1] for one in (popcount, WeightMemory))}
 
 
 class Constant(wiring.Component):
@@ -145,12 +147,15 @@ def test_writes_verilog_and_manifest(tmp_path):
 @pytest.mark.parametrize("options", [
     {}, {"schedule": "sequential"}, {"view": "macro"}, {"protect": True},
     {"rng": "mtj", "mtj_currents": (100, 120, 140), "sources": "layer", "protect": True},
+    {"interval": 100_000},
 ], ids=lambda options: "-".join(map(str, options.values())) or "default")
-def test_verilog_is_clean(compiled, tmp_path, options):
+def test_verilog_is_clean(compiled, weights_in_files, tmp_path, options):
     """No tool warns of it, nothing has less than a bit, and every signal has the name that the source
     gives it: Amaranth finds that of ``a, b = Signal(), Signal()`` with some versions of Python only."""
-    network, target = compiled(3, replace(TARGET, **options), hidden=2)
-    emit(lower(network, target), "accelerator", tmp_path)
+    # Weights of the last one are in files.
+    network, target = compiled(14 if "interval" in options else 3, replace(TARGET, **options), hidden=2)
+    with weights_in_files():
+        emit(lower(network, target), "accelerator", tmp_path)
     path = tmp_path / "rtl" / "accelerator.v"
     text = path.read_text()
     assert not re.findall(r"\[-1:0\]|\\\$(?:signal|signature|like)\b.*", text)
@@ -174,12 +179,16 @@ def test_is_reproducible(random_network, tmp_path):
     assert texts[0] == texts[1]
 
 
-def test_modules_name_their_file(random_network, tmp_path):
+@pytest.mark.parametrize("filed", [False, True])
+def test_modules_name_their_file(random_spinbayes, weights_in_files, tmp_path, filed):
     """Every Verilog module is known, by the file of ``hdl/`` that it comes from."""
-    network  = compile_network(random_network(3, hidden=1), TARGET)
-    modules  = emit(lower(network, TARGET), "accelerator", tmp_path)["modules"]
+    target   = replace(TARGET, array_columns=64)
+    with weights_in_files() if filed else nullcontext():
+        network = compile_network(random_spinbayes(14, hidden=2), target)
+        modules = emit(lower(network, target), "accelerator", tmp_path)["modules"]
     text     = (tmp_path / "rtl" / "accelerator.v").read_text()
-    assert set(modules) == set(re.findall(r"^module \\?(\S+?) ?\(", text, re.MULTILINE))
+    assert modules.get("spincim_weight_memory") == ("weight_memory" if filed else None)
+    assert set(modules) == set(re.findall(r"^module \\?(\S+?) ?#?\(", text, re.MULTILINE))
     assert set(modules.values()) <= {path.stem for path in Path(hdl.__path__[0]).rglob("*.py")}
     assert modules["accelerator"] == "accelerator"
     assert modules["accelerator.rng"] == "pseudo_rng"

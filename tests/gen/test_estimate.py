@@ -22,7 +22,7 @@ TARGET = Target(array_rows=32, array_columns=4, passes_max=PASSES)
 
 def simulated(accelerator, network, images, passes):
     """Cycles of the first pixel and of the last result word of each image, from the first pixel."""
-    pixels, classes = accelerator.source.pixels, network.layers[-1].outputs
+    pixels, classes = accelerator.pixel_input.pixels, network.layers[-1].outputs
     words  = np.random.default_rng(0).integers(0, 256, images * pixels).tolist()
     passed = transfer(accelerator, {"pixels": words}, {"results": images * classes},
                       pins={"passes": passes})

@@ -11,7 +11,7 @@ from gen.lower import cycles, lower, lower_layer
 from gen.transforms.rates import map_cycles
 from gen.transforms.watch import cutoffs
 from golden.network import paths
-from hdl.pass_sets.replay import SequentialPasses, SharedPasses
+from hdl.pass_sets.first_pass_sets import SequentialPasses, SharedPasses
 from hdl.random.mtj_rng import MtjRng
 from hdl.random.pseudo_rng import PseudoRng
 
@@ -27,13 +27,13 @@ def network(random_network):
 def test_accelerator(network):
     accelerator = lower(network, TARGET)
     assert accelerator.names == tuple(layer.name for layer in network.layers)
-    assert accelerator.source.pixels == network.input.height * network.input.width
+    assert accelerator.pixel_input.pixels == network.input.height * network.input.width
     assert accelerator.binarizer.thresholds == network.input.thresholds
-    assert isinstance(accelerator.replay, SharedPasses)
+    assert isinstance(accelerator.first_pass_sets, SharedPasses)
     assert isinstance(accelerator.rng, PseudoRng)
     assert ((accelerator.rng.seed,), accelerator.rng.drop) == (
         network.generator.seeds, network.generator.drop)
-    assert (accelerator.mask_bank.choices, accelerator.mask_bank.passes) == ((1, 1, 1), 5)
+    assert (accelerator.mask_bank.choice_bits, accelerator.mask_bank.passes) == ((1, 1, 1), 5)
     assert network.health == tuple(
         HealthTest(places, test.distance, test.repetition, test.window, test.proportion)
         for places, test in accelerator.health)
@@ -62,21 +62,21 @@ def test_arrays_to_choose_from(compiled):
     for seed in range(4):
         network, target = compiled(seed, TARGET, hidden=2)
         accelerator = lower(network, target)
-        assert accelerator.mask_bank.choices == network.generator.bits
+        assert accelerator.mask_bank.choice_bits == network.generator.bits
         assert (accelerator.array_passes is None) == (network.layers[0].crossbars == 1)
         after = [*(layer.crossbars for layer in network.layers[1:]), 1]
-        for layer, engine, copies in zip(network.layers, accelerator.engines, after, strict=True):
+        for layer, engine, arrays in zip(network.layers, accelerator.engines, after, strict=True):
             assert engine.crossbar.weights == layer.arrays
-            assert (engine.crossbars, engine.choices) == (layer.crossbars, layer.choices)
+            assert (engine.crossbars, engine.outcomes) == (layer.crossbars, layer.choices)
             assert engine.reader.bits == layer.input_bits
-            assert engine.buffer.copies == copies
+            assert engine.buffer.next_arrays == arrays
             assert engine.map_cycles == map_cycles(layer, layer.folding)
 
 
 def test_sequential(network):
-    replay = lower(network, replace(TARGET, schedule="sequential")).replay
-    assert isinstance(replay, SequentialPasses)
-    assert (replay.words, replay.passes) == (network.input.height * network.input.width, 5)
+    sets = lower(network, replace(TARGET, schedule="sequential")).first_pass_sets
+    assert isinstance(sets, SequentialPasses)
+    assert (sets.words, sets.passes) == (network.input.height * network.input.width, 5)
 
 
 def test_mtj(random_network):

@@ -63,9 +63,9 @@ def test_table(network, tmp_path):
             assert arrays[name] == pytest.approx(values, abs=1e-11)
         else:
             assert (arrays[name] == values).all()
-        own = [[row[f"{name}_{k}"] for k in range(classes)] for row in rows] if values.ndim == 2 else (
-            [row[name] for row in rows])
-        assert (np.array(own).astype(arrays[name].dtype) == arrays[name]).all()
+        cells = [[row[f"{name}_{k}"] for k in range(classes)] if values.ndim == 2 else row[name]
+                 for row in rows]
+        assert (np.array(cells).astype(arrays[name].dtype) == arrays[name]).all()
     assert 0 < expected["variance"].max() and len(rows[0]) == 7 + 2 * classes
 
 

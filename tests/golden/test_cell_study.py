@@ -44,9 +44,12 @@ def test_command(tmp_path, write_checkpoint, capsys, monkeypatch):
     assert (figures["references"], figures["cells_per_read"]) == (56, 4)
     assert figures["largest_spread"] == pytest.approx(0.0094, abs=1e-4)
     assert len(figures["read"]) == len(figures["chip"]) == 3 and figures["chip"][0]["wrong"] == 0
-    output = capsys.readouterr().out
-    assert "4 rows in a read, 56 references" in output
-    assert "up to a spread of 0.94%" in output
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:3] == [
+        "lenet5_spinbayes: weights of 4 bits, 4 rows in a read, 56 references",
+        "a wrong code in less than 1e-06 of the reads up to a spread of 0.94%", ""]
+    assert lines[3].split() == ["spread", "worst", "estimate", "uniform"]
+    assert lines[9].split() == ["spread", "stuck", "wrong", "accuracy", "rejected", "changed"]
 
 
 def test_wrong_checkpoint(capsys):
@@ -67,7 +70,6 @@ def test_binary_network_is_refused(tmp_path, write_checkpoint, capsys):
 
 
 @pytest.mark.parametrize("arguments, message", [
-    (["lenet6"], "argument NETWORK: invalid choice: 'lenet6'"),
     (["lenet5_spinbayes", "--images", "0"],
      "argument --images: must be a whole number from 1 to 1000, not '0'"),
     (["lenet5_spinbayes", "--images", "1001"],
@@ -82,8 +84,15 @@ def test_binary_network_is_refused(tmp_path, write_checkpoint, capsys):
 def test_wrong_arguments(arguments, message, capsys):
     with pytest.raises(SystemExit, match="^2$"):
         main(arguments)
+    assert capsys.readouterr().err == f"golden.cell_study: {message}\n"
+
+
+def test_wrong_network(capsys):
+    with pytest.raises(SystemExit, match="^2$"):
+        main(["lenet6"])
     error = capsys.readouterr().err
-    assert error.startswith(f"golden.cell_study: {message}") and error.count("\n") == 1
+    assert error.startswith("golden.cell_study: argument NETWORK: invalid choice: 'lenet6' (choose from ")
+    assert error.count("\n") == 1
 
 
 def test_output_that_cannot_be_written_is_refused_before_the_work(tmp_path, capsys):

@@ -90,5 +90,7 @@ def test_checkpoint_is_not_written_over(tmp_path, write_checkpoint, capsys):
     write_checkpoint(path, NETWORKS["lenet5"])
     before = path.read_bytes()
     assert main(["lenet5", "--checkpoint", str(path), "--json", str(path)]) == 2
-    assert "it is another file of this command" in capsys.readouterr().err
+    assert capsys.readouterr().err == (
+        f"golden.currents: File {path} cannot be written (it is another file of this command); name "
+        "another\n")
     assert path.read_bytes() == before

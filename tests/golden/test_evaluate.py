@@ -176,12 +176,13 @@ def test_choices_go_on_from_set_to_set(data, monkeypatch):
     assert drawn == [(15, 2, 0), (15, 2, 15), (10, 2, 30), (15, 2, 40), (15, 2, 55), (10, 2, 70)]
 
 
-def test_stopped(data, monkeypatch, capsys):
+@pytest.mark.parametrize("function", ["compiled", "report"]) # at the beginning and at the end
+def test_stopped(data, monkeypatch, capsys, function):
     def interrupted(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(golden.evaluate, "compiled", interrupted)
-    assert main(["lenet5", "--data", str(data), "--out", str(data / "answers.csv")]) == 130
+    monkeypatch.setattr(golden.evaluate, function, interrupted)
+    assert main(["lenet5", "--data", str(data), "--passes", "2", "--out", str(data / "answers.csv")]) == 130
     assert capsys.readouterr().err.splitlines()[-1] == "golden.evaluate: stopped, nothing was written"
     assert not (data / "answers.csv").exists()
 

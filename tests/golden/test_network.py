@@ -56,8 +56,8 @@ def weight_of(layer, choice, output, number):
 def slow(network, image, choices):
     """One pass of an uncompiled network by the definitions: products of values, one at a time, and
     rational numbers. Returns the values that leave each hidden layer, and the float logits ``y``."""
-    first, each = network.layers[0], 2**network.input.bits - 1
-    bounds = np.array(network.input.thresholds).reshape(-1, each).tolist()
+    first  = network.layers[0]
+    bounds = np.array(network.input.thresholds).reshape(-1, 2**network.input.bits - 1).tolist()
     x = [[[value(sum(pixel >= bound for bound in channel), first.input_bits, first.input_low)
            for channel in bounds] for pixel in row] for row in image.tolist()]
     maps = []
@@ -372,17 +372,17 @@ def difference(network, levels, choice):
         scale = file[f"{layer.name}.scale"] if layer.crossbars == 1 else None
     value = layer.input_low + (1 - layer.input_low) * levels[:, 0, 0] / (2**layer.input_bits - 1)
     got, y = np.empty((2, len(levels), layer.outputs))
-    for one in np.unique(choice):
-        own = choice == one
+    for outcome in np.unique(choice):
+        chosen = choice == outcome
         weight, kept = part["weight"], 1.0
         if layer.crossbars > 1:
-            weight = np.mean([weight[(one + way) % layer.crossbars] for way in range(layer.ways)], 0)
+            weight = np.mean([weight[(outcome + way) % layer.crossbars] for way in range(layer.ways)], 0)
             weight = weight / (2**(layer.weight_bits - 1) - 1)
-        elif one:
+        elif outcome:
             kept = scale
-        z = (value[own] @ weight.T + part["bias"]) * kept
-        y[own] = part["beta"] + part["gamma"] * (z - part["mean"]) / np.sqrt(
+        z = (value[chosen] @ weight.T + part["bias"]) * kept
+        y[chosen] = part["beta"] + part["gamma"] * (z - part["mean"]) / np.sqrt(
             part["variance"] + part["epsilon"])
-        sums = golden.layer_sums(layer, levels[own], one if layer.crossbars > 1 else 0)
-        got[own] = softmax(golden.logits(layer, sums, choice[own]), network.head) / 65536
+        sums = golden.layer_sums(layer, levels[chosen], outcome if layer.crossbars > 1 else 0)
+        got[chosen] = softmax(golden.logits(layer, sums, choice[chosen]), network.head) / 65536
     return abs(got - float_softmax(y)).max(1)

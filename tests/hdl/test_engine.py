@@ -21,26 +21,26 @@ TARGETS = [Target(array_rows=16, array_columns=4, passes=PASSES, passes_max=PASS
            for interval in (None, 1, 400)]
 
 
-def make_maps(layer, images, seed=0, after=1):
+def make_maps(layer, images, seed=0, next_arrays=1):
     """Maps of images, one to three each, with pass sets and masks; and the maps and sets that leave.
 
     Each map is run by the golden model with every choice that a pass has drawn, in this layer, unless
-    the map is for one array, and then in the next one, if it chooses from ``after`` arrays.
+    the map is for one array, and then in the next one, if it chooses from ``next_arrays``.
     """
     rng = np.random.default_rng(seed)
     most = 2**layer.input_bits
     ports = {"i": [], "i_sets": []}
     ports |= {"mask": []} if layer.crossbars == 1 else {}
-    ports |= {"mask_after": []} if after > 1 else {}
+    ports |= {"next_mask": []} if next_arrays > 1 else {}
     leaving, leaving_sets = [], []
     for _ in range(images):
-        own, later = rng.integers(0, 2, PASSES), rng.integers(0, after, PASSES)
+        own, later = rng.integers(0, 2, PASSES), rng.integers(0, next_arrays, PASSES)
         if "mask" in ports:
             ports["mask"].append(pack(own, 1))
-        if after > 1:
-            ports["mask_after"].append(sum(
+        if next_arrays > 1:
+            ports["next_mask"].append(sum(
                 int(choice >> bit & 1) << bit * PASSES + number
-                for number, choice in enumerate(later) for bit in range(after.bit_length() - 1)))
+                for number, choice in enumerate(later) for bit in range(next_arrays.bit_length() - 1)))
         count = int(rng.integers(1, 4))
         for number in range(count):
             x = rng.integers(0, most, (1, layer.height, layer.width, layer.channels), dtype=np.uint8)
@@ -52,7 +52,7 @@ def make_maps(layer, images, seed=0, after=1):
             branches = part(inside, [*zip(drawn, later, strict=True)])
             for (outcome, next_array), pass_set, is_last in replay(branches, last):
                 leaving += run(layer, x, outcome)
-                leaving_sets.append(set_of(pass_set, is_last, next_array, after))
+                leaving_sets.append(set_of(pass_set, is_last, next_array, next_arrays))
     return ports, leaving, leaving_sets
 
 
@@ -81,8 +81,8 @@ def engine_of(compiled, seed, target, index):
     """A layer of a random network, the arrays that the next one chooses from, and its engine."""
     network, target = compiled(seed, target, hidden=2)
     layer, *later = network.layers[index:]
-    after = later[0].crossbars if later else 1
-    return layer, after, lower_layer(layer, target, after)
+    next_arrays = later[0].crossbars if later else 1
+    return layer, next_arrays, lower_layer(layer, target, next_arrays)
 
 
 @pytest.mark.parametrize("index", LAYERS)
@@ -91,8 +91,8 @@ def engine_of(compiled, seed, target, index):
 def test_matches_golden(compiled, seed, target, index):
     """Hidden layers and an output layer, with padding, stride, pool, tiles and groups. Where nothing
     waits, each word and the first word that leaves come in the cycle that is stated."""
-    layer, after, engine = engine_of(compiled, seed, target, index)
-    ports, leaving, leaving_sets = make_maps(layer, 2, seed, after)
+    layer, next_arrays, engine = engine_of(compiled, seed, target, index)
+    ports, leaving, leaving_sets = make_maps(layer, 2, seed, next_arrays)
     passed = transfer(engine, ports, {"o": len(leaving), "o_sets": len(leaving_sets)})
     assert passed["o"].words == leaving
     assert passed["o_sets"].words == leaving_sets
@@ -108,8 +108,8 @@ def test_matches_golden(compiled, seed, target, index):
 @pytest.mark.parametrize("target", TARGETS, ids=["streamed", "unfolded", "folded"])
 @pytest.mark.parametrize("seed", SEEDS[:4])
 def test_under_back_pressure(compiled, seed, target, index):
-    layer, after, engine = engine_of(compiled, seed, target, index)
-    ports, leaving, leaving_sets = make_maps(layer, 2, seed, after)
+    layer, next_arrays, engine = engine_of(compiled, seed, target, index)
+    ports, leaving, leaving_sets = make_maps(layer, 2, seed, next_arrays)
     passed = transfer(engine, ports, {"o": len(leaving), "o_sets": len(leaving_sets)}, duty=0.5)
     assert passed["o"].words == leaving
     assert passed["o_sets"].words == leaving_sets
@@ -131,8 +131,8 @@ WAITS = {
 @pytest.mark.parametrize("seed", APART)
 def test_waits(compiled, seed, index, wait):
     """More maps than any queue holds, whichever end is late or slow."""
-    layer, after, engine = engine_of(compiled, seed, TARGETS[0], index)
-    ports, leaving, leaving_sets = make_maps(layer, 4, seed, after)
+    layer, next_arrays, engine = engine_of(compiled, seed, TARGETS[0], index)
+    ports, leaving, leaving_sets = make_maps(layer, 4, seed, next_arrays)
     often, starts = WAITS[wait]
     passed = transfer(engine, ports, {"o": len(leaving), "o_sets": len(leaving_sets)}, starts=starts,
                       duty={name: times / engine.map_cycles for name, times in often.items()})

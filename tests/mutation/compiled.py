@@ -1,8 +1,8 @@
 """Amaranth's simulator, its place taken by a compiled netlist.
 
-What the tests of ``tests/hdl`` ask of :class:`amaranth.sim.Simulator` is little: set and get signals,
-wait for the next cycle, sample. :class:`CompiledSimulator` does the same with a netlist that
-:mod:`netlist` has compiled, so that a test runs on it as it is written.
+The tests of ``tests/hdl`` ask little of :class:`amaranth.sim.Simulator`: set and get signals, wait for the
+next cycle, sample. :func:`play` does the same with a netlist that :mod:`tests.mutation.netlist` has
+compiled, so that a test runs on it as it is written.
 """
 
 import ctypes
@@ -19,7 +19,7 @@ class Hang(AssertionError):
 
 
 class Probed(BaseException):
-    """Ends a test of which only the design is wanted."""
+    """Ends a test once its design is known."""
 
 
 class Model:
@@ -65,7 +65,7 @@ class Model:
 
 
 class Null:
-    """Stands in for a netlist that is not there yet: every bit reads as one."""
+    """Takes the place of a netlist that is not compiled yet: every bit reads as 1."""
 
     def __init__(self):
         self.ports = {}

@@ -1,18 +1,17 @@
-"""Can a mutant be seen at a port at all? A proof, a trace, or neither within a bound.
+"""Can a mutant be seen at a port at all? A proof, a cycle, or neither within a bound.
 
-The design without a mutant and the one with it stand side by side and get the same inputs. Both begin as
-the same chip: in any state that some use without the mutant leaves behind. Then the mutant wakes, in a
-cycle of reset; more of these may come. ABC looks for a cycle in which a port differs: the validity of a
-stream, its payload where it is valid, its readiness where it is offered something, any other output.
-Inputs obey the rules of streams: what is offered stays until it is taken, and is of the values that the
-component declares.
+A miter of the design with and without the mutant: both get the same inputs. Both begin in the same state,
+any that is reachable without the mutant. Then the mutant is enabled, in a cycle of reset; more resets may
+follow. ABC looks for a cycle in which a port differs: the valid of an output stream, its payload where it
+is valid, the ready of an input stream where it is offered a word, any other output. Inputs obey the rules
+of streams: a word that is offered stays until it is taken, and has one of the values that the component
+declares.
 """
 
 import subprocess
 
-from netlist import SELECT, yosys
-
 from gen.tools import find
+from tests.mutation.netlist import SELECT, yosys
 
 
 __all__ = ["DEPTH", "compare"]
@@ -70,7 +69,7 @@ def compare(ports, observed, bounds, number, directory):
 
 
 def _abc(commands, work, name):
-    """Run ABC, which is in Yosys but no program of its own; return the first line of its status."""
+    """Run ABC, which is a part of Yosys and no separate program; return the first line of its status."""
     path = work / f"{name}.status"
     path.unlink(missing_ok=True)
     (work / f"{name}.abc").write_text("\n".join((*commands, f"write_status {path.name}", "")))

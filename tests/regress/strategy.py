@@ -1,9 +1,7 @@
 """Random cases, by hypothesis."""
 
-import contextlib
-
 from case import FAULTS, IMAGES, VECTORS, WEIGHTS, Case, Gaps, Parameters
-from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 from hypothesis import strategies as st
 
 from gen.ir import Head, Input, Layer, Network, Target
@@ -54,43 +52,37 @@ def generate(number: int) -> Case:
     return made[-1]
 
 
-def shrink(number: int, fails, most: int) -> Case:
-    """Return the smallest case that hypothesis finds from the random case ``number`` on for which
-    ``fails`` holds, as it does for that one; it is asked ``most`` times at most."""
-    first = smallest = generate(number)
-    known, tried = {}, 0
+def shrink(number: int, fails) -> Case:
+    """Return the smallest case that hypothesis finds from the random case ``number`` on, which fails, for
+    which ``fails`` holds."""
+    first, smallest = generate(number), None
 
     @_run(number, Phase.generate, Phase.shrink)
     @given(cases())
     def test(case):
-        nonlocal smallest, tried
-        if not known and case != first:
-            return
-        tried += 1
-        if len(known) > most or tried > 5 * most:
-            raise _Enough
-        if case not in known:
-            known[case] = case == first or fails(case)
-        if known[case]:
+        nonlocal smallest
+        # No other case, though one may fail that is drawn before this one.
+        if case == first or smallest is not None and fails(case):
             smallest = case
             raise AssertionError
 
-    with contextlib.suppress(AssertionError, _Enough):
+    try:
         test()
-    return smallest
-
-
-class _Enough(BaseException):
-    """Ends a search, which takes any other exception for a failure."""
+    except AssertionError:
+        return smallest
 
 
 def _run(number, *phases):
     """Decorate a test that is run for a few cases of the seed ``number``: the simplest of all, some that
-    hypothesis keeps apart from it, and the random one."""
+    hypothesis keeps close to it, and the random one.
+
+    It is the only one of use. More examples of one seed are mostly variants of a few: among 250 cases of
+    5 seeds there are 101 networks, among those of 250 seeds 250.
+    """
     def decorate(test):
         return seed(number)(settings(
             max_examples=4, phases=phases, database=None, deadline=None, report_multiple_bugs=False,
-            print_blob=False, suppress_health_check=list(HealthCheck))(test))
+            print_blob=False, verbosity=Verbosity.quiet, suppress_health_check=list(HealthCheck))(test))
     return decorate
 
 
@@ -139,7 +131,7 @@ def _networks(draw):
     height, width = draw(st.integers(1, 8)), draw(st.integers(1, 8))
     count  = draw(st.sampled_from((1, 2, 2, 3, 3, 4)))
     weight_bits = [draw(st.sampled_from((4, 1, 2, 3, 8) if arrays else (1, 1, 1, 4))) for _ in range(count)]
-    levels = [(1, -1) if bits == 1 else
+    levels = [(1, -1) if bits == 1 and not draw(_rare(3)) else
               (draw(st.sampled_from((1, 1, 2, 3, 4))), draw(st.sampled_from((-1, 0))))
               for bits in weight_bits]
     channels = draw(st.integers(1, 3 if levels[0][0] == 1 else 2))

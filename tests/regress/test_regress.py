@@ -1,10 +1,8 @@
-"""The regression itself: a fixed set of its cases, and that it finds, shrinks and saves what is wrong."""
+"""Random networks, with the marker ``regress``; otherwise the cases that are kept, and that a case that is
+wrong is found, shrunk and saved."""
 
 import json
-import os
-import subprocess
-import sys
-import time
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,26 +10,64 @@ import numpy as np
 import play as playing
 import pytest
 import regress
-import replay
 from case import FAULTS, Gaps, load, make_images, save
 from features import features
 from play import Outcome, play
 from strategy import generate, shrink
 
 from gen.ir import Input, Layer, Network, Target
+from tests.results import REPORTS
 
 
 CASES = sorted((Path(__file__).parent / "cases").glob("*.json"))
 
 
-@pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
-def test_fixed_cases(path):
-    outcome = play(load(path))
-    assert outcome.kind == json.loads(path.read_text())["kind"], outcome.message
+def pytest_generate_tests(metafunc):
+    option = metafunc.config.getoption
+    if "index" in metafunc.fixturenames:
+        metafunc.parametrize("index", range(option("cases")))
+    if "kept" in metafunc.fixturenames:
+        metafunc.parametrize("kept", option("case") or CASES, ids=lambda path: path.stem)
 
 
-def test_fixed_cases_cover():
-    """What each of them is there for; the long run has the rest."""
+@pytest.fixture(scope="session")
+def drawn(pytestconfig):
+    """All cases, drawn before one is played: hypothesis likes the numbers that occur in the modules of
+    the project, of which more may be imported later."""
+    option = pytestconfig.getoption
+    return [regress.draw(option("seed"), index) for index in range(option("cases"))]
+
+
+@pytest.fixture(scope="session")
+def runtime(tmp_path_factory):
+    """Where Verilator's run-time library is kept."""
+    return tmp_path_factory.mktemp("verilator") / "runtime"
+
+
+@pytest.mark.regress
+def test_random_network(index, drawn, runtime, monkeypatch, tmp_path, pytestconfig, record_property):
+    # What a case that is interrupted leaves behind goes with the files of other tests.
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    case    = drawn[index]
+    outcome = play(case, runtime)
+    for name, value in regress.record(case, outcome).items():
+        record_property(name, value)
+    if outcome.kind == "failed":
+        seed = pytestconfig.getoption("seed")
+        path = REPORTS / "regress_failures" / f"seed{seed}_case{index}.json"
+        record_property("file", str(path))
+        outcome = regress.keep(path, seed, index, case, outcome, runtime)
+        pytest.fail(f"{outcome.message}; play what is left of the case again with: "
+                    f"pytest tests/regress -k kept_case --case {path}")
+
+
+def test_kept_case(kept):
+    outcome = play(load(kept))
+    assert outcome.kind == json.loads(kept.read_text())["kind"], outcome.detail or outcome.message
+
+
+def test_kept_cases_cover():
+    """What each of them is there for; the random ones have the rest."""
     covered = {feature for path in CASES for feature in features(load(path))}
     assert {"method: Scale-Dropout", "method: SpinBayes", "schedule: sequential", "arrays: 8",
             "arrays: mean of several (ways)", "tiles: several rows and columns of one layer",
@@ -161,74 +197,70 @@ def test_gaps():
         assert abs(changes - 2 * 0.3 * 0.7 / run) < 0.02
 
 
-def test_shrinks_to_the_smallest():
-    """To the least that fails, within the plays it is given."""
-    number = next(number for number in range(50) if len(generate(number).network.layers) > 2)
-    smallest = shrink(number, lambda case: len(case.network.layers) > 1, 25)
-    assert len(smallest.network.layers) == 2 and smallest.counts == (1, 1)
-    assert shrink(number, lambda case: True, 0) == generate(number)
+def test_simulators():
+    """One case of 25 is simulated as Verilog, but for those with a fault; the arrays of every other one
+    are at the pins."""
+    case  = tiny()
+    cases = [regress.simulate_by(case, index) for index in range(100)]
+    assert [index for index, one in enumerate(cases) if one.simulator == "verilator"] == [24, 49, 74, 99]
+    assert [(cases[index].target.view, cases[index].target.array_ns) for index in (49, 99)] == [
+        ("macro", 16.0), ("macro", 32.0)]
+    assert cases[0] == case and cases[74].target == case.target
+    assert regress.simulate_by(replace(case, fault="no seed"), 24).simulator == "amaranth"
 
 
 def fake(case, runtime=None):
     if len(case.network.layers) > 1:
         return Outcome("failed", f"Failure: {len(case.network.layers)} layers", "detail")
-    return Outcome("equal", played=case, totals={"images": 1}) if case.fault is None else (
-        Outcome("refused", f"Fault '{case.fault}' 1.5"))
+    return Outcome("equal", played=case, totals={"images": 1})
 
 
-def fake_play(case, work):
-    return fake(case), 1.0
-
-
-def test_failures_are_saved_and_replayed(monkeypatch, tmp_path, capsys):
-    """Cases of which some fail: the report counts them, the files replay them."""
-    monkeypatch.setattr(regress, "_play", fake_play)
+def test_failure_is_shrunk_and_saved(monkeypatch, tmp_path):
+    """As the smallest case with the same kind of message; its file can be played again."""
     monkeypatch.setattr(regress, "play", fake)
-    arguments = ["--cases", "6", "--seed", "3", "--shrinks", "2", "--jobs", "2", "--out", str(tmp_path)]
-    assert regress.main(arguments) == 1
-    report = json.loads((tmp_path / "regress.json").read_text())
-    assert report["cases"] == 6 == report["equal"] + report["refused"] + report["failed"]
-    assert report["failed"] == len(report["failures"]) > 0
-    assert "replay.py" in capsys.readouterr().out
-    file = report["failures"][0]["file"]
-    assert len(load(Path(file)).network.layers) > 1
-
-    monkeypatch.setattr(replay, "play", fake)
-    assert replay.main([file]) == 1
-    assert capsys.readouterr().out.startswith("failed Failure: ")
+    index = next(index for index in range(50) if len(regress.draw(3, index).network.layers) > 2)
+    case  = regress.draw(3, index)
+    path  = tmp_path / "failures" / "case.json"
+    assert regress.keep(path, 3, index, case, fake(case)).message == "Failure: 2 layers"
+    smallest = load(path)
+    assert len(smallest.network.layers) == 2 and smallest.counts == (1, 1)
+    saved = json.loads(path.read_text())
+    assert (saved["kind"], saved["detail"]) == ("equal", "detail")
 
 
-def test_replay_of_no_case(tmp_path, capsys):
-    assert replay.main([str(tmp_path / "none.json")]) == 2
-    assert capsys.readouterr().err.count("\n") == 1
+def test_what_cannot_be_shrunk():
+    assert shrink(7, lambda case: False) == generate(7)
 
 
-def test_terminated(tmp_path):
-    """Processes that play end with it: each of them holds the pipe, whose end comes here."""
-    command = [sys.executable, "tests/regress/regress.py", "--cases", "12", "--jobs", "2"]
-    with subprocess.Popen(command, cwd=Path(__file__).parents[2], text=True, stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, env=os.environ | {"TMPDIR": str(tmp_path)}) as process:
-        while not list(tmp_path.glob("regress.*/regress.*")): # where a case is played
-            assert process.poll() is None, process.communicate()
-            time.sleep(0.05)
-        process.terminate()
-        out, err = process.communicate()
-    assert (process.returncode, out) == (130, "")
-    assert err.splitlines() == [
-        "[1/1] 12 random networks of seed 1",
-        "regress: stopped; cases that failed are saved, the report is as it was"]
-    assert not list(tmp_path.iterdir())
+def test_report(tmp_path):
+    """Of a case that could not be played nothing is known, but that it failed."""
+    case, path = tiny(), tmp_path / "regress.json"
+    results = {"0": regress.record(case, fake(case)),
+               "1": regress.record(case, Outcome("refused", "Rows must be even, not 15"))}
+    assert regress.write(path, 2, 7, results, True, 1.0) == (
+        f"1 of 2 networks equal the golden model, 1 refused, 0 failed; {path}")
+    report = json.loads(path.read_text())
+    assert report["passed"] and report["command"] == "make regress CASES=2 SEED=7"
+    assert (report["equal"], report["images"], report["simulated_by"]) == (1, 1, {"amaranth": 1})
+    assert report["tables"]["Refused"] == [{"message": "Rows must be even, not #", "cases": 1}]
+    assert {"feature": "1 layers", "cases": 1} in report["tables"][
+        "Features of the networks that are equal"]
+
+    results |= {"2": regress.record(case, Outcome("failed", "Failure: no")) | {"file": "case.json"},
+                "3": {}}
+    regress.write(path, 4, 7, results, False, 1.0)
+    report = json.loads(path.read_text())
+    assert not report["passed"] and report["failed"] == 2
+    assert report["tables"]["Failed"] == [{"case": 2, "message": "Failure: no", "file": "case.json"},
+                                          {"case": 3, "message": None, "file": None}]
 
 
-def stop(case, work):
-    raise KeyboardInterrupt
-
-
-def test_stopped(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(regress, "_play", stop)
-    assert regress.main(["--cases", "2", "--out", str(tmp_path)]) == 130
-    assert not list(tmp_path.iterdir())
-    assert "stopped" in capsys.readouterr().err
+def test_report_of_some_is_not_written(tmp_path):
+    path = tmp_path / "regress.json"
+    assert regress.write(path, 60, 7, {"3": {}}, False, 1.0) == (
+        "0 of 1 networks equal the golden model, 0 refused, 1 failed; regress.json is of whole runs and "
+        "stays as it is")
+    assert not path.exists()
 
 
 @pytest.mark.parametrize("message, expected", [

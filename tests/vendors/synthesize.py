@@ -1,22 +1,19 @@
-"""Synthesize a design for other chips than the ECP5: ``python tests/vendors/synthesize.py``.
+"""Synthesis of a design for other chips than the ECP5.
 
-Whether Yosys maps all of it, memories above all, is what is asked; how large it is, is printed, but need
-not fit any part. What is lost on the way shows in flip-flops, which no mapping can do without: there must
-be as many as for the ECP5.
+The question is whether Yosys maps all of it, memories above all; the cells need not fit any part. Logic
+that is lost on the way shows in flip-flops, which no mapping can do without: there must be as many as for
+the ECP5.
 """
 
-import argparse
 import json
 import subprocess
-import sys
-import tempfile
-from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from gen.build import build
-from gen.ir import Target
 from gen.tools import find
+
+
+__all__ = ["FAMILIES", "OTHERS", "Family", "compare", "flip_flops", "synthesize"]
 
 
 class Family(NamedTuple):
@@ -85,36 +82,3 @@ def compare(cells: dict[str, int], family: str, wanted: int):
     if not least <= count <= most:
         raise RuntimeError(f"Flip-flops must be {least} to {most}, as there are {wanted} for the ECP5, "
                            f"not {count}")
-
-
-def main(arguments=None):
-    """Synthesize for each family; return 0, or 1 if any fails."""
-    parser = argparse.ArgumentParser(description="Synthesize a design for other chips than the ECP5.")
-    parser.add_argument("--network", default="lenet5", help="network to build (default: %(default)s)")
-    parser.add_argument("--families", nargs="+", choices=OTHERS, default=OTHERS,
-        help="families to synthesize for (default: all)")
-    args = parser.parse_args(arguments)
-
-    failed = False
-    # Not in /tmp: programs of WebAssembly have one of their own.
-    Path("build").mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(dir="build") as folder:
-        design = Path(folder, args.network)
-        build(args.network, Target(), design)
-        reference = cache(lambda like: flip_flops(synthesize(design, like), like))
-        for family in args.families:
-            try:
-                cells   = synthesize(design, family)
-                wanted  = reference(FAMILIES[family].like)
-                largest = sorted(cells, key=cells.get, reverse=True)
-                print(f"{family:8} {', '.join(f'{cells[kind]} {kind}' for kind in largest)}: "
-                      f"{flip_flops(cells, family)} flip-flops, {wanted} for the ECP5", flush=True)
-                compare(cells, family, wanted)
-            except RuntimeError as error:
-                failed = True
-                print(f"{family:8} failed: {error}", flush=True)
-    return int(failed)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

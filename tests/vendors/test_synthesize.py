@@ -1,19 +1,33 @@
-import importlib.util
-from pathlib import Path
+"""LeNet-5 on chips of other vendors, with the marker ``vendors``; otherwise a small design, and what is an
+error."""
 
 import pytest
 
-from gen.build import build_network
+from gen.build import build, build_network
 from gen.ir import Target
+from tests.results import ROOT
+from tests.vendors import synthesize as vendors
 
 
 @pytest.fixture(scope="module")
-def vendors():
-    """The command beside this file."""
-    spec = importlib.util.spec_from_file_location("synthesize", Path(__file__).parent / "synthesize.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def built():
+    """Folder of LeNet-5, and the flip-flops that it has on each ECP5 that others are compared with."""
+    folder = ROOT / "build" / "vendors" / "lenet5"
+    build("lenet5", Target(), folder)
+    return folder, {}
+
+
+@pytest.mark.vendors
+@pytest.mark.parametrize("family", vendors.OTHERS)
+def test_lenet5_is_mapped(built, family):
+    folder, known = built
+    cells, like = vendors.synthesize(folder, family), vendors.FAMILIES[family].like
+    if like not in known:
+        known[like] = vendors.flip_flops(vendors.synthesize(folder, like), like)
+    largest = sorted(cells, key=cells.get, reverse=True)
+    print(f"\n{family}: {', '.join(f'{cells[kind]} {kind}' for kind in largest)}; "
+          f"{vendors.flip_flops(cells, family)} flip-flops, {known[like]} on the ECP5")
+    vendors.compare(cells, family, known[like])
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +43,7 @@ def design(random_network, tmp_path_factory):
     ("gowin",  {"RAM16SDP4", "ALU", "LUT4"}),
     ("xilinx", {"RAM32M", "CARRY4", "LUT6", "FDRE"}),
 ])
-def test_all_is_mapped(vendors, design, family, kinds):
+def test_all_is_mapped(design, family, kinds):
     """Memories too: an iCE40 has block memories only; all that a design stores is put there, or in
     registers."""
     cells = vendors.synthesize(design, family)
@@ -38,7 +52,7 @@ def test_all_is_mapped(vendors, design, family, kinds):
     vendors.compare(cells, family, vendors.flip_flops(vendors.synthesize(design, like), like))
 
 
-def test_lost_logic_is_an_error(vendors):
+def test_lost_logic_is_an_error():
     """One flip-flop less than there must be; a multiplier of Xilinx may hold some."""
     vendors.compare({"SB_DFF": 400, "SB_DFFE": 580, "SB_LUT4": 9}, "ice40", 1000)
     vendors.compare({"FDRE": 900, "FDSE": 8, "DSP48E1": 1, "LUT6": 9}, "xilinx", 1000)
@@ -49,14 +63,14 @@ def test_lost_logic_is_an_error(vendors):
             vendors.compare(cells, family, 1000)
 
 
-def test_unmapped_logic_is_an_error(vendors, design, monkeypatch):
+def test_unmapped_logic_is_an_error(design, monkeypatch):
     part = vendors.Family("synth_xilinx -run begin:coarse -top {top}", "FD", "ecp5")
     monkeypatch.setitem(vendors.FAMILIES, "xilinx", part)
     with pytest.raises(RuntimeError, match=r"^Cells left unmapped: .*\$dff"):
         vendors.synthesize(design, "xilinx")
 
 
-def test_failure_is_one_line(vendors, random_network, tmp_path):
+def test_failure_is_one_line(random_network, tmp_path):
     build_network(random_network(3, hidden=1), Target(array_rows=16, array_columns=4), tmp_path / "design")
     source = tmp_path / "design" / "rtl" / "accelerator.v"
     source.write_text(source.read_text() + "module broken(")

@@ -55,8 +55,8 @@ def train(path, at=None, how=None, run=RUN):
     return [*model.state_dict().values(), *trace, generator.get_state()], steps
 
 
-def same(one, other):
-    return all(torch.equal(*pair) for pair in zip(one, other, strict=True))
+def same(found, expected):
+    return all(torch.equal(*pair) for pair in zip(found, expected, strict=True))
 
 
 def interrupt():

@@ -10,15 +10,15 @@ from amaranth.sim import Simulator
 from hdl.checks.parity import ParityCheck, with_parity
 from hdl.head.averaging import Averaging
 from hdl.head.softmax import Softmax
-from hdl.input.image_source import ImageSource
+from hdl.input.pixel_input import PixelInput
 from hdl.layer.crossbar import Crossbar
 from hdl.layer.pool import Pool
 from hdl.layer.scale_mux import ScaleMux, comparison_layout
 from hdl.layer.window import Window
+from hdl.pass_sets.first_pass_sets import ArrayPasses, SequentialPasses
 from hdl.pass_sets.map_buffer import MapBuffer
 from hdl.pass_sets.mask_bank import MaskBank
 from hdl.pass_sets.pass_split import branches_layout, pass_set_layout
-from hdl.pass_sets.replay import ArrayPasses, SequentialPasses
 from sim.component import PERIOD, transfer
 
 
@@ -41,7 +41,7 @@ def make_crossbar(protect):
 
 
 def make_map_buffer(protect, words=20):
-    dut  = MapBuffer(unsigned(3), words=words, lanes=2, passes=4, depth=2, copies=2, protect=protect)
+    dut  = MapBuffer(unsigned(3), words=words, lanes=2, passes=4, depth=2, next_arrays=2, protect=protect)
     sets = [branches_layout(4, 4).const({"sets": [1, 0, 6, 8], "last": 1}).as_bits()] * 4
     return dut, {"i": bits(6, 4 * words), "i_sets": sets}, {"o": 12 * words, "o_sets": 12}
 
@@ -55,8 +55,8 @@ def make_mask_bank(protect):
     return dut, {"images": [4, 3, 4], "bits": bits(1, 33)}, {"draw": 33, "mask_0": 3, "mask_1": 3}
 
 
-def make_image_source(protect):
-    dut = ImageSource(3, 4, protect=protect)
+def make_pixel_input(protect):
+    dut = PixelInput(3, 4, protect=protect)
     return dut, {"i": bits(8, 12)}, {"o": 12, "masks": 4, "maps": 4}
 
 
@@ -66,7 +66,7 @@ def make_window(protect):
 
 
 def make_pool(protect):
-    dut = Pool(4, 6, 2, size=2, banks=2, columns=3, bits=2, protect=protect)
+    dut = Pool(4, 6, 2, size=2, lanes=2, columns=3, bits=2, protect=protect)
     return dut, {"i": bits(len(dut.i.payload.as_value()), 96)}, {"o": 24}
 
 
@@ -97,7 +97,7 @@ def make_array_passes(protect):
 
 #: Each block, and how many memories it has.
 BLOCKS = [(make_scale_mux, 1), (make_crossbar, 2), (make_map_buffer, 4), (make_small_map_buffer, 4),
-          (make_mask_bank, 2), (make_image_source, 2), (make_window, 1), (make_pool, 1),
+          (make_mask_bank, 2), (make_pixel_input, 2), (make_window, 1), (make_pool, 1),
           (make_softmax, 6), (make_averaging, 3), (make_sequential_passes, 1), (make_array_passes, 4)]
 
 

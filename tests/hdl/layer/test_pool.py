@@ -9,7 +9,7 @@ from sim.compare.packing import pack
 from sim.component import transfer
 
 
-#: Height, width, groups, size, banks, columns, bits.
+#: Height, width, groups, size, lanes, columns, bits.
 SHAPES = [
     (4, 4, 1, 2, 2, 3, 1),
     (5, 7, 2, 2, 2, 2, 1),     # odd: the last row and column are dropped
@@ -23,26 +23,26 @@ SHAPES = [
 ]
 
 
-def make(height, width, groups, size, banks, columns, bits):
-    return Pool(height, width, groups, size=size, banks=banks, columns=columns, bits=bits)
+def make(height, width, groups, size, lanes, columns, bits):
+    return Pool(height, width, groups, size=size, lanes=lanes, columns=columns, bits=bits)
 
 
-def make_maps(height, width, groups, size, banks, columns, bits, maps=3):
+def make_maps(height, width, groups, size, lanes, columns, bits, maps=3):
     """Levels and inverts of random maps, and the levels of the pooled ones."""
     rng = np.random.default_rng(0)
     most = 2**bits - 1
-    reached = rng.binomial(most, 0.3, (maps, height, width, groups, banks, columns))
-    invert = rng.integers(0, 2, (groups, banks, columns))
-    layout = compared_layout(banks=banks, columns=columns, bits=bits)
+    reached = rng.binomial(most, 0.3, (maps, height, width, groups, lanes, columns))
+    invert = rng.integers(0, 2, (groups, lanes, columns))
+    layout = compared_layout(lanes=lanes, columns=columns, bits=bits)
     words = [
         layout.const({"reached": [pack(lane, bits) for lane in levels],
                       "invert": [pack(lane, 1) for lane in invert[number % groups]]}).as_bits()
-        for number, levels in enumerate(reached.reshape(-1, banks, columns))]
+        for number, levels in enumerate(reached.reshape(-1, lanes, columns))]
     whole = reached[:, :height // size * size, :width // size * size]
     pooled = whole.reshape(maps, height // size, size, width // size, size, groups,
-                           banks, columns).max((2, 4))
+                           lanes, columns).max((2, 4))
     pooled = np.where(invert, most - pooled, pooled)
-    return words, [pack(word, bits) for word in pooled.reshape(-1, banks * columns)]
+    return words, [pack(word, bits) for word in pooled.reshape(-1, lanes * columns)]
 
 
 @pytest.mark.parametrize("duty", [1.0, 0.5, 0.1])
@@ -85,4 +85,4 @@ def test_fills_while_levels_wait(shape):
 ])
 def test_rejects(height, width, size, message):
     with pytest.raises(ValueError, match=f"^{message}$"):
-        Pool(height, width, 1, size=size, banks=2, columns=1)
+        Pool(height, width, 1, size=size, lanes=2, columns=1)

@@ -47,7 +47,7 @@ def make_groups(word, sums, banks, columns, count, selected=False):
     """Random sums of each group and their choice, and the same with the words of each lane."""
     rng, channels = random.Random(1), len(banks[0])
     inputs  = sums_layout(sums, columns=columns, arrays=len(banks) if selected else 1)
-    outputs = scaled_layout(word, sums, banks=1 if selected else len(banks), columns=columns)
+    outputs = scaled_layout(word, sums, lanes=1 if selected else len(banks), columns=columns)
     nothing = word.from_bits(0)
     groups, scaled = [], []
     for number in range(count):

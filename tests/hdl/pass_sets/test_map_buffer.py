@@ -28,24 +28,24 @@ SHAPES = [
 ]
 
 
-def make_branches(shape, words, lanes, count, full=False, copies=1):
+def make_branches(shape, words, lanes, branch_sets, full=False, next_arrays=1):
     """Words and pass sets of random branch sets, and the words and pass sets that must leave."""
     rng   = random.Random(0)
     width = Shape.cast(shape).width
     entering, branches, leaving, sets = [], [], [], []
-    for number in range(count):
+    for number in range(branch_sets):
         maps = [[rng.getrandbits(width) for _ in range(words)] for _ in range(lanes)]
         entering += [pack(word, width) for word in zip(*maps, strict=True)]
-        inside = [rng.randint(1, (1 << PASSES) - 1) if full else 0 for _ in range(lanes * copies)]
+        count  = lanes * next_arrays
+        inside = [rng.randint(1, (1 << PASSES) - 1) if full else 0 for _ in range(count)]
         while not any(inside):
-            inside = [rng.choice((0, rng.randint(1, (1 << PASSES) - 1))) for _ in range(lanes * copies)]
+            inside = [rng.choice((0, rng.randint(1, (1 << PASSES) - 1))) for _ in range(count)]
         last = number % 3 == 2
-        branches.append(
-            branches_layout(PASSES, lanes * copies).const({"sets": inside, "last": last}).as_bits())
-        by_branch = {divmod(branch, copies): pass_set for branch, pass_set in enumerate(inside)}
+        branches.append(branches_layout(PASSES, count).const({"sets": inside, "last": last}).as_bits())
+        by_branch = {divmod(branch, next_arrays): pass_set for branch, pass_set in enumerate(inside)}
         for (lane, array), pass_set, is_last in replay(by_branch, last):
             leaving += unpack(pack(maps[lane], width), width, words, signed=Shape.cast(shape).signed)
-            sets.append(pass_set_layout(PASSES, copies).const(
+            sets.append(pass_set_layout(PASSES, next_arrays).const(
                 {"set": pass_set, "last": is_last, "choice": array}).as_bits())
     return entering, branches, leaving, sets
 
@@ -66,12 +66,14 @@ def test_sends_lanes_that_are_not_empty(shape, words, lanes, depth, duty, starts
 
 @pytest.mark.parametrize("starts", [{}, {"o": 150}, {"o_sets": 150}])
 @pytest.mark.parametrize("duty", [1.0, 0.5])
-@pytest.mark.parametrize("words, lanes, copies, depth", [
+@pytest.mark.parametrize("words, lanes, next_arrays, depth", [
     (4, 1, 4, 2), (9, 1, 8, 2), (1, 1, 2, 4), (3, 2, 2, 1), (1, 2, 4, 3), (20, 1, 2, 1)])
-def test_sends_copies(words, lanes, copies, depth, duty, starts):
+def test_sends_a_map_to_several_arrays(words, lanes, next_arrays, depth, duty, starts):
     """A map is sent once for each array of the next layer that some pass has chosen."""
-    entering, branches, leaving, sets = make_branches(unsigned(3), words, lanes, 12, copies=copies)
-    dut = MapBuffer(unsigned(3), words=words, lanes=lanes, passes=PASSES, depth=depth, copies=copies)
+    entering, branches, leaving, sets = make_branches(
+        unsigned(3), words, lanes, 12, next_arrays=next_arrays)
+    dut = MapBuffer(unsigned(3), words=words, lanes=lanes, passes=PASSES, depth=depth,
+                    next_arrays=next_arrays)
     passed = transfer(dut, {"i": entering, "i_sets": branches},
                       {"o": len(leaving), "o_sets": len(sets)}, duty=duty, starts=starts)
     assert passed["o"].words == leaving
@@ -101,8 +103,8 @@ def test_one_lane_passes_a_word_per_cycle():
     assert passed["i"].cycles == list(range(100))
 
 
-class Reserved(wiring.Component):
-    """A buffer with reserved room, and a sender of branch sets that takes it first."""
+class WithCredits(wiring.Component):
+    """A buffer with credits, and a sender of branch sets that takes one for each."""
 
     def __init__(self, buffer):
         self.buffer = buffer
@@ -118,11 +120,11 @@ class Reserved(wiring.Component):
             inside, outside = getattr(buffer, name), flipped(getattr(self, name))
             connect(m, *((outside, inside) if name == "i_sets" else (inside, outside)))
         word = Signal(range(buffer.words))
-        may  = (word != 0) | buffer.room.valid
+        may  = (word != 0) | buffer.credit.valid
         m.d.comb += [
             buffer.i.payload.eq(self.i.payload),
             buffer.i.valid.eq(self.i.valid & may),
-            buffer.room.ready.eq(self.i.valid & (word == 0)),
+            buffer.credit.ready.eq(self.i.valid & (word == 0)),
             self.i.ready.eq(may),
         ]
         with m.If(self.i.valid & may):
@@ -133,11 +135,11 @@ class Reserved(wiring.Component):
 @pytest.mark.parametrize("starts", [{}, {"o": 150}, {"i_sets": 60}])
 @pytest.mark.parametrize("duty", [1.0, 0.5])
 @pytest.mark.parametrize("shape, words, lanes, depth", SHAPES)
-def test_reserved_room(shape, words, lanes, depth, duty, starts):
-    """Who takes room before words never finds the buffer full."""
+def test_credits(shape, words, lanes, depth, duty, starts):
+    """A sender that takes a credit for each branch set never finds the buffer full."""
     entering, branches, leaving, sets = make_branches(shape, words, lanes, 15)
-    dut = MapBuffer(shape, words=words, lanes=lanes, passes=PASSES, depth=depth, reserved=True)
-    passed = transfer(Reserved(dut), {"i": entering, "i_sets": branches},
+    dut = MapBuffer(shape, words=words, lanes=lanes, passes=PASSES, depth=depth, by_credit=True)
+    passed = transfer(WithCredits(dut), {"i": entering, "i_sets": branches},
                       {"o": len(leaving), "o_sets": len(sets)}, duty=duty, starts=starts)
     assert passed["o"].words == leaving
     assert passed["o_sets"].words == sets
@@ -146,12 +148,12 @@ def test_reserved_room(shape, words, lanes, depth, duty, starts):
         assert early <= words * (depth + 1) + MapBuffer.FETCHED
 
 
-@pytest.mark.parametrize("words, lanes, depth, copies, message", [
+@pytest.mark.parametrize("words, lanes, depth, next_arrays, message", [
     (0, 2, 1, 1, "Words of a map must be at least 1, not 0"),
     (1, 0, 1, 1, "Lanes must be at least 1, not 0"),
     (1, 2, 0, 1, "Depth must be at least 1, not 0"),
-    (1, 2, 1, 0, "Copies must be at least 1, not 0"),
+    (1, 2, 1, 0, "Arrays of the next layer must be at least 1, not 0"),
 ])
-def test_rejects(words, lanes, depth, copies, message):
+def test_rejects(words, lanes, depth, next_arrays, message):
     with pytest.raises(ValueError, match=f"^{message}$"):
-        MapBuffer(unsigned(1), words=words, lanes=lanes, passes=1, depth=depth, copies=copies)
+        MapBuffer(unsigned(1), words=words, lanes=lanes, passes=1, depth=depth, next_arrays=next_arrays)

@@ -1,0 +1,29 @@
+"""The proofs about each block, and why there are none about some."""
+
+import importlib
+from pathlib import Path
+
+
+__all__ = ["BLOCKS", "CASES", "WITHOUT"]
+
+
+HERE = Path(__file__).parent
+HDL  = HERE.parents[1] / "hdl"
+
+#: Blocks with proofs: files here that have the name of one of hdl/.
+BLOCKS = sorted(path.stem for path in HERE.glob("*.py")
+                if path.stem != "__init__" and list(HDL.rglob(path.name)))
+
+#: Each proof, with the block that it is about, by its name as a test.
+CASES = {f"{block}-{number}-{proof.name}": (block, proof) for block in BLOCKS
+         for number, proof in enumerate(importlib.import_module(f"tests.formal.{block}").PROOFS)}
+
+#: Why nothing is proven of the other blocks.
+WITHOUT = {
+    "accelerator": "an assembly of blocks whose streams are proven; simulated as a whole",
+    "array": "no streams or control: simulated",
+    "register_parity": "a transform of other blocks: simulated, and judged by flipped bits",
+    "parity": "no streams or control: simulated, and judged by flipped bits",
+    "popcount": "arithmetic without control: simulated",
+    "stream": "parts of the other blocks, whose streams are proven",
+}

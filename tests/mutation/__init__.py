@@ -1,0 +1,1 @@
+"""Whether the tests of each block fail when its netlist is wrong."""
