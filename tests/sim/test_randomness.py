@@ -173,7 +173,7 @@ def test_two_in_one_folder(tmp_path, monkeypatch, capsys):
     first_may_end.set()
     for thread in threads:
         thread.join()
-    assert said == f"wait for another sim.randomness in {work} to end\n"
+    assert said == f"wait for another sim.randomness in {work} to end ...\n"
     assert statuses == [0, 0] and most == [1, 1]
 
 
