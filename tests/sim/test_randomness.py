@@ -104,8 +104,8 @@ def test_faults_of_the_command(tmp_path, capsys):
 def make_evidence(failed=()):
     """What is gathered, of few sources."""
     effect = {"alarm_prediction": None, "test/cls/Acc": 0.987, "test/cls/NLL": 0.04, "test/cal/ECE": 0.003,
-              "quantile/flagged": 0.05}
-    ood = {"status": "run", "quantile/flagged": 0.75, "entropy": {"ood/AUROC": 0.9}}
+              "quantile/rejected": 0.05}
+    ood = {"status": "run", "quantile/rejected": 0.75, "entropy": {"ood/AUROC": 0.9}}
     return {
         "passed": not failed,
         "tests": {"tests": 1459, "failed": list(failed), "smallest_p_value": 2e-5,
@@ -173,7 +173,7 @@ def test_two_in_one_folder(tmp_path, monkeypatch, capsys):
     first_may_end.set()
     for thread in threads:
         thread.join()
-    assert said == f"wait for another sim.randomness in {work} to end\n"
+    assert said == f"wait for another sim.randomness in {work} to end ...\n"
     assert statuses == [0, 0] and most == [1, 1]
 
 

@@ -79,6 +79,11 @@ def test_lines_are_short(write):
     assert lines[begin + 3].startswith("  word ") and lines[begin + 5].endswith(" word; number: 7")
 
 
+def test_overview_is_always_a_table(write):
+    lines, _, _ = write(1, formal={"summary": "word " * 40})
+    assert any(line.startswith("| formal ") and "word word" in line for line in lines)
+
+
 def test_all_have_passed(write):
     lines, printed, errors = write(0, **dict.fromkeys(TARGETS, {}))
     assert printed.endswith("VERIFICATION.md: 11 of 11 targets have passed\n") and not errors
