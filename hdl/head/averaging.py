@@ -48,13 +48,14 @@ def products_signature(passes):
     """What a leaf of ``c`` passes adds to the totals of a class: ``c * p``, ``c * p * p`` and, if ``p`` is
     confident, ``c``.
 
-    The square comes as its products with the lower and the upper half of ``p * p``.
+    ``c * p * p`` comes as two products, with the lower and the upper half of ``p * p``.
     """
     product = Shape.cast(range(passes + 1)).width + PROBABILITY
     return wiring.Signature({
-        "sum":       Out(product),
-        "square":    Out(data.ArrayLayout(product, 2)),
-        "confident": Out(range(passes + 1)),
+        "sum":         Out(product),
+        "square_low":  Out(product),
+        "square_high": Out(product),
+        "confident":   Out(range(passes + 1)),
     })
 
 
@@ -131,8 +132,8 @@ class Weigh(wiring.Component):
             firsts[2].eq(square[width:] * counts[3]),
             confident.eq(Mux(q >= self.confidence, self.count, 0)),
             self.o.sum.eq(firsts[0]),
-            self.o.square[0].eq(firsts[1]),
-            self.o.square[1].eq(firsts[2]),
+            self.o.square_low.eq(firsts[1]),
+            self.o.square_high.eq(firsts[2]),
             self.o.confident.eq(confident),
         ]
 
@@ -219,13 +220,13 @@ class Totals(wiring.Component):
             store.data.eq(parity.stored(Value.cast(new))),
             store.en.eq(new_valid),
         ]
-        low, high = self.products.square
         m.d.sync += [
             reading.eq(self.ahead.valid), address.eq(Mux(self.sending, self.index, self.ahead.payload)),
             old_valid.eq(reading), old_index.eq(address), Value.cast(self.row).eq(fetch.data),
             new_valid.eq(old_valid), new_index.eq(old_index),
             new.sum.eq(old.sum + self.products.sum),
-            new.square.eq(old.square + low + (high << self.half)),
+            new.square.eq(old.square + self.products.square_low
+                          + (self.products.square_high << self.half)),
             new.confident.eq(old.confident + self.products.confident),
         ]
         # Totals are checked that have been written for this image.

@@ -145,8 +145,8 @@ def test_weigh(count):
             ctx.set(dut.i.payload, {"p": leaf[cycle % len(leaf)], "index": cycle % len(leaf)})
             await ctx.tick()
             ahead.append((ctx.get(dut.ahead.valid), ctx.get(dut.ahead.payload)))
-            low, high = (ctx.get(half) for half in dut.o.square)
-            products.append((ctx.get(dut.o.sum), low + (high << 16), ctx.get(dut.o.confident)))
+            square = ctx.get(dut.o.square_low) + (ctx.get(dut.o.square_high) << 16)
+            products.append((ctx.get(dut.o.sum), square, ctx.get(dut.o.confident)))
         assert ctx.get(dut.best) == 0
 
     simulator = Simulator(dut)
