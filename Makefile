@@ -20,7 +20,7 @@ OPTIONS_lenet5_mtj        := --layers lenet5 --rng mtj --mtj-currents $(DESIGNS)
 	--sources layer --protect
 
 .DEFAULT_GOAL := lenet5
-.PHONY: install lenet5 lenet5_wide test bench testset coverage randomness formal regress verification signoff mutation faults vendors clean
+.PHONY: install lenet5 lenet5_wide test bench results docs testset coverage randomness formal regress verification signoff mutation faults vendors clean
 
 # All that the commands of the README need, into .venv.
 install: $(VENV)/test
@@ -54,6 +54,15 @@ mutation: $(VENV)/test
 # Simulated images per second, and seconds of a build; figures vary with the machine.
 bench: $(VENV)/test
 	$(RUN) -m bench.speed
+
+# docs/results.md: all figures. What was measured is kept in build/results, and only what is missing is run; with
+# ARGS=--again all of it, with ARGS=--synth place and route too. Without DATA, what needs images is not run.
+results: $(VENV)/test
+	$(RUN) -m bench.results $(if $(wildcard $(DATA)),--data $(DATA)) $(ARGS)
+
+# The site of docs/, to build/site; a warning is an error.
+docs: $(VENV)/docs
+	$(RUN) -m mkdocs build --strict $(ARGS)
 
 # Every test image of MNIST through the Verilog at T = 20, and of sets that it has not learnt; five hundred
 # with SpinBayes; some with arrays at the pins. What was simulated is kept: a second call goes on.
@@ -116,6 +125,10 @@ $(VENV)/base: pyproject.toml
 
 $(VENV)/test: $(VENV)/base
 	$(RUN) -m pip install -q --disable-pip-version-check -e '.[$(EXTRA)]'
+	touch $@
+
+$(VENV)/docs: $(VENV)/base
+	$(RUN) -m pip install -q --disable-pip-version-check -e '.[docs]'
 	touch $@
 
 $(DESIGNS)/%/manifest.json: $(wildcard gen/*.py gen/transforms/*.py gen/checkpoints/* hdl/*.py hdl/*/*.py) $(VENV)/test

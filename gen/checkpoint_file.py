@@ -46,6 +46,7 @@ import numpy as np
 
 from gen.command import UserError
 from gen.ir import Layer, Network
+from gen.networks import NETWORKS
 
 
 __all__ = ["CheckpointError", "Parameters", "STATED", "read_file"]
@@ -113,7 +114,8 @@ def read_file(path: Path, network: Network) -> tuple[np.ndarray, list[Parameters
     CheckpointError
         If the file is missing, damaged, or made for another network.
     """
-    again = f"make it again with: python -m golden.train {network.name} --data DIR"
+    again = (f"make it again with: python -m golden.train {network.name} --data DIR"
+             if network.name in NETWORKS else "gen/checkpoint_file.py says what it must hold")
 
     def refuse(what, way_out=again):
         raise CheckpointError(f"Checkpoint {path} {what}; {way_out}") from None

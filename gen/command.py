@@ -8,6 +8,8 @@ import threading
 from collections.abc import Callable
 from contextlib import contextmanager
 
+from gen.progress import wipe
+
 
 __all__ = ["Parser", "UserError", "command", "interruptible", "whole"]
 
@@ -36,11 +38,12 @@ def whole(least: int, most: int | None = None) -> Callable[[str], int]:
     return convert
 
 
-def command(name: str, stopped: str | Callable[[], str] = "stopped, nothing was written"):
+def command(name: str, stopped: str = "stopped, nothing was written"):
     """Make a function ``main(arguments=None)`` that returns an exit status the command ``name``.
 
     A :exc:`UserError`, and an :exc:`OSError`, ends in one line on standard error and status 2; Ctrl-C, and
-    the signals that ask a program to end, in the line ``stopped`` and status 130. None is status 0.
+    the signals that ask a program to end, in the message of the :exc:`KeyboardInterrupt`, if it has one, or
+    in the line ``stopped``, and status 130. None is status 0.
     """
     def decorate(main):
         @functools.wraps(main)
@@ -53,11 +56,12 @@ def command(name: str, stopped: str | Callable[[], str] = "stopped, nothing was 
             except OSError as error:
                 place = f"{error.filename}: " if error.filename else ""
                 return fail(f"{place}{error.strerror or error}", 2)
-            except KeyboardInterrupt:
-                return fail(stopped() if callable(stopped) else stopped, 130)
+            except KeyboardInterrupt as interrupt:
+                return fail(str(interrupt) or stopped, 130)
         return run
 
     def fail(message, status):
+        wipe()
         print(f"{name}: {message}", file=sys.stderr)
         return status
 

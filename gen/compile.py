@@ -5,6 +5,7 @@ As a command, ``python -m gen.compile lenet5`` prints the compiled network as JS
 
 from pathlib import Path
 
+from gen.check_target import ImpossibleTarget, check_target
 from gen.checkpoint import SHIPPED, read
 from gen.command import Parser, command
 from gen.ir import Network, Target, dump
@@ -16,7 +17,7 @@ from gen.transforms.rates import rates
 from gen.transforms.seed import seed
 from gen.transforms.tile import tile
 from gen.transforms.watch import watch
-from gen.verify import ImpossibleTarget, MalformedNetwork, check_target, verify
+from gen.verify import MalformedNetwork, verify
 
 
 __all__ = ["TRANSFORMS", "compile_network"]
@@ -61,7 +62,7 @@ def compile_network(network: Network, target: Target) -> Network:
         try:
             verify(network, target)
         except MalformedNetwork as error:
-            error.add_note(f"after pass {run.__name__!r}")
+            error.add_note(f"after transform {run.__name__!r}")
             raise
     return network
 

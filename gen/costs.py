@@ -5,7 +5,8 @@ import math
 import numpy as np
 
 from gen.ir import JUNCTIONS, Layer, Network, Target
-from gen.transforms.rates import cost
+from gen.transforms.rates import gates
+from gen.weights import in_files, stored_bits
 
 
 __all__ = ["build_seconds", "costs", "expected_runs", "reads_per_map"]
@@ -65,15 +66,14 @@ def build_seconds(network: Network, target: Target) -> float:
     """Return about how many seconds a build of a compiled network takes, without synthesis.
 
     Emulated arrays take nearly all of it: their gates (:func:`gen.transforms.rates.choose_interval`) and
-    the bits of their weights. The line was fitted to builds of LeNet-5, and of TFC, LFC and CNV of FINN;
-    other machines differ, and it only says whether to wait a moment or to do something else.
+    the bits of their weights, in the Verilog or in files. The line was fitted to builds of LeNet-5, of TFC,
+    LFC and CNV of FINN, and of 2,048 and 4,096 channels instead of those 1,024 of LFC; other machines
+    differ, and it only says whether to wait a moment or to do something else.
     """
     if target.view == "macro":
         return 1.5
-    gates = sum(cost(layer, layer.folding, target) for layer in network.layers)
-    bits  = sum(layer.crossbars * layer.fan_in * layer.outputs * layer.weight_bits
-                for layer in network.layers)
-    return 1.5 + 0.5e-3 * gates + 3e-6 * bits
+    total = sum(gates(layer, layer.folding, target) for layer in network.layers)
+    return 1.5 + 0.5e-3 * total + (0.8e-6 if in_files(network) else 3e-6) * stored_bits(network)
 
 
 def reads_per_map(layer: Layer) -> int:

@@ -10,6 +10,7 @@ from amaranth.lib import data
 from amaranth.lib.wiring import In
 
 from gen.tools import yosys
+from hdl.layer.weight_memory import WeightMemory
 
 
 __all__ = ["emit", "fields", "ports"]
@@ -33,13 +34,18 @@ def emit(component, name: str, directory: Path, **contents) -> dict:
     name, direction, width and sign of every port, as a tree (``interface``) and as they are in Verilog
     (``ports``), the file of ``hdl/`` that each Verilog module comes from (``modules``), and ``contents``.
     It is also returned. The Verilog gives no warning with ``verilator -Wall``: its first lines say which
-    it turns off, and why.
+    it turns off, and why. Files of weights that it reads (:class:`hdl.layer.weight_memory.WeightMemory`)
+    are for :func:`gen.images.write_images` to write.
     """
     (directory / "rtl").mkdir(parents=True, exist_ok=True)
     source = Path("rtl", f"{name}.v")
     fragment = Fragment.get(component, None)
     modules  = dict(_modules(fragment, name))
-    (directory / source).write_text(_clean(_verilog(fragment, name, ports(component))))
+    verilog  = _verilog(fragment, name, ports(component))
+    if WeightMemory.MODULE in verilog:
+        verilog += WeightMemory.VERILOG
+        modules[WeightMemory.MODULE] = "weight_memory"
+    (directory / source).write_text(_clean(verilog))
     manifest = {
         "generator": "spincim",
         "top": name,

@@ -14,9 +14,10 @@ __all__ = ["FileError", "refuse_overlap", "refuse_unwritable", "replacing", "wri
 
 
 class FileError(UserError):
-    """A file that cannot be written, with the reason."""
+    """A file that cannot be written, with the ``reason``."""
 
     def __init__(self, path, reason):
+        self.reason = reason
         super().__init__(f"File {path} cannot be written ({reason}); name another")
 
 

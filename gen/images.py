@@ -1,6 +1,7 @@
 """Memory images: what is written into the arrays and the scale memories of a chip."""
 
 import itertools
+import operator
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,10 @@ from gen.ir import JUNCTIONS, Network
 from gen.names import identifier
 from gen.weights import unpack
 from hdl.accelerator import Accelerator
+from hdl.layer.weight_memory import WeightMemory
 
 
-__all__ = ["array_images", "write_images"]
+__all__ = ["array_images", "weight_files", "write_images"]
 
 
 def array_images(network: Network, accelerator: Accelerator) -> dict:
@@ -45,9 +47,17 @@ def array_images(network: Network, accelerator: Accelerator) -> dict:
     return arrays
 
 
+def weight_files(accelerator: Accelerator) -> dict:
+    """Return the ``files`` that the Verilog reads weights from, and the ``macro`` that names their folder,
+    ``rtl/``, to what reads it, for the manifest; see :class:`hdl.layer.weight_memory.WeightMemory`."""
+    return {"macro": WeightMemory.MACRO,
+            "files": [f"rtl/{file}" for engine in accelerator.engines for file in engine.crossbar.files]}
+
+
 def write_images(network: Network, accelerator: Accelerator, directory: Path):
     """Write ``<layer>_array_<n>.hex`` per array and ``<layer>_scales.hex`` per layer, which is named as
-    :func:`gen.names.identifier` has it.
+    :func:`gen.names.identifier` has it; and what :func:`weight_files` names, for emulated arrays of a large
+    network.
 
     The arrays of a layer are numbered through its tiles, those of the first crossbar to choose first.
     A line of an array is one row of cells, column 0 in the least significant digit:
@@ -60,17 +70,22 @@ def write_images(network: Network, accelerator: Accelerator, directory: Path):
       lines, then as many of its negative ones; a magnitude is divided among the cells of its side as
       evenly as can be, the first ones getting what is left over.
 
-    A line of scales is one row of :class:`hdl.layer.scale_mux.ScaleMux`. All read as ``$readmemh`` does.
+    A line of scales is one row of :class:`hdl.layer.scale_mux.ScaleMux`, and one of
+    ``<layer>_weights_<row tile>.hex`` a word of :class:`hdl.layer.array.EmulatedArray`. All read as
+    ``$readmemh`` does.
     """
     for layer, engine in zip(network.layers, accelerator.engines, strict=True):
-        for name, crossbar, tile in _arrays(layer):
-            weights = unpack(layer, crossbar)[tile.columns.start:tile.columns.stop,
-                                              tile.rows.start:tile.rows.stop].T
-            _write(directory / name, _binary_rows(weights) if layer.weight_bits == 1 else
-                   _multilevel_rows(weights, layer.cells_per_side))
+        for crossbar, arrays in itertools.groupby(_arrays(layer), operator.itemgetter(1)):
+            weights = unpack(layer, crossbar)
+            for name, _, tile in arrays:
+                held = weights[tile.columns.start:tile.columns.stop, tile.rows.start:tile.rows.stop].T
+                _write(directory / name, _binary_rows(held) if layer.weight_bits == 1 else
+                       _multilevel_rows(held, layer.cells_per_side))
+            for tile, file in enumerate(engine.crossbar.files):
+                _write(directory / file, _words(engine.crossbar, weights, tile), more=crossbar > 0)
         mux = engine.scale_mux
-        _write(directory / f"{identifier(layer.name)}_scales.hex",
-               [f"{row:0{-(-mux.row_width // 4)}x}" for row in mux.rows()])
+        (directory / f"{identifier(layer.name)}_scales.hex").write_text(
+            "".join(f"{row:0{-(-mux.row_width // 4)}x}\n" for row in mux.rows()))
 
 
 def _arrays(layer):
@@ -80,20 +95,43 @@ def _arrays(layer):
 
 
 def _binary_rows(weights):
-    """Lines of the cells of ``weights``, int (inputs, outputs)."""
-    cells  = np.stack([weights > 0, weights <= 0], axis=1).reshape(-1, weights.shape[1])
-    packed = np.packbits(cells, axis=1, bitorder="little")[:, ::-1]
-    digits = -(-weights.shape[1] // 4)
-    return [row.tobytes().hex()[-digits:] for row in packed]
+    """Lines of the cells of ``weights``, int (inputs, outputs), as characters (lines, digits)."""
+    return _digits(np.stack([weights > 0, weights <= 0], axis=1).reshape(-1, weights.shape[1]))
+
+
+def _words(crossbar, weights, tile):
+    """Lines of the words of a row tile, of an array with ``weights``, int (outputs, inputs), as
+    :meth:`hdl.layer.array.EmulatedArray.words` has them; with their parity."""
+    shape  = crossbar.geometry
+    bits   = shape.weight_bits
+    held   = weights[:, tile * shape.rows:(tile + 1) * shape.rows]
+    fields = held[..., None] > 0 if bits == 1 else held[..., None] >> np.arange(bits) & 1
+    # Of binary weights those beyond the edges are ones.
+    padded = np.full((shape.column_groups * shape.columns_per_read, shape.row_groups * shape.rows_per_read,
+                      bits), bits == 1)
+    padded[:held.shape[0], :held.shape[1]] = fields
+    words = padded.reshape(shape.column_groups, shape.columns_per_read, shape.row_groups, -1)
+    words = words.swapaxes(1, 2).reshape(shape.column_groups * shape.row_groups, -1)
+    if crossbar.protect:
+        words = np.column_stack([words, np.logical_xor.reduce(words, axis=1)])
+    return _digits(words)
+
+
+def _digits(rows):
+    """Rows of bits as hexadecimal characters (rows, digits); the first bit is the least significant."""
+    count  = -(-rows.shape[1] // 4)
+    packed = np.packbits(rows, axis=1, bitorder="little")[:, ::-1]
+    return np.frombuffer(packed.tobytes().hex().encode(), np.uint8).reshape(len(rows), -1)[:, -count:]
 
 
 def _multilevel_rows(weights, cells):
     sides = np.stack([np.maximum(weights, 0), np.maximum(-weights, 0)], axis=-1)
     levels = sides[..., None] // cells + (np.arange(cells) < sides[..., None] % cells)
     assert levels.max() <= JUNCTIONS
-    digits = (levels.reshape(len(weights), -1)[:, ::-1] + ord("0")).astype(np.uint8)
-    return [row.tobytes().decode() for row in digits]
+    return (levels.reshape(len(weights), -1)[:, ::-1] + ord("0")).astype(np.uint8)
 
 
-def _write(path, lines):
-    path.write_text("".join(f"{line}\n" for line in lines))
+def _write(path, digits, more=False):
+    """Write characters (lines, digits), behind those that are there if there are ``more``."""
+    with path.open("ab" if more else "wb") as file:
+        file.write(np.pad(digits, ((0, 0), (0, 1)), constant_values=ord("\n")).tobytes())

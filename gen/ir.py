@@ -5,11 +5,12 @@ map. A level ``q`` of ``A`` bits, from 0 to ``L = 2 ** A - 1``, stands for the v
 ``low + (1 - low) * q / L``: with one bit and ``low = -1``, for -1 and +1. The inputs of a kernel are
 numbered in raster order with the channel fastest. What the crossbars return for them, the *sum*, is
 
-- with binary weights ``n``, the number of products of -1 and +1 that are +1;
+- with binary weights the sum of ``q`` where a weight is +1 and of ``L - q`` where it is -1: of levels of
+  one bit that stand for -1 and +1, the number of products that are +1;
 - with weights ``w`` of Q bits ``m``, the sum of ``q * w``, where ``w`` stands for ``w / W`` with
   ``W = 2 ** (Q - 1) - 1`` (SpinBayes, eq. 3).
 
-Passes fill in the fields that are empty at first; :func:`gen.verify.verify` says which must hold
+Transforms fill in the fields that are empty at first; :func:`gen.verify.verify` says which must hold
 when. :func:`dump` and :func:`load` turn a network into JSON and back without loss.
 """
 
@@ -27,19 +28,31 @@ __all__ = [
 JUNCTIONS = 4
 
 
-def _option(default, text: str, choices: tuple[str, ...] = ()):
-    """A field of a target with what it means, which is also what commands say of their option for it."""
-    return field(default=default, metadata={"help": text, "choices": choices})
+def _option(default, text: str, choices: tuple[str, ...] = (), limits=(), called: str = ""):
+    """A field of a target: what it means, which is also what commands say of their option for it, and what
+    it may be: one of ``choices``, or in ``limits``, a range of whole numbers or the least and the most of
+    others. ``called`` is the sentence about the limits, with ``{}`` where they stand."""
+    return field(default=default, metadata={"help": text, "choices": choices, "limits": limits,
+                                            "called": called})
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What an accelerator is built for; :func:`gen.verify.check_target` says what its fields may be."""
+    """What an accelerator is built for; :func:`gen.check_target.check_target` holds what its fields may be.
 
-    array_rows: int = _option(256, "rows of an array; a binary weight takes two cells of a column")
-    array_columns: int = _option(256, "columns of an array")
+    Beyond the largest array, interval and code no network is any different; beyond 1,024 passes the wires
+    of a pass set, one per pass, outgrow the logic.
+    """
+
+    array_rows: int = _option(256, "rows of an array; a binary weight takes two cells of a column",
+                              limits=range(2, 2**20 + 1, 2),
+                              called="Array rows must be even and {}, as a weight takes two complementary "
+                                     "cells")
+    array_columns: int = _option(256, "columns of an array", limits=range(1, 2**20 + 1),
+                                 called="Array columns must be {}")
     passes: int = _option(20, "stochastic forward passes T that the folding is chosen for")
-    passes_max: int = _option(32, "largest T that can be asked for; T is a run-time input")
+    passes_max: int = _option(32, "largest T that can be asked for; T is a run-time input",
+                              limits=range(1, 1025), called="The largest number of passes must be {}")
     schedule: str = _option("shared", "run passes together as pass sets, or one after another",
                             ("shared", "sequential"))
     rng: str = _option("emulated", "pseudo-random source, or pins of an MTJ", ("emulated", "mtj"))
@@ -47,16 +60,24 @@ class Target:
                                     "choice (SpinBayes, 3.5.1)", ("model", "layer"))
     view: str = _option("emulated", "arrays in memory, or pins of a macro", ("emulated", "macro"))
     cells_per_read: int = _option(4, "multi-level cells of a bit line that are sensed at once "
-                                     "(SpinBayes, 3.5.2)")
-    interval: int | None = _option(None, "cycles per image to fold for; none: those of streaming it in")
-    clock_mhz: float = _option(125.0, "clock frequency in MHz, that times in ns are rounded up to")
+                                     "(SpinBayes, 3.5.2)", limits=range(1, 2**20 + 1),
+                                  called="The multi-level cells of a bit line in a read must be {}")
+    interval: int | None = _option(None, "cycles per image to fold for; none: those of streaming it in",
+                                   limits=range(1, 10**9 + 1), called="The interval must be {} cycles")
+    adcs: int | None = _option(None, "analog-to-digital converters of all arrays together, to fold for the "
+                                     "shortest interval that they allow", limits=range(1, 10**9 + 1),
+                               called="The number of ADCs must be {}")
+    clock_mhz: float = _option(125.0, "clock frequency in MHz, that times in ns are rounded up to",
+                               limits=(0.001, 10_000), called="The clock must be {} MHz")
     set_ns: float = _option(10.0, "SET pulse in ns (Scale-Dropout, V-B)")
     read_ns: float = _option(5.0, "settling time of the sense amplifier in ns")
     reset_ns: float = _option(5.0, "RESET pulse in ns (Scale-Dropout, V-B)")
     array_ns: float = _option(16.0, "a read of a macro's array in ns, from strobe to ADC codes")
-    mtj_bits: int = _option(8, "bits of a SET current code")
+    mtj_bits: int = _option(8, "bits of a SET current code", limits=range(1, 33),
+                            called="A SET current code must have {} bits")
     mtj_currents: tuple[int, ...] = _option((), "SET current code of each layer, for pins of an MTJ")
-    seed: int = _option(1, "start of the pseudo-random stream")
+    seed: int = _option(1, "start of the pseudo-random stream", limits=range(1, 2**64),
+                        called="The seed must be {}")
     protect: bool = _option(False, "check parity of all that is stored and sequences, for bits that flip "
                                    "in operation")
 
@@ -233,7 +254,7 @@ class Layer:
     def sums(self) -> range:
         """Every value that a sum can have, whatever the weights."""
         if self.weight_bits == 1:
-            return range(self.ways * self.fan_in + 1)
+            return range(self.ways * self.fan_in * (2**self.input_bits - 1) + 1)
         most = self.ways * self.fan_in * (2**self.input_bits - 1) * (2**(self.weight_bits - 1) - 1)
         return range(-most, most + 1)
 

@@ -9,6 +9,7 @@ from amaranth.hdl import signed
 from gen.ir import Comparison, Layer, Logit, Network, Target
 from gen.names import identifier
 from gen.transforms.tile import row_tiles
+from gen.weights import in_files
 from hdl.accelerator import Accelerator
 from hdl.engine import Engine
 from hdl.random.health import Health
@@ -23,11 +24,12 @@ __all__ = ["cycles", "lower", "lower_layer"]
 def lower(network: Network, target: Target) -> Accelerator:
     """Return the accelerator of a compiled network."""
     height, width, classes = (network.input.height, network.input.width, network.layers[-1].outputs)
+    filed = in_files(network)
     return Accelerator(
         height * width,
         thresholds=network.input.thresholds,
         bits=network.input.bits,
-        engines=[lower_layer(layer, target, after) for layer, after in zip(
+        engines=[lower_layer(layer, target, next_arrays, filed) for layer, next_arrays in zip(
             network.layers, [layer.crossbars for layer in network.layers[1:]] + [1], strict=True)],
         names=[identifier(layer.name) for layer in network.layers],
         rng=_rng(network, target),
@@ -45,8 +47,9 @@ def lower(network: Network, target: Target) -> Accelerator:
     )
 
 
-def lower_layer(layer: Layer, target: Target, after: int = 1) -> Engine:
-    """Return the engine of one layer, behind which a layer chooses from ``after`` arrays."""
+def lower_layer(layer: Layer, target: Target, next_arrays: int = 1, filed: bool = False) -> Engine:
+    """Return the engine of one layer, behind which a layer chooses from ``next_arrays`` arrays; weights of
+    memories are in files if ``filed``."""
     output = isinstance(layer.banks[0], Logit)
     return Engine(
         layer.height, layer.width, layer.channels,
@@ -59,12 +62,13 @@ def lower_layer(layer: Layer, target: Target, after: int = 1) -> Engine:
         rows_per_read=layer.folding.rows_per_read,
         columns_per_read=layer.folding.columns_per_read,
         macro=None if target.view == "emulated" else cycles(target.array_ns, target),
+        file=f"{identifier(layer.name)}_weights" if filed else None,
         sums=layer.sums,
         banks=[_words(bank, 2**layer.output_bits - 1) for bank in layer.banks],
         output_bits=layer.output_bits,
         logit=_logit(layer) if output else None,
         dropped=layer.banks[0].dropped if output else 0,
-        next_arrays=after,
+        next_arrays=next_arrays,
         passes=target.passes_max,
         protect=target.protect,
     )

@@ -31,6 +31,16 @@ class BuildError(UserError):
     """A build that cannot be made of what was asked for, with the way out in its message."""
 
 
+def _whole_or_none(text):
+    return _NONE if text == _NONE else int(text)
+
+
+#: How a command takes a number of each type, and what it is called. Where there may be none, the word
+#: stands for it, so that an option can take back what a file of options holds.
+_NONE    = "none"
+_NUMBERS = {int: (int, "N"), float: (float, "X"), int | None: (_whole_or_none, "N|none")}
+
+
 def add_options(parser: argparse.ArgumentParser):
     """Add the options that choose a network and its target; those that are not given are None."""
     parser.add_argument("--config", type=Path, metavar="FILE",
@@ -55,8 +65,8 @@ def add_options(parser: argparse.ArgumentParser):
         elif field.metadata["choices"]:
             parser.add_argument(name, choices=field.metadata["choices"], help=text)
         else:
-            kind = float if field.type is float else int
-            parser.add_argument(name, type=kind, metavar="X" if kind is float else "N", help=text)
+            kind, metavar = _NUMBERS[field.type]
+            parser.add_argument(name, type=kind, metavar=metavar, help=text)
 
 
 def read_options(args: argparse.Namespace, network: str | None) -> dict:
@@ -75,7 +85,7 @@ def read_options(args: argparse.Namespace, network: str | None) -> dict:
         "network": network, "mtj_currents": currents.get("currents")}
     if given["checkpoint"]:
         given["checkpoint"] = str(given["checkpoint"])
-    asked |= {name: value for name, value in given.items() if value is not None}
+    asked |= {name: None if value == _NONE else value for name, value in given.items() if value is not None}
     if asked.get("rng") != "mtj" and asked.pop("mtj_currents", ()) and args.mtj_currents:
         raise BuildError("SET current codes are for the pins of an MTJ; add --rng mtj")
     if "network" not in asked:
@@ -116,7 +126,7 @@ def _of_method(name, method):
 
 def chosen_target(asked: dict, network: Network) -> Target:
     """Return the target that the options ``asked`` mean for ``network``; whether it can be built is for
-    :func:`gen.verify.check_target` to say.
+    :func:`gen.check_target.check_target` to say.
 
     Raises
     ------

@@ -33,12 +33,12 @@ class Progress:
         self.stream = sys.stderr if stream is None else stream
 
     def step(self, name: str):
-        """Write the name of the step that begins."""
-        _Bar.write(name, file=self.stream)
+        """Write a line such as ``train ...`` as a step begins."""
+        _Bar.write(f"{name} ...", file=self.stream)
 
     def say(self, text: str):
         """Write a line under the step that is running."""
-        self.step(f"  {text}")
+        _Bar.write(f"  {text}", file=self.stream)
 
     def bar(self, items: Iterable, total: int | None = None):
         """Yield each of ``items``, of which there are ``total`` (``len(items)`` unless given)."""

@@ -1,11 +1,28 @@
-"""Weights as numbers, and packed as :class:`gen.ir.Layer` holds them."""
+"""Weights as numbers, and packed as :class:`gen.ir.Layer` holds them; and where those of a design are."""
 
 import numpy as np
 
-from gen.ir import Layer
+from gen.ir import Layer, Network
 
 
-__all__ = ["pack", "unpack"]
+__all__ = ["INLINE_BITS", "in_files", "pack", "stored_bits", "unpack"]
+
+
+#: Bits of weights of a network up to which those of emulated arrays are in the Verilog: more than any has
+#: that comes with the project. What builds and reads Verilog takes long for each bit there.
+INLINE_BITS = 2**21
+
+
+def stored_bits(network: Network) -> int:
+    """Return the bits of all weights of ``network``."""
+    return sum(layer.crossbars * layer.fan_in * layer.outputs * layer.weight_bits
+               for layer in network.layers)
+
+
+def in_files(network: Network) -> bool:
+    """Return whether the weights that emulated arrays have in memory are in files beside the Verilog
+    (:func:`gen.images.write_images`): those of a network of more than :data:`INLINE_BITS`."""
+    return stored_bits(network) > INLINE_BITS
 
 
 def pack(weights: np.ndarray, bits: int) -> tuple[int, ...]:

@@ -1,12 +1,12 @@
-"""What a network answers to each image: class, mean, variance and uncertainty, and a table of them.
+"""The prediction of a network for each image: class, mean, variance and uncertainty, and a table of them.
 
 From a user's images to a table takes three lines::
 
-    network = compiled("lenet5", passes=20)         # of golden.evaluate
+    network = compiled("lenet5", passes=20)         # of golden.compiler
     images  = read_images("digits.npz", network)    # of golden.images
     write_answers("answers.csv", answer(network, images.pixels, passes=20), images)
 
-:mod:`sim.run` shows the same with the Verilog of a build.
+:mod:`sim.run` writes the same table from a simulation of the Verilog.
 """
 
 import csv
@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from tabulate import tabulate
 
 from gen.files import refuse_unwritable, replacing
 from gen.ir import Network
@@ -33,17 +34,17 @@ __all__ = [
 ]
 
 
-#: Columns of the table, and what they are. Those of a class have its number behind them in a CSV file; in
-#: an npz file they are one array (N, K).
+#: Columns of the table, and what they hold. In a CSV file a column per class has the number of the class
+#: behind its name; in an npz file the columns of all classes are one array (N, K).
 COLUMNS = {
     "image":                  "number of the image, from 0",
-    "image_file":             "its file, if the images are those of a folder",
-    "label":                  "its class as given, if labels are given",
+    "image_file":             "file of the image, if the images are those of a folder",
+    "label":                  "class of the image as given, if labels are given",
     "class":                  "class of the largest mean probability",
     "mean_probability":       "of each class, over the T passes (Scale-Dropout, eq. 18)",
     "variance":               "of the probability of each class, over the T passes (eq. 21)",
     "predictive_entropy_nats": "entropy of the mean probabilities: all uncertainty, in nats",
-    "mutual_information_nats": "that less the mean entropy of the passes: how far they disagree, in nats",
+    "mutual_information_nats": "entropy of the mean less mean entropy of the passes: how far they disagree",
     "reject":                 "1: out of distribution by the quantile test (eq. 26; SpinBayes, 4.1)",
 }
 
@@ -58,51 +59,55 @@ COLUMNS_SIMULATED = {
 
 def columns_help(*, simulated: bool) -> str:
     """Return the columns of the table, for the help of a command."""
-    left   = "mutual_information_nats" if simulated else None
-    widest = max(map(len, COLUMNS_SIMULATED if simulated else COLUMNS))
-    return "columns of --out (in CSV, _0, _1, ... behind the name are classes):\n" + "\n".join(
-        f"  {name:{widest}}  {text}" for name, text in
-        (COLUMNS | (COLUMNS_SIMULATED if simulated else {})).items() if name != left)
+    columns = dict(COLUMNS)
+    if simulated:
+        del columns["mutual_information_nats"]
+        columns |= COLUMNS_SIMULATED
+    return "columns of --out (in CSV, _0, _1, ... behind the name are classes):\n" + tabulate(
+        [["", *column] for column in columns.items()], tablefmt="plain")
 
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What is answered to N images."""
+    """The predictions for N images."""
 
     prediction: Prediction
     information: np.ndarray #: float64 (N,), mutual information in nats; NaN where it is not known.
     exact: np.ndarray | None = None #: bool (N,), of a simulation: equal to the golden model in every bit.
 
     def table(self, images: Images) -> dict[str, np.ndarray]:
-        """Return the columns by name, as :data:`COLUMNS` has them."""
-        simulated = self.exact is not None
-        mean = self.prediction.mean
-        return {
-            "image": np.arange(len(mean)),
-            **({} if images.files is None else {"image_file": np.array(images.files)}),
-            **({} if images.labels is None else {"label": images.labels}),
+        """Return the columns of :data:`COLUMNS` that there are, by name and in their order."""
+        mean  = self.prediction.mean
+        table = {"image": np.arange(len(mean))}
+        if images.files is not None:
+            table["image_file"] = np.array(images.files)
+        if images.labels is not None:
+            table["label"] = images.labels
+        table |= {
             "class": self.prediction.prediction,
             "mean_probability": mean,
             "variance": self.prediction.variance,
             "predictive_entropy_nats": metrics.predictive_entropy(mean),
-            "golden_mutual_information_nats" if simulated else "mutual_information_nats":
+            "mutual_information_nats" if self.exact is None else "golden_mutual_information_nats":
                 self.information,
             "reject": self.prediction.reject.astype(np.int64),
-            **({"bit_exact": self.exact.astype(np.int64)} if simulated else {}),
         }
+        if self.exact is not None:
+            table["bit_exact"] = self.exact.astype(np.int64)
+        return table
 
 
 def answer_passes(network: Network, images: np.ndarray, choice: np.ndarray) -> Answers:
-    """Answer to uint8 ``images`` (N, H, W) by passes with the choices ``choice``, int (N, T, L)."""
+    """Predict uint8 ``images`` (N, H, W) by passes with the choices ``choice``, int (N, T, L)."""
     prediction, probabilities = predict(network, images, choice)
     return Answers(prediction, metrics.mutual_information(probabilities / 65536))
 
 
 def answer(network: Network, images: np.ndarray, passes: int, first: int = 0) -> Answers:
-    """Answer to uint8 ``images`` (N, H, W) by the golden model of a compiled network.
+    """Predict uint8 ``images`` (N, H, W) by the golden model of a compiled network.
 
     Each image takes ``passes`` passes with the choices of the generator, whose stream begins at image
-    ``first``. Memory is bounded by a batch.
+    ``first``. Memory is bounded by that of a batch.
     """
     return join_answers([
         answer_passes(network, images[part], choices(
@@ -111,36 +116,33 @@ def answer(network: Network, images: np.ndarray, passes: int, first: int = 0) ->
 
 
 def join_answers(parts: Sequence[Answers]) -> Answers:
-    """Return the answers to the images of all ``parts``, one at least."""
+    """Return the answers to the images of all ``parts``, of which there is at least one."""
     return Answers(join([part.prediction for part in parts]),
                    np.concatenate([part.information for part in parts]),
                    None if parts[0].exact is None else np.concatenate([part.exact for part in parts]))
 
 
 def check_path(path: Path):
-    """Refuse a file that :func:`write_answers` could not write, before any work.
+    """Refuse a file that :func:`write_answers` could not write, before any work; its folder is made.
 
     Raises
     ------
     DataError
-        If its name ends neither with .csv nor .npz, or its folder cannot be written.
+        If its name ends neither with .csv nor .npz.
+    FileError
+        If it cannot be written.
     """
     if path.suffix.lower() not in (".csv", ".npz"):
         raise DataError(f"File {path} must end with .csv or .npz")
-    if path.is_dir():
-        raise DataError(f"File {path} is a folder")
     refuse_unwritable(path)
 
 
 def write_answers(path: Path | str, answers: Answers, images: Images):
     """Write the table of ``answers`` to ``images`` to ``path``, a CSV or npz file by its ending.
 
-    Floats of a CSV file are those of the table when they are read as float64; NaN is left empty.
+    A float of a CSV file, read as float64, is that of the table, bit for bit; NaN is an empty cell.
 
-    Raises
-    ------
-    DataError
-        If the name ends otherwise, or the file cannot be written.
+    Raises as :func:`check_path`.
     """
     path = Path(path)
     check_path(path)

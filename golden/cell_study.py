@@ -1,19 +1,21 @@
-"""How much spread the converters bear: ``python -m golden.cell_study lenet5_spinbayes``.
+"""Tolerance of converters to device spread: ``python -m golden.cell_study lenet5_spinbayes``.
 
-Two questions are answered for a spread of the junctions (:class:`golden.device.cell.Devices`): how many
-codes are wrong, and what that does to a network of which each sum is one of codes.
+For each spread of the junctions (:class:`golden.device.cell.Devices`), the study counts the wrong codes of
+the converters, and judges a network whose sums are sums of such codes.
 """
 
 import io
 from pathlib import Path
 
 import numpy as np
+from tabulate import tabulate
 
 from gen.command import Parser, UserError, command, whole
 from gen.files import refuse_unwritable, write_json
 from gen.ir import JUNCTIONS, Network
 from gen.networks import NETWORKS
 from gen.progress import Progress
+from golden.compiler import compiled
 from golden.data import load_sample
 from golden.device.cell import (
     Chip,
@@ -25,7 +27,6 @@ from golden.device.cell import (
     program,
     references,
 )
-from golden.evaluate import compiled
 from golden.head import join
 from golden.network import batches, predict
 from golden.random.generator import choices
@@ -37,18 +38,18 @@ __all__ = ["main", "network_figures", "read_figures", "study"]
 SPREADS = (0.0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
 STUCK   = (1e-4, 1e-3, 1e-2)
 
-#: Images whose codes are compared one by one; on all, only the predictions are.
+#: Images whose codes are compared one by one; of all images, only the predictions are.
 JUDGED = 20
 
-#: Simulated reads worked on at once, so that memory is bounded.
+#: Simulated reads per batch, so that memory is bounded.
 CHUNK = 20_000
 
-#: Probability of a wrong code below which a converter is said to decide correctly.
+#: Probability of a wrong code up to which a converter counts as correct.
 RATE = 1e-6
 
 
 class _Judge:
-    """Stands in for a chip, and counts its codes and those that differ from a nominal chip's."""
+    """Stands in for a chip, and counts its codes and those that differ from the codes of a nominal chip."""
 
     def __init__(self, chip: Chip, nominal: Chip):
         self.chip, self.nominal = chip, nominal
@@ -67,9 +68,9 @@ class _Judge:
 def read_figures(bits: int, rows: int, spread: float, reads: int, seed: int = 0) -> dict:
     """Return the share of wrong codes among simulated reads of ``rows`` weights of ``bits`` bits.
 
-    Every read has devices of its own. ``worst``: all weights at the largest magnitude, all lines
-    active. ``uniform``: any weights, and lines active as often as not. ``worst_estimate`` is what
-    :func:`golden.device.cell.error_rate` says of the first.
+    Each read draws new devices. ``worst``: all weights of the largest magnitude, all lines active.
+    ``uniform``: weights drawn uniformly, each line active with probability 0.5. ``worst_estimate`` is the
+    estimate of ``worst`` by :func:`golden.device.cell.error_rate`.
     """
     generator = np.random.default_rng(seed)
     most = 2**(bits - 1) - 1
@@ -81,20 +82,24 @@ def read_figures(bits: int, rows: int, spread: float, reads: int, seed: int = 0)
         uniform = generator.integers(-most, most + 1, shape), generator.integers(0, 2, shape)
         for name, (weights, lines) in (("worst", (np.broadcast_to(worst, shape), 1)),
                                        ("uniform", uniform)):
-            held = differences(program(weights, cells, Devices(spread), generator))
-            codes = convert((held * lines).sum(-1), count)
+            programmed = differences(program(weights, cells, Devices(spread), generator))
+            codes = convert((programmed * lines).sum(-1), count)
             wrong[name] += int((codes != (weights * lines).sum(-1)).sum())
-    return {"spread": spread, **{name: number / reads for name, number in wrong.items()},
-            "worst_estimate": float(error_rate(worst, cells, spread))}
+    return {
+        "spread": spread,
+        "worst": wrong["worst"] / reads,
+        "uniform": wrong["uniform"] / reads,
+        "worst_estimate": float(error_rate(worst, cells, spread)),
+    }
 
 
 def network_figures(network: Network, images: np.ndarray, labels: np.ndarray, passes: int,
                     devices: Devices, seed: int = 0) -> dict:
-    """Return what ``devices`` do to a compiled network: wrong codes, accuracy and rejected images.
+    """Return the effect of ``devices`` on a compiled network: wrong codes, accuracy and rejected images.
 
-    The choices of the ``passes`` are those of the generator. ``wrong`` is the share of wrong codes in
-    ``reads`` of the first :data:`JUDGED` images, ``changed`` that of images whose class is another than
-    with exact sums.
+    The choices of the ``passes`` are those of the generator. ``wrong`` is the share of wrong codes among
+    the ``reads`` of the first :data:`JUDGED` images, ``changed`` the share of images whose class differs
+    from that with exact sums.
     """
     chip = Chip(network, devices, seed)
     judge = _Judge(chip, Chip(network))
@@ -103,7 +108,7 @@ def network_figures(network: Network, images: np.ndarray, labels: np.ndarray, pa
     parts = []
     for part in batches(network, len(images), passes):
         choice = choices(network.generator, part.stop - part.start, passes, part.start)
-        parts.append([predict(network, images[part], choice, chip=one)[0] for one in (chip, None)])
+        parts.append([predict(network, images[part], choice, chip=read)[0] for read in (chip, None)])
     prediction, exact = map(join, zip(*parts, strict=True))
     return {
         "spread": devices.spread,
@@ -126,11 +131,11 @@ def study(network: Network, images: np.ndarray, labels: np.ndarray, *, passes: i
     bits, rows = layer.weight_bits, layer.folding.rows_per_read
     limit = largest_spread(bits, rows, RATE)
     steps.step("reads")
-    single = [read_figures(bits, rows, spread, reads, seed)
-              for spread in steps.bar((limit, *SPREADS))]
+    by_read = [read_figures(bits, rows, spread, reads, seed) for spread in steps.bar((limit, *SPREADS))]
     steps.step(f"{len(images)} images, {passes} passes")
-    whole = [network_figures(network, images, labels, passes, devices, seed) for devices in steps.bar(
-        [*(Devices(spread) for spread in SPREADS), *(Devices(stuck=stuck) for stuck in STUCK)])]
+    chips = [*(Devices(spread) for spread in SPREADS), *(Devices(stuck=stuck) for stuck in STUCK)]
+    by_chip = [network_figures(network, images, labels, passes, devices, seed)
+               for devices in steps.bar(chips)]
     return {
         "source": "simulated",
         "status": "run",
@@ -143,8 +148,8 @@ def study(network: Network, images: np.ndarray, labels: np.ndarray, *, passes: i
         "images": len(images),
         "passes": passes,
         "reads": reads,
-        "read": single,
-        "chip": whole,
+        "read": by_read,
+        "chip": by_chip,
     }
 
 
@@ -184,21 +189,26 @@ def main(arguments=None):
 
 
 def _table(figures: dict) -> str:
-    lines = [
-        f"{figures['network']}: weights of {figures['weight_bits']} bits, "
-        f"{figures['cells_per_read']} rows in a read, {figures['references']} references",
-        f"a wrong code in less than {figures['rate']:g} of the reads up to a spread of "
-        f"{figures['largest_spread']:.2%}",
-        "",
-        f"{'spread':>8}{'worst':>12}{'estimate':>12}{'uniform':>12}",
-    ]
-    lines += [f"{row['spread']:8.2%}{row['worst']:12.2e}{row['worst_estimate']:12.2e}"
-              f"{row['uniform']:12.2e}" for row in figures["read"]]
-    lines += ["", f"{'spread':>8}{'stuck':>8}{'wrong':>12}{'accuracy':>12}{'rejected':>12}"
-                  f"{'changed':>12}"]
-    lines += [f"{row['spread']:8.2%}{row['stuck']:8.2%}{row['wrong']:12.2e}{row['accuracy']:12.2%}"
-              f"{row['rejected']:12.2%}{row['changed']:12.2%}" for row in figures["chip"]]
-    return "\n".join(lines)
+    reads = [{
+        "spread": f"{row['spread']:.2%}",
+        "worst": f"{row['worst']:.2e}",
+        "estimate": f"{row['worst_estimate']:.2e}",
+        "uniform": f"{row['uniform']:.2e}",
+    } for row in figures["read"]]
+    chips = [{
+        "spread": f"{row['spread']:.2%}",
+        "stuck": f"{row['stuck']:.2%}",
+        "wrong": f"{row['wrong']:.2e}",
+        "accuracy": f"{row['accuracy']:.2%}",
+        "rejected": f"{row['rejected']:.2%}",
+        "changed": f"{row['changed']:.2%}",
+    } for row in figures["chip"]]
+    tables = [tabulate(rows, headers="keys", disable_numparse=True, stralign="right")
+              for rows in (reads, chips)]
+    return (f"{figures['network']}: weights of {figures['weight_bits']} bits, "
+            f"{figures['cells_per_read']} rows in a read, {figures['references']} references\n"
+            f"a wrong code in less than {figures['rate']:g} of the reads up to a spread of "
+            f"{figures['largest_spread']:.2%}\n\n" + "\n\n".join(tables))
 
 
 if __name__ == "__main__":

@@ -2,33 +2,35 @@
 
 from pathlib import Path
 
+from tabulate import tabulate
+
 from gen.command import Parser, command
 from gen.files import refuse_overlap, refuse_unwritable, write_json
 from gen.ir import Network
 from gen.networks import NETWORKS
+from golden.compiler import compiled
 from golden.device.junction import Dac
-from golden.evaluate import compiled
 
 
 __all__ = ["currents"]
 
 
 def currents(network: Network, dac: Dac = Dac()) -> dict:
-    """Return the code of each layer's SET current, with what it does, for a nominal junction.
+    """Return the code of each layer's SET current, with its effect on a nominal junction.
 
     ``currents`` are the codes that ``gen.build --mtj-currents`` takes; ``current_ua`` is the current
     of each, ``dropout`` the probability asked for and ``switching_probability`` what the code gives
     (Scale-Dropout, eq. 25).
     """
-    asked = [layer.dropout for layer in network.layers]
-    codes = [dac.write_code(p) for p in asked]
+    dropout = [layer.dropout for layer in network.layers]
+    codes = [dac.write_code(p) for p in dropout]
     return {
         "source": "estimate",
         "network": network.name,
         "bits": dac.bits,
         "currents": codes,
         "current_ua": [float(dac.current(code)) for code in codes],
-        "dropout": asked,
+        "dropout": dropout,
         "switching_probability": [float(dac.probability(code)) for code in codes],
     }
 
@@ -51,9 +53,9 @@ def main(arguments=None):
     refuse_unwritable(args.json)
     report = currents(compiled(args.network, args.checkpoint, passes=1, seed=1), Dac(bits=args.bits))
     write_json(args.json, report)
-    for layer, code, p in zip(report["dropout"], report["currents"],
-                              report["switching_probability"], strict=True):
-        print(f"p {layer:.3f}  code {code:3}  switches with {p:.3f}")
+    print(tabulate({name: report[key] for name, key in (
+        ("dropout", "dropout"), ("code", "currents"), ("current in uA", "current_ua"),
+        ("switching probability", "switching_probability"))}, headers="keys", floatfmt=".3f"))
 
 
 if __name__ == "__main__":

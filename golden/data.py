@@ -1,4 +1,4 @@
-"""Images to train and judge with: MNIST, and what a network trained on it has never seen.
+"""Data sets to train and judge with: MNIST, and sets that are out of distribution (OOD) for it.
 
 A data folder holds one folder per data set, each with gzipped IDX files::
 
@@ -7,8 +7,8 @@ A data folder holds one folder per data set, each with gzipped IDX files::
     fashion-mnist/  t10k-images-idx3-ubyte.gz   t10k-labels-idx1-ubyte.gz    (or balanced10k-...)
     notmnist/       t10k-images-idx3-ubyte.gz   t10k-labels-idx1-ubyte.gz
 
-``python -m golden.data fetch DIR`` makes the first two. The first 1000 test images of MNIST come
-with the project: :func:`load_sample`. ``python -m golden.data sample DIR`` makes that file again.
+``python -m golden.data fetch DIR`` downloads the first two. The first 1000 test images of MNIST come
+with the project (:func:`load_sample`); ``python -m golden.data sample DIR`` makes their file again.
 """
 
 import gzip
@@ -27,22 +27,22 @@ from gen.files import replacing
 
 
 __all__ = [
-    "DataError", "NOISE_DEVIATION", "NOISE_MEAN", "SAMPLE", "SOURCES", "add_noise",
-    "fetch", "folder_of", "gaussian_noise", "load_fashion_mnist", "load_mnist",
-    "load_notmnist", "load_sample", "main", "make_sample", "parse_idx", "read_idx",
+    "DataError", "NOISE_DEVIATION", "NOISE_MEAN", "OOD", "OOD_NOISE", "SAMPLE", "SOURCES", "add_noise",
+    "fetch", "folder_of", "gaussian_noise", "load_fashion_mnist", "load_mnist", "load_notmnist",
+    "load_sample", "main", "make_sample", "parse_idx", "read_idx",
 ]
 
 
 #: The first test images of MNIST with their labels; comes with the project.
 SAMPLE = Path(__file__).parent / "sample" / "mnist_test_1000.npz"
 
-#: Of noise images, and of the noise that is added to others, in units of a pixel. Assumption: the papers
-#: do not state them. It is standard normal noise at the inputs of a network that takes pixels normalized
-#: by the usual mean and deviation of MNIST, 0.1307 and 0.3081 of full scale. What a network makes of noise
-#: depends on both.
+#: Mean and deviation of noise images, and deviation of the noise that is added to images, in units of a
+#: pixel. Assumption: the papers do not state them. This is standard normal noise at the inputs of a network
+#: that takes pixels normalized by the usual mean and deviation of MNIST, 0.1307 and 0.3081 of full scale.
+#: Accuracy and uncertainty under noise depend on both.
 NOISE_MEAN, NOISE_DEVIATION = 0.1307 * 255, 0.3081 * 255
 
-#: Where each data set comes from, for those whose files are missing.
+#: Where to get the files of a data set, for messages about missing files.
 _HINTS = {
     "mnist": "fetch it with: python -m golden.data fetch DIR",
     "fashion-mnist": "fetch it with: python -m golden.data fetch DIR",
@@ -53,8 +53,10 @@ _HINTS = {
 _MNIST   = "https://ossci-datasets.s3.amazonaws.com/mnist/"
 _FASHION = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
 
-#: What :func:`fetch` fetches: file in the data folder, address, and MD5 of the file or, for MNIST,
-#: whose copies are compressed differently, of its content. Those of Fashion-MNIST are its README's.
+#: What :func:`fetch` fetches: file in the data folder, address, and MD5 checksum of the file or, for MNIST,
+#: whose mirrors compress differently, of its content. Those of Fashion-MNIST are from its README.
+#: pooch has neither checksums of the content, by which a copy from another mirror is accepted, nor file://
+#: addresses.
 SOURCES = {
     f"{folder}/{name}": (base + name, checksum)
     for folder, base, name, checksum in (
@@ -131,7 +133,7 @@ def parse_idx(content: bytes, path: Path) -> np.ndarray:
                         f"{' x '.join(map(str, shape))}")
     try:
         return np.frombuffer(content, np.uint8, offset=start).reshape(shape).copy()
-    except ValueError as error: # of no values, but more dimensions than an array can have
+    except ValueError as error: # no values, but more dimensions than an array can have
         raise DataError(f"Data file {path} is no array ({error})") from None
 
 
@@ -184,9 +186,10 @@ def load_notmnist(folder: Path | str | None = None) -> tuple[np.ndarray, np.ndar
 
 
 def gaussian_noise(count: int, seed: int = 0) -> np.ndarray:
-    """Return ``count`` uint8 images (N, 28, 28) of Gaussian noise (SpinBayes, 4.1), rounded and clipped.
+    """Return ``count`` uint8 images (N, 28, 28) of Gaussian noise (SpinBayes, 4.1).
 
-    Mean and deviation before are :data:`NOISE_MEAN` and :data:`NOISE_DEVIATION`.
+    Its mean and deviation, before rounding and clipping, are :data:`NOISE_MEAN` and
+    :data:`NOISE_DEVIATION`.
     """
     noise = np.random.default_rng(seed).standard_normal((count, 28, 28), dtype=np.float32)
     return _pixels(NOISE_MEAN + NOISE_DEVIATION * noise)
@@ -203,6 +206,13 @@ def _pixels(values):
     return np.clip(np.round(values), 0, 255).astype(np.uint8)
 
 
+#: Sets of a data folder that are out of distribution for a network trained on MNIST, and their loaders.
+OOD = {"fashion-mnist": load_fashion_mnist, "notmnist": load_notmnist}
+
+#: Sets likewise that are made from test images: those of SpinBayes, Table 3.
+OOD_NOISE = {"gaussian": lambda images: gaussian_noise(len(images)), "noisy-mnist": add_noise}
+
+
 def load_sample() -> tuple[np.ndarray, np.ndarray]:
     """Return the first 1000 test images of MNIST and their labels, which need no data folder."""
     with np.load(SAMPLE, allow_pickle=False) as file:
@@ -215,7 +225,9 @@ def make_sample(folder: Path | str | None = None, path: Path = SAMPLE):
     Raises
     ------
     DataError
-        If the data is missing or damaged, or ``path`` cannot be written.
+        If the data is missing or damaged.
+    FileError
+        If ``path`` cannot be written.
     """
     images, labels = load_mnist(folder, "test")
     with replacing(path) as file:
@@ -223,7 +235,7 @@ def make_sample(folder: Path | str | None = None, path: Path = SAMPLE):
 
 
 def fetch(folder: Path, sources: dict[str, tuple[str, str]] | None = None):
-    """Download what is missing of ``sources`` into ``folder``, and yield a line about each file.
+    """Download the missing files of ``sources`` into ``folder``, and yield a line about each file.
 
     A file appears under its name only when its checksum is right, so an interrupted or damaged
     download leaves nothing behind.
@@ -238,7 +250,9 @@ def fetch(folder: Path, sources: dict[str, tuple[str, str]] | None = None):
     Raises
     ------
     DataError
-        If an address does not answer, a checksum differs, or ``folder`` cannot be written.
+        If an address does not answer, or a checksum differs.
+    FileError
+        If ``folder`` cannot be written.
     """
     for name, (address, checksum) in (SOURCES if sources is None else sources).items():
         path = folder / name
@@ -274,7 +288,7 @@ def _checksums(content):
     return found
 
 
-@command("golden.data")
+@command("golden.data", stopped="stopped; every file that is there is whole, and the same command goes on")
 def main(arguments=None):
     """Fetch data sets, or make the sample that comes with the project."""
     parser = Parser(prog="golden.data", description="Fetch data sets.",

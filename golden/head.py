@@ -1,4 +1,4 @@
-"""Golden model of the head: softmax by powers of two, and the averaging block. All integers."""
+"""Golden model of the head: softmax by powers of two, and the averaging block, both in integers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -13,17 +13,17 @@ __all__ = ["Prediction", "average", "join", "softmax"]
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What the averaging block has counted over the T passes of each of N images.
+    """Sums and counts of the averaging block over the T passes of each of N images.
 
     Divided by ``passes * 65536``, the sums are the predictive mean; with ``squares``, the sums of
     the squared probabilities in Q0.32, they give the variance (Scale-Dropout, eq. 18 and 21).
     """
 
-    passes: int | np.ndarray #: T, or that of each image, int64 (N,).
+    passes: int | np.ndarray #: T, or an int64 array (N,) where images differ in T.
     sums: np.ndarray       #: int64 (N, K), of the probabilities in Q0.16.
     squares: np.ndarray    #: int64 (N, K).
-    votes: np.ndarray      #: int64 (N, K), passes whose largest class it was.
-    confident: np.ndarray  #: int64 (N, K), passes in which it reached ``Head.confidence``.
+    votes: np.ndarray      #: int64 (N, K), passes in which the class had the largest probability.
+    confident: np.ndarray  #: int64 (N, K), passes in which the class reached ``Head.confidence``.
     prediction: np.ndarray #: int64 (N,), the class of the largest sum.
     reject: np.ndarray     #: bool (N,), out of distribution by the quantile test (eq. 26;
                            #: SpinBayes, 4.1).
@@ -36,7 +36,7 @@ class Prediction:
     @property
     def variance(self) -> np.ndarray:
         """Variance over the passes (Scale-Dropout, eq. 21), float64 (N, K)."""
-        # Where all passes agree, both terms are exact and the same; elsewhere rounding may go below 0.
+        # Where all passes agree, both terms are exact and equal; elsewhere rounding may make it negative.
         mean_square = self.squares / (2.0**32 * np.reshape(self.passes, (-1, 1)))
         return np.maximum(mean_square - self.mean**2, 0)
 
@@ -44,9 +44,9 @@ class Prediction:
 def softmax(logits: np.ndarray, head: Head) -> np.ndarray:
     """Return the probabilities of integer ``logits`` of shape (..., K), uint32 in Q0.16.
 
-    With the bits that the compiler gives a network, none differs from that of the float network by more
-    than ``2 ** -11`` (:data:`gen.precision.BOUND`), of however many classes. They add up to less than
-    65536: each is rounded down, and so lacks a unit or two at most.
+    With the bits that the compiler gives a network, a probability differs from that of the float network by
+    at most ``2 ** -11`` (:data:`gen.precision.BOUND`), whatever the number of classes. Probabilities are
+    rounded down, each by one or two units at most, so their sum is below 65536.
     """
     logits = np.asarray(logits, dtype=np.int64)
     below = logits.max(-1, keepdims=True) - logits
@@ -78,12 +78,12 @@ def average(probabilities: np.ndarray, head: Head) -> Prediction:
 
 
 def join(parts: Sequence[Prediction]) -> Prediction:
-    """Return the predictions of the images of all ``parts`` as one; T must be that of every part, or an
+    """Return the predictions of the images of all ``parts`` as one. T must be the same in all parts, or an
     array in each."""
-    joined = {field.name: [getattr(part, field.name) for part in parts] for field in fields(Prediction)}
-    passes, *others = joined["passes"]
-    if isinstance(passes, int):
-        assert all(other == passes for other in others)
-        return Prediction(**{name: passes if name == "passes" else np.concatenate(values)
-                             for name, values in joined.items()})
-    return Prediction(**{name: np.concatenate(values) for name, values in joined.items()})
+    values = {field.name: [getattr(part, field.name) for part in parts] for field in fields(Prediction)}
+    passes = values.pop("passes")
+    joined = {name: np.concatenate(arrays) for name, arrays in values.items()}
+    if isinstance(passes[0], int):
+        assert len(set(passes)) == 1
+        return Prediction(passes[0], **joined)
+    return Prediction(np.concatenate(passes), **joined)

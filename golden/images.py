@@ -5,12 +5,12 @@
 ``.npy``      images, uint8 (N, H, W)
 ``.png``      one image of 8-bit grey, or of fewer bits, which are spread over 0 to 255
 a folder      PNG files in the order of their names (``10.png`` before ``2.png``); or sub-folders of
-              them, each named by the number of its class, which is the label. Other files in it are
-              left alone, unless they are images
+              PNG files, each named by the number of a class, which is the label of its images. Other
+              files in the folder are ignored, unless they are images of another format
 other files   IDX, as those of MNIST, plain or compressed with gzip
 ============  =====================================================================================
 
-Labels can also be in a file of their own: ``.npy``, text with a number per line, or IDX.
+Labels can also be in a separate file: ``.npy``, text with a number per line, or IDX.
 """
 
 import gzip
@@ -29,7 +29,7 @@ from golden.data import DataError, parse_idx
 __all__ = ["Images", "read_images"]
 
 
-#: Files that are taken for images, so that none is left out without a word.
+#: Endings of image files, so that an image that cannot be read is refused, not ignored.
 _PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm")
 
 _FORMATS = "known are .npz, .npy, .png, a folder of PNG files, and IDX, plain or gzipped"
@@ -37,24 +37,23 @@ _FORMATS = "known are .npz, .npy, .png, a folder of PNG files, and IDX, plain or
 
 @dataclass(frozen=True, slots=True)
 class Images:
-    """N images for a network, with what is known of them."""
+    """N images for a network, with their labels and files if these are known."""
 
     pixels: np.ndarray              #: uint8 (N, H, W).
     labels: np.ndarray | None = None #: int64 (N,), from 0 to K - 1, if there are any.
-    files: tuple[str, ...] | None = None #: Where each is from, if they are files of a folder.
+    files: tuple[str, ...] | None = None #: File of each image, if the images are files of a folder.
 
     def __len__(self):
         return len(self.pixels)
 
     def first(self, count: int) -> "Images":
-        """The first ``count`` of them."""
+        """Return the first ``count`` images."""
         return Images(self.pixels[:count], None if self.labels is None else self.labels[:count],
-                      self.files and self.files[:count])
+                      None if self.files is None else self.files[:count])
 
 
 def read_images(path: Path | str, network: Network, labels: Path | str | None = None) -> Images:
-    """Return the images of ``path`` for ``network``, and their labels: those in it, or of the file
-    ``labels``.
+    """Return the images of ``path`` for ``network``, with the labels in ``path`` or in the file ``labels``.
 
     Raises
     ------
@@ -65,14 +64,14 @@ def read_images(path: Path | str, network: Network, labels: Path | str | None = 
     """
     path, size = Path(path), (network.input.height, network.input.width)
     classes = network.layers[-1].outputs
-    kind, own, files = path.suffix.lower(), None, None
+    kind, found, files = path.suffix.lower(), None, None
     try:
         if path.is_dir():
-            pixels, own, files = _folder(path, size, classes)
+            pixels, found, files = _folder(path, size, classes)
         elif kind == ".png":
             pixels, files = _png(path, size)[None], (path.name,)
         elif kind == ".npz":
-            pixels, own = _npz(path)
+            pixels, found = _npz(path)
         elif kind == ".npy":
             pixels = _npy(path)
         elif kind in _PICTURES:
@@ -80,18 +79,18 @@ def read_images(path: Path | str, network: Network, labels: Path | str | None = 
         else:
             pixels = _idx(path)
         _check_pixels(pixels, path, size)
-        if own is not None and labels is not None:
+        if found is not None and labels is not None:
             raise DataError(f"Labels are in {path} already; leave out {labels}")
         if labels is not None:
-            own, path = _labels(Path(labels)), Path(labels)
-        if own is not None:
-            own = _checked_labels(own, path, len(pixels), classes)
+            found, path = _labels(Path(labels)), Path(labels)
+        if found is not None:
+            found = _checked_labels(found, path, len(pixels), classes)
     except FileNotFoundError as error:
         raise DataError(f"File {error.filename} does not exist") from None
     except OSError as error:
         raise DataError(f"File {error.filename or path} cannot be read "
                         f"({error.strerror or error})") from None
-    return Images(pixels, own, files)
+    return Images(pixels, found, files)
 
 
 def _check_pixels(pixels, path, size):
@@ -100,7 +99,7 @@ def _check_pixels(pixels, path, size):
         raise DataError(f"Pixels of {path} must be uint8, from 0 to 255, not {_range(pixels)}; "
                         f"{_conversion(pixels)}")
     if pixels.ndim != 3 or pixels.shape[1:] != size:
-        # Only what has no other meaning is named: not an image that lies on its side.
+        # The conversion is named only where it has one meaning: not for images with swapped sides.
         way_out = ""
         if tuple(side for side in pixels.shape[1:] if side != 1) in (size, (height * width,)) or (
                 pixels.shape == size):
@@ -192,10 +191,10 @@ def _labels(path):
 
 
 def _folder(path, size, classes):
-    """Pixels, labels if there are sub-folders, and names below ``path``."""
-    inside  = sorted(one for one in path.iterdir() if not one.name.startswith("."))
-    folders = [one for one in inside if one.is_dir()]
-    found   = _pictures(inside)
+    """Return the pixels, the labels if there are sub-folders, and the names of the files below ``path``."""
+    entries = sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
+    folders = [entry for entry in entries if entry.is_dir()]
+    found   = _pictures(entries)
     labels  = None
     if found and folders:
         raise DataError(f"Folder {path} has images and sub-folders ({folders[0].name}); it must have "
@@ -206,9 +205,9 @@ def _folder(path, size, classes):
             if not (folder.name.isascii() and folder.name.isdecimal() and int(folder.name) < classes):
                 raise DataError(f"Sub-folder {folder} must be named by the number of a class, from 0 to "
                                 f"{classes - 1}")
-            own = _pictures(sorted(folder.iterdir()))
-            found  += own
-            labels += [int(folder.name)] * len(own)
+            pictures = _pictures(sorted(folder.iterdir()))
+            found  += pictures
+            labels += [int(folder.name)] * len(pictures)
     if not found:
         raise DataError(f"Folder {path} has no PNG files")
     pixels = np.empty((len(found), *size), dtype=np.uint8)
@@ -219,7 +218,7 @@ def _folder(path, size, classes):
 
 
 def _pictures(paths):
-    """Those of ``paths`` that are images."""
+    """Return those of ``paths`` that are images."""
     found = [path for path in paths
              if path.suffix.lower() in _PICTURES and not path.name.startswith(".") and path.is_file()]
     for path in found:
@@ -229,7 +228,7 @@ def _pictures(paths):
 
 
 def _png(path, size):
-    """Pixels uint8 (H, W) of an image whose size must be ``size``."""
+    """Return the pixels uint8 (H, W) of an image whose size must be ``size``."""
     try:
         from PIL import Image, UnidentifiedImageError
     except ImportError:

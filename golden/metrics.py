@@ -10,7 +10,7 @@ import numpy as np
 __all__ = [
     "LEAST", "accuracy", "area_under_precision_recall", "area_under_roc", "brier",
     "calibration_error", "classification", "detection", "false_positive_rate", "mutual_information",
-    "negative_log_likelihood", "predictive_entropy", "quantile_test",
+    "negative_log_likelihood", "predictive_entropy",
 ]
 
 
@@ -45,8 +45,8 @@ def calibration_error(probabilities: np.ndarray, labels: np.ndarray, bins: int =
     """Return the expected calibration error: the mean gap between confidence and accuracy.
 
     The largest entries of ``(N, K)`` are sorted into ``bins`` of equal width, each open below and
-    closed above (Guo et al., On Calibration of Modern Neural Networks, 2017, eq. 3); a bin weighs as
-    much as it holds images.
+    closed above (Guo et al., On Calibration of Modern Neural Networks, 2017, eq. 3); the weight of a
+    bin is its share of the images.
     """
     confidence = probabilities.max(1)
     right = probabilities.argmax(1) == labels
@@ -56,7 +56,8 @@ def calibration_error(probabilities: np.ndarray, labels: np.ndarray, bins: int =
 
 
 def classification(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """Return what is said of averaged probabilities ``(N, K)`` and labels ``(N,)``, by name."""
+    """Return accuracy, losses and calibration of averaged probabilities ``(N, K)`` and labels ``(N,)``, by
+    name."""
     return {
         "test/cls/Acc": accuracy(probabilities, labels),
         "test/cls/NLL": negative_log_likelihood(probabilities, labels),
@@ -77,71 +78,64 @@ def predictive_entropy(probabilities: np.ndarray) -> np.ndarray:
 def mutual_information(probabilities: np.ndarray) -> np.ndarray:
     """Return the entropy of the mean less the mean entropy of passes ``(N, T, K)``: ``(N,)``, nats.
 
-    It grows with how far the passes disagree, from 0 to ``log(K)``; what floats make of no difference at
-    all, some 1e-16, is 0, or it would be ranked.
+    It grows with how far the passes disagree, from 0 to ``log(K)``.
     """
-    return np.round(predictive_entropy(probabilities.mean(1))
-                    - predictive_entropy(probabilities).mean(1), 12) + 0.0
+    return _clean(predictive_entropy(probabilities.mean(1)) - predictive_entropy(probabilities).mean(1))
 
 
-def quantile_test(probabilities: np.ndarray, confidence: float = 0.95,
-                  percentile: int = 10) -> np.ndarray:
-    """Return which inputs are in distribution by Scale-Dropout, eq. 26: bool ``(N,)``.
+def _clean(values):
+    """Round to 12 digits: passes that agree have an information of 0, not of some 1e-16 of either sign, by
+    which images would be ranked. Adding 0 turns -0.0 into 0.0."""
+    return np.round(values, 12) + 0.0
 
-    An input is in distribution if, for some class, the ``percentile`` of the passes' probabilities
-    ``(N, T, K)`` is at least ``confidence``. The percentile is not interpolated: no more than that
-    share of the passes lies below it. So the test is the same as counting: at least 90 % of the
-    passes give one class 0.95 or more.
+
+def area_under_roc(in_distribution: np.ndarray, ood: np.ndarray) -> float:
+    """Return the probability that an out-of-distribution input scores higher than an in-distribution one.
+
+    Scores ``(N,)`` and ``(M,)`` are higher for inputs that look out of distribution; a tie counts half.
     """
-    passes = probabilities.shape[1]
-    lowest = np.sort(probabilities, axis=1)[:, min(passes * percentile // 100, passes - 1)]
-    return lowest.max(1) >= confidence
+    ordered = np.sort(in_distribution)
+    below = np.searchsorted(ordered, ood, "left")
+    up_to = np.searchsorted(ordered, ood, "right")
+    return float((below + up_to).mean() / (2 * len(in_distribution)))
 
 
-def area_under_roc(inside: np.ndarray, outside: np.ndarray) -> float:
-    """Return the probability that an input from outside scores higher than one from inside.
-
-    Scores ``(N,)`` and ``(M,)`` are higher for what looks out of distribution; a tie counts half.
-    """
-    ordered = np.sort(inside)
-    below = np.searchsorted(ordered, outside, "left")
-    up_to = np.searchsorted(ordered, outside, "right")
-    return float((below + up_to).mean() / (2 * len(inside)))
-
-
-def area_under_precision_recall(inside: np.ndarray, outside: np.ndarray) -> float:
-    """Return the average precision of finding the inputs from outside; scores as for the ROC.
+def area_under_precision_recall(in_distribution: np.ndarray, ood: np.ndarray) -> float:
+    """Return the average precision of detecting out-of-distribution inputs; scores as for the ROC.
 
     It is the sum of ``precision * (gain in recall)`` over all thresholds, without interpolation.
     """
-    alarms, found = _caught(inside, outside)
-    gained = np.diff(found, prepend=0) / len(outside)
+    alarms, found = _reaching(in_distribution, ood)
+    gained = np.diff(found, prepend=0) / len(ood)
     return float((gained * found / (alarms + found)).sum())
 
 
-def false_positive_rate(inside: np.ndarray, outside: np.ndarray, recall: float = 0.95) -> float:
-    """Return the share of inputs from inside that are flagged when ``recall`` of the others are.
+def false_positive_rate(in_distribution: np.ndarray, ood: np.ndarray, recall: float = 0.95) -> float:
+    """Return the share of in-distribution inputs that are detected when ``recall`` of the
+    out-of-distribution ones are.
 
-    The threshold is the highest that flags at least ``recall`` of the inputs from outside.
+    The threshold is the highest that detects at least ``recall`` of the out-of-distribution inputs.
     """
-    alarms, found = _caught(inside, outside)
-    return float(alarms[np.argmax(found >= recall * len(outside))] / len(inside))
+    alarms, found = _reaching(in_distribution, ood)
+    return float(alarms[np.argmax(found >= recall * len(ood))] / len(in_distribution))
 
 
-def _caught(inside, outside):
-    # How many of each score at or above a threshold, for every score from the highest down.
-    thresholds = np.unique(np.concatenate((inside, outside)))[::-1]
+def _reaching(in_distribution, ood):
+    """Return, for every score as threshold from the highest down, how many scores of each of both sets
+    reach it."""
+    thresholds = np.unique(np.concatenate((in_distribution, ood)))[::-1]
     return tuple(len(scores) - np.searchsorted(np.sort(scores), thresholds, "left")
-                 for scores in (inside, outside))
+                 for scores in (in_distribution, ood))
 
 
-def detection(inside: np.ndarray, outside: np.ndarray) -> dict[str, float]:
-    """Return how well scores tell ``outside`` ``(M,)`` from ``inside`` ``(N,)``, by name.
+def detection(in_distribution: np.ndarray, ood: np.ndarray) -> dict[str, float]:
+    """Return how well scores ``(M,)`` of ``ood`` inputs and ``(N,)`` of ``in_distribution`` ones tell them
+    apart, by name.
 
-    Scores, such as the predictive entropy, are higher for what looks out of distribution.
+    Scores, such as the predictive entropy, are higher for inputs that look out of distribution.
     """
     return {
-        "ood/AUROC": area_under_roc(inside, outside),
-        "ood/AUPR": area_under_precision_recall(inside, outside),
-        "ood/FPR95": false_positive_rate(inside, outside),
+        "ood/AUROC": area_under_roc(in_distribution, ood),
+        "ood/AUPR": area_under_precision_recall(in_distribution, ood),
+        "ood/FPR95": false_positive_rate(in_distribution, ood),
     }

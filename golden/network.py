@@ -1,7 +1,8 @@
 """The compiled golden model: executes the integers of a compiled network on images.
 
-A *choice* is an integer per layer: a keep bit, or the number of the array that is read. A *chip* is one
-draw of imperfect devices, as :class:`golden.device.cell.Chip`; without one, every sum is exact.
+A *choice* is what a pass draws in a layer, an integer: a keep bit, or the number of the array that is read.
+A *chip* is one draw of imperfect devices, a :class:`golden.device.cell.Chip`; without a chip, every sum is
+exact.
 """
 
 import math
@@ -14,18 +15,18 @@ from golden.head import Prediction, average, join, softmax
 
 
 __all__ = [
-    "COMBINATIONS_LIMIT", "batches", "combinations", "compare", "exact", "forward", "input_levels",
-    "layer_sums", "layer_weights", "logits", "path_probabilities", "paths", "predict",
+    "COMBINATIONS_LIMIT", "batches", "combinations", "compare", "forward", "input_levels", "layer_sums",
+    "layer_weights", "logits", "path_probabilities", "paths", "predict",
 ]
 
 
-#: Images worked on at once at most: their maps stay in the cache, and memory is bounded.
+#: Most images of a batch: their feature maps stay in the cache of the processor.
 BATCH = 100
 
-#: Passes of all images of a batch that are not known to agree, at most, and their probabilities.
+#: Most distinct passes of all images of a batch, and most probabilities: memory is bounded.
 RUNS, VALUES = 20 * BATCH, 2**20
 
-#: Combinations of choices that can be enumerated.
+#: Most combinations of choices that are enumerated.
 COMBINATIONS_LIMIT = 1024
 
 
@@ -55,19 +56,19 @@ def forward(network: Network, images: np.ndarray, choice: np.ndarray, *, maps: b
     maps : list of uint8 (N, H, W, C), only if asked for
         The map of levels that leaves each hidden layer.
     """
-    left = []
+    outputs = []
     x = input_levels(network, images)
     for index, layer in enumerate(network.layers):
         x = _activate(layer, x, np.arange(len(images)), _integers(choice)[:, index], chip)
-        left.append(x)
-    return (x, left[:-1]) if maps else x
+        outputs.append(x)
+    return (x, outputs[:-1]) if maps else x
 
 
 def batches(network: Network, images: int, passes: int) -> Iterator[slice]:
-    """Yield the parts of so many ``images`` that are worked on at once, of ``passes`` passes each.
+    """Yield the batches that ``images`` images are divided into, as slices.
 
-    Whoever takes images, choices and results part by part needs memory for one part alone: it has fewer
-    images the more passes and classes there are.
+    The more ``passes`` and classes there are, the fewer images a batch has: a caller that goes through
+    images, choices and results batch by batch needs the memory of one batch.
     """
     runs = min(passes, math.prod(layer.choices for layer in network.layers))
     size = max(1, min(BATCH, RUNS // runs, VALUES // (passes * network.layers[-1].outputs)))
@@ -78,8 +79,8 @@ def predict(network: Network, images: np.ndarray, choice: np.ndarray, *,
             chip=None) -> tuple[Prediction, np.ndarray]:
     """Average T passes over uint8 ``images`` (N, H, W) with the choices ``choice``, int (N, T, L).
 
-    What passes of an image have in common is computed once. The probabilities of all passes are in
-    memory together; :func:`batches` says how to go through many images.
+    Passes of an image that have the same feature map share its computation. The result holds the
+    probabilities of all passes; :func:`batches` divides many images into calls that fit into memory.
 
     Returns
     -------
@@ -115,11 +116,11 @@ def combinations(network: Network) -> np.ndarray:
 def paths(network: Network, images: np.ndarray) -> np.ndarray:
     """Return the logits of every combination of choices, int64 (N, C, K), in the order of
     :func:`combinations`, which raises the same errors."""
-    every = combinations(network)
-    result = np.empty((len(images), len(every), network.layers[-1].outputs), dtype=np.int64)
-    for part in batches(network, len(images), len(every)):
+    choice = combinations(network)
+    result = np.empty((len(images), len(choice), network.layers[-1].outputs), dtype=np.int64)
+    for part in batches(network, len(images), len(choice)):
         batch = images[part]
-        result[part] = _passes(network, batch, np.broadcast_to(every, (len(batch), *every.shape)))
+        result[part] = _passes(network, batch, np.broadcast_to(choice, (len(batch), *choice.shape)))
     return result
 
 
@@ -127,25 +128,12 @@ def path_probabilities(network: Network) -> np.ndarray:
     """Return the probability of each of :func:`combinations`, float64 (C,); raises the same errors."""
     shares = [np.array([layer.dropout, 1 - layer.dropout]) if layer.crossbars == 1
               else np.full(layer.crossbars, 1 / layer.crossbars) for layer in network.layers]
-    every = combinations(network)
-    return math.prod(share[every[:, index]] for index, share in enumerate(shares))
-
-
-def exact(network: Network, images: np.ndarray) -> np.ndarray:
-    """Return the predictive mean that T passes tend to, float64 (N, K).
-
-    The probabilities of every combination of choices, as the head rounds them, are weighted by
-    how often that combination occurs. Raises as :func:`combinations`.
-    """
-    share = path_probabilities(network)
-    mean = np.empty((len(images), network.layers[-1].outputs))
-    for part in batches(network, len(images), len(share)):
-        mean[part] = share @ (softmax(paths(network, images[part]), network.head) / 65536)
-    return mean
+    choice = combinations(network)
+    return math.prod(share[choice[:, index]] for index, share in enumerate(shares))
 
 
 def layer_weights(layer: Layer, array: int = 0) -> np.ndarray:
-    """Return the weights of an array of ``layer``, int64 (outputs, fan-in)."""
+    """Return the weights of the array number ``array`` of ``layer``, int64 (outputs, fan-in)."""
     bits = layer.weight_bits
     size = (layer.fan_in * bits + 7) // 8
     columns = np.array([list(column.to_bytes(size, "little")) for column in layer.arrays[array]],
@@ -158,11 +146,10 @@ def layer_weights(layer: Layer, array: int = 0) -> np.ndarray:
 
 
 def layer_sums(layer: Layer, x: np.ndarray, choice: int = 0, chip=None) -> np.ndarray:
-    """Return what the crossbars return, pooled: levels (M, H, W, C) to integers (M, h, w, O).
+    """Return the sums of the crossbars after max pooling: levels (M, H, W, C) to integers (M, h, w, O).
 
-    Where the layer chooses among arrays, they are those of ``choice``.
-
-    They are float32, or float64 where a sum may be beyond ``2 ** 24``; all of them are exact.
+    ``choice`` is the array that is read, of a layer that has several. The type is float32, or float64
+    where a sum may be beyond ``2 ** 24``, so every sum is exact.
     """
     border = layer.padding
     x = np.pad(x, ((0, 0), (border, border), (border, border), (0, 0)))
@@ -206,24 +193,26 @@ def logits(layer: Layer, sums: np.ndarray, choice: np.ndarray) -> np.ndarray:
 def _passes(network: Network, images: np.ndarray, choice: np.ndarray, chip=None) -> np.ndarray:
     """Return the logits int64 (N, T, K) of the passes with the choices ``choice``, int (N, T, L)."""
     x = input_levels(network, images)
-    # The map in which each pass of each image is: at first the image, then that of a map and a choice.
+    # The index in `x` of the feature map of each pass. Passes with the same map and the same choice have
+    # the same map in the next layer, so each such branch is computed once.
     place = np.repeat(np.arange(len(images)), choice.shape[1])
     for index, layer in enumerate(network.layers):
-        apart, place = np.unique(place * layer.choices + choice[..., index].ravel(),
-                                 return_inverse=True)
-        x = _activate(layer, x, *np.divmod(apart, layer.choices), chip)
+        branches, place = np.unique(place * layer.choices + choice[..., index].ravel(),
+                                    return_inverse=True)
+        x = _activate(layer, x, *np.divmod(branches, layer.choices), chip)
     return x[place].reshape(*choice.shape[:2], -1)
 
 
 def _activate(layer, x, source, choice, chip):
-    """Return what leaves for each ``choice`` (M,) of the maps ``x[source]``: levels or logits."""
+    """Return the levels or logits that ``layer`` makes of the maps ``x[source]`` under the choices
+    ``choice`` (M,)."""
     if layer.crossbars == 1:
         sums = layer_sums(layer, x, 0, chip)[source]
     else:
         sums = np.empty((len(source), *layer.output_shape), dtype=_exact_float(layer))
-        for one in np.unique(choice):
-            own = choice == one
-            sums[own] = layer_sums(layer, x[source[own]], one, chip)
+        for array in np.unique(choice):
+            chosen = choice == array
+            sums[chosen] = layer_sums(layer, x[source[chosen]], array, chip)
     return (logits if isinstance(layer.banks[0], Logit) else compare)(layer, sums, choice)
 
 
@@ -232,12 +221,14 @@ def _products(layer: Layer, windows: np.ndarray, array: int) -> np.ndarray:
     sums = windows @ weights.T.astype(windows.dtype)
     if layer.weight_bits > 1:
         return sums
-    # popcount(xnor(x, w)) = sum(x * w) + sum(1 - w') with w' = 1 for +1 and 0 for -1.
-    return sums + (weights < 0).sum(1).astype(windows.dtype)
+    # popcount(xnor(x, w)) = sum(x * w) + sum(1 - w') with w' = 1 for +1 and 0 for -1; a level q of several
+    # bits is as many ones as its planes, from 1 to 2 ** (bits - 1), have weights.
+    planes = 2**layer.input_bits - 1
+    return sums + (planes * (weights < 0).sum(1)).astype(windows.dtype)
 
 
 def _exact_float(layer: Layer) -> type:
-    """The faster of the types in which every partial sum of ``layer`` is exact."""
+    """Return the faster of the types in which every partial sum of ``layer`` is exact."""
     most = layer.sums.stop
     assert most < 2**53
     return np.float32 if most <= 2**24 else np.float64

@@ -1,16 +1,18 @@
 """Train a network: ``python -m golden.train lenet5 --data DIR``.
 
-Binary networks are trained by the recipes of :mod:`golden.training.scale_dropout`, those of several
-crossbars by that of :mod:`golden.training.bayes`. A training that was stopped goes on with the same
-command (:mod:`golden.training.journal`).
+Binary networks are trained by the recipes of :mod:`golden.training.scale_dropout`, networks with several
+crossbars per layer by the recipe of :mod:`golden.training.bayes`. A training that was stopped goes on with
+the same command (:mod:`golden.training.journal`).
 
-No run chooses anything by the test images: they are looked at once, when the checkpoint is written. The
-recipes themselves, and which level is the lowest, were settled with errors of test images in sight.
+No training selects anything by the test images: it is tested once, when the checkpoint is written. The
+recipes themselves, and which level is the lowest, were developed with test errors in sight.
 """
 
 import argparse
 import time
 from pathlib import Path
+
+from tabulate import tabulate
 
 import gen.checkpoint_file
 from gen.command import Parser, UserError, command, whole
@@ -45,7 +47,7 @@ def _parse(arguments):
     parser.add_argument("--epochs", type=whole(1), metavar="N",
         help="epochs of the first stage of the network itself (default: by network)")
     parser.add_argument("--teacher-epochs", type=whole(0), metavar="N",
-        help="epochs of the float network that teaches it, 0 for none (default: 8; recipe paper has none)")
+        help="epochs of its teacher, a float network; 0 for no teacher (default: 8; recipe paper has none)")
     parser.add_argument("--seed", type=whole(1), default=1, metavar="N",
         help="start of all random numbers (default: %(default)s)")
     parser.add_argument("--recipe", choices=RECIPES,
@@ -64,22 +66,22 @@ def _parse(arguments):
     parser.add_argument("--device", default="cpu", metavar="NAME",
         help="where to train, as torch calls it: cpu, cuda, cuda:1, ... (default: %(default)s)")
     options = parser.parse_args(arguments)
-    several = NETWORKS[options.network].layers[0].crossbars > 1
-    recipes = ("bayes",) if several else ("spread", "paper")
+    spinbayes = NETWORKS[options.network].layers[0].crossbars > 1
+    recipes = ("bayes",) if spinbayes else ("spread", "paper")
     if options.recipe not in (None, *recipes):
         parser.error(f"recipe {options.recipe!r} is not for network {options.network!r}, but "
                      + " or ".join(map(repr, recipes)))
     if options.teacher_epochs is not None and (options.recipe == "paper" or options.arrays):
         parser.error("--teacher-epochs is not for recipe 'paper' or --arrays, which have no teacher")
-    for_several = options.crossbars, options.weight_bits, options.ways, options.arrays
-    if not several and any(for_several):
+    spinbayes_options = options.crossbars, options.weight_bits, options.ways, options.arrays
+    if not spinbayes and any(spinbayes_options):
         parser.error(f"--crossbars, --weight-bits, --ways and --arrays are for networks of several "
                      f"crossbars, not for {options.network!r}")
     if options.ways and options.ways > (most := options.crossbars or
                                         NETWORKS[options.network].layers[0].crossbars):
         parser.error(f"--ways must be at most {most}, the crossbars of a layer, not {options.ways}")
     if options.out is None:
-        if (options.seed != 1 or options.recipe == "paper" or options.epochs or any(for_several)
+        if (options.seed != 1 or options.recipe == "paper" or options.epochs or any(spinbayes_options)
                 or options.teacher_epochs is not None or options.device != "cpu"):
             parser.error("with --epochs, --teacher-epochs, --seed, --recipe, --crossbars, --weight-bits, "
                          "--ways, --arrays or --device, the checkpoint that comes with the project is not "
@@ -91,24 +93,19 @@ def _parse(arguments):
 
 
 def _table(results):
-    yield f"{'':12}{'accuracy':>10}{'NLL':>9}{'Brier':>9}{'ECE':>9}"
-    for name, result in results.items():
-        yield (f"{name:12}{100 * result['test/cls/Acc']:8.2f} %{result['test/cls/NLL']:9.4f}"
-               f"{result['test/cls/Brier']:9.4f}{100 * result['test/cal/ECE']:7.2f} %")
+    return tabulate([{
+        "": name,
+        "accuracy": f"{100 * result['test/cls/Acc']:.2f} %",
+        "NLL": f"{result['test/cls/NLL']:.4f}",
+        "Brier": f"{result['test/cls/Brier']:.4f}",
+        "ECE": f"{100 * result['test/cal/ECE']:.2f} %",
+    } for name, result in results.items()], headers="keys", disable_numparse=True,
+        colalign=("left", *["right"] * 4))
 
 
-def _stopped():
-    kept = [path for path in _states if path.exists()]
-    return f"stopped; the same command goes on from {kept[0]}" if kept else "stopped, nothing was written"
-
-
-#: Where the training that runs keeps how far it is.
-_states = []
-
-
-@command("golden.train", stopped=_stopped)
+@command("golden.train")
 def main(arguments=None):
-    """Train a network, and print what it is worth."""
+    """Train a network, and print its accuracy and calibration."""
     options = _parse(arguments)
     try:
         # Not above, so that --help and a wrong argument are answered where there is no torch.
@@ -119,11 +116,15 @@ def main(arguments=None):
         raise UserError(f"Training needs the package torch; install it with: "
                         f"{install_hint('golden')}") from None
     state = options.out.with_name(f"{options.out.name}.training")
-    _states[:] = [state]
     start = time.monotonic()
     refuse_unwritable(options.out)
-    results = train(options, state, Progress())
-    print(*_table(results), sep="\n")
+    try:
+        results = train(options, state, Progress())
+    except KeyboardInterrupt:
+        if state.exists() and not options.arrays:
+            raise KeyboardInterrupt(f"stopped; the same command goes on from {state}") from None
+        raise
+    print(_table(results))
     print(f"{options.out}, seed {options.seed}, {(time.monotonic() - start) / 60:.1f} minutes")
 
 

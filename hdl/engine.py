@@ -45,7 +45,7 @@ class Engine(wiring.Component):
         See :class:`hdl.layer.window.Window`.
     bits : int
         Bits of a level of the maps that enter.
-    weights, tile_rows, rows_per_read, columns_per_read, weight_bits, macro
+    weights, tile_rows, rows_per_read, columns_per_read, weight_bits, macro, file
         See :class:`hdl.layer.crossbar.Crossbar`.
     ways : int
         Arrays whose sums are added up: the chosen one and the following ones, in a ring.
@@ -95,8 +95,9 @@ class Engine(wiring.Component):
     AHEAD = 4
 
     def __init__(self, height, width, channels, *, kernel, stride=1, padding=0, pool=1, bits=1, weights,
-                 tile_rows, rows_per_read, columns_per_read, weight_bits=1, macro=None, ways=1, sums, banks,
-                 output_bits=1, logit=None, dropped=0, next_arrays=1, passes, depth=4, protect=False):
+                 tile_rows, rows_per_read, columns_per_read, weight_bits=1, macro=None, file=None, ways=1,
+                 sums, banks, output_bits=1, logit=None, dropped=0, next_arrays=1, passes, depth=4,
+                 protect=False):
         fan_in  = kernel[0] * kernel[1] * channels
         outputs = len(weights[0])
         #: Arrays, of which each pass chooses one.
@@ -107,7 +108,7 @@ class Engine(wiring.Component):
                              padding=padding, protect=protect)
         self.crossbar = Crossbar(weights, fan_in, tile_rows=tile_rows, rows_per_read=rows_per_read,
                                  columns_per_read=columns_per_read, weight_bits=weight_bits,
-                                 macro=macro, protect=protect)
+                                 macro=macro, protect=protect, file=file)
         shape   = self.crossbar.geometry
         rows    = (self.window.padded[0] - kernel[0]) // stride + 1
         columns = (self.window.padded[1] - kernel[1]) // stride + 1

@@ -14,7 +14,7 @@ from gen.command import UserError
 from gen.progress import Progress
 from sim.bit_classes import CLASSES, block_of, class_of
 from sim.design import Design
-from sim.verilator import simulator
+from sim.verilator import harness, simulator
 from sim.verilator.simulation import Simulation
 from sim.verilator.work import work_folder
 
@@ -81,8 +81,8 @@ def inject(directory: Path, images: np.ndarray, *, flips=100, seed=1, processes=
                                      for cycle, target, word, bit in drawn))
         steps.step(f"flip {len(drawn)} bits, one in each run")
         with (work / "run.log").open("w") as log, subprocess.Popen(
-                [str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                text=True) as running:
+                [str(part) for part in command], cwd=work, stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE, text=True) as running:
             try:
                 for _ in steps.bar(_follow(running.stderr, len(drawn), log), len(drawn)):
                     pass
@@ -123,7 +123,8 @@ def _build(design, work):
         constants["ERROR_PORT"] = 1
     (work / "design.h").write_text("".join(
         f"#define {name} {value}\n" for name, value in constants.items()))
-    options = "-MAKEFLAGS", "OPT_GLOBAL=-O0"
+    # It runs in the folder where it is made.
+    options = "-MAKEFLAGS", "OPT_GLOBAL=-O0", *harness.options(design, Path(".."))
     simulator.environment() # what is missing is said first
     stamp = work / "built"
     state = "\0".join((*options, *(path.read_text() for path in (
@@ -151,9 +152,9 @@ def _published(verilog):
         clocked = {name.strip() for name in re.findall(rf"(?m)^ +({_NAME}) ?(?:\[[^\]]*\])* <= ", module)}
         # What is never written is a memory all the same.
         clocked |= {name.strip() for name in re.findall(
-            rf"(?m)^  reg (?:\[\d+:\d+\] )?({_NAME}) ?\[\d+:\d+\];", module)}
+            rf"(?m)^  reg (?:\[[^]]+\] )?({_NAME}) ?\[[^]]+\];", module)}
         modules[index] = re.sub(
-            rf"(?m)^(  reg (?:\[\d+:\d+\] )?({_NAME})(?: ?\[\d+:\d+\])?)(?=;| =|  =)",
+            rf"(?m)^(  reg (?:\[[^]]+\] )?({_NAME})(?: ?\[[^]]+\])?)(?=;| =|  =)",
             lambda found, clocked=clocked: found[1] + (
                 " /*verilator public_flat_rw*/" if found[2].strip() in clocked else ""), module)
     return "".join(modules)
@@ -216,7 +217,8 @@ def _count(names, name_of, targets, drawn, outcomes):
 
 
 def _run(command, work):
-    result = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
+    result = subprocess.run([str(part) for part in command], cwd=work, capture_output=True, text=True,
+                            check=False)
     (work / "run.log").write_text(result.stderr)
     if result.returncode:
         raise InjectionError(f"Injector failed; see {work / 'run.log'}")

@@ -47,13 +47,17 @@ class Coverage:
         folder = str(design.directory.resolve())
         with path.open(encoding="latin1") as file:
             for match in map(_POINT.match, file):
-                if match is None or match[5] not in design.modules:
-                    continue # the harness
+                if match is None:
+                    continue
                 name, line, column, kind, module, what, count = match.groups()
+                # Verilator has a module of its own for each set of parameters.
+                block = design.modules.get(module, design.modules.get(module.partition("__")[0]))
+                if block is None:
+                    continue # the harness
                 text = texts[name.rpartition("/")[2]][int(line) - 1].strip()
                 if "$auto$" in text:
                     continue
-                key = design.modules[module], folder, module, int(line), int(column), kind, what, text
+                key = block, folder, module, int(line), int(column), kind, what, text
                 self._points[key] = self._points.get(key, 0) + int(count)
 
     def blocks(self) -> dict:

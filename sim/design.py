@@ -58,6 +58,9 @@ class Design:
             self.ports      = self.manifest["ports"]
             #: Arrays at the pins, by layer; none where they are in the design.
             self.arrays     = self.manifest["arrays"] if self.manifest["view"] == "macro" else {}
+            #: Files of weights that the Verilog reads, from the folder that a macro of this name is.
+            self.weights       = self.manifest["weights"]["files"]
+            self.weights_macro = self.manifest["weights"]["macro"]
             #: Cycles that an image takes at most.
             self.latency    = self.manifest["estimated_latency_cycles"]
             self.sources    = [directory / source for source in self.manifest["sources"]]
@@ -123,22 +126,24 @@ class Design:
 
     @functools.cached_property
     def cells(self) -> str:
-        """What identifies the cells of all arrays at the pins.
+        """What identifies the contents of all files that a simulator of the design reads: the cells of
+        arrays at the pins, and weights. Empty if there are none.
 
         Raises
         ------
         DesignError
             If a memory image is missing.
         """
+        files = [image["file"] for layer in self.arrays.values() for image in layer["images"]]
+        files += self.weights
         contents = hashlib.sha256()
-        for layer in self.arrays.values():
-            for image in layer["images"]:
-                try:
-                    contents.update((self.directory / image["file"]).read_bytes())
-                except OSError as error:
-                    raise DesignError(f"Memory image {error.filename} cannot be read "
-                                      f"({error.strerror}); {self._way_out}") from None
-        return contents.hexdigest()
+        for file in files:
+            try:
+                contents.update((self.directory / file).read_bytes())
+            except OSError as error:
+                raise DesignError(f"Memory image {error.filename} cannot be read "
+                                  f"({error.strerror}); {self._way_out}") from None
+        return contents.hexdigest() if files else ""
 
     def pins(self):
         """Name, width and whether it is an input of each port beside the streams, ``passes`` and

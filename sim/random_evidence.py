@@ -13,9 +13,9 @@ import numpy as np
 
 from gen.ir import Generator, Network
 from gen.progress import Progress
+from golden.compiler import compiled as compiled_network
 from golden.data import DataError, folder_of, load_fashion_mnist, load_mnist, load_sample
 from golden.device.junction import Dac
-from golden.evaluate import compiled as compiled_network
 from golden.random.bad_sources import Source, kept
 from golden.random.generator import choices
 from golden.random.health import alarm_bit

@@ -97,11 +97,11 @@ def _effect(name, row):
     """The row of a source."""
     shown = {"source": name, "alarm in prediction": row["alarm_prediction"],
              "accuracy": percent(row["test/cls/Acc"], 2), "NLL": f"{row['test/cls/NLL']:.4f}",
-             "ECE": percent(row["test/cal/ECE"], 2), "rejected": percent(row["quantile/flagged"]),
+             "ECE": percent(row["test/cal/ECE"], 2), "rejected": percent(row["quantile/rejected"]),
              "Fashion-MNIST rejected": None, "AUROC": None}
     ood = row.get("fashion-mnist", {"status": "not_run"})
     if ood["status"] == "run":
-        shown["Fashion-MNIST rejected"] = percent(ood["quantile/flagged"])
+        shown["Fashion-MNIST rejected"] = percent(ood["quantile/rejected"])
         shown["AUROC"] = percent(ood["entropy"]["ood/AUROC"])
     return shown
 

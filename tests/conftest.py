@@ -1,12 +1,14 @@
 """Networks and checkpoints with random parameters, and one build of the shipped network."""
 
 import importlib.util
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import gen.weights
 from gen.build import build
 from gen.checkpoint_file import STATED
 from gen.command import whole
@@ -112,8 +114,8 @@ def make_spinbayes(seed, hidden=None):
     plain = make_network(seed, hidden)
     count = len(plain.layers)
     weight_bits = rng.choice([1, 2, 4, 4, 8], count)
-    bits = np.where(weight_bits == 1, 1, rng.choice([1, 2, 4], count))
-    low = np.where(weight_bits == 1, -1, rng.choice([-1, 0], count))
+    bits = rng.choice([1, 2, 4], count)
+    low = rng.choice([-1, 0], count)
     channels = len(plain.input.thresholds)
     thresholds = np.sort(rng.integers(1, 256, channels * (2**bits[0] - 1)))
     layers, ways = [], np.random.default_rng((seed, 1))
@@ -183,6 +185,18 @@ def compiled(request):
             target.array_columns, *(layer.columns_per_weight for layer in network.layers)))
         return compile_network(network, target), target
     return compiled
+
+
+@pytest.fixture(scope="session")
+def weights_in_files():
+    """A context in which networks of any size have the weights of their memories in files."""
+    @contextmanager
+    def weights_in_files():
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(gen.weights, "INLINE_BITS", 0)
+            yield
+
+    return weights_in_files
 
 
 @pytest.fixture(scope="session")

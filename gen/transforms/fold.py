@@ -39,17 +39,18 @@ def fold(network: Network, target: Target) -> Network:
 def float_sum(layer: Layer, choice: int) -> tuple[Fraction, tuple[Fraction, ...]]:
     """Return ``step`` and per output channel ``start`` of ``s = step * sum + start``.
 
-    ``s`` is the sum of the products of values, ``sum`` what the crossbars return (:mod:`gen.ir`).
-    Only where the lowest level stands for -1 does ``start`` depend on the weights.
+    ``s`` is the sum of the products of values, ``sum`` what the crossbars return (:mod:`gen.ir`), which
+    with binary weights is larger by ``L`` for each weight of -1.
     """
-    if layer.weight_bits == 1:
-        return Fraction(2, layer.ways), (Fraction(-layer.fan_in),) * layer.outputs
-    most = layer.ways * (2**(layer.weight_bits - 1) - 1)
-    step = Fraction(1 - layer.input_low, (2**layer.input_bits - 1) * most)
-    if layer.input_low == 0:
-        return step, (Fraction(0),) * layer.outputs
-    total = sum(unpack(layer, array).sum(1) for array in layer.arrays_of(choice))
-    return step, tuple(Fraction(layer.input_low * weights, most) for weights in total.tolist())
+    levels, low = 2**layer.input_bits - 1, layer.input_low
+    most = layer.ways * (2**(layer.weight_bits - 1) - 1 if layer.weight_bits > 1 else 1)
+    step = Fraction(1 - low, levels * most)
+    arrays = [unpack(layer, array) for array in layer.arrays_of(choice)]
+    total  = sum(weights.sum(1) for weights in arrays).tolist()
+    below  = sum((weights < 0).sum(1) for weights in arrays).tolist()
+    more   = levels * step if layer.weight_bits == 1 else 0
+    return step, tuple(Fraction(low * weights, most) - more * negative
+                       for weights, negative in zip(total, below, strict=True))
 
 
 def _with_banks(layer: Layer, bank) -> Layer:

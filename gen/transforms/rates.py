@@ -4,11 +4,12 @@ import bisect
 import math
 from dataclasses import replace
 
+from gen.check_target import ImpossibleTarget
 from gen.ir import Folding, Layer, Network, Target
 from gen.transforms.tile import columns_max, row_tiles
 
 
-__all__ = ["GATES_MAX", "choose_interval", "cost", "map_cycles", "rates", "runs"]
+__all__ = ["GATES_MAX", "adcs", "choose_interval", "gates", "map_cycles", "rates", "runs"]
 
 
 #: Cost of a network up to which it is folded for its default interval, more than that of any that comes
@@ -23,68 +24,111 @@ def rates(network: Network, target: Target) -> Network:
     the schedule is shared. When it is sequential, each layer works on one map of one pass, and an image
     takes T intervals.
 
-    Of equal :func:`cost` the folding with fewer row groups is taken, then that with fewer columns. The
-    output layer converts one column at a time, as the softmax takes its logits. Of multi-level cells as
-    many rows as ``target.cells_per_read`` are read together, no more and no fewer, so that their cost is
-    the number of converters. Where no folding keeps the interval, the fastest is taken; the estimate
-    states the interval that follows.
+    Cheapest is that of the fewest :func:`gates`, or where ``target.adcs`` limits these, of the fewest
+    :func:`adcs` and then gates. Of equal ones the folding with fewer row groups is taken, then that with
+    fewer columns. The output layer converts one column at a time, as the softmax takes its logits. Of
+    multi-level cells as many rows as ``target.cells_per_read`` are read together, no more and no fewer, so
+    that their cost is the number of converters. Where no folding keeps the interval, the fastest is taken;
+    the estimate states the interval that follows.
 
     Needs: nothing. Ensures: folding of every layer; no more columns in a read than in an array, and
     no more multi-level cells of a bit line than can be sensed.
     """
-    foldings = _foldings_for(network, target, choose_interval(network, target)["interval_cycles"])
+    foldings = _Foldings(network, target)
+    chosen   = foldings.within(choose_interval(network, target)["interval_cycles"])
     return replace(network, layers=tuple(
-        replace(layer, folding=folding) for layer, folding in zip(network.layers, foldings, strict=True)))
+        replace(layer, folding=folding) for layer, folding in zip(network.layers, chosen, strict=True)))
 
 
 def choose_interval(network: Network, target: Target) -> dict:
-    """Return the ``interval_cycles`` that :func:`rates` folds for, the cost ``gates`` of the layers
+    """Return the ``interval_cycles`` that :func:`rates` folds for, the ``gates`` and ``adcs`` of all layers
     then, and ``reason``, a sentence.
 
-    It is ``target.interval``. Unless that is given, it is the time in which the first layer reads its
-    (padded) map one pixel a cycle for each of its runs; and where there are multi-level cells, of which
-    few are read at once, no less than the slowest layer needs. Where this costs more than
-    :data:`GATES_MAX`, and more than twice what the cheapest foldings of all layers do, it is the
-    shortest interval that does not: a fully connected layer reads its whole map before its first
-    product, and would have to be unrolled to keep pace.
+    It is ``target.interval``; or the shortest in which ``target.adcs`` suffice. Unless one of these is
+    given, it is the time in which the first layer reads its (padded) map one pixel a cycle for each of its
+    runs, and no less than the slowest layer needs. Where this costs more than :data:`GATES_MAX`, and more
+    than twice what the cheapest foldings of all layers do, it is the shortest interval that does not: a
+    fully connected layer reads its whole map before its first product, and would have to be unrolled to
+    keep pace.
+
+    Raises
+    ------
+    ImpossibleTarget
+        If both are given, or there are fewer ADCs than any folding takes.
     """
+    foldings = _Foldings(network, target)
     if target.interval is not None:
-        return _chosen(network, target, target.interval, "as asked for")
-    counts   = runs(network, target)
-    foldings = [_foldings(layer, target, last=layer is network.layers[-1])
-                for layer in network.layers]
-    interval = _default_interval(network, counts, foldings)
-    reason   = ("in which an image comes in" if interval == math.ceil(counts[0] * _words(network.layers[0]))
+        if target.adcs is not None:
+            raise ImpossibleTarget("An interval and a number of ADCs exclude each other; leave out "
+                                   "--interval or --adcs")
+        return foldings.chosen(target.interval, "as asked for")
+    slowest = foldings.slowest()
+    if target.adcs is not None:
+        cycles = foldings.shortest(range(1, slowest + 1), adcs, target.adcs)
+        chosen = foldings.chosen(cycles, f"the shortest for {target.adcs} ADCs")
+        if chosen["adcs"] > target.adcs:
+            raise ImpossibleTarget(f"Network {network.name!r} needs at least {chosen['adcs']} ADCs, one "
+                                   f"for each row tile of its layers, not {target.adcs}")
+        return chosen
+    streamed, least = foldings.streamed(), foldings.fastest()
+    interval = max(streamed, least)
+    reason   = ("in which an image comes in" if interval == streamed
                 else "as the slowest layer needs so many")
-    default  = _chosen(network, target, interval, reason)
-    cheapest = math.ceil(max(
-        count * max(map_cycles(layer, folding) for folding in choices)
-        for layer, count, choices in zip(network.layers, counts, foldings, strict=True)))
-    most = max(GATES_MAX, 2 * _gates(network, target, cheapest))
+    default  = foldings.chosen(interval, reason)
+    most     = max(GATES_MAX, 2 * foldings.total(gates, slowest))
     if default["gates"] <= most:
         return default
-    # The cost falls as the interval grows, from one that costs too much to one that does not.
-    cycles = bisect.bisect_left(range(cheapest), True, interval + 1,
-                                key=lambda cycles: _gates(network, target, cycles) <= most)
-    return _chosen(network, target, cycles, f"as {interval}, {reason}, would take {default['gates']:,} "
-                                            f"gates; for these, add --interval {interval}")
+    return foldings.chosen(
+        foldings.shortest(range(interval + 1, slowest + 1), gates, most),
+        f"as {interval}, {reason}, would take {default['gates']:,} gates; for these, add --interval "
+        f"{interval}")
 
 
-def _chosen(network, target, interval, reason):
-    return {"interval_cycles": interval, "gates": _gates(network, target, interval), "reason": reason}
+class _Foldings:
+    """What a network can be folded to."""
 
+    def __init__(self, network, target):
+        self.layers, self.target = network.layers, target
+        self.runs    = runs(network, target)
+        self.choices = [_foldings(layer, target, last=layer is network.layers[-1])
+                        for layer in network.layers]
 
-def _gates(network, target, interval):
-    """Cost of all layers, folded for ``interval``."""
-    return sum(cost(layer, folding, target) for layer, folding in zip(
-        network.layers, _foldings_for(network, target, interval), strict=True))
+    def within(self, interval):
+        """Folding of each layer for ``interval``."""
+        return [_cheapest(layer, self.target, choices, math.floor(interval / count))
+                for layer, choices, count in zip(self.layers, self.choices, self.runs, strict=True)]
 
+    def total(self, cost, interval):
+        """Sum of the ``cost`` of all layers, folded for ``interval``."""
+        return sum(cost(layer, folding, self.target) for layer, folding in zip(
+            self.layers, self.within(interval), strict=True))
 
-def _foldings_for(network, target, interval):
-    """Folding of each layer for ``interval``."""
-    return [_cheapest(layer, target, _foldings(layer, target, last=layer is network.layers[-1]),
-                      math.floor(interval / count))
-            for layer, count in zip(network.layers, runs(network, target), strict=True)]
+    def chosen(self, interval, reason):
+        return {"interval_cycles": interval, "gates": self.total(gates, interval),
+                "adcs": self.total(adcs, interval), "reason": reason}
+
+    def shortest(self, intervals, cost, most):
+        """The first of ``intervals`` whose ``cost`` is at most ``most``, or the last: the cost falls as the
+        interval grows."""
+        return intervals[min(len(intervals) - 1, bisect.bisect_left(
+            intervals, True, key=lambda cycles: self.total(cost, cycles) <= most))]
+
+    def streamed(self):
+        """Interval in which the first layer reads its map one pixel a cycle, for each of its runs."""
+        return math.ceil(self.runs[0] * _words(self.layers[0]))
+
+    def fastest(self):
+        """Interval that the slowest layer needs, each of them folded for speed."""
+        return self._needed(min)
+
+    def slowest(self):
+        """Interval beyond which no folding is any cheaper."""
+        return self._needed(max)
+
+    def _needed(self, choose):
+        return math.ceil(max(
+            count * choose(map_cycles(layer, folding) for folding in choices)
+            for layer, choices, count in zip(self.layers, self.choices, self.runs, strict=True)))
 
 
 def runs(network: Network, target: Target) -> list[float]:
@@ -115,24 +159,21 @@ def map_cycles(layer: Layer, folding: Folding) -> int:
     return _words(layer) + height * width * (reads - 1)
 
 
-def cost(layer: Layer, folding: Folding, target: Target) -> int:
+def gates(layer: Layer, folding: Folding, target: Target) -> int:
     """Return the gates of ``layer``: those for products, ``row tiles * rows_per_read * columns_per_read``,
     and those of the word-line multiplexers, ``row tiles * rows_per_read * (row_groups - 1)``."""
     return (len(row_tiles(layer, target)) * folding.rows_per_read
             * (folding.columns_per_read + folding.row_groups - 1))
 
 
+def adcs(layer: Layer, folding: Folding, target: Target) -> int:
+    """Return the ADCs of ``layer``: ``columns_per_read`` for each row tile. The arrays of a tile that are
+    read one at a time share them."""
+    return len(row_tiles(layer, target)) * folding.columns_per_read
+
+
 def _words(layer: Layer) -> int:
     return (layer.height + 2 * layer.padding) * (layer.width + 2 * layer.padding)
-
-
-def _default_interval(network, counts, foldings):
-    interval = counts[0] * _words(network.layers[0])
-    if any(layer.weight_bits > 1 for layer in network.layers):
-        interval = max(interval, *(
-            count * min(map_cycles(layer, folding) for folding in choices)
-            for layer, count, choices in zip(network.layers, counts, foldings, strict=True)))
-    return math.ceil(interval)
 
 
 def _foldings(layer: Layer, target: Target, last: bool) -> list[Folding]:
@@ -154,7 +195,8 @@ def _cheapest(layer: Layer, target: Target, foldings: list[Folding], cycles_max:
     if not fitting:
         return max(foldings, key=lambda folding: (folding.rows_per_read, folding.columns_per_read))
     return min(fitting, key=lambda folding: (
-        cost(layer, folding, target), folding.row_groups, folding.columns_per_read))
+        adcs(layer, folding, target) if target.adcs else 0,
+        gates(layer, folding, target), folding.row_groups, folding.columns_per_read))
 
 
 def _shares(length: int) -> set[int]:

@@ -1,10 +1,10 @@
 """The multi-value cell that holds a weight of several bits, and the read of a bit line.
 
 Four junctions in parallel make a cell of five conductances (SpinBayes, 3.4 and Fig. 5). A weight is the
-difference of two sides, each of as many cells as its magnitude needs; the currents of the cells of a
-side that a read activates add up, and a flash converter compares the difference of both sides with
-references midway between its ideal values (SpinBayes, 3.5.2). Read voltage and converter are ideal:
-conductances are all that varies. What the paper does not state is an assumption, and marked as such.
+difference of two sides, each of as many cells as the magnitude of a weight needs. A read adds the currents
+of all active cells of a side, and a flash converter compares the difference of both sides with references
+midway between its ideal values (SpinBayes, 3.5.2). Read voltage and converter are ideal: only conductances
+vary. Values that the paper does not state are assumptions, and marked as such.
 """
 
 from dataclasses import dataclass
@@ -33,15 +33,15 @@ STEP_US          = _PARALLEL_US - _ANTIPARALLEL_US
 
 @dataclass(frozen=True, slots=True)
 class Devices:
-    """How the junctions of a chip differ from nominal ones.
+    """How the junctions of a chip deviate from nominal ones.
 
-    The conductance of each is multiplied by a factor of its own, in either state: log-normal, with the
-    nominal one as its median. Assumption: such is the spread of a tunnel barrier, whose conductance
-    depends exponentially on its thickness, and it is drawn once per junction, when a chip is made.
+    The conductance of a junction, in either state, is the nominal one times a log-normal factor of median
+    1, drawn once per junction when a chip is made. Assumption: a tunnel barrier varies like this, as its
+    conductance depends exponentially on its thickness.
     """
 
-    spread: float = 0.0 #: Deviation of the logarithm of the factor; nearly that of the conductance.
-    stuck: float = 0.0  #: Probability that a junction cannot be written; its state is then either.
+    spread: float = 0.0 #: Deviation of the logarithm of the factor: for small values, relative deviation.
+    stuck: float = 0.0  #: Probability that a junction cannot be written; both states are then as likely.
 
     def __post_init__(self):
         if not self.spread >= 0:
@@ -55,9 +55,9 @@ def program(weights: np.ndarray, cells: int, devices: Devices = Devices(),
     """Return the conductances in microsiemens of cells that hold integer ``weights`` (...).
 
     The shape is ``(..., 2, cells)``: the positive side of a weight, then its negative one. A magnitude
-    is divided among the ``cells`` of its side as evenly as can be, the first ones getting what is left
-    over; all other junctions are anti-parallel. ``generator`` draws the devices; each call is a new
-    draw, and nominal ones need none.
+    is divided among the ``cells`` of its side evenly, with the remainder in the first cells; all other
+    junctions are anti-parallel. ``generator`` draws the devices, anew in each call; nominal devices need
+    none.
     """
     weights = np.asarray(weights)
     if np.abs(weights).max(initial=0) > JUNCTIONS * cells:
@@ -78,7 +78,7 @@ def program(weights: np.ndarray, cells: int, devices: Devices = Devices(),
 
 
 def differences(conductance: np.ndarray) -> np.ndarray:
-    """Return what each weight adds to the difference of its bit lines, in steps of a junction.
+    """Return the contribution of each weight to the difference of its bit lines, in steps of a junction.
 
     ``conductance`` is that of :func:`program`, (..., 2, cells). Nominal devices give the weight.
     """
@@ -87,16 +87,16 @@ def differences(conductance: np.ndarray) -> np.ndarray:
 
 
 def references(bits: int, rows: int) -> int:
-    """Return how many references tell all values of ``rows`` weights of ``bits`` bits apart."""
+    """Return the number of references that separate all sums of ``rows`` weights of ``bits`` bits."""
     return 2 * rows * (2**(bits - 1) - 1)
 
 
 def convert(current: np.ndarray, count: int) -> np.ndarray:
     """Return the code of each difference of currents, in steps of a junction; as floats.
 
-    A flash converter of ``count`` references, an even number: they lie midway between the integers
-    from ``-count / 2`` to ``count / 2``. The code is the number of them that are reached, less those
-    below zero.
+    The flash converter has ``count`` references, an even number, midway between the integers from
+    ``-count / 2`` to ``count / 2``. The code is the number of references that are reached, less the
+    number of references below zero.
     """
     codes = current + current.dtype.type(0.5)
     np.floor(codes, out=codes)
@@ -116,9 +116,9 @@ def read(conductance: np.ndarray, lines: np.ndarray, bits: int) -> np.ndarray:
 def error_rate(weights: np.ndarray, cells: int, spread: float) -> np.ndarray:
     """Return the probability that a read of integer ``weights`` (..., rows) gives a wrong code.
 
-    Each of the junctions adds an error of ``spread`` times its conductance, so the difference is normal
-    where ``spread`` is small, and the code is wrong beyond half a step on either side. At the first and
-    the last code one side has no reference, so this is an upper bound there.
+    Each junction adds an error of ``spread`` times its conductance, so for a small ``spread`` the
+    difference of the currents is normal, and the code is wrong when the error exceeds half a step in either
+    direction. The first and the last code have a reference on one side alone: there it is an upper bound.
     """
     parallel = np.abs(weights).sum(-1)
     junctions = 2 * cells * JUNCTIONS * weights.shape[-1]
@@ -136,7 +136,7 @@ def largest_spread(bits: int, rows: int, rate: float = 1e-6) -> float:
 
 
 def _deviation(parallel, junctions):
-    """Deviation of a difference, in steps, for a spread of 1: errors of junctions add as squares."""
+    """Return the deviation of a difference, in steps, for a spread of 1: variances of junctions add up."""
     return np.sqrt(parallel * _PARALLEL_US**2
                    + (junctions - parallel) * _ANTIPARALLEL_US**2) / STEP_US
 
@@ -144,13 +144,13 @@ def _deviation(parallel, junctions):
 class Chip:
     """A chip instance: one draw of the junctions of every array of a compiled network.
 
-    It takes the place of exact sums in :func:`golden.network.forward` and
-    :func:`golden.network.predict`: a sum is then that of the codes of all reads.
+    In :func:`golden.network.forward` and :func:`golden.network.predict` its sums replace the exact ones:
+    a sum is the sum of the codes of all reads.
 
     Parameters
     ----------
     network : :class:`gen.ir.Network`
-        With tiles and folding: rows of a tile are read ``rows_per_read`` at a time.
+        Compiled, so with tiles and folding: rows of a tile are read ``rows_per_read`` at a time.
     devices : :class:`Devices`
         Nominal unless given.
     seed : int
@@ -165,28 +165,28 @@ class Chip:
             if layer.folding is None or not layer.tiles:
                 raise ValueError(f"Layer {layer.name!r} has no tiles; compile the network first")
         self._generator = np.random.default_rng(seed)
-        #: Per layer and array its reads, each the inputs and their differences (rows, columns).
+        #: Reads of each layer and array: inputs, and the differences (rows, columns) of their weights.
         self._reads = {(layer.name, array): self._program(layer, array, devices)
                        for layer in network.layers for array in range(layer.crossbars)}
 
     def _program(self, layer, array, devices):
-        held = differences(program(layer_weights(layer, array).T, layer.cells_per_side, devices,
-                                   self._generator))
+        weights = differences(program(layer_weights(layer, array).T, layer.cells_per_side, devices,
+                                      self._generator))
         step = layer.folding.rows_per_read
         rows = sorted({(tile.rows.start, tile.rows.stop) for tile in layer.tiles})
-        return [(slice(first, min(first + step, stop)), held[first:min(first + step, stop)])
+        return [(slice(first, min(first + step, stop)), weights[first:min(first + step, stop)])
                 for start, stop in rows for first in range(start, stop, step)]
 
     def codes(self, layer: Layer, array: int, lines: np.ndarray):
         """Yield the codes, floats (M, columns), of each read of the word lines ``lines`` (M, fan-in),
         0 or 1."""
         count = references(layer.weight_bits, layer.folding.rows_per_read)
-        for inputs, held in self._reads[layer.name, array]:
-            yield convert(lines[:, inputs] @ held.astype(lines.dtype), count)
+        for inputs, weights in self._reads[layer.name, array]:
+            yield convert(lines[:, inputs] @ weights.astype(lines.dtype), count)
 
     def sums(self, layer: Layer, array: int, levels: np.ndarray) -> np.ndarray:
-        """Return the sums (M, columns) of the inputs ``levels``, uint8 (M, fan-in), a bit plane after
-        another."""
+        """Return the sums (M, columns) of the inputs ``levels``, uint8 (M, fan-in): bit planes are read
+        one after another, and their codes added by weight."""
         total = 0
         for plane in range(layer.input_bits):
             lines = (levels >> plane & 1).astype(np.float32)

@@ -1,7 +1,7 @@
-"""The magnetic tunnel junction that draws keep bits: spin-orbit torque, switched by chance.
+"""The magnetic tunnel junction (MTJ) that draws keep bits: stochastic switching by spin-orbit torque.
 
-A SET pulse switches it with a probability that its current decides (Scale-Dropout, eq. 25), a RESET
-pulse brings it back for certain. What the papers do not state is an assumption, and marked as such.
+A SET pulse switches it with a probability that depends on its current (Scale-Dropout, eq. 25); a RESET
+pulse resets it with certainty. Values that the papers do not state are assumptions, and marked as such.
 """
 
 from dataclasses import dataclass
@@ -11,8 +11,7 @@ import numpy as np
 
 __all__ = [
     "ATTEMPT_NS", "DAC_LEAST_UA", "DAC_MOST_UA", "HALF_UA", "NOMINAL_K", "PROCESS_SIGMA", "RESET_NS",
-    "SET_NS", "STABILITY", "Dac", "Junction", "Mtj", "switching_current", "switching_probability",
-    "vary",
+    "SET_NS", "STABILITY", "Dac", "Junction", "Mtj", "switching_probability",
 ]
 
 
@@ -65,8 +64,8 @@ def _ratio(height):
 def switching_probability(current_ua, pulse_ns=SET_NS, junction: Junction = Junction()):
     """Return the probability that a pulse switches the junction (Scale-Dropout, eq. 25).
 
-    Eq. 25b has its least time at ``I = pi / 4 I_c0``, far beyond certain switching, and would grow
-    again; from there on the probability stays as it is.
+    The switching time of eq. 25b has its minimum at ``I = pi / 4 I_c0``, far beyond certain switching;
+    for larger currents, where the formula would let it grow again, it stays at that minimum.
 
     Parameters
     ----------
@@ -90,40 +89,9 @@ def switching_probability(current_ua, pulse_ns=SET_NS, junction: Junction = Junc
     return -np.expm1(-np.asarray(pulse_ns) / tau_ns)
 
 
-def switching_current(probability, pulse_ns=SET_NS, junction: Junction = Junction()):
-    """Return the current in microamperes that switches with ``probability``: eq. 25 inverted.
-
-    Raises
-    ------
-    ValueError
-        If a probability is not above 0 and below 1, the pulse is not above 0, or no current reaches
-        it.
-    """
-    probability = np.asarray(probability, dtype=np.float64)
-    if not np.all((probability > 0) & (probability < 1)):
-        raise ValueError(f"Switching probability must be above 0 and below 1, not {probability}")
-    if not np.all(np.asarray(pulse_ns) > 0):
-        raise ValueError(f"Pulse must be above 0, not {pulse_ns} ns")
-    tau_ns = pulse_ns / -np.log1p(-probability)
-    height = np.log(tau_ns / junction.attempt_ns) / junction.barrier
-    if not np.all((height <= 1) & (height >= 1 - np.pi ** 2 / 8)):
-        raise ValueError(f"Switching probability {probability} is out of reach of a pulse of "
-                         f"{pulse_ns} ns")
-    return _ratio(height) * junction.critical_ua
-
-
-def vary(p, generator: np.random.Generator, sigma: float = PROCESS_SIGMA):
-    """Return ``p`` under process variation, p plus a normal error (Scale-Dropout, eq. 24).
-
-    The error has mean 0 and deviation ``sigma``, in units of p; the sum is clipped to 0..1. One
-    call is one draw of the device, not of a bit.
-    """
-    return np.clip(p + sigma * generator.standard_normal(np.shape(p)), 0, 1)
-
-
 @dataclass(frozen=True, slots=True)
 class Dac:
-    """Write-current codes of ``bits`` bits: 0 is no pulse, 1 and up divide a range of currents.
+    """Write-current codes of ``bits`` bits: code 0 is no pulse, codes from 1 on are evenly spaced currents.
 
     A :exc:`ValueError` is raised if there are fewer than 2 bits or the range is empty.
     """
@@ -167,15 +135,15 @@ class Dac:
         """
         if not 0 <= p <= 1:
             raise ValueError(f"Switching probability must be from 0 to 1, not {p!r}")
-        every = self.probability(np.arange(self.largest + 1), junction, pulse_ns)
-        return int(np.abs(every - p).argmin())
+        probabilities = self.probability(np.arange(self.largest + 1), junction, pulse_ns)
+        return int(np.abs(probabilities - p).argmin())
 
 
 class Mtj:
     """One device at the pins of the random-number interface, for simulation.
 
-    It switches at a SET pulse by chance, stays switched, and comes back at a RESET pulse. Its error
-    of p by process variation is drawn once, when it is made.
+    A SET pulse switches it with probability p, and it stays switched until a RESET pulse. The error of p
+    by process variation (Scale-Dropout, eq. 24) is drawn once, when the device is made.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Layers with a distribution of weights, and the crossbars that approximate it (SpinBayes, 2.2, 3.2)."""
+"""Layers with a distribution of weights, and crossbars that hold samples of it (SpinBayes, 2.2, 3.2)."""
 
 import math
 
@@ -13,9 +13,9 @@ from golden.float.layers import normalize
 __all__ = ["BayesianConvolution", "Gaussian", "PRIOR", "quantize"]
 
 
-PRIOR   = 0.3   #: Standard deviation of a weight before anything is learned.
-_MEAN   = 0.25  #: Standard deviation that the means start with.
-_SPREAD = 0.03  #: Standard deviation of a weight that the training starts with.
+PRIOR   = 0.3   #: Standard deviation of the prior of a weight.
+_MEAN   = 0.25  #: Standard deviation of the initial means.
+_SPREAD = 0.03  #: Initial standard deviation of the posterior of a weight.
 
 
 class Gaussian(nn.Module):
@@ -50,7 +50,7 @@ class Gaussian(nn.Module):
 def quantize(weight: Tensor, bits: int) -> Tensor:
     """Return ``weight`` in integers from ``-W`` to ``W = 2 ** (bits - 1) - 1`` (SpinBayes, eq. 3).
 
-    They stand for ``-1`` to ``1``; what lies outside is clipped.
+    They stand for ``-1`` to ``1``; weights outside this range are clipped.
     """
     return (weight.clamp(-1, 1) * (2**(bits - 1) - 1)).round()
 
@@ -59,12 +59,12 @@ class BayesianConvolution(nn.Module):
     """Convolution, max-pool and batch normalization of one layer with random weights.
 
     A map holds levels ``q`` from 0 to ``L`` (:func:`golden.float.levels.levels_of`), so with weights ``w``
-    the sum of a fan-in is ``s = ((1 - low) / L * sum(q * w) + low * sum(w))``. Pooled, it gives
+    the sum of a fan-in is ``s = ((1 - low) / L * sum(q * w) + low * sum(w))``. After pooling, the output is
     ``gamma * (s + bias - mean) / deviation + beta``, which is not rounded to levels yet.
 
-    At first the weights are drawn from the posterior, anew for each half of a batch, which halves the
-    noise of the gradient. After :meth:`hold` they are those of N crossbar arrays, divided by ``W``
-    (eq. 3), and each sample has one of the arrays, or the mean of as many as the layer has ways.
+    While training, weights are drawn from the posterior, anew for each half of a batch, which halves the
+    noise of the gradient. After :meth:`hold` the weights are those of N crossbar arrays, divided by ``W``
+    (eq. 3), and each sample draws one of the arrays, or the mean of as many as the layer has ways.
 
     Parameters
     ----------
@@ -76,12 +76,12 @@ class BayesianConvolution(nn.Module):
     ----------
     posterior : Gaussian of shape ``(outputs, channels, height, width)``
     bias : Tensor ``(outputs,)``
-        Not trained, since the batch normalization has one of its own.
+        Not trained, since ``beta`` of the batch normalization does the same.
     arrays : Tensor ``(N, outputs, channels, height, width)`` or None
         Integers from ``-W`` to ``W``.
 
-    The state of the module, as of ``state_dict()``, has the arrays if it holds them, and epsilon; one
-    that is loaded brings its arrays along, or leaves the posterior in their place.
+    The ``state_dict()`` of the module includes epsilon, and the arrays if the module holds arrays. Loading
+    a state with arrays makes the module hold them; loading one without returns it to the posterior.
     """
 
     def __init__(self, layer: Layer):
@@ -90,14 +90,14 @@ class BayesianConvolution(nn.Module):
         self.posterior = Gaussian(layer.outputs, layer.channels, *layer.kernel)
         self.normalization = nn.BatchNorm2d(layer.outputs)
         if layer.output_low == 0:
-            # Most values then begin between 0 and 1, where the levels have a gradient.
+            # Most initial values are then between 0 and 1, where the levels have a gradient.
             nn.init.constant_(self.normalization.weight, 0.5)
             nn.init.constant_(self.normalization.bias, 0.25)
         self.register_buffer("bias", torch.zeros(layer.outputs))
         self.register_buffer("arrays", None)
 
     def hold(self, arrays: Tensor):
-        """Use ``arrays`` as the weights from now on; the posterior is no longer looked at."""
+        """Use ``arrays`` as the weights from now on, and the posterior no longer."""
         self.arrays = arrays.to(self.posterior.mean)
         self.posterior.requires_grad_(False)
 
@@ -108,7 +108,7 @@ class BayesianConvolution(nn.Module):
         self.normalization.eps = state["epsilon"]
 
     def _load_from_state_dict(self, state, prefix, *rest):
-        # A buffer is loaded only into one that is there already.
+        # torch loads a buffer only into one that is there already.
         if f"{prefix}arrays" in state:
             mean = self.posterior.mean
             self.hold(mean.new_empty(len(state[f"{prefix}arrays"]), *mean.shape))
@@ -124,13 +124,13 @@ class BayesianConvolution(nn.Module):
                                for _ in range(self.layer.crossbars)]))
 
     def restrict(self):
-        """Clip the means to what a quantized weight can be, after a step of the optimizer."""
+        """Clip the means to the range of quantized weights, after a step of the optimizer."""
         self.posterior.mean.clamp_(-1, 1)
 
     def sums(self, q: Tensor, choice: Tensor | None = None) -> Tensor:
         """Return the pooled sums ``s`` of levels ``q`` of shape ``(N, C, H, W)``.
 
-        ``choice`` ``(N,)`` is the array of each sample; it is drawn unless given.
+        ``choice`` ``(N,)`` is the array of each sample; it is drawn at random unless given.
         """
         if self.arrays is None:
             return torch.cat([self._sums(half, self.posterior.draw(), 1)
@@ -141,9 +141,9 @@ class BayesianConvolution(nn.Module):
         s = q.new_empty(len(q), outputs, height, width)
         unit = self.layer.ways * (2**(self.layer.weight_bits - 1) - 1)
         for number in range(len(self.arrays)):
-            mine   = choice == number
+            chosen = choice == number
             weight = self.arrays[list(self.layer.arrays_of(number))].sum(0)
-            s[mine] = self._sums(q[mine], weight, unit)
+            s[chosen] = self._sums(q[chosen], weight, unit)
         return s
 
     def _sums(self, q, weight, unit):
@@ -154,7 +154,7 @@ class BayesianConvolution(nn.Module):
             m = functional.conv2d(q, weight, stride=layer.stride, padding=layer.padding)
         if layer.pool > 1:
             m = functional.max_pool2d(m, layer.pool)
-        # One division of two integers, so that in float64 the quotient is the nearest one.
+        # One division of two integers, so that in float64 the quotient is correctly rounded.
         most = 2**layer.input_bits - 1
         all_low = low * most * weight.sum((1, 2, 3)).view(1, -1, 1, 1)
         return ((1 - low) * m + all_low) / (most * unit)

@@ -62,7 +62,7 @@ def sign_of_weights(weight: Tensor) -> Tensor:
 
 
 def standardize(weight: Tensor) -> Tensor:
-    """Shift and scale each output channel of ``weight``, ``(outputs, ...)``, to mean 0, deviation 1.
+    """Shift and scale each output channel of ``weight`` ``(outputs, ...)`` to mean 0 and deviation 1.
 
     Scale-Dropout, eq. 12 to 15, over all inputs of a channel. A channel of equal weights becomes 0.
     """
@@ -89,17 +89,17 @@ def normalize(normalization: nn.BatchNorm2d, z: Tensor) -> Tensor:
 class ScaleDropout(_DropoutNd):
     """Multiply by a scale vector, or by one: Unitary Dropout (Scale-Dropout, eq. 5 to 7).
 
-    A keep bit of 1 keeps the whole vector, a keep bit of 0 drops it to one. While training, bits
-    that are not given are drawn, 0 with probability ``p``; in evaluation they are all 1. Wrappers
-    for Monte Carlo dropout find this module by its base class and leave it in training mode.
+    A keep bit of 1 keeps the whole vector, a keep bit of 0 drops it to one. Bits that are not given are
+    drawn while training, 0 with probability ``p``; in evaluation they are all 1. Wrappers for Monte
+    Carlo dropout find this module by its base class and leave it in training mode.
 
     Parameters
     ----------
     p : float
         Dropout probability, from 0 to 1. A :exc:`ValueError` is raised otherwise.
     per_sample : bool
-        Whether each sample of a batch draws its own bit. One bit for a whole batch, as in the paper,
-        teaches the scale nothing: the batch normalization that follows cancels it.
+        Whether a bit is drawn per sample. With one bit for a whole batch, as in the paper, the scale gets
+        no gradient: the batch normalization that follows cancels it.
     """
 
     def __init__(self, p: float = 0.5, *, per_sample: bool = True):
@@ -119,8 +119,8 @@ class ScaleDropout(_DropoutNd):
 class BinaryConvolution(nn.Module):
     """Binary convolution, max-pool, bias, Scale-Dropout and batch normalization of one layer.
 
-    With ``s`` the sum of products of signs, pooled, and ``a`` the scale or one by the keep bit, the
-    result is ``gamma * ((s + bias) * a - mean) / deviation + beta``. It is not a sign yet.
+    With ``s`` the pooled sum of products of signs, and ``a`` the scale, or 1 if the keep bit is 0, the
+    result is ``gamma * ((s + bias) * a - mean) / deviation + beta``, whose sign is not taken yet.
 
     Parameters
     ----------
@@ -133,10 +133,11 @@ class BinaryConvolution(nn.Module):
     weight : Parameter ``(outputs, channels, height, width)``
         Float proxies; the weights are the signs of their standardized values.
     signs : Tensor ``(outputs, channels, height, width)`` or None
-        Weights of -1 and +1 that take the place of the proxies once :meth:`hold` was called.
+        Weights of -1 and +1 that replace the proxies once :meth:`hold` was called.
 
-    The state of the module, as of ``state_dict()``, has the signs if it holds them, and the dropout
-    probability and epsilon; one that is loaded brings its signs along, or leaves them.
+    The ``state_dict()`` of the module includes dropout probability and epsilon, and the signs if the module
+    holds signs. Loading a state with signs makes the module hold them; loading one without returns it to
+    the proxies.
     """
 
     def __init__(self, layer: Layer):
@@ -150,7 +151,7 @@ class BinaryConvolution(nn.Module):
         self.register_buffer("signs", None)
 
     def hold(self, signs: Tensor):
-        """Use ``signs`` as the weights from now on; the proxies are no longer looked at."""
+        """Use ``signs`` as the weights from now on, and the proxies no longer."""
         self.signs = signs.to(self.weight)
         self.weight.requires_grad_(False)
 
@@ -161,7 +162,7 @@ class BinaryConvolution(nn.Module):
         self.dropout.p, self.normalization.eps = state["dropout"], state["epsilon"]
 
     def _load_from_state_dict(self, state, prefix, *rest):
-        # A buffer is loaded only into one that is there already.
+        # torch loads a buffer only into one that is there already.
         if f"{prefix}signs" in state:
             self.hold(torch.empty_like(self.weight))
         else:

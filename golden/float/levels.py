@@ -1,4 +1,4 @@
-"""Levels, the integers of a map: what an activation of several bits is rounded to."""
+"""Levels: the integers that activations of several bits are rounded to."""
 
 import torch
 from torch import Tensor
@@ -15,7 +15,7 @@ class _Levels(torch.autograd.Function):
         context.save_for_backward(y)
         context.most, context.low = most, low
         if most == 1:
-            return (y >= (1 + low) / 2).to(y.dtype) # the sum below loses what is just below zero
+            return (y >= (1 + low) / 2).to(y.dtype) # below, rounding would lift y just under zero
         return torch.floor((y - low) * (most / (1 - low)) + 0.5).clamp_(0, most)
 
     @staticmethod
@@ -35,8 +35,8 @@ def levels_of(y: Tensor, bits: int, low: int) -> Tensor:
     """Round ``y`` to the nearest of ``2 ** bits`` levels from ``low`` to 1, and number them from 0.
 
     The result has the shape and type of ``y``. Level ``q`` of ``L = 2 ** bits - 1`` stands for
-    ``low + (1 - low) * q / L``; half-way between two is the upper one. With one bit and ``low = -1``
-    this is the sign. The gradient is estimated as that of the value without rounding, up to half a
-    level beyond the range; for one bit as that of a parabola, like :func:`golden.float.layers.sign`.
+    ``low + (1 - low) * q / L``; half-way between two levels, the upper one is taken. With one bit and
+    ``low = -1`` this is the sign. The gradient is estimated as that of the value without rounding, up to
+    half a level beyond the range; for one bit as that of a parabola, like :func:`golden.float.layers.sign`.
     """
     return _Levels.apply(y, bits, low)

@@ -24,7 +24,7 @@ class BayNN(nn.Module):
     Parameters
     ----------
     network : :class:`gen.ir.Network`
-        Layers and thresholds of the input. Parameters that it may hold are not looked at.
+        Layers and thresholds of the input. Its parameters, if it has any, are ignored.
     """
 
     def __init__(self, network: Network):
@@ -52,7 +52,7 @@ class BayNN(nn.Module):
 
     @torch.no_grad()
     def hidden(self, images: Tensor, keep: Tensor) -> list[Tensor]:
-        """Return the bits that enter each layer, bool ``(N, H, W, C)``, the input's first."""
+        """Return the feature map that enters each layer, bool ``(N, H, W, C)``, from the input on."""
         x = self.binarize(images)
         maps = [x]
         for index, layer in enumerate(self.layers[:-1]):
@@ -65,8 +65,8 @@ class BayNN(nn.Module):
 def paths(model: BayNN, images: Tensor) -> Tensor:
     """Return the class probabilities of every combination of keep bits, ``(N, 2 ** L, classes)``.
 
-    The bits of a combination's index are the keep bits, those of the first layer highest. A prefix
-    that combinations share is computed once.
+    The binary digits of a combination's index are its keep bits, that of the first layer being the highest.
+    Combinations that share the bits of the first layers share their computation.
     """
     def walk(x, layers):
         layer, *rest = layers
@@ -84,9 +84,10 @@ def paths(model: BayNN, images: Tensor) -> Tensor:
 def _vectors(layer):
     """Return the parameters of ``layer`` per output channel, by their name in a checkpoint."""
     normalization = layer.normalization
-    return {
-        "bias": layer.bias,
-        **({"scale": layer.scale} if isinstance(layer, BinaryConvolution) else {}),
+    vectors = {"bias": layer.bias}
+    if isinstance(layer, BinaryConvolution):
+        vectors["scale"] = layer.scale
+    return vectors | {
         "gamma": normalization.weight,
         "beta": normalization.bias,
         "mean": normalization.running_mean,
@@ -101,7 +102,7 @@ def export(model: BayNN | SpinBayes, path: Path):
 
     Raises
     ------
-    CheckpointError
+    FileError
         If ``path`` cannot be written.
     """
     arrays = {"network": np.array(model.network.name),
@@ -122,19 +123,15 @@ def export(model: BayNN | SpinBayes, path: Path):
         arrays[f"{name}.epsilon"] = np.float64(layer.normalization.eps)
         if binary:
             arrays[f"{name}.dropout"] = np.float64(layer.dropout.p)
-    try:
-        with replacing(path) as file:
-            np.savez_compressed(file, **arrays)
-    except OSError as error:
-        raise CheckpointError(f"Checkpoint {path} cannot be written ({error.strerror})") from None
+    with replacing(path) as file:
+        np.savez_compressed(file, **arrays)
 
 
 def load(network: Network, path: Path) -> BayNN | SpinBayes:
     """Return ``network`` as a float64 model in evaluation mode with the parameters of ``path``.
 
-    Its weights are those in the file and are not trained any further. It is a
-    :class:`~golden.float.spinbayes.SpinBayes` if its layers have several crossbars, the first of those in
-    the file.
+    Its weights are those in the file, and are not trained any further. If its layers have several
+    crossbars, it is a :class:`~golden.float.spinbayes.SpinBayes` with the first crossbars of the file.
 
     Raises
     ------
@@ -151,18 +148,18 @@ def load(network: Network, path: Path) -> BayNN | SpinBayes:
     model = (SpinBayes if several == {True} else BayNN)(network).double().eval()
     model.thresholds.copy_(torch.tensor(thresholds))
     with torch.no_grad():
-        for layer, own in zip(model.layers, layers, strict=True):
+        for layer, parameters in zip(model.layers, layers, strict=True):
             shape = layer.layer
-            if own.weight_bits != shape.weight_bits:
-                raise CheckpointError(f"Checkpoint {path} has weights of {own.weight_bits} bits, but "
-                                      f"network {network.name!r} needs {shape.weight_bits}; make it again "
-                                      f"with: python -m golden.train {network.name} --data DIR")
-            weights = torch.tensor(own.weight).unflatten(-1, (*shape.kernel, shape.channels))
+            if parameters.weight_bits != shape.weight_bits:
+                raise CheckpointError(f"Checkpoint {path} has weights of {parameters.weight_bits} bits, "
+                                      f"but network {network.name!r} needs {shape.weight_bits}; make it "
+                                      f"again with: python -m golden.train {network.name} --data DIR")
+            weights = torch.tensor(parameters.weight).unflatten(-1, (*shape.kernel, shape.channels))
             binary = isinstance(layer, BinaryConvolution)
             layer.hold((weights[0] if binary else weights).movedim(-1, -3))
             for key, vector in _vectors(layer).items():
-                vector.copy_(torch.tensor(getattr(own, key)))
-            layer.normalization.eps = own.epsilon
+                vector.copy_(torch.tensor(getattr(parameters, key)))
+            layer.normalization.eps = parameters.epsilon
             if binary:
-                layer.dropout.p = own.dropout
+                layer.dropout.p = parameters.dropout
     return model

@@ -1,4 +1,4 @@
-"""The float SpinBayes network: layers of N crossbars, one of which is read in each pass."""
+"""The float SpinBayes network: a pass reads one of the N crossbars of each layer."""
 
 import torch
 from torch import Tensor, nn
@@ -14,13 +14,13 @@ __all__ = ["SpinBayes"]
 class SpinBayes(nn.Module):
     """A network of :mod:`gen.networks` whose layers have several crossbars, in floating point.
 
-    It is trained with weights drawn from their posterior. :meth:`sample` then fills the crossbars.
+    It is trained with weights drawn from their posterior; then :meth:`sample` fills the crossbars.
     Evaluate it in float64 (``model.double().eval()``) to compare with the compiled network.
 
     Parameters
     ----------
     network : :class:`gen.ir.Network`
-        Layers and thresholds of the input. Parameters that it may hold are not looked at.
+        Layers and thresholds of the input. Its parameters, if it has any, are ignored.
     """
 
     def __init__(self, network: Network):
@@ -35,7 +35,7 @@ class SpinBayes(nn.Module):
             layer.sample()
 
     def levels(self, images: Tensor) -> Tensor:
-        """Turn uint8 pixels ``(N, H, W)`` into levels ``(N, C, H, W)``: the thresholds reached."""
+        """Turn uint8 pixels ``(N, H, W)`` into levels ``(N, C, H, W)``: counts of reached thresholds."""
         size = self.network.input
         reached = images[:, None] >= self.thresholds.view(1, -1, 1, 1)
         if size.bits > 1:
@@ -45,8 +45,8 @@ class SpinBayes(nn.Module):
     def forward(self, images: Tensor, choice: Tensor | None = None) -> Tensor:
         """Return the logits ``(N, classes)`` of uint8 ``images`` ``(N, H, W)`` in one pass.
 
-        ``choice`` holds the array of each image and layer, int64 ``(N, L)``. Without it they are
-        drawn.
+        ``choice`` holds the array of each image and layer, int64 ``(N, L)``; without it, arrays are drawn
+        at random.
         """
         q = self.levels(images)
         for index, layer in enumerate(self.layers):
@@ -56,7 +56,7 @@ class SpinBayes(nn.Module):
 
     @torch.no_grad()
     def hidden(self, images: Tensor, choice: Tensor) -> list[Tensor]:
-        """Return the levels that enter each layer, int64 ``(N, H, W, C)``, the input's first."""
+        """Return the feature map that enters each layer, int64 ``(N, H, W, C)``, from the input on."""
         maps = [self.levels(images)]
         for index, layer in enumerate(self.layers[:-1]):
             y = layer(maps[-1], choice[:, index])

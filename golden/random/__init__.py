@@ -1,4 +1,4 @@
-"""The random bits of a design: the stream that it draws, its health tests, and what bad sources do."""
+"""The random bits of a design: the stream of choices, the health tests, and models of bad sources."""
 
 from golden.random.generator import choices, choices_of
 

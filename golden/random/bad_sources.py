@@ -1,4 +1,4 @@
-"""Sources of random bits that are not what they should be."""
+"""Models of bad sources of random bits: biased, correlated, stuck, or periodic."""
 
 from dataclasses import dataclass
 
@@ -12,18 +12,19 @@ __all__ = ["Played", "Source", "kept"]
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A source of the bits of a :class:`gen.ir.Generator`, in its order; healthy unless told otherwise.
+    """A source of the bits of a :class:`gen.ir.Generator`, in its order; good unless a fault is given.
 
-    A bit is 1 where a number, uniform from 0 to 1, is below the chance of a 1.
+    A bit is 1 if a number, drawn uniformly from 0 to 1, is below the probability of a 1.
     """
 
-    bias: float = 0.0          #: What is added to the chance of a 1, the same for all layers.
-    correlation: float = 0.0   #: Chance that the number is that of the bit ``distance`` before; below
-                               #: 0, that it is 1 less that number. Of fair bits it is the correlation.
-    distance: int = 1          #: 1: the bit before. The bits of a pass: the same layer, a pass before.
-    stuck: int | None = None   #: Bits that are always this,
-    layer: int | None = None   #: those of one layer, or all.
-    period: int | None = None  #: After so many bits it begins again.
+    bias: float = 0.0          #: Added to the probability of a 1, the same for all layers.
+    correlation: float = 0.0   #: Probability that a bit repeats the number of the bit ``distance`` before;
+                               #: if negative, that it takes 1 less that number. For bits that are 1 with
+                               #: probability 0.5 it is the correlation coefficient.
+    distance: int = 1          #: 1: the bit before. The bits of a pass: the same layer in the pass before.
+    stuck: int | None = None   #: Value of the bits that are stuck, if any.
+    layer: int | None = None   #: Layer whose bits are stuck; all layers if None.
+    period: int | None = None  #: Bits after which the stream repeats, if it does.
 
     def __post_init__(self):
         if not -1 <= self.correlation <= 1:
@@ -40,36 +41,36 @@ class Source:
             number = self._correlate(number, rng)
         bits = number < np.resize(kept(generator) + self.bias, count)
         if self.stuck is not None:
-            own = self.layer is None or np.resize(
+            stuck = self.layer is None or np.resize(
                 np.repeat(np.arange(len(generator.bits)), generator.bits) == self.layer, count)
-            bits = np.where(own, bool(self.stuck), bits)
+            bits = np.where(stuck, bool(self.stuck), bits)
         return bits if self.period is None else np.resize(bits[:self.period], count)
 
     def _correlate(self, number, rng):
-        """Replace each number by the last fresh one at a multiple of ``distance`` before."""
+        """Replace each number but fresh ones by the last fresh number a multiple of ``distance`` before."""
         rows = -(-len(number) // self.distance)
-        each = np.resize(number, (rows, self.distance))
-        fresh = rng.random(each.shape) >= abs(self.correlation)
-        at = np.arange(rows)[:, None]
-        source = np.maximum.accumulate(np.where(fresh, at, 0), axis=0)
-        each = np.take_along_axis(each, source, 0)
+        columns = np.resize(number, (rows, self.distance)) # `distance` before: same column, row above
+        fresh = rng.random(columns.shape) >= abs(self.correlation)
+        row = np.arange(rows)[:, None]
+        source = np.maximum.accumulate(np.where(fresh, row, 0), axis=0)
+        columns = np.take_along_axis(columns, source, 0)
         if self.correlation < 0:
-            each = np.where(at - source & 1, 1 - each, each)
-        return each.ravel()[:len(number)]
+            columns = np.where(row - source & 1, 1 - columns, columns)
+        return columns.ravel()[:len(number)]
 
 
 class Played:
-    """Keep bits from a list, over and over, in place of :class:`golden.device.junction.Mtj` at the pins."""
+    """Plays keep bits from a list, again and again, in place of :class:`golden.device.junction.Mtj`."""
 
     def __init__(self, bits):
         self.bits = [bool(bit) for bit in bits]
-        self.at = 0
+        self.next = 0
         self.switched = False
 
     def set(self, code: int) -> bool:
         """Take the next bit; a switched junction is a keep bit of 0."""
-        self.switched = not self.bits[self.at]
-        self.at = (self.at + 1) % len(self.bits)
+        self.switched = not self.bits[self.next]
+        self.next = (self.next + 1) % len(self.bits)
         return self.switched
 
     def reset(self):
@@ -78,5 +79,5 @@ class Played:
 
 
 def kept(generator: Generator) -> np.ndarray:
-    """Return the chance of a 1 of each bit of a pass, float64 (bits of a pass,)."""
+    """Return the probability of a 1 for each bit of a pass, float64 (bits of a pass,)."""
     return 1 - np.repeat(np.array(generator.drop), generator.bits) / 65536

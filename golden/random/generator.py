@@ -10,7 +10,7 @@ from gen.ir import Generator
 __all__ = ["choices", "choices_of"]
 
 
-#: States that are stepped together, each along a part of the stream of its own.
+#: States that are stepped together; each runs through another section of the stream.
 LANES = 1024
 
 
@@ -18,9 +18,9 @@ def choices(generator: Generator, images: int, passes: int, first: int = 0) -> n
     """Return the choices of ``images`` images, int64 of shape (images, passes, layers), from image
     ``first`` on.
 
-    :class:`gen.ir.Generator` defines them: a keep bit, or the number of an array. A step is linear over
-    the field of two elements, so many steps at once are one 64 x 64 matrix: what comes before ``first``
-    takes neither time nor memory, and the images of a long stream can be drawn part by part.
+    :class:`gen.ir.Generator` defines them: a keep bit, or the number of an array. A step of the generator
+    is linear over GF(2), so any number of steps is one 64 x 64 matrix: images before ``first`` take
+    neither time nor memory, and a long stream can be drawn batch by batch.
     """
     drop = np.repeat(np.array(generator.drop, dtype=np.uint64), generator.bits)
     before, count = (number * passes * len(drop) // len(generator.seeds) for number in (first, images))
@@ -28,7 +28,7 @@ def choices(generator: Generator, images: int, passes: int, first: int = 0) -> n
     lanes = _advance(np.array([[_step(seed) for seed in generator.seeds]], dtype=np.uint64), before)
     while len(lanes) * steps < count:
         lanes = np.concatenate([lanes, _advance(lanes, len(lanes) * steps)])
-    # The upper 16 bits of each state are all that is looked at.
+    # Only the upper 16 bits of a state are used.
     upper = np.empty((len(lanes), steps, len(generator.seeds)), dtype=np.uint16)
     for number in range(steps):
         upper[:, number] = lanes >> np.uint64(48)
@@ -40,7 +40,7 @@ def choices(generator: Generator, images: int, passes: int, first: int = 0) -> n
 
 
 def choices_of(bits: np.ndarray, generator: Generator, images: int, passes: int) -> np.ndarray:
-    """Return what :func:`choices` does for ``bits``, bool (N,), of which the first are taken."""
+    """Return the choices that the first of ``bits``, bool (N,), make, in the shape of :func:`choices`."""
     width = sum(generator.bits)
     bits  = bits[:images * passes * width].reshape(images, passes, width)
     result = np.zeros((images, passes, len(generator.bits)), dtype=np.int64)
@@ -59,7 +59,7 @@ def _step(state: int) -> int:
 
 
 def _advance(states: np.ndarray, steps: int) -> np.ndarray:
-    """Return ``states`` after as many ``steps``."""
+    """Return ``states`` after ``steps`` steps."""
     for exponent in range(steps.bit_length()):
         if steps >> exponent & 1:
             states = _apply(_matrix(exponent), states)
@@ -68,7 +68,7 @@ def _advance(states: np.ndarray, steps: int) -> np.ndarray:
 
 @functools.cache
 def _matrix(exponent: int) -> np.ndarray:
-    """Return the matrix of ``2 ** exponent`` steps: row i is the state 1 << i after as many."""
+    """Return the matrix of ``2 ** exponent`` steps: row i is the state ``1 << i`` after them."""
     if exponent == 0:
         return np.array([_step(1 << bit) for bit in range(64)], dtype=np.uint64)
     half = _matrix(exponent - 1)

@@ -11,18 +11,18 @@ __all__ = ["alarm_bit", "false_alarms", "runs", "windows"]
 
 
 def alarm_bit(bits: np.ndarray, generator: Generator, tests: Iterable[HealthTest]) -> int | None:
-    """Return the number of the bit of ``bits``, bool (N,), drawn in the order of ``generator``, that raises
-    the alarm of one of ``tests``; None if none does."""
-    found = (_alarm_bit(np.asarray(bits, dtype=bool), sum(generator.bits), test) for test in tests)
-    return min((at for at in found if at is not None), default=None)
+    """Return the index of the first of ``bits``, bool (N,), that raises the alarm of one of ``tests``; None
+    if there is no alarm. The bits are drawn in the order of ``generator``."""
+    alarms = (_alarm_bit(np.asarray(bits, dtype=bool), sum(generator.bits), test) for test in tests)
+    return min((alarm for alarm in alarms if alarm is not None), default=None)
 
 
 def _alarm_bit(bits, pass_bits, test):
     watched = bits[np.resize(np.isin(np.arange(pass_bits), test.places), len(bits))]
     if test.distance:
         watched = _differs(watched, test.distance)
-    found = [_first_run(watched, test.repetition), _first_window(watched, test.window, test.proportion)]
-    first = min((at for at in found if at is not None), default=None)
+    alarms = [_first_run(watched, test.repetition), _first_window(watched, test.window, test.proportion)]
+    first = min((alarm for alarm in alarms if alarm is not None), default=None)
     if first is None:
         return None
     passes, place = divmod(first, len(test.places))
@@ -41,28 +41,28 @@ def windows(bits: np.ndarray, window: int, proportion: int) -> int:
 
 
 def false_alarms(likely: float, *, repetition: int, window: int, proportion: int) -> dict[str, float]:
-    """Return how often independent bits, one value of which has the chance ``likely``, trip a test.
+    """Return the exact rates at which independent bits, 1 with probability ``likely``, trip the tests.
 
-    Both are exact: ``repetition`` is the expected number of runs per bit that are long enough,
-    ``proportion`` the chance of a window.
+    ``repetition`` is the expected number per bit of runs that are long enough, ``proportion`` the
+    probability that a window trips.
     """
     from scipy.stats import binom
 
     both = np.array([likely, 1 - likely])
-    needed = proportion - 2 # beyond the reference, more than this
     return {
         "repetition": float((both**repetition * both[::-1]).sum()),
-        "proportion": float((both * binom.sf(needed, window - 1, both)).sum()),
+        # The first bit of a window is counted too, so at least proportion - 1 of the others equal it.
+        "proportion": float((both * binom.sf(proportion - 2, window - 1, both)).sum()),
     }
 
 
 def _differs(bits, distance):
-    """Whether each bit differs from the one so many before; before the first there are zeros."""
+    """Return whether each bit differs from the bit ``distance`` before; zeros precede the first bit."""
     return bits ^ np.concatenate([np.zeros(distance, bool), bits])[:len(bits)]
 
 
 def _runs(bits):
-    """First bit and length of each run of equal bits."""
+    """Return the first bit and the length of each run of equal bits."""
     starts = np.flatnonzero(np.diff(bits, prepend=~bits[:1]))
     return starts, np.diff(starts, append=len(bits))
 

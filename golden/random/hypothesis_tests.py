@@ -1,8 +1,9 @@
-"""Statistical tests of random choices, each with the chance that it fails on good ones.
+"""Statistical tests of random choices, with a bounded false-alarm rate.
 
-A test fails where its p-value is below a threshold. A p-value of good choices is uniform, exactly or in
-the limit of many, so the threshold is the test's false-alarm rate. Of a family of tests, no more than
-``family`` in all is shared among them (Bonferroni), whatever depends on what.
+A test fails if its p-value is below a threshold. Under the null hypothesis, that the choices are good, a
+p-value is uniform, exactly or in the limit of many, so the threshold is the false-alarm rate of the test.
+A family of tests shares a false-alarm rate ``family`` evenly (Bonferroni), whether or not the tests are
+independent.
 """
 
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ __all__ = [
 ]
 
 
-#: Least expected count of a cell of a chi-square test; rarer ones are counted together.
+#: Least expected count of a cell of a chi-square test; rarer outcomes are counted together.
 LEAST_EXPECTED = 5
 
 
@@ -30,11 +31,11 @@ class Test:
     name: str
     statistic: float
     p_value: float
-    count: int = 0  #: Bits, choices or predictions that were looked at.
+    count: int = 0  #: Number of samples: bits, choices or predictions.
 
 
 def normal(name: str, deviations: float, count: int = 0) -> Test:
-    """Test how many standard deviations a sum of many is from its mean, on both sides."""
+    """Test the distance of a normal statistic from its mean, in standard ``deviations``, on both sides."""
     from scipy import stats
 
     return Test(name, float(deviations), float(2 * stats.norm.sf(abs(deviations))), count)
@@ -56,8 +57,8 @@ def autocorrelation(name: str, bits: np.ndarray, probability, lag: int) -> Test:
     """Test whether ``bits`` (N,), 1 with ``probability`` (a number, or one for each), are uncorrelated
     with those ``lag`` before: normal test of the sum of products.
 
-    The statistic is the sum in standard deviations: the correlation times the root of N. A bit of
-    probability 0 or 1 has no correlation, and counts for nothing.
+    The statistic is the sum in standard deviations: the correlation times the root of N. Bits of
+    probability 0 or 1 have no correlation, and are left out.
     """
     probability = np.broadcast_to(probability, len(bits))
     deviation = np.sqrt(probability * (1 - probability))
@@ -68,10 +69,10 @@ def autocorrelation(name: str, bits: np.ndarray, probability, lag: int) -> Test:
 
 
 def counts(name: str, seen: np.ndarray, probability: np.ndarray) -> Test:
-    """Test whether outcomes, ``seen`` (M,) times each, have ``probability`` (M,): chi-square test.
+    """Test whether outcomes with the counts ``seen`` (M,) have ``probability`` (M,): chi-square test.
 
-    Outcomes of which fewer than :data:`LEAST_EXPECTED` are expected are counted together; what cannot
-    be but was seen fails for certain.
+    Outcomes of which fewer than :data:`LEAST_EXPECTED` are expected are counted together. An outcome of
+    probability 0 that was seen fails the test with certainty.
     """
     from scipy import stats
 
@@ -81,7 +82,7 @@ def counts(name: str, seen: np.ndarray, probability: np.ndarray) -> Test:
         return Test(name, float("inf"), 0.0, total)
     order = np.argsort(probability)
     expected = total * probability[order] / probability.sum()
-    # The rare ones, and one more as long as they do not make a cell together.
+    # Merge the rarest outcomes until they are expected often enough together.
     rare = int(np.count_nonzero(expected < LEAST_EXPECTED))
     while 0 < expected[:rare].sum() < LEAST_EXPECTED and rare < len(expected):
         rare += 1
@@ -98,22 +99,22 @@ def counts(name: str, seen: np.ndarray, probability: np.ndarray) -> Test:
     return Test(name, float(result.statistic), float(result.pvalue), total)
 
 
-def independence(name: str, one: np.ndarray, other: np.ndarray, sizes: tuple[int, int]) -> Test:
-    """Test whether choices ``one`` and ``other``, int (N,) below ``sizes``, are independent: chi-square
+def independence(name: str, first: np.ndarray, second: np.ndarray, sizes: tuple[int, int]) -> Test:
+    """Test whether choices ``first`` and ``second``, int (N,) below ``sizes``, are independent: chi-square
     test of their contingency table. Rows and columns that never occur are left out."""
     from scipy import stats
 
-    table = np.bincount(one * sizes[1] + other, minlength=sizes[0] * sizes[1]).reshape(sizes)
+    table = np.bincount(first * sizes[1] + second, minlength=sizes[0] * sizes[1]).reshape(sizes)
     table = table[table.any(1)][:, table.any(0)]
     if min(table.shape) < 2:
-        return Test(name, 0.0, 1.0, len(one))
+        return Test(name, 0.0, 1.0, len(first))
     result = stats.chi2_contingency(table, correction=False)
-    return Test(name, float(result.statistic), float(result.pvalue), len(one))
+    return Test(name, float(result.statistic), float(result.pvalue), len(first))
 
 
 def threshold(tests: Sequence[Test], family: float) -> float:
-    """Return the p-value below which a test fails, so that all of good choices pass but for a chance
-    of at most ``family``."""
+    """Return the p-value below which a test fails, so that good choices fail any of ``tests`` with a
+    probability of at most ``family``."""
     return family / max(len(tests), 1)
 
 
@@ -124,7 +125,7 @@ def failures(tests: Sequence[Test], family: float) -> list[Test]:
 
 
 def report(tests: Sequence[Test], family: float) -> dict:
-    """Return all tests with their verdicts, and what they share, as they are written to a file."""
+    """Return the tests with their verdicts and the false-alarm rates, as they are written to a file."""
     limit = threshold(tests, family)
     return {
         "false_alarm_rate": family,
@@ -133,7 +134,7 @@ def report(tests: Sequence[Test], family: float) -> dict:
         "failed": [test.name for test in failures(tests, family)],
         "smallest_p_value": min((test.p_value for test in tests), default=None),
         "results": [{
-            # JSON has no infinity, which is the statistic of what cannot be.
+            # JSON has no infinity, the statistic of an outcome of probability 0.
             "test": test.name, "statistic": test.statistic if np.isfinite(test.statistic) else None,
             "p_value": test.p_value, "threshold": limit, "false_alarm_rate": limit, "count": test.count,
             "passed": test.p_value >= limit} for test in tests],

@@ -1,5 +1,5 @@
-"""Judge the randomness of predictions: the stream of choices, what averages tend to, and what faulty
-sources of random bits do, to the health tests and to the uncertainty."""
+"""Quality of the random bits: statistics of the choices and of the predictions, convergence of the mean,
+and the effect of bad sources on health tests and uncertainty."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -8,13 +8,14 @@ import numpy as np
 
 from gen.ir import Head, Network
 from golden import metrics
-from golden.evaluate import Scores, report
+from golden.answers import Answers
 from golden.head import average, softmax
-from golden.network import path_probabilities, paths, predict
+from golden.network import path_probabilities, paths
 from golden.random.bad_sources import Source
 from golden.random.generator import choices_of
 from golden.random.health import alarm_bit, false_alarms, runs, windows
 from golden.random.hypothesis_tests import Test, autocorrelation, counts, independence, normal, rate
+from golden.scores import over_passes, report, scores_of
 
 
 __all__ = [
@@ -26,71 +27,74 @@ __all__ = [
 #: Lags of the autocorrelation: in bits as they are drawn, and in passes of a layer.
 BIT_LAGS, PASS_LAGS = 64, 20
 
-#: Lags in passes, for arrays to choose from.
+#: Lags in passes, of layers that choose among arrays.
 ARRAY_LAGS = 5
 
-#: Combinations of choices that are counted as one.
+#: Most combinations of choices whose joint distribution is tested.
 PATHS_LIMIT = 1024
 
-#: Blocks of predictions with fewer of them say nothing of how large errors are.
+#: Least number of averages from which the size of their errors is estimated.
 LEAST_BLOCKS = 200
 
-#: Images scored at once.
+#: Most combinations of choices whose predictions are enumerated and looked up.
+LOOK_UP_LIMIT = 64
+
+#: Images per batch.
 CHUNK = 500
 
 
 def bit_tests(name: str, bits: np.ndarray, probability: np.ndarray) -> list[Test]:
     """Test ``bits`` in the order in which they are drawn, the bits of a pass 1 with ``probability``
-    (W,): how often each is 1, and whether it depends on one before."""
+    (W,): the rate of ones of each bit of a pass, and the autocorrelation of the stream."""
     width = len(probability)
     bits  = bits[:len(bits) // width * width]
-    every = np.resize(probability, len(bits))
+    of_bits = np.resize(probability, len(bits))
     return [
-        *(rate(f"{name}: rate of bit {at}", bits[at::width], float(probability[at]))
-          for at in range(width)),
-        *(autocorrelation(f"{name}: lag of {lag} bits", bits, every, lag)
+        *(rate(f"{name}: rate of bit {bit}", bits[bit::width], float(probability[bit]))
+          for bit in range(width)),
+        *(autocorrelation(f"{name}: lag of {lag} bits", bits, of_bits, lag)
           for lag in range(1, BIT_LAGS + 1)),
     ]
 
 
 def choice_tests(name: str, choice: np.ndarray, sizes: tuple[int, ...],
                  shares: list[np.ndarray]) -> list[Test]:
-    """Test choices, int (P, L) of P passes one after another, of which layer l has ``sizes[l]`` with
-    the chances ``shares[l]``.
+    """Test choices, int (P, L) of P passes one after another; layer l has ``sizes[l]`` outcomes of the
+    probabilities ``shares[l]``.
 
-    Of each layer how often each choice is made, and whether it depends on those of passes before; of
-    each two layers, and of all, whether they are independent.
+    Tested are, for each layer, the frequencies of the outcomes and their dependence on earlier passes; and
+    the independence of each two layers and of all layers.
     """
     tests = []
     for layer, (size, share) in enumerate(zip(sizes, shares, strict=True)):
-        own = choice[:, layer]
+        drawn = choice[:, layer]
         tests.append(counts(f"{name}: choices of layer {layer}",
-                            np.bincount(own, minlength=size), share))
+                            np.bincount(drawn, minlength=size), share))
         if size == 2:
-            tests += [autocorrelation(f"{name}: layer {layer}, lag of {lag} passes", own == 1,
+            tests += [autocorrelation(f"{name}: layer {layer}, lag of {lag} passes", drawn == 1,
                                       float(share[1]), lag) for lag in range(1, PASS_LAGS + 1)]
         else:
-            tests += [independence(f"{name}: layer {layer}, lag of {lag} passes", own[lag:],
-                                   own[:-lag], (size, size)) for lag in range(1, ARRAY_LAGS + 1)]
-    for one in range(len(sizes)):
-        for other in range(one):
-            tests.append(independence(f"{name}: layers {other} and {one}", choice[:, other],
-                                      choice[:, one], (sizes[other], sizes[one])))
+            tests += [independence(f"{name}: layer {layer}, lag of {lag} passes", drawn[lag:],
+                                   drawn[:-lag], (size, size)) for lag in range(1, ARRAY_LAGS + 1)]
+    for second in range(len(sizes)):
+        for first in range(second):
+            tests.append(independence(f"{name}: layers {first} and {second}", choice[:, first],
+                                      choice[:, second], (sizes[first], sizes[second])))
     if np.prod(sizes, dtype=object) <= PATHS_LIMIT:
-        every = shares[0]
+        joint = shares[0]
         for share in shares[1:]:
-            every = np.multiply.outer(every, share).ravel()
-        seen = np.bincount(np.ravel_multi_index(tuple(choice.T), sizes), minlength=len(every))
-        tests.append(counts(f"{name}: choices of all layers together", seen, every))
+            joint = np.multiply.outer(joint, share).ravel()
+        seen = np.bincount(np.ravel_multi_index(tuple(choice.T), sizes), minlength=len(joint))
+        tests.append(counts(f"{name}: choices of all layers together", seen, joint))
     return tests
 
 
 @dataclass(frozen=True, slots=True)
 class Exact:
-    """All that a pass over each of N images can give, by enumeration of every combination of choices."""
+    """Exact distribution of a pass over each of N images, by enumeration of all combinations of choices."""
 
-    probabilities: np.ndarray #: uint32 (N, C, K), Q0.16, ordered as network.combinations does.
-    share: np.ndarray         #: float64 (C,), the chance of each combination.
+    probabilities: np.ndarray #: uint32 (N, C, K), Q0.16, in the order of network.combinations.
+    share: np.ndarray         #: float64 (C,), the probability of each combination.
     head: Head
 
     @classmethod
@@ -106,11 +110,11 @@ class Exact:
 
     @property
     def variance(self) -> np.ndarray:
-        """Of the probabilities of a pass, float64 (N, K)."""
+        """Variance of the probabilities of a pass, float64 (N, K)."""
         return self.moment(2)
 
     def moment(self, order: int) -> np.ndarray:
-        """Return the central moment of the probabilities of a pass, float64 (N, K)."""
+        """Return the central moment of ``order`` of the probabilities of a pass, float64 (N, K)."""
         return self.share @ (self.probabilities / 65536 - self.mean[:, None])**order
 
 
@@ -122,10 +126,10 @@ def output_tests(name: str, results: dict[str, np.ndarray], exact: Exact) -> lis
     figure follows from ``exact``:
 
     - after one pass the sums are the probabilities of one combination of choices: chi-square test;
-    - votes of all predictions are multinomial: chi-square test;
-    - those of a class in a prediction are binomial, whatever depends on what within it: chi-square;
-    - an image is rejected as often as no class is confident in enough passes: exact binomial test;
-    - the mean of the sums of each class: normal test.
+    - the votes of all predictions are multinomial: chi-square test;
+    - the votes for a class in a prediction are binomial: chi-square test;
+    - an image is rejected if no class is confident in enough passes: exact binomial test of the rate;
+    - the mean of the sums of each class is normal: normal test.
     """
     from scipy import stats
 
@@ -136,49 +140,49 @@ def output_tests(name: str, results: dict[str, np.ndarray], exact: Exact) -> lis
     repeats = len(reject)
     tests = []
     for image in range(images):
-        own = f"{name}: image {image}"
+        title = f"{name}: image {image}"
         possible, which = np.unique(exact.probabilities[image], axis=0, return_inverse=True)
         if passes == 1:
             share = np.append(np.bincount(which.ravel(), exact.share), 0)
             equal = (fields["sum"][:, image, None] == possible).all(-1)
-            outcome = np.where(equal.any(1), equal.argmax(1), len(possible)) # the last: none of them
-            tests.append(counts(f"{own}, outcomes", np.bincount(outcome, minlength=len(share)), share))
+            outcome = np.where(equal.any(1), equal.argmax(1), len(possible)) # the last: an impossible one
+            tests.append(counts(f"{title}, outcomes", np.bincount(outcome, minlength=len(share)), share))
             continue
         winner = exact.probabilities[image].argmax(-1)
         share = np.bincount(winner, exact.share, minlength=classes)
         votes = fields["votes"][:, image]
-        tests.append(counts(f"{own}, votes", votes.sum(0), share))
+        tests.append(counts(f"{title}, votes", votes.sum(0), share))
         leading = int(share.argmax())
-        tests.append(counts(f"{own}, votes of class {leading} in a prediction",
+        tests.append(counts(f"{title}, votes of class {leading} in a prediction",
                             np.bincount(votes[:, leading], minlength=passes + 1),
                             stats.binom.pmf(np.arange(passes + 1), passes, min(share[leading], 1))))
-        # Two classes cannot both be confident in most passes, so the chances add up.
+        # No two classes can be confident in most passes, so the probabilities add up.
         confident = exact.share @ (exact.probabilities[image] >= exact.head.confidence)
         needed = -(-exact.head.agreement * passes // 100)
         accepted = stats.binom.sf(needed - 1, passes, np.minimum(confident, 1)).sum()
-        tests.append(rate(f"{own}, rejected", reject[:, image], float(np.clip(1 - accepted, 0, 1))))
+        tests.append(rate(f"{title}, rejected", reject[:, image], float(np.clip(1 - accepted, 0, 1))))
         off = fields["sum"][:, image].mean(0) / (65536 * passes) - exact.mean[image]
         error = np.sqrt(exact.variance[image] / (passes * repeats))
-        tests += [normal(f"{own}, mean of class {number}", off[number] / error[number], repeats * passes)
+        tests += [normal(f"{title}, mean of class {number}", off[number] / error[number], repeats * passes)
                   for number in np.flatnonzero(error > 0)]
     return tests
 
 
 def convergence(name: str, means: np.ndarray, passes: int, exact: Exact) -> tuple[dict, list[Test]]:
-    """Judge how R means of ``passes`` passes of each of N images, float64 (R, N, K), tend to the
-    exact mean.
+    """Judge how R means of ``passes`` passes of each of N images, float64 (R, N, K), converge to the exact
+    mean.
 
-    Errors of averages over more and more predictions must be as large as independent passes make
-    them, so fall as one over the root of the passes. Where there are enough of them, the sum of their
-    squares in units of their own variance is tested: normal test, with the exact fourth moment of a
-    pass, of the class of each image that varies the most.
+    The error of an average over independent passes falls as one over the root of their number. For
+    averages over more and more predictions, if there are enough of them, the sum of squared errors in
+    units of their variance is tested: a normal test with the exact fourth moment of a pass, of the class
+    of each image that varies most.
     """
     repeats, images, _ = means.shape
     variance, fourth = exact.variance, exact.moment(4)
     most = variance.argmax(-1)
-    every = np.arange(images)
-    varies = variance[every, most] > 0
-    every, most = every[varies], most[varies]
+    image = np.arange(images)
+    varies = variance[image, most] > 0
+    image, most = image[varies], most[varies]
     points, tests, block = [], [], 1
     while block <= repeats:
         blocks = repeats // block
@@ -189,9 +193,9 @@ def convergence(name: str, means: np.ndarray, passes: int, exact: Exact) -> tupl
         points.append({"passes": count, "averages": blocks * images,
                        "rms_error": float(np.sqrt((off**2).mean())),
                        "expected_rms_error": float(expected)})
-        if blocks * len(every) >= LEAST_BLOCKS:
-            square = off[:, every, most]**2 / (variance[every, most] / count)
-            excess = fourth[every, most] / variance[every, most]**2 - 3
+        if blocks * len(image) >= LEAST_BLOCKS:
+            square = off[:, image, most]**2 / (variance[image, most] / count)
+            excess = fourth[image, most] / variance[image, most]**2 - 3
             spread = np.sqrt(blocks * (2 + excess / count).sum())
             tests.append(normal(f"{name}: size of errors at {count} passes",
                                 (square.sum() - square.size) / spread, square.size))
@@ -210,39 +214,44 @@ def convergence(name: str, means: np.ndarray, passes: int, exact: Exact) -> tupl
 
 def detection(sources: dict[str, Source], network: Network, predictions: int, passes: int, streams: int,
               rng: np.random.Generator,
-              each: Callable[[Iterable], Iterable] = iter) -> dict[str, dict]:
-    """Return, by name, how many of ``streams`` streams of each source raise the alarm of the health
-    tests of ``network`` within ``predictions`` predictions, how soon, and how many by the tests of the bits
-    alone."""
+              progress: Callable[[Iterable], Iterable] = iter) -> dict[str, dict]:
+    """Return, for each source by name, the share of ``streams`` streams of ``predictions`` predictions that
+    raise the alarm of the health tests of ``network``, the share without the difference tests, and the
+    median length until the alarm.
+
+    ``progress`` goes around the sources, as :meth:`gen.progress.Progress.bar` does.
+    """
     generator = network.generator
     pass_bits = sum(generator.bits)
     count = predictions * passes * pass_bits
     plain = [test for test in network.health if not test.distance]
     figures = {}
-    for name, source in each(sources.items()):
-        found, found_plain = [], []
+    for name, source in progress(sources.items()):
+        alarms, alarms_plain = [], []
         for _ in range(streams):
             bits = source.draw(generator, count, rng)
-            found.append(alarm_bit(bits, generator, network.health))
-            found_plain.append(alarm_bit(bits, generator, plain))
-        at = sorted(bit for bit in found if bit is not None)
+            alarms.append(alarm_bit(bits, generator, network.health))
+            alarms_plain.append(alarm_bit(bits, generator, plain))
+        raised = sorted(bit for bit in alarms if bit is not None)
         figures[name] = {
             "streams": streams,
-            "alarmed": len(at) / streams,
-            "alarmed_by_bits_alone": sum(bit is not None for bit in found_plain) / streams,
-            # Of all streams, those without alarm count as later than any.
-            "median_bits": at[(streams - 1) // 2] + 1 if len(at) > (streams - 1) // 2 else None,
+            "alarmed": len(raised) / streams,
+            "alarmed_by_bits_alone": sum(bit is not None for bit in alarms_plain) / streams,
+            "median_bits": None,
+            "median_predictions": None,
         }
-        median = figures[name]["median_bits"]
-        figures[name]["median_predictions"] = median and -(-median // (passes * pass_bits))
+        middle = (streams - 1) // 2 # of all streams: those without alarm come last
+        if middle < len(raised):
+            figures[name]["median_bits"] = raised[middle] + 1
+            figures[name]["median_predictions"] = raised[middle] // (passes * pass_bits) + 1
     return figures
 
 
 def false_alarm_tests(name: str, bits: np.ndarray, likely: float, limits: list[dict]) -> list[Test]:
-    """Test whether good ``bits``, one value of which has the chance ``likely``, trip the health tests
-    as often as stated, at ``limits`` so low that they do: exact binomial tests.
+    """Test whether good ``bits``, 1 or 0 with probability ``likely``, trip the health tests at the stated
+    rates, with ``limits`` so low that they do: exact binomial tests.
 
-    A repetition is counted once, at the end of its run, so runs are as many as bits that begin one.
+    A repetition is counted once per run, however long the run is.
     """
     from scipy import stats
 
@@ -261,17 +270,17 @@ def false_alarm_tests(name: str, bits: np.ndarray, likely: float, limits: list[d
 
 def effects(network: Network, sets: dict[str, np.ndarray], labels: np.ndarray,
             sources: dict[str, Source], passes: int, seed: int,
-            each: Callable[[Iterable], Iterable] = iter) -> dict[str, dict]:
-    """Return, by name, what each source makes of the predictions of ``network``, with the alarm of its
-    health tests.
+            progress: Callable[[Iterable], Iterable] = iter) -> dict[str, dict]:
+    """Return, for each source by name, the figures of the predictions of ``network`` with its bits, and the
+    alarm of the health tests.
 
-    ``sets`` are uint8 images (N, H, W), those of MNIST with ``labels`` first, under the name
-    ``"mnist"``; their random bits follow each other in one stream.
+    ``sets`` are uint8 images (N, H, W) by name; the first set is ``"mnist"``, which has ``labels``. All
+    sets draw from one stream, one after another. ``progress`` as in :func:`detection`.
     """
     generator, width = network.generator, sum(network.generator.bits)
-    predicting = _predictor(network)
+    score = _scorer(network)
     figures = {}
-    for name, source in each(sources.items()):
+    for name, source in progress(sources.items()):
         total = sum(map(len, sets.values())) * passes * width
         bits = source.draw(generator, total, np.random.default_rng(seed))
         alarm = alarm_bit(bits, generator, network.health)
@@ -279,11 +288,10 @@ def effects(network: Network, sets: dict[str, np.ndarray], labels: np.ndarray,
         for kind, images in sets.items():
             last = first + len(images) * passes * width
             choice = choices_of(bits[first:last], generator, len(images), passes)
-            scores[kind] = predicting(kind, images, choice)
+            scores[kind] = score(kind, images, choice)
             first = last
-        inside = scores.pop("mnist")
         figures[name] = {
-            **report(inside, labels, scores),
+            **report(scores.pop("mnist"), labels, scores),
             "alarm": alarm is not None,
             "alarm_bits": None if alarm is None else alarm + 1,
             "alarm_prediction": None if alarm is None else alarm // (passes * width) + 1,
@@ -291,11 +299,13 @@ def effects(network: Network, sets: dict[str, np.ndarray], labels: np.ndarray,
     return figures
 
 
-def _predictor(network):
-    """How to score a set of images for given choices: by looking up what every combination gives, once
-    computed, where there are few."""
+def _scorer(network):
+    """Return a function that scores a set of images, by name, under given choices.
+
+    With few combinations of choices, the predictions of all of them are computed once per set and then
+    looked up.
+    """
     sizes = tuple(layer.choices for layer in network.layers)
-    few = np.prod(sizes, dtype=object) <= 64
     known = {}
 
     def look_up(kind, images, choice):
@@ -303,17 +313,14 @@ def _predictor(network):
             known[kind] = np.concatenate([
                 softmax(paths(network, images[start:start + CHUNK]), network.head)
                 for start in range(0, len(images), CHUNK)])
-        at = np.ravel_multi_index(tuple(np.moveaxis(choice, -1, 0)), sizes)
-        probabilities = np.take_along_axis(known[kind], at[..., None], 1)
-        return average(probabilities, network.head), probabilities
+        path = np.ravel_multi_index(tuple(np.moveaxis(choice, -1, 0)), sizes)
+        probabilities = np.take_along_axis(known[kind], path[..., None], 1)
+        return Answers(average(probabilities, network.head),
+                       metrics.mutual_information(probabilities / 65536))
 
-    def run(kind, images, choice):
-        return predict(network, images, choice)
+    def score(kind, images, choice):
+        if np.prod(sizes, dtype=object) <= LOOK_UP_LIMIT:
+            return scores_of(look_up(kind, images, choice))
+        return over_passes(network, images, choice)
 
-    def predicting(kind, images, choice):
-        prediction, probabilities = (look_up if few else run)(kind, images, choice)
-        mean = prediction.sums / (65536 * prediction.passes)
-        return Scores(mean, metrics.predictive_entropy(mean),
-                      metrics.mutual_information(probabilities / 65536), prediction.reject)
-
-    return predicting
+    return score

@@ -10,7 +10,7 @@ from gen.ir import Network
 from gen.progress import Progress
 from golden import metrics
 from golden.float.spinbayes import SpinBayes
-from golden.training.fit import Images, Stage, fit, recalibrate, teach
+from golden.training.fit import Images, Stage, distill, fit, recalibrate
 from golden.training.journal import Journal
 
 
@@ -19,7 +19,7 @@ __all__ = ["PLANS", "Plan", "free_energy", "measure", "measure_anew", "train_bay
 
 DIVERGENCE = 0.03 #: Weight of the divergence to the prior, per image; 1 would be Bayes' rule.
 PEAK       = 4e-3 #: Largest learning rate.
-RAMP       = 0.25 #: Share of the training in which the divergence gains its weight.
+RAMP       = 0.25 #: Share of the training in which the weight of the divergence grows to its full value.
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def free_energy(loss: Tensor, model: SpinBayes, count: int, done: float) -> Tens
     count : int
         Training images, over which the divergence is spread.
     done : float
-        Share of the training that is done; the divergence gains its weight at the beginning.
+        Share of the training that is done; the weight of the divergence grows at the beginning.
     """
     weight = DIVERGENCE * min(done / RAMP, 1) / count
     return loss + weight * sum(layer.posterior.divergence() for layer in model.layers)
@@ -55,8 +55,8 @@ def free_energy(loss: Tensor, model: SpinBayes, count: int, done: float) -> Tens
 def train_bayes(network: Network, images: Images, plan: Plan, steps: Progress,
                 journal: Journal = Journal()) -> SpinBayes:
     """Return ``network`` trained by recipe ``bayes``, in four steps."""
-    images = teach(images, 0, plan.teacher_epochs, steps, journal)
-    steps.step(f"train {network.name} on its output, {plan.epochs} epochs")
+    images = distill(images, 0, plan.teacher_epochs, steps, journal)
+    steps.step(f"train {network.name}, {plan.epochs} epochs")
     model = SpinBayes(network).to(images.labels.device, memory_format=torch.channels_last)
     count = len(images.labels)
     fit(model, images, Stage(plan.epochs, PEAK),
@@ -71,8 +71,8 @@ def train_bayes(network: Network, images: Images, plan: Plan, steps: Progress,
 
 
 def measure_anew(model: SpinBayes, images: Images, steps: Progress):
-    """Measure the batch normalization of ``model`` under its arrays and their choice (SpinBayes, 3.2),
-    in one step."""
+    """Measure the batch normalization of ``model`` with its arrays, chosen at random (SpinBayes, 3.2), in
+    one step."""
     steps.step("measure the batch normalization anew")
     recalibrate(model, images.variants[0][torch.randperm(len(images.labels))[:20000]])
 
@@ -83,14 +83,14 @@ def measure(model: SpinBayes, images: Tensor, labels: np.ndarray, passes: int, s
     """Return the metrics of one random pass and of ``passes`` of them.
 
     Keys are ``"T = 1"`` and ``"T = <passes>"``; values are as of
-    :func:`golden.metrics.classification`. Each image draws its own arrays.
+    :func:`golden.metrics.classification`. The arrays are drawn anew for each image.
     """
     model.eval()
     crossbars = [layer.layer.crossbars for layer in model.layers]
     choice = torch.tensor(np.random.default_rng(seed).integers(
         crossbars, size=(len(images), passes, len(crossbars))))
     probabilities = np.concatenate([
-        torch.stack([model(chunk, own[:, number]).softmax(1) for number in range(passes)], 1).numpy()
-        for chunk, own in steps.bar(list(zip(images.split(500), choice.split(500), strict=True)))])
+        torch.stack([model(chunk, drawn[:, number]).softmax(1) for number in range(passes)], 1).numpy()
+        for chunk, drawn in steps.bar(list(zip(images.split(500), choice.split(500), strict=True)))])
     return {f"T = {count}": metrics.classification(probabilities[:, :count].mean(1), labels)
             for count in (1, passes)}

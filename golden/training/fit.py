@@ -1,4 +1,4 @@
-"""The optimizer's loop, which all recipes share, and what it is fed with."""
+"""The optimizer's loop that all recipes share, its training images, and its loss."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,43 +8,44 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from gen.progress import Progress
 from golden.training.journal import Journal
-from golden.training.teacher import augment, check_loss, one_cycle, recall, train_teacher
+from golden.training.teacher import augment, check_loss, one_cycle, predict_teacher, train_teacher
 
 
-__all__ = ["BATCH", "Images", "Stage", "fit", "likelihood", "recalibrate", "teach"]
+__all__ = ["BATCH", "Images", "Stage", "distill", "distillation_loss", "fit", "recalibrate"]
 
 
-TEMPERATURE = 2.0  #: Of the softmax that the teacher's output is compared in.
+TEMPERATURE = 2.0  #: Of the softmax of teacher and student in the distillation loss.
 BATCH       = 100  #: Images per optimizer step.
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One run of the optimizer, with a learning rate that rises for a fifth of it and falls."""
+    """One run of the optimizer, whose learning rate rises for a fifth of the run and then falls."""
 
     epochs: int
-    peak: float                  #: Largest learning rate.
-    masks: int = 1               #: Passes whose mean probabilities are judged.
-    name: str = "first"          #: In the journal.
+    peak: float         #: Largest learning rate.
+    masks: int = 1      #: Passes over whose mean probabilities the loss is computed.
+    name: str = "first" #: In the journal.
 
 
 class Images:
-    """Training images, their augmented copies, and what the teacher says of each.
+    """Training images, their augmented copies, and the logits of a teacher for all of them.
 
     Attributes
     ----------
     variants : list of Tensor ``(N, 28, 28)``
         The uint8 images, then their augmented copies.
     labels : Tensor ``(N,)``
-    wisdom : list of Tensor ``(N, 10)`` or None
-        The teacher's logits for each variant.
+    teacher_logits : list of Tensor ``(N, 10)`` or None
+        The logits for each variant; None without a teacher.
     """
 
-    def __init__(self, variants: list[Tensor], labels: Tensor, wisdom: list[Tensor] | None = None):
+    def __init__(self, variants: list[Tensor], labels: Tensor, teacher_logits: list[Tensor] | None = None):
         self.variants = variants
         self.labels = labels
-        self.wisdom = wisdom
+        self.teacher_logits = teacher_logits
 
     @property
     def count(self) -> int:
@@ -62,61 +63,67 @@ class Images:
             halves = ((0, chosen[:BATCH // 2]), (copy, chosen[BATCH // 2:]))
             yield (torch.cat([self.variants[variant][half] for variant, half in halves]),
                    self.labels[chosen],
-                   None if self.wisdom is None else
-                   torch.cat([self.wisdom[variant][half] for variant, half in halves]))
+                   None if self.teacher_logits is None else
+                   torch.cat([self.teacher_logits[variant][half] for variant, half in halves]))
 
 
-def teach(images: Images, copies: int, epochs: int, steps, journal: Journal = Journal()) -> Images:
-    """Return ``images`` with augmented copies and with what a newly trained teacher says of all.
+def distill(images: Images, copies: int, epochs: int, steps: Progress,
+            journal: Journal = Journal()) -> Images:
+    """Train a teacher on ``images``, and return them with ``copies`` augmented copies and its logits.
 
     Parameters
     ----------
     epochs : int
-        Of the teacher; 0 for none, so that only labels are learned from.
-    steps : :class:`gen.progress.Steps`
-        Told of the progress, as below.
+        Of the teacher; 0 for no teacher, so that the network learns from the labels alone.
     journal : :class:`golden.training.journal.Journal`
-        Keeps the state, as below.
+        Keeps the state of the training.
     """
-    steps.step(f"train a float teacher, {epochs} epochs" if epochs else "no teacher")
-    teacher = train_teacher(images.variants[0], images.labels, epochs, steps, journal) if epochs else None
+    teacher = teacher_logits = None
+    if epochs:
+        steps.step(f"train a float teacher, {epochs} epochs")
+        teacher = train_teacher(images.variants[0], images.labels, epochs, steps, journal)
+    else:
+        steps.step("no teacher")
     generator = torch.Generator().manual_seed(torch.randint(1 << 31, ()).item())
     variants = images.variants + [augment(images.variants[0], generator) for _ in range(copies)]
-    return Images(variants, images.labels,
-                  teacher and [recall(teacher, variant) for variant in variants])
+    if teacher is not None:
+        teacher_logits = [predict_teacher(teacher, variant) for variant in variants]
+    return Images(variants, images.labels, teacher_logits)
 
 
-def likelihood(logits: Tensor, labels: Tensor, wisdom: Tensor | None) -> Tensor:
-    """Return the negative log likelihood, or what a student of the teacher minimizes instead.
+def distillation_loss(logits: Tensor, labels: Tensor, teacher_logits: Tensor | None) -> Tensor:
+    """Return the loss of knowledge distillation (Hinton et al., Distilling the Knowledge in a Neural
+    Network, 2015): negative log likelihood, and divergence to the teacher at :data:`TEMPERATURE`.
+
+    Without a teacher it is the negative log likelihood alone.
 
     Parameters
     ----------
     logits : Tensor ``(masks, N, classes)``
-        Of several passes; the mean of their probabilities is judged.
+        Of several passes; the loss is that of their mean probabilities.
     labels : Tensor ``(N,)``
-    wisdom : Tensor ``(N, classes)`` or None
-        The teacher's logits.
+    teacher_logits : Tensor ``(N, classes)`` or None
     """
     def mixture(temperature):
         return (logits / temperature).log_softmax(-1).logsumexp(0) - np.log(len(logits))
 
     loss = functional.nll_loss(mixture(1.0), labels)
-    if wisdom is None:
+    if teacher_logits is None:
         return loss
-    divergence = functional.kl_div(mixture(TEMPERATURE), (wisdom / TEMPERATURE).softmax(-1),
+    divergence = functional.kl_div(mixture(TEMPERATURE), (teacher_logits / TEMPERATURE).softmax(-1),
                                    reduction="batchmean")
     return 0.3 * loss + 0.7 * TEMPERATURE ** 2 * divergence
 
 
 def fit(model: nn.Module, images: Images, stage: Stage,
-        regularize: Callable[[Tensor, float], Tensor], steps, journal: Journal = Journal()):
+        regularize: Callable[[Tensor, float], Tensor], steps: Progress, journal: Journal = Journal()):
     """Train ``model`` on ``images`` for one stage and leave it in training mode.
 
     Parameters
     ----------
     regularize : callable
-        Given the negative log likelihood and the share of the stage that is done, returns the loss
-        to be minimized.
+        Given the :func:`distillation_loss` and the share of the stage that is done, returns the loss to
+        be minimized.
 
     Raises
     ------
@@ -128,11 +135,11 @@ def fit(model: nn.Module, images: Images, stage: Stage,
     optimizer = torch.optim.Adam(model.parameters(), fused=True)
     schedule = one_cycle(optimizer, stage.peak, count)
     parts = {"model": model, "optimizer": optimizer, "schedule": schedule}
-    for number, (pixels, labels, wisdom) in steps.bar(
+    for number, (pixels, labels, teacher_logits) in steps.bar(
             journal.batches(stage.name, stage.epochs, images.count, images.batches, parts),
             journal.left(stage.name, stage.epochs, images.count)):
         logits = model(pixels.repeat(stage.masks, 1, 1)).unflatten(0, (stage.masks, -1))
-        loss = regularize(likelihood(logits, labels, wisdom), number / count)
+        loss = regularize(distillation_loss(logits, labels, teacher_logits), number / count)
         check_loss(loss, model.network.name, number)
         optimizer.zero_grad()
         loss.backward()
@@ -145,14 +152,14 @@ def fit(model: nn.Module, images: Images, stage: Stage,
 
 @torch.no_grad()
 def recalibrate(model: nn.Module, images: Tensor):
-    """Measure means and variances of the batch normalization anew over uint8 ``images``.
+    """Measure the statistics of the batch normalization anew over uint8 ``images`` ``(N, 28, 28)``.
 
-    Every image makes its own random choices, so that they are those of the mixture of all passes.
+    Each image draws its random choices, so mean and variance are those over all passes.
     """
     model.train()
     for layer in model.layers:
         layer.normalization.reset_running_stats()
         layer.normalization.momentum = None # cumulative mean
-    # In parts as equal as can be: of one image there is no variance.
+    # Chunks of equal size, give or take one: a chunk of a single image would have no variance.
     for chunk in images.tensor_split(-(-len(images) // 500)):
         model(chunk)

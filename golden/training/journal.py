@@ -1,4 +1,4 @@
-"""How far a training is, in a file, so that it can go on where it was stopped."""
+"""The state of a training in a file, so that the training can go on where it was stopped."""
 
 import copy
 import signal
@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from gen.command import UserError
-from gen.files import replacing
+from gen.files import FileError, replacing
 
 
 __all__ = ["Journal", "TrainingError"]
@@ -24,19 +24,19 @@ class TrainingError(UserError):
 class Journal:
     """Keep the state of a training: at the end of every epoch, and on Ctrl-C after the step under way.
 
-    The file has, of each stage so far, the states of what is trained and of all random generators, and
-    the place in the epoch. A training that does the same stages again with the journal goes through
-    what is done without doing it, and ends as if it had never stopped; on a CPU with as many threads,
-    to the last bit. Ctrl-C is waited for while the journal is entered as a context.
+    The file holds, for each stage so far, the states of model, optimizer, schedule and all random
+    generators, and the place in the epoch. A training that runs the same stages again with the journal
+    skips the steps that are done, and ends as if it had never stopped: on a CPU with as many threads, to
+    the last bit. As a context, the journal handles Ctrl-C.
 
     Parameters
     ----------
     path : Path or None
-        File to keep the state in; None keeps none. One that is there is read.
+        File that keeps the state; None keeps none. If it is there, it is read.
     run : dict
-        What the training is of, plain values by name.
+        Options of the training, plain values by name; a file with other options is refused.
     device : :class:`torch.device`
-        Whose random generator is in use, beside that of the CPU.
+        Its random generator is kept, beside that of the CPU.
 
     Raises
     ------
@@ -56,7 +56,7 @@ class Journal:
 
     def __enter__(self):
         self._previous = None
-        if threading.current_thread() is threading.main_thread(): # no other may
+        if threading.current_thread() is threading.main_thread(): # no other thread may set a handler
             self._previous = signal.signal(signal.SIGINT, self._interrupt)
         return self
 
@@ -66,27 +66,27 @@ class Journal:
 
     @property
     def begun(self) -> bool:
-        """Whether there is anything to go on with."""
+        """Whether the file holds the state of a training."""
         return bool(self._stages)
 
     def batches(self, stage: str, epochs: int, count: int, epoch: Callable[[int], Iterable],
                 parts: dict, generators: Iterable[torch.Generator] = ()) -> Iterator[tuple[int, object]]:
-        """Yield the number of each step of a stage, and its batch, from where the journal has it.
+        """Yield the number of each step of a stage, and its batch, beginning where the journal is.
 
         Parameters
         ----------
         stage : str
-            A name of its own.
+            Name of the stage, another one for each stage of a training.
         count : int
             Batches of an epoch.
         epoch : callable
-            Returns the batches of the epoch of a number; what they draw at random they draw for the
-            first.
+            Given the number of an epoch, returns its batches. All its random draws are made before the
+            first batch.
         parts : dict
-            What changes from step to step: by name, objects with ``state_dict`` and
+            Objects whose state changes from step to step, by name, with ``state_dict`` and
             ``load_state_dict``.
         generators : iterable of :class:`torch.Generator`
-            Random generators that ``epoch`` has beside those of torch.
+            Random generators that ``epoch`` uses beside those of torch.
         """
         first = skip = 0
         if known := self._stages.get(stage):
@@ -112,7 +112,7 @@ class Journal:
             self._keep(stage, number + 1, 0, self._random(generators), parts, generators)
 
     def left(self, stage: str, epochs: int, count: int) -> int:
-        """Return how many steps of a stage are left, as of :meth:`batches`."""
+        """Return the number of steps that :meth:`batches` will yield for a stage."""
         known = self._stages.get(stage, {"epoch": 0, "batch": 0})
         return (epochs - known["epoch"]) * count - known["batch"]
 
@@ -122,7 +122,8 @@ class Journal:
             self.path.unlink(missing_ok=True)
 
     def _interrupt(self, *_):
-        # Half a step cannot be kept, so it ends first. A second Ctrl-C does not wait.
+        # The state is consistent between two steps only, so the step under way ends first. A second Ctrl-C
+        # does not wait for it.
         if not self._in_step or self._stopped:
             raise KeyboardInterrupt
         self._stopped = True
@@ -132,8 +133,8 @@ class Journal:
         return [*states, torch.cuda.get_rng_state(self._device)] if self._device.type == "cuda" else states
 
     def _set_random(self, states, generators):
-        own, *states = states
-        torch.set_rng_state(own)
+        torch_state, *states = states
+        torch.set_rng_state(torch_state)
         for generator, state in zip(generators, states, strict=False):
             generator.set_state(state)
         if self._device.type == "cuda":
@@ -142,26 +143,27 @@ class Journal:
     def _keep(self, stage, epoch, batch, begin, parts, generators):
         if self.path is None:
             return
-        # Copied, since a later stage trains the same model.
+        # The states are copied, since a later stage trains the same model.
         self._stages[stage] = {
             "epoch": epoch, "batch": batch, "begin": begin, "now": self._random(generators),
             "parts": {name: copy.deepcopy(part.state_dict()) for name, part in parts.items()}}
         try:
             with replacing(self.path) as file:
                 torch.save({"run": self._run, "stages": self._stages}, file)
-        except OSError as error:
-            raise TrainingError(f"Training state {self.path} cannot be written ({error.strerror}); the "
-                                f"same command goes on from the last that could") from None
+        except (FileError, OSError) as error:
+            reason = error.reason if isinstance(error, FileError) else error.strerror
+            raise TrainingError(f"Training state {self.path} cannot be written ({reason}); the same "
+                                f"command goes on from the last that could") from None
 
     def _read(self):
         try:
-            with zipfile.ZipFile(self.path) as archive: # torch does not look at its checksums
+            with zipfile.ZipFile(self.path) as archive: # torch does not check the checksums
                 if damaged := archive.testzip():
                     raise ValueError(damaged)
             found = torch.load(self.path, map_location="cpu", weights_only=True)
             run, stages = found["run"], found["stages"]
             different = [name for name in self._run if run.get(name) != self._run[name]]
-        except Exception: # whatever a damaged or foreign file leads the loader to
+        except Exception: # the loader raises many kinds for damaged and foreign files
             raise TrainingError(f"Training state {self.path} is damaged; remove it to begin anew, or name "
                                 f"another file with --out FILE") from None
         if different:

@@ -1,9 +1,9 @@
 """Recipes ``spread`` and ``paper`` for binary networks with Scale-Dropout.
 
-Recipe ``spread``: a float network teaches the binary one, every sample drawing keep bits of its own;
-then a short stage with p = 0.5 and a loss on the mean of three passes keeps the scales spread; then
-the batch normalization is measured anew. Recipe ``paper``: the objective of Scale-Dropout, eq. 17,
-with one keep bit per layer and batch and the dropout probabilities of its section III-D.
+Recipe ``spread``: the binary network is distilled from a float network, with keep bits drawn per sample; a
+short stage with p = 0.5 and a loss on the mean of three passes then keeps the scales spread; at last the
+batch normalization is measured anew. Recipe ``paper``: the objective of Scale-Dropout, eq. 17, with one
+keep bit per layer and batch, and the dropout probabilities of section III-D.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from gen.ir import Network
 from gen.progress import Progress
 from golden import metrics
 from golden.float.model import BayNN, paths
-from golden.training.fit import Images, Stage, fit, recalibrate, teach
+from golden.training.fit import Images, Stage, distill, fit, recalibrate
 from golden.training.journal import Journal
 
 
@@ -27,12 +27,12 @@ __all__ = [
 
 PHI    = 1e-5  #: Pull of the mean scale towards one (Scale-Dropout, VI-B).
 LAMBDA = 1e-5  #: Weight decay of recipe ``paper`` (Scale-Dropout, VI-B).
-SPREAD = 0.35  #: Standard deviation of log scale that is aimed at.
+SPREAD = 0.35  #: Target standard deviation of the logarithm of the scales.
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How a network is trained by default. What is too small to fit all images sees no others."""
+    """How a network is trained by default; one too small to fit all images gets no augmented copies."""
 
     epochs: int                  #: Of the first stage.
     spread_epochs: int
@@ -58,12 +58,12 @@ def adaptive_dropout(network: Network) -> list[float]:
 
 
 def objective(loss: Tensor, model: BayNN, spread: float = 0.0, decay: float = 0.0) -> Tensor:
-    """Return the loss to be minimized: Scale-Dropout, eq. 17, and what a stage adds to it.
+    """Return the loss to be minimized: Scale-Dropout, eq. 17, with the terms of a stage.
 
     Parameters
     ----------
     loss : Tensor ``()``
-        Negative log likelihood.
+        Negative log likelihood, or distillation loss.
     spread : float
         Weight of the term that keeps the scales spread.
     decay : float
@@ -80,7 +80,7 @@ def objective(loss: Tensor, model: BayNN, spread: float = 0.0, decay: float = 0.
 
 @torch.no_grad()
 def jitter(model: BayNN):
-    """Multiply each scale by a random factor, log-normal, so that the spread has a start."""
+    """Multiply each scale by a random log-normal factor, so that the scales begin with a spread."""
     for layer in model.layers:
         layer.scale.mul_(torch.exp(SPREAD * torch.randn_like(layer.scale)))
         layer.restrict()
@@ -89,8 +89,8 @@ def jitter(model: BayNN):
 def train_spread(network: Network, images: Images, plan: Plan, steps: Progress,
                  journal: Journal = Journal()) -> BayNN:
     """Return ``network`` trained by recipe ``spread``, in four steps."""
-    images = teach(images, plan.copies, plan.teacher_epochs, steps, journal)
-    steps.step(f"train {network.name} on its output, {plan.epochs} epochs")
+    images = distill(images, plan.copies, plan.teacher_epochs, steps, journal)
+    steps.step(f"train {network.name}, {plan.epochs} epochs")
     model = BayNN(network).to(images.labels.device, memory_format=torch.channels_last)
     for layer, p in zip(model.layers, adaptive_dropout(network), strict=True):
         layer.dropout.p = p
@@ -123,21 +123,20 @@ def train_paper(network: Network, images: Images, plan: Plan, steps: Progress,
 
 def measure(model: BayNN, images: Tensor, labels: np.ndarray, passes: int, seed: int,
             steps: Progress) -> dict[str, dict[str, float]]:
-    """Return the metrics with all scales kept, of ``passes`` random passes, and of all of them.
+    """Return the metrics with all scales kept, of ``passes`` random passes, and of the exact mean.
 
     Keys are ``"all kept"``, ``"T = <passes>"`` and ``"exact mean"``; values are as of
-    :func:`golden.metrics.classification`. Each image draws its own keep bits.
+    :func:`golden.metrics.classification`. Keep bits are drawn anew for each image.
     """
     model.eval()
-    every = np.concatenate([paths(model, chunk).numpy()
-                            for chunk in steps.bar(images.split(500), len(images.split(500)))])
+    of_paths = np.concatenate([paths(model, chunk).numpy() for chunk in steps.bar(images.split(500))])
     drop = np.array([layer.dropout.p for layer in model.layers])
-    bits = np.arange(every.shape[1])[:, None] >> np.arange(len(drop))[::-1] & 1
+    bits = np.arange(of_paths.shape[1])[:, None] >> np.arange(len(drop))[::-1] & 1
     weights = np.where(bits, 1 - drop, drop).prod(1)
     keep = np.random.default_rng(seed).random((len(images), passes, len(drop))) >= drop
     drawn = keep @ (1 << np.arange(len(drop))[::-1])
     return {name: metrics.classification(probabilities, labels) for name, probabilities in (
-        ("all kept", every[:, -1]),
-        (f"T = {passes}", np.take_along_axis(every, drawn[:, :, None], 1).mean(1)),
-        ("exact mean", np.einsum("npk,p->nk", every, weights)),
+        ("all kept", of_paths[:, -1]),
+        (f"T = {passes}", np.take_along_axis(of_paths, drawn[:, :, None], 1).mean(1)),
+        ("exact mean", np.einsum("npk,p->nk", of_paths, weights)),
     )}

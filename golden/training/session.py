@@ -1,4 +1,4 @@
-"""What ``golden.train`` does with its options: the data, a recipe, the checkpoint, and the test."""
+"""A training as ``golden.train`` runs it: load the data, train by a recipe, write the checkpoint, test."""
 
 import argparse
 import hashlib
@@ -28,19 +28,17 @@ RECIPES = {
 
 
 def train(options: argparse.Namespace, state: Path, steps: Progress) -> dict[str, dict[str, float]]:
-    """Train as the ``options`` of the command say, write the checkpoint, and return its metrics.
+    """Train with the ``options`` of the command, write the checkpoint, and return its metrics.
 
     Parameters
     ----------
     state : Path
-        Where the training is kept while it is under way, and goes on from.
-    steps : :class:`gen.progress.Steps`
-        Told of the progress.
+        File that keeps the state of a training under way. If it is there, the training goes on from it.
 
     Raises
     ------
-    CheckpointError, DataError, TrainingError
-        If a file, the data or the device will not do.
+    CheckpointError, DataError, FileError, TrainingError
+        If a file, the data or the device cannot be used.
     """
     network, plan = _network(options)
     device = _device(options.device)
@@ -73,18 +71,20 @@ def train(options: argparse.Namespace, state: Path, steps: Progress) -> dict[str
     steps.step("test")
     measure, passes = ((bayes.measure, 10) if options.recipe == "bayes" else
                        (scale_dropout.measure, 20))
-    return measure(load(network, options.out), torch.tensor(test_pixels), test_labels, passes,
-                   options.seed, steps)
+    try:
+        return measure(load(network, options.out), torch.tensor(test_pixels), test_labels, passes,
+                       options.seed, steps)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"stopped; checkpoint {options.out} is written, but not tested") from None
 
 
 def _network(options) -> tuple[Network, scale_dropout.Plan | bayes.Plan]:
     """Return the network that ``options`` name, and the plan to train it."""
     network = NETWORKS[options.network]
     if options.recipe == "bayes":
-        chosen = {name: value for name in ("crossbars", "weight_bits", "ways")
-                  if (value := getattr(options, name))}
-        network = replace(network, layers=tuple(replace(layer, **chosen)
-                                                for layer in network.layers))
+        given = {name: value for name in ("crossbars", "weight_bits", "ways")
+                 if (value := getattr(options, name))}
+        network = replace(network, layers=tuple(replace(layer, **given) for layer in network.layers))
         plan = bayes.PLANS.get(network.name, bayes.Plan(epochs=20))
     else:
         plan = scale_dropout.PLANS.get(network.name, scale_dropout.Plan(
@@ -98,7 +98,7 @@ def _device(name: str) -> torch.device:
     try:
         device = torch.device(name)
         torch.zeros(1, device=device).item()
-    except (RuntimeError, AssertionError, NotImplementedError) as error: # each device has its own
+    except (RuntimeError, AssertionError, NotImplementedError) as error: # which one depends on the device
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise TrainingError(f"Device {name!r} is not available ({reason[0][:120]}); leave out --device to "
                             f"train on the processor") from None

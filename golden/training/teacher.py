@@ -1,6 +1,6 @@
-"""A float network that sees the grey pixels and teaches a binary one (distillation).
+"""The teacher of the distillation: a float network that sees the grey pixels.
 
-Its output for every image that the binary network will see is computed once and kept.
+Its logits for all training images are computed once, before the student is trained.
 """
 
 import math
@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from gen.progress import Progress
 from golden.training.journal import Journal, TrainingError
 
 
-__all__ = ["augment", "check_loss", "one_cycle", "recall", "teacher", "train_teacher"]
+__all__ = ["augment", "check_loss", "one_cycle", "predict_teacher", "teacher", "train_teacher"]
 
 
 def teacher() -> nn.Module:
@@ -29,10 +30,10 @@ def teacher() -> nn.Module:
 
 
 def augment(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Return uint8 ``images`` ``(N, 28, 28)``, each under an affine map of its own.
+    """Return uint8 ``images`` ``(N, 28, 28)``, each under a random affine map.
 
-    Turned by up to 12 degrees, scaled by up to 12 %, sheared by up to 0.15, and shifted by up to 2
-    pixels.
+    A map rotates by up to 12 degrees, scales by up to 12 %, shears by up to 0.15, and shifts by up to 2
+    pixels. (RandomAffine of torchvision draws one map for a whole batch.)
     """
     def uniform(limit):
         return (torch.rand(len(images), generator=generator) * 2 - 1) * limit
@@ -44,38 +45,33 @@ def augment(images: Tensor, generator: torch.Generator) -> Tensor:
         torch.stack([wide * cosine, shear - sine, uniform(shift)], 1),
         torch.stack([shear + sine, high * cosine, uniform(shift)], 1)], 1)
     parts = []
-    for chunk, part in zip(images.split(2000), matrix.to(images.device).split(2000), strict=True):
-        grid = functional.affine_grid(part, (len(chunk), 1, 28, 28), align_corners=False)
+    for chunk, maps in zip(images.split(2000), matrix.to(images.device).split(2000), strict=True):
+        grid = functional.affine_grid(maps, (len(chunk), 1, 28, 28), align_corners=False)
         moved = functional.grid_sample(chunk[:, None].float(), grid, align_corners=False)
         parts.append(moved[:, 0].round().clamp(0, 255).to(torch.uint8))
     return torch.cat(parts)
 
 
 def one_cycle(optimizer: torch.optim.Optimizer, peak: float, count: int):
-    """Return the schedule of ``count`` steps whose learning rate rises to ``peak`` for a fifth of them,
-    for two at least, and falls."""
-    count = max(count, 3) # a rise or fall of no steps is divided by
+    """Return a schedule of ``count`` steps: the learning rate rises to ``peak`` for a fifth of the steps,
+    two at least, and then falls."""
+    count = max(count, 3) # torch divides by the steps of the rise and of the fall
     return torch.optim.lr_scheduler.OneCycleLR(optimizer, peak, total_steps=count,
                                                pct_start=max(0.2, 2 / count))
 
 
-def check_loss(loss: Tensor, what: str, number: int):
-    """Raise :exc:`.TrainingError` unless the loss before step ``number`` is finite."""
+def check_loss(loss: Tensor, model: str, number: int):
+    """Raise :exc:`.TrainingError` unless the loss of ``model`` before step ``number`` is finite."""
     if not math.isfinite(loss.item()):
-        raise TrainingError(f"The loss of {what} is {loss.item()} after {number} steps, from where nothing "
-                            f"can be learned; try another --seed")
+        raise TrainingError(f"The loss of {model} is {loss.item()} after {number} steps, from where "
+                            f"nothing can be learned; try another --seed")
 
 
-def train_teacher(images: Tensor, labels: Tensor, epochs: int, steps,
+def train_teacher(images: Tensor, labels: Tensor, epochs: int, steps: Progress,
                   journal: Journal = Journal()) -> nn.Module:
     """Train a teacher on uint8 ``images`` ``(N, 28, 28)``, half of each batch augmented.
 
-    Parameters
-    ----------
-    steps : :class:`gen.progress.Steps`
-        Told of the progress.
-    journal : :class:`golden.training.journal.Journal`
-        Keeps the state, as stage ``teacher``.
+    The ``journal`` keeps the state of the training, as stage ``teacher``.
     """
     model, batch = teacher().to(images.device), 100
     count = len(images) // batch
@@ -103,8 +99,8 @@ def train_teacher(images: Tensor, labels: Tensor, epochs: int, steps,
 
 
 @torch.no_grad()
-def recall(model: nn.Module, images: Tensor) -> Tensor:
-    """Return the logits ``(N, 10)`` of a teacher for uint8 ``images`` ``(N, 28, 28)``."""
+def predict_teacher(model: nn.Module, images: Tensor) -> Tensor:
+    """Return the logits ``(N, 10)`` of the teacher ``model`` for uint8 ``images`` ``(N, 28, 28)``."""
     return torch.cat([model(_float(chunk)) for chunk in images.split(1000)])
 
 

@@ -38,7 +38,7 @@ class Relative(wiring.Component):
     i : In(stream.Signature(logit))
         Logits, those of a leaf one after another.
     o : Out(stream.Signature(unsigned(logit.width)))
-        ``max - logit`` of each.
+        ``max - logit`` of each logit, with the largest logit of its leaf.
     error : Out(1)
         1 for a cycle after a logit has lost its parity. Only with ``protect``.
     """

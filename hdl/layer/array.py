@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from hdl.checks.parity import Parity, error_port
 from hdl.layer.popcount import popcount, popcount_latency
+from hdl.layer.weight_memory import WeightMemory
 
 
 __all__ = ["ArrayGeometry", "array_signature", "EmulatedArray"]
@@ -54,6 +55,8 @@ class ArrayGeometry:
         self.arrays           = arrays
         self.row_groups       = -(-rows // rows_per_read)
         self.column_groups    = -(-columns // columns_per_read)
+        #: Words of weights: reads that differ in more than their inputs.
+        self.words            = arrays * self.row_groups * self.column_groups
 
     @property
     def codes(self):
@@ -105,6 +108,9 @@ class EmulatedArray(wiring.Component):
         raised for one below ``-weight_max``.
     protect : bool
         Check the parity of weights in memory.
+    file : str or None
+        File with the :meth:`words` of a memory, each with its parity bit on top if it is protected;
+        see :class:`hdl.layer.weight_memory.WeightMemory`. None: they are part of the design.
 
     Members
     -------
@@ -114,7 +120,7 @@ class EmulatedArray(wiring.Component):
         1 for a cycle after a word of weights has lost its parity. Only with ``protect``.
     """
 
-    def __init__(self, geometry, weights, *, protect=False):
+    def __init__(self, geometry, weights, *, protect=False, file=None):
         self.geometry = geometry
         self.weights  = tuple(tuple(columns) for columns in weights)
         if len(self.weights) != geometry.arrays:
@@ -122,31 +128,36 @@ class EmulatedArray(wiring.Component):
         for columns in self.weights:
             if len(columns) != geometry.columns:
                 raise ValueError(f"Array has {geometry.columns} columns, but {len(columns)} are given")
-            if geometry.weight_bits > 1 and any(map(self._has_lowest, columns)):
+            if geometry.weight_bits > 1 and self._have_lowest(columns):
                 raise ValueError(f"Weight must be from {-geometry.weight_max} to "
                                  f"{geometry.weight_max}, not {-geometry.weight_max - 1}")
         self.protect = protect
+        self.file    = file
         super().__init__({"pins": In(array_signature(geometry)), **error_port(protect)})
 
-    def _has_lowest(self, column):
-        """Whether a field of ``column`` is the number that has no counterpart above zero."""
+    def _have_lowest(self, columns):
+        """Whether a field of ``columns`` is the number that has no counterpart above zero."""
         fields = range(self.geometry.rows)
         signs  = sum(1 << (index + 1) * self.geometry.weight_bits - 1 for index in fields)
         rest   = sum(self.geometry.weight_max << index * self.geometry.weight_bits for index in fields)
         # Adding carries into the place of the sign unless the rest of a field is zero.
-        return column & signs & ~((column & rest) + rest) != 0
+        return any(column & signs & ~((column & rest) + rest) for column in columns)
 
     @staticmethod
     def latency_of(geometry):
         """Cycles from a read to its codes."""
-        rows  = geometry.rows_per_read
-        fixed = geometry.arrays * geometry.row_groups * geometry.column_groups == 1
-        return ((geometry.arrays > 1) + (1 if fixed else 2)
+        rows = geometry.rows_per_read
+        return ((geometry.arrays > 1) + (1 if geometry.words == 1 else 2)
                 + (popcount_latency(rows) if geometry.weight_bits == 1 else _steps(rows)))
 
     @property
     def latency(self):
         return self.latency_of(self.geometry)
+
+    @staticmethod
+    def has_memory(geometry):
+        """Whether there is a memory; few words are decoded by logic."""
+        return geometry.words > _DECODED
 
     def words(self):
         """Weights of each read: index ``(array * column_groups + column_group) * row_groups +
@@ -173,7 +184,6 @@ class EmulatedArray(wiring.Component):
         parity = Parity(m, self)
         shape = self.geometry
         pins  = self.pins
-        words = list(self.words())
         column_width = shape.rows_per_read * shape.weight_bits
         width = column_width * shape.columns_per_read
 
@@ -186,7 +196,7 @@ class EmulatedArray(wiring.Component):
         m.d.sync += inputs.eq(inputs_next)
 
         weights = Signal(width)
-        address = Signal(range(len(words)))
+        address = Signal(range(shape.words))
         within  = pins.column_group * shape.row_groups + pins.row_group
         if shape.arrays == 1:
             m.d.comb += address.eq(within)
@@ -197,27 +207,33 @@ class EmulatedArray(wiring.Component):
                            if number * each >> bit & 1).any() for bit in range(len(address)))
             m.d.sync += address.eq(base + within)
             inputs = _delayed(m, inputs)
-        if len(words) == 1:
-            m.d.comb += weights.eq(words[0])
-        elif len(words) <= _DECODED:
+        if shape.words == 1:
+            m.d.comb += weights.eq(next(self.words()))
+        elif not self.has_memory(shape):
             read = Signal.like(address)
             m.d.sync += read.eq(address)
             with m.Switch(read):
-                for index, word in enumerate(words):
+                for index, word in enumerate(self.words()):
                     with m.Case(index):
                         m.d.comb += weights.eq(word)
         else:
-            m.submodules.cells = cells = memory.Memory(
-                shape=width + parity.bits, depth=len(words), init=parity.init(words, width))
-            port = cells.read_port()
-            m.d.comb += port.addr.eq(address)
-            parity.check(port.data, 1, slow=True)
+            stored = width + parity.bits
+            if self.file is None:
+                m.submodules.cells = cells = memory.Memory(
+                    shape=stored, depth=shape.words, init=parity.init(list(self.words()), width))
+                port = cells.read_port()
+                asked, word = port.addr, port.data
+            else:
+                m.submodules.cells = cells = WeightMemory(self.file, width=stored, depth=shape.words)
+                asked, word = cells.address, cells.word
+            m.d.comb += asked.eq(address)
+            parity.check(word, 1, slow=True)
             # A block memory is slow to answer: its words get a register of their own.
-            m.d.sync += weights.eq(port.data)
+            m.d.sync += weights.eq(word)
             inputs = _delayed(m, inputs)
 
         # The address of decoded words fans out to every bit, which takes a cycle of its own.
-        domain = m.d.sync if 1 < len(words) <= _DECODED else m.d.comb
+        domain = m.d.sync if shape.words > 1 and not self.has_memory(shape) else m.d.comb
         for index in range(shape.columns_per_read):
             column = weights.word_select(index, column_width)
             if shape.weight_bits == 1:

@@ -8,6 +8,7 @@ from amaranth.lib.wiring import In, Out
 from hdl.checks.parity import Parity, error_port
 from hdl.layer.arbiter import Arbiter
 from hdl.layer.array import ArrayGeometry, EmulatedArray, array_signature
+from hdl.stream import delayed
 
 
 __all__ = ["Crossbar", "codes_layout", "read_layout"]
@@ -57,6 +58,10 @@ class Crossbar(wiring.Component):
         this number of cycles after a read.
     protect : bool
         Check the parity of weights of emulated arrays.
+    file : str or None
+        Words of weights that emulated arrays have in memory are in files and not in the design, those of
+        a row tile in ``<file>_<row tile>.hex``; see :class:`hdl.layer.array.EmulatedArray`. None: they
+        are in the design.
 
     Members
     -------
@@ -72,7 +77,7 @@ class Crossbar(wiring.Component):
     """
 
     def __init__(self, weights, fan_in, *, tile_rows, rows_per_read, columns_per_read, weight_bits=1,
-                 macro=None, protect=False):
+                 macro=None, protect=False, file=None):
         self.weights  = tuple(tuple(columns) for columns in weights)
         self.fan_in   = fan_in
         for columns in self.weights:
@@ -88,6 +93,9 @@ class Crossbar(wiring.Component):
         self.protect  = protect
         #: Cycles from a read to its codes.
         self.latency  = EmulatedArray.latency_of(self.geometry) if macro is None else macro
+        #: Name of the file of each row tile; none where there is none.
+        self.files    = (tuple(f"{file}_{tile}.hex" for tile in range(self.tiles))
+                         if file and macro is None and EmulatedArray.has_memory(self.geometry) else ())
         code = self.geometry.codes.elem_shape
         members = {
             "i": In(stream.Signature(read_layout(fan_in, self.geometry), always_ready=True)),
@@ -123,16 +131,13 @@ class Crossbar(wiring.Component):
         if self.arbiter is not None:
             m.submodules.arbiter = self.arbiter
             m.d.comb += [self.arbiter.read.eq(read), self.arbiter.choice.eq(self.i.payload.choice)]
-            read   = self.arbiter.enables
-            choice = self.i.payload.choice
-            for cycle in range(self.latency):
-                later = Signal.like(choice, name=f"choice_{cycle}")
-                m.d.sync += later.eq(choice)
-                choice = later
-            m.d.comb += self.o.payload.choice.eq(choice)
+            read = self.arbiter.enables
+            m.d.comb += self.o.payload.choice.eq(
+                delayed(m, self.i.payload.choice, self.latency, name="choice"))
         for tile in range(self.tiles):
             if self.macro is None:
-                array = EmulatedArray(shape, self.tile_weights(tile), protect=self.protect)
+                array = EmulatedArray(shape, self.tile_weights(tile), protect=self.protect,
+                                      file=self.files[tile] if self.files else None)
                 m.submodules[f"array_{tile}"] = array
                 parity.watch(array)
                 pins = array.pins

@@ -5,7 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hdl.layer.scale_mux import scaled_layout
-from hdl.stream import stage
+from hdl.stream import delayed, stage
 
 
 __all__ = ["LogitScaler"]
@@ -59,12 +59,11 @@ class LogitScaler(wiring.Component):
                 word    = operands.words[lane][0]
                 first   = Signal.like(word.gain * operands.sums[0], name=f"first_{lane}")
                 product = Signal.like(first, name=f"product_{lane}")
-                offsets = [Signal.like(word.offset, name=f"offset_{lane}_{step}") for step in range(2)]
+                offset  = delayed(m, word.offset, 2, name=f"offset_{lane}")
                 m.d.sync += [
                     first.eq(word.gain * operands.sums[0]),
                     product.eq(first),
-                    Cat(offsets).eq(Cat(word.offset, offsets)),
-                    self.o.payload[lane].eq((product + offsets[-1]) >> self.dropped),
+                    self.o.payload[lane].eq((product + offset) >> self.dropped),
                 ]
 
         return m

@@ -60,18 +60,18 @@ class WordStore(wiring.Component):
     def elaborate(self, platform):
         m = Module()
 
-        # Branch sets that have a place, by the credits taken if there are any. Whether another one has is
+        # Places that are taken, by a credit or by a stored branch set. Whether another place is free is
         # known a cycle ahead, as the handshakes of all blocks before depend on it.
-        places      = Signal(range(self.depth + 1))
-        places_next = Signal(range(self.depth + 1))
-        free        = Signal(init=1)
-        take        = Signal()
+        taken      = Signal(range(self.depth + 1))
+        taken_next = Signal(range(self.depth + 1))
+        free       = Signal(init=1)
+        take       = Signal()
         if self.by_credit:
             m.d.comb += [self.credit.valid.eq(free), take.eq(moves(self.credit))]
         else:
             m.d.comb += [self.i.ready.eq(free), take.eq(self.filled)]
-        m.d.comb += places_next.eq(places + take - self.release)
-        m.d.sync += [places.eq(places_next), free.eq(places_next != self.depth)]
+        m.d.comb += taken_next.eq(taken + take - self.release)
+        m.d.sync += [taken.eq(taken_next), free.eq(taken_next != self.depth)]
 
         address, _   = counter(m, self.depth * self.words, self.enable, name="write_address")
         _, last_word = counter(m, self.words, self.enable, name="write_word")
@@ -89,10 +89,9 @@ class WordStore(wiring.Component):
 class BranchSequencer(wiring.Component):
     """Choose which map is sent next: one branch after another, of one branch set after another.
 
-    A *branch* is a pass set of a branch set, with the lane whose map belongs to it; only branches whose
-    pass set is not empty are sent. Of each branch set it is known apart from the pass sets which these
-    are, so that the next branch set can begin in the cycle in which the last word of the one before is
-    fetched.
+    A *branch* is one pass set of a branch set, with the lane whose map belongs to it; branches with an
+    empty pass set are skipped. Which pass sets are not empty is stored in a second queue, so that the
+    next branch set can begin in the cycle in which the last word of the previous one is fetched.
 
     Latency is ``latency`` cycles from the last word of a branch set to the fetch of its first word.
 
@@ -261,8 +260,8 @@ class WordFetcher(wiring.Component):
         width   = self.width + parity.bits
         fetched = moves(self.i)
 
-        # A block memory has two registers behind it before the lane is selected. Another memory has one
-        # there and one for the address, which is narrower.
+        # Two registers, beside that of the memory: behind a block memory, before the lane is selected. With
+        # a memory of logic the first of them holds the address instead, which is narrower than the words.
         m.d.comb += self.address.eq(delayed(m, self.i.payload.address, 0 if self.block_memory else 1,
                                             name="address"))
         words = delayed(m, self.data, 2 if self.block_memory else 1, name="words")

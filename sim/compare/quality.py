@@ -1,14 +1,11 @@
-"""What the answers of a design are worth: accuracy, calibration, and detection of images that are out of
-distribution (OOD)."""
+"""Quality of the predictions of a design: accuracy, calibration, out-of-distribution (OOD) detection."""
 
 from pathlib import Path
 
 import numpy as np
 
 from golden import metrics
-from golden.data import DataError
-from golden.evaluate import NOISE
-from golden.evaluate import OUTSIDE as OOD
+from golden.data import OOD, OOD_NOISE, DataError
 from golden.head import Prediction
 
 
@@ -16,13 +13,13 @@ __all__ = ["OOD_SETS", "load_ood", "quality"]
 
 
 #: Sets that are out of distribution for MNIST, by name.
-OOD_SETS = (*OOD, *NOISE)
+OOD_SETS = (*OOD, *OOD_NOISE)
 
 
 def load_ood(names, images: np.ndarray, folder: Path | None) -> dict[str, np.ndarray | str]:
     """Return as many images of each set of ``names`` as there are ``images``, which noise is added to.
 
-    Where ``names`` has ``"all"``, a set that is not in the data ``folder`` is a text: why it is not.
+    If ``names`` has ``"all"``, a set that the data ``folder`` lacks is a text, the reason, instead.
 
     Raises
     ------
@@ -31,8 +28,8 @@ def load_ood(names, images: np.ndarray, folder: Path | None) -> dict[str, np.nda
     """
     sets = {}
     for name in OOD_SETS if "all" in names else dict.fromkeys(names):
-        if name in NOISE:
-            sets[name] = NOISE[name](images)
+        if name in OOD_NOISE:
+            sets[name] = OOD_NOISE[name](images)
             continue
         try:
             sets[name] = OOD[name](folder)[0][:len(images)]
@@ -45,28 +42,30 @@ def load_ood(names, images: np.ndarray, folder: Path | None) -> dict[str, np.nda
 
 def quality(in_distribution: Prediction, labels: np.ndarray | None,
             ood: dict[str, Prediction | str]) -> dict:
-    """Return every figure of the predictions for images with ``labels`` (N,), or those of uncertainty alone
-    without labels, and for each set that is out of distribution, or why it was not run.
+    """Return every figure of predictions of images with ``labels`` (N,), and of ``ood`` sets by name: their
+    predictions, or the reason why there are none. Without labels there are figures of uncertainty alone.
 
-    The names are those of torch-uncertainty (:mod:`golden.metrics`); the score that tells OOD sets from the
-    images is the entropy of the predictive mean. ``quantile/rejected`` is the share of rejected answers.
+    The names are those of torch-uncertainty (:mod:`golden.metrics`); the score that separates the sets is
+    the entropy of the predictive mean. ``quantile/rejected`` is the share that the design has rejected.
     """
-    entropy, report = metrics.predictive_entropy(in_distribution.mean), {}
+    entropy = metrics.predictive_entropy(in_distribution.mean)
+    figures = {}
     if labels is not None:
-        report["accuracy"] = float((in_distribution.prediction == labels).mean())
-        report |= metrics.classification(in_distribution.mean, labels)
-    report["entropy_nats"]      = float(entropy.mean())
-    report["quantile/rejected"] = float(in_distribution.reject.mean())
-    report["ood"] = {name: _detection(entropy, prediction) for name, prediction in ood.items()}
-    return report
-
-
-def _detection(entropy, prediction):
-    if isinstance(prediction, str):
-        return {"status": "not_run", "reason": prediction}
-    return {
-        "status": "run",
-        "images": len(prediction.prediction),
-        **metrics.detection(entropy, metrics.predictive_entropy(prediction.mean)),
-        "quantile/rejected": float(prediction.reject.mean()),
+        figures["accuracy"] = float((in_distribution.prediction == labels).mean())
+        figures |= metrics.classification(in_distribution.mean, labels)
+    figures |= {
+        "entropy_nats": float(entropy.mean()),
+        "quantile/rejected": float(in_distribution.reject.mean()),
+        "ood": {},
     }
+    for name, prediction in ood.items():
+        if isinstance(prediction, str):
+            figures["ood"][name] = {"status": "not_run", "reason": prediction}
+        else:
+            figures["ood"][name] = {
+                "status": "run",
+                "images": len(prediction.prediction),
+                **metrics.detection(entropy, metrics.predictive_entropy(prediction.mean)),
+                "quantile/rejected": float(prediction.reject.mean()),
+            }
+    return figures

@@ -6,7 +6,8 @@ from sim.design import Design, DesignError
 
 
 __all__ = [
-    "BITS", "HARNESS", "IMAGES", "MODEL", "PINS", "RESULTS", "TOP", "TRACE", "half_period_ps", "pins",
+    "BITS", "HARNESS", "IMAGES", "MODEL", "PINS", "RESULTS", "TOP", "TRACE", "half_period_ps", "options",
+    "pins",
 ]
 
 
@@ -40,6 +41,12 @@ def half_period_ps(design: Design) -> int:
         raise DesignError(f"Half a period of a clock of {design.clock_mhz:g} MHz is 0 ps when it is "
                           f"rounded; build {design.directory} again with --clock-mhz 500000 or less")
     return half_ps
+
+
+def options(design: Design, path: Path = DESIGN) -> list[str]:
+    """Return what Verilator is told of the files that ``design`` reads, if it does: that it is at ``path``
+    from where its simulator runs."""
+    return [f'-D{design.weights_macro}="{path.as_posix()}/rtl/"'] if design.weights else []
 
 
 def pins(design: Design) -> str:

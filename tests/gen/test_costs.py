@@ -92,3 +92,11 @@ def test_build_seconds(name, options, least, most):
     target  = Target(**options)
     network = read(SHIPPED / f"{name}.npz", NETWORKS[name])
     assert least <= build_seconds(compile_network(network, target), target) <= most
+
+
+def test_build_seconds_with_weights_in_files(weights_in_files):
+    """They take little longer than to write them."""
+    network = read(SHIPPED / "lenet5_spinbayes.npz", NETWORKS["lenet5_spinbayes"])
+    network = compile_network(network, Target())
+    with weights_in_files():
+        assert 3 <= build_seconds(network, Target()) <= 5

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import subprocess
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,6 +34,7 @@ from hdl.layer.pool import Pool
 from hdl.layer.popcount import popcount
 from hdl.layer.reader import Reader
 from hdl.layer.scale_mux import ScaleMux, comparison_layout, gain_layout
+from hdl.layer.weight_memory import WeightMemory
 from hdl.layer.window import Window
 from hdl.layer.word_packer import WordPacker
 from hdl.pass_sets.first_pass_sets import ArrayPasses, SequentialPasses, SharedPasses
@@ -113,7 +115,7 @@ def test_no_block_is_forgotten():
     files = {path.stem for path in Path(hdl.__path__[0]).rglob("*.py")} - {"__init__"}
     tested = {block.__module__.split(".")[-1] for block in BLOCKS}
     assert files - tested == {"accelerator", "engine", "register_parity", "parity", "stream",
-                              popcount.__module__.split(".")[-1]}
+                              *(one.__module__.split(".")[-1] for one in (popcount, WeightMemory))}
 
 
 class Constant(wiring.Component):
@@ -145,12 +147,15 @@ def test_writes_verilog_and_manifest(tmp_path):
 @pytest.mark.parametrize("options", [
     {}, {"schedule": "sequential"}, {"view": "macro"}, {"protect": True},
     {"rng": "mtj", "mtj_currents": (100, 120, 140), "sources": "layer", "protect": True},
+    {"interval": 100_000},
 ], ids=lambda options: "-".join(map(str, options.values())) or "default")
-def test_verilog_is_clean(compiled, tmp_path, options):
+def test_verilog_is_clean(compiled, weights_in_files, tmp_path, options):
     """No tool warns of it, nothing has less than a bit, and every signal has the name that the source
     gives it: Amaranth finds that of ``a, b = Signal(), Signal()`` with some versions of Python only."""
-    network, target = compiled(3, replace(TARGET, **options), hidden=2)
-    emit(lower(network, target), "accelerator", tmp_path)
+    # Weights of the last one are in files.
+    network, target = compiled(14 if "interval" in options else 3, replace(TARGET, **options), hidden=2)
+    with weights_in_files():
+        emit(lower(network, target), "accelerator", tmp_path)
     path = tmp_path / "rtl" / "accelerator.v"
     text = path.read_text()
     assert not re.findall(r"\[-1:0\]|\\\$(?:signal|signature|like)\b.*", text)
@@ -174,12 +179,16 @@ def test_is_reproducible(random_network, tmp_path):
     assert texts[0] == texts[1]
 
 
-def test_modules_name_their_file(random_network, tmp_path):
+@pytest.mark.parametrize("filed", [False, True])
+def test_modules_name_their_file(random_spinbayes, weights_in_files, tmp_path, filed):
     """Every Verilog module is known, by the file of ``hdl/`` that it comes from."""
-    network  = compile_network(random_network(3, hidden=1), TARGET)
-    modules  = emit(lower(network, TARGET), "accelerator", tmp_path)["modules"]
+    target   = replace(TARGET, array_columns=64)
+    with weights_in_files() if filed else nullcontext():
+        network = compile_network(random_spinbayes(14, hidden=2), target)
+        modules = emit(lower(network, target), "accelerator", tmp_path)["modules"]
     text     = (tmp_path / "rtl" / "accelerator.v").read_text()
-    assert set(modules) == set(re.findall(r"^module \\?(\S+?) ?\(", text, re.MULTILINE))
+    assert modules.get("spincim_weight_memory") == ("weight_memory" if filed else None)
+    assert set(modules) == set(re.findall(r"^module \\?(\S+?) ?#?\(", text, re.MULTILINE))
     assert set(modules.values()) <= {path.stem for path in Path(hdl.__path__[0]).rglob("*.py")}
     assert modules["accelerator"] == "accelerator"
     assert modules["accelerator.rng"] == "pseudo_rng"

@@ -24,13 +24,15 @@ def test_leaves_what_was_there(tmp_path, error):
 
 
 def test_no_folder(tmp_path):
-    for path in (tmp_path / "none" / "file", tmp_path / "file" / "below"):
+    """It is made, unless a file is in its place."""
+    for write in (refuse_unwritable, lambda path: write_json(path, 1)):
+        path = tmp_path / write.__name__ / "new" / "file"
+        write(path)
+        assert path.parent.is_dir()
         (tmp_path / "file").touch()
-        message = f"File {path} cannot be written [(].*[)]; name another"
-        with pytest.raises(FileError, match=message), replacing(path):
-            pass
-        with pytest.raises(FileError, match=message):
-            refuse_unwritable(path)
+        path = tmp_path / "file" / "below"
+        with pytest.raises(FileError, match=f"^File {path} cannot be written [(].*[)]; name another$"):
+            write(path)
 
 
 def test_write_json(tmp_path):

@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -5,12 +6,19 @@ import numpy as np
 import pytest
 
 from gen.compile import compile_network
-from gen.images import array_images, write_images
-from gen.ir import Comparison, Target
+from gen.images import array_images, weight_files, write_images
+from gen.ir import Comparison, Layer, Target, Tile
 from gen.lower import lower
+from gen.weights import pack
+from hdl.checks.parity import with_parity
+from hdl.layer.array import EmulatedArray
+from hdl.layer.crossbar import Crossbar
 
 
 TARGET = Target(array_rows=16, array_columns=4)
+
+#: A memory of scales that does not matter.
+SCALES = SimpleNamespace(rows=lambda: [1, 2], row_width=3)
 
 
 @pytest.fixture
@@ -79,8 +87,8 @@ def test_multilevel_cells_hold_weights(random_spinbayes, tmp_path, seed):
     each array, no cell has more than four junctions, and those of a side differ by one at most."""
     target = Target(array_rows=16, array_columns=128)
     network = compile_network(random_spinbayes(seed, hidden=2), target)
-    scales = SimpleNamespace(rows=lambda: [1, 2], row_width=3)
-    write_images(network, SimpleNamespace(engines=[SimpleNamespace(scale_mux=scales)] * 3), tmp_path)
+    engine = SimpleNamespace(scale_mux=SCALES, crossbar=SimpleNamespace(files=()))
+    write_images(network, SimpleNamespace(engines=[engine] * 3), tmp_path)
     for layer in network.layers:
         arrays = len(layer.tiles) * layer.crossbars
         assert len(list(tmp_path.glob(f"{layer.name}_array_*.hex"))) == arrays
@@ -124,3 +132,63 @@ def test_lines_have_one_width(written):
     _, folder = written
     for path in folder.iterdir():
         assert len({len(line) for line in path.read_text().splitlines()}) == 1
+
+
+@pytest.mark.parametrize("protect", [False, True])
+@pytest.mark.parametrize("fan_in, columns, rows, rows_per_read, columns_per_read, weight_bits, arrays", [
+    (20, 40, 10, 10, 1, 1, 1),
+    (21, 19, 8, 3, 2, 1, 1),    # the last of everything is short
+    (11, 7, 11, 2, 3, 1, 4),
+    (21, 19, 8, 3, 2, 4, 1),
+    (9, 5, 4, 1, 5, 2, 8),
+    (13, 6, 13, 4, 4, 8, 4),
+])
+def test_words_of_weights(tmp_path, fan_in, columns, rows, rows_per_read, columns_per_read, weight_bits,
+                          arrays, protect):
+    """The files hold the words of each row tile in the order of their addresses, with their parity."""
+    rng  = np.random.default_rng(0)
+    most = 2**(weight_bits - 1) - 1
+    weights = tuple(pack(
+        rng.choice([-1, 1], (columns, fan_in)) if weight_bits == 1 else
+        rng.integers(-most, most + 1, (columns, fan_in)), weight_bits) for _ in range(arrays))
+    layer = Layer("layer", 1, 1, fan_in, (1, 1), columns, crossbars=arrays, weight_bits=weight_bits,
+                  arrays=weights, tiles=(Tile(range(fan_in), range(columns)),))
+    crossbar = Crossbar(weights, fan_in, tile_rows=rows, rows_per_read=rows_per_read,
+                        columns_per_read=columns_per_read, weight_bits=weight_bits, protect=protect,
+                        file="layer_weights")
+    engine = SimpleNamespace(crossbar=crossbar, scale_mux=SCALES)
+    write_images(SimpleNamespace(layers=[layer]), SimpleNamespace(engines=[engine]), tmp_path)
+
+    assert len(crossbar.files) == len(list(tmp_path.glob("layer_weights_*.hex"))) == -(-fan_in // rows)
+    width = rows_per_read * columns_per_read * weight_bits
+    for tile, file in enumerate(crossbar.files):
+        words = EmulatedArray(crossbar.geometry, crossbar.tile_weights(tile)).words()
+        assert read_hex(tmp_path / file) == [
+            with_parity(word, width) if protect else word for word in words]
+        assert {len(line) for line in (tmp_path / file).read_text().splitlines()} == {
+            -(-(width + protect) // 4)}
+
+
+def test_weight_files(random_spinbayes, weights_in_files):
+    """Those of each row tile that has a memory; few words are decoded by logic."""
+    target = replace(TARGET, array_columns=64, interval=100_000)
+    with weights_in_files():
+        network     = compile_network(random_spinbayes(14, hidden=2), target)
+        accelerator = lower(network, target)
+    assert [engine.crossbar.tiles for engine in accelerator.engines] == [2, 1, 3]
+    words = [engine.crossbar.geometry.words for engine in accelerator.engines]
+    assert weight_files(accelerator) == {"macro": "SPINCIM_RTL", "files": [
+        f"rtl/{layer.name}_weights_{tile}.hex" for layer, engine, count in zip(
+            network.layers, accelerator.engines, words, strict=True) if count > 16
+        for tile in range(engine.crossbar.tiles)]}
+
+
+def test_no_words_of_weights(random_spinbayes, weights_in_files):
+    """Of a network that is small, and of arrays at the pins."""
+    target = replace(TARGET, array_columns=64)
+    assert weight_files(lower(compile_network(random_spinbayes(14, hidden=2), target), target)) == {
+        "macro": "SPINCIM_RTL", "files": []}
+    target = replace(target, view="macro")
+    with weights_in_files():
+        accelerator = lower(compile_network(random_spinbayes(14, hidden=2), target), target)
+    assert weight_files(accelerator)["files"] == []

@@ -15,6 +15,7 @@ OTHER = {
     "array_rows": ("128", 128), "array_columns": ("64", 64), "passes": ("7", 7), "passes_max": ("9", 9),
     "schedule": ("sequential",) * 2, "rng": ("mtj",) * 2, "sources": ("layer",) * 2,
     "view": ("macro",) * 2, "cells_per_read": ("8", 8), "interval": ("900", 900),
+    "adcs": ("300", 300),
     "clock_mhz": ("99.5", 99.5), "set_ns": ("11.5", 11.5), "read_ns": ("6", 6.0), "reset_ns": ("7", 7.0),
     "array_ns": ("20", 20.0), "mtj_bits": ("9", 9), "mtj_currents": ("{currents}", (1, 2, 3, 4, 300)),
     "seed": ("5", 5), "protect": (None, True),
@@ -83,6 +84,13 @@ def test_file_of_options(tmp_path):
                  network="lenet5") == every | {"seed": 8, "protect": False, "crossbars": 3,
                                                "checkpoint": "b.npz", "network": "lenet5"}
     assert "mtj_currents" not in parse("--config", path, "--rng", "emulated")
+
+
+@pytest.mark.parametrize("name", ["interval", "adcs"])
+def test_an_option_takes_back_what_a_file_holds(tmp_path, name):
+    path = write(tmp_path, {"network": "lenet5", name: 900})
+    assert parse("--config", path, f"--{name}", "none") == {"network": "lenet5", name: None}
+    assert target_of(parse("--config", path, f"--{name}", "none")) == Target()
 
 
 @pytest.mark.parametrize("content, message", [

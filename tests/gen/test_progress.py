@@ -33,7 +33,7 @@ def test_steps_and_what_is_said_of_them():
     steps.step("train")
     steps.say("slowly")
     steps.step("test")
-    assert stream.getvalue() == "train\n  slowly\ntest\n"
+    assert stream.getvalue() == "train ...\n  slowly\ntest ...\n"
 
 
 def test_lines_where_there_is_no_terminal(clock):

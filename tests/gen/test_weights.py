@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from gen.ir import Layer
-from gen.weights import pack, unpack
+from gen.ir import Input, Layer, Network
+from gen.networks import NETWORKS
+from gen.weights import INLINE_BITS, in_files, pack, stored_bits, unpack
 
 
 @pytest.mark.parametrize("bits", range(2, 9))
@@ -24,3 +25,19 @@ def test_binary():
 def test_twos_complement():
     """Input 0 is in the lowest field."""
     assert pack(np.array([[1, -1, 7], [-7, 0, 2]]), 4) == (0x7f1, 0x209)
+
+
+def test_stored_bits():
+    layers = (Layer("one", 2, 3, 4, (2, 2), 5, crossbars=8, weight_bits=4),
+              Layer("two", 1, 2, 5, (1, 2), 10))
+    assert stored_bits(Network("network", Input(2, 3, (128,)), layers)) == 8 * 4 * 16 * 5 + 10 * 10
+
+
+@pytest.mark.parametrize("outputs, filed", [(INLINE_BITS // 64, False), (INLINE_BITS // 64 + 1, True)])
+def test_weights_of_large_networks_are_in_files(outputs, filed):
+    network = Network("network", Input(8, 8, (128,)), (Layer("last", 8, 8, 1, (8, 8), outputs),))
+    assert in_files(network) == filed
+
+
+def test_what_comes_with_the_project_is_one_file():
+    assert not any(map(in_files, NETWORKS.values()))

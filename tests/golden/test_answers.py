@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 import golden.answers
+from gen.command import UserError
 from gen.compile import compile_network
 from gen.ir import Target
 from golden.answers import COLUMNS, COLUMNS_SIMULATED, answer, columns_help, write_answers
-from golden.data import DataError, load_sample
-from golden.evaluate import compiled
+from golden.compiler import compiled
+from golden.data import load_sample
 from golden.images import Images, read_images
 from golden.network import predict
 from golden.random.generator import choices
@@ -62,9 +63,9 @@ def test_table(network, tmp_path):
             assert arrays[name] == pytest.approx(values, abs=1e-11)
         else:
             assert (arrays[name] == values).all()
-        own = [[row[f"{name}_{k}"] for k in range(classes)] for row in rows] if values.ndim == 2 else (
-            [row[name] for row in rows])
-        assert (np.array(own).astype(arrays[name].dtype) == arrays[name]).all()
+        cells = [[row[f"{name}_{k}"] for k in range(classes)] if values.ndim == 2 else row[name]
+                 for row in rows]
+        assert (np.array(cells).astype(arrays[name].dtype) == arrays[name]).all()
     assert 0 < expected["variance"].max() and len(rows[0]) == 7 + 2 * classes
 
 
@@ -117,17 +118,17 @@ def test_memory_is_that_of_a_batch(network):
 @pytest.mark.parametrize("name, message", [
     ("answers.txt", "File {} must end with .csv or .npz"),
     ("answers", "File {} must end with .csv or .npz"),
-    ("folder.csv", "File {} is a folder"),
-    ("file/answers.csv", "File {} cannot be written (File exists)"),
+    ("folder.csv", "File {} cannot be written (Is a directory); name another"),
+    ("file/answers.csv", "File {} cannot be written (File exists); name another"),
 ])
 def test_wrong_path(network, tmp_path, name, message):
     (tmp_path / "folder.csv").mkdir()
     (tmp_path / "file").touch()
     answers, path = answer(network, random_images(network, 1), 1), tmp_path / name
-    with pytest.raises(DataError) as caught:
+    with pytest.raises(UserError) as caught:
         write_answers(path, answers, Images(random_images(network, 1)))
     assert str(caught.value) == message.format(path)
-    assert sorted(one.name for one in tmp_path.iterdir()) == ["file", "folder.csv"]
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["file", "folder.csv"]
 
 
 def test_a_table_that_is_not_whole_replaces_none(network, tmp_path):

@@ -39,7 +39,7 @@ def test_help(plain, command):
 
 
 @pytest.mark.parametrize("command, message", [
-    (["golden.train", "lenet5", "--out", "x.npz"], "golden.train: error: Training needs the package torch"),
+    (["golden.train", "lenet5", "--out", "x.npz"], "golden.train: Training needs the package torch"),
     (["sim.randomness"], "sim.randomness: Package 'scipy' is not installed"),
 ])
 def test_missing_package(plain, command, message):
@@ -51,7 +51,19 @@ def test_missing_package(plain, command, message):
 def test_wrong_argument_needs_no_torch(plain):
     result = plain("golden.train", "lenet6")
     assert result.returncode == 2 and result.stderr.count("\n") == 1
-    assert result.stderr.startswith("golden.train: error: argument NETWORK: invalid choice: 'lenet6'")
+    assert result.stderr.startswith("golden.train: argument NETWORK: invalid choice: 'lenet6'")
+
+
+@pytest.mark.parametrize("command", [
+    ["golden.train", "lenet5"], ["golden.evaluate", "lenet5"], ["golden.data", "sample", "nowhere"],
+    ["golden.cell_study", "lenet5_spinbayes", "--checkpoint", "nowhere"],
+    ["golden.currents", "lenet5", "--checkpoint", "nowhere", "--json", "out.json"],
+])
+def test_status_of_a_failure(plain, command):
+    """What the shell hears; main() alone returns it."""
+    result = plain(*command)
+    assert result.returncode == 2 and result.stdout == ""
+    assert result.stderr.splitlines()[-1].startswith(f"{command[0]}: ")
 
 
 def test_currents_needs_neither(plain, tmp_path):

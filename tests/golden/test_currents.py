@@ -27,7 +27,10 @@ def test_command(tmp_path, write_checkpoint, capsys):
     out = tmp_path / "currents.json"
     assert main(["lenet5", "--checkpoint", str(tmp_path / "checkpoint.npz"), "--json", str(out)]) == 0
     output = capsys.readouterr()
-    assert len(json.loads(out.read_text())["currents"]) == output.out.count("\n") == 5
+    codes = json.loads(out.read_text())["currents"]
+    title, _, *rows = output.out.splitlines()
+    assert title.split() == ["dropout", "code", "current", "in", "uA", "switching", "probability"]
+    assert [int(row.split()[1]) for row in rows] == codes and len(codes) == 5
     assert output.err == "" and len(list(tmp_path.iterdir())) == 2
 
 
@@ -40,13 +43,13 @@ def test_older_checkpoint(tmp_path, write_checkpoint, capsys):
         f"Checkpoint {path} does not state 'padding'; taken as 'lowest level'\n")
 
 
-@pytest.mark.parametrize("name", ["none/currents.json", "."])
-def test_output_that_cannot_be_written(tmp_path, capsys, name):
+@pytest.mark.parametrize("name, reason", [("file/currents.json", "File exists"), (".", "Is a directory")])
+def test_output_that_cannot_be_written(tmp_path, capsys, name, reason):
+    (tmp_path / "file").write_text("mine")
     path = tmp_path / name
-    reason = "Is a directory" if name == "." else "No such file or directory"
     assert main(["lenet5", "--json", str(path)]) == 2
     assert capsys.readouterr().err == (
-        f"golden.currents: File {path} cannot be written ({reason}); choose another with --json\n")
+        f"golden.currents: File {path} cannot be written ({reason}); name another\n")
 
 
 def test_wrong_checkpoint(tmp_path, capsys):
@@ -67,7 +70,7 @@ def test_wrong_arguments(arguments, message, capsys):
     with pytest.raises(SystemExit, match="^2$"):
         main(arguments)
     error = capsys.readouterr().err
-    assert error.startswith(f"golden.currents: error: {message}") and error.count("\n") == 1
+    assert error.startswith(f"golden.currents: {message}") and error.count("\n") == 1
 
 
 def test_bits_of_a_code(tmp_path, capsys):
@@ -79,7 +82,7 @@ def test_bits_of_a_code(tmp_path, capsys):
     assert large["currents"][0] > 8 * small["currents"][0]
     with pytest.raises(SystemExit, match="^2$"):
         main(["lenet5", "--bits", "1", "--json", str(tmp_path / "out.json")])
-    assert capsys.readouterr().err == "golden.currents: error: --bits must be from 2 to 16, not 1\n"
+    assert capsys.readouterr().err == "golden.currents: --bits must be from 2 to 16, not 1\n"
 
 
 def test_checkpoint_is_not_written_over(tmp_path, write_checkpoint, capsys):
@@ -87,5 +90,7 @@ def test_checkpoint_is_not_written_over(tmp_path, write_checkpoint, capsys):
     write_checkpoint(path, NETWORKS["lenet5"])
     before = path.read_bytes()
     assert main(["lenet5", "--checkpoint", str(path), "--json", str(path)]) == 2
-    assert "it is another file of this command" in capsys.readouterr().err
+    assert capsys.readouterr().err == (
+        f"golden.currents: File {path} cannot be written (it is another file of this command); name "
+        "another\n")
     assert path.read_bytes() == before

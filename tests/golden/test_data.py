@@ -6,6 +6,7 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 
+from gen.files import FileError
 from golden import data
 from golden.data import NOISE_DEVIATION, NOISE_MEAN, DataError, add_noise, gaussian_noise
 
@@ -29,8 +30,8 @@ def write_set(folder, prefix, count=3, side=28):
 
 
 def same(found, expected):
-    return all((one == other).all() and one.dtype == np.uint8
-               for one, other in zip(found, expected, strict=True))
+    return all((array == wanted).all() and array.dtype == np.uint8
+               for array, wanted in zip(found, expected, strict=True))
 
 
 def test_loads_each_split(tmp_path):
@@ -182,9 +183,12 @@ def test_fetch_over_a_folder(tmp_path, server):
 
 
 def test_fetch_into_a_file(tmp_path, server):
-    (tmp_path / "data").write_text("")
-    with pytest.raises(DataError, match="cannot be written"):
+    path = tmp_path / "data" / "mnist" / "t10k-images-idx3-ubyte.gz"
+    (tmp_path / "data").write_text("mine")
+    with pytest.raises(FileError) as error:
         list(data.fetch(tmp_path / "data", server))
+    assert str(error.value) == f"File {path} cannot be written (Not a directory); name another"
+    assert (tmp_path / "data").read_text() == "mine"
 
 
 def test_command(tmp_path, server, monkeypatch, capsys):
@@ -192,7 +196,28 @@ def test_command(tmp_path, server, monkeypatch, capsys):
     assert data.main(["fetch", str(tmp_path / "data")]) == 0
     assert "notMNIST is not fetched: take it from https" in capsys.readouterr().out
     assert data.main(["sample", str(tmp_path / "none")]) == 2
-    assert capsys.readouterr().err.count("\n") == 1
+    assert capsys.readouterr().err == (
+        f"golden.data: Data folder {tmp_path / 'none'} does not exist; make one with: python -m "
+        "golden.data fetch DIR\n")
+
+
+def test_stopped_fetch(tmp_path, server, monkeypatch, capsys):
+    """The files that are fetched stay, and the others are fetched next time."""
+    def interrupted(address, **_):
+        if address.endswith("labels-idx1-ubyte.gz"):
+            raise KeyboardInterrupt
+        return urlopen(address)
+
+    monkeypatch.setattr(data, "SOURCES", server)
+    urlopen = data.urllib.request.urlopen
+    with monkeypatch.context() as patch:
+        patch.setattr(data.urllib.request, "urlopen", interrupted)
+        assert data.main(["fetch", str(tmp_path / "data")]) == 130
+    assert capsys.readouterr().err == (
+        "golden.data: stopped; every file that is there is whole, and the same command goes on\n")
+    assert [path.name for path in (tmp_path / "data" / "mnist").iterdir()] == ["t10k-images-idx3-ubyte.gz"]
+    assert data.main(["fetch", str(tmp_path / "data")]) == 0
+    assert [line.split()[-1] for line in capsys.readouterr().out.splitlines()[:2]] == ["already", "fetched"]
 
 
 def test_gaussian_noise():

@@ -151,6 +151,21 @@ def test_agreement(agreement, passes, confident, reject):
     assert average(probabilities, head).reject.tolist() == [reject]
 
 
+@pytest.mark.parametrize("passes", [1, 9, 10, 19, 20, 29, 30, 70, 100])
+def test_reject_is_the_quantile_test(passes):
+    """Scale-Dropout, eq. 26, to the letter: in distribution is an image for some class of which the 10 %
+    quantile of the passes reaches 0.95. No more than 10 % of the passes are below that quantile."""
+    def quantile(values):
+        return max(value for value in values if 10 * (values < value).sum() <= passes)
+
+    rng = np.random.default_rng(5)
+    confident = rng.random((100, passes, 3)) < np.array([0.92, 0.88, 0.1])
+    probabilities = np.where(confident, HEAD.confidence, HEAD.confidence - 1)
+    expected = [max(quantile(single[:, k]) for k in range(3)) < HEAD.confidence for single in probabilities]
+    assert average(probabilities, HEAD).reject.tolist() == expected
+    assert 0 < sum(expected) < 100
+
+
 def test_confident_passes_of_two_classes_do_not_add_up():
     probabilities = np.zeros((1, 20, 2))
     probabilities[0, :10, 0] = probabilities[0, 10:, 1] = 65535
@@ -172,14 +187,14 @@ def test_variance():
     assert (variance[:25] == 0).all() and (variance >= 0).all()
 
 
-@pytest.mark.parametrize("each", [False, True])
-def test_join(each):
-    """Parts are as the whole, with one T for all images or that of each."""
+@pytest.mark.parametrize("per_image", [False, True])
+def test_join(per_image):
+    """Parts are as the whole, with one T for all images or an array of T."""
     single = np.random.default_rng(0).integers(0, 65536, (9, 5, 3))
 
     def predicted(part):
         made = average(single[part], HEAD)
-        return Prediction(*(np.full(len(single[part]), 5) if each and field.name == "passes"
+        return Prediction(*(np.full(len(single[part]), 5) if per_image and field.name == "passes"
                             else getattr(made, field.name) for field in fields(Prediction)))
 
     joined, whole = join([predicted(slice(0, 4)), predicted(slice(4, 9))]), predicted(slice(0, 9))

@@ -267,15 +267,15 @@ def test_folder_that_is_no_class(network, tmp_path, name):
     ([0.0] * 5, "Labels of {} must be integers, the numbers of classes, not float64"),
     ([[0]] * 5, "Labels of {} must be (N,), one number per image, not (5, 1)"),
 ])
-@pytest.mark.parametrize("apart", [False, True])
-def test_wrong_labels(network, tmp_path, labels, message, apart):
-    if apart:
-        path, own = write(tmp_path, ""), tmp_path / "labels.npy"
-        np.save(own, labels)
+@pytest.mark.parametrize("separate", [False, True])
+def test_wrong_labels(network, tmp_path, labels, message, separate):
+    if separate:
+        path, labels_path = write(tmp_path, ""), tmp_path / "labels.npy"
+        np.save(labels_path, labels)
     else:
-        path, own = tmp_path / "images.npz", None
+        path, labels_path = tmp_path / "images.npz", None
         np.savez(path, images=PIXELS, labels=labels)
-    assert refused(network, path, own) == message.format(own or path)
+    assert refused(network, path, labels_path) == message.format(labels_path or path)
 
 
 def test_labels_twice(network, tmp_path):

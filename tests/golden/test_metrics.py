@@ -50,12 +50,12 @@ def test_calibration_error_against_loop():
     probabilities, labels = passes(n=500, t=3).mean(1), RNG.integers(0, 10, 500)
     expected = 0.0
     for low in range(15):
-        inside = [i for i, row in enumerate(probabilities)
+        in_bin = [i for i, row in enumerate(probabilities)
                   if low / 15 < row.max() <= (low + 1) / 15]
-        if inside:
-            right = np.mean([probabilities[i].argmax() == labels[i] for i in inside])
-            confidence = np.mean([probabilities[i].max() for i in inside])
-            expected += len(inside) / 500 * abs(right - confidence)
+        if in_bin:
+            right = np.mean([probabilities[i].argmax() == labels[i] for i in in_bin])
+            confidence = np.mean([probabilities[i].max() for i in in_bin])
+            expected += len(in_bin) / 500 * abs(right - confidence)
     assert metrics.calibration_error(probabilities, labels) == pytest.approx(expected)
 
 
@@ -92,44 +92,28 @@ def test_mutual_information_is_mean_divergence_from_mean():
     assert metrics.mutual_information(probabilities) == pytest.approx(divergence)
 
 
-@pytest.mark.parametrize("count", [1, 9, 10, 19, 20, 29, 30, 70, 100])
-def test_quantile_test_is_counting(count):
-    # What the averaging block does: the counter of a class reaches 90 % of T.
-    confident = RNG.random((300, count, 3)) < np.array([0.92, 0.88, 0.1])
-    probabilities = np.where(confident, 0.95, 0.94)
-    counted = (10 * confident.sum(1) >= 9 * count).any(1)
-    assert (metrics.quantile_test(probabilities) == counted).all()
-    assert 0 < counted.sum() < 300
-
-
-def test_quantile_test_needs_one_class():
-    # Every pass is confident, but in two classes: out of distribution.
-    probabilities = np.array([[[1.0, 0.0]] * 5 + [[0.0, 1.0]] * 5])
-    assert metrics.quantile_test(probabilities).tolist() == [False]
-
-
 def test_detection_by_hand():
-    inside, outside = np.array([0.1, 0.2, 0.3, 0.6]), np.array([0.3, 0.5, 0.7])
+    in_distribution, ood = np.array([0.1, 0.2, 0.3, 0.6]), np.array([0.3, 0.5, 0.7])
     # 9 pairs of 12 in order, and one tie.
-    assert metrics.area_under_roc(inside, outside) == pytest.approx(9.5 / 12)
+    assert metrics.area_under_roc(in_distribution, ood) == pytest.approx(9.5 / 12)
     # Recall 1/3, 2/3, 1 at precision 1, 2/3, 3/5.
-    assert metrics.area_under_precision_recall(inside, outside) == pytest.approx(
+    assert metrics.area_under_precision_recall(in_distribution, ood) == pytest.approx(
         (1 + 2 / 3 + 3 / 5) / 3)
-    assert metrics.false_positive_rate(inside, outside) == 0.5
-    assert metrics.false_positive_rate(inside, outside, 0.3) == 0
+    assert metrics.false_positive_rate(in_distribution, ood) == 0.5
+    assert metrics.false_positive_rate(in_distribution, ood, 0.3) == 0
 
 
 def test_detection_against_loops():
-    inside, outside = RNG.integers(0, 20, 150) / 20, RNG.integers(4, 24, 100) / 20
-    pairs = [(out > score) + 0.5 * (out == score) for out in outside for score in inside]
+    in_distribution, ood = RNG.integers(0, 20, 150) / 20, RNG.integers(4, 24, 100) / 20
+    pairs = [(out > score) + 0.5 * (out == score) for out in ood for score in in_distribution]
     rates, area, recall_before = [], 0.0, 0.0
-    for threshold in sorted({*inside, *outside}, reverse=True):
-        alarms, found = (inside >= threshold).sum(), (outside >= threshold).sum()
+    for threshold in sorted({*in_distribution, *ood}, reverse=True):
+        alarms, found = (in_distribution >= threshold).sum(), (ood >= threshold).sum()
         area += (found / 100 - recall_before) * found / (found + alarms)
         recall_before = found / 100
         if recall_before >= 0.95:
             rates.append(alarms / 150)
-    assert metrics.detection(inside, outside) == pytest.approx({
+    assert metrics.detection(in_distribution, ood) == pytest.approx({
         "ood/AUROC": np.mean(pairs), "ood/AUPR": area, "ood/FPR95": min(rates)})
 
 

@@ -17,6 +17,7 @@ from golden.data import load_sample
 from golden.float.model import load
 from golden.head import average, softmax
 from golden.random.generator import choices
+from golden.scores import over_combinations
 
 
 TARGET = Target()
@@ -55,8 +56,8 @@ def weight_of(layer, choice, output, number):
 def slow(network, image, choices):
     """One pass of an uncompiled network by the definitions: products of values, one at a time, and
     rational numbers. Returns the values that leave each hidden layer, and the float logits ``y``."""
-    first, each = network.layers[0], 2**network.input.bits - 1
-    bounds = np.array(network.input.thresholds).reshape(-1, each).tolist()
+    first  = network.layers[0]
+    bounds = np.array(network.input.thresholds).reshape(-1, 2**network.input.bits - 1).tolist()
     x = [[[value(sum(pixel >= bound for bound in channel), first.input_bits, first.input_low)
            for channel in bounds] for pixel in row] for row in image.tolist()]
     maps = []
@@ -243,38 +244,6 @@ def test_batches_of_many_runs(random_spinbayes):
         [layer.choices for layer in network.layers]))))
 
 
-def test_exact_is_where_passes_tend_to(random_network):
-    network = compile_network(random_network(3, hidden=2), Target(passes=1000, passes_max=1000))
-    images = random_images(network, 3)
-    keep = choices(network.generator, 3, 1000)
-    mean = golden.predict(network, images, keep)[0].sums / 65536 / 1000
-    # 5 standard deviations of a mean of 1000 values between 0 and 1.
-    assert abs(mean - golden.exact(network, images)).max() < 5 * 0.5 / 1000**0.5
-
-
-def test_exact_with_certain_choices(random_network):
-    network = random_network(4, hidden=2)
-    network = replace(network, layers=tuple(
-        replace(layer, dropout=p) for layer, p in zip(network.layers, (0.0, 1.0, 0.0), strict=True)))
-    compiled = compile_network(network, TARGET)
-    images = random_images(network, 4)
-    logits = golden.forward(compiled, images, np.array([[True, False, True]] * 4))
-    assert (golden.exact(compiled, images) == softmax(logits, compiled.head) / 65536).all()
-    assert golden.path_probabilities(compiled).tolist() == [0, 0, 0, 0, 0, 1, 0, 0]
-
-
-def test_exact_counts_arrays_alike(random_spinbayes):
-    """The mean over every combination of arrays, each as likely as the others."""
-    network = random_spinbayes(1, hidden=1)
-    compiled = compile_network(network, WIDE)
-    assert all(layer.crossbars > 1 for layer in network.layers)
-    count = len(combinations(network))
-    assert golden.path_probabilities(compiled) == pytest.approx(np.full(count, 1 / count))
-    images = random_images(network, 3)
-    expected = softmax(golden.paths(compiled, images), compiled.head).mean(1) / 65536
-    assert golden.exact(compiled, images) == pytest.approx(expected)
-
-
 def test_input_levels():
     network = NETWORKS["lenet5"]
     images = np.zeros((1, 28, 28), dtype=np.uint8)
@@ -303,7 +272,7 @@ def test_refuses_images_of_another_size():
 def test_refuses_too_many_combinations(random_network):
     layer = random_network(0).layers[-1]
     network = Network("deep", random_network(0).input, (layer,) * 11)
-    for call in (golden.paths, golden.exact):
+    for call in (golden.paths, over_combinations):
         with pytest.raises(ValueError, match="^Network 'deep' must have at most 1024 combinations of "
                                              "choices to enumerate them, not 2048$"):
             call(network, random_images(network, 1))
@@ -403,17 +372,17 @@ def difference(network, levels, choice):
         scale = file[f"{layer.name}.scale"] if layer.crossbars == 1 else None
     value = layer.input_low + (1 - layer.input_low) * levels[:, 0, 0] / (2**layer.input_bits - 1)
     got, y = np.empty((2, len(levels), layer.outputs))
-    for one in np.unique(choice):
-        own = choice == one
+    for outcome in np.unique(choice):
+        chosen = choice == outcome
         weight, kept = part["weight"], 1.0
         if layer.crossbars > 1:
-            weight = np.mean([weight[(one + way) % layer.crossbars] for way in range(layer.ways)], 0)
+            weight = np.mean([weight[(outcome + way) % layer.crossbars] for way in range(layer.ways)], 0)
             weight = weight / (2**(layer.weight_bits - 1) - 1)
-        elif one:
+        elif outcome:
             kept = scale
-        z = (value[own] @ weight.T + part["bias"]) * kept
-        y[own] = part["beta"] + part["gamma"] * (z - part["mean"]) / np.sqrt(
+        z = (value[chosen] @ weight.T + part["bias"]) * kept
+        y[chosen] = part["beta"] + part["gamma"] * (z - part["mean"]) / np.sqrt(
             part["variance"] + part["epsilon"])
-        sums = golden.layer_sums(layer, levels[own], one if layer.crossbars > 1 else 0)
-        got[own] = softmax(golden.logits(layer, sums, choice[own]), network.head) / 65536
+        sums = golden.layer_sums(layer, levels[chosen], outcome if layer.crossbars > 1 else 0)
+        got[chosen] = softmax(golden.logits(layer, sums, choice[chosen]), network.head) / 65536
     return abs(got - float_softmax(y)).max(1)

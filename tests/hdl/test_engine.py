@@ -7,6 +7,7 @@ from amaranth.hdl import signed
 from gen.ir import Logit, Target
 from gen.lower import lower_layer
 from golden.network import compare, layer_sums, logits
+from golden.pass_sets import part, replay
 from hdl.engine import Engine
 from hdl.pass_sets.pass_split import pass_set_layout
 from sim.compare.packing import pack
@@ -47,15 +48,11 @@ def make_maps(layer, images, seed=0, next_arrays=1):
             array = int(rng.integers(layer.crossbars))
             ports["i"] += [pack(word, layer.input_bits) for word in x.reshape(-1, layer.channels)]
             ports["i_sets"].append(set_of(inside, last, array, layer.crossbars))
-            branches = {}
-            for member in range(PASSES):
-                if inside >> member & 1:
-                    key = (own[member] if "mask" in ports else array), later[member]
-                    branches[key] = branches.get(key, 0) | 1 << member
-            for choice, then in sorted(branches):
-                leaving += run(layer, x, choice)
-                leaving_sets.append(set_of(
-                    branches[choice, then], last and (choice, then) == max(branches), then, next_arrays))
+            drawn = own if "mask" in ports else [array] * PASSES
+            branches = part(inside, [*zip(drawn, later, strict=True)])
+            for (outcome, next_array), pass_set, is_last in replay(branches, last):
+                leaving += run(layer, x, outcome)
+                leaving_sets.append(set_of(pass_set, is_last, next_array, next_arrays))
     return ports, leaving, leaving_sets
 
 

@@ -17,11 +17,12 @@ from amaranth.sim import Simulator
 from case import Case, Gaps, make_images, prepare
 
 from gen.build import BuildError, build_network
+from gen.check_target import ImpossibleTarget
 from gen.checkpoint import CheckpointError, read
 from gen.compile import compile_network
 from gen.estimate import estimate_network, timeline
 from gen.lower import lower
-from gen.verify import ImpossibleTarget, MalformedNetwork
+from gen.verify import MalformedNetwork
 from golden.device.junction import Mtj
 from golden.network import predict
 from golden.random.generator import choices, choices_of

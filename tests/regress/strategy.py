@@ -131,7 +131,7 @@ def _networks(draw):
     height, width = draw(st.integers(1, 8)), draw(st.integers(1, 8))
     count  = draw(st.sampled_from((1, 2, 2, 3, 3, 4)))
     weight_bits = [draw(st.sampled_from((4, 1, 2, 3, 8) if arrays else (1, 1, 1, 4))) for _ in range(count)]
-    levels = [(1, -1) if bits == 1 else
+    levels = [(1, -1) if bits == 1 and not draw(_rare(3)) else
               (draw(st.sampled_from((1, 1, 2, 3, 4))), draw(st.sampled_from((-1, 0))))
               for bits in weight_bits]
     channels = draw(st.integers(1, 3 if levels[0][0] == 1 else 2))

@@ -33,7 +33,8 @@ def design(tmp_path):
         "top", "pixels", "classes", "schedule", "results", "ports", "view")) | dict.fromkeys((
         "passes", "passes_max", "clock_mhz", "estimated_latency_cycles"), 1) | {
             "layers": [], "interface": {"members": {}}, "sources": ["rtl/accelerator.v"], "files": {},
-            "modules": {"accelerator": "accelerator", "accelerator.a.b": "reader"}}))
+            "weights": {"macro": "FOLDER", "files": []},
+            "modules": {"accelerator": "accelerator", "accelerator.a.b": "reader", "memory": "array"}}))
     return Design(tmp_path)
 
 
@@ -72,6 +73,13 @@ def test_runs_add_up(design):
     one, other = (point("branch/accelerator", 4, "if", count) for count in (0, 3))
     for runs in ([[one], [other]], [[one, other]]):
         assert counts(covered(design, *runs)["accelerator"])["branch"] == (1, 1)
+
+
+def test_a_module_with_parameters(design):
+    """Verilator names it with a number for each set of parameters; they are one block."""
+    blocks = covered(design, [point(f"line/memory__pi{number}", 2, "block", 3 * number)
+                              for number in range(2)])
+    assert set(blocks) == {"array"} and counts(blocks["array"])["line"] == (1, 2)
 
 
 def test_what_does_not_count(design):

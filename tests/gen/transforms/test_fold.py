@@ -91,14 +91,13 @@ def level(layer, choice, channel, m):
     """Output level by its definition, for a sum ``m`` of ``q * w``, in rational numbers."""
     most, top = 2**(layer.weight_bits - 1) - 1, 2**layer.input_bits - 1
     ways = layer.ways
+    weights = [w for way in range(ways)
+               for w in unpack(layer, (choice + way) % layer.crossbars)[channel].tolist()]
     if layer.weight_bits == 1:
-        s = Fraction(2 * m - ways * layer.fan_in, ways)
-    else:
-        # x = low + (1 - low) q / L, and w stands for w / W; with several ways s is a mean.
-        total = sum(int(unpack(layer, (choice + way) % layer.crossbars)[channel].sum())
-                    for way in range(ways))
-        s = (layer.input_low * Fraction(total)
-             + (1 - layer.input_low) * Fraction(m, top)) / most / ways
+        # A weight of -1 counts the ones that are missing in a level: sum(w q) = m - L per such weight.
+        most, m = 1, m - top * weights.count(-1)
+    # x = low + (1 - low) q / L, and w stands for w / W; with several ways s is a mean.
+    s = (layer.input_low * Fraction(sum(weights)) + (1 - layer.input_low) * Fraction(m, top)) / most / ways
     value = y(layer.normalization, channel, layer.crossbars == 1 and choice, s)
     low, levels = layer.output_low, 2**layer.output_bits - 1
     return sum(value >= low + (j - Fraction(1, 2)) * (1 - low) / levels for j in range(1, levels + 1))
@@ -197,7 +196,7 @@ def test_float_sum(random_spinbayes):
                 arrays = [unpack(layer, (choice + way) % layer.crossbars) for way in range(layer.ways)]
                 for start, *rows in zip(starts, *arrays, strict=True):
                     m = sum(int((q * row).sum()) if layer.weight_bits > 1 else
-                            int(((2 * q - 1) == row).sum()) for row in rows)
+                            int(np.where(row > 0, q, top - q).sum()) for row in rows)
                     assert step * m + start == sum(
                         value * int(w) for row in rows
                         for value, w in zip(x, row, strict=True)) / most / layer.ways

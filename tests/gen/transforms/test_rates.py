@@ -1,7 +1,9 @@
 import math
+from dataclasses import replace
 
 import pytest
 
+from gen.check_target import ImpossibleTarget
 from gen.ir import Folding, Input, Layer, Network, Target
 from gen.networks import NETWORKS
 from gen.transforms.rates import GATES_MAX, choose_interval, map_cycles, rates, runs
@@ -65,17 +67,19 @@ def gates(network, target):
                for layer in rates(network, target).layers)
 
 
-@pytest.mark.parametrize("outputs, channels", [
-    ((64, 64, 64, 10), 1), ((128, 64, 10), 3), ((1024, 1024, 1024, 10), 1)])
-def test_first_layer_is_not_unrolled(outputs, channels):
+@pytest.mark.parametrize("outputs, channels, default", [
+    ((64, 64, 64, 10), 1, "784, in which an image comes in"),
+    ((128, 64, 10), 3, "784, in which an image comes in"),
+    ((1024, 1024, 1024, 10), 1, "787, as the slowest layer needs so many")])
+def test_first_layer_is_not_unrolled(outputs, channels, default):
     """It has read its whole map before its first product; in 784 cycles there would be time for only one
     read. The interval is the shortest of those that cost little enough."""
     network = connected(*outputs, channels=channels)
     chosen  = choose_interval(network, Target())
-    cycles, asked = chosen["interval_cycles"], gates(network, Target(interval=784))
+    cycles, asked = chosen["interval_cycles"], gates(network, Target(interval=int(default[:3])))
     assert asked > 3 * GATES_MAX
-    assert chosen["reason"] == (f"as 784, in which an image comes in, would take {asked:,} gates; "
-                                "for these, add --interval 784")
+    assert chosen["reason"] == (f"as {default}, would take {asked:,} gates; for these, add --interval "
+                                f"{default[:3]}")
     assert gates(network, Target()) == chosen["gates"] <= GATES_MAX
     assert gates(network, Target(interval=cycles)) == chosen["gates"]
     assert gates(network, Target(interval=cycles - 1)) > GATES_MAX
@@ -83,7 +87,8 @@ def test_first_layer_is_not_unrolled(outputs, channels):
 
 def test_interval_that_is_asked_for():
     chosen = choose_interval(connected(64, 64, 64, 10), Target(interval=784))
-    assert chosen == {"interval_cycles": 784, "gates": 784 * 64 + 64 * 3, "reason": "as asked for"}
+    assert chosen == {"interval_cycles": 784, "gates": 784 * 64 + 64 * 3, "adcs": 7 * 64 + 3,
+                      "reason": "as asked for"}
 
 
 def test_large_network_is_not_folded_whole():
@@ -94,6 +99,46 @@ def test_large_network_is_not_folded_whole():
     chosen  = choose_interval(network, Target())
     assert GATES_MAX < least < chosen["gates"] <= 2 * least
     assert gates(network, Target(interval=chosen["interval_cycles"] - 1)) > 2 * least
+
+
+@pytest.mark.parametrize("outputs", [(64, 64, 10), (128, 64, 10)])
+@pytest.mark.parametrize("budget", [0, 1, 7, 60])
+def test_budget_of_adcs(outputs, budget):
+    """The interval is the shortest for as many, and a shorter one takes more."""
+    network = connected(*outputs)
+    least   = sum(len(row_tiles(layer, Target())) for layer in network.layers)
+    target  = Target(adcs=least + budget)
+    chosen  = choose_interval(network, target)
+    layers  = rates(network, target).layers
+    spent   = sum(len(row_tiles(layer, target)) * layer.folding.columns_per_read for layer in layers)
+    assert spent == chosen["adcs"] <= least + budget
+    assert chosen["reason"] == f"the shortest for {least + budget} ADCs"
+    for layer, count in zip(layers, runs(network, target), strict=True):
+        assert count * map_cycles(layer, layer.folding) <= chosen["interval_cycles"]
+        # One conversion less at a time would take longer than the interval.
+        columns = layer.folding.columns_per_read - 1
+        if columns:
+            slower = replace(layer.folding, columns_per_read=columns, row_groups=1,
+                             column_groups=math.ceil(layer.outputs / columns))
+            assert count * map_cycles(layer, slower) > chosen["interval_cycles"]
+
+
+def test_fewer_adcs_than_any_folding_takes():
+    with pytest.raises(ImpossibleTarget, match=(
+            "^Network 'connected' needs at least 9 ADCs, one for each row tile of its layers, not 8$")):
+        choose_interval(connected(64, 64, 10), Target(adcs=8))
+    with pytest.raises(ImpossibleTarget, match=(
+            "^An interval and a number of ADCs exclude each other; leave out --interval or --adcs$")):
+        choose_interval(connected(64, 64, 10), Target(adcs=9, interval=784))
+
+
+def test_never_shorter_than_the_slowest_layer_needs():
+    """Sixteen maps of the last layer take longer than streaming the image in, however it is folded."""
+    layers  = [Layer(f"fc{index}", 1, 1, 4, (1, 1), 4) for index in range(4)]
+    network = Network("network", Input(1, 1, (1,) * 4), (*layers, Layer("last", 1, 1, 4, (1, 1), 10)))
+    chosen  = choose_interval(network, Target())
+    assert chosen["interval_cycles"] == 16 * 10
+    assert chosen["reason"] == "as the slowest layer needs so many"
 
 
 def every_folding(layer, target, columns_max):
@@ -113,7 +158,12 @@ def test_cheapest_of_all(random_network, seed, interval, schedule, passes):
                     passes=passes)
     network = rates(random_network(seed), target)
     first = network.layers[0]
-    cycles = interval or (first.height + 2 * first.padding) * (first.width + 2 * first.padding)
+    streamed = (first.height + 2 * first.padding) * (first.width + 2 * first.padding)
+    cycles = interval or max(streamed, *(
+        (min(passes, 2**index) if schedule == "shared" else 1)
+        * min(map_cycles(layer, folding) for folding, _ in every_folding(
+            layer, target, 1 if layer is network.layers[-1] else min(layer.outputs, 3)))
+        for index, layer in enumerate(network.layers)))
     for index, layer in enumerate(network.layers):
         maps = min(passes, 2**index) if schedule == "shared" else 1
         last = layer is network.layers[-1]

@@ -163,13 +163,13 @@ def test_chip_in_the_golden_model(random_spinbayes):
     _, nominal = golden.predict(network, images, choice, chip=Chip(network, seed=3))
     assert (nominal == exact).all()
     rough = Chip(network, Devices(spread=0.5), seed=3)
-    _, one = golden.predict(network, images, choice, chip=rough)
+    _, spread = golden.predict(network, images, choice, chip=rough)
     _, again = golden.predict(network, images, choice, chip=Chip(network, Devices(spread=0.5), seed=3))
     _, other = golden.predict(network, images, choice, chip=Chip(network, Devices(spread=0.5), seed=4))
-    assert (one == again).all() # a chip does not change
-    assert (one != exact).any() and (one != other).any()
+    assert (spread == again).all() # a chip does not change
+    assert (spread != exact).any() and (spread != other).any()
     alone = golden.forward(network, images, choice[:, 0], chip=rough)
-    assert (golden.softmax(alone, network.head) == one[:, 0]).all()
+    assert (golden.softmax(alone, network.head) == spread[:, 0]).all()
 
 
 def test_chip_refuses_binary_weights(random_network):

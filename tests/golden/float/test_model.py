@@ -4,6 +4,7 @@ import torch
 
 from gen.checkpoint import read
 from gen.compile import compile_network
+from gen.files import FileError
 from gen.ir import Input, Layer, Network, Target
 from gen.networks import NETWORKS
 from golden.float.model import BayNN, CheckpointError, export, load, paths
@@ -236,6 +237,15 @@ def test_load_refuses(damage, message, tmp_path):
     assert message in str(error.value) and str(path) in str(error.value)
 
 
-def test_export_refuses_missing_folder(tmp_path):
-    with pytest.raises(CheckpointError, match="cannot be written"):
-        export(trained(), tmp_path / "none" / "small.npz")
+def test_export_makes_the_folder(tmp_path):
+    path = tmp_path / "new" / "small.npz"
+    export(trained(), path)
+    assert [file.name for file in path.parent.iterdir()] == ["small.npz"]
+
+
+def test_export_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    path = tmp_path / "file" / "small.npz"
+    with pytest.raises(FileError) as error:
+        export(trained(), path)
+    assert str(error.value) == f"File {path} cannot be written (File exists); name another"

@@ -6,8 +6,6 @@ import pytest
 from gen.compile import compile_network
 from gen.ir import Generator, Input, Layer, Network, Target
 from gen.transforms.watch import watch
-from golden.evaluate import over_passes, report
-from golden.network import exact as exact_mean
 from golden.network import predict
 from golden.random.bad_sources import Source, kept
 from golden.random.generator import choices, choices_of
@@ -23,6 +21,7 @@ from golden.random.quality import (
     false_alarm_tests,
     output_tests,
 )
+from golden.scores import over_combinations, over_passes, report
 
 
 FAMILY = 1e-3
@@ -103,7 +102,7 @@ def test_enumeration(network):
     """Moments of a pass, with the mean of another way."""
     images = pictures(network, 3)
     exact = Exact.of(network, images)
-    assert exact.mean == pytest.approx(exact_mean(network, images))
+    assert exact.mean == pytest.approx(over_combinations(network, images).mean)
     drawn = np.random.default_rng(0).choice(len(exact.share), 100_000, p=exact.share)
     passes = exact.probabilities[1, drawn] / 65536
     assert exact.variance[1] == pytest.approx(passes.var(0), rel=0.05, abs=1e-9)

@@ -23,22 +23,22 @@ def sample(count):
     return torch.tensor(images[:count]), torch.tensor(labels[:count]).long()
 
 
-def test_likelihood_by_hand():
+def test_distillation_loss_by_hand():
     rng = np.random.default_rng(0)
     logits, labels = rng.normal(size=(3, 6, 10)), rng.integers(0, 10, 6)
-    wisdom = rng.normal(size=(6, 10)) * 3
+    teacher_logits = rng.normal(size=(6, 10)) * 3
 
     def softmax(x):
         return np.exp(x) / np.exp(x).sum(-1, keepdims=True)
 
-    def found(wisdom):
-        return fit.likelihood(torch.tensor(logits), torch.tensor(labels), wisdom).item()
+    def found(teacher_logits):
+        return fit.distillation_loss(torch.tensor(logits), torch.tensor(labels), teacher_logits).item()
 
     expected = -np.log(softmax(logits).mean(0)[range(6), labels]).mean()
-    teacher, student = softmax(wisdom / 2), softmax(logits / 2).mean(0)
+    teacher, student = softmax(teacher_logits / 2), softmax(logits / 2).mean(0)
     divergence = (teacher * np.log(teacher / student)).sum() / 6
     assert found(None) == pytest.approx(expected)
-    assert found(torch.tensor(wisdom)) == pytest.approx(0.3 * expected + 0.7 * 4 * divergence)
+    assert found(torch.tensor(teacher_logits)) == pytest.approx(0.3 * expected + 0.7 * 4 * divergence)
 
 
 def test_fit_says_how_far_it_is_and_restricts():
@@ -61,8 +61,8 @@ def test_batches_take_each_image_once():
     images, labels = sample(300)
     labels = torch.arange(300)
     variants = [torch.full_like(images, variant) for variant in range(3)]
-    wisdom = [torch.stack((labels, torch.full_like(labels, variant)), 1) for variant in range(3)]
-    shuffled = fit.Images(variants, labels, wisdom)
+    teacher_logits = [torch.stack((labels, torch.full_like(labels, variant)), 1) for variant in range(3)]
+    shuffled = fit.Images(variants, labels, teacher_logits)
     assert shuffled.count == 3
     seen = [batch for epoch in range(2) for batch in shuffled.batches(epoch)]
     assert len(seen) == 6

@@ -55,8 +55,8 @@ def train(path, at=None, how=None, run=RUN):
     return [*model.state_dict().values(), *trace, generator.get_state()], steps
 
 
-def same(one, other):
-    return all(torch.equal(*pair) for pair in zip(one, other, strict=True))
+def same(found, expected):
+    return all(torch.equal(*pair) for pair in zip(found, expected, strict=True))
 
 
 def interrupt():
@@ -208,8 +208,9 @@ def test_executes_nothing(path):
 
 
 def test_cannot_be_written(tmp_path):
-    path = tmp_path / "none" / "small.npz.training"
-    message = (f"Training state {path} cannot be written (No such file or directory); the same command "
+    (tmp_path / "file").write_text("mine")
+    path = tmp_path / "file" / "small.npz.training"
+    message = (f"Training state {path} cannot be written (File exists); the same command "
                "goes on from the last that could")
     with pytest.raises(TrainingError, match=f"^{re.escape(message)}$"):
         train(path)

@@ -1,8 +1,10 @@
 # amaranth: UnusedElaboratable=no
 
 import random
+import re
 
 import pytest
+from amaranth.back import rtlil
 from amaranth.sim import Simulator
 
 from hdl.layer.array import ArrayGeometry, EmulatedArray
@@ -81,6 +83,21 @@ def test_codes(rows, columns, rows_per_read, columns_per_read, weight_bits, arra
         bits   = [inputs >> index & 1 for index in range(rows)][active]
         held   = weights[number][column * columns_per_read:(column + 1) * columns_per_read]
         assert codes[:len(held)] == [code_of(shape, weight[active], bits) for weight in held]
+
+
+@pytest.mark.parametrize("protect", [False, True])
+@pytest.mark.parametrize("columns, filed", [(8, False), (9, True)])
+def test_weights_in_a_file(columns, filed, protect):
+    """What would be a memory is an instance without contents; what is logic stays so."""
+    shape   = ArrayGeometry(12, columns, rows_per_read=6, columns_per_read=1)
+    weights = packed(shape, make_weights(shape))
+    inside, outside = (
+        rtlil.convert(EmulatedArray(shape, weights, protect=protect, file=file), emit_src=False)
+        for file in (None, "layer_weights_3.hex"))
+    assert ("cell $meminit_v2" in inside) == filed and "cell $meminit_v2" not in outside
+    instance = re.findall(r"cell \\spincim_weight_memory .*\n((?:    parameter .*\n)*)", outside)
+    assert [re.findall(r"parameter (?:signed )?\\(\w+) (\S+)", text) for text in instance] == ([[
+        ("FILE", '"layer_weights_3.hex"'), ("WIDTH", str(6 + protect)), ("DEPTH", "18")]] if filed else [])
 
 
 @pytest.mark.parametrize("rows, columns, rows_per_read, columns_per_read, groups", [

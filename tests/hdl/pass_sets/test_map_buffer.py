@@ -7,6 +7,7 @@ from amaranth.hdl import Module, Mux, Shape, Signal, signed, unsigned
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, connect, flipped
 
+from golden.pass_sets import replay
 from hdl.pass_sets.map_buffer import MapBuffer
 from hdl.pass_sets.pass_split import branches_layout, pass_set_layout
 from sim.compare.packing import pack, unpack
@@ -41,13 +42,11 @@ def make_branches(shape, words, lanes, branch_sets, full=False, next_arrays=1):
             inside = [rng.choice((0, rng.randint(1, (1 << PASSES) - 1))) for _ in range(count)]
         last = number % 3 == 2
         branches.append(branches_layout(PASSES, count).const({"sets": inside, "last": last}).as_bits())
-        present = [branch for branch in range(count) if inside[branch]]
-        for branch in present:
-            leaving += unpack(pack(maps[branch // next_arrays], width), width, words,
-                              signed=Shape.cast(shape).signed)
+        by_branch = {divmod(branch, next_arrays): pass_set for branch, pass_set in enumerate(inside)}
+        for (lane, array), pass_set, is_last in replay(by_branch, last):
+            leaving += unpack(pack(maps[lane], width), width, words, signed=Shape.cast(shape).signed)
             sets.append(pass_set_layout(PASSES, next_arrays).const(
-                {"set": inside[branch], "last": last and branch == present[-1],
-                 "choice": branch % next_arrays}).as_bits())
+                {"set": pass_set, "last": is_last, "choice": array}).as_bits())
     return entering, branches, leaving, sets
 
 

@@ -1,0 +1,120 @@
+"""Whether the layers of a network can be, and fit each other."""
+
+from gen.command import UserError
+from gen.ir import Network
+from gen.names import NAME_LENGTH, identifier
+
+
+__all__ = ["MalformedNetwork", "by", "check_shapes"]
+
+
+class MalformedNetwork(UserError):
+    """A network breaks the rules of :mod:`gen.ir`."""
+
+
+#: Bits of a level and of a weight; a bit more doubles the thresholds, and the levels of a read.
+LEVEL_BITS, WEIGHT_BITS = 8, 8
+
+
+def check_shapes(network: Network):
+    """Raise :exc:`MalformedNetwork` unless the layers of ``network`` can be and fit each other."""
+    if not network.layers:
+        raise MalformedNetwork(f"Network {network.name!r} has no layers")
+    _check_input(network.input)
+    for layer in network.layers:
+        _check_shape(layer)
+    _check_chain(network)
+
+
+def _check_input(part):
+    thresholds = part.thresholds
+    if not all(1 <= value <= 255 for value in thresholds) or list(thresholds) != sorted(thresholds):
+        raise MalformedNetwork(f"Input thresholds must ascend from 1 to 255, not {thresholds}")
+    if not 1 <= part.bits <= LEVEL_BITS:
+        raise MalformedNetwork(f"The input must have levels of 1 to {LEVEL_BITS} bits, "
+                               f"not {part.bits}")
+    if len(thresholds) % (2**part.bits - 1):
+        raise MalformedNetwork(f"The input has {len(thresholds)} thresholds, but a channel of "
+                               f"{part.bits} bits takes {2**part.bits - 1}")
+
+
+def _check_shape(layer):
+    def need(holds, what, value):
+        if not holds:
+            raise MalformedNetwork(f"Layer {layer.name!r} must have {what}, not {value}")
+
+    for name in ("height", "width", "channels", "outputs", "stride"):
+        need(getattr(layer, name) >= 1, f"{name} of at least 1", getattr(layer, name))
+    need(min(layer.kernel) >= 1, "a kernel of at least 1 by 1", by(*layer.kernel))
+    need(layer.pool in (1, 2), "a pool of 1 or 2", layer.pool)
+    need(0 <= layer.padding < min(layer.kernel),
+         f"padding from 0 to {min(layer.kernel) - 1}, less than its kernel", layer.padding)
+    height, width = layer.height + 2 * layer.padding, layer.width + 2 * layer.padding
+    if layer.kernel[0] > height or layer.kernel[1] > width:
+        raise MalformedNetwork(f"Layer {layer.name!r} has a kernel of {by(*layer.kernel)}, but its "
+                               f"padded map is only {by(height, width)}")
+    if min(layer.positions) < layer.pool:
+        raise MalformedNetwork(f"Layer {layer.name!r} has a pool of {by(layer.pool, layer.pool)}, "
+                               f"but its map of sums is only {by(*layer.positions)}")
+    need(0 <= layer.dropout <= 1, "a dropout probability from 0 to 1", layer.dropout)
+    if layer.crossbars == 1 and 0 < layer.dropout < 1:
+        need(0 < round(layer.dropout * 65536) < 65536, "a dropout probability of 0, of 1, or farther than "
+             "2**-17 from both, as random bits are compared with 16 bits of it", layer.dropout)
+    need(layer.crossbars >= 1 and layer.crossbars.bit_count() == 1,
+         "a number of crossbars that is a power of two, as random bits choose one", layer.crossbars)
+    need(1 <= layer.ways <= layer.crossbars,
+         f"from 1 to {layer.crossbars} ways, as many as it has crossbars", layer.ways)
+    need(1 <= layer.weight_bits <= WEIGHT_BITS, f"weights of 1 to {WEIGHT_BITS} bits",
+         layer.weight_bits)
+    for side in ("input", "output"):
+        bits, low = getattr(layer, f"{side}_bits"), getattr(layer, f"{side}_low")
+        need(1 <= bits <= LEVEL_BITS, f"{side} levels of 1 to {LEVEL_BITS} bits", bits)
+        need(low in (-1, 0), f"{side} levels from -1 or 0", low)
+
+
+def _check_chain(network):
+    known = {}
+    for layer in network.layers:
+        name = identifier(layer.name)
+        if not name or len(layer.name) > NAME_LENGTH or not layer.name.isprintable():
+            raise MalformedNetwork(f"Layer {layer.name!r} must have a name of 1 to {NAME_LENGTH} printable "
+                                   "characters, with at least one of the letters a to z or digits")
+        # Some file systems take upper and lower case for the same.
+        other = known.setdefault(name.lower(), layer)
+        if other is not layer:
+            raise MalformedNetwork(f"Network {network.name!r} has layers named {other.name!r} and "
+                                   f"{layer.name!r}, but names must differ in their letters (of either "
+                                   "case) or digits")
+    source = network.input.height, network.input.width, network.input.channels
+    levels = network.input.bits, network.layers[0].input_low
+    where = "The input"
+    for layer in network.layers:
+        entering = layer.height, layer.width, layer.channels
+        if source != entering:
+            raise MalformedNetwork(f"{where} has a map of {by(*source)}, but layer {layer.name!r} "
+                                   f"takes one of {by(*entering)}")
+        if levels != (layer.input_bits, layer.input_low):
+            raise MalformedNetwork(
+                f"{where} has levels of {_levels(*levels)}, but layer {layer.name!r} takes levels of "
+                f"{_levels(layer.input_bits, layer.input_low)}")
+        source, where = layer.output_shape, f"Layer {layer.name!r}"
+        levels = layer.output_bits, layer.output_low
+    last = network.layers[-1]
+    if source[:2] != (1, 1):
+        raise MalformedNetwork(f"Layer {last.name!r} is the last and must end in a map of 1 by 1, "
+                               f"not {by(*source[:2])}")
+    if last.pool != 1:
+        raise MalformedNetwork(f"Layer {last.name!r} is the last and must have a pool of 1, as it "
+                               f"has logits and no bits, not {last.pool}")
+    if last.outputs < 2:
+        raise MalformedNetwork(f"Layer {last.name!r} is the last and must have at least 2 classes, "
+                               f"not {last.outputs}")
+
+
+def _levels(bits: int, low: int) -> str:
+    return f"{bits} bit{'s' * (bits > 1)} from {low}"
+
+
+def by(*sizes: int) -> str:
+    """Return the sizes of a map or an array as words."""
+    return " by ".join(map(str, sizes))

@@ -1,0 +1,57 @@
+"""What the fields of a target may be."""
+
+from dataclasses import fields
+from numbers import Integral, Real
+
+from gen.command import UserError
+from gen.ir import Target
+
+
+__all__ = ["ImpossibleTarget", "check_target"]
+
+
+class ImpossibleTarget(UserError):
+    """A target asks for what cannot be built."""
+
+
+#: Cycles that a time in ns may take: counters hold these.
+TIME_CYCLES = 1024
+
+#: What a value of each type is called, and whether one is.
+_TYPES = {
+    bool: ("true or false", lambda value: isinstance(value, bool)),
+    int: ("a whole number", lambda value: isinstance(value, Integral) and not isinstance(value, bool)),
+    float: ("a number", lambda value: isinstance(value, Real) and not isinstance(value, bool)),
+    str: ("a text", lambda value: isinstance(value, str)),
+    int | None: ("a whole number or none", lambda value: value is None or _TYPES[int][1](value)),
+    tuple[int, ...]: ("whole numbers", lambda value: isinstance(value, tuple) and all(
+        map(_TYPES[int][1], value))),
+}
+
+
+def check_target(target: Target):
+    """Raise :exc:`ImpossibleTarget` unless each field of ``target`` has its type and is in its range."""
+    def need(holds, what, value):
+        if not holds:
+            raise ImpossibleTarget(f"{what}, not {value!r}")
+
+    for field in fields(target):
+        value, (name, fits) = getattr(target, field.name), _TYPES[field.type]
+        need(fits(value), f"Target {field.name} must be {name}", value)
+        choices, limits, called = (field.metadata[key] for key in ("choices", "limits", "called"))
+        need(not choices or value in choices,
+             f"Target {field.name} must be {' or '.join(map(repr, choices))}", value)
+        if limits and value is not None:
+            least, most = limits[0], limits[-1]
+            need(value in limits if isinstance(limits, range) else least <= value <= most,
+                 called.format(f"from {least} to {most}"), value)
+    need(1 <= target.passes <= target.passes_max,
+         f"The number of passes must be from 1 to the largest, {target.passes_max}", target.passes)
+    longest_ns = TIME_CYCLES * 1000 / target.clock_mhz
+    for name in ("set", "read", "reset", "array"):
+        value = getattr(target, f"{name}_ns")
+        need(0 < value <= longest_ns, f"The {name} time must be above 0 and at most {longest_ns:g} ns, "
+                                      f"{TIME_CYCLES} cycles of {target.clock_mhz:g} MHz", value)
+    for code in target.mtj_currents:
+        need(0 <= code < 1 << target.mtj_bits,
+             f"A SET current code must be from 0 to {(1 << target.mtj_bits) - 1}", code)

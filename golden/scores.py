@@ -1,0 +1,95 @@
+"""Scores of predictions: class probabilities, two measures of uncertainty, and the reject rule.
+
+Entropy and mutual information are the scores that out-of-distribution detection ranks images by.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from gen.ir import Network
+from golden import metrics
+from golden.answers import Answers, answer_passes
+from golden.head import softmax
+from golden.network import batches, path_probabilities, paths
+
+
+__all__ = ["Scores", "join_scores", "over_combinations", "over_passes", "report", "scores_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Scores of the predictions of N images."""
+
+    mean: np.ndarray        #: float64 (N, K), predictive mean.
+    entropy: np.ndarray     #: float64 (N,), of the mean, in nats.
+    information: np.ndarray #: float64 (N,), mutual information, in nats.
+    rejected: np.ndarray    #: bool (N,), out of distribution by the rule of the head
+                            #: (Scale-Dropout, eq. 26; SpinBayes, 4.1).
+
+
+def scores_of(answers: Answers) -> Scores:
+    """Return the scores of ``answers``."""
+    prediction = answers.prediction
+    return Scores(prediction.mean, metrics.predictive_entropy(prediction.mean), answers.information,
+                  prediction.reject)
+
+
+def over_passes(network: Network, images: np.ndarray, choice: np.ndarray) -> Scores:
+    """Score uint8 ``images`` (N, H, W) by the passes with the choices ``choice``, int (N, T, L)."""
+    return scores_of(answer_passes(network, images, choice))
+
+
+def over_combinations(network: Network, images: np.ndarray) -> Scores:
+    """Score uint8 ``images`` (N, H, W) by all combinations of choices, each weighted by its probability.
+
+    Raises as :func:`golden.network.combinations`.
+    """
+    share, parts = path_probabilities(network), []
+    for part in batches(network, len(images), len(share)):
+        probabilities = softmax(paths(network, images[part]), network.head)
+        mean = share @ (probabilities / 65536)
+        entropy = metrics.predictive_entropy(mean)
+        information = entropy - metrics.predictive_entropy(probabilities / 65536) @ share
+        confident = share @ (probabilities >= network.head.confidence)
+        parts.append(Scores(mean, entropy, information,
+                            confident.max(-1) < network.head.agreement / 100))
+    return join_scores(parts)
+
+
+def join_scores(parts: Sequence[Scores]) -> Scores:
+    """Return the scores of the images of all ``parts`` as one."""
+    return Scores(*(np.concatenate([getattr(part, field.name) for part in parts])
+                    for field in fields(Scores)))
+
+
+def report(in_distribution: Scores, labels: np.ndarray | None, ood: dict[str, Scores | str]) -> dict:
+    """Return every figure of one kind of prediction, by name.
+
+    Parameters
+    ----------
+    in_distribution : Scores
+        Of N images of the distribution that the network was trained on.
+    labels : int array (N,) or None
+        Their classes. Without them there are figures of uncertainty alone.
+    ood : dict of name to Scores or str
+        The scores of each out-of-distribution set, or the reason why there are none.
+    """
+    figures = {} if labels is None else metrics.classification(in_distribution.mean, labels)
+    figures |= {
+        "entropy_nats": float(in_distribution.entropy.mean()),
+        "mutual_information_nats": float(in_distribution.information.mean()),
+        "quantile/rejected": float(in_distribution.rejected.mean()),
+    }
+    for name, scores in ood.items():
+        if isinstance(scores, str):
+            figures[name] = {"status": "not_run", "reason": scores}
+        else:
+            figures[name] = {
+                "status": "run",
+                "entropy": metrics.detection(in_distribution.entropy, scores.entropy),
+                "mutual_information": metrics.detection(in_distribution.information, scores.information),
+                "quantile/rejected": float(scores.rejected.mean()),
+            }
+    return figures
