@@ -215,13 +215,20 @@ def fake(case, runtime=None):
     return Outcome("equal", played=case, totals={"images": 1})
 
 
-def test_failure_is_shrunk_and_saved(monkeypatch, tmp_path):
-    """As the smallest case with the same kind of message; its file can be played again."""
+def test_failure_is_shrunk_and_saved(monkeypatch, tmp_path, pytestconfig):
+    """As the smallest case with the same kind of message; its file, which is named, can be played again."""
     monkeypatch.setattr(regress, "play", fake)
-    index = next(index for index in range(50) if len(regress.draw(3, index).network.layers) > 2)
-    case  = regress.draw(3, index)
-    path  = tmp_path / "failures" / "case.json"
-    assert regress.keep(path, 3, index, case, fake(case)).message == "Failure: 2 layers"
+    monkeypatch.setitem(globals(), "play", fake)
+    monkeypatch.setitem(globals(), "REPORTS", tmp_path)
+    seed  = pytestconfig.getoption("seed")
+    index = next(index for index in range(50) if len(regress.draw(seed, index).network.layers) > 2)
+    drawn, recorded = {index: regress.draw(seed, index)}, {}
+    path  = tmp_path / "regress_failures" / f"seed{seed}_case{index}.json"
+    with pytest.raises(pytest.fail.Exception) as failure:
+        test_random_network(index, drawn, None, monkeypatch, tmp_path, pytestconfig, recorded.__setitem__)
+    assert str(failure.value) == ("Failure: 2 layers; play what is left of the case again with: "
+                                  f"pytest tests/regress -k kept_case --case {path}")
+    assert (recorded["kind"], recorded["file"]) == ("failed", str(path))
     smallest = load(path)
     assert len(smallest.network.layers) == 2 and smallest.counts == (1, 1)
     saved = json.loads(path.read_text())
