@@ -6,6 +6,7 @@ import re
 import subprocess
 from contextlib import nullcontext
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,15 @@ from gen.compile import compile_network
 from gen.emit import emit, fields, ports
 from gen.ir import Target
 from gen.lower import lower, lower_layer
-from hdl.head.averaging import Averaging, result_layout
+from hdl.head.averaging import (
+    Averaging,
+    PartitionCheck,
+    Report,
+    Totals,
+    Votes,
+    Weigh,
+    result_layout,
+)
 from hdl.head.softmax import Normalizer, PowerOfTwo, Relative, Softmax
 from hdl.input.binarizer import Binarizer
 from hdl.input.pixel_input import PixelInput
@@ -38,7 +47,7 @@ from hdl.layer.weight_memory import WeightMemory
 from hdl.layer.window import Window
 from hdl.layer.word_packer import WordPacker
 from hdl.pass_sets.first_pass_sets import ArrayPasses, SequentialPasses, SharedPasses
-from hdl.pass_sets.map_buffer import MapBuffer
+from hdl.pass_sets.map_buffer import BranchSequencer, MapBuffer, WordFetcher, WordStore
 from hdl.pass_sets.mask_bank import MaskBank
 from hdl.pass_sets.pass_split import PassSplit
 from hdl.random.health import Health
@@ -58,6 +67,11 @@ BLOCKS = {
     Arbiter:          lambda: Arbiter(4),
     EmulatedArray:    lambda: EmulatedArray(SHAPE, [[1, 2, 3, 4]]),
     Averaging:        lambda: Averaging(3, 5, confidence=100),
+    Weigh:            lambda: Weigh(3, 5, confidence=100),
+    Totals:           lambda: Totals(3, 5),
+    Votes:            lambda: Votes(3, 5),
+    PartitionCheck:   lambda: PartitionCheck(5),
+    Report:           lambda: Report(3, 5, agreement=Fraction(9, 10)),
     Binarizer:        lambda: Binarizer((64, 128)),
     Comparator:       lambda: Comparator(comparison_layout(range(7)), 3, lanes=2, columns=2),
     Crossbar:         lambda: Crossbar([[1, 2, 3, 4]], 12, tile_rows=6, rows_per_read=3,
@@ -67,6 +81,12 @@ BLOCKS = {
     PixelInput:      lambda: PixelInput(16, 5),
     LogitScaler:      lambda: LogitScaler(gain_layout(signed(4), signed(6)), 3, signed(8), lanes=2),
     MapBuffer:        lambda: MapBuffer(unsigned(4), words=3, lanes=2, passes=5, depth=4),
+    WordStore:        lambda: WordStore(unsigned(4), words=3, lanes=2, depth=4, by_credit=True,
+                                        protect=False),
+    BranchSequencer:  lambda: BranchSequencer(words=3, lanes=2, passes=5, depth=4, next_arrays=2,
+                                              protect=False),
+    WordFetcher:      lambda: WordFetcher(unsigned(4), words=12, lanes=2, block_memory=False,
+                                          protect=False),
     MaskBank:         lambda: MaskBank((1, 1, 3), 5),
     MtjRng:           lambda: MtjRng((1, 2), code=8, set_cycles=2, read_cycles=1, reset_cycles=1),
     PassSplit:        lambda: PassSplit(5, (2, 4)),
