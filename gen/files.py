@@ -24,13 +24,15 @@ class FileError(UserError):
 @contextlib.contextmanager
 def replacing(path: Path):
     """Yield a binary file that takes the place of ``path`` when the block ends well; until then, and
-    after an error or Ctrl-C, ``path`` is as it was. Its folder is made.
+    after an error or Ctrl-C, ``path`` is as it was. Its folder is made. Of a link it is the file that
+    the link leads to.
 
     Raises
     ------
     FileError
         If it cannot be written.
     """
+    path = _regular(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with _writing(path):
@@ -57,8 +59,7 @@ def refuse_unwritable(path: Path):
 
     To be asked before long work, not after it.
     """
-    if path.is_dir():
-        raise FileError(path, os.strerror(errno.EISDIR))
+    path  = _regular(path)
     probe = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with _writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -79,6 +80,16 @@ def refuse_overlap(outputs: Iterable[Path | None], inputs: Iterable[Path | None]
                     path.exists() and other.exists() and path.samefile(other)):
                 raise FileError(path, "it is another file of this command")
         known.append(path)
+
+
+def _regular(path):
+    """Where a link leads; a device, a pipe or a folder is never replaced by a file."""
+    path = path.resolve()
+    if path.is_dir():
+        raise FileError(path, os.strerror(errno.EISDIR))
+    if path.exists() and not path.is_file():
+        raise FileError(path, "it is no regular file")
+    return path
 
 
 @contextlib.contextmanager

@@ -62,7 +62,8 @@ class Target:
     cells_per_read: int = _option(4, "multi-level cells of a bit line that are sensed at once "
                                      "(SpinBayes, 3.5.2)", limits=range(1, 2**20 + 1),
                                   called="The multi-level cells of a bit line in a read must be {}")
-    interval: int | None = _option(None, "cycles per image to fold for; none: those of streaming it in",
+    interval: int | None = _option(None, "cycles per image to fold for; none: those of streaming it in, "
+                                         "unless a layer or the ADCs need more",
                                    limits=range(1, 10**9 + 1), called="The interval must be {} cycles")
     adcs: int | None = _option(None, "analog-to-digital converters of all arrays together, to fold for the "
                                      "shortest interval that they allow", limits=range(1, 10**9 + 1),

@@ -32,7 +32,10 @@ class BuildError(UserError):
 
 
 def _whole_or_none(text):
-    return _NONE if text == _NONE else int(text)
+    try:
+        return _NONE if text == _NONE else int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a whole number or none, not {text!r}") from None
 
 
 #: How a command takes a number of each type, and what it is called. Where there may be none, the word
@@ -56,7 +59,8 @@ def add_options(parser: argparse.ArgumentParser):
     for field in fields(Target):
         name, text = f"--{field.name.replace('_', '-')}", field.metadata["help"]
         default = {"passes": f"{field.default}; {PASSES_SPINBAYES} for spinbayes",
-                   "mtj_currents": None, "interval": None}.get(field.name, field.default)
+                   "passes_max": f"{field.default}, or T where that is larger",
+                   "mtj_currents": None, "interval": None, "adcs": None}.get(field.name, field.default)
         text += f" (default: {default})" if default is not None else ""
         if field.type is bool:
             parser.add_argument(name, action=argparse.BooleanOptionalAction, default=None, help=text)

@@ -59,8 +59,8 @@ def choose_interval(network: Network, target: Target) -> dict:
     foldings = _Foldings(network, target)
     if target.interval is not None:
         if target.adcs is not None:
-            raise ImpossibleTarget("An interval and a number of ADCs exclude each other; leave out "
-                                   "--interval or --adcs")
+            raise ImpossibleTarget("An interval and a number of ADCs exclude each other; leave one "
+                                   "out, or take it back with --interval none or --adcs none")
         return foldings.chosen(target.interval, "as asked for")
     slowest = foldings.slowest()
     if target.adcs is not None:

@@ -524,7 +524,7 @@ class Averaging(wiring.Component):
         parity = Parity(m, self)
         m.submodules.weigh  = self.weigh
         m.submodules.totals = self.totals
-        m.submodules.votes  = self.votes
+        m.submodules.voting = self.votes
         m.submodules.report = self.report
         m.submodules.sets_queue = queue = parity.fifo(
             width=len(Value.cast(self.sets.payload)), depth=self.AHEAD)

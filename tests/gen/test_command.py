@@ -52,7 +52,7 @@ def test_a_fault_of_ours_is_no_error_of_the_user():
 
 @pytest.mark.parametrize("stopped, line", [
     ({}, "stopped, nothing was written"), ({"stopped": "stopped"}, "stopped"),
-    ({"stopped": lambda: "stopped; go on"}, "stopped; go on")])
+    ({"stopped": "stopped; go on"}, "stopped; go on")])
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_stopped(capsys, stopped, line, sent):
     def does(arguments):

@@ -55,7 +55,7 @@ def test_counts_what_the_hardware_does(compiled, seed):
         assert reads_per_map(layer) == positions * engine.reader.reads * engine.crossbar.tiles
         part = result["layers"][layer.name]
         assert part["arrays"] == layer.crossbars * len(layer.tiles)
-        assert part["random_bits_per_prediction"] == 3 * accelerator.mask_bank.choices[
+        assert part["random_bits_per_prediction"] == 3 * accelerator.mask_bank.choice_bits[
             network.layers.index(layer)]
     rng   = np.random.default_rng(1)
     drawn = np.stack([rng.integers(layer.crossbars, size=(200, 3)) if layer.crossbars > 1

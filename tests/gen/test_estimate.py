@@ -114,7 +114,7 @@ def test_draw():
     assert np.array_equal(choices, draw(generator, 500, 8))
 
 
-@pytest.mark.parametrize("seed, hidden, passes", [(2, 0, 6), (8, 0, 6), (11, 1, 2)])
+@pytest.mark.parametrize("seed, hidden, passes", [(2, 0, 6), (8, 0, 6), (11, 1, 2), (19, 2, 2)])
 def test_interval_is_what_it_is_called(compiled, seed, hidden, passes):
     """Whatever it is called, no simulation takes longer than with the most maps."""
     network, target = compiled(seed, replace(TARGET, passes=passes), hidden)
@@ -123,7 +123,8 @@ def test_interval_is_what_it_is_called(compiled, seed, hidden, passes):
     first_pixels, _ = simulated(accelerator, network, 16, passes)
     interval = (first_pixels[-1] - first_pixels[7]) / 8
     called = {("random2", "exact"), ("random8", "exact"), ("spinbayes8", "exact"),
-              ("random11", "at most"), ("spinbayes2", "at most"), ("spinbayes11", "about")}
+              ("random11", "at most"), ("spinbayes2", "at most"), ("spinbayes11", "at most"),
+              ("random19", "about"), ("spinbayes19", "about")}
     assert (network.name, report["interval"]) in called
     assert interval <= report["interval_cycles"]
     if report["interval"] == "exact":

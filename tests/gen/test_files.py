@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from gen.files import FileError, refuse_overlap, refuse_unwritable, replacing, write_json
@@ -47,6 +49,23 @@ def test_refuse_unwritable_leaves_all_as_it_is(tmp_path):
     assert [path.read_text() for path in tmp_path.iterdir()] == ["before"]
     with pytest.raises(FileError, match="Is a directory"):
         refuse_unwritable(tmp_path)
+
+
+def test_what_is_no_file_is_never_replaced(tmp_path):
+    """A device such as /dev/null, or a pipe, would be gone for all."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for write in (refuse_unwritable, lambda path: write_json(path, 1)):
+        with pytest.raises(FileError, match=f"^File {pipe} cannot be written [(]it is no regular file[)]"):
+            write(pipe)
+    assert pipe.is_fifo()
+
+
+def test_a_link_leads_to_the_file(tmp_path):
+    (tmp_path / "file").write_text("before")
+    (tmp_path / "link").symlink_to("file")
+    write_json(tmp_path / "link", 1)
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "file").read_text() == "1\n"
 
 
 def test_what_is_read_is_not_written_over(tmp_path):

@@ -86,6 +86,14 @@ def test_file_of_options(tmp_path):
     assert "mtj_currents" not in parse("--config", path, "--rng", "emulated")
 
 
+@pytest.mark.parametrize("text", ["6.5", "1e3", "many", ""])
+def test_neither_a_number_nor_none(capsys, text):
+    with pytest.raises(SystemExit):
+        parse("--adcs", text, network="lenet5")
+    assert capsys.readouterr().err.endswith(
+        f"error: argument --adcs: must be a whole number or none, not {text!r}\n")
+
+
 @pytest.mark.parametrize("name", ["interval", "adcs"])
 def test_an_option_takes_back_what_a_file_holds(tmp_path, name):
     path = write(tmp_path, {"network": "lenet5", name: 900})

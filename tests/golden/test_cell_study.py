@@ -55,7 +55,7 @@ def test_command(tmp_path, write_checkpoint, capsys, monkeypatch):
 def test_wrong_checkpoint(capsys):
     assert main(["lenet5_spinbayes", "--checkpoint", "nowhere.npz"]) == 2
     assert capsys.readouterr().err == (
-        "compile lenet5_spinbayes\n"
+        "compile lenet5_spinbayes ...\n"
         "golden.cell_study: Checkpoint nowhere.npz does not exist; make it again with: python -m "
         "golden.train lenet5_spinbayes --data DIR\n")
 
@@ -64,7 +64,7 @@ def test_binary_network_is_refused(tmp_path, write_checkpoint, capsys):
     write_checkpoint(tmp_path / "checkpoint.npz", NETWORKS["lenet5"])
     assert main(["lenet5", "--checkpoint", str(tmp_path / "checkpoint.npz")]) == 2
     assert capsys.readouterr().err == (
-        "compile lenet5\n"
+        "compile lenet5 ...\n"
         "golden.cell_study: Layer 'conv1' has binary weights, which two complementary cells hold; a chip "
         "has multi-value cells only\n")
 

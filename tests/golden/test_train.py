@@ -143,7 +143,7 @@ def test_command_is_deterministic(recipe, steps, folder, tmp_path, capsys):
 
     first = run("first.npz", "1")
     output = capsys.readouterr()
-    assert output.err.count("\n") == steps and "\ntest\n" in output.err
+    assert output.err.count("\n") == steps and "\ntest ...\n" in output.err
     assert output.out.splitlines()[0].split() == ["accuracy", "NLL", "Brier", "ECE"]
     assert output.out.splitlines()[2].startswith("all kept") and "first.npz" in output.out
     assert run("second.npz", "1") == first != run("third.npz", "2")
@@ -299,7 +299,7 @@ def test_goes_on_where_it_was_interrupted(network, points, folder, tmp_path, mon
         assert run(out.name) == 130
         lines = capsys.readouterr().err.splitlines()
         assert lines[-1] == f"golden.train: stopped; the same command goes on from {state}"
-        assert first or lines[0].endswith(f"go on from {state}")
+        assert first or lines[0].endswith(f"go on from {state} ...")
         assert state.exists() and not out.exists() and len(steps) == points[0] + 1
         taken, first = taken + len(steps), False
         points.pop(0)
@@ -391,7 +391,7 @@ def test_trains_on_one_class(folder, tmp_path, capsys):
     write_data(folder, 100, 20, labels=3)
     assert train.main(["lenet5", "--data", str(folder), "--out", str(tmp_path / "out.npz"), "--epochs", "1",
                        "--teacher-epochs", "0"]) == 0
-    assert "no teacher\n" in capsys.readouterr().err
+    assert "no teacher ...\n" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("training, test, message", [

@@ -59,12 +59,12 @@ def changing(dut, counts):
     async def process(ctx):
         for count in counts:
             ctx.set(dut.passes, count)
-            for number in range(dut.source.pixels):
+            for number in range(dut.pixel_input.pixels):
                 taken = False
                 while not taken:
                     *_, valid, ready = await ctx.tick().sample(dut.pixels.valid, dut.pixels.ready)
                     taken = valid and ready
-                if number + 1 < dut.source.pixels:
+                if number + 1 < dut.pixel_input.pixels:
                     ctx.set(dut.passes, 1 + number % PASSES)
     return process
 

@@ -128,7 +128,8 @@ def test_fewer_adcs_than_any_folding_takes():
             "^Network 'connected' needs at least 9 ADCs, one for each row tile of its layers, not 8$")):
         choose_interval(connected(64, 64, 10), Target(adcs=8))
     with pytest.raises(ImpossibleTarget, match=(
-            "^An interval and a number of ADCs exclude each other; leave out --interval or --adcs$")):
+            "^An interval and a number of ADCs exclude each other; leave one out, or take it back with "
+            "--interval none or --adcs none$")):
         choose_interval(connected(64, 64, 10), Target(adcs=9, interval=784))
 
 

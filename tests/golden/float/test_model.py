@@ -222,7 +222,7 @@ def test_float32_weights_agree_with_float64():
 
 
 @pytest.mark.parametrize("damage, message", [
-    (lambda path: path.unlink(), "does not exist; make it again"),
+    (lambda path: path.unlink(), "does not exist; gen/checkpoint_file.py says what it must hold"),
     (lambda path: path.write_bytes(path.read_bytes()[:200]), "is damaged"),
     (lambda path: np.savez(path, thresholds=np.array([1, 2])), "has no 'conv.weight'"),
     (lambda path: np.savez(path, thresholds=np.array([1])),
