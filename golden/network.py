@@ -23,7 +23,7 @@ __all__ = [
 #: Most images of a batch: their feature maps stay in the cache of the processor.
 BATCH = 100
 
-#: Most distinct passes of all images of a batch, and most probabilities: memory is bounded.
+#: Limits of a batch, so that memory is bounded: distinct passes of all its images, and probabilities.
 RUNS, VALUES = 20 * BATCH, 2**20
 
 #: Most combinations of choices that are enumerated.
@@ -115,7 +115,7 @@ def combinations(network: Network) -> np.ndarray:
 
 def paths(network: Network, images: np.ndarray) -> np.ndarray:
     """Return the logits of every combination of choices, int64 (N, C, K), in the order of
-    :func:`combinations`, which raises the same errors."""
+    :func:`combinations`. Errors are those of :func:`combinations`."""
     choice = combinations(network)
     result = np.empty((len(images), len(choice), network.layers[-1].outputs), dtype=np.int64)
     for part in batches(network, len(images), len(choice)):
@@ -125,7 +125,8 @@ def paths(network: Network, images: np.ndarray) -> np.ndarray:
 
 
 def path_probabilities(network: Network) -> np.ndarray:
-    """Return the probability of each of :func:`combinations`, float64 (C,); raises the same errors."""
+    """Return the probability of each of :func:`combinations`, float64 (C,). Errors are those of that
+    function."""
     shares = [np.array([layer.dropout, 1 - layer.dropout]) if layer.crossbars == 1
               else np.full(layer.crossbars, 1 / layer.crossbars) for layer in network.layers]
     choice = combinations(network)
@@ -221,10 +222,10 @@ def _products(layer: Layer, windows: np.ndarray, array: int) -> np.ndarray:
     sums = windows @ weights.T.astype(windows.dtype)
     if layer.weight_bits > 1:
         return sums
-    # popcount(xnor(x, w)) = sum(x * w) + sum(1 - w') with w' = 1 for +1 and 0 for -1; a level q of several
-    # bits is as many ones as its planes, from 1 to 2 ** (bits - 1), have weights.
-    planes = 2**layer.input_bits - 1
-    return sums + (planes * (weights < 0).sum(1)).astype(windows.dtype)
+    # The crossbar counts the bits that equal their weight. Where a weight is -1 these are the zeros of a
+    # level q, which is at most L: L - q of them, and not -q.
+    largest = 2**layer.input_bits - 1
+    return sums + (largest * (weights < 0).sum(1)).astype(windows.dtype)
 
 
 def _exact_float(layer: Layer) -> type:

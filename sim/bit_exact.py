@@ -76,13 +76,14 @@ def simulate_answers(directory: Path | str, images: np.ndarray, labels=None, *, 
     coverage : sim.coverage.Coverage, optional
         Where to add what was covered.
     duty : float
-        Probability that either end is active in a cycle, rounded to 1/256. Below 1 no cycles are measured.
+        Probability that a pixel is offered, and that a result is accepted, in a cycle; rounded to 1/256.
+        Below 1 no cycles are measured.
     jobs : int
         Shards that run at once.
     size : int, optional
-        Images of a shard; those of some seconds unless given.
+        Images of a shard; unless given, as many as are simulated in some seconds.
     steps : gen.progress.Progress, optional
-        Where to say how far it is; two steps.
+        Where to report progress: two steps.
 
     Returns
     -------
@@ -90,8 +91,9 @@ def simulate_answers(directory: Path | str, images: np.ndarray, labels=None, *, 
         The report ``rtlsim_performance.json``. Images of OOD sets count in its ``mismatches``, and have
         entries of their own in ``ood``.
     answers : :class:`golden.answers.Answers`
-        What the Verilog has answered to each of ``images``. Mutual information, which no result has, is
-        that of the golden model where the result equals it in every bit, and NaN elsewhere.
+        What the Verilog has answered to each of ``images``. The accelerator does not compute mutual
+        information: where a result equals the golden model in every bit it is that of the golden model,
+        and elsewhere NaN.
 
     Raises
     ------

@@ -81,8 +81,8 @@ def _parse(arguments):
     parser.add_argument("--maps", action="store_true",
         help="compare every intermediate map and pass set too")
     parser.add_argument("--duty", type=float, default=1.0,
-        help=f"probability that either end is active in a cycle, in steps of 1/{DUTY_STEPS} "
-             "(default: %(default)s)")
+        help=f"probability that a pixel is offered, and a result accepted, in a cycle, in steps of "
+             f"1/{DUTY_STEPS} (default: %(default)s)")
     parser.add_argument("--jobs", type=int, default=cores(),
         help="shards that run at once (default: the cores, %(default)s)")
     parser.add_argument("--waves", action="store_true", help="leave waves in sim_waves/dump.vcd")

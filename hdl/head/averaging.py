@@ -62,8 +62,8 @@ def products_signature(passes):
 class Weigh(wiring.Component):
     """Multiply the probabilities of a leaf, and their squares, by its number of passes.
 
-    A pipeline that never stalls: square, then multiply. A multiplier is slow and far from logic, so
-    registers that nothing else reads stand before and behind it.
+    A pipeline that never stalls: square, then multiply. The multipliers of an FPGA are slow, and far from
+    other logic, so each has registers of its own at its inputs and at its output.
 
     Latency is ``latency`` cycles, throughput one class per cycle.
 
@@ -229,7 +229,7 @@ class Totals(wiring.Component):
                           + (self.products.square_high << self.half)),
             new.confident.eq(old.confident + self.products.confident),
         ]
-        # Totals are checked that have been written for this image.
+        # Parity is checked only of totals that were written for this image; others are of an earlier one.
         parity.check(fetch.data, self.sending | (reading & ~self.fresh))
         parity.report_at_once()
 
@@ -488,7 +488,7 @@ class Averaging(wiring.Component):
     #: Pass sets that can wait while their leaves are still in the softmax.
     AHEAD = 8
 
-    #: Cycles from the last probability of a leaf until its totals are stored, less one.
+    #: One cycle less than from the last probability of a leaf until its totals are stored.
     DRAIN = Weigh.latency + 1
 
     #: Cycles from the index of a class to its totals and votes.
@@ -535,7 +535,7 @@ class Averaging(wiring.Component):
             self.sets.ready.eq(queue.w_rdy),
         ]
 
-        # The parts, and what the state machine below tells them.
+        # Registers of the state machine below, by which it controls the parts.
         count   = Signal(range(self.passes + 1)) # of the leaf
         passes  = Signal.like(count)             # of the leaves of the image so far
         fresh   = Signal(init=1)                 # the leaf is the first one of its image
@@ -565,7 +565,7 @@ class Averaging(wiring.Component):
             self.report.surest.eq(self.totals.surest),
         ]
 
-        # A fault that is found in this cycle is already in the word that is loaded.
+        # An error that a part finds in a cycle is in the word that `Report` loads in the same cycle.
         parity.watch(self.totals, self.votes)
         if self.protect:
             m.submodules.partition_check = check = PartitionCheck(self.passes)

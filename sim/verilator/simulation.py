@@ -93,7 +93,7 @@ class Simulation:
     maps : bool
         Write every map and pass set that leaves a layer, too.
     duty : float
-        Probability that either end is active in a cycle, in steps of 1/256.
+        Probability that a pixel is offered, and that a result is accepted, in a cycle; in steps of 1/256.
     seed : int
         Seed of the first junction at the pins; others have those that follow.
     played : bool array, optional
