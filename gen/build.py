@@ -39,7 +39,7 @@ from gen.progress import Progress
 from gen.summary import summary
 from gen.synth import ROUTER, SynthesisError, count_cells, synthesize
 from gen.tools import find, prepare, version
-from gen.transforms.rates import choose_interval, map_cycles, runs
+from gen.transforms.folding import choose_interval, map_cycles, runs
 
 
 __all__ = ["BuildError", "build", "build_network", "named"]

@@ -11,9 +11,9 @@ from gen.command import Parser, command
 from gen.ir import Network, Target, dump
 from gen.networks import NETWORKS
 from gen.options import add_options, chosen_target, named, read_options
-from gen.transforms.fold import fold
+from gen.transforms.banks import make_banks
+from gen.transforms.folding import choose_folding
 from gen.transforms.quantize import quantize
-from gen.transforms.rates import rates
 from gen.transforms.seed import seed
 from gen.transforms.tile import tile
 from gen.transforms.watch import watch
@@ -24,11 +24,11 @@ __all__ = ["TRANSFORMS", "compile_network"]
 
 
 #: Every transform in the order in which it runs: a function ``(network, target) -> network``
-#: from the module of :mod:`gen.transforms` that has its name.
+#: of :mod:`gen.transforms`.
 TRANSFORMS = (
-    fold,
+    make_banks,
     quantize,
-    rates,
+    choose_folding,
     tile,
     seed,
     watch,

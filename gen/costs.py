@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from gen.ir import JUNCTIONS, Layer, Network, Target
-from gen.transforms.rates import gates
+from gen.transforms.folding import gates
 from gen.weights import in_files, stored_bits
 
 
@@ -65,7 +65,7 @@ def costs(network: Network, target: Target) -> dict:
 def build_seconds(network: Network, target: Target) -> float:
     """Return about how many seconds a build of a compiled network takes, without synthesis.
 
-    Emulated arrays take nearly all of it: their gates (:func:`gen.transforms.rates.choose_interval`) and
+    Emulated arrays take nearly all of it: their gates (:func:`gen.transforms.folding.choose_interval`) and
     the bits of their weights, in the Verilog or in files. The line was fitted to builds of LeNet-5, of TFC,
     LFC and CNV of FINN, and of 2,048 and 4,096 channels instead of those 1,024 of LFC; other machines
     differ, and it only says whether to wait a moment or to do something else.

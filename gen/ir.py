@@ -133,7 +133,8 @@ class Comparison:
 class Affine:
     """A bank of the output layer before quantization: ``log2(e) * y = gain * s + offset``.
 
-    ``s`` is the sum of the products of values; :func:`gen.transforms.fold.float_sum` relates it to the sum.
+    ``s`` is the sum of the products of values; :func:`gen.transforms.banks.float_sum` relates it to the
+    sum.
     """
 
     gain: tuple[float, ...]
@@ -204,10 +205,10 @@ class Layer:
     arrays: tuple[tuple[int, ...], ...] = () #: Per array and output channel an integer of fields of
                                    #: ``weight_bits`` bits, field i the weight of input i: one bit that
                                    #: is 1 for +1, or a number in two's complement.
-    normalization: Normalization | None = None        #: Until :func:`gen.transforms.fold.fold`.
+    normalization: Normalization | None = None        #: Until :func:`gen.transforms.banks.make_banks`.
     banks: tuple[Comparison | Affine | Logit, ...] = () #: One per choice: dropped, kept; or array.
     tiles: tuple[Tile, ...] = ()   #: Set by :func:`gen.transforms.tile.tile`.
-    folding: Folding | None = None #: Set by :func:`gen.transforms.rates.rates`.
+    folding: Folding | None = None #: Set by :func:`gen.transforms.folding.choose_folding`.
 
     @property
     def fan_in(self) -> int:

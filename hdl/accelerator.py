@@ -13,7 +13,7 @@ from hdl.input.binarizer import Binarizer
 from hdl.input.pixel_input import PixelInput
 from hdl.layer.array import EmulatedArray
 from hdl.pass_sets.first_pass_sets import ArrayPasses, SequentialPasses, SharedPasses
-from hdl.pass_sets.mask_bank import MaskBank
+from hdl.random.mask_bank import MaskBank
 
 
 __all__ = ["Accelerator"]

@@ -9,7 +9,7 @@ import numpy as np
 
 from gen.ir import Affine, Layer, Logit, Network, Target
 from gen.precision import BOUND, guard_bits, worst_error
-from gen.transforms.fold import float_sum
+from gen.transforms.banks import float_sum
 from gen.weights import unpack
 
 

@@ -39,7 +39,7 @@ class PixelInput(wiring.Component):
     passes : In(range(passes + 1))
         Passes of the next image.
     masks, maps : Out(stream.Signature(range(passes + 1)))
-        Number of passes of each image, for the mask bank (:mod:`hdl.pass_sets.mask_bank`) and for the
+        Number of passes of each image, for the mask bank (:mod:`hdl.random.mask_bank`) and for the
         block that creates its first pass sets (:mod:`hdl.pass_sets.first_pass_sets`).
     error : Out(1)
         1 for a cycle after an announcement has lost its parity. Only with ``protect``.

@@ -182,7 +182,7 @@ class ArrayPasses(wiring.Component):
     i_sets : In(stream.Signature(pass_set_layout(passes)))
         Pass set of each map.
     mask : In(stream.Signature(passes * bits))
-        Masks of the first layer for each image (:class:`hdl.pass_sets.mask_bank.MaskBank`).
+        Masks of the first layer for each image (:class:`hdl.random.mask_bank.MaskBank`).
     o_sets : Out(stream.Signature(pass_set_layout(passes, arrays)))
         Pass set and array of each map that is sent.
     error : Out(1)

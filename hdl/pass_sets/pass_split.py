@@ -50,7 +50,7 @@ class PassSplit(wiring.Component):
     i : In(stream.Signature(pass_set_layout(passes)))
         Pass sets of the maps that are divided.
     mask_0, ... : In(stream.Signature(passes * bits))
-        Per choice and image, the masks of its bits (:class:`hdl.pass_sets.mask_bank.MaskBank`).
+        Per choice and image, the masks of its bits (:class:`hdl.random.mask_bank.MaskBank`).
     o : Out(stream.Signature(branches_layout(passes, combinations)))
         Pass sets of the maps that each map becomes.
     """

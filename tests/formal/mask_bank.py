@@ -5,7 +5,7 @@ from functools import partial
 from amaranth.asserts import AnyConst
 from amaranth.hdl import Assert, Assume, Cover, Mux, Signal
 
-from hdl.pass_sets.mask_bank import MaskBank
+from hdl.random.mask_bank import MaskBank
 from tests.formal.proof import Proof
 from tests.formal.readiness import Readiness
 from tests.formal.streams import answers_within, check_stream_rules, free, moved, patient

@@ -48,9 +48,9 @@ from hdl.layer.window import Window
 from hdl.layer.word_packer import WordPacker
 from hdl.pass_sets.first_pass_sets import ArrayPasses, SequentialPasses, SharedPasses
 from hdl.pass_sets.map_buffer import BranchSequencer, MapBuffer, WordFetcher, WordStore
-from hdl.pass_sets.mask_bank import MaskBank
 from hdl.pass_sets.pass_split import PassSplit
 from hdl.random.health import Health
+from hdl.random.mask_bank import MaskBank
 from hdl.random.mtj_rng import MtjRng
 from hdl.random.pseudo_rng import PseudoRng
 from hdl.random.rng_bank import RngBank

@@ -11,7 +11,7 @@ from gen.estimate import branching, draw, estimate_layers, estimate_network, tim
 from gen.ir import Folding, Generator, Input, Layer, Network, Normalization, Target
 from gen.lower import lower
 from gen.networks import NETWORKS
-from gen.transforms.rates import map_cycles
+from gen.transforms.folding import map_cycles
 from golden.random.generator import choices
 from sim.component import transfer
 

@@ -8,7 +8,7 @@ import pytest
 from gen.compile import compile_network
 from gen.ir import HealthTest, Logit, Target
 from gen.lower import cycles, lower, lower_layer
-from gen.transforms.rates import map_cycles
+from gen.transforms.folding import map_cycles
 from gen.transforms.watch import cutoffs
 from golden.network import paths
 from hdl.pass_sets.first_pass_sets import SequentialPasses, SharedPasses

@@ -12,7 +12,7 @@ from amaranth.lib.wiring import In, Out
 
 from hdl.layer.comparator import Comparator
 from hdl.layer.scale_mux import comparison_layout
-from hdl.pass_sets.mask_bank import MaskBank
+from hdl.random.mask_bank import MaskBank
 from tests.mutation import equivalence, netlist, report
 from tests.mutation.judge import judge, reasons
 from tests.mutation.measure import BLOCKS, WITHOUT, kept, measure

@@ -6,7 +6,7 @@ import pytest
 
 from gen.ir import Affine, Head, Input, Layer, Logit, Network, Target
 from gen.precision import BOUND, worst_error
-from gen.transforms.fold import fold
+from gen.transforms.banks import make_banks
 from gen.transforms.quantize import quantize
 from gen.weights import pack, unpack
 
@@ -96,7 +96,7 @@ def check_bound(network):
 @pytest.mark.parametrize("factor", [1e-9, 0.01, 1, 1000])
 @pytest.mark.parametrize("seed", range(5))
 def test_bound(random_network, seed, factor):
-    network = fold(random_network(seed), TARGET)
+    network = make_banks(random_network(seed), TARGET)
     last = network.layers[-1]
     banks = tuple(Affine(tuple(factor * value for value in bank.gain), bank.offset) for bank in last.banks)
     check_bound(replace(network, layers=(*network.layers[:-1], replace(last, banks=banks))))
@@ -105,7 +105,7 @@ def test_bound(random_network, seed, factor):
 @pytest.mark.parametrize("seed", range(20))
 def test_bound_of_spinbayes(random_spinbayes, seed):
     """For any weights and levels, in each bank."""
-    network = fold(random_spinbayes(seed), TARGET)
+    network = make_banks(random_spinbayes(seed), TARGET)
     check_bound(network)
     assert len(quantize(network, TARGET).layers[-1].banks) == network.layers[-1].choices
 
@@ -123,5 +123,5 @@ def test_bound_of_large_sums():
 
 
 def test_leaves_hidden_layers(random_network):
-    network = fold(random_network(0, hidden=2), TARGET)
+    network = make_banks(random_network(0, hidden=2), TARGET)
     assert quantize(network, TARGET).layers[:-1] == network.layers[:-1]

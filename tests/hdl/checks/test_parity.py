@@ -17,8 +17,8 @@ from hdl.layer.scale_mux import ScaleMux, comparison_layout
 from hdl.layer.window import Window
 from hdl.pass_sets.first_pass_sets import ArrayPasses, SequentialPasses
 from hdl.pass_sets.map_buffer import MapBuffer
-from hdl.pass_sets.mask_bank import MaskBank
 from hdl.pass_sets.pass_split import branches_layout, pass_set_layout
+from hdl.random.mask_bank import MaskBank
 from sim.component import PERIOD, transfer
 
 

@@ -13,7 +13,7 @@ from hdl.checks.register_parity import RegisterParity
 from hdl.head.averaging import Averaging
 from hdl.input.pixel_input import PixelInput
 from hdl.layer.window import Window
-from hdl.pass_sets.mask_bank import MaskBank
+from hdl.random.mask_bank import MaskBank
 from hdl.random.mtj_rng import MtjRng
 from sim.component import PERIOD, transfer
 

@@ -10,7 +10,7 @@ from amaranth.lib.wiring import connect, flipped
 
 from gen.ir import Generator
 from golden.random.generator import choices
-from hdl.pass_sets.mask_bank import MaskBank
+from hdl.random.mask_bank import MaskBank
 from hdl.random.mtj_rng import MtjRng
 from hdl.random.pseudo_rng import PseudoRng
 from hdl.random.rng_bank import RngBank

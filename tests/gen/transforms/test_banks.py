@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from gen.ir import Affine, Comparison, Input, Layer, Network, Normalization, Target
-from gen.transforms.fold import float_sum, fold
+from gen.transforms.banks import float_sum, make_banks
 from gen.weights import pack, unpack
 
 
@@ -29,7 +29,7 @@ def one_channel(fan_in, bias=0.0, scale=1.0, gamma=1.0, beta=0.0, mean=0.0, devi
         *((1.0, 1.0),) * 6))
     network = Network("network", Input(1, 1, (128,) * fan_in), (layer, last))
     return [(bank.threshold[0], bank.invert[0])
-            for bank in fold(network, TARGET).layers[0].banks]
+            for bank in make_banks(network, TARGET).layers[0].banks]
 
 
 @pytest.mark.parametrize("parameters, dropped, kept", [
@@ -59,7 +59,7 @@ def test_threshold(parameters, dropped, kept):
 @pytest.mark.parametrize("seed", range(20))
 def test_every_sum_of_random_networks(random_network, seed):
     network = random_network(seed)
-    for before, after in zip(network.layers[:-1], fold(network, TARGET).layers, strict=False):
+    for before, after in zip(network.layers[:-1], make_banks(network, TARGET).layers, strict=False):
         assert after.normalization is None
         for keep, bank in enumerate(after.banks):
             assert isinstance(bank, Comparison)
@@ -116,7 +116,7 @@ def test_every_sum_of_random_spinbayes(random_spinbayes, seed):
     each threshold, at the ends, and at some between."""
     rng = np.random.default_rng(seed)
     network = random_spinbayes(seed, hidden=2)
-    for before, after in zip(network.layers[:-1], fold(network, TARGET).layers, strict=False):
+    for before, after in zip(network.layers[:-1], make_banks(network, TARGET).layers, strict=False):
         assert len(after.banks) == before.choices
         for choice, bank in enumerate(after.banks):
             sums = before.sums
@@ -140,7 +140,7 @@ def levels_of(weights, weight_bits=4, input_bits=1, input_low=0, output_bits=2, 
     last = Layer("last", 1, 1, 1, (1, 1), 2, arrays=((0, 0),),
                  normalization=Normalization(*((1.0, 1.0),) * 6))
     network = Network("network", Input(1, 1, (128,) * weights.shape[1]), (layer, last))
-    return [(bank.threshold, bank.invert[0]) for bank in fold(network, TARGET).layers[0].banks]
+    return [(bank.threshold, bank.invert[0]) for bank in make_banks(network, TARGET).layers[0].banks]
 
 
 @pytest.mark.parametrize("parameters, thresholds, invert", [
@@ -178,7 +178,7 @@ def test_lowest_level_of_minus_one():
 def test_equal_banks_of_all_arrays_where_low_is_zero(random_spinbayes):
     for seed in range(10):
         network = random_spinbayes(seed)
-        for layer in fold(network, TARGET).layers:
+        for layer in make_banks(network, TARGET).layers:
             if layer.crossbars > 1 and layer.input_low == 0:
                 assert len(set(layer.banks)) == 1
 
@@ -206,7 +206,7 @@ def test_float_sum(random_spinbayes):
 @pytest.mark.parametrize("seed", range(10))
 def test_output_layer(random_network, seed):
     network = random_network(seed)
-    before, after = network.layers[-1], fold(network, TARGET).layers[-1]
+    before, after = network.layers[-1], make_banks(network, TARGET).layers[-1]
     assert after.normalization is None
     for keep, bank in enumerate(after.banks):
         assert isinstance(bank, Affine)

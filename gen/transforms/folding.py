@@ -9,7 +9,7 @@ from gen.ir import Folding, Layer, Network, Target
 from gen.transforms.tile import columns_max, row_tiles
 
 
-__all__ = ["GATES_MAX", "adcs", "choose_interval", "gates", "map_cycles", "rates", "runs"]
+__all__ = ["GATES_MAX", "adcs", "choose_folding", "choose_interval", "gates", "map_cycles", "runs"]
 
 
 #: Cost of a network up to which it is folded for its default interval, more than that of any that comes
@@ -17,7 +17,7 @@ __all__ = ["GATES_MAX", "adcs", "choose_interval", "gates", "map_cycles", "rates
 GATES_MAX = 16384
 
 
-def rates(network: Network, target: Target) -> Network:
+def choose_folding(network: Network, target: Target) -> Network:
     """Choose the folding of each layer: the cheapest that keeps the interval.
 
     The interval is that of :func:`choose_interval`. In that time a layer has :func:`runs`, at most, when
@@ -41,8 +41,8 @@ def rates(network: Network, target: Target) -> Network:
 
 
 def choose_interval(network: Network, target: Target) -> dict:
-    """Return the ``interval_cycles`` that :func:`rates` folds for, the ``gates`` and ``adcs`` of all layers
-    then, and ``reason``, a sentence.
+    """Return the ``interval_cycles`` that :func:`choose_folding` folds for, the ``gates`` and ``adcs`` of
+    all layers then, and ``reason``, a sentence.
 
     It is ``target.interval``; or the shortest in which ``target.adcs`` suffice. Unless one of these is
     given, it is the time in which the first layer reads its (padded) map one pixel a cycle for each of its

@@ -6,7 +6,7 @@ import pytest
 from gen.check_target import ImpossibleTarget
 from gen.ir import Folding, Input, Layer, Network, Target
 from gen.networks import NETWORKS
-from gen.transforms.rates import GATES_MAX, choose_interval, map_cycles, rates, runs
+from gen.transforms.folding import GATES_MAX, choose_folding, choose_interval, map_cycles, runs
 from gen.transforms.tile import columns_max, row_tiles
 
 
@@ -24,14 +24,14 @@ def test_map_cycles_with_padding_and_stride():
 
 def test_lenet5():
     """The second layer sees two maps in 784 cycles, each 144 words and 64 positions."""
-    network = rates(NETWORKS["lenet5"], Target())
+    network = choose_folding(NETWORKS["lenet5"], Target())
     assert [layer.folding for layer in network.layers] == [
         Folding(75, 6, 1, 1), Folding(75, 4, 1, 4), Folding(128, 1, 1, 120),
         Folding(120, 1, 1, 84), Folding(84, 1, 1, 10)]
 
 
 def test_sequential_lenet5_counts_one_map():
-    network = rates(NETWORKS["lenet5"], Target(schedule="sequential"))
+    network = choose_folding(NETWORKS["lenet5"], Target(schedule="sequential"))
     assert network.layers[1].folding == Folding(75, 2, 1, 8) # 144 + 64 * 7 <= 784 < 144 + 64 * 15
 
 
@@ -40,7 +40,7 @@ def test_sequential_lenet5_counts_one_map():
     (2 * (144 + 64 * 3) - 1, Folding(75, 6, 1, 3)),
 ])
 def test_interval_may_be_filled(interval, folding):
-    assert rates(NETWORKS["lenet5"], Target(interval=interval)).layers[1].folding == folding
+    assert choose_folding(NETWORKS["lenet5"], Target(interval=interval)).layers[1].folding == folding
 
 
 @pytest.mark.parametrize("schedule", ["shared", "sequential"])
@@ -64,7 +64,7 @@ def connected(*outputs, pixels=(28, 28), channels=1):
 def gates(network, target):
     return sum(len(row_tiles(layer, target)) * layer.folding.rows_per_read
                * (layer.folding.columns_per_read + layer.folding.row_groups - 1)
-               for layer in rates(network, target).layers)
+               for layer in choose_folding(network, target).layers)
 
 
 @pytest.mark.parametrize("outputs, channels, default", [
@@ -109,7 +109,7 @@ def test_budget_of_adcs(outputs, budget):
     least   = sum(len(row_tiles(layer, Target())) for layer in network.layers)
     target  = Target(adcs=least + budget)
     chosen  = choose_interval(network, target)
-    layers  = rates(network, target).layers
+    layers  = choose_folding(network, target).layers
     spent   = sum(len(row_tiles(layer, target)) * layer.folding.columns_per_read for layer in layers)
     assert spent == chosen["adcs"] <= least + budget
     assert chosen["reason"] == f"the shortest for {least + budget} ADCs"
@@ -157,7 +157,7 @@ def every_folding(layer, target, columns_max):
 def test_cheapest_of_all(random_network, seed, interval, schedule, passes):
     target = Target(array_rows=8, array_columns=3, interval=interval, schedule=schedule,
                     passes=passes)
-    network = rates(random_network(seed), target)
+    network = choose_folding(random_network(seed), target)
     first = network.layers[0]
     streamed = (first.height + 2 * first.padding) * (first.width + 2 * first.padding)
     cycles = interval or max(streamed, *(
@@ -201,7 +201,7 @@ def test_runs(crossbars, passes, expected):
 
 def test_lenet5_spinbayes():
     """Four cells of a bit line at once; no layer is faster than the first can be, at the least cost."""
-    network = rates(NETWORKS["lenet5_spinbayes"], Target())
+    network = choose_folding(NETWORKS["lenet5_spinbayes"], Target())
     conv1 = network.layers[0]
     assert conv1.folding == Folding(4, 6, 19, 1)
     interval = 8 * map_cycles(conv1, conv1.folding)
@@ -218,7 +218,7 @@ def test_lenet5_spinbayes():
 
 
 def test_fewer_inputs_than_cells_in_a_read():
-    network = rates(Network("network", Input(1, 1, (1,) * 3), (
+    network = choose_folding(Network("network", Input(1, 1, (1,) * 3), (
         Layer("last", 1, 1, 3, (1, 1), 2, weight_bits=4),)), Target(cells_per_read=4))
     assert network.layers[0].folding == Folding(3, 1, 1, 2)
 
@@ -227,7 +227,7 @@ def test_columns_of_multilevel_weights():
     """A weight of 4 bits takes 4 columns, so 16 columns hold 4; the interval asks for more."""
     layers = (Layer("first", 1, 1, 3, (1, 1), 9, weight_bits=4),
               Layer("last", 1, 1, 9, (1, 1), 2))
-    network = rates(Network("network", Input(1, 1, (1,) * 3), layers),
+    network = choose_folding(Network("network", Input(1, 1, (1,) * 3), layers),
                     Target(array_columns=16, interval=1))
     assert network.layers[0].folding == Folding(3, 4, 1, 3)
 
@@ -236,7 +236,7 @@ def test_columns_of_multilevel_weights():
 @pytest.mark.parametrize("interval", [None, 1, 300])
 def test_spinbayes_keeps_the_interval_if_it_can(random_spinbayes, seed, interval):
     target = Target(array_rows=16, array_columns=128, cells_per_read=3, interval=interval, passes=5)
-    network = rates(random_spinbayes(seed), target)
+    network = choose_folding(random_spinbayes(seed), target)
     for layer, count in zip(network.layers, runs(network, target), strict=True):
         rows = len(row_tiles(layer, target)[0])
         if layer.weight_bits > 1:
@@ -250,4 +250,4 @@ def test_spinbayes_keeps_the_interval_if_it_can(random_spinbayes, seed, interval
 def test_output_layer_reads_one_column():
     layer = Layer("last", 1, 1, 4, (1, 1), 10)
     network = Network("network", Input(1, 1, (1,) * 4), (layer,))
-    assert rates(network, Target(interval=1)).layers[0].folding == Folding(4, 1, 1, 10)
+    assert choose_folding(network, Target(interval=1)).layers[0].folding == Folding(4, 1, 1, 10)

@@ -8,10 +8,10 @@ from gen.ir import Affine, Comparison, Layer, Network, Target
 from gen.weights import unpack
 
 
-__all__ = ["float_sum", "fold"]
+__all__ = ["float_sum", "make_banks"]
 
 
-def fold(network: Network, target: Target) -> Network:
+def make_banks(network: Network, target: Target) -> Network:
     """Turn the normalization of each layer into its banks (Scale-Dropout, eq. 2-9).
 
     Where the choice is a keep bit, bank 0 is that of a dropped scale (``a = 1``), bank 1 that of a
