@@ -1,6 +1,8 @@
 """Networks and checkpoints with random parameters, and one build of the shipped network."""
 
 import importlib.util
+import os
+import signal
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -36,6 +38,15 @@ def pytest_addoption(parser):
                          "(default: %(default)s)")
     group.addoption("--seed", type=whole(0), default=1,
                     help="what random networks and flipped bits follow from (default: %(default)s)")
+
+
+def pytest_configure():
+    """Whatever starts the tests, they begin alike: in a background job of a shell Ctrl-C is ignored, and
+    what make hands down is not for the makes that tests run."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    for name in ("MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MFLAGS"):
+        os.environ.pop(name, None)
 
 
 @pytest.hookimpl(wrapper=True)
