@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import shlex
 import signal
 from contextlib import contextmanager
 from dataclasses import replace
@@ -42,10 +43,11 @@ def pytest_addoption(parser):
 
 def pytest_configure():
     """Whatever starts the tests, they begin alike: in a background job of a shell Ctrl-C is ignored, and
-    what make hands down is not for the makes that tests run."""
+    what make hands down, variables of its command line among it, is not for the makes that tests run."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    for name in ("MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MFLAGS"):
+    given = [word.split("=")[0] for word in shlex.split(os.environ.get("MAKEFLAGS", "")) if "=" in word]
+    for name in ("MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MFLAGS", *given):
         os.environ.pop(name, None)
 
 
