@@ -13,7 +13,7 @@ from pathlib import Path
 from amaranth.hdl import UnusedElaboratable
 
 from gen.check_target import ImpossibleTarget
-from gen.checkpoint import SHIPPED, read
+from gen.checkpoint import SHIPPED, read, read_parameters
 from gen.command import Parser, command
 from gen.compile import compile_network
 from gen.constraints import constraints
@@ -24,10 +24,10 @@ from gen.estimate import estimate_layers, estimate_network
 from gen.images import array_images, weight_files, write_images
 from gen.ir import Network, Target, dump
 from gen.lower import lower
+from gen.methods import METHODS, method_of, name_of, network_of
 from gen.networks import NETWORKS
 from gen.options import (
     BESIDE_TARGET,
-    METHODS,
     BuildError,
     add_options,
     chosen_target,
@@ -49,12 +49,13 @@ __all__ = ["BuildError", "build", "build_network", "named"]
 LONG_S = 20
 
 
-def build(network: Network | str, target: Target, out: Path, *, checkpoint=None, synth=None, asked=None,
-          steps=None) -> dict:
+def build(network: Network | str, target: Target, out: Path, *, checkpoint=None, p=None, synth=None,
+          asked=None, steps=None) -> dict:
     """Write an accelerator for ``network``, or that of this name, to the folder ``out``; return its
     reports.
 
-    ``checkpoint`` is a path, that of the shipped one unless given; ``synth`` is ``"ecp5"`` or None; what
+    ``checkpoint`` is a path, that of the shipped one unless given; ``p`` the dropout probability of all
+    layers, as trained unless given; ``synth`` is ``"ecp5"`` or None; what
     was ``asked`` for beside the target goes to ``config.json``. ``steps`` says how far it is, in eight
     steps and three more with ``synth``.
     """
@@ -62,20 +63,18 @@ def build(network: Network | str, target: Target, out: Path, *, checkpoint=None,
         network = named(network)
     steps = steps or Progress(io.StringIO())
     steps.step("checkpoint")
-    others = [read(path, other) for other, path in _others(network)]
-    network = read(Path(checkpoint or SHIPPED / f"{network.name}.npz"), network)
+    others  = [read(path, other) for other, path in _others(network)]
+    network = read_parameters(network, checkpoint, p)
     return build_network(network, target, out, synth=synth, asked=asked, steps=steps, others=others)
 
 
 def _others(network):
     """The same layers for the other methods, and their checkpoints, as far as there are any."""
-    base = network.name
-    for ending in METHODS.values():
-        base = base.removesuffix(ending) if ending else base
-    for ending in METHODS.values():
-        path = SHIPPED / f"{base}{ending}.npz"
-        if base + ending in NETWORKS and base + ending != network.name and path.exists():
-            yield NETWORKS[base + ending], path
+    base, own = method_of(network.name)
+    for method in METHODS:
+        path = SHIPPED / f"{name_of(base, method)}.npz"
+        if method != own and base in NETWORKS and path.exists():
+            yield network_of(base, method), path
 
 
 def build_network(network: Network, target: Target, out: Path, *, synth=None, asked=None, steps=None,
@@ -106,9 +105,9 @@ def build_network(network: Network, target: Target, out: Path, *, synth=None, as
         steps.step("estimate")
         reports["estimate_layer_cycles"] = {
             "source": "estimate", "status": "run", "passes": target.passes,
-            "layers": estimate_layers(accelerator, target.passes)}
+            "layers": estimate_layers(accelerator, network, target.passes)}
         performance = reports["estimate_network_performance"] = estimate_network(
-            accelerator, network.generator, target.passes, target.clock_mhz)
+            accelerator, network, target.passes, target.clock_mhz)
         performance["folding"] = choose_interval(network, target)
         if target.interval is not None:
             performance |= _asked_interval(network, target)
@@ -218,8 +217,8 @@ def main(arguments=None):
     try:
         with _quiet():
             reports = build(network, chosen_target(asked, network), out,
-                            checkpoint=asked.get("checkpoint"), synth=asked.get("synth"),
-                            asked=_beside_target(asked), steps=Progress())
+                            checkpoint=asked.get("checkpoint"), p=asked.get("p"),
+                            synth=asked.get("synth"), asked=_beside_target(asked), steps=Progress())
     except OSError as error:
         raise BuildError(f"{error.strerror or error}: {error.filename or out}; choose another folder with "
                          f"--out") from None

@@ -24,6 +24,9 @@ def check_shapes(network: Network):
     for layer in network.layers:
         _check_shape(layer)
     _check_chain(network)
+    _check_draws(network)
+    for layer in network.layers:
+        _check_choices(layer, network)
 
 
 def _check_input(part):
@@ -57,19 +60,57 @@ def _check_shape(layer):
         raise MalformedNetwork(f"Layer {layer.name!r} has a pool of {by(layer.pool, layer.pool)}, "
                                f"but its map of sums is only {by(*layer.positions)}")
     need(0 <= layer.dropout <= 1, "a dropout probability from 0 to 1", layer.dropout)
-    if layer.crossbars == 1 and 0 < layer.dropout < 1:
-        need(0 < round(layer.dropout * 65536) < 65536, "a dropout probability of 0, of 1, or farther than "
-             "2**-17 from both, as random bits are compared with 16 bits of it", layer.dropout)
-    need(layer.crossbars >= 1 and layer.crossbars.bit_count() == 1,
-         "a number of crossbars that is a power of two, as random bits choose one", layer.crossbars)
-    need(1 <= layer.ways <= layer.crossbars,
-         f"from 1 to {layer.crossbars} ways, as many as it has crossbars", layer.ways)
     need(1 <= layer.weight_bits <= WEIGHT_BITS, f"weights of 1 to {WEIGHT_BITS} bits",
          layer.weight_bits)
     for side in ("input", "output"):
         bits, low = getattr(layer, f"{side}_bits"), getattr(layer, f"{side}_low")
         need(1 <= bits <= LEVEL_BITS, f"{side} levels of 1 to {LEVEL_BITS} bits", bits)
         need(low in (-1, 0), f"{side} levels from -1 or 0", low)
+
+
+def _check_draws(network):
+    names = [draw.name for draw in network.draws]
+    for draw in network.draws:
+        if names.count(draw.name) > 1:
+            raise MalformedNetwork(f"Network {network.name!r} has two draws named {draw.name!r}, but each must "
+                                   "have a name of its own")
+        if draw.drops == ():
+            raise MalformedNetwork(f"Draw {draw.name!r} must have at least one bit")
+        for drop in draw.drops or ():
+            if not 0 <= drop <= 1:
+                raise MalformedNetwork(f"Draw {draw.name!r} must have dropout probabilities from 0 to 1, "
+                                       f"not {drop}")
+            if 0 < drop < 1 and not 0 < round(drop * 65536) < 65536:
+                raise MalformedNetwork(
+                    f"Draw {draw.name!r} must have a dropout probability of 0, of 1, or farther than 2**-17 from "
+                    f"both, as random bits are compared with 16 bits of it, not {drop}")
+        if not any(choice.draw == draw.name for layer in network.layers for choice in layer.choices):
+            raise MalformedNetwork(f"Draw {draw.name!r} has no layer that chooses by it")
+
+
+def _check_choices(layer, network):
+    kinds = [type(choice) for choice in layer.choices]
+    if len(set(kinds)) < len(kinds):
+        raise MalformedNetwork(f"Layer {layer.name!r} must have at most one choice of each kind, not "
+                               f"{[kind.__name__ for kind in kinds]}")
+    draws = {draw.name: draw for draw in network.draws}
+    for choice in layer.choices:
+        if choice.draw not in draws:
+            raise MalformedNetwork(f"Layer {layer.name!r} chooses by draw {choice.draw!r}, but the network has "
+                                   f"only {list(draws)}")
+        bits = draws[choice.draw].drops
+        if bits is not None and len(choice.table) != 2**len(bits):
+            raise MalformedNetwork(f"Layer {layer.name!r} must have an outcome for each of {2**len(bits)} "
+                                   f"numbers of draw {choice.draw!r}, not {len(choice.table)}")
+        if not choice.table or set(choice.table) != set(range(1 + max(choice.table))) or not any(choice.table):
+            raise MalformedNetwork(f"Layer {layer.name!r} must have outcomes from 0 up, at least two and "
+                                   f"without a gap, not {sorted(set(choice.table))}")
+    if not 1 <= layer.ways <= layer.crossbars:
+        raise MalformedNetwork(f"Layer {layer.name!r} must have from 1 to {layer.crossbars} ways, as many as "
+                               f"it has arrays, not {layer.ways}")
+    if layer.ways > 1 and layer.crossbars.bit_count() != 1:
+        raise MalformedNetwork(f"Layer {layer.name!r} must have a power of two of arrays, as they are read in "
+                               f"a ring of {layer.ways} ways, not {layer.crossbars}")
 
 
 def _check_chain(network):

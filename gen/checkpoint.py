@@ -8,10 +8,11 @@ import numpy as np
 from gen.check_shapes import check_shapes
 from gen.checkpoint_file import CheckpointError, Parameters, read_file
 from gen.ir import Layer, Network, Normalization
+from gen.methods import Method, method_for, with_dropout
 from gen.weights import pack
 
 
-__all__ = ["CheckpointError", "SHIPPED", "read"]
+__all__ = ["CheckpointError", "SHIPPED", "read", "read_parameters"]
 
 
 #: Folder of the checkpoints that come with the project, ``<network>.npz``.
@@ -19,10 +20,10 @@ SHIPPED = Path(__file__).parent / "checkpoints"
 
 
 def read(path: Path, network: Network) -> Network:
-    """Return ``network`` with weights, normalization, dropout and thresholds from ``path``.
+    """Return ``network`` with weights, normalizations, dropout probabilities and thresholds from ``path``.
 
-    Of more arrays than a layer chooses from, the first are taken. The bits of a weight are those that
-    the file was made for.
+    A network without a method gets the choices of that of the file. Of more arrays or banks than a layer
+    chooses from, the first are taken. The bits of a weight are those that the file was made for.
 
     Raises
     ------
@@ -32,20 +33,49 @@ def read(path: Path, network: Network) -> Network:
         If there can be no network of that shape.
     """
     check_shapes(network)
-    thresholds, layers = read_file(path, network)
-    return replace(
+    network, thresholds, layers = read_file(path, network)
+    network = replace(
         network, input=replace(network.input, thresholds=tuple(thresholds.tolist())),
-        layers=tuple(_with_parameters(*both) for both in zip(network.layers, layers, strict=True)))
+        layers=tuple(_with_parameters(*both, method_for(network, scaled=both[1].scale is not None))
+                     for both in zip(network.layers, layers, strict=True)))
+    return with_dropout(network, {
+        layer.name: own.dropout for layer, own in zip(network.layers, layers, strict=True)})
 
 
-def _with_parameters(layer: Layer, own: Parameters) -> Layer:
-    scale = np.ones(layer.outputs) if own.scale is None else own.scale
+def read_parameters(network: Network, path: Path | str | None = None, p: float | None = None) -> Network:
+    """Return ``network`` with the parameters in ``path``, or those that come with the project, and with the
+    dropout probability ``p`` in all layers if given.
+
+    Raises
+    ------
+    CheckpointError
+        As :func:`read`; or if ``p`` is no probability, or the method of the network has none.
+    MalformedNetwork
+        As :func:`read`.
+    """
+    network = read(Path(path or SHIPPED / f"{network.name}.npz"), network)
+    if p is None:
+        return network
+    if not method_for(network).keeps:
+        raise CheckpointError(f"Method {network.method!r} has no dropout probability; leave --p out")
+    if not 0 <= p <= 1:
+        raise CheckpointError(f"A dropout probability must be from 0 to 1, not {p}")
+    return with_dropout(network, {layer.name: p for layer in network.layers})
+
+
+def _with_parameters(layer: Layer, own: Parameters, method: Method) -> Layer:
     # In float64, whatever the file has: the next float32 is beside many thresholds.
     deviation = np.sqrt(own.variance + own.epsilon)
+    scale = np.ones((1, layer.outputs)) if own.scale is None else method.scales(own.scale)
+    rows  = [[tuple(row) for row in vectors.tolist()]
+             for vectors in (own.bias, scale, own.gamma, own.beta, own.mean, deviation)]
+
+    def normalization(number):
+        return Normalization(*(vectors[number % len(vectors)] for vectors in rows))
+
     return replace(
         layer,
         weight_bits=own.weight_bits,
-        dropout=layer.dropout if own.dropout is None else own.dropout,
         arrays=tuple(pack(array, own.weight_bits) for array in own.weight),
-        normalization=Normalization(*(tuple(vector.tolist()) for vector in (
-            own.bias, scale, own.gamma, own.beta, own.mean, deviation))))
+        normalizations=tuple(tuple(normalization(array * layer.bank_count + bank) for bank in range(layer.bank_count))
+                             for array in range(layer.crossbars)))

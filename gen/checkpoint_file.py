@@ -1,24 +1,27 @@
 """The file of a checkpoint: the float parameters of a trained network, as one ``.npz`` without pickles.
 
-Per layer, by name, with ``C`` output channels, fan-in ``F`` and ``N`` arrays:
+Per layer, by name, with ``C`` output channels, fan-in ``F``, ``N`` arrays, and ``B`` banks of all arrays, those
+of the first array first:
 
 ===================  =================================================================
-``<layer>.weight``   integers ``(C, F)``, or ``(N, C, F)`` where there are several arrays.
-                     Each -1 or +1, or with weights of Q bits a number from -W to W,
-                     which stands for its part of ``W = 2 ** (Q - 1) - 1`` (SpinBayes,
-                     eq. 3)
-``<layer>.bias``     float ``(C,)``
-``<layer>.scale``    float ``(C,)``, alpha; of one array only
-``<layer>.gamma``    float ``(C,)``, of the batch normalization, as all below
-``<layer>.beta``     float ``(C,)``
-``<layer>.mean``     float ``(C,)``
-``<layer>.variance`` float ``(C,)``, without epsilon
+``<layer>.weight``   integers ``(C, F)``, or ``(N, C, F)`` where a layer chooses among
+                     arrays. Each -1 or +1, or with weights of Q bits a number from -W
+                     to W, which stands for its part of ``W = 2 ** (Q - 1) - 1``
+                     (SpinBayes, eq. 3)
+``<layer>.bias``     float ``(C,)``, or ``(B, C)`` where they differ; likewise all that
+                     follow but the last two
+``<layer>.scale``    alpha; not of methods without scales
+``<layer>.gamma``    of the batch normalization, as all below
+``<layer>.beta``
+``<layer>.mean``
+``<layer>.variance`` without epsilon
 ``<layer>.epsilon``  float ``()``
-``<layer>.dropout``  float ``()``, probability p that the scale is dropped to one;
-                     of one array only
+``<layer>.dropout``  float ``()``, probability p that the scale is dropped; only of
+                     methods with a keep bit
 ``thresholds``       integers, of the pixels, channel by channel
-``weight_bits``      integer ``()``, Q; of several arrays only
+``weight_bits``      integer ``()``, Q; 1 or that of the method unless given
 ``network``          the name of the network, a string ``()``
+``method``           the name of the method, a string ``()`` (:mod:`gen.methods`)
 ``order``            of the inputs of a weight, a string ``()``; :data:`STATED`
 ``pool``             where a layer pools, a string ``()``; likewise
 ``padding``          what a border holds, a string ``()``; likewise
@@ -26,8 +29,9 @@ Per layer, by name, with ``C`` output channels, fan-in ``F`` and ``N`` arrays:
 
 Floats may be of 16, 32 or 64 bits and integers of any width. Each is widened to 64 bits before
 anything is computed, which loses nothing, so the same numbers make the same network whatever type the
-file has. The last four members are strings that say what the numbers mean. A file that lacks one of
-them is taken to mean what this project does, and the log says so.
+file has. The last members are strings that say what the numbers mean. A file that lacks the method is of
+the one that scales tell of, or not; one that lacks another of them is taken to mean what this project
+does, and the log says so.
 
 The compiler and the float models of :mod:`golden` both begin with this file and share no arithmetic, so
 there is none here.
@@ -39,14 +43,14 @@ import os
 import stat
 import warnings
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from gen.command import UserError
 from gen.ir import Layer, Network
-from gen.networks import NETWORKS
+from gen.methods import METHODS, choose, known_names, method_for, stated
 
 
 __all__ = ["CheckpointError", "Parameters", "STATED", "read_file"]
@@ -89,7 +93,7 @@ class CheckpointError(UserError):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Parameters:
-    """The parameters of one layer, as its file has them; vectors are float64 ``(C,)``."""
+    """The parameters of one layer, as its file has them; vectors are float64 ``(1, C)`` or ``(B, C)``."""
 
     weight: np.ndarray         #: int64 (N, C, F).
     weight_bits: int           #: Q, or 1 for weights of -1 and +1.
@@ -99,14 +103,15 @@ class Parameters:
     mean: np.ndarray
     variance: np.ndarray
     epsilon: float
-    scale: np.ndarray | None   #: None where there are several arrays, as below.
+    scale: np.ndarray | None   #: None where the method has none, as below.
     dropout: float | None
 
 
-def read_file(path: Path, network: Network) -> tuple[np.ndarray, list[Parameters]]:
-    """Return the thresholds, int64 ``(thresholds,)``, and the parameters of each layer of ``network``.
+def read_file(path: Path, network: Network) -> tuple[Network, np.ndarray, list[Parameters]]:
+    """Return ``network``, the thresholds, int64 ``(thresholds,)``, and the parameters of each layer.
 
-    Of more arrays than a layer chooses from, the first are taken. What the file leaves open of what it
+    A network without a method gets the choices of that of the file. Of more arrays or banks than a layer
+    chooses from, the first are taken. What the file leaves open of what it
     means (:data:`STATED`) is logged as a warning of one line.
 
     Raises
@@ -115,7 +120,7 @@ def read_file(path: Path, network: Network) -> tuple[np.ndarray, list[Parameters
         If the file is missing, damaged, or made for another network.
     """
     again = (f"make it again with: python -m golden.train {network.name} --data DIR"
-             if network.name in NETWORKS else "gen/checkpoint_file.py says what it must hold")
+             if network.name in known_names() else "gen/checkpoint_file.py says what it must hold")
 
     def refuse(what, way_out=again):
         raise CheckpointError(f"Checkpoint {path} {what}; {way_out}") from None
@@ -144,6 +149,7 @@ def _read(file, network, refuse):
                    f"name that network, or a checkpoint of {network.name!r}")
         if found != meaning[name]:
             refuse(f"states {name!r} of {_short(found)}, but it must be {meaning[name]!r}", _CONVERT[name])
+    network = _with_method(archive, network, refuse)
     thresholds = archive.take("thresholds", (len(network.input.thresholds),), "integer")
     if thresholds.min() < 1 or thresholds.max() > 255 or (np.diff(thresholds) < 0).any():
         refuse(f"has 'thresholds' {_short(thresholds.tolist())}, which must ascend from 1 to 255")
@@ -151,24 +157,41 @@ def _read(file, network, refuse):
     if missing := [name for name in meaning if name not in archive]:
         _LOG.warning("Checkpoint %s does not state %s; taken as %s", archive.path, _listed(missing),
                      _listed([meaning[name] for name in missing]))
-    return thresholds, layers
+    return network, thresholds, layers
+
+
+def _with_method(archive, network, refuse):
+    found = archive.take("method", (), "string") if "method" in archive else None
+    if found is not None and found not in METHODS:
+        refuse(f"states method {_short(found)}, which is none of {', '.join(METHODS)}")
+    method = stated(found, f"{network.layers[0].name}.scale" in archive)
+    if network.method:
+        if found is not None and method != network.method:
+            refuse(f"is of method {method!r}, not {network.method!r}", "name that method with --method, or "
+                   f"a checkpoint of {network.method!r}")
+        return network
+    if network.draws:
+        return network # its choices are its own
+    return replace(choose(network, method), name=network.name)
 
 
 def _read_layer(archive, layer: Layer, network, refuse) -> Parameters:
-    several, bits = layer.crossbars > 1, layer.weight_bits
+    bits   = layer.weight_bits
+    method = method_for(network, scaled=f"{layer.name}.scale" in archive)
     name, shape = f"{layer.name}.weight", (layer.outputs, layer.fan_in)
+    several = layer.array_choice is not None
+    more = (f"ask for fewer, or make one with: python -m golden.train {network.name} --data DIR "
+            f"--crossbars {layer.crossbars} --out FILE")
     if several:
         found = archive.shape_of(name)
         count = found[0] if len(found) == 3 else layer.crossbars
         if count < layer.crossbars:
-            refuse(f"has {count} arrays in layer {layer.name!r}, not {layer.crossbars}",
-                   f"ask for fewer, or make one with: python -m golden.train {network.name} --data DIR "
-                   f"--crossbars {layer.crossbars} --out FILE")
+            refuse(f"has {count} arrays in layer {layer.name!r}, not {layer.crossbars}", more)
         shape = count, *shape
-        if "weight_bits" in archive:
-            bits = int(archive.take("weight_bits", (), "integer"))
-            if not 1 <= bits <= _WEIGHT_BITS:
-                refuse(f"has 'weight_bits' of {bits}, but they must be from 1 to {_WEIGHT_BITS}")
+    if "weight_bits" in archive:
+        bits = int(archive.take("weight_bits", (), "integer"))
+        if not 1 <= bits <= _WEIGHT_BITS:
+            refuse(f"has 'weight_bits' of {bits}, but they must be from 1 to {_WEIGHT_BITS}")
     weight = archive.take(name, shape, "integer").reshape(-1, *shape[-2:])[:layer.crossbars]
     most = 2**(bits - 1) - 1
     if bits == 1 and not np.isin(weight, (-1, 1)).all():
@@ -176,19 +199,26 @@ def _read_layer(archive, layer: Layer, network, refuse) -> Parameters:
     if bits > 1 and (weight.min() < -most or weight.max() > most):
         refuse(f"has {name!r} with values not from {-most} to {most}")
 
-    def take(name, shape=(layer.outputs,)):
-        return archive.take(f"{layer.name}.{name}", shape, "float")
+    def rows(name):
+        """The vectors of a member, one for all or as many as there are arrays or banks."""
+        name = f"{layer.name}.{name}"
+        found, most = archive.shape_of(name), layer.crossbars * layer.bank_count
+        if len(found) != 2:
+            return archive.take(name, (layer.outputs,), "float")[None]
+        if found[0] < most:
+            refuse(f"has {name!r} of {found[0]} rows in layer {layer.name!r}, not {most}", more)
+        return archive.take(name, (found[0], layer.outputs), "float")[:most]
 
     parameters = Parameters(
-        weight, bits, **{name: take(name) for name in ("bias", "gamma", "beta", "mean", "variance")},
-        epsilon=take("epsilon", ()).item(),
-        scale=None if several else take("scale"),
-        dropout=None if several else take("dropout", ()).item())
+        weight, bits, **{name: rows(name) for name in ("bias", "gamma", "beta", "mean", "variance")},
+        epsilon=archive.take(f"{layer.name}.epsilon", (), "float").item(),
+        scale=rows("scale") if method.scaled else None,
+        dropout=archive.take(f"{layer.name}.dropout", (), "float").item() if method.keeps else None)
     for extreme in parameters.variance.min().item(), parameters.variance.max().item():
         if not 0 < extreme + parameters.epsilon < math.inf:
             refuse(f"has '{layer.name}.variance' of {extreme}, but with epsilon it must be above zero, and "
                    "finite")
-    if not several and not 0 <= parameters.dropout <= 1:
+    if method.keeps and not 0 <= parameters.dropout <= 1:
         refuse(f"has '{layer.name}.dropout' of {parameters.dropout}, which is no probability")
     return parameters
 

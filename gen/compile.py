@@ -3,10 +3,8 @@
 As a command, ``python -m gen.compile lenet5`` prints the compiled network as JSON (:mod:`gen.ir`).
 """
 
-from pathlib import Path
-
 from gen.check_target import ImpossibleTarget, check_target
-from gen.checkpoint import SHIPPED, read
+from gen.checkpoint import read_parameters
 from gen.command import Parser, command
 from gen.ir import Network, Target, dump
 from gen.networks import NETWORKS
@@ -47,15 +45,18 @@ def compile_network(network: Network, target: Target) -> Network:
         :mod:`gen.ir`; or, with a note, if a transform broke them.
     """
     check_target(target)
-    if target.rng == "mtj" and len(target.mtj_currents) != len(network.layers):
-        raise ImpossibleTarget(f"The target has {len(target.mtj_currents)} SET current codes, but "
-                               f"network {network.name!r} has {len(network.layers)} layers")
+    if target.rng == "mtj" and not network.drops:
+        raise ImpossibleTarget(f"Network {network.name!r} draws no random bits, so there are no junctions; leave "
+                               "--rng mtj out")
+    if target.rng == "mtj" and len(target.mtj_currents) != len(network.drops):
+        raise ImpossibleTarget(f"The target has {len(target.mtj_currents)} SET current codes, but a pass of "
+                               f"network {network.name!r} draws {len(network.drops)} random bits")
     verify(network, target)
     for layer in network.layers:
         if target.array_columns < layer.columns_per_weight:
             raise ImpossibleTarget(f"An array has {target.array_columns} columns, but a weight of "
                                    f"layer {layer.name!r} takes {layer.columns_per_weight}")
-        if not layer.arrays or layer.normalization is None:
+        if not layer.arrays or not layer.normalizations:
             raise MalformedNetwork(f"Layer {layer.name!r} has no parameters; read a checkpoint first")
     for run in TRANSFORMS:
         network = run(network, target)
@@ -72,13 +73,13 @@ def main(arguments=None):
     """Print a compiled network."""
     parser = Parser(prog="gen.compile", description="Print a compiled network.")
     parser.add_argument("network", nargs="?", metavar="NETWORK",
-        help=f"network to compile: {', '.join(NETWORKS)}")
+        help=f"network to compile: {', '.join(NETWORKS)}, or one of these with the ending of a method")
     add_options(parser)
     args = parser.parse_args(arguments)
     asked   = read_options(args, args.network)
     network = named(asked["network"], crossbars=asked.get("crossbars"), ways=asked.get("ways", 1))
-    path    = Path(asked.get("checkpoint") or SHIPPED / f"{network.name}.npz")
-    print(dump(compile_network(read(path, network), chosen_target(asked, network))))
+    network = read_parameters(network, asked.get("checkpoint"), asked.get("p"))
+    print(dump(compile_network(network, chosen_target(asked, network))))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@ import math
 import numpy as np
 
 from gen.ir import JUNCTIONS, Layer, Network, Target
+from gen.methods import method_for
+from gen.outcomes import drawn
 from gen.transforms.folding import gates
 from gen.weights import in_files, stored_bits
 
@@ -19,45 +21,50 @@ _DRAWS = 2000
 def costs(network: Network, target: Target) -> dict:
     """Return what the method of ``network`` costs, for ``report/method_costs.json``.
 
-    Per layer and in total: ``arrays``, ``cells`` and magnetic tunnel ``junctions`` in use, bits of a
-    choice, and for a prediction of ``target.passes`` passes the mean number of ``runs`` of the crossbar
-    and of array ``reads`` (a read activates word lines of one array once) when what passes have in
-    common is shared, and when they follow one another. ``random_sources`` are those of the whole model,
+    Per layer and in total: ``arrays``, ``cells`` and magnetic tunnel ``junctions`` in use, ``banks`` of
+    thresholds or gains, random bits of the choices of a pass, and for a prediction of ``target.passes``
+    passes the mean number of ``runs`` of the crossbar and of array ``reads`` (a read activates word lines of
+    one array once) when what passes have in common is shared, and when they follow one another. ``random_sources`` are those of the whole model,
     and the most of a layer where each has its own; ``random_sources_quoted`` is what the paper of a
-    method has.
+    method has, if it says so.
     """
     layers = {}
     for layer, shared in zip(network.layers, expected_runs(network, target.passes), strict=True):
         weights = layer.crossbars * layer.fan_in * layer.outputs
         reads   = reads_per_map(layer)
+        bits    = len(set().union(*(network.places(choice.draw) for choice in layer.choices)))
         layers[layer.name] = {
             "arrays": layer.crossbars * len(layer.tiles),
+            "banks": sum(map(len, layer.banks)),
             "cells": weights * layer.cells_per_weight,
             "junctions": weights * layer.cells_per_weight * (1 if layer.weight_bits == 1 else JUNCTIONS),
-            "choice_bits": layer.choice_bits,
-            "random_bits_per_prediction": target.passes * layer.choice_bits,
+            "choice_bits": bits,
+            "random_bits_per_prediction": target.passes * bits,
             "runs_shared": shared,
             "runs_sequential": target.passes,
             "reads_shared": shared * reads,
             "reads_sequential": target.passes * reads,
         }
-    arrays = any(layer.crossbars > 1 for layer in network.layers)
+    total = {name: sum(layer[name] for layer in layers.values()) for name in next(iter(layers.values()))}
+    # Layers that choose by the same draw share its bits.
+    total |= {"choice_bits": len(network.drops),
+              "random_bits_per_prediction": target.passes * len(network.drops)}
+    most   = max(layer["choice_bits"] for layer in layers.values())
+    method = method_for(network)
     return {
         "network": network.name,
-        "method": "SpinBayes" if arrays else "Scale-Dropout",
+        "method": method.title,
         "passes": target.passes,
         "layers": layers,
-        "total": {name: sum(layer[name] for layer in layers.values())
-                  for name in next(iter(layers.values()))},
+        "total": total,
         "random_sources": {
-            "per_layer": (None if target.sources == "model" else
-                          max(layer.choice_bits for layer in network.layers)),
+            "per_layer": None if target.sources == "model" else most,
             "per_model": len(network.generator.seeds),
         },
         "random_sources_quoted": {
-            "per_layer": max(layer.choice_bits for layer in network.layers) if arrays else None,
-            "per_model": None if arrays else 1,
-            "source": "quoted: SpinBayes, 3.5.1" if arrays else "quoted: Scale-Dropout, V-B",
+            "per_layer": most if method.sources_quoted == "layer" else None,
+            "per_model": 1 if method.sources_quoted == "model" else None,
+            "source": f"quoted: {method.sources_paper}" if method.sources_paper else None,
         },
     }
 
@@ -87,16 +94,14 @@ def reads_per_map(layer: Layer) -> int:
 def expected_runs(network: Network, passes: int) -> list[float]:
     """Return for each layer the mean number of runs of its crossbars for an image, when shared.
 
-    Passes that agree in every choice up to a layer, and in its array, run once; the mean is over
-    choices of 2,000 images.
+    Passes that agree in every choice up to a layer, and in its array, run once; the mean is over the choices
+    of 2,000 images.
     """
-    rng    = np.random.default_rng(0)
-    prefix = np.zeros((_DRAWS, passes), dtype=object) # numbers the choices so far, however many
-    means  = []
-    for layer in network.layers:
-        if layer.crossbars > 1:
-            prefix = prefix * layer.crossbars + rng.integers(layer.crossbars, size=prefix.shape)
+    outcomes = drawn(network, _DRAWS, passes)
+    prefix   = np.zeros(outcomes.shape[:2], dtype=object) # numbers the outcomes so far, however many
+    means    = []
+    for layer, (array, bank) in zip(network.layers, np.moveaxis(outcomes, (2, 3), (0, 1)), strict=True):
+        prefix = prefix * layer.crossbars + array
         means.append(float(np.mean([len(set(row)) for row in prefix])))
-        if layer.crossbars == 1:
-            prefix = prefix * 2 + (rng.random(prefix.shape) >= layer.dropout)
+        prefix = prefix * layer.bank_count + bank
     return means

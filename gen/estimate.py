@@ -4,16 +4,16 @@ Nothing here simulates logic: a map is one step of a recurrence. The sums are ne
 tests assert, for as long as no buffer is ever full; whether that holds is part of the answer.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from gen.ir import Generator
+from gen.ir import Network
+from gen.outcomes import branching, drawn
 from hdl.accelerator import Accelerator
 
 
-__all__ = ["Timeline", "branching", "draw", "estimate_layers", "estimate_network", "timeline"]
+__all__ = ["Timeline", "estimate_layers", "estimate_network", "timeline"]
 
 
 #: Images after which the interval has settled.
@@ -54,35 +54,18 @@ class Timeline:
         return self.results[0]
 
 
-def branching(choices: Sequence[int], passes: int) -> np.ndarray:
-    """Return choices, int (passes, layers), that give every layer the most maps it can have.
-
-    ``choices`` are the outcomes of the choice of each layer; passes count through them.
-    """
-    below = np.cumprod([1, *choices[:-1]], dtype=object) # as many layers as one likes
-    return (np.arange(passes, dtype=object)[:, None] // below % np.array(choices)).astype(int)
-
-
-def draw(generator: Generator, images: int, passes: int) -> np.ndarray:
-    """Return choices, int (images, passes, layers), as likely as those of the network: always the same."""
-    rng = np.random.default_rng(0)
-    layers = []
-    for drop, width in zip(generator.drop, generator.bits, strict=True):
-        bits = rng.integers(0, 1 << 16, (images, passes, width)) >= drop
-        layers.append(bits @ (1 << np.arange(width)[::-1]))
-    return np.stack(layers, axis=-1)
-
-
-def timeline(accelerator: Accelerator, choices: np.ndarray) -> Timeline:
-    """Follow images back to back from reset on, with the choices ``choices``, int (N, T, L).
+def timeline(accelerator: Accelerator, outcomes: np.ndarray) -> Timeline:
+    """Follow images back to back from reset on, with the ``outcomes`` of all choices, int (N, T, L, 2)
+    (:func:`gen.outcomes.outcomes_of`).
 
     Results are taken as they come. Where random bits are late the cycles are those of a source that is
     not, and ``exact`` says so.
     """
-    count, passes, _ = choices.shape
+    count, passes = outcomes.shape[:2]
+    arrays, banks = outcomes[..., 0], outcomes[..., 1]
     engines, pixels = accelerator.engines, accelerator.pixel_input.pixels
     first = (_Direct(engines[0]) if accelerator.array_passes is None else
-             _Stored(engines[0], accelerator.array_passes.buffer, choices))
+             _Stored(engines[0], accelerator.array_passes.buffer, arrays[..., 0]))
     entered = [0]
     if accelerator.sequential:
         stored, released = [], []
@@ -107,13 +90,13 @@ def timeline(accelerator: Accelerator, choices: np.ndarray) -> Timeline:
         apart = 1 if index == 0 and accelerator.array_passes is None else engine.buffer.interval
         starts = _serve(arrivals, max(engine.map_cycles, apart), engine.word_cycles[0])
         counts.append(sum(image == count - 1 for image, _ in maps))
-        split = [(index, engine.outcomes)] * (engine.crossbars == 1)
-        if engine.buffer.next_arrays > 1:
-            split.append((index + 1, engine.buffer.next_arrays))
+        split = [banks[..., index]]
+        if index + 1 < len(engines):
+            split.append(arrays[..., index + 1])
         after_arrivals, after_maps, ends = [], [], []
         for start, (image, members) in zip(starts, maps, strict=True):
             ready = start + engine.last_read + engine.latency
-            if index == 0:
+            if index == 0 and masks:
                 # When its last word is stored, a map must have been divided; a map that is divided
                 # before this engine is stored before it is sent.
                 needed = (ready - engine.buffer.latency if accelerator.array_passes is None else
@@ -121,8 +104,7 @@ def timeline(accelerator: Accelerator, choices: np.ndarray) -> Timeline:
                 behind = masks[image] + engine.split.latency - needed
                 late   = max(late, behind if image == 0 else 0)
                 exact &= behind <= 0
-            branches = _divide(members, [(choices[image, :, layer], outcomes)
-                                         for layer, outcomes in split])
+            branches = _divide(members, [came_to[image] for came_to in split])
             after_arrivals += [ready] * len(branches)
             after_maps += [(image, part) for part in branches]
             ends.append(len(after_maps))
@@ -158,18 +140,17 @@ def timeline(accelerator: Accelerator, choices: np.ndarray) -> Timeline:
                     sum(image == count - 1 for image, _ in maps), late, bool(exact))
 
 
-def estimate_layers(accelerator: Accelerator, passes: int) -> dict:
+def estimate_layers(accelerator: Accelerator, network: Network, passes: int) -> dict:
     """Return for each layer its cycles per map and, with the most maps that T passes can make, per
     image (the keys of FINN's report of the same name)."""
-    counts = _most(accelerator, passes).maps
+    counts = _most(accelerator, network, passes).maps
     return {name: {"cycles_per_map": engine.map_cycles, "maps_per_image": maps,
                    "max_cycles": maps * engine.map_cycles}
             for name, engine, maps in zip(
                 accelerator.names, accelerator.engines, counts, strict=True)}
 
 
-def estimate_network(accelerator: Accelerator, generator: Generator, passes: int,
-                     clock_mhz: float) -> dict:
+def estimate_network(accelerator: Accelerator, network: Network, passes: int, clock_mhz: float) -> dict:
     """Return interval, throughput and latency for T passes.
 
     ``interval_cycles`` is that with the most maps that T passes can make, ``interval_cycles_mean`` that of
@@ -181,16 +162,16 @@ def estimate_network(accelerator: Accelerator, generator: Generator, passes: int
     The latencies are those of the same images, each by itself; ``latency_exact`` says whether no buffer is
     full then. No figure is the largest that there can be: which choices are slowest is not known.
     """
-    most, one = _most(accelerator, passes), _most(accelerator, 1)
-    choices = draw(generator, _DRAWN, passes)
-    drawn   = timeline(accelerator, choices)
-    alone   = [timeline(accelerator, each[None]) for each in choices]
-    layers  = estimate_layers(accelerator, passes)
+    most, one = _most(accelerator, network, passes), _most(accelerator, network, 1)
+    outcomes = drawn(network, _DRAWN, passes)
+    many    = timeline(accelerator, outcomes)
+    alone   = [timeline(accelerator, each[None]) for each in outcomes]
+    layers  = estimate_layers(accelerator, network, passes)
     slowest = max(layers, key=lambda name: layers[name]["max_cycles"])
-    random_cycles = accelerator.mask_bank.interval(passes, accelerator.rng)
+    random_cycles = _random_cycles(accelerator, passes)
     interval = max(most.interval, random_cycles)
-    mean  = max(drawn.mean_interval, random_cycles)
-    exact = most.exact and one.exact and drawn.exact and random_cycles <= most.interval
+    mean  = max(many.mean_interval, random_cycles)
+    exact = most.exact and one.exact and many.exact and random_cycles <= most.interval
     kind  = "about" if not exact else "exact" if mean == interval else "at most"
     latencies = [each.latency + each.late for each in alone]
     return {
@@ -220,27 +201,35 @@ def estimate_network(accelerator: Accelerator, generator: Generator, passes: int
     }
 
 
-def _most(accelerator, passes):
-    choices = branching([engine.outcomes for engine in accelerator.engines], passes)
-    return timeline(accelerator, np.broadcast_to(choices, (_IMAGES, *choices.shape)))
+def _most(accelerator, network, passes):
+    outcomes = branching(network, passes)
+    return timeline(accelerator, np.broadcast_to(outcomes, (_IMAGES, *outcomes.shape)))
 
 
 def _divide(members, split):
-    """Parts of a pass set that are not empty, by the choices (T,) of its passes and their number of
-    outcomes, those of the last choice varying fastest."""
+    """Parts of a pass set that are not empty, by the outcomes (T,) of each choice for its passes; those of
+    the last choice vary fastest."""
     parts = {}
     while members:
         lowest = members & -members
         number = lowest.bit_length() - 1
-        key = tuple(int(drawn[number]) for drawn, _ in split)
+        key = tuple(int(came_to[number]) for came_to in split)
         parts[key] = parts.get(key, 0) | lowest
         members ^= lowest
     return [parts[key] for key in sorted(parts)]
 
 
+def _random_cycles(accelerator, passes):
+    """Cycles in which the random bits of an image are drawn."""
+    bank = accelerator.mask_bank
+    return 0 if bank is None else bank.interval(passes, accelerator.rng)
+
+
 def _masks(accelerator, first_pixels, passes):
-    """Cycles in which the masks of each image are there, at the latest."""
-    there, interval = [-1], accelerator.mask_bank.interval(passes, accelerator.rng)
+    """Cycles in which the masks of each image are there, at the latest; none where nothing is drawn."""
+    if accelerator.mask_bank is None:
+        return []
+    there, interval = [-1], _random_cycles(accelerator, passes)
     for first in first_pixels:
         # The first bit is asked for a cycle after the image is announced, or after the masks before.
         request = max(first + accelerator.pixel_input.announcement, there[-1]) + 1
@@ -268,10 +257,10 @@ class _Direct:
 class _Stored(_Direct):
     """A first engine that chooses an array, and the buffer that sends it a map once for each."""
 
-    def __init__(self, engine, buffer, choices):
+    def __init__(self, engine, buffer, arrays):
         super().__init__(engine)
         self.buffer  = buffer
-        self.choices = choices
+        self.arrays  = arrays # of each image and pass
         self.filled  = [] # cycles in which the last word of each map is stored
         self._stored, self._released = [], []
         self._taken  = []  # cycles in which the engine took the last words
@@ -286,7 +275,7 @@ class _Stored(_Direct):
         self.filled.append(start + words - 1)
         # From the last word of a map to the first that is fetched, and from there until it is sent.
         fetch = self.buffer.branch_sequencer.latency
-        for part in _divide(members, [(self.choices[image, :, 0], self.buffer.next_arrays)]):
+        for part in _divide(members, [self.arrays[image]]):
             # A word is fetched two cycles after there was room for it, one a cycle at most.
             issue = max(start + words - 1 + fetch, self._issued + 1)
             if len(self._taken) >= ahead:

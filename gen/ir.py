@@ -19,8 +19,9 @@ from dataclasses import dataclass, field, fields, is_dataclass
 
 
 __all__ = [
-    "JUNCTIONS", "Target", "Input", "Normalization", "Comparison", "Affine", "Logit", "Tile", "Folding",
-    "Layer", "Head", "Generator", "HealthTest", "Network", "dump", "load",
+    "JUNCTIONS", "Target", "Input", "Draw", "ArrayChoice", "BankChoice", "Normalization", "Comparison",
+    "Affine", "Logit", "Tile", "Folding", "Layer", "Head", "Generator", "HealthTest", "Network", "dump",
+    "load",
 ]
 
 
@@ -56,8 +57,8 @@ class Target:
     schedule: str = _option("shared", "run passes together as pass sets, or one after another",
                             ("shared", "sequential"))
     rng: str = _option("emulated", "pseudo-random source, or pins of an MTJ", ("emulated", "mtj"))
-    sources: str = _option("model", "a random source for the whole model, or for each bit of a layer's "
-                                    "choice (SpinBayes, 3.5.1)", ("model", "layer"))
+    sources: str = _option("model", "a random source for the whole model, or for each random bit of a pass "
+                                    "(SpinBayes, 3.5.1)", ("model", "layer"))
     view: str = _option("emulated", "arrays in memory, or pins of a macro", ("emulated", "macro"))
     cells_per_read: int = _option(4, "multi-level cells of a bit line that are sensed at once "
                                      "(SpinBayes, 3.5.2)", limits=range(1, 2**20 + 1),
@@ -76,7 +77,8 @@ class Target:
     array_ns: float = _option(16.0, "a read of a macro's array in ns, from strobe to ADC codes")
     mtj_bits: int = _option(8, "bits of a SET current code", limits=range(1, 33),
                             called="A SET current code must have {} bits")
-    mtj_currents: tuple[int, ...] = _option((), "SET current code of each layer, for pins of an MTJ")
+    mtj_currents: tuple[int, ...] = _option((), "SET current code of each random bit of a pass, for pins "
+                                                "of an MTJ")
     seed: int = _option(1, "start of the pseudo-random stream", limits=range(1, 2**64),
                         called="The seed must be {}")
     protect: bool = _option(False, "check parity of all that is stored and sequences, for bits that flip "
@@ -101,12 +103,46 @@ class Input:
 
 
 @dataclass(frozen=True, slots=True)
-class Normalization:
-    """Float parameters of a layer as trained, one value per output channel (Scale-Dropout, eq. 7-8).
+class Draw:
+    """Random bits that each pass draws; choices of layers are made by the number that they are.
 
-    ``z = (s + bias) * a`` with ``a = scale`` when the keep bit is 1 and ``a = 1`` when it is 0, then
-    ``y = gamma * (z - mean) / deviation + beta``.
+    Choices that name the same draw are made together.
     """
+
+    name: str
+    drops: tuple[float, ...] | None #: Probability of a 0 of each bit, the most significant one first.
+                                    #: None: no bit is drawn, and the number is that of the pass.
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayChoice:
+    """Which array a pass reads: a map enters the layer once for each outcome that its passes have.
+
+    The outcome of the number n that is drawn is ``table[n % len(table)]``, the number of an array. A sum
+    adds up the products of as many arrays as ``ways``, from that one on, in a ring: each is as likely as
+    the others, as in SpinBayes, 3.3, but there are N such sets and not all of those of n arrays, so that a
+    choice still takes log2 N random bits.
+    """
+
+    draw: str
+    table: tuple[int, ...]
+    ways: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class BankChoice:
+    """Which bank a pass applies to the sums: a map enters the layer once, and leaves it once for each
+    outcome that its passes have. The outcome of a number is that of :class:`ArrayChoice`, the number of a
+    bank."""
+
+    draw: str
+    table: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Normalization:
+    """Float parameters of a bank as trained, one value per output channel (Scale-Dropout, eq. 7-8):
+    ``y = gamma * ((s + bias) * scale - mean) / deviation + beta``."""
 
     bias: tuple[float, ...]
     scale: tuple[float, ...]
@@ -178,11 +214,10 @@ class Folding:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """A convolution, a max-pool, and a random choice per pass.
+    """A convolution, a max-pool, and what a pass chooses at random.
 
-    With one crossbar the choice is a keep bit: Scale-Dropout. With N of them it is the array that is
-    read, each as likely as the others: SpinBayes. Bank and array have the number of the choice; where
-    there is one array, all choices read it.
+    Of each kind of choice a layer has at most one. Without an :class:`ArrayChoice` there is one array,
+    without a :class:`BankChoice` one bank, and without either all passes compute the same.
     """
 
     name: str
@@ -194,9 +229,9 @@ class Layer:
     pool: int = 1                  #: Side of the max-pool window, 1 or 2.
     stride: int = 1
     padding: int = 0               #: Border of level 0 on every side.
-    dropout: float = 0.5           #: Probability p that the scale is dropped to one.
-    crossbars: int = 1             #: Arrays N to choose from; 1: the choice is a keep bit.
-    ways: int = 1                  #: Arrays n whose mean a pass takes (n-way inference).
+    dropout: float = 0.5           #: Dropout probability that a training begins with; :class:`Draw` has
+                                   #: those of a trained network.
+    choices: tuple[ArrayChoice | BankChoice, ...] = ()
     weight_bits: int = 1           #: 1: weights of -1 and +1. Q: from -W to W.
     input_bits: int = 1            #: Bits of a level that enters.
     input_low: int = -1            #: What level 0 stands for: -1 or 0.
@@ -205,8 +240,10 @@ class Layer:
     arrays: tuple[tuple[int, ...], ...] = () #: Per array and output channel an integer of fields of
                                    #: ``weight_bits`` bits, field i the weight of input i: one bit that
                                    #: is 1 for +1, or a number in two's complement.
-    normalization: Normalization | None = None        #: Until :func:`gen.transforms.banks.make_banks`.
-    banks: tuple[Comparison | Affine | Logit, ...] = () #: One per choice: dropped, kept; or array.
+    normalizations: tuple[tuple[Normalization, ...], ...] = () #: Per array, which is that of the outcome
+                                   #: of its choice, and bank. Until
+                                   #: :func:`gen.transforms.banks.make_banks`.
+    banks: tuple[tuple[Comparison | Affine | Logit, ...], ...] = () #: Per array and bank, likewise.
     tiles: tuple[Tile, ...] = ()   #: Set by :func:`gen.transforms.tile.tile`.
     folding: Folding | None = None #: Set by :func:`gen.transforms.folding.choose_folding`.
 
@@ -215,14 +252,27 @@ class Layer:
         return self.kernel[0] * self.kernel[1] * self.channels
 
     @property
-    def choices(self) -> int:
-        """Outcomes of the random choice of a pass."""
-        return 2 if self.crossbars == 1 else self.crossbars
+    def array_choice(self) -> ArrayChoice | None:
+        return next((choice for choice in self.choices if isinstance(choice, ArrayChoice)), None)
 
     @property
-    def choice_bits(self) -> int:
-        """Random bits that a choice takes."""
-        return (self.choices - 1).bit_length()
+    def bank_choice(self) -> BankChoice | None:
+        return next((choice for choice in self.choices if isinstance(choice, BankChoice)), None)
+
+    @property
+    def crossbars(self) -> int:
+        """Arrays to choose from."""
+        return 1 if self.array_choice is None else 1 + max(self.array_choice.table)
+
+    @property
+    def bank_count(self) -> int:
+        """Banks to choose from."""
+        return 1 if self.bank_choice is None else 1 + max(self.bank_choice.table)
+
+    @property
+    def ways(self) -> int:
+        """Arrays whose products a sum adds up."""
+        return 1 if self.array_choice is None else self.array_choice.ways
 
     @property
     def cells_per_side(self) -> int:
@@ -244,13 +294,9 @@ class Layer:
     def cells_per_weight(self) -> int:
         return self.rows_per_weight * self.columns_per_weight
 
-    def arrays_of(self, choice: int) -> tuple[int, ...]:
-        """Numbers of the arrays whose products a sum adds up: as many as ``ways``, in a ring.
-
-        Each is as likely as the others, as in SpinBayes, 3.3; but there are N such sets and not all of
-        those of n arrays, so that a choice still takes log2 N random bits.
-        """
-        return tuple((choice + way) % self.crossbars for way in range(self.ways))
+    def arrays_of(self, outcome: int) -> tuple[int, ...]:
+        """Numbers of the arrays whose products a sum adds up, by the outcome of the choice."""
+        return tuple((outcome + way) % self.crossbars for way in range(self.ways))
 
     @property
     def sums(self) -> range:
@@ -293,19 +339,19 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Generator:
-    """The pseudo-random stream of choices of the emulated build.
+    """The pseudo-random stream of bits of the emulated build.
 
     The 64-bit ``state`` of a source starts at its seed. Each bit first steps it (xorshift:
-    ``state ^= state << 13``, ``state ^= state >> 7``, ``state ^= state << 17``, modulo 2 ** 64); a bit
-    of a layer is ``(state >> 48) >= drop[layer]``. A choice takes ``bits[layer]`` of them, the most
-    significant first. They are drawn in pass-major order: pass 0 of layers 1..L, then pass 1, and so on
-    for the T passes of an image, then the next image; from the sources in turn.
+    ``state ^= state << 13``, ``state ^= state >> 7``, ``state ^= state << 17``, modulo 2 ** 64); it is
+    ``(state >> 48) >= drop[place]``, where ``place`` is its number in the pass. Bits are drawn in
+    pass-major order: in pass 0 those of each :class:`Draw` of the network in turn, the most significant
+    first, then in pass 1, and so on for the T passes of an image, then for the next image; from the
+    sources in turn.
     """
 
     seeds: tuple[int, ...]         #: Of each source, one or as many as a pass has bits; from 1 to
-                                   #: 2 ** 64 - 1.
-    drop: tuple[int, ...]          #: Per layer ``round(p * 65536)``; a half for arrays.
-    bits: tuple[int, ...]          #: Per layer the bits of a choice.
+                                   #: 2 ** 64 - 1. Empty where a pass has none.
+    drop: tuple[int, ...]          #: Per bit of a pass ``round(p * 65536)``.
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,18 +371,37 @@ class HealthTest:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """Layers in the order in which data passes through them."""
+    """Layers in the order in which data passes through them, and what each pass draws."""
 
     name: str
     input: Input
     layers: tuple[Layer, ...]
     head: Head = Head()
+    draws: tuple[Draw, ...] = ()   #: In the order in which a pass draws.
+    method: str = ""               #: Name of the method that made draws and choices
+                                   #: (:mod:`gen.methods`), if it was one.
     generator: Generator | None = None #: Set by :func:`gen.transforms.seed.seed`.
     health: tuple[HealthTest, ...] = () #: Of the random bits; set by :func:`gen.transforms.watch.watch`.
 
+    @property
+    def drops(self) -> tuple[float, ...]:
+        """Probability of a 0 of each random bit of a pass, in the order in which they are drawn."""
+        return tuple(drop for draw in self.draws for drop in draw.drops or ())
+
+    def places(self, name: str) -> range:
+        """Numbers, among all random bits of a pass, of those of the draw ``name``; none where it is the
+        number of the pass."""
+        first = 0
+        for draw in self.draws:
+            count = len(draw.drops or ())
+            if draw.name == name:
+                return range(first, first + count)
+            first += count
+        raise KeyError(name)
+
 
 _KINDS = {kind.__name__: kind for kind in (
-    Target, Input, Normalization, Comparison, Affine, Logit, Tile, Folding, Layer, Head, Generator,
+    Target, Input, Draw, ArrayChoice, BankChoice, Normalization, Comparison, Affine, Logit, Tile, Folding, Layer, Head, Generator,
     HealthTest, Network)}
 
 

@@ -12,6 +12,7 @@ from gen.transforms.tile import row_tiles
 from gen.weights import in_files
 from hdl.accelerator import Accelerator
 from hdl.engine import Engine
+from hdl.pass_sets.pass_split import Choice
 from hdl.random.health import Health
 from hdl.random.mtj_rng import MtjRng
 from hdl.random.pseudo_rng import PseudoRng
@@ -29,8 +30,8 @@ def lower(network: Network, target: Target) -> Accelerator:
         height * width,
         thresholds=network.input.thresholds,
         bits=network.input.bits,
-        engines=[lower_layer(layer, target, next_arrays, filed) for layer, next_arrays in zip(
-            network.layers, [layer.crossbars for layer in network.layers[1:]] + [1], strict=True)],
+        engines=[lower_layer(network, index, target, filed) for index in range(len(network.layers))],
+        draws=[len(draw.drops) for draw in network.draws if draw.drops],
         names=[identifier(layer.name) for layer in network.layers],
         rng=_rng(network, target),
         health=[(test.places, Health(repetition=test.repetition, window=test.window,
@@ -47,10 +48,11 @@ def lower(network: Network, target: Target) -> Accelerator:
     )
 
 
-def lower_layer(layer: Layer, target: Target, next_arrays: int = 1, filed: bool = False) -> Engine:
-    """Return the engine of one layer, behind which a layer chooses from ``next_arrays`` arrays; weights of
-    memories are in files if ``filed``."""
-    output = isinstance(layer.banks[0], Logit)
+def lower_layer(network: Network, index: int, target: Target, filed: bool = False) -> Engine:
+    """Return the engine of layer ``index`` of ``network``; weights of memories are in files if ``filed``."""
+    layer  = network.layers[index]
+    output = isinstance(layer.banks[0][0], Logit)
+    after  = None if output else network.layers[index + 1].array_choice
     return Engine(
         layer.height, layer.width, layer.channels,
         kernel=layer.kernel, stride=layer.stride, padding=layer.padding, pool=layer.pool,
@@ -64,11 +66,13 @@ def lower_layer(layer: Layer, target: Target, next_arrays: int = 1, filed: bool 
         macro=None if target.view == "emulated" else cycles(target.array_ns, target),
         file=f"{identifier(layer.name)}_weights" if filed else None,
         sums=layer.sums,
-        banks=[_words(bank, 2**layer.output_bits - 1) for bank in layer.banks],
+        banks=[[_words(bank, 2**layer.output_bits - 1) for bank in of_array] for of_array in layer.banks],
+        array_choice=_choice(network, layer.array_choice),
+        bank_choice=_choice(network, layer.bank_choice),
+        next_array_choice=_choice(network, after),
         output_bits=layer.output_bits,
         logit=_logit(layer) if output else None,
-        dropped=layer.banks[0].dropped if output else 0,
-        next_arrays=next_arrays,
+        dropped=layer.banks[0][0].dropped if output else 0,
         passes=target.passes_max,
         protect=target.protect,
     )
@@ -91,7 +95,17 @@ def _rng(network, target):
             set_cycles=cycles(target.set_ns, target),
             read_cycles=cycles(target.read_ns, target),
             reset_cycles=cycles(target.reset_ns, target)) for _ in generator.seeds]
+    if not sources:
+        return None
     return sources[0] if len(sources) == 1 else RngBank(sources)
+
+
+def _choice(network, choice):
+    """How the passes of a pass set come to the outcomes of ``choice``."""
+    if choice is None:
+        return None
+    drawn = [draw.name for draw in network.draws if draw.drops]
+    return Choice(choice.table, drawn.index(choice.draw) if choice.draw in drawn else None)
 
 
 def _words(bank: Comparison | Logit, thresholds: int = 1) -> list[dict]:
@@ -105,6 +119,6 @@ def _words(bank: Comparison | Logit, thresholds: int = 1) -> list[dict]:
 def _logit(layer: Layer):
     """Shape of the logits: wide enough for every word and sum, and for their differences."""
     extremes = [word["gain"] * n + word["offset"] >> bank.dropped
-                for bank in layer.banks for word in _words(bank)
+                for of_array in layer.banks for bank in of_array for word in _words(bank)
                 for n in (layer.sums.start, layer.sums.stop - 1)]
     return signed(1 + max((value if value >= 0 else ~value).bit_length() for value in extremes))

@@ -7,22 +7,15 @@ from pathlib import Path
 
 from gen.command import UserError
 from gen.ir import Network, Target
-from gen.networks import NETWORKS, with_arrays
+from gen.methods import DEFAULT, METHODS, method_for, method_of, name_of, network_of
+from gen.networks import NETWORKS
 
 
-__all__ = [
-    "BESIDE_TARGET", "METHODS", "BuildError", "add_options", "chosen_target", "named", "read_options",
-]
+__all__ = ["BESIDE_TARGET", "BuildError", "add_options", "chosen_target", "named", "read_options"]
 
-
-#: What the name of a network ends with, by the method that it was trained for.
-METHODS = {"scale-dropout": "", "spinbayes": "_spinbayes"}
 
 #: What a file of options holds beside the fields of the target.
-BESIDE_TARGET = "network", "crossbars", "ways", "checkpoint", "synth"
-
-#: T of a network whose layers choose among arrays (SpinBayes, 4.3).
-PASSES_SPINBAYES = 10
+BESIDE_TARGET = "network", "crossbars", "ways", "p", "checkpoint", "synth"
 
 _CURRENTS = "python -m golden.currents NETWORK --json FILE"
 
@@ -49,16 +42,19 @@ def add_options(parser: argparse.ArgumentParser):
     parser.add_argument("--config", type=Path, metavar="FILE",
         help="take what is not given here from the config.json of a build")
     parser.add_argument("--method", choices=METHODS,
-        help="what is random: spinbayes means the network NETWORK_spinbayes")
+        help="what is random (default: what the name of the network ends with, as in "
+             f"{name_of('lenet5', 'sub-set')}, or {DEFAULT})")
     parser.add_argument("--crossbars", type=int, metavar="N",
-        help="arrays that each layer chooses from, for spinbayes (default: those of the network)")
+        help="arrays or banks that each layer chooses from, for methods that have several (default: by method)")
     parser.add_argument("--ways", type=int, metavar="n",
-        help="arrays whose mean a pass takes, for spinbayes (default: 1)")
+        help="arrays whose mean a pass takes, for methods that choose arrays (default: 1)")
+    parser.add_argument("--p", type=float, metavar="P",
+        help="dropout probability of all layers, for methods that have one (default: as trained)")
     parser.add_argument("--checkpoint", type=Path, metavar="FILE",
         help="trained parameters (default: those that come with the project)")
     for field in fields(Target):
         name, text = f"--{field.name.replace('_', '-')}", field.metadata["help"]
-        default = {"passes": f"{field.default}; {PASSES_SPINBAYES} for spinbayes",
+        default = {"passes": f"that of the paper of the method, or {field.default}",
                    "passes_max": f"{field.default}, or T where that is larger",
                    "mtj_currents": None, "interval": None, "adcs": None}.get(field.name, field.default)
         text += f" (default: {default})" if default is not None else ""
@@ -105,27 +101,25 @@ def read_options(args: argparse.Namespace, network: str | None) -> dict:
 
 
 def named(name: str, method: str | None = None, crossbars: int | None = None, ways: int = 1) -> Network:
-    """Return the network ``name``, or what it is called for ``method`` if given, with ``crossbars`` arrays
-    per layer if given, of which a pass takes the mean of ``ways``.
+    """Return the network ``name``, or the same one of ``method`` if given, with ``crossbars`` arrays or banks
+    per layer if given, and sums of ``ways`` arrays.
 
     Raises
     ------
     BuildError
-        If there is none, or it does not choose arrays.
+        If there is none, or its method has nothing to choose from.
     """
-    name = _of_method(name, method) if method else name
-    if name not in NETWORKS:
-        raise BuildError(f"Network {name!r} is unknown; choose one of: {', '.join(NETWORKS)}")
     try:
-        return with_arrays(NETWORKS[name], crossbars, ways)
+        return network_of(name, method, crossbars, ways)
+    except KeyError:
+        raise BuildError(f"Network {name!r} is unknown; choose one of: {', '.join(NETWORKS)}") from None
     except ValueError as error:
         raise BuildError(str(error)) from None
 
 
 def _of_method(name, method):
-    for ending in filter(None, METHODS.values()):
-        name = name.removesuffix(ending)
-    return name + METHODS[method]
+    base, _ = method_of(name)
+    return name_of(base, method)
 
 
 def chosen_target(asked: dict, network: Network) -> Target:
@@ -135,20 +129,20 @@ def chosen_target(asked: dict, network: Network) -> Target:
     Raises
     ------
     BuildError
-        If junctions have no current codes, or not one for each layer.
+        If junctions have no current codes, or not one for each random bit.
     """
     values = {field.name: asked[field.name] for field in fields(Target) if field.name in asked}
-    if "passes" not in values and any(layer.crossbars > 1 for layer in network.layers):
-        values["passes"] = PASSES_SPINBAYES
+    if "passes" not in values:
+        values["passes"] = method_for(network).passes
     target = Target(**values)
     if "passes_max" not in values and isinstance(target.passes, int):
         target = Target(**values, passes_max=max(target.passes, target.passes_max))
     if target.rng == "mtj" and not target.mtj_currents:
-        raise BuildError(f"Pins of an MTJ need the SET current codes of the layers; make them with: "
-                          f"{_CURRENTS}, and add --mtj-currents FILE")
-    if target.rng == "mtj" and len(target.mtj_currents) != len(network.layers):
-        raise BuildError(f"SET current codes must be one for each of {len(network.layers)} layers, not "
-                          f"{len(target.mtj_currents)}; make them with: {_CURRENTS}")
+        raise BuildError(f"Pins of an MTJ need the SET current codes of the random bits; make them with: "
+                         f"{_CURRENTS}, and add --mtj-currents FILE")
+    if target.rng == "mtj" and len(target.mtj_currents) != len(network.drops):
+        raise BuildError(f"SET current codes must be one for each of the {len(network.drops)} random bits of a "
+                         f"pass, not {len(target.mtj_currents)}; make them with: {_CURRENTS}")
     return target
 
 
@@ -167,7 +161,8 @@ def _read(path, known):
             raise BuildError(f"Config {path} has the unknown option {name!r}; known are: "
                              f"{', '.join(known)}")
         for kind, names, what in ((str, ("network", "checkpoint", "synth"), "a text"),
-                                  (int, ("crossbars", "ways"), "a whole number")):
+                                  (int, ("crossbars", "ways"), "a whole number"),
+                                  (int | float, ("p",), "a number")):
             if name in names and (not isinstance(value, kind) or isinstance(value, bool)):
                 raise BuildError(f"Config {path} must have {what} for {name}, not {value!r}")
     if isinstance(asked.get("mtj_currents"), list):
@@ -178,7 +173,7 @@ def _read(path, known):
 
 
 def _currents(path):
-    """What :mod:`golden.currents` wrote, with the SET current codes of the layers as a tuple."""
+    """What :mod:`golden.currents` wrote, with the SET current codes as a tuple."""
     try:
         contents = json.loads(path.read_text())
         codes = contents["currents"]

@@ -40,7 +40,7 @@ def verify(network: Network, target: Target):
 def _check_parameters(layer):
     if layer.arrays and len(layer.arrays) != layer.crossbars:
         raise MalformedNetwork(f"Layer {layer.name!r} has the weights of {len(layer.arrays)} arrays, "
-                               f"but {layer.crossbars} crossbars")
+                               f"but chooses one of {layer.crossbars}")
     for number, columns in enumerate(layer.arrays):
         _check_length(layer, "weight columns", columns)
         for value in columns:
@@ -51,8 +51,7 @@ def _check_parameters(layer):
         if layer.weight_bits > 1 and unpack(layer, number).min() == least:
             raise MalformedNetwork(f"Layer {layer.name!r} must have weights from {least + 1} to "
                                    f"{~least}, not {least}")
-    part = layer.normalization
-    if part is not None:
+    for part in _each(layer, "normalizations"):
         for name in (field.name for field in fields(Normalization)):
             values = getattr(part, name)
             _check_length(layer, f"{name} values", values)
@@ -60,23 +59,25 @@ def _check_parameters(layer):
         if not min(part.deviation) > 0:
             raise MalformedNetwork(f"Layer {layer.name!r} must have deviation above 0, "
                                    f"not {min(part.deviation)}")
-        if layer.crossbars > 1 and set(part.scale) != {1.0}:
-            raise MalformedNetwork(f"Layer {layer.name!r} chooses among {layer.crossbars} arrays and "
-                                   f"must have no scale but 1, not {part.scale}")
+
+
+def _each(layer, name):
+    """The normalizations or banks of a layer, one for each array and bank."""
+    found = getattr(layer, name)
+    if found and (len(found) != layer.crossbars or any(len(each) != layer.bank_count for each in found)):
+        raise MalformedNetwork(f"Layer {layer.name!r} must have {name} of {layer.crossbars} arrays, each of "
+                               f"{layer.bank_count} banks, not of {list(map(len, found))}")
+    return [part for of_array in found for part in of_array]
 
 
 def _check_banks(layer, last):
     if not layer.banks:
         return
-    if layer.normalization is not None:
-        raise MalformedNetwork(f"Layer {layer.name!r} has both a normalization and banks, but banks "
-                               "are made of it")
-    if len(layer.banks) != layer.choices:
-        what = "a keep bit" if layer.crossbars == 1 else "the choice of an array"
-        raise MalformedNetwork(f"Layer {layer.name!r} has {len(layer.banks)} banks, but {what} "
-                               f"selects one of {layer.choices}")
+    if layer.normalizations:
+        raise MalformedNetwork(f"Layer {layer.name!r} has both normalizations and banks, but banks are "
+                               "made of them")
     kinds = (Affine, Logit) if last else (Comparison,)
-    for bank in layer.banks:
+    for bank in _each(layer, "banks"):
         if not isinstance(bank, kinds):
             raise MalformedNetwork(f"Layer {layer.name!r} has a bank of {type(bank).__name__}, but "
                                    f"{'the last' if last else 'a hidden'} layer takes "
@@ -111,7 +112,7 @@ def _check_comparison(layer, bank):
 
 
 def _check_logit(layer, bank):
-    if not 0 <= bank.dropped <= DROPPED_BITS or bank.dropped != layer.banks[0].dropped:
+    if not 0 <= bank.dropped <= DROPPED_BITS or bank.dropped != layer.banks[0][0].dropped:
         raise MalformedNetwork(f"Layer {layer.name!r} must drop from 0 to {DROPPED_BITS} bits of a scaled "
                                f"sum, the same in all banks, not {bank.dropped}")
     for gain, offset in zip(bank.gain, bank.offset, strict=True):
@@ -208,24 +209,20 @@ def _check_head(network):
                                f"not {head.agreement}")
     if generator is None:
         return
+    bits = len(network.drops)
     for test in network.health:
-        if not test.places or not 0 <= min(test.places) <= max(test.places) < sum(generator.bits):
-            raise MalformedNetwork(f"A health test must watch some of the {sum(generator.bits)} bits of a "
-                                   f"pass, not {test.places}")
+        if not test.places or not 0 <= min(test.places) <= max(test.places) < bits:
+            raise MalformedNetwork(f"A health test must watch some of the {bits} bits of a pass, not "
+                                   f"{test.places}")
     for seed in generator.seeds:
         if not 1 <= seed < 2**64:
             raise MalformedNetwork(f"The generator must have seeds from 1 to {2**64 - 1}, not {seed}")
-    for what, values in (("drop values", generator.drop), ("numbers of bits", generator.bits)):
-        if len(values) != len(network.layers):
-            raise MalformedNetwork(f"The generator has {len(values)} {what}, but the network has "
-                                   f"{len(network.layers)} layers")
-    for layer, bits in zip(network.layers, generator.bits, strict=True):
-        if bits != layer.choice_bits:
-            raise MalformedNetwork(f"Layer {layer.name!r} must have a choice of {layer.choice_bits} "
-                                   f"random bits from the generator, not {bits}")
-    if len(generator.seeds) not in (1, sum(generator.bits)):
-        raise MalformedNetwork(f"The generator must have one source or one for each of the "
-                               f"{sum(generator.bits)} bits of a pass, not {len(generator.seeds)}")
+    if len(generator.drop) != bits:
+        raise MalformedNetwork(f"The generator has {len(generator.drop)} drop values, but a pass draws "
+                               f"{bits} bits")
+    if len(generator.seeds) not in (min(1, bits), bits):
+        raise MalformedNetwork(f"The generator must have one source or one for each of the {bits} bits of a "
+                               f"pass, not {len(generator.seeds)}")
     for value in generator.drop:
         if not 0 <= value <= 65536:
             raise MalformedNetwork(f"The generator must have drop values from 0 to 65536, "

@@ -97,16 +97,16 @@ class Answers:
         return table
 
 
-def answer_passes(network: Network, images: np.ndarray, choice: np.ndarray) -> Answers:
-    """Predict uint8 ``images`` (N, H, W) by passes with the choices ``choice``, int (N, T, L)."""
-    prediction, probabilities = predict(network, images, choice)
+def answer_passes(network: Network, images: np.ndarray, bits: np.ndarray) -> Answers:
+    """Predict uint8 ``images`` (N, H, W) by passes with the random bits ``bits``, bool (N, T, W)."""
+    prediction, probabilities = predict(network, images, bits)
     return Answers(prediction, metrics.mutual_information(probabilities / 65536))
 
 
 def answer(network: Network, images: np.ndarray, passes: int, first: int = 0) -> Answers:
     """Predict uint8 ``images`` (N, H, W) by the golden model of a compiled network.
 
-    Each image takes ``passes`` passes with the choices of the generator, whose stream begins at image
+    Each image takes ``passes`` passes with the bits of the generator, whose stream begins at image
     ``first``. Memory is bounded by that of a batch.
     """
     return join_answers([

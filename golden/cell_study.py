@@ -13,6 +13,7 @@ from tabulate import tabulate
 from gen.command import Parser, UserError, command, whole
 from gen.files import refuse_unwritable, write_json
 from gen.ir import JUNCTIONS, Network
+from gen.methods import known_names
 from gen.networks import NETWORKS
 from gen.progress import Progress
 from golden.compiler import compiled
@@ -97,7 +98,7 @@ def network_figures(network: Network, images: np.ndarray, labels: np.ndarray, pa
                     devices: Devices, seed: int = 0) -> dict:
     """Return the effect of ``devices`` on a compiled network: wrong codes, accuracy and rejected images.
 
-    The choices of the ``passes`` are those of the generator. ``wrong`` is the share of wrong codes among
+    The random bits of the ``passes`` are those of the generator. ``wrong`` is the share of wrong codes among
     the ``reads`` of the first :data:`JUDGED` images, ``changed`` the share of images whose class differs
     from that with exact sums.
     """
@@ -107,8 +108,8 @@ def network_figures(network: Network, images: np.ndarray, labels: np.ndarray, pa
     predict(network, judged, choices(network.generator, len(judged), passes), chip=judge)
     parts = []
     for part in batches(network, len(images), passes):
-        choice = choices(network.generator, part.stop - part.start, passes, part.start)
-        parts.append([predict(network, images[part], choice, chip=read)[0] for read in (chip, None)])
+        bits = choices(network.generator, part.stop - part.start, passes, part.start)
+        parts.append([predict(network, images[part], bits, chip=read)[0] for read in (chip, None)])
     prediction, exact = map(join, zip(*parts, strict=True))
     return {
         "spread": devices.spread,
@@ -159,8 +160,8 @@ def main(arguments=None):
     images, labels = load_sample()
     parser = Parser(prog="golden.cell_study",
                     description="Judge converters and networks under device spread.")
-    parser.add_argument("network", choices=NETWORKS, metavar="NETWORK",
-        help="network to judge: %(choices)s")
+    parser.add_argument("network", choices=known_names(), metavar="NETWORK",
+        help=f"network to judge: {', '.join(NETWORKS)}, or one of these with the ending of a method")
     parser.add_argument("--checkpoint", type=Path,
         help="trained parameters (default: those that come with the project)")
     parser.add_argument("--images", type=whole(1, len(images)), default=len(images), metavar="N",

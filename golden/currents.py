@@ -1,4 +1,4 @@
-"""Choose the SET current of every layer: ``python -m golden.currents lenet5 --json FILE``."""
+"""Choose the SET current of every random bit: ``python -m golden.currents lenet5 --json FILE``."""
 
 from pathlib import Path
 
@@ -7,6 +7,7 @@ from tabulate import tabulate
 from gen.command import Parser, command
 from gen.files import refuse_overlap, refuse_unwritable, write_json
 from gen.ir import Network
+from gen.methods import known_names
 from gen.networks import NETWORKS
 from golden.compiler import compiled
 from golden.device.junction import Dac
@@ -16,13 +17,13 @@ __all__ = ["currents"]
 
 
 def currents(network: Network, dac: Dac = Dac()) -> dict:
-    """Return the code of each layer's SET current, with its effect on a nominal junction.
+    """Return the code of the SET current of each random bit of a pass, with its effect on a nominal junction.
 
     ``currents`` are the codes that ``gen.build --mtj-currents`` takes; ``current_ua`` is the current
     of each, ``dropout`` the probability asked for and ``switching_probability`` what the code gives
     (Scale-Dropout, eq. 25).
     """
-    dropout = [layer.dropout for layer in network.layers]
+    dropout = list(network.drops)
     codes = [dac.write_code(p) for p in dropout]
     return {
         "source": "estimate",
@@ -38,9 +39,10 @@ def currents(network: Network, dac: Dac = Dac()) -> dict:
 @command("golden.currents")
 def main(arguments=None):
     """Write the codes, and print them."""
-    parser = Parser(prog="golden.currents", description="Choose the SET current of every layer.")
-    parser.add_argument("network", choices=NETWORKS, metavar="NETWORK",
-                        help="network whose dropout probabilities are meant: %(choices)s")
+    parser = Parser(prog="golden.currents", description="Choose the SET current of every random bit.")
+    parser.add_argument("network", choices=known_names(), metavar="NETWORK",
+                        help=f"network whose dropout probabilities are meant: {', '.join(NETWORKS)}, or one "
+                             "of these with the ending of a method")
     parser.add_argument("--checkpoint", type=Path,
                         help="trained parameters (default: those that come with the project)")
     parser.add_argument("--bits", type=int, default=Dac().bits,

@@ -1,9 +1,9 @@
 """Judge the compiled golden model: ``python -m golden.evaluate lenet5 --data DIR``.
 
-Three predictions of a Scale-Dropout network are compared: the mean of T passes with the keep bits of the
-generator, one pass with all scales kept (a point estimate), and the exact mean over all combinations of
-keep bits, to which the mean of T passes converges. A SpinBayes network has too many combinations, and no
-array that stands for all arrays: its predictions are the mean of T passes, and the first pass alone.
+Up to three predictions are compared: the mean of T passes with the random bits of the generator; a point
+estimate, which is one pass with all scales kept (Scale-Dropout) or else the first pass alone; and the exact
+mean over all combinations of random bits, to which the mean of T passes converges, unless there are too many
+(SpinBayes).
 
 The images are those of MNIST and of sets that are out of distribution for it, or a user's own
 (:mod:`golden.images`): ``python -m golden.evaluate lenet5 --input digits.npz --out answers.csv`` writes the
@@ -11,7 +11,6 @@ prediction for each image (:mod:`golden.answers`).
 """
 
 import argparse
-import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,13 +20,14 @@ from tabulate import tabulate
 from gen.command import Parser, command
 from gen.files import refuse_overlap, refuse_unwritable, write_json
 from gen.ir import Network
+from gen.methods import METHODS, known_names, method_for, method_of, name_of
 from gen.networks import NETWORKS
 from gen.progress import Progress
 from golden.answers import answer_passes, check_path, columns_help, join_answers, write_answers
 from golden.compiler import compiled
 from golden.data import OOD, OOD_NOISE, DataError, folder_of, load_mnist
 from golden.images import Images, read_images
-from golden.network import COMBINATIONS_LIMIT, batches
+from golden.network import COMBINATIONS_LIMIT, batches, combination_count
 from golden.random.generator import choices
 from golden.scores import Scores, join_scores, over_combinations, over_passes, report, scores_of
 
@@ -44,9 +44,6 @@ PAPER = {
     "fashion-mnist quantile/rejected": 1.0,
 }
 
-#: Passes T unless given: those of the papers.
-PASSES, PASSES_SPINBAYES = 20, 10
-
 #: Figures that are no percentage.
 PLAIN = ("test/cls/NLL", "test/cls/Brier", "entropy_nats", "mutual_information_nats")
 
@@ -57,7 +54,10 @@ def main(arguments=None):
     parser = Parser(
         prog="golden.evaluate", description="Judge the compiled golden model.",
         epilog=columns_help(simulated=False), formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("network", choices=NETWORKS, help="network to judge")
+    parser.add_argument("network", choices=known_names(), metavar="NETWORK",
+        help=f"network to judge: {', '.join(NETWORKS)}, or one of these with the ending of a method")
+    parser.add_argument("--method", choices=METHODS,
+        help="what is random in it (default: what its name ends with)")
     parser.add_argument("--data", type=Path, help="data folder (default: SPINCIM_DATA)")
     parser.add_argument("--input", type=Path, metavar="FILE",
         help="images of your own in place of data sets: .npz (arrays images, labels), .npy, IDX, PNG, or "
@@ -67,15 +67,17 @@ def main(arguments=None):
     parser.add_argument("--out", type=Path, metavar="FILE",
         help="write the prediction for each image of --input, or of MNIST, to FILE: .csv or .npz")
     parser.add_argument("--passes", type=int,
-        help=f"stochastic forward passes (default: {PASSES}; {PASSES_SPINBAYES} for SpinBayes)")
+        help="stochastic forward passes (default: those of the paper of the method)")
     parser.add_argument("--seed", type=int, default=1,
         help="start of the pseudo-random stream (default: %(default)s)")
     parser.add_argument("--checkpoint", type=Path,
         help="trained parameters (default: those that come with the project)")
     parser.add_argument("--crossbars", type=int, metavar="N",
-        help="arrays that each layer chooses from, for SpinBayes (default: those of the network)")
+        help="arrays or banks that each layer chooses from, for methods that have several (default: by method)")
     parser.add_argument("--ways", type=int, default=1, metavar="n",
-        help="arrays whose mean a pass takes, for SpinBayes (default: %(default)s)")
+        help="arrays whose mean a pass takes, for methods that choose arrays (default: %(default)s)")
+    parser.add_argument("--p", type=float, metavar="P",
+        help="dropout probability of all layers, for methods that have one (default: as trained)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure to FILE")
     args = parser.parse_args(arguments)
     figures = _evaluate(args)
@@ -85,10 +87,11 @@ def main(arguments=None):
 
 
 def _evaluate(args) -> dict:
-    spinbayes = any(layer.crossbars > 1 for layer in NETWORKS[args.network].layers)
-    passes = args.passes
-    if passes is None:
-        passes = PASSES_SPINBAYES if spinbayes else PASSES
+    base, method = method_of(args.network)
+    method    = args.method or method
+    name      = name_of(base, method)
+    spinbayes = method == "spinbayes"
+    passes    = METHODS[method].passes if args.passes is None else args.passes
     if args.labels and not args.input:
         raise DataError("Labels belong to images of your own; name these with --input FILE")
     if args.data and args.input:
@@ -100,9 +103,9 @@ def _evaluate(args) -> dict:
         check_path(args.out)
     if args.json:
         refuse_unwritable(args.json) # a wrong path is refused before the work, not after
-    steps.step(f"compile {args.network}")
-    network = compiled(args.network, args.checkpoint, passes, args.seed,
-                       crossbars=args.crossbars, ways=args.ways)
+    steps.step(f"compile {name}")
+    network = compiled(name, args.checkpoint, passes, args.seed,
+                       crossbars=args.crossbars, ways=args.ways, p=args.p)
     if args.input:
         judged, sets = read_images(args.input, network, args.labels), {}
     else:
@@ -122,10 +125,10 @@ def _evaluate(args) -> dict:
         batch_answers, parts = [], {method: [] for method in methods}
         for batch in steps.bar(list(batches(network, len(pixels), passes))):
             images = pixels[batch]
-            choice = choices(network.generator, len(images), passes, first + batch.start)
-            batch_answers.append(answer_passes(network, images, choice))
+            bits = choices(network.generator, len(images), passes, first + batch.start)
+            batch_answers.append(answer_passes(network, images, bits))
             for method, run in methods.items():
-                parts[method].append(run(images, choice))
+                parts[method].append(run(images, bits))
         first += len(pixels)
         answers[name] = join_answers(batch_answers)
         scores["passes"][name] = scores_of(answers[name])
@@ -168,13 +171,13 @@ def _ood_sets(images: np.ndarray, folder: Path, *, noise: bool) -> dict[str, np.
 
 def _methods(network: Network) -> dict[str, Callable[[np.ndarray, np.ndarray], Scores]]:
     """Return by name the predictions that are compared with that of all passes: how to score images
-    (N, H, W), given the choices (N, T, L) of their passes."""
-    if any(layer.crossbars > 1 for layer in network.layers):
-        return {"one_pass": lambda images, choice: over_passes(network, images, choice[:, :1])}
-    methods = {
-        "all_kept": lambda images, choice: over_passes(network, images, np.ones_like(choice[:, :1]))}
-    if math.prod(layer.choices for layer in network.layers) <= COMBINATIONS_LIMIT:
-        methods["exact"] = lambda images, choice: over_combinations(network, images)
+    (N, H, W), given the random bits (N, T, W) of their passes."""
+    if method_for(network).keeps:
+        methods = {"all_kept": lambda images, bits: over_passes(network, images, np.ones_like(bits[:, :1]))}
+    else:
+        methods = {"one_pass": lambda images, bits: over_passes(network, images, bits[:, :1])}
+    if 1 < combination_count(network) <= COMBINATIONS_LIMIT:
+        methods["exact"] = lambda images, bits: over_combinations(network, images)
     return methods
 
 

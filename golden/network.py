@@ -1,7 +1,7 @@
 """The compiled golden model: executes the integers of a compiled network on images.
 
-A *choice* is what a pass draws in a layer, an integer: a keep bit, or the number of the array that is read.
-A *chip* is one draw of imperfect devices, a :class:`golden.device.cell.Chip`; without a chip, every sum is
+What a pass draws are random bits, ``bits``, bool (..., W) with W bits a pass; which array and which bank of a
+layer it takes by them is for :mod:`golden.random.outcomes` to say. A *chip* is one draw of imperfect devices, a :class:`golden.device.cell.Chip`; without a chip, every sum is
 exact.
 """
 
@@ -12,10 +12,11 @@ import numpy as np
 
 from gen.ir import Layer, Logit, Network
 from golden.head import Prediction, average, join, softmax
+from golden.random.outcomes import outcomes
 
 
 __all__ = [
-    "COMBINATIONS_LIMIT", "batches", "combinations", "compare", "forward", "input_levels", "layer_sums",
+    "COMBINATIONS_LIMIT", "batches", "combination_count", "combinations", "compare", "forward", "input_levels", "layer_sums",
     "layer_weights", "logits", "path_probabilities", "paths", "predict",
 ]
 
@@ -26,7 +27,7 @@ BATCH = 100
 #: Limits of a batch, so that memory is bounded: distinct passes of all its images, and probabilities.
 RUNS, VALUES = 20 * BATCH, 2**20
 
-#: Most combinations of choices that are enumerated.
+#: Most combinations of random bits that are enumerated.
 COMBINATIONS_LIMIT = 1024
 
 
@@ -46,9 +47,9 @@ def input_levels(network: Network, images: np.ndarray) -> np.ndarray:
     return reached.reshape(*images.shape, network.input.channels, -1).sum(-1, dtype=np.uint8)
 
 
-def forward(network: Network, images: np.ndarray, choice: np.ndarray, *, maps: bool = False,
+def forward(network: Network, images: np.ndarray, bits: np.ndarray, *, number: int = 0, maps: bool = False,
             chip=None):
-    """Run one pass over uint8 ``images`` (N, H, W) with the choices ``choice``, int (N, L).
+    """Run pass ``number`` over uint8 ``images`` (N, H, W) with the random bits ``bits``, bool (N, W).
 
     Returns
     -------
@@ -56,28 +57,30 @@ def forward(network: Network, images: np.ndarray, choice: np.ndarray, *, maps: b
     maps : list of uint8 (N, H, W, C), only if asked for
         The map of levels that leaves each hidden layer.
     """
-    outputs = []
+    arrays, banks = (taken[:, 0] for taken in outcomes(network, np.asarray(bits)[:, None], number))
+    results = []
     x = input_levels(network, images)
     for index, layer in enumerate(network.layers):
-        x = _activate(layer, x, np.arange(len(images)), _integers(choice)[:, index], chip)
-        outputs.append(x)
-    return (x, outputs[:-1]) if maps else x
+        place, x = _sums(layer, x, np.arange(len(images)), arrays[:, index], chip)
+        x = _activate(layer, x[place], arrays[:, index], banks[:, index])
+        results.append(x)
+    return (x, results[:-1]) if maps else x
 
 
 def batches(network: Network, images: int, passes: int) -> Iterator[slice]:
     """Yield the batches that ``images`` images are divided into, as slices.
 
     The more ``passes`` and classes there are, the fewer images a batch has: a caller that goes through
-    images, choices and results batch by batch needs the memory of one batch.
+    images, bits and results batch by batch needs the memory of one batch.
     """
-    runs = min(passes, math.prod(layer.choices for layer in network.layers))
+    runs = min(passes, math.prod(layer.crossbars * layer.bank_count for layer in network.layers))
     size = max(1, min(BATCH, RUNS // runs, VALUES // (passes * network.layers[-1].outputs)))
     return (slice(start, min(start + size, images)) for start in range(0, images, size))
 
 
-def predict(network: Network, images: np.ndarray, choice: np.ndarray, *,
+def predict(network: Network, images: np.ndarray, bits: np.ndarray, *,
             chip=None) -> tuple[Prediction, np.ndarray]:
-    """Average T passes over uint8 ``images`` (N, H, W) with the choices ``choice``, int (N, T, L).
+    """Average T passes over uint8 ``images`` (N, H, W) with the random bits ``bits``, bool (N, T, W).
 
     Passes of an image that have the same feature map share its computation. The result holds the
     probabilities of all passes; :func:`batches` divides many images into calls that fit into memory.
@@ -87,50 +90,63 @@ def predict(network: Network, images: np.ndarray, choice: np.ndarray, *,
     prediction : :class:`golden.head.Prediction`
     probabilities : uint32 (N, T, K), of each pass, in Q0.16
     """
-    images_count, passes, _ = choice.shape
+    images_count, passes, _ = bits.shape
     probabilities = np.empty((images_count, passes, network.layers[-1].outputs), dtype=np.uint32)
     averages = [average(probabilities[:0], network.head)]
     for part in batches(network, images_count, passes):
-        probabilities[part] = softmax(
-            _passes(network, images[part], _integers(choice[part]), chip), network.head)
+        probabilities[part] = softmax(_passes(network, images[part], bits[part], chip), network.head)
         averages.append(average(probabilities[part], network.head))
     return join(averages), probabilities
 
 
+def combination_count(network: Network) -> int:
+    """Return how many combinations of random bits and numbers of a pass there are, that choices depend on."""
+    return 2**len(network.drops) * _turns(network)
+
+
 def combinations(network: Network) -> np.ndarray:
-    """Return every combination of choices, int64 (C, L), that of the last layer running fastest.
+    """Return every combination of random bits of a pass, bool (C, W), the last bit running fastest.
+
+    Where choices are made by the number of the pass, each combination comes once for each number that
+    matters, one after another: so passes with these bits, in this order, are all that there are.
 
     Raises
     ------
     ValueError
         If there are more than :data:`COMBINATIONS_LIMIT`.
     """
-    sizes = [layer.choices for layer in network.layers]
-    count = math.prod(sizes)
+    count, width = combination_count(network), len(network.drops)
     if count > COMBINATIONS_LIMIT:
         raise ValueError(f"Network {network.name!r} must have at most {COMBINATIONS_LIMIT} "
-                         f"combinations of choices to enumerate them, not {count}")
-    return np.stack(np.unravel_index(np.arange(count), sizes), axis=-1)
+                         f"combinations of random bits to enumerate them, not {count}")
+    number = np.repeat(np.arange(2**width), _turns(network))
+    return (number[:, None] >> np.arange(width)[::-1] & 1).astype(bool)
+
+
+def _turns(network):
+    """Passes after which choices by the number of the pass begin again."""
+    return math.lcm(*(len(choice.table) for layer in network.layers for choice in layer.choices
+                      if not network.places(choice.draw)))
 
 
 def paths(network: Network, images: np.ndarray) -> np.ndarray:
-    """Return the logits of every combination of choices, int64 (N, C, K), in the order of
+    """Return the logits of every combination of random bits, int64 (N, C, K), in the order of
     :func:`combinations`. Errors are those of :func:`combinations`."""
-    choice = combinations(network)
-    result = np.empty((len(images), len(choice), network.layers[-1].outputs), dtype=np.int64)
-    for part in batches(network, len(images), len(choice)):
+    bits   = combinations(network)
+    result = np.empty((len(images), len(bits), network.layers[-1].outputs), dtype=np.int64)
+    for part in batches(network, len(images), len(bits)):
         batch = images[part]
-        result[part] = _passes(network, batch, np.broadcast_to(choice, (len(batch), *choice.shape)))
+        result[part] = _passes(network, batch, np.broadcast_to(bits, (len(batch), *bits.shape)))
     return result
 
 
 def path_probabilities(network: Network) -> np.ndarray:
     """Return the probability of each of :func:`combinations`, float64 (C,). Errors are those of that
     function."""
-    shares = [np.array([layer.dropout, 1 - layer.dropout]) if layer.crossbars == 1
-              else np.full(layer.crossbars, 1 / layer.crossbars) for layer in network.layers]
-    choice = combinations(network)
-    return math.prod(share[choice[:, index]] for index, share in enumerate(shares))
+    bits = combinations(network)
+    drop = np.array(network.drops)
+    share = np.where(bits, 1 - drop, drop).prod(-1)
+    return share * 2**len(drop) / len(bits) # of each number of a pass the same
 
 
 def layer_weights(layer: Layer, array: int = 0) -> np.ndarray:
@@ -146,10 +162,10 @@ def layer_weights(layer: Layer, array: int = 0) -> np.ndarray:
     return np.where(values < 1 << bits - 1, values, values - (1 << bits))
 
 
-def layer_sums(layer: Layer, x: np.ndarray, choice: int = 0, chip=None) -> np.ndarray:
+def layer_sums(layer: Layer, x: np.ndarray, outcome: int = 0, chip=None) -> np.ndarray:
     """Return the sums of the crossbars after max pooling: levels (M, H, W, C) to integers (M, h, w, O).
 
-    ``choice`` is the array that is read, of a layer that has several. The type is float32, or float64
+    ``outcome`` is that of the choice of an array. The type is float32, or float64
     where a sum may be beyond ``2 ** 24``, so every sum is exact.
     """
     border = layer.padding
@@ -159,10 +175,10 @@ def layer_sums(layer: Layer, x: np.ndarray, choice: int = 0, chip=None) -> np.nd
     windows = windows.reshape(-1, layer.fan_in)
     if chip is None:
         exact = windows.astype(_exact_float(layer))
-        parts = [_products(layer, exact, array) for array in layer.arrays_of(choice)]
+        parts = [_products(layer, exact, array) for array in layer.arrays_of(outcome)]
     else:
         parts = [chip.sums(layer, array, windows).astype(_exact_float(layer))
-                 for array in layer.arrays_of(choice)]
+                 for array in layer.arrays_of(outcome)]
     sums = sum(parts).reshape(len(x), *layer.positions, layer.outputs)
     height, width, outputs = layer.output_shape
     if layer.pool > 1:
@@ -171,50 +187,62 @@ def layer_sums(layer: Layer, x: np.ndarray, choice: int = 0, chip=None) -> np.nd
     return sums
 
 
-def compare(layer: Layer, sums: np.ndarray, choice: np.ndarray) -> np.ndarray:
-    """Compare pooled ``sums`` (M, h, w, O) with the bank ``choice`` (M,) of each map, to uint8 levels."""
+def compare(layer: Layer, sums: np.ndarray, array: np.ndarray, bank: np.ndarray) -> np.ndarray:
+    """Compare pooled ``sums`` (M, h, w, O) with the bank ``bank`` (M,) of array ``array`` (M,) of each map, to
+    uint8 levels."""
     levels = 2**layer.output_bits - 1
-    threshold = np.array([bank.threshold for bank in layer.banks], dtype=sums.dtype)
-    threshold = threshold.reshape(len(layer.banks), 1, 1, layer.outputs, levels)[choice]
-    invert = np.array([bank.invert for bank in layer.banks], dtype=np.uint8)[choice]
+    threshold = np.array([[each.threshold for each in of_array] for of_array in layer.banks], sums.dtype)
+    threshold = threshold.reshape(*threshold.shape[:2], 1, 1, layer.outputs, levels)[array, bank]
+    invert = np.array([[each.invert for each in of_array] for of_array in layer.banks], np.uint8)[array, bank]
     reached = np.zeros(sums.shape, dtype=np.uint8)
     for number in range(levels):
         reached += sums >= threshold[..., number]
     return reached ^ invert[:, None, None] * np.uint8(levels)
 
 
-def logits(layer: Layer, sums: np.ndarray, choice: np.ndarray) -> np.ndarray:
-    """Return the logits int64 (M, K) of ``sums`` (M, 1, 1, K) with the bank ``choice`` (M,)."""
-    assert all(isinstance(bank, Logit) for bank in layer.banks)
-    gain = np.array([bank.gain for bank in layer.banks], dtype=np.int64)[choice]
-    offset = np.array([bank.offset for bank in layer.banks], dtype=np.int64)[choice]
-    return gain * sums[:, 0, 0].astype(np.int64) + offset >> layer.banks[0].dropped
+def logits(layer: Layer, sums: np.ndarray, array: np.ndarray, bank: np.ndarray) -> np.ndarray:
+    """Return the logits int64 (M, K) of ``sums`` (M, 1, 1, K) with the bank ``bank`` (M,) of array ``array``
+    (M,)."""
+    assert all(isinstance(bank, Logit) for of_array in layer.banks for bank in of_array)
+    gain, offset = (np.array([[getattr(bank, name) for bank in of_array] for of_array in layer.banks],
+                             dtype=np.int64)[array, bank] for name in ("gain", "offset"))
+    return gain * sums[:, 0, 0].astype(np.int64) + offset >> layer.banks[0][0].dropped
 
 
-def _passes(network: Network, images: np.ndarray, choice: np.ndarray, chip=None) -> np.ndarray:
-    """Return the logits int64 (N, T, K) of the passes with the choices ``choice``, int (N, T, L)."""
+def _passes(network: Network, images: np.ndarray, bits: np.ndarray, chip=None) -> np.ndarray:
+    """Return the logits int64 (N, T, K) of the passes with the random bits ``bits``, bool (N, T, W)."""
+    arrays, banks = (taken.reshape(-1, len(network.layers)) for taken in outcomes(network, bits))
     x = input_levels(network, images)
-    # The index in `x` of the feature map of each pass. Passes with the same map and the same choice have
-    # the same map in the next layer, so each such branch is computed once.
-    place = np.repeat(np.arange(len(images)), choice.shape[1])
+    # The index in `x` of the feature map of each pass. Passes with the same map that read the same array
+    # have the same sums, and those of them with the same bank the same map in the next layer; so each is
+    # computed once.
+    place = np.repeat(np.arange(len(images)), bits.shape[1])
     for index, layer in enumerate(network.layers):
-        branches, place = np.unique(place * layer.choices + choice[..., index].ravel(),
-                                    return_inverse=True)
-        x = _activate(layer, x, *np.divmod(branches, layer.choices), chip)
-    return x[place].reshape(*choice.shape[:2], -1)
+        array, bank = arrays[:, index], banks[:, index]
+        run, place  = np.unique(place * layer.crossbars + array, return_inverse=True)
+        source, read = np.divmod(run, layer.crossbars)
+        number, sums = _sums(layer, x, source, read, chip)
+        branch, place = np.unique(place * layer.bank_count + bank, return_inverse=True)
+        run, taken = np.divmod(branch, layer.bank_count)
+        x = _activate(layer, sums[number[run]], read[run], taken)
+    return x[place].reshape(*bits.shape[:2], -1)
 
 
-def _activate(layer, x, source, choice, chip):
-    """Return the levels or logits that ``layer`` makes of the maps ``x[source]`` under the choices
-    ``choice`` (M,)."""
+def _sums(layer, x, source, array, chip):
+    """Return the sums of the maps ``x[source]`` in the arrays ``array`` (M,), as indices (M,) of an array of
+    those that differ."""
     if layer.crossbars == 1:
-        sums = layer_sums(layer, x, 0, chip)[source]
-    else:
-        sums = np.empty((len(source), *layer.output_shape), dtype=_exact_float(layer))
-        for array in np.unique(choice):
-            chosen = choice == array
-            sums[chosen] = layer_sums(layer, x[source[chosen]], array, chip)
-    return (logits if isinstance(layer.banks[0], Logit) else compare)(layer, sums, choice)
+        return source, layer_sums(layer, x, 0, chip)
+    sums = np.empty((len(source), *layer.output_shape), dtype=_exact_float(layer))
+    for outcome in np.unique(array):
+        chosen = array == outcome
+        sums[chosen] = layer_sums(layer, x[source[chosen]], outcome, chip)
+    return np.arange(len(source)), sums
+
+
+def _activate(layer, sums, array, bank):
+    """Return the levels or logits that ``layer`` makes of pooled ``sums`` (M, h, w, O)."""
+    return (logits if isinstance(layer.banks[0][0], Logit) else compare)(layer, sums, array, bank)
 
 
 def _products(layer: Layer, windows: np.ndarray, array: int) -> np.ndarray:
@@ -233,7 +261,3 @@ def _exact_float(layer: Layer) -> type:
     most = layer.sums.stop
     assert most < 2**53
     return np.float32 if most <= 2**24 else np.float64
-
-
-def _integers(choice: np.ndarray) -> np.ndarray:
-    return np.asarray(choice).astype(np.int64)

@@ -36,13 +36,13 @@ def scores_of(answers: Answers) -> Scores:
                   prediction.reject)
 
 
-def over_passes(network: Network, images: np.ndarray, choice: np.ndarray) -> Scores:
-    """Score uint8 ``images`` (N, H, W) by the passes with the choices ``choice``, int (N, T, L)."""
-    return scores_of(answer_passes(network, images, choice))
+def over_passes(network: Network, images: np.ndarray, bits: np.ndarray) -> Scores:
+    """Score uint8 ``images`` (N, H, W) by the passes with the random bits ``bits``, bool (N, T, W)."""
+    return scores_of(answer_passes(network, images, bits))
 
 
 def over_combinations(network: Network, images: np.ndarray) -> Scores:
-    """Score uint8 ``images`` (N, H, W) by all combinations of choices, each weighted by its probability.
+    """Score uint8 ``images`` (N, H, W) by all combinations of random bits, each weighted by its probability.
 
     Raises as :func:`golden.network.combinations`.
     """

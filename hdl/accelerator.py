@@ -25,7 +25,7 @@ class Accelerator(wiring.Component):
     Pixels become words of a feature map (binarizer), which the layers compute one after another. Beside
     the words of every map goes its pass set: the passes that have produced exactly this map, so that
     passes share the computation up to the first choice in which they differ. The mask bank draws the
-    choices of all passes and layers. The softmax turns the logits of each last map into probabilities,
+    random bits of all passes and layers, if there are any. The softmax turns the logits of each last map into probabilities,
     and the averaging block weighs these by the number of passes.
 
     Parameters
@@ -39,9 +39,11 @@ class Accelerator(wiring.Component):
     names : sequence of str
         Names of the layers, each an identifier. Submodules and pins of layers are named with the prefix
         ``layer_``, so that none has the name of another block or port.
-    rng : component
+    draws : sequence of int
+        Random bits of each draw of a pass. Choices of the engines name one by its number.
+    rng : component or None
         :class:`hdl.random.pseudo_rng.PseudoRng`, :class:`hdl.random.mtj_rng.MtjRng`, or several in a
-        :class:`hdl.random.rng_bank.RngBank`.
+        :class:`hdl.random.rng_bank.RngBank`; None if nothing is drawn.
     health : sequence of (sequence of int, hdl.random.health.Health)
         Tests of the random bits, each with the bits of a pass that it tests, numbered in the order in
         which they are drawn.
@@ -76,8 +78,8 @@ class Accelerator(wiring.Component):
         Pins of the arrays of a layer. Only of engines with ``macro``.
     """
 
-    def __init__(self, pixels, *, thresholds, bits=1, engines, names, rng, health, classes, passes,
-                 fraction, guard=0, confidence, agreement=90, sequential, protect=False):
+    def __init__(self, pixels, *, thresholds, bits=1, engines, names, draws, rng, health, classes,
+                 passes, fraction, guard=0, confidence, agreement=90, sequential, protect=False):
         self.names       = tuple(names)
         self.engines     = tuple(engines)
         self.sequential  = sequential
@@ -85,16 +87,20 @@ class Accelerator(wiring.Component):
         self.pixel_input = PixelInput(pixels, passes, protect=protect)
         self.binarizer   = Binarizer(thresholds, bits=bits)
         width  = len(self.binarizer.o.payload)
-        arrays = self.engines[0].crossbars
+        choice = self.engines[0].array_choice
         self.first_pass_sets = (
             SequentialPasses(width, words=pixels, passes=passes, protect=protect) if sequential
             else SharedPasses(passes))
         #: In front of a first layer with several arrays.
-        self.array_passes = (ArrayPasses(width, words=pixels, arrays=arrays, passes=passes,
+        self.array_passes = (ArrayPasses(width, words=pixels, choice=choice, passes=passes,
                                          protect=protect)
-                             if arrays > 1 else None)
-        self.mask_bank  = MaskBank([(engine.outcomes - 1).bit_length() for engine in self.engines],
-                                   passes, protect=protect)
+                             if choice is not None else None)
+        # Who takes masks, of which draw: the blocks in the order in which a map passes them.
+        self._takers = [] if choice is None or not choice.bits else [(self.array_passes, "mask", choice.draw)]
+        self._takers += [(engine, name, choice.draw) for engine in self.engines
+                         for name, choice in engine.drawn.items()]
+        self.mask_bank  = (MaskBank(draws, [draw for _, _, draw in self._takers], passes, protect=protect)
+                           if self._takers else None)
         self.rng        = rng
         self.health     = tuple(health)
         self.softmax    = Softmax(self.engines[-1].logit, classes=classes, fraction=fraction,
@@ -133,8 +139,7 @@ class Accelerator(wiring.Component):
             ("pixel_input",     self.pixel_input),
             ("binarizer",       self.binarizer),
             ("first_pass_sets", self.first_pass_sets),
-            ("mask_bank",       self.mask_bank),
-            ("rng",             self.rng),
+            *([("mask_bank", self.mask_bank), ("rng", self.rng)] if self.mask_bank else []),
             *((f"health_{number}", test) for number, (_, test) in enumerate(self.health)),
             *([("array_passes", self.array_passes)] if self.array_passes else []),
             *zip(self.engine_names, self.engines, strict=True),
@@ -165,18 +170,23 @@ class Accelerator(wiring.Component):
         m.d.comb += self.pixel_input.passes.eq(self.passes)
         connect(m, self.pixel_input.o, self.binarizer.i)
         connect(m, self.pixel_input.maps, self.first_pass_sets.images)
-        connect(m, self.pixel_input.masks, self.mask_bank.images)
-        connect(m, self.mask_bank.draw, self.rng.i)
-        connect(m, self.rng.o, self.mask_bank.bits)
-        # The bits go to many tests, so they come from registers, a cycle late.
-        taken = Signal.like(self.mask_bank.taken)
-        bit   = Signal()
-        m.d.sync += [taken.eq(self.mask_bank.taken), bit.eq(self.rng.o.payload)]
-        for places, test in self.health:
-            m.d.comb += [
-                test.strobe.eq(Cat(taken[place] for place in places).any()),
-                test.bit.eq(bit),
-            ]
+        if self.mask_bank is None:
+            m.d.comb += self.pixel_input.masks.ready.eq(1)
+        else:
+            connect(m, self.pixel_input.masks, self.mask_bank.images)
+            connect(m, self.mask_bank.draw, self.rng.i)
+            connect(m, self.rng.o, self.mask_bank.bits)
+            for mask, (block, name, _) in zip(self.mask_bank.masks, self._takers, strict=True):
+                connect(m, mask, getattr(block, name))
+            # The bits go to many tests, so they come from registers, a cycle late.
+            taken = Signal.like(self.mask_bank.taken)
+            bit   = Signal()
+            m.d.sync += [taken.eq(self.mask_bank.taken), bit.eq(self.rng.o.payload)]
+            for places, test in self.health:
+                m.d.comb += [
+                    test.strobe.eq(Cat(taken[place] for place in places).any()),
+                    test.bit.eq(bit),
+                ]
         m.d.comb += self.alarm.eq(Cat(test.alarm for _, test in self.health).any())
         if "mtj" in self.signature.members:
             junctions = [(self.rng.mtj, self.mtj)] if self.rng.count == 1 else zip(
@@ -188,21 +198,15 @@ class Accelerator(wiring.Component):
         if self.sequential:
             connect(m, words, self.first_pass_sets.i)
             words = self.first_pass_sets.o
-        # The choice among the arrays of a layer divides the pass sets before its maps are sent, so its
-        # mask goes to the block in front of the layer.
-        before = self.array_passes
-        if before is not None:
-            connect(m, words, before.i)
-            connect(m, sets, before.i_sets)
-            words, sets = before.o, before.o_sets
-        for name, engine, mask in zip(self.engine_names, self.engines, self.mask_bank.masks, strict=True):
+        # The choice among the arrays of a layer divides the pass sets before its maps are sent, so the
+        # block in front of the layer takes its masks.
+        if self.array_passes is not None:
+            connect(m, words, self.array_passes.i)
+            connect(m, sets, self.array_passes.i_sets)
+            words, sets = self.array_passes.o, self.array_passes.o_sets
+        for name, engine in zip(self.engine_names, self.engines, strict=True):
             connect(m, words, engine.i)
             connect(m, sets, engine.i_sets)
-            if engine.crossbars == 1:
-                connect(m, mask, engine.mask)
-            else:
-                connect(m, mask, before.mask if before is self.array_passes else before.next_mask)
-            before = engine
             words, sets = engine.o, engine.o_sets
             for port, sent in (("o", words), ("o_sets", sets)):
                 # Copies of the outputs of a layer, with names by which the test bench observes them.

@@ -26,13 +26,13 @@ __all__ = ["Engine"]
 class Engine(wiring.Component):
     """Compute one layer for each feature map; send one map for each outcome of the random choices.
 
-    A map carries a *pass set* of T bits: bit t is 1 if pass t has produced exactly this map. With one
-    array (Scale-Dropout, eq. 7 to 9) the layer draws a keep bit per pass: a map with the pass set S
-    becomes the dropped map, with the passes of S whose keep bit is 0, and the kept map, with the others.
-    With N arrays (SpinBayes, 3.3) a map enters together with the array that the passes of S have chosen,
-    and becomes one map. If the next layer has several arrays, S is divided further by the arrays that
-    its passes have chosen there. Maps with an empty pass set are not sent. So the pass sets that leave
-    for a map are disjoint, their union is S, and every pass gets the result that it would get alone.
+    A map carries a *pass set* of T bits: bit t is 1 if pass t has produced exactly this map. Where each pass
+    chooses one of several banks (Scale-Dropout, eq. 7 to 9: a keep bit), a map with the pass set S becomes a
+    map for each bank, with the passes of S that chose it. Where each pass chooses one of several arrays
+    (SpinBayes, 3.3), a map enters together with the array that the passes of S have chosen. If the next
+    layer has several arrays, S is divided further by the arrays that its passes have chosen there. Maps with
+    an empty pass set are not sent. So the pass sets that leave for a map are disjoint, their union is S, and
+    every pass gets the result that it would get alone.
 
     A map takes ``map_cycles`` cycles, and its words are taken in the cycles ``word_cycles`` (the border
     that padding adds takes cycles, but no words). Latency from the first cycle of a map to the first
@@ -53,17 +53,18 @@ class Engine(wiring.Component):
         Values that a sum can have.
     pool : int
         See :class:`hdl.layer.pool.Pool`.
-    banks : sequence of sequence of dict
-        Per outcome of the choice (keep bit or array) and output channel the fields ``threshold`` and
-        ``invert``, or for an output layer ``gain`` and ``offset``.
+    banks : sequence of sequence of sequence of dict
+        Per array, bank and output channel the fields ``threshold`` and ``invert``, or for an output layer
+        ``gain`` and ``offset``. With ``ways``, an array stands for those from it on.
+    array_choice, bank_choice, next_array_choice : hdl.pass_sets.pass_split.Choice or None
+        How each pass chooses one of the arrays, one of the banks, and one of the arrays of the next layer;
+        None if there is one.
     output_bits : int
         Bits of a level of the maps that a hidden layer sends.
     logit : shape-like or None
         Shape of a logit; None for a hidden layer.
     dropped : int
         See :class:`hdl.layer.logit_scaler.LogitScaler`.
-    next_arrays : int
-        Arrays of the next layer, of which each pass chooses one; 1 if there is no choice.
     passes : int
         T_max.
     depth : int
@@ -77,10 +78,9 @@ class Engine(wiring.Component):
         Words of maps in raster order.
     i_sets : In(stream.Signature(pass_set_layout(passes, arrays)))
         Pass set of each map, and the array that computes it.
-    mask : In(stream.Signature(passes))
-        Mask of this layer for each image: the keep bits of all passes. Only with one array.
-    next_mask : In(stream.Signature(passes * bits))
-        Masks of the next layer for each image. Only if that has several arrays.
+    mask, next_mask : In(stream.Signature(passes * bits))
+        Masks of the choice of a bank, and of an array of the next layer, for each image
+        (:class:`hdl.random.mask_bank.MaskBank`). Only of choices that draw.
     o : Out(stream.Signature(output channels * output_bits)) or Out(stream.Signature(logit))
         Words of maps in raster order, or logits in the order of classes.
     o_sets : Out(stream.Signature(pass_set_layout(passes, next_arrays)))
@@ -96,12 +96,20 @@ class Engine(wiring.Component):
 
     def __init__(self, height, width, channels, *, kernel, stride=1, padding=0, pool=1, bits=1, weights,
                  tile_rows, rows_per_read, columns_per_read, weight_bits=1, macro=None, file=None, ways=1,
-                 sums, banks, output_bits=1, logit=None, dropped=0, next_arrays=1, passes, depth=4,
-                 protect=False):
+                 sums, banks, array_choice=None, bank_choice=None, next_array_choice=None, output_bits=1,
+                 logit=None, dropped=0, passes, depth=4, protect=False):
         fan_in  = kernel[0] * kernel[1] * channels
         outputs = len(weights[0])
         #: Arrays, of which each pass chooses one.
-        self.crossbars = len(weights)
+        self.crossbars    = len(weights)
+        self.array_choice = array_choice
+        #: Results per cycle: those of all banks.
+        self.lanes        = len(banks[0])
+        for what, count, choice in (("array", self.crossbars, array_choice),
+                                    ("bank", self.lanes, bank_choice)):
+            if count != (1 if choice is None else choice.outcomes):
+                raise ValueError(f"Choice of {what} must have {count} outcomes, not {choice!r}")
+        next_arrays = 1 if next_array_choice is None else next_array_choice.outcomes
         self.logit   = logit
         self.protect = protect
         self.window = Window(height, width, channels * bits, kernel=kernel, stride=stride,
@@ -116,10 +124,6 @@ class Engine(wiring.Component):
         self.adder  = AdderAccumulator(shape.codes.elem_shape, tiles=self.crossbar.tiles,
                                        columns=columns_per_read, groups=ways * shape.row_groups,
                                        planes=bits, arrays=self.crossbars)
-        #: Outcomes of the random choice of this layer.
-        self.outcomes = len(banks)
-        #: Results per cycle: one per keep bit, or that of the array.
-        self.lanes = self.outcomes if self.crossbars == 1 else 1
         buffer = {"lanes": self.lanes, "passes": passes, "depth": depth, "next_arrays": next_arrays,
                   "by_credit": True, "protect": protect}
         total  = Shape.cast(sums)
@@ -137,7 +141,8 @@ class Engine(wiring.Component):
             if (rows, columns, columns_per_read) != (1, 1, 1):
                 raise ValueError(f"Output layer must read 1 column at 1 x 1 positions, not "
                                  f"{columns_per_read} at {rows} x {columns}")
-            word = gain_layout(*(_signed_shape(fields[name] for bank in banks for fields in bank)
+            word = gain_layout(*(_signed_shape(fields[name] for of_array in banks
+                                                for bank in of_array for fields in bank)
                                  for name in ("gain", "offset")))
             self.activation = LogitScaler(word, total, logit, dropped=dropped, lanes=self.lanes)
             self.buffer = MapBuffer(logit, words=outputs, **buffer)
@@ -145,18 +150,15 @@ class Engine(wiring.Component):
         # The adder tags a sum with the last array read for it, ``(chosen + ways - 1) % crossbars``, so
         # the banks are stored rotated by ``ways - 1``.
         rotated = [*banks[1 - ways:], *banks[:1 - ways]] if ways > 1 else banks
-        self.scale_mux = ScaleMux(word, rotated, total, columns=columns_per_read,
-                                  selected=self.crossbars > 1, protect=protect)
+        self.scale_mux = ScaleMux(word, rotated, total, columns=columns_per_read, protect=protect)
         self.stages = [self.adder, self.scale_mux, self.activation, *stages]
-        # What divides the pass sets: the keep bits of this layer, and the arrays of the next one.
-        divisions = {}
-        if self.crossbars == 1:
-            divisions["mask"] = self.outcomes
-        if next_arrays > 1:
-            divisions["next_mask"] = next_arrays
+        # What divides the pass sets.
+        divisions = {name: choice for name, choice in (
+            ("mask", bank_choice), ("next_mask", next_array_choice)) if choice is not None}
         self.split = PassSplit(passes, divisions.values())
-        #: Names of the ports that take masks, in the order of ``split.masks``.
-        self.mask_names = tuple(divisions)
+        #: Choices whose masks the engine takes, by the names of their ports, in the order of
+        #: ``split.masks``.
+        self.drawn = {name: choice for name, choice in divisions.items() if choice.bits}
         #: Cycles from the last read of a map to the first word that is sent.
         self.latency = (self.crossbar.latency + sum(stage.latency for stage in self.stages)
                         + self.buffer.latency)
@@ -169,7 +171,7 @@ class Engine(wiring.Component):
             "o_sets": Out(self.buffer.o_sets.signature),
             **error_port(protect),
         }
-        for name, mask in zip(self.mask_names, self.split.masks, strict=True):
+        for name, mask in zip(self.drawn, self.split.masks, strict=True):
             members[name] = In(mask.signature.flip())
         if macro is not None:
             members["arrays"] = Out(array_signature(shape)).array(self.crossbar.tiles)
@@ -269,7 +271,7 @@ class Engine(wiring.Component):
                 choices.r_en.eq(chosen.ready & credit.valid),
                 credit.ready.eq(chosen.ready & choices.r_rdy),
             ]
-        for name, mask in zip(self.mask_names, self.split.masks, strict=True):
+        for name, mask in zip(self.drawn, self.split.masks, strict=True):
             connect(m, flipped(getattr(self, name)), mask)
         connect(m, self.split.o, self.buffer.i_sets)
         connect(m, self.buffer.o, flipped(self.o))

@@ -5,7 +5,6 @@ import numpy as np
 from gen.ir import Network
 from golden.network import predict
 from golden.random.bad_sources import Source
-from golden.random.generator import choices_of
 from golden.random.health import alarm_bit
 from sim.design import Design
 from sim.verilator.simulation import Program, Simulation
@@ -14,14 +13,15 @@ from sim.verilator.simulation import Program, Simulation
 __all__ = ["FEW", "PLAYED", "PLAYED_IMAGES", "check_faulty", "sources"]
 
 
-def sources(width: int) -> dict[str, Source]:
-    """Faults of a source whose passes take ``width`` bits, by name."""
+def sources(network: Network) -> dict[str, Source]:
+    """Faults of a source of the random bits of ``network``, by name."""
+    width, third = len(network.drops), tuple(network.places(network.draws[2].name))
     return {
         "healthy": Source(),
         "stuck at 0": Source(stuck=0),
         "stuck at 1": Source(stuck=1),
-        "one layer stuck at 0": Source(stuck=0, layer=2),
-        "one layer stuck at 1": Source(stuck=1, layer=2),
+        "one layer stuck at 0": Source(stuck=0, places=third),
+        "one layer stuck at 1": Source(stuck=1, places=third),
         **{f"bias {bias:+.2f}": Source(bias=bias)
            for bias in (-0.4, -0.3, -0.2, -0.1, -0.05, 0.05, 0.1, 0.2, 0.3, 0.4)},
         **{f"correlation {rho:+g} from bit to bit": Source(correlation=rho)
@@ -54,12 +54,12 @@ def check_faulty(program: Program, design: Design, network: Network, images: np.
     and results with the golden model."""
     figures = {}
     generator = network.generator
-    count = len(images) * passes * sum(generator.bits)
+    count = len(images) * passes * len(generator.drop)
     for number, (name, source) in enumerate(each(named.items())):
         played = source.draw(generator, count, np.random.default_rng(number))
         results, drawn = Simulation(design, images, passes, played=played).answer(program)
         expected = alarm_bit(drawn, generator, network.health)
-        golden, _ = predict(network, images, choices_of(drawn, generator, len(images), passes))
+        golden, _ = predict(network, images, drawn[:count].reshape(len(images), passes, -1))
         figures[name] = {
             "bits": len(drawn),
             "alarm": results.alarm,

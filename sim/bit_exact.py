@@ -6,6 +6,7 @@ The images run in shards, several at once, and the answers of shards that are do
 """
 
 import io
+import math
 import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -18,7 +19,7 @@ from gen.command import UserError
 from gen.progress import Progress
 from golden.answers import Answers, answer_passes, join_answers
 from golden.network import batches
-from golden.random.generator import choices, choices_of
+from golden.random.generator import choices
 from sim.compare.cycles import report_cycles
 from sim.compare.maps import compare_maps
 from sim.compare.quality import quality
@@ -225,7 +226,7 @@ def _run(program, simulation, processes):
     folder, was_cached = cached(program, simulation, processes)
     design, images, passes = simulation.design, simulation.images, simulation.passes
     results = simulation.results(folder)
-    chosen  = _choices(simulation, folder)
+    chosen  = _bits(simulation, folder)
     golden  = join_answers([answer_passes(design.network, images[part], chosen(part.start, part.stop))
                             for part in batches(design.network, len(images), passes)])
     different = compare(golden.prediction, results)
@@ -237,12 +238,13 @@ def _run(program, simulation, processes):
     return _Shard(results, answers, map_mismatches, was_cached)
 
 
-def _choices(simulation, folder):
-    """A function that returns the choices of the images from a first up to a last, exclusive."""
+def _bits(simulation, folder):
+    """A function that returns the random bits of the images from a first up to a last, exclusive."""
     generator, passes = simulation.design.network.generator, simulation.passes
     if simulation.design.manifest["rng"] == "emulated":
         return lambda first, last: choices(generator, last - first, passes, simulation.first + first)
-    drawn = choices_of(simulation.drawn(folder), generator, len(simulation.images), passes)
+    shape = len(simulation.images), passes, len(generator.drop)
+    drawn = simulation.drawn(folder)[:math.prod(shape)].reshape(shape)
     return lambda first, last: drawn[first:last]
 
 

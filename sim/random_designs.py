@@ -11,7 +11,6 @@ from gen.ir import Network, load
 from gen.progress import Progress
 from golden.device.junction import Dac
 from golden.network import path_probabilities
-from golden.random.generator import choices_of
 from golden.random.hypothesis_tests import Test
 from golden.random.quality import Exact, bit_tests, choice_tests, convergence, output_tests
 from sim.design import Design, DesignError
@@ -67,11 +66,11 @@ def judge_junction(program: Program, design: Design, network: Network,
     """Test what a design makes of the bits of a junction at its pins, with the simulator ``program``;
     return the tests and the report of the averages."""
     # What the junction was set to do is not quite what the network asked for.
-    actual = replace(network, layers=tuple(
-        replace(layer, dropout=float(Dac().probability(code)))
-        for layer, code in zip(network.layers, design.manifest["mtj"]["currents"], strict=True)))
+    actual = replace(network, draws=tuple(
+        replace(draw, drops=(float(Dac().probability(code)),))
+        for draw, code in zip(network.draws, design.manifest["mtj"]["currents"], strict=True)))
     exact  = replace(Exact.of(network, images), share=path_probabilities(actual))
-    p_kept = np.array([1 - layer.dropout for layer in actual.layers])
+    p_kept = 1 - np.array(actual.drops)
     tests  = []
     for seed, passes in ((1, 1), (2, PASSES)):
         results, drawn = Simulation(design, np.tile(images, (REPEATS_JUNCTION, 1, 1)), passes,
@@ -80,8 +79,8 @@ def judge_junction(program: Program, design: Design, network: Network,
         tests += output_tests(name, results.record, exact)
         tests.append(_no_alarm(name, results.alarm, network, passes, REPEATS_JUNCTION * len(images)))
     tests += bit_tests("junction at the pins", drawn, p_kept)
-    choice = choices_of(drawn, network.generator, REPEATS_JUNCTION * len(images), PASSES)
-    tests += choice_tests("junction at the pins", choice.reshape(-1, len(p_kept)), (2,) * len(p_kept),
+    bits = drawn[:REPEATS_JUNCTION * len(images) * PASSES * len(p_kept)].reshape(-1, len(p_kept))
+    tests += choice_tests("junction at the pins", bits.astype(int), (2,) * len(p_kept),
                           [np.array([1 - p, p]) for p in p_kept])
     means = results.prediction.sums.reshape(REPEATS_JUNCTION, *exact.mean.shape) / (65536 * PASSES)
     averages, others = convergence("RTL, junction", means, PASSES, exact)
@@ -91,4 +90,4 @@ def judge_junction(program: Program, design: Design, network: Network,
 def _no_alarm(name, alarm, network, passes, images):
     # Good bits raise it once in 2 ** 60 bits, so once is proof.
     return Test(f"{name}: no alarm", float(alarm), 0.0 if alarm else 1.0,
-                images * passes * sum(network.generator.bits))
+                images * passes * len(network.drops))

@@ -57,7 +57,7 @@ HEALTHY_BITS = 20_000_000
 HEALTHY_PART = 10_000         #: Predictions whose bits are drawn at once.
 
 #: Layers that drop with different probabilities, as those of the Scale-Dropout paper.
-MIXED = Generator((1,), tuple(round(p * 65536) for p in (0.1, 0.2, 0.3, 0.4, 0.5)), (1,) * 5)
+MIXED = Generator((1,), tuple(round(p * 65536) for p in (0.1, 0.2, 0.3, 0.4, 0.5)))
 
 #: Health limits low enough for false alarms to be counted.
 LOOSE = [{"repetition": repetition, "window": window, "proportion": proportion}
@@ -68,26 +68,35 @@ def _generators(spinbayes: Network, network: Network) -> list[Test]:
     """Test the emulated stream of every seed, for the rates of the networks and for mixed ones."""
     tests = []
     for seed in SEEDS:
-        for name, generator in ((NETWORK, network.generator), ("mixed", MIXED),
-                                (SPINBAYES, spinbayes.generator)):
+        for name, generator, widths in (
+                (NETWORK, network.generator, _widths(network)), ("mixed", MIXED, (1,) * len(MIXED.drop)),
+                (SPINBAYES, spinbayes.generator, _widths(spinbayes))):
             generator = replace(generator, seeds=(seed,))
-            choice = choices(generator, 10_000, PASSES).reshape(-1, len(generator.bits))
+            bits   = choices(generator, 10_000, PASSES).reshape(-1, len(generator.drop))
             family = f"generator of {name}, seed {seed}"
-            tests += bit_tests(family, _bits_of(choice, generator), kept(generator))
-            tests += choice_tests(family, choice, *_sizes(generator))
+            tests += bit_tests(family, bits.ravel(), kept(generator))
+            tests += choice_tests(family, *_numbers(bits, kept(generator), widths))
     return tests
 
 
-def _sizes(generator):
-    sizes = tuple(1 << bits for bits in generator.bits)
-    return sizes, [np.array([drop / 65536, 1 - drop / 65536]) if size == 2 else np.full(size, 1 / size)
-                   for size, drop in zip(sizes, generator.drop, strict=True)]
+def _widths(network):
+    """Random bits of each draw."""
+    return tuple(len(draw.drops) for draw in network.draws)
 
 
-def _bits_of(choice, generator):
-    """Bits of choices (P, L) in the order in which they were drawn."""
-    return np.concatenate([choice[:, layer, None] >> np.arange(bits)[::-1] & 1
-                           for layer, bits in enumerate(generator.bits)], axis=1).ravel() == 1
+def _numbers(bits, ones, widths):
+    """Numbers that draws of so many ``bits`` give, int (P, D), how many each can give, and the probability of
+    each, where a bit is 1 with the probability in ``ones``."""
+    numbers, shares, first = [], [], 0
+    for width in widths:
+        share, number = np.ones(1), np.zeros(len(bits), dtype=np.int64)
+        for place in range(first, first + width):
+            number = 2 * number + bits[:, place]
+            share  = np.outer(share, (1 - ones[place], ones[place])).ravel()
+        numbers.append(number)
+        shares.append(share)
+        first += width
+    return np.stack(numbers, axis=1), tuple(map(len, shares)), shares
 
 
 def _least_certain(network, images, count):
@@ -97,7 +106,7 @@ def _least_certain(network, images, count):
 
 def _smallest(network, each):
     """The weakest fault of each kind that is found within :data:`PREDICTIONS` predictions."""
-    width = sum(network.generator.bits)
+    width = len(network.drops)
     grids = {
         "bias": {step / 100: Source(bias=step / 100) for step in range(8, 17)},
         "bias, negative": {-step / 100: Source(bias=-step / 100) for step in range(8, 17)},
@@ -124,8 +133,7 @@ def _average_golden(network, images):
     """Test averages of the golden model: 500 predictions of each image."""
     exact = Exact.of(network, images)
     drawn = choices(network.generator, 500 * len(images), PASSES)
-    combination = np.ravel_multi_index(tuple(np.moveaxis(drawn, -1, 0)), (2,) * len(network.layers))
-    combination = combination.reshape(500, len(images), PASSES)
+    combination = (drawn @ (1 << np.arange(len(network.drops))[::-1])).reshape(500, len(images), PASSES)
     means = np.take_along_axis(exact.probabilities[None], combination[..., None], 2).mean(2) / 65536
     return convergence("golden model", means, PASSES, exact)
 
@@ -133,7 +141,7 @@ def _average_golden(network, images):
 def _false_alarms(network):
     """Test how often the health tests raise the alarm of good bits."""
     good = np.concatenate([
-        _bits_of(choices(network.generator, HEALTHY_PART, PASSES, first).reshape(-1, 5), network.generator)
+        choices(network.generator, HEALTHY_PART, PASSES, first).ravel()
         for first in range(0, HEALTHY_BITS // 100, HEALTHY_PART)])
     tests = false_alarm_tests("health", good, 0.5, LOOSE)
     alarm = alarm_bit(good, network.generator, network.health)
@@ -166,7 +174,7 @@ def gather(data: Path | None, work: Path, steps: Progress) -> dict:
     spinbayes = compiled_network(SPINBAYES, None, PASSES_SPINBAYES, 1)
     sample, _ = load_sample()
     images = _least_certain(network, sample, IMAGES)
-    every = sources(sum(network.generator.bits))
+    every = sources(network)
     averages = {}
 
     steps.step("generator: rates, correlations, choices")
@@ -176,8 +184,7 @@ def gather(data: Path | None, work: Path, steps: Progress) -> dict:
     steps.step("emitted design, junction at the pins: build, simulate "
                f"{2 * REPEATS_JUNCTION * len(images)} images")
     currents = work / "currents.json"
-    currents.write_text(json.dumps({"currents": [Dac().write_code(layer.dropout)
-                                                 for layer in emitted.layers]}))
+    currents.write_text(json.dumps({"currents": [Dac().write_code(p) for p in emitted.drops]}))
     design = build_design(work / "junction", "--rng=mtj", f"--mtj-currents={currents}")
     with compiled(design, steps) as program:
         junction, averages["junction"] = judge_junction(program, design, emitted, images)
@@ -205,7 +212,7 @@ def gather(data: Path | None, work: Path, steps: Progress) -> dict:
                 "not_run": missing,
                 "sources": effects(network, sets, labels[:len(sets["mnist"])], named, passes, 11, bar)}
 
-    few = sources(sum(spinbayes.generator.bits))
+    few = sources(spinbayes)
     few = {name: few[name] for name in FEW}
     by_network = {
         NETWORK: effects_on(NETWORK, network, sets, every, PASSES),

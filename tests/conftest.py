@@ -16,7 +16,8 @@ from gen.build import build
 from gen.checkpoint_file import STATED
 from gen.command import whole
 from gen.compile import compile_network
-from gen.ir import Input, Layer, Network, Normalization, Target
+from gen.ir import ArrayChoice, BankChoice, Draw, Input, Layer, Network, Normalization, Target
+from gen.methods import DEFAULT, choose, method_for
 from gen.weights import pack
 
 
@@ -62,66 +63,93 @@ def pytest_make_collect_report(collector):
 
 
 def make_checkpoint(path, network, seed=0, **changes):
-    """Write random parameters for ``network`` to ``path`` in the format of :mod:`gen.checkpoint_file`.
+    """Write random parameters for ``network`` to ``path`` in the format of :mod:`gen.checkpoint_file`; a
+    network without choices is taken for one of the default method.
 
     Keyword arguments replace arrays; None leaves one out. Dots are written as two underscores.
     """
     rng = np.random.default_rng(seed)
     arrays = {"network": np.array(network.name), **STATED,
               "thresholds": np.array(network.input.thresholds, np.int64)}
+    if network.method:
+        arrays["method"] = np.array(network.method)
+    elif not network.draws:
+        network = replace(choose(network, DEFAULT), name=network.name)
+    method = method_for(network)
     for layer in network.layers:
         shape, fan_in = layer.outputs, layer.fan_in
         most = 2**(layer.weight_bits - 1) - 1
-        size = (layer.crossbars, shape, fan_in) if layer.crossbars > 1 else (shape, fan_in)
+        size = (shape, fan_in) if layer.array_choice is None else (layer.crossbars, shape, fan_in)
+        rows = (layer.crossbars * layer.bank_count, shape) if method.in_turn else shape
         weight = rng.choice([-1, 1], size) if layer.weight_bits == 1 else (
             rng.integers(-most, most + 1, size))
-        arrays |= {f"{layer.name}.{name}": value for name, value in {
+        scales = shape if layer.bank_count <= 2 else (layer.bank_count, shape)
+        values = {
             "weight": weight.astype(np.int8),
             "bias": rng.normal(0, 1, shape),
-            "scale": rng.lognormal(0, 0.35, shape),
-            "gamma": rng.normal(1, 0.7, shape),
-            "beta": rng.normal(0, 0.5, shape),
-            "mean": rng.normal(0, fan_in**0.5 / 2, shape),
-            "variance": rng.uniform(0.5, 1.5, shape) * fan_in,
+            "scale": rng.lognormal(0, 0.35, scales),
+            "gamma": rng.normal(1, 0.7, rows),
+            "beta": rng.normal(0, 0.5, rows),
+            "mean": rng.normal(0, fan_in**0.5 / 2, rows),
+            "variance": rng.uniform(0.5, 1.5, rows) * fan_in,
             "epsilon": np.float64(1e-5),
             "dropout": np.float64(layer.dropout),
-        }.items() if layer.crossbars == 1 or name not in ("scale", "dropout")}
+        }
+        left_out = ["scale"] * (not method.scaled) + ["dropout"] * (not method.keeps)
+        arrays |= {f"{layer.name}.{name}": value for name, value in values.items() if name not in left_out}
     for name, value in changes.items():
         arrays[name.replace("__", ".")] = value
     np.savez(path, **{name: value for name, value in arrays.items() if value is not None})
 
 
+def with_choices(network, choices):
+    """Return ``network`` with the choices ``choices`` of each layer, each of a draw of its own: of p for a keep
+    bit, of two numbers for arrays and those of them that are read together."""
+    draws, layers = [], []
+    for layer, choice in zip(network.layers, choices, strict=True):
+        if isinstance(choice, float):
+            drops, made = (choice,), BankChoice(layer.name, (0, 1))
+        elif choice[0] > 1:
+            drops = (0.5,) * (choice[0] - 1).bit_length()
+            made  = ArrayChoice(layer.name, tuple(range(choice[0])), ways=choice[1])
+        draws.append(Draw(layer.name, drops))
+        layers.append(replace(layer, choices=(made,)))
+    return replace(network, draws=tuple(draws), layers=tuple(layers))
+
+
 def make_network(seed, hidden=None):
     """Return a small random network with parameters and every feature: padding, stride, pool,
-    several input thresholds, slopes of all signs including zero."""
+    several input thresholds, slopes of all signs including zero; each pass keeps or drops scales."""
     rng = np.random.default_rng(seed)
     height, width = (int(size) for size in rng.integers(6, 10, 2))
     thresholds = tuple(sorted(int(value) for value in rng.integers(1, 256, rng.integers(1, 4))))
     shape = height, width, len(thresholds)
-    layers = []
+    layers, drops = [], []
     for index in range(int(rng.integers(0, 3)) if hidden is None else hidden):
         kernel = tuple(int(rng.integers(1, min(3, side) + 1)) for side in shape[:2])
         layer = Layer(f"layer{index}", *shape, kernel, int(rng.integers(1, 6)),
-                      stride=int(rng.integers(1, 3)), padding=int(rng.integers(0, min(kernel))),
-                      dropout=float(rng.uniform(0, 1)))
+                      stride=int(rng.integers(1, 3)), padding=int(rng.integers(0, min(kernel))))
+        drops.append(float(rng.uniform(0, 1)))
         if min(layer.positions) >= 2 and rng.integers(2):
             layer = replace(layer, pool=2)
         layers.append(layer)
         shape = layer.output_shape
-    layers.append(Layer("last", *shape, shape[:2], int(rng.integers(2, 5)),
-                        dropout=float(rng.uniform(0, 1))))
-    return Network(f"random{seed}", Input(height, width, thresholds), tuple(
-        replace(layer, normalization=_make_normalization(rng, layer), arrays=(tuple(
+    layers.append(Layer("last", *shape, shape[:2], int(rng.integers(2, 5))))
+    drops.append(float(rng.uniform(0, 1)))
+    network = with_choices(Network(f"random{seed}", Input(height, width, thresholds), tuple(layers)), drops)
+    return replace(network, layers=tuple(
+        replace(layer, normalizations=(_keep_or_drop(_make_normalization(rng, layer)),), arrays=(tuple(
             int("".join(map(str, rng.integers(0, 2, layer.fan_in))), 2)
             for _ in range(layer.outputs)),))
-        for layer in layers))
+        for layer in network.layers))
 
 
 def make_spinbayes(seed, hidden=None):
     """Return a small random network as :func:`make_network`, whose layers choose among arrays.
 
-    Layers differ in all that may differ: arrays, one too, and how many are read together; weights of
-    any number of bits, binary ones too, many of them extreme; levels of 1, 2 and 4 bits from -1 or 0.
+    Layers differ in all that may differ: arrays, or one and a keep bit, and how many are read together;
+    weights of any number of bits, binary ones too, many of them extreme; levels of 1, 2 and 4 bits from -1 or
+    0.
     """
     rng = np.random.default_rng(seed)
     plain = make_network(seed, hidden)
@@ -131,22 +159,28 @@ def make_spinbayes(seed, hidden=None):
     low = rng.choice([-1, 0], count)
     channels = len(plain.input.thresholds)
     thresholds = np.sort(rng.integers(1, 256, channels * (2**bits[0] - 1)))
-    layers, ways = [], np.random.default_rng((seed, 1))
+    layers, choices, ways = [], [], np.random.default_rng((seed, 1))
     for index, layer in enumerate(plain.layers):
         after = min(index + 1, count - 1)
         crossbars = int(rng.choice([1, 2, 4, 8]))
+        several = crossbars, min(crossbars, int(ways.integers(1, 4)))
+        choices.append(plain.draws[index].drops[0] if crossbars == 1 else several)
         layer = replace(
-            layer, crossbars=crossbars, ways=min(crossbars, int(ways.integers(1, 4))),
-            weight_bits=int(weight_bits[index]),
+            layer, weight_bits=int(weight_bits[index]),
             input_bits=int(bits[index]), input_low=int(low[index]),
             output_bits=int(bits[after]), output_low=int(low[after]))
-        part = layer.normalization
-        if layer.crossbars > 1:
-            part = replace(part, scale=(1.0,) * layer.outputs)
-        layers.append(replace(layer, normalization=part, arrays=tuple(
-            pack(_make_weights(rng, layer), layer.weight_bits) for _ in range(layer.crossbars))))
-    return replace(plain, name=f"spinbayes{seed}", layers=tuple(layers), input=replace(
-        plain.input, thresholds=tuple(thresholds.tolist()), bits=int(bits[0])))
+        kept = layer.normalizations[0][1]
+        normalizations = (_keep_or_drop(kept),) if crossbars == 1 else (
+            (replace(kept, scale=(1.0,) * layer.outputs),),) * crossbars
+        layers.append(replace(layer, normalizations=normalizations, arrays=tuple(
+            pack(_make_weights(rng, layer), layer.weight_bits) for _ in range(crossbars))))
+    return with_choices(replace(plain, name=f"spinbayes{seed}", layers=tuple(layers), input=replace(
+        plain.input, thresholds=tuple(thresholds.tolist()), bits=int(bits[0]))), choices)
+
+
+def _keep_or_drop(kept):
+    """Normalizations of both banks: the scale dropped to one, and ``kept``."""
+    return replace(kept, scale=(1.0,) * len(kept.scale)), kept
 
 
 def _make_weights(rng, layer):

@@ -1,10 +1,10 @@
-"""Fold bias, scale and batch normalization into one bank per choice."""
+"""Fold bias, scale and batch normalization into the thresholds or gains of each bank."""
 
 import math
 from dataclasses import replace
 from fractions import Fraction
 
-from gen.ir import Affine, Comparison, Layer, Network, Target
+from gen.ir import Affine, Comparison, Layer, Network, Normalization, Target
 from gen.weights import unpack
 
 
@@ -12,14 +12,12 @@ __all__ = ["float_sum", "make_banks"]
 
 
 def make_banks(network: Network, target: Target) -> Network:
-    """Turn the normalization of each layer into its banks (Scale-Dropout, eq. 2-9).
+    """Turn the normalizations of each layer into its banks (Scale-Dropout, eq. 2-9).
 
-    Where the choice is a keep bit, bank 0 is that of a dropped scale (``a = 1``), bank 1 that of a
-    kept one (``a = scale``). Where it is an array, each has its own bank, and there is no scale.
-    A hidden layer has ``y = gamma * ((s + bias) * a - mean) / deviation + beta``; its output level is
+    A hidden layer has ``y = gamma * ((s + bias) * scale - mean) / deviation + beta``; its output level is
     the number of ``j`` from 1 to ``L = 2 ** output_bits - 1`` with ``y >= y_j``, where
     ``y_j = low + (j - 1 / 2) * (1 - low) / L`` is midway between the values of two levels. It becomes
-    the number of thresholds that the sum has reached, inverted bit by bit where ``gamma * a`` is
+    the number of thresholds that the sum has reached, inverted bit by bit where ``gamma * scale`` is
     negative, exactly: the parameters are rational numbers and so is the bound of each ``y_j``.
 
     A level that no sum changes has one form only: as many thresholds as the level at ``sums.start``,
@@ -28,16 +26,17 @@ def make_banks(network: Network, target: Target) -> Network:
     The output layer keeps its sums: ``log2(e) * y = gain * s + offset`` in float64, since the head
     works in powers of two.
 
-    Needs: weights and a normalization in every layer. Ensures: a bank per choice in every layer,
-    :class:`Comparison` in hidden layers and :class:`Affine` in the last; no normalization.
+    Needs: weights and normalizations in every layer. Ensures: a bank for each normalization,
+    :class:`Comparison` in hidden layers and :class:`Affine` in the last; no normalizations.
     """
     *hidden, last = network.layers
     return replace(network, layers=(
         *(_with_banks(layer, _comparison) for layer in hidden), _with_banks(last, _affine)))
 
 
-def float_sum(layer: Layer, choice: int) -> tuple[Fraction, tuple[Fraction, ...]]:
-    """Return ``step`` and per output channel ``start`` of ``s = step * sum + start``.
+def float_sum(layer: Layer, outcome: int) -> tuple[Fraction, tuple[Fraction, ...]]:
+    """Return ``step`` and per output channel ``start`` of ``s = step * sum + start``, for an outcome of the
+    choice of arrays.
 
     ``s`` is the sum of the products of values, ``sum`` what the crossbars return (:mod:`gen.ir`), which
     with binary weights is larger by ``L`` for each weight of -1.
@@ -45,7 +44,7 @@ def float_sum(layer: Layer, choice: int) -> tuple[Fraction, tuple[Fraction, ...]
     levels, low = 2**layer.input_bits - 1, layer.input_low
     most = layer.ways * (2**(layer.weight_bits - 1) - 1 if layer.weight_bits > 1 else 1)
     step = Fraction(1 - low, levels * most)
-    arrays = [unpack(layer, array) for array in layer.arrays_of(choice)]
+    arrays = [unpack(layer, array) for array in layer.arrays_of(outcome)]
     total  = sum(weights.sum(1) for weights in arrays).tolist()
     below  = sum((weights < 0).sum(1) for weights in arrays).tolist()
     more   = levels * step if layer.weight_bits == 1 else 0
@@ -54,31 +53,32 @@ def float_sum(layer: Layer, choice: int) -> tuple[Fraction, tuple[Fraction, ...]
 
 
 def _with_banks(layer: Layer, bank) -> Layer:
-    ones = (1.0,) * layer.outputs
-    banks, known = [], {}
-    for choice in range(layer.choices):
-        a = layer.normalization.scale if layer.crossbars == 1 and choice else ones
-        key = a, float_sum(layer, choice)
+    known = {}
+
+    def make(outcome, normalization):
+        key = normalization, float_sum(layer, outcome)
         if key not in known:
             known[key] = bank(layer, *key)
-        banks.append(known[key])
-    return replace(layer, normalization=None, banks=tuple(banks))
+        return known[key]
+
+    return replace(layer, normalizations=(), banks=tuple(
+        tuple(make(outcome, normalization) for normalization in of_array)
+        for outcome, of_array in enumerate(layer.normalizations)))
 
 
-def _channels(layer: Layer, a: tuple[float, ...]):
-    """Yield ``(bias, a, gamma, beta, mean, deviation)`` of each output channel."""
-    part = layer.normalization
-    return zip(part.bias, a, part.gamma, part.beta, part.mean, part.deviation, strict=True)
+def _channels(part: Normalization):
+    """Yield ``(bias, scale, gamma, beta, mean, deviation)`` of each output channel."""
+    return zip(part.bias, part.scale, part.gamma, part.beta, part.mean, part.deviation, strict=True)
 
 
-def _comparison(layer: Layer, a: tuple[float, ...],
+def _comparison(layer: Layer, normalization: Normalization,
                 line: tuple[Fraction, tuple[Fraction, ...]]) -> Comparison:
     step, starts = line
     levels, low = 2**layer.output_bits - 1, layer.output_low
     bounds = [low + Fraction(2 * number - 1, 2 * levels) * (1 - low)
               for number in range(1, levels + 1)]
     thresholds, inverts = [], []
-    for values, start in zip(_channels(layer, a), starts, strict=True):
+    for values, start in zip(_channels(normalization), starts, strict=True):
         bias, *others = map(Fraction, values)
         threshold, invert = _thresholds(layer.sums, bounds, step, start + bias, *others)
         thresholds += threshold
@@ -111,8 +111,8 @@ def _constant(sums, level, levels):
     return [sums.start] * level + [sums.stop] * (levels - level)
 
 
-def _affine(layer: Layer, a: tuple[float, ...], line) -> Affine:
+def _affine(layer: Layer, normalization: Normalization, line) -> Affine:
     channels = [(math.log2(math.e) * gamma * a / deviation,
                  math.log2(math.e) * (gamma * (bias * a - mean) / deviation + beta))
-                for bias, a, gamma, beta, mean, deviation in _channels(layer, a)]
+                for bias, a, gamma, beta, mean, deviation in _channels(normalization)]
     return Affine(*zip(*channels, strict=True))

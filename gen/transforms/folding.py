@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from gen.check_target import ImpossibleTarget
 from gen.ir import Folding, Layer, Network, Target
+from gen.outcomes import combinations
 from gen.transforms.tile import columns_max, row_tiles
 
 
@@ -134,17 +135,21 @@ class _Foldings:
 def runs(network: Network, target: Target) -> list[float]:
     """Return how often the crossbars of each layer run for an image, at most.
 
-    Passes that agree in all choices so far run once, and those that differ in a keep bit still do in
-    its own layer. A sequential schedule counts each pass for itself: 1. Of the first layer, where N
-    arrays are chosen from, it is the mean, ``N (1 - (1 - 1 / N) ** T)``: all layers behind it can rest
-    when it runs more often.
+    Passes that agree in all choices so far run once, and those that differ only in a bank do so in their
+    own layer. A sequential schedule counts each pass for itself: 1. Of the first layer, where N arrays are
+    chosen from at random, it is the mean, ``N (1 - (1 - 1 / N) ** T)``: all layers behind it can rest when
+    it runs more often.
     """
-    counts, paths = [], 1
+    counts, choices = [], []
     for layer in network.layers:
-        most = min(target.passes, paths * layer.crossbars)
-        mean = layer.crossbars * (1 - (1 - 1 / layer.crossbars)**target.passes)
-        counts.append((mean if paths == 1 else most) if target.schedule == "shared" else 1)
-        paths *= layer.choices
+        if layer.array_choice is not None:
+            choices.append(layer.array_choice)
+        most = min(target.passes, combinations(network, choices))
+        if choices == [layer.array_choice] and network.places(choices[0].draw):
+            most = layer.crossbars * (1 - (1 - 1 / layer.crossbars)**target.passes)
+        counts.append(most if target.schedule == "shared" else 1)
+        if layer.bank_choice is not None:
+            choices.append(layer.bank_choice)
     return counts
 
 
@@ -152,7 +157,7 @@ def map_cycles(layer: Layer, folding: Folding) -> int:
     """Return the cycles in which an engine works on one map.
 
     It takes one word of the padded map a cycle, and stops for the reads of a position beyond the
-    first: one per row group, column group, bit of a level and array of a choice.
+    first: one per row group, column group, bit of a level and array of a sum.
     """
     height, width = layer.positions
     reads = folding.row_groups * folding.column_groups * layer.input_bits * layer.ways

@@ -31,27 +31,29 @@ def quantize(network: Network, target: Target) -> Network:
     """
     *hidden, last = network.layers
     head = replace(network.head, guard=guard_bits(last.outputs))
-    channels = [list(_channels(last, choice)) for choice in range(last.choices)]
-    different = set().union(*channels)
+    channels = [[list(_channels(last, outcome, bank)) for bank in banks]
+                for outcome, banks in enumerate(last.banks)]
+    different = {channel for banks in channels for bank in banks for channel in bank}
     for dropped in count():
         unit = 2**(head.fraction + dropped)
         if all(worst_error(head, last.outputs, float(_round(*channel, unit)[2])) <= BOUND
                for channel in different):
             break
     half = 2**dropped // 2
-    banks = []
-    for bank in channels:
+
+    def quantized(bank):
         gain, offset, _ = zip(*(_round(*channel, unit) for channel in bank), strict=True)
-        banks.append(Logit(gain, tuple(value + half for value in offset), dropped))
-    return replace(network, layers=(*hidden, replace(last, banks=tuple(banks))), head=head)
+        return Logit(gain, tuple(value + half for value in offset), dropped)
+
+    last = replace(last, banks=tuple(tuple(map(quantized, banks)) for banks in channels))
+    return replace(network, layers=(*hidden, last), head=head)
 
 
-def _channels(layer: Layer, choice: int) -> Iterator[tuple[Fraction, ...]]:
+def _channels(layer: Layer, outcome: int, bank: Affine) -> Iterator[tuple[Fraction, ...]]:
     """Yield for each channel ``slope`` and ``start`` of the logit ``slope * sum + start``, and the least
     and the largest sum that its weights allow."""
-    bank: Affine = layer.banks[choice]
-    step, starts = float_sum(layer, choice)
-    weights = sum(unpack(layer, array) for array in layer.arrays_of(choice))
+    step, starts = float_sum(layer, outcome)
+    weights = sum(unpack(layer, array) for array in layer.arrays_of(outcome))
     most = layer.ways * max(1, 2**(layer.weight_bits - 1) - 1)
     # An input is anything from `input_low` to 1.
     ends = weights, layer.input_low * weights

@@ -9,24 +9,20 @@ __all__ = ["seed"]
 
 
 def seed(network: Network, target: Target) -> Network:
-    """Give the network its generator: the seeds of its sources, and the random bits of each layer.
+    """Give the network its generator: the seeds of its sources, and the random bits of a pass.
 
-    A keep bit is dropped with the dropout probability, as the nearest multiple of ``2 ** -16``; the
-    bits that choose an array are fair. The seeds are what SplitMix64 makes of that of the target (Steele,
-    Lea, Flood, "Fast splittable pseudorandom number generators", 2014), since a xorshift generator is
-    linear: unmixed, the stream of seed 3 would be those of seeds 1 and 2, added modulo 2, and a small
-    seed would take many steps to reach the upper bits.
+    A bit is 0 with the probability that its draw has, as the nearest multiple of ``2 ** -16``. The seeds
+    are what SplitMix64 makes of that of the target (Steele, Lea, Flood, "Fast splittable pseudorandom
+    number generators", 2014), since a xorshift generator is linear: unmixed, the stream of seed 3 would be
+    those of seeds 1 and 2, added modulo 2, and a small seed would take many steps to reach the upper bits.
 
-    Needs: nothing. Ensures: a generator with one ``drop`` per layer, each from 0 to 65536, as many
-    ``bits`` as a choice of that layer takes, and one source or as many as a pass has bits.
+    Needs: nothing. Ensures: a generator with one ``drop`` per bit of a pass, each from 0 to 65536, and one
+    source or as many as a pass has bits; none where it has none.
     """
-    bits = tuple(layer.choice_bits for layer in network.layers)
-    more = sum(bits) - 1 if target.sources == "layer" else 0
+    drop  = tuple(round(p * 65536) for p in network.drops)
+    count = len(drop) if target.sources == "layer" else min(1, len(drop))
     return replace(network, generator=Generator(
-        tuple(_split(target.seed, number) for number in range(1, more + 2)),
-        tuple(round(layer.dropout * 65536) if layer.crossbars == 1 else 1 << 15
-              for layer in network.layers),
-        bits))
+        tuple(_split(target.seed, number) for number in range(1, count + 1)), drop))
 
 
 def _split(seed: int, number: int) -> int:

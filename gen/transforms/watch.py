@@ -21,27 +21,29 @@ WINDOW = 1024
 def watch(network: Network, target: Target) -> Network:
     """Give the network the tests of its random bits.
 
-    The bits of each layer are watched by themselves, with the limits of its own probability: a source
-    may be wrong for one layer only, as each has its own write current. The bits of each source are
-    compared with the one before, and with that of the same place a pass before. A layer whose choice is
-    certain (p is 0 or 1) has nothing random to test.
+    The bits of each draw that have the same probability are watched by themselves, with its limits: a
+    source may be wrong for one draw only, as each has its own write current. The bits of each source are
+    compared with the one before, and with that of the same place a pass before. A bit that is certain (p is
+    0 or 1) has nothing random to test.
 
     Needs: a generator. Ensures: health tests of all bits that are random.
     """
-    generator = network.generator
-    layers = [layer for layer, bits in enumerate(generator.bits) for _ in range(bits)] # of each place
-    random = [place for place, layer in enumerate(layers) if 0 < generator.drop[layer] < 65536]
+    drop   = network.generator.drop
+    random = [place for place, value in enumerate(drop) if 0 < value < 65536]
     one_by_one = [(place,) for place in random]
-    if len(generator.seeds) == 1:
-        by_layer  = [tuple(place for place in random if layers[place] == layer)
-                     for layer in range(len(generator.bits))]
-        by_source = [tuple(random)]
+    if len(network.generator.seeds) == 1:
+        alike = {}
+        for draw in network.draws:
+            for place in network.places(draw.name):
+                if place in random:
+                    alike.setdefault((draw.name, drop[place]), []).append(place)
+        by_draw, by_source = list(map(tuple, alike.values())), [tuple(random)]
     else:
-        by_layer = by_source = one_by_one
-    watched = [*((places, 0) for places in by_layer),
+        by_draw = by_source = one_by_one
+    watched = [*((places, 0) for places in by_draw),
                *((places, distance) for places in by_source for distance in sorted({1, len(places)}))]
     return replace(network, health=tuple(
-        HealthTest(places, distance, **cutoffs([generator.drop[layers[place]] for place in places]))
+        HealthTest(places, distance, **cutoffs([drop[place] for place in places]))
         for places, distance in watched if places))
 
 

@@ -1,6 +1,7 @@
-"""The random bits of a design: the stream of choices, the health tests, and models of bad sources."""
+"""The random bits of a design: their stream, what passes choose by them, the health tests, and models of
+bad sources."""
 
-from golden.random.generator import choices, choices_of
+from golden.random.generator import choices
 
 
-__all__ = ["choices", "choices_of"]
+__all__ = ["choices"]

@@ -17,13 +17,13 @@ class Source:
     A bit is 1 if a number, drawn uniformly from 0 to 1, is below the probability of a 1.
     """
 
-    bias: float = 0.0          #: Added to the probability of a 1, the same for all layers.
+    bias: float = 0.0          #: Added to the probability of a 1, the same for all bits.
     correlation: float = 0.0   #: Probability that a bit repeats the number of the bit ``distance`` before;
                                #: if negative, that it takes 1 less that number. For bits that are 1 with
                                #: probability 0.5 it is the correlation coefficient.
-    distance: int = 1          #: 1: the bit before. The bits of a pass: the same layer in the pass before.
+    distance: int = 1          #: 1: the bit before. The bits of a pass: the same bit in the pass before.
     stuck: int | None = None   #: Value of the bits that are stuck, if any.
-    layer: int | None = None   #: Layer whose bits are stuck; all layers if None.
+    places: tuple[int, ...] | None = None #: Bits of a pass that are stuck; all if None.
     period: int | None = None  #: Bits after which the stream repeats, if it does.
 
     def __post_init__(self):
@@ -35,14 +35,14 @@ class Source:
             raise ValueError(f"Stuck must be 0 or 1, not {self.stuck!r}")
 
     def draw(self, generator: Generator, count: int, rng: np.random.Generator) -> np.ndarray:
-        """Return the first ``count`` bits for the layers of ``generator``, bool (count,)."""
+        """Return the first ``count`` bits, in the order of ``generator``, bool (count,)."""
         number = rng.random(count)
         if self.correlation:
             number = self._correlate(number, rng)
         bits = number < np.resize(kept(generator) + self.bias, count)
         if self.stuck is not None:
-            stuck = self.layer is None or np.resize(
-                np.repeat(np.arange(len(generator.bits)), generator.bits) == self.layer, count)
+            stuck = self.places is None or np.resize(
+                np.isin(np.arange(len(generator.drop)), self.places), count)
             bits = np.where(stuck, bool(self.stuck), bits)
         return bits if self.period is None else np.resize(bits[:self.period], count)
 
@@ -80,4 +80,4 @@ class Played:
 
 def kept(generator: Generator) -> np.ndarray:
     """Return the probability of a 1 for each bit of a pass, float64 (bits of a pass,)."""
-    return 1 - np.repeat(np.array(generator.drop), generator.bits) / 65536
+    return 1 - np.array(generator.drop) / 65536

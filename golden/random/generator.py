@@ -1,4 +1,4 @@
-"""Golden model of the pseudo-random stream of choices."""
+"""Golden model of the pseudo-random stream of bits."""
 
 import functools
 
@@ -7,7 +7,7 @@ import numpy as np
 from gen.ir import Generator
 
 
-__all__ = ["choices", "choices_of"]
+__all__ = ["choices"]
 
 
 #: States that are stepped together; each runs through another section of the stream.
@@ -15,14 +15,16 @@ LANES = 1024
 
 
 def choices(generator: Generator, images: int, passes: int, first: int = 0) -> np.ndarray:
-    """Return the choices of ``images`` images, int64 of shape (images, passes, layers), from image
+    """Return the random bits of ``images`` images, bool (images, passes, bits of a pass), from image
     ``first`` on.
 
-    :class:`gen.ir.Generator` defines them: a keep bit, or the number of an array. A step of the generator
+    :class:`gen.ir.Generator` defines them. A step of the generator
     is linear over GF(2), so any number of steps is one 64 x 64 matrix: images before ``first`` take
     neither time nor memory, and a long stream can be drawn batch by batch.
     """
-    drop = np.repeat(np.array(generator.drop, dtype=np.uint64), generator.bits)
+    drop = np.array(generator.drop, dtype=np.uint64)
+    if not len(drop):
+        return np.zeros((images, passes, 0), dtype=bool)
     before, count = (number * passes * len(drop) // len(generator.seeds) for number in (first, images))
     steps = max(1, -(-count // LANES)) # of each lane
     lanes = _advance(np.array([[_step(seed) for seed in generator.seeds]], dtype=np.uint64), before)
@@ -35,21 +37,7 @@ def choices(generator: Generator, images: int, passes: int, first: int = 0) -> n
         lanes = lanes ^ lanes << np.uint64(13)
         lanes = lanes ^ lanes >> np.uint64(7)
         lanes = lanes ^ lanes << np.uint64(17)
-    bits = upper.reshape(-1, len(generator.seeds))[:count].reshape(-1, len(drop)) >= drop
-    return choices_of(bits.ravel(), generator, images, passes)
-
-
-def choices_of(bits: np.ndarray, generator: Generator, images: int, passes: int) -> np.ndarray:
-    """Return the choices that the first of ``bits``, bool (N,), make, in the shape of :func:`choices`."""
-    width = sum(generator.bits)
-    bits  = bits[:images * passes * width].reshape(images, passes, width)
-    result = np.zeros((images, passes, len(generator.bits)), dtype=np.int64)
-    first = 0
-    for layer, width in enumerate(generator.bits):
-        for bit in range(first, first + width):
-            result[..., layer] = 2 * result[..., layer] + bits[..., bit]
-        first += width
-    return result
+    return (upper.reshape(-1, len(generator.seeds))[:count].reshape(images, passes, len(drop)) >= drop)
 
 
 def _step(state: int) -> int:

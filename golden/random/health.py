@@ -13,7 +13,7 @@ __all__ = ["alarm_bit", "false_alarms", "runs", "windows"]
 def alarm_bit(bits: np.ndarray, generator: Generator, tests: Iterable[HealthTest]) -> int | None:
     """Return the index of the first of ``bits``, bool (N,), that raises the alarm of one of ``tests``; None
     if there is no alarm. The bits are drawn in the order of ``generator``."""
-    alarms = (_alarm_bit(np.asarray(bits, dtype=bool), sum(generator.bits), test) for test in tests)
+    alarms = (_alarm_bit(np.asarray(bits, dtype=bool), len(generator.drop), test) for test in tests)
     return min((alarm for alarm in alarms if alarm is not None), default=None)
 
 

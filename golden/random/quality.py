@@ -12,7 +12,6 @@ from golden.answers import Answers
 from golden.head import average, softmax
 from golden.network import path_probabilities, paths
 from golden.random.bad_sources import Source
-from golden.random.generator import choices_of
 from golden.random.health import alarm_bit, false_alarms, runs, windows
 from golden.random.hypothesis_tests import Test, autocorrelation, counts, independence, normal, rate
 from golden.scores import over_passes, report, scores_of
@@ -222,7 +221,7 @@ def detection(sources: dict[str, Source], network: Network, predictions: int, pa
     ``progress`` goes around the sources, as :meth:`gen.progress.Progress.bar` does.
     """
     generator = network.generator
-    pass_bits = sum(generator.bits)
+    pass_bits = len(generator.drop)
     count = predictions * passes * pass_bits
     plain = [test for test in network.health if not test.distance]
     figures = {}
@@ -277,7 +276,7 @@ def effects(network: Network, sets: dict[str, np.ndarray], labels: np.ndarray,
     ``sets`` are uint8 images (N, H, W) by name; the first set is ``"mnist"``, which has ``labels``. All
     sets draw from one stream, one after another. ``progress`` as in :func:`detection`.
     """
-    generator, width = network.generator, sum(network.generator.bits)
+    generator, width = network.generator, len(network.generator.drop)
     score = _scorer(network)
     figures = {}
     for name, source in progress(sources.items()):
@@ -287,8 +286,7 @@ def effects(network: Network, sets: dict[str, np.ndarray], labels: np.ndarray,
         scores, first = {}, 0
         for kind, images in sets.items():
             last = first + len(images) * passes * width
-            choice = choices_of(bits[first:last], generator, len(images), passes)
-            scores[kind] = score(kind, images, choice)
+            scores[kind] = score(kind, images, bits[first:last].reshape(len(images), passes, width))
             first = last
         figures[name] = {
             **report(scores.pop("mnist"), labels, scores),
@@ -300,27 +298,27 @@ def effects(network: Network, sets: dict[str, np.ndarray], labels: np.ndarray,
 
 
 def _scorer(network):
-    """Return a function that scores a set of images, by name, under given choices.
+    """Return a function that scores a set of images, by name, by passes with given random bits.
 
-    With few combinations of choices, the predictions of all of them are computed once per set and then
+    With few combinations of bits, the predictions of all of them are computed once per set and then
     looked up.
     """
-    sizes = tuple(layer.choices for layer in network.layers)
+    width = len(network.drops)
     known = {}
 
-    def look_up(kind, images, choice):
+    def look_up(kind, images, bits):
         if kind not in known:
             known[kind] = np.concatenate([
                 softmax(paths(network, images[start:start + CHUNK]), network.head)
                 for start in range(0, len(images), CHUNK)])
-        path = np.ravel_multi_index(tuple(np.moveaxis(choice, -1, 0)), sizes)
+        path = bits @ (1 << np.arange(width)[::-1])
         probabilities = np.take_along_axis(known[kind], path[..., None], 1)
         return Answers(average(probabilities, network.head),
                        metrics.mutual_information(probabilities / 65536))
 
-    def score(kind, images, choice):
-        if np.prod(sizes, dtype=object) <= LOOK_UP_LIMIT:
-            return scores_of(look_up(kind, images, choice))
-        return over_passes(network, images, choice)
+    def score(kind, images, bits):
+        if len(network.draws) and 2**width <= LOOK_UP_LIMIT:
+            return scores_of(look_up(kind, images, bits))
+        return over_passes(network, images, bits)
 
     return score

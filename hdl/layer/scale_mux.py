@@ -41,13 +41,13 @@ def scaled_layout(word, sum_shape, *, lanes, columns):
 class ScaleMux(wiring.Component):
     """Join the sums of a group of channels with the words of these channels from the scale memory.
 
-    The scale of Scale-Dropout (eq. 7) is folded into one word per channel and bank: bank 0 has the words
-    without the scale (dropped), bank 1 those with it (kept). There is one lane per bank, and the results
-    of both are always computed: one that no pass uses has an empty pass set, and
+    The scale of Scale-Dropout (eq. 7) is folded into one word per channel and bank: one bank has the words
+    without the scale (dropped), another those with it (kept). There is one lane per bank, and the results of
+    all are always computed: one that no pass uses has an empty pass set, and
     :class:`hdl.pass_sets.map_buffer.MapBuffer` discards it.
 
-    With ``selected`` there is one lane, and bank ``n`` has the words of array ``n`` (SpinBayes): the
-    ``choice`` of the sums selects the bank. Banks that are all equal are stored once.
+    Sums of one of several arrays (SpinBayes) take the words of that array: the ``choice`` of the sums
+    selects them. Where they are the same for all arrays they are stored once.
 
     Groups of channels come in order, again and again. Latency is two cycles, throughput one group per
     cycle.
@@ -56,23 +56,20 @@ class ScaleMux(wiring.Component):
     ----------
     word : amaranth.lib.data.StructLayout
         Shape of a word.
-    banks : sequence of sequence of dict
-        Per bank and channel the fields of a word. A :exc:`ValueError` is raised unless all banks have
-        the same number of channels.
+    banks : sequence of sequence of sequence of dict
+        Per array, bank and channel the fields of a word. A :exc:`ValueError` is raised unless all banks have
+        the same number of channels, and all arrays of banks.
     sum_shape : shape-like
         Shape of a sum.
     columns : int
         Channels of a group. Channels of the last group beyond those of a bank have words of zero.
-    selected : bool
-        Whether there is one lane, with the words of the selected bank, instead of a lane per bank. Then
-        a :exc:`ValueError` is raised unless the number of banks is a power of two.
     protect : bool
         Check the parity of rows of the memory.
 
     Members
     -------
     i : In(stream.Signature(sums_layout(sum_shape, columns, arrays)))
-        Sums, of one array or, with ``selected``, of as many as there are banks.
+        Sums, each of one of the arrays.
     o : Out(stream.Signature(scaled_layout(word, sum_shape, lanes, columns)))
         Sums and the words of each lane.
     error : Out(1)
@@ -81,22 +78,22 @@ class ScaleMux(wiring.Component):
 
     latency = 2
 
-    def __init__(self, word, banks, sum_shape, *, columns, selected=False, protect=False):
+    def __init__(self, word, banks, sum_shape, *, columns, protect=False):
         self.word     = word
-        self.banks    = tuple(tuple(bank) for bank in banks)
+        self.banks    = tuple(tuple(map(tuple, of_array)) for of_array in banks)
         self.columns  = columns
-        self.selected = selected
         self.protect  = protect
-        self.channels = len(self.banks[0])
-        self.lanes    = 1 if selected else len(self.banks)
-        for bank in self.banks:
-            if len(bank) != self.channels:
-                raise ValueError(f"Bank 0 has {self.channels} channels, but another has {len(bank)}")
-        if selected and len(self.banks) & len(self.banks) - 1:
-            raise ValueError(f"Number of banks must be a power of two, not {len(self.banks)}")
-        arrays = len(self.banks) if selected else 1
+        self.arrays   = len(self.banks)
+        self.lanes    = len(self.banks[0])
+        self.channels = len(self.banks[0][0])
+        for of_array in self.banks:
+            if len(of_array) != self.lanes:
+                raise ValueError(f"Array 0 has {self.lanes} banks, but another has {len(of_array)}")
+            for bank in of_array:
+                if len(bank) != self.channels:
+                    raise ValueError(f"Bank 0 has {self.channels} channels, but another has {len(bank)}")
         super().__init__({
-            "i": In(stream.Signature(sums_layout(sum_shape, columns=columns, arrays=arrays))),
+            "i": In(stream.Signature(sums_layout(sum_shape, columns=columns, arrays=self.arrays))),
             "o": Out(stream.Signature(
                 scaled_layout(word, sum_shape, lanes=self.lanes, columns=columns))),
             **error_port(protect),
@@ -104,20 +101,21 @@ class ScaleMux(wiring.Component):
 
     @property
     def stored(self):
-        """Banks in the memory: all, or 1 where they are equal."""
-        return 1 if all(bank == self.banks[0] for bank in self.banks) else len(self.banks)
+        """Arrays whose banks are in the memory: a power of two, or 1 where all have the same."""
+        same = all(of_array == self.banks[0] for of_array in self.banks)
+        return 1 if same else 1 << (self.arrays - 1).bit_length()
 
     def rows(self):
         """Rows of the scale memory, as integers: the words of a group of channels in every lane.
 
-        With ``selected`` the banks of a group are in consecutive rows. With ``protect`` the top bit of a
-        row is its parity.
+        Those of a group for all arrays are consecutive; for arrays that there are not, they are zero. With
+        ``protect`` the top bit of a row is its parity.
         """
         layout = self.o.payload.words.shape()
-        rows   = [[bank] for bank in self.banks[:self.stored]] if self.selected else [self.banks]
         for first in range(0, self.channels, self.columns):
-            for lanes in rows:
-                row = layout.const([bank[first:first + self.columns] for bank in lanes]).as_bits()
+            for array in range(self.stored):
+                row = layout.const([bank[first:first + self.columns] for bank in (
+                    self.banks[array] if array < self.arrays else [])]).as_bits()
                 yield with_parity(row, self.row_width - 1) if self.protect else row
 
     @property

@@ -170,8 +170,10 @@ class ArrayPasses(wiring.Component):
         Bits of a word.
     words : int
         Words of a map.
-    arrays, passes : int
-        Arrays of the first layer, and T_max.
+    choice : hdl.pass_sets.pass_split.Choice
+        How a pass chooses one of the arrays of the first layer.
+    passes : int
+        T_max.
     protect : bool
         Check the parity of stored words and pass sets.
 
@@ -182,7 +184,7 @@ class ArrayPasses(wiring.Component):
     i_sets : In(stream.Signature(pass_set_layout(passes)))
         Pass set of each map.
     mask : In(stream.Signature(passes * bits))
-        Masks of the first layer for each image (:class:`hdl.random.mask_bank.MaskBank`).
+        Masks of the choice for each image (:class:`hdl.random.mask_bank.MaskBank`), if it draws.
     o_sets : Out(stream.Signature(pass_set_layout(passes, arrays)))
         Pass set and array of each map that is sent.
     error : Out(1)
@@ -191,15 +193,16 @@ class ArrayPasses(wiring.Component):
 
     latency = MapBuffer.latency
 
-    def __init__(self, word_bits, *, words, arrays, passes, protect=False):
-        self.split  = PassSplit(passes, (arrays,))
+    def __init__(self, word_bits, *, words, choice, passes, protect=False):
+        self.choice = choice
+        self.split  = PassSplit(passes, [choice])
         self.buffer = MapBuffer(unsigned(word_bits), words=words, lanes=1, passes=passes, depth=2,
-                                next_arrays=arrays, protect=protect)
+                                next_arrays=choice.outcomes, protect=protect)
         self.protect = protect
         super().__init__({
             "i":      In(stream.Signature(word_bits)),
             "i_sets": In(self.split.i.signature.flip()),
-            "mask":   In(self.split.mask_0.signature.flip()),
+            **({"mask": In(self.split.mask_0.signature.flip())} if choice.bits else {}),
             "o":      Out(stream.Signature(word_bits)),
             "o_sets": Out(self.buffer.o_sets.signature),
             **error_port(protect),
@@ -211,7 +214,8 @@ class ArrayPasses(wiring.Component):
         m.submodules.pass_split = self.split
         m.submodules.map_buffer = self.buffer
         connect(m, flipped(self.i_sets), self.split.i)
-        connect(m, flipped(self.mask), self.split.mask_0)
+        if self.choice.bits:
+            connect(m, flipped(self.mask), self.split.mask_0)
         connect(m, self.split.o, self.buffer.i_sets)
         m.d.comb += [
             self.buffer.i.valid.eq(self.i.valid),

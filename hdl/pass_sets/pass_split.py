@@ -1,7 +1,10 @@
 """Pass sets: which passes a map belongs to, and how a layer divides them."""
 
+import functools
 import itertools
 import math
+import operator
+from dataclasses import dataclass
 
 from amaranth import *
 from amaranth.lib import data, stream, wiring
@@ -10,7 +13,27 @@ from amaranth.lib.wiring import In, Out
 from hdl.stream import moves, vacant
 
 
-__all__ = ["PassSplit", "pass_set_layout", "branches_layout"]
+__all__ = ["Choice", "PassSplit", "pass_set_layout", "branches_layout"]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """How each pass comes to one of several outcomes, which are numbered from 0 on.
+
+    The outcome of the number n is ``table[n % len(table)]``.
+    """
+
+    table: tuple[int, ...]
+    draw: int | None = 0 #: Which draw of the mask bank the number n is; None: it is that of the pass.
+
+    @property
+    def outcomes(self):
+        return 1 + max(self.table)
+
+    @property
+    def bits(self):
+        """Random bits that are drawn."""
+        return 0 if self.draw is None else (len(self.table) - 1).bit_length()
 
 
 def pass_set_layout(passes, arrays=1):
@@ -31,9 +54,10 @@ class PassSplit(wiring.Component):
     """Divide the pass set of each map by the random choices of its passes.
 
     A map with the pass set ``S`` becomes one map for each outcome ``c`` of a choice, with the passes of
-    ``S`` that drew ``c``: the sets are disjoint, and their union is ``S``. For a keep bit they are
+    ``S`` that came to ``c``: the sets are disjoint, and their union is ``S``. For a keep bit they are
     ``S & ~mask`` and ``S & mask``. With several choices there is one map for each combination of
-    outcomes, that of the last choice varying fastest. The masks of an image apply to all of its maps.
+    outcomes, that of the last choice varying fastest, and without a choice one. The masks of an image apply
+    to all of its maps.
 
     Latency is one cycle, throughput one map per cycle.
 
@@ -41,38 +65,41 @@ class PassSplit(wiring.Component):
     ----------
     passes : int
         T_max: bits of a pass set.
-    outcomes : sequence of int
-        Number of outcomes of each choice, a power of two above 1. A :exc:`ValueError` is raised
-        otherwise.
+    choices : sequence of Choice
+        A :exc:`ValueError` is raised unless each has an outcome for every number that its random bits can
+        be.
 
     Members
     -------
     i : In(stream.Signature(pass_set_layout(passes)))
         Pass sets of the maps that are divided.
     mask_0, ... : In(stream.Signature(passes * bits))
-        Per choice and image, the masks of its bits (:class:`hdl.random.mask_bank.MaskBank`).
+        Per choice that draws and image, the masks of its bits (:class:`hdl.random.mask_bank.MaskBank`).
     o : Out(stream.Signature(branches_layout(passes, combinations)))
         Pass sets of the maps that each map becomes.
     """
 
     latency = 1
 
-    def __init__(self, passes, outcomes):
-        self.passes   = passes
-        self.outcomes = tuple(outcomes)
-        for count in self.outcomes:
-            if count < 2 or count & count - 1:
-                raise ValueError(f"Choice must have a power of two of outcomes, not {count!r}")
+    def __init__(self, passes, choices):
+        self.passes  = passes
+        self.choices = tuple(choices)
+        for choice in self.choices:
+            if choice.draw is not None and len(choice.table) != 2**choice.bits:
+                raise ValueError(f"Choice must have an outcome for each of {2**choice.bits} numbers, not "
+                                 f"{len(choice.table)}")
         super().__init__({
             "i": In(stream.Signature(pass_set_layout(passes))),
-            **{f"mask_{index}": In(stream.Signature(passes * (count - 1).bit_length()))
-               for index, count in enumerate(self.outcomes)},
-            "o": Out(stream.Signature(branches_layout(passes, math.prod(self.outcomes)))),
+            **{f"mask_{index}": In(stream.Signature(passes * choice.bits))
+               for index, choice in enumerate(self.choices) if choice.bits},
+            "o": Out(stream.Signature(branches_layout(
+                passes, math.prod(choice.outcomes for choice in self.choices)))),
         })
 
     @property
     def masks(self):
-        return tuple(getattr(self, f"mask_{index}") for index in range(len(self.outcomes)))
+        """Ports of the choices that draw, in their order."""
+        return tuple(getattr(self, f"mask_{index}") for index, choice in enumerate(self.choices) if choice.bits)
 
     def elaborate(self, platform):
         m = Module()
@@ -80,25 +107,33 @@ class PassSplit(wiring.Component):
         known = Signal() # the masks of the image
         free  = Signal()
         m.d.comb += [
-            known.eq(Cat(mask.valid for mask in self.masks).all()),
+            known.eq(Cat(Const(1), *(mask.valid for mask in self.masks)).all()),
             free.eq(vacant(self.o)),
             self.i.ready.eq(free & known),
         ]
         m.d.comb += [mask.ready.eq(moves(self.i) & self.i.payload.last) for mask in self.masks]
 
-        drew = [self._drew(mask, count) for mask, count in zip(self.masks, self.outcomes, strict=True)]
+        came = [self._came_to(index, choice) for index, choice in enumerate(self.choices)]
         with m.If(free):
             m.d.sync += [self.o.valid.eq(self.i.valid & known), self.o.payload.last.eq(self.i.payload.last)]
-            for branch, sets in zip(self.o.payload.sets, itertools.product(*drew), strict=True):
+            for branch, sets in zip(self.o.payload.sets, itertools.product(*came), strict=True):
                 m.d.sync += branch.eq(_intersection(self.i.payload.set, *sets))
 
         return m
 
-    def _drew(self, mask, outcomes):
-        """For each outcome the set of passes that drew it."""
-        bits = [mask.payload.word_select(bit, self.passes) for bit in range((outcomes - 1).bit_length())]
-        return [_intersection(*(word if outcome >> bit & 1 else ~word for bit, word in enumerate(bits)))
-                for outcome in range(outcomes)]
+    def _came_to(self, index, choice):
+        """For each outcome the set of passes that came to it."""
+        came = [[] for _ in range(choice.outcomes)]
+        if not choice.bits:
+            for number in range(self.passes):
+                came[choice.table[number % len(choice.table)]].append(1 << number)
+            return [Const(sum(passes), self.passes) for passes in came]
+        payload = getattr(self, f"mask_{index}").payload
+        bits = [payload.word_select(bit, self.passes) for bit in range(choice.bits)]
+        for number, outcome in enumerate(choice.table):
+            came[outcome].append(_intersection(*(
+                word if number >> bit & 1 else ~word for bit, word in enumerate(bits))))
+        return [functools.reduce(operator.or_, passes) for passes in came]
 
 
 def _intersection(passes, *others):

@@ -1,4 +1,4 @@
-"""Masks: the random choices of all passes of an image, collected for each layer."""
+"""Masks: the random bits that all passes of an image draw, collected for each choice that needs them."""
 
 import operator
 
@@ -14,21 +14,22 @@ __all__ = ["MaskBank"]
 
 
 class MaskBank(wiring.Component):
-    """For each image, draw a choice per pass and layer, and send every layer its masks.
+    """For each image, draw the random bits of all passes, and send each choice the masks of its draw.
 
-    A choice has one bit, a keep bit, or several, the number of an array. Bits are drawn in pass-major
-    order: pass 0 of layers 0, 1, ..., then pass 1, and so on, as passes run one after another would
-    draw them (Scale-Dropout, eq. 20); the bits of a choice are drawn from the most significant one on.
-    Each bit of a choice has a mask, whose bit ``t`` is what pass ``t`` has drawn; bits of passes that the
-    image does not have are zero. While masks wait to be taken, the bits of the next images are drawn, up
-    to ``AHEAD`` images.
+    A pass has several draws, each of one or more bits. Bits are drawn in pass-major order: pass 0 of draws 0,
+    1, ..., then pass 1, and so on, as passes run one after another would draw them (Scale-Dropout, eq. 20);
+    the bits of a draw from the most significant one on. Each bit of a draw has a mask, whose bit ``t`` is what
+    pass ``t`` has drawn; bits of passes that the image does not have are zero. While masks wait to be taken,
+    the bits of the next images are drawn, up to ``AHEAD`` images.
 
     An image takes :meth:`interval` cycles while no mask waits.
 
     Parameters
     ----------
-    choice_bits : sequence of int
-        Bits of the choice of each layer, at least 1.
+    draws : sequence of int
+        Bits of each draw, at least 1.
+    outputs : sequence of int
+        For each choice that takes masks, the number of its draw.
     passes : int
         T_max.
     protect : bool
@@ -38,42 +39,43 @@ class MaskBank(wiring.Component):
     -------
     images : In(stream.Signature(range(passes + 1)))
         Number of passes of each image, from 1 to T_max.
-    draw : Out(stream.Signature(range(layers)))
-        Layer of each bit to draw: requests to the random source.
+    draw : Out(stream.Signature(range(bits of a pass)))
+        Which bit of a pass to draw: requests to the random source.
     bits : In(stream.Signature(1))
         Bits from the random source, in the order of the requests.
-    taken : Out(sum(choice_bits))
+    taken : Out(bits of a pass)
         One-hot: which bit of a pass, numbered in the order of the requests, is taken in this cycle.
     masks : tuple of stream.Signature(passes * bits), as Out
-        Per layer and image the masks of the bits of its choice, that of the least significant bit
-        lowest. The ports are named ``mask_0`` and so on.
+        Per output and image the masks of the bits of its draw, that of the least significant bit lowest. The
+        ports are named ``mask_0`` and so on.
     error : Out(1)
         1 for a cycle after a mask has lost its parity. Only with ``protect``.
     """
 
-    #: Masks that can wait in front of each layer.
+    #: Masks that can wait in front of each choice.
     AHEAD = 4
 
     #: Cycles from the last bit of an image to the first request of the next.
     overhead = 3
 
-    def __init__(self, choice_bits, passes, *, protect=False):
-        self.choice_bits = tuple(map(operator.index, choice_bits))
-        self.passes      = operator.index(passes)
-        self.protect     = protect
+    def __init__(self, draws, outputs, passes, *, protect=False):
+        self.draws   = tuple(map(operator.index, draws))
+        self.outputs = tuple(map(operator.index, outputs))
+        self.passes  = operator.index(passes)
+        self.protect = protect
         super().__init__({
             "images": In(stream.Signature(range(passes + 1))),
-            "draw":   Out(stream.Signature(range(len(self.choice_bits)))),
+            "draw":   Out(stream.Signature(range(sum(self.draws)))),
             "bits":   In(stream.Signature(1)),
-            "taken":  Out(sum(self.choice_bits)),
-            **{f"mask_{layer}": Out(stream.Signature(passes * bits))
-               for layer, bits in enumerate(self.choice_bits)},
+            "taken":  Out(sum(self.draws)),
+            **{f"mask_{output}": Out(stream.Signature(passes * self.draws[draw]))
+               for output, draw in enumerate(self.outputs)},
             **error_port(protect),
         })
 
     @property
     def masks(self):
-        return tuple(getattr(self, f"mask_{layer}") for layer in range(len(self.choice_bits)))
+        return tuple(getattr(self, f"mask_{output}") for output in range(len(self.outputs)))
 
     def interval(self, passes, rng):
         """Cycles from image to image of ``passes`` passes with the random source ``rng``, whose
@@ -82,34 +84,33 @@ class MaskBank(wiring.Component):
             turns, rest = divmod(bits, rng.count)
             return turns * max(rng.count, rng.interval) + rest
 
-        bits = passes * sum(self.choice_bits)
+        bits = passes * sum(self.draws)
         return max(requests(bits), requests(bits - 1) + rng.latency + self.overhead)
 
     def elaborate(self, platform):
         m = Module()
 
         parity = Parity(m, self)
-        # Bits of a pass in the order in which they are drawn: their layers, and their masks.
-        layers = [layer for layer, bits in enumerate(self.choice_bits) for _ in range(bits)]
-        masks  = [Signal(self.passes, name=f"mask_{layer}_{bit}")
-                  for layer, bits in enumerate(self.choice_bits) for bit in reversed(range(bits))]
+        # Masks of the bits of each draw, in the order in which they are drawn.
+        drawn  = [[Signal(self.passes, name=f"mask_{draw}_{bit}") for bit in reversed(range(bits))]
+                  for draw, bits in enumerate(self.draws)]
+        masks  = [mask for of_draw in drawn for mask in of_draw]
         queues = []
-        for layer, sent in enumerate(self.masks):
-            m.submodules[f"queue_{layer}"] = queue = parity.fifo(
+        for output, (sent, draw) in enumerate(zip(self.masks, self.outputs, strict=True)):
+            m.submodules[f"queue_{output}"] = queue = parity.fifo(
                 width=len(sent.payload), depth=self.AHEAD)
             queues.append(queue)
             m.d.comb += [
                 sent.valid.eq(queue.r_rdy),
                 sent.payload.eq(queue.r_data),
                 queue.r_en.eq(sent.ready),
-                queue.w_data.eq(Cat(reversed([mask for mask, drawn_for in zip(masks, layers, strict=True)
-                                              if drawn_for == layer]))),
+                queue.w_data.eq(Cat(reversed(drawn[draw]))),
             ]
 
         # Requests run ahead of the bits that answer them. Either side counts the bits of a pass up and the
         # passes of the image down.
-        request_bit, last_request = counter(m, len(layers), moves(self.draw), name="request_bit")
-        response_bit, last_response = counter(m, len(layers), moves(self.bits), name="response_bit")
+        request_bit, last_request = counter(m, len(masks), moves(self.draw), name="request_bit")
+        response_bit, last_response = counter(m, len(masks), moves(self.bits), name="response_bit")
         passes_to_request = Signal(range(self.passes + 1))
         passes_to_receive = Signal(range(self.passes + 1))
         response_pass     = Signal(self.passes) # one-hot
@@ -119,8 +120,7 @@ class MaskBank(wiring.Component):
 
         m.d.comb += [
             self.draw.valid.eq(passes_to_request != 0),
-            self.draw.payload.eq(
-                request_bit if set(self.choice_bits) == {1} else Array(layers)[request_bit]),
+            self.draw.payload.eq(request_bit),
         ]
         with m.If(moves(self.draw) & last_request):
             m.d.sync += passes_to_request.eq(passes_to_request - 1)

@@ -7,6 +7,7 @@ import numpy as np
 
 from gen.ir import Network
 from golden.network import batches, forward
+from golden.random.outcomes import outcomes
 from sim.compare.packing import bits, integers
 from sim.design import Design
 
@@ -20,7 +21,7 @@ def compare_maps(path: Path, design: Design, network: Network, images: np.ndarra
 
     The trace has a list of maps per layer, each with its pass set; the golden model runs every pass alone.
     So a map must equal that of all passes in its set, and each pass must be in the set of exactly one map.
-    ``chosen`` returns the choices, int (n, T, L), of the images from a first up to a last, exclusive.
+    ``chosen`` returns the random bits, bool (n, T, W), of the images from a first up to a last, exclusive.
     """
     lines  = np.array(path.read_bytes().split()).reshape(-1, 3)
     layers = [_read(lines[lines[:, 0] == name.encode()], index, design, network)
@@ -30,8 +31,10 @@ def compare_maps(path: Path, design: Design, network: Network, images: np.ndarra
         # Maps behind the last image.
         different += int((image >= len(images)).sum()) + (len(words) > len(sets) * size)
     for part in batches(network, len(images), passes):
-        choice = chosen(part.start, part.stop)
-        golden = [forward(network, images[part], choice[:, number], maps=True) for number in range(passes)]
+        drawn  = chosen(part.start, part.stop)
+        arrays, _ = outcomes(network, drawn)
+        golden = [forward(network, images[part], drawn[:, number], number=number, maps=True)
+                  for number in range(passes)]
         for index, (image, sets, words, size) in enumerate(layers):
             layer = network.layers[index]
             begin, end = np.searchsorted(image, (part.start, part.stop))
@@ -41,7 +44,7 @@ def compare_maps(path: Path, design: Design, network: Network, images: np.ndarra
             else:
                 expected = [_bits_of(maps[index], layer.output_bits) for _, maps in golden]
                 if network.layers[index + 1].crossbars > 1:
-                    next_choice = choice[..., index + 1]
+                    next_choice = arrays[..., index + 1]
             different += _differences(sets[begin:end], words[begin * size:end * size], size, expected,
                                       next_choice, design.passes_max)
     return different

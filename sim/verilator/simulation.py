@@ -120,7 +120,7 @@ class Simulation:
                 "sources": design.manifest["random_sources"], "bits_file": harness.BITS, "seed": seed,
                 "played": None if played is None else _PLAYED, **times})
         else:
-            told["skip"] = first * passes * sum(design.network.generator.bits)
+            told["skip"] = first * passes * len(design.network.drops)
         if design.cells:
             # They are read as the simulator starts; to the harness this says nothing.
             told["cells"] = design.cells

@@ -1,0 +1,182 @@
+"""Every method that can be built: what it makes random in a network, and what its checkpoints hold.
+
+This is the only file of :mod:`gen` that knows a method by its name. It turns a network without choices into
+one with the draws and choices of a method, and the scales of a checkpoint into those of its banks; what
+comes behind works on these alone.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from gen.ir import ArrayChoice, BankChoice, Draw, Head, Network
+from gen.networks import NETWORKS
+
+
+__all__ = [
+    "DEFAULT", "METHODS", "Method", "choose", "known_names", "method_for", "method_of", "name_of",
+    "network_of", "stated", "with_dropout",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """What a method draws, and chooses by it in each layer.
+
+    Unless ``in_turn``, each layer has a draw of its own.
+    """
+
+    title: str
+    paper: str                        #: Where the method is defined.
+    choice: type | None = None        #: What a pass chooses; None: nothing.
+    count: int = 1                    #: Outcomes of a choice, unless asked otherwise. Beside a keep bit: the
+                                      #: values that a dropped scale can have.
+    keeps: bool = False               #: Whether the first bit keeps the trained scale, which it drops with
+                                      #: the dropout probability of the layer; else all outcomes are alike.
+    in_turn: bool = False             #: Whether pass t takes outcome t modulo ``count`` in all layers.
+    scaled: bool = True               #: Whether a checkpoint has scales.
+    scales: Callable = lambda scale: scale #: What makes those of the banks (B, C) of these, also (B, C).
+    weight_bits: int = 1              #: Unless a checkpoint states another number.
+    passes: int = 20                  #: T in the paper.
+    head: Head = Head()
+    sources_quoted: str = ""          #: Which random sources the paper has: of each layer, or of the model.
+    sources_paper: str = ""           #: Where it says so.
+
+    def drops(self, dropout: float, count: int) -> tuple[float, ...] | None:
+        """Probability of a 0 of each bit of a draw."""
+        return None if self.in_turn else (dropout,) * self.keeps + (0.5,) * (count - 1).bit_length()
+
+    def table(self, count: int) -> tuple[int, ...]:
+        """Outcome of each number drawn, with ``count`` alike."""
+        outcomes = tuple(range(count))
+        # With the keep bit, which is the most significant one, bank 0 is dropped where there is one value
+        # for it, so that the bit is the number of the bank; else bank 0 is kept, as in the checkpoint.
+        return (outcomes if not self.keeps else (0, 1) if count == 1 else
+                (*range(1, count + 1), *(0,) * count))
+
+
+def _unitary(scale):
+    return np.stack([np.ones_like(scale[0]), scale[0]])
+
+
+def _mean(scale):
+    return np.stack([np.full_like(scale[0], scale[0].mean()), scale[0]])
+
+
+METHODS = {
+    "scale-dropout": Method(
+        "Scale-Dropout", "Scale-Dropout, eq. 5 to 9", BankChoice, keeps=True, scales=_unitary,
+        sources_quoted="model", sources_paper="Scale-Dropout, V-B"),
+    "scale-dropout-mean": Method(
+        "Scale-Dropout, mean", "Scale-Dropout, III-B", BankChoice, keeps=True, scales=_mean,
+        sources_quoted="model", sources_paper="Scale-Dropout, V-B"),
+    "scale-dropout-random": Method(
+        "Scale-Dropout, random", "Scale-Dropout, III-B", BankChoice, count=4, keeps=True,
+        sources_quoted="model", sources_paper="Scale-Dropout, V-B"),
+    # An input is rejected unless 99 % of its passes reach a probability of 0.9 (SpinBayes, 4.1).
+    "spinbayes": Method(
+        "SpinBayes", "SpinBayes, 3.2 and 3.3", ArrayChoice, count=8, scaled=False, weight_bits=4, passes=10,
+        head=Head(confidence=58982, agreement=99),
+        sources_quoted="layer", sources_paper="SpinBayes, 3.5.1"),
+    "sub-set": Method(
+        "Sub-set inference", "NeuSpin, III-B1", BankChoice, count=8),
+    "tiny-ensemble": Method(
+        "Tiny deep ensemble", "one normalization for each member", BankChoice, count=4, in_turn=True),
+    "ensemble": Method(
+        "Deep ensemble", "Lakshminarayanan et al., 2017", ArrayChoice, count=4, in_turn=True),
+    "deterministic": Method(
+        "Deterministic", "no random choice"),
+}
+
+#: Method of a network that names none, and of a checkpoint that states none but has scales. One without
+#: scales is of the only method that had none when methods were not stated.
+DEFAULT, _WITHOUT_SCALES = "scale-dropout", "spinbayes"
+
+
+def choose(network: Network, method: str, count: int | None = None, ways: int = 1) -> Network:
+    """Return ``network``, which has no choices, with those of ``method``: ``count`` outcomes for each if
+    given, and sums of ``ways`` arrays.
+
+    Raises
+    ------
+    ValueError
+        If there is nothing to choose from, or it is no array.
+    """
+    made   = METHODS[method]
+    chosen = made.count if count is None else count
+    if count is not None and (made.choice is None or made.keeps and made.count == 1):
+        raise ValueError(f"Method {method!r} has nothing to choose --crossbars of; leave it out")
+    if ways != 1 and made.choice is not ArrayChoice:
+        raise ValueError(f"Method {method!r} has one array per layer; leave --ways out")
+    if count is not None and count < 2:
+        raise ValueError(f"Arrays or banks to choose from must be at least 2, not {count}")
+    more = {} if made.choice is not ArrayChoice else {"ways": ways}
+    layers, draws = [], []
+    for layer in network.layers:
+        name = "member" if made.in_turn else layer.name
+        if made.choice is not None:
+            layer = replace(layer, choices=(made.choice(name, made.table(chosen), **more),))
+            if name not in (draw.name for draw in draws):
+                draws.append(Draw(name, made.drops(layer.dropout, chosen)))
+        layers.append(replace(layer, weight_bits=made.weight_bits))
+    return replace(network, name=name_of(network.name, method), layers=tuple(layers), draws=tuple(draws),
+                   method=method, head=made.head if network.head == Head() else network.head)
+
+
+def with_dropout(network: Network, dropouts: dict[str, float]) -> Network:
+    """Return ``network`` with the dropout probabilities of layers by their names; as it is, where its
+    method has none."""
+    if not method_for(network).keeps:
+        return network
+    draws = {draw.name: draw for draw in network.draws}
+    for name, dropout in dropouts.items():
+        draws[name] = replace(draws[name], drops=(dropout, *draws[name].drops[1:]))
+    return replace(network, draws=tuple(draws.values()), layers=tuple(
+        replace(layer, dropout=dropouts.get(layer.name, layer.dropout)) for layer in network.layers))
+
+
+def method_for(network: Network, scaled: bool = True) -> Method:
+    """Return the method that made the choices of ``network``; or one that holds for choices of its own, with
+    scales or without."""
+    own = Method("Of its own", "", scaled=scaled)
+    return METHODS.get(network.method, own)
+
+
+def stated(text: str | None, scaled: bool) -> str:
+    """Return the method of a checkpoint that states ``text``, or none."""
+    return text if text is not None else DEFAULT if scaled else _WITHOUT_SCALES
+
+
+def name_of(base: str, method: str) -> str:
+    """Return the name of a network of :mod:`gen.networks` with the choices of ``method``."""
+    return base if method == DEFAULT else f"{base}_{method.replace('-', '_')}"
+
+
+def method_of(name: str) -> tuple[str, str]:
+    """Return what :func:`name_of` made ``name`` of; a name that ends like no method is that of a network."""
+    for method in sorted(METHODS, key=len, reverse=True):
+        ending = "" if method == DEFAULT else f"_{method.replace('-', '_')}"
+        if ending and name.endswith(ending):
+            return name.removesuffix(ending), method
+    return name, DEFAULT
+
+
+def known_names() -> list[str]:
+    """Return the names of all networks, each with the choices of each method."""
+    return [name_of(base, method) for base in NETWORKS for method in METHODS]
+
+
+def network_of(name: str, method: str | None = None, count: int | None = None, ways: int = 1) -> Network:
+    """Return the network ``name``, with the choices that its name says, or with those of ``method`` if
+    given, otherwise as :func:`choose`.
+
+    Raises
+    ------
+    KeyError
+        If there is no such network.
+    ValueError
+        As :func:`choose`.
+    """
+    base, found = method_of(name)
+    return choose(NETWORKS[base], method or found, count, ways)

@@ -1,0 +1,77 @@
+"""Outcomes of the random choices of a network, as the estimates of the compiler need them."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from gen.ir import ArrayChoice, BankChoice, Network
+
+
+__all__ = ["branching", "combinations", "drawn", "outcomes_of"]
+
+
+def outcomes_of(network: Network, numbers: dict[str, np.ndarray]) -> np.ndarray:
+    """Return the outcomes of all choices, int (..., layers, 2): of the choice of an array and of that of a
+    bank, 0 where a layer has none. ``numbers`` has what each draw has drawn, int (...), by its name."""
+    shape  = next(iter(numbers.values())).shape
+    result = np.zeros((*shape, len(network.layers), 2), dtype=np.int64)
+    for index, layer in enumerate(network.layers):
+        for kind, choice in enumerate((layer.array_choice, layer.bank_choice)):
+            if choice is not None:
+                table = np.array(choice.table)
+                result[..., index, kind] = table[numbers[choice.draw] % len(table)]
+    return result
+
+
+def drawn(network: Network, images: int, passes: int) -> np.ndarray:
+    """Return the outcomes of ``images`` images, int (images, passes, layers, 2), as likely as those of the
+    network: always the same."""
+    rng, number = np.random.default_rng(0), np.arange(passes)
+    numbers = {"": np.broadcast_to(number, (images, passes))} # for a network that draws nothing
+    for draw in network.draws:
+        if draw.drops is None:
+            numbers[draw.name] = numbers[""]
+            continue
+        drop = [round(p * 65536) for p in draw.drops]
+        bits = rng.integers(0, 1 << 16, (images, passes, len(drop))) >= drop
+        numbers[draw.name] = bits @ (1 << np.arange(len(drop))[::-1])
+    return outcomes_of(network, numbers)
+
+
+def branching(network: Network, passes: int) -> np.ndarray:
+    """Return outcomes, int (passes, layers, 2), that give every layer the most maps it can have: passes
+    count through the different outcomes of each draw, and through those of all draws before."""
+    number  = np.arange(passes, dtype=object)
+    numbers = {"": np.arange(passes)}
+    below   = 1
+    for draw in network.draws:
+        if draw.drops is None:
+            numbers[draw.name] = numbers[""]
+            continue
+        different = _different(network, draw.name)
+        numbers[draw.name] = np.array(different)[(number // below % len(different)).astype(int)]
+        below *= len(different)
+    return outcomes_of(network, numbers)
+
+
+def combinations(network: Network, choices: Sequence[ArrayChoice | BankChoice]) -> int:
+    """Return how many different outcomes ``choices`` have together."""
+    tables = {}
+    for choice in choices:
+        tables.setdefault(choice.draw, []).append(choice.table)
+    return math.prod(len(_together(of_draw)) for of_draw in tables.values())
+
+
+def _different(network, name):
+    """Numbers of a draw, one for each set of outcomes that its choices have together."""
+    return sorted(_together([choice.table for layer in network.layers for choice in layer.choices
+                             if choice.draw == name]).values())
+
+
+def _together(tables):
+    """The first number for each set of outcomes that ``tables`` have for the same number."""
+    first = {}
+    for number in range(math.lcm(*map(len, tables))):
+        first.setdefault(tuple(table[number % len(table)] for table in tables), number)
+    return first

@@ -1,0 +1,48 @@
+"""Golden model of the random choices: from the bits that a pass draws to the arrays and banks it takes."""
+
+import numpy as np
+
+from gen.ir import Network
+
+
+__all__ = ["numbers", "outcomes"]
+
+
+def numbers(network: Network, bits: np.ndarray, first_pass: int = 0) -> dict[str, np.ndarray]:
+    """Return the number that each draw of ``network`` gives, int64 (N, T), by its name.
+
+    Parameters
+    ----------
+    bits : bool (N, T, W)
+        Random bits of T passes of N images, as :func:`golden.random.generator.choices` returns them.
+    first_pass : int
+        Number of the first of these passes; the number of the pass is what some draws give.
+    """
+    bits  = np.asarray(bits).astype(np.int64)
+    drawn, start = {}, 0
+    for draw in network.draws:
+        if draw.drops is None:
+            drawn[draw.name] = np.broadcast_to(first_pass + np.arange(bits.shape[1]), bits.shape[:2])
+            continue
+        number = np.zeros(bits.shape[:2], dtype=np.int64)
+        for place in range(start, start + len(draw.drops)):
+            number = 2 * number + bits[..., place]
+        drawn[draw.name] = number
+        start += len(draw.drops)
+    if bits.shape[2] != start:
+        raise ValueError(f"A pass of {network.name!r} draws {start} bits, not {bits.shape[2]}")
+    return drawn
+
+
+def outcomes(network: Network, bits: np.ndarray, first_pass: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Return which array, and which bank, each pass takes in each layer: two of int64 (N, T, L). Where there
+    is no choice it is 0. Parameters are those of :func:`numbers`."""
+    drawn = numbers(network, bits, first_pass)
+    shape = *np.shape(bits)[:2], len(network.layers)
+    taken = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
+    for index, layer in enumerate(network.layers):
+        for of_kind, choice in zip(taken, (layer.array_choice, layer.bank_choice), strict=True):
+            if choice is not None:
+                table = np.array(choice.table)
+                of_kind[..., index] = table[drawn[choice.draw] % len(table)]
+    return taken
