@@ -4,10 +4,9 @@ import io
 import json
 import math
 import os
-import tempfile
 import warnings
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 from amaranth.hdl import UnusedElaboratable
@@ -24,6 +23,7 @@ from gen.estimate import estimate_layers, estimate_network
 from gen.images import array_images, weight_files, write_images
 from gen.ir import Network, Target, dump
 from gen.lower import lower
+from gen.method_costs import periphery
 from gen.methods import METHODS, method_of, name_of, network_of
 from gen.networks import NETWORKS
 from gen.options import (
@@ -37,7 +37,7 @@ from gen.options import (
 from gen.output import folder
 from gen.progress import Progress
 from gen.summary import summary
-from gen.synth import ROUTER, SynthesisError, count_cells, synthesize
+from gen.synth import ROUTER, synthesize
 from gen.tools import find, prepare, version
 from gen.transforms.folding import choose_interval, map_cycles, runs
 
@@ -124,7 +124,7 @@ def build_network(network: Network, target: Target, out: Path, *, synth=None, as
                 directory, target.clock_mhz, performance, steps)
             steps.step("periphery of each method")
             for method, each in zip(reports["method_costs"]["methods"], compared, strict=True):
-                method["periphery"] = _periphery(each, target, directory)
+                method["periphery"] = periphery(each, target, directory)
         else:
             not_run = {"source": "synthesized", "status": "not_run",
                        "reason": "not asked for; add --synth ecp5"}
@@ -152,18 +152,6 @@ def _asked_interval(network, target):
     slowest = max(needs, key=needs.get)
     return {"interval_cycles_asked": target.interval, "interval_kept": needs[slowest] <= target.interval,
             "interval_layer": slowest, "interval_layer_cycles": needs[slowest]}
-
-
-def _periphery(network, target, directory):
-    """Cells of all that is around the arrays of ``network``, which are pins here, for an ECP5."""
-    target = replace(target, view="macro")
-    accelerator = lower(network, target)
-    with tempfile.TemporaryDirectory(dir=directory) as work:
-        emit(accelerator, "accelerator", Path(work), **_contents(network, target, accelerator))
-        try:
-            return {"source": "synthesized", "status": "run", **count_cells(Path(work))}
-        except SynthesisError as error:
-            return {"source": "synthesized", "status": "not_run", "reason": str(error)}
 
 
 def _contents(network, target, accelerator):

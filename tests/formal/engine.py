@@ -5,6 +5,7 @@ from functools import partial
 from amaranth.hdl import Array, Assert, Assume, Cover, Signal
 
 from hdl.engine import Engine
+from hdl.pass_sets.pass_split import Choice
 from tests.formal.proof import Proof
 from tests.formal.readiness import Readiness
 from tests.formal.streams import answers_within, check_stream_rules, free, moved, patient
@@ -68,7 +69,7 @@ def answers_in_time(m, dut):
     for name, port in (("o", dut.o), ("o_sets", dut.o_sets)):
         patient(m, port.ready, 1, name)
     m.d.comb += Assume(dut.i.valid)
-    m.d.comb += [Assume(getattr(dut, name).valid) for name in dut.mask_names]
+    m.d.comb += [Assume(getattr(dut, name).valid) for name in dut.drawn]
     owed = Signal(4)
     m.d.sync += owed.eq(owed + moved(dut.i_sets) - (moved(dut.o_sets) & dut.o_sets.payload.last))
     with m.If(dut.i_sets.valid):
@@ -79,10 +80,13 @@ def answers_in_time(m, dut):
 
 def make(*, arrays, next_arrays, passes, depth):
     """A layer of two positions and two channels; with one array, its choice is a keep bit."""
-    banks = [[{"threshold": [1], "invert": 0}] * 2] * (arrays if arrays > 1 else 2)
+    bank, several = [{"threshold": [1], "invert": 0}] * 2, arrays > 1
     return Engine(1, 2, 1, kernel=(1, 1), weights=((0, 1),) * arrays, tile_rows=1, rows_per_read=1,
-                  columns_per_read=1, sums=range(2), banks=banks, next_arrays=next_arrays, passes=passes,
-                  depth=depth, macro=1)
+                  columns_per_read=1, sums=range(2), banks=[[bank]] * arrays if several else [[bank, bank]],
+                  array_choice=Choice(tuple(range(arrays))) if several else None,
+                  bank_choice=None if several else Choice((0, 1)),
+                  next_array_choice=Choice(tuple(range(next_arrays))) if next_arrays > 1 else None,
+                  passes=passes, depth=depth, macro=1)
 
 
 #: Cycles that a solver looks at within its time limit.

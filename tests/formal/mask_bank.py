@@ -16,7 +16,7 @@ def environment(m, dut):
     free(m, dut)
     with m.If(dut.images.valid):
         m.d.comb += [Assume(dut.images.payload != 0), Assume(dut.images.payload <= dut.passes)]
-    owed = Signal(range(dut.passes * sum(dut.choice_bits) + 1))
+    owed = Signal(range(dut.passes * sum(dut.draws) + 1))
     m.d.sync += owed.eq(owed + moved(dut.draw) - moved(dut.bits))
     m.d.comb += Assume(~dut.bits.valid | (owed != 0))
     return owed
@@ -31,14 +31,13 @@ def keeps_stream_rules(m, dut):
 
 
 def collects_each_bit(m, dut):
-    """Bit ``t`` of a mask is the random bit of its layer in pass ``t``, in pass-major order, for every
+    """Bit ``t`` of a mask is the random bit of its draw in pass ``t``, in pass-major order, for every
     image; bits of passes that an image does not have are zero. ``taken`` says which bit is received.
 
     Images are numbered modulo 8, more than can be in flight. An arbitrary bit of one image is followed.
     """
     environment(m, dut)
-    bits    = [(layer, bit) for layer, count in enumerate(dut.choice_bits)
-               for bit in reversed(range(count))]
+    bits    = [(draw, bit) for draw, count in enumerate(dut.draws) for bit in reversed(range(count))]
     numbers = range(8)
     followed, member, place = (
         AnyConst(numbers), AnyConst(range(dut.passes)), AnyConst(range(len(bits))))
@@ -52,9 +51,9 @@ def collects_each_bit(m, dut):
             m.d.sync += value.eq(0)
     with m.If(moved(dut.draw)):
         m.d.sync += requested.eq(Mux(requested == len(bits) - 1, 0, requested + 1))
-    for index, (layer, _) in enumerate(bits):
+    for index in range(len(bits)):
         with m.If(dut.draw.valid & (requested == index)):
-            m.d.comb += Assert(dut.draw.payload == layer)
+            m.d.comb += Assert(dut.draw.payload == index)
         m.d.comb += Assert(dut.taken[index] == (moved(dut.bits) & (at == index)))
     with m.If(moved(dut.bits)):
         m.d.comb += Assert(received < passes)
@@ -64,14 +63,14 @@ def collects_each_bit(m, dut):
         with m.If((begun - 1)[:3] == followed):
             with m.If((at == place) & (received == member)):
                 m.d.sync += value.eq(dut.bits.payload)
-    for layer, port in enumerate(dut.masks):
-        number = Signal(numbers, name=f"number_{layer}")
+    for output, port in enumerate(dut.masks):
+        number = Signal(numbers, name=f"number_{output}")
         with m.If(moved(port)):
             m.d.sync += number.eq(number + 1)
         with m.If(port.valid):
             m.d.comb += Assert(number != begun)
             for index, (of, bit) in enumerate(bits):
-                if of == layer:
+                if of == dut.outputs[output]:
                     with m.If((number == followed) & (place == index)):
                         m.d.comb += Assert(
                             port.payload.bit_select(bit * dut.passes + member, 1) == value)
@@ -86,15 +85,18 @@ def answers_in_time(m, dut):
     for index, port in enumerate(dut.masks):
         patient(m, port.ready, 2, f"mask_{index}")
     m.d.comb += [Assume(dut.draw.ready), Assume((owed == 0) | dut.bits.valid)]
-    limit = dut.passes * sum(dut.choice_bits) + dut.overhead + 4
+    limit = dut.passes * sum(dut.draws) + dut.overhead + 4
     answers_within(m, dut.images.valid & ~dut.images.ready, limit, "image")
     m.d.comb += Cover(moved(dut.masks[0]))
 
 
 PROOFS = [
-    Proof(partial(MaskBank, choice_bits=(1, 1), passes=2), keeps_stream_rules, reach=30),
-    Proof(partial(MaskBank, choice_bits=(1, 1), passes=2), collects_each_bit, reach=30),
-    Proof(partial(MaskBank, choice_bits=(1, 2), passes=2), collects_each_bit, "bmc", depth=30, reach=30),
-    Proof(partial(MaskBank, choice_bits=(1, 2), passes=3), answers_in_time, reach=20),
-    Readiness(partial(MaskBank, choice_bits=(1, 2), passes=2)),
+    Proof(partial(MaskBank, draws=(1, 1), outputs=(0, 1), passes=2), keeps_stream_rules, reach=30),
+    Proof(partial(MaskBank, draws=(1, 1), outputs=(0, 1), passes=2), collects_each_bit, reach=30),
+    Proof(partial(MaskBank, draws=(1, 2), outputs=(0, 1), passes=2), collects_each_bit, "bmc", depth=30,
+          reach=30),
+    Proof(partial(MaskBank, draws=(1, 2), outputs=(1, 0, 1), passes=2), collects_each_bit, "bmc", depth=30,
+          reach=30),
+    Proof(partial(MaskBank, draws=(1, 2), outputs=(0, 1), passes=3), answers_in_time, reach=20),
+    Readiness(partial(MaskBank, draws=(1, 2), outputs=(0, 1), passes=2)),
 ]

@@ -3,9 +3,9 @@
 from functools import partial
 
 from amaranth.asserts import AnyConst
-from amaranth.hdl import Assert, Cat, Cover, Signal
+from amaranth.hdl import Array, Assert, Assume, Cat, Cover, Signal
 
-from hdl.pass_sets.pass_split import PassSplit
+from hdl.pass_sets.pass_split import Choice, PassSplit
 from tests.formal.proof import Proof
 from tests.formal.readiness import Readiness
 from tests.formal.streams import answers_within, free, keeps_stream_rules, moved, patient
@@ -18,13 +18,20 @@ def divides_each_set(m, dut):
     free(m, dut)
     entered, last = Signal(dut.passes), Signal()
     member, drawn = AnyConst(range(dut.passes)), Signal(range(len(dut.o.payload.sets)))
+    m.d.comb += Assume(member < dut.passes)
     with m.If(moved(dut.i)):
         m.d.sync += [entered.eq(dut.i.payload.set), last.eq(dut.i.payload.last)]
         # The last choice varies fastest.
-        bits = [mask.payload.word_select(bit, dut.passes).bit_select(member, 1)
-                for mask, count in zip(reversed(dut.masks), reversed(dut.outcomes), strict=True)
-                for bit in range((count - 1).bit_length())]
-        m.d.sync += drawn.eq(Cat(bits))
+        branch, masks = 0, iter(dut.masks)
+        for choice in dut.choices:
+            number = member
+            if choice.bits:
+                mask   = next(masks).payload
+                number = Cat(mask.word_select(bit, dut.passes).bit_select(member, 1)
+                             for bit in range(choice.bits))
+            outcome = Array(choice.table[at % len(choice.table)] for at in range(1 << len(number)))[number]
+            branch  = branch * choice.outcomes + outcome
+        m.d.sync += drawn.eq(branch)
     sets = list(dut.o.payload.sets)
     with m.If(dut.o.valid):
         union = 0
@@ -57,9 +64,12 @@ def answers_in_time(m, dut):
     m.d.comb += Cover(moved(dut.i))
 
 
+KEEP, FOUR = Choice((0, 1)), Choice((0, 1, 2, 3))
+
 PROOFS = [
-    *(Proof(partial(PassSplit, passes=4, outcomes=outcomes), properties)
-      for outcomes in ((2,), (4,), (2, 4))
+    *(Proof(partial(PassSplit, passes=4, choices=choices), properties)
+      for choices in ([KEEP], [FOUR], [KEEP, FOUR], [Choice((1, 2, 0, 0))],
+                      [KEEP, Choice((0, 1, 2), draw=None)])
       for properties in (keeps_stream_rules, divides_each_set, uses_masks_once, answers_in_time)),
-    Readiness(partial(PassSplit, passes=4, outcomes=(2, 4))),
+    Readiness(partial(PassSplit, passes=4, choices=[KEEP, FOUR])),
 ]

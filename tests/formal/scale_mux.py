@@ -26,7 +26,7 @@ def joins_the_words(m, dut):
         m.d.sync += [group.eq(Mux(group == groups - 1, 0, group + 1)), number.eq(number + 1)]
         with m.If(number == followed):
             m.d.sync += sums.eq(dut.i.payload.sums)
-            m.d.sync += row.eq(group * dut.stored + dut.i.payload.choice if dut.selected else group)
+            m.d.sync += row.eq(group * dut.stored + dut.i.payload.choice if dut.stored > 1 else group)
     with m.If(moved(dut.o)):
         m.d.sync += sent.eq(sent + 1)
     with m.If(dut.o.valid):
@@ -39,14 +39,14 @@ def joins_the_words(m, dut):
             ]
 
 
-def make(*, selected):
-    banks = [[{"threshold": [(bank + 2 * channel) % 4], "invert": bank} for channel in range(3)]
-             for bank in range(2)]
-    return ScaleMux(comparison_layout(range(4)), banks, unsigned(2), columns=2, selected=selected)
+def make(*, arrays, banks):
+    contents = [[[{"threshold": [(array + bank + 2 * channel) % 4], "invert": bank & 1} for channel in range(3)]
+                 for bank in range(banks)] for array in range(arrays)]
+    return ScaleMux(comparison_layout(range(4)), contents, unsigned(2), columns=2)
 
 
 PROOFS = [
-    *(Proof(partial(make, selected=selected), properties) for selected in (False, True)
-      for properties in (keeps_stream_rules, joins_the_words)),
-    Readiness(partial(make, selected=True)),
+    *(Proof(partial(make, arrays=arrays, banks=banks), properties)
+      for arrays, banks in ((1, 2), (2, 1), (3, 2)) for properties in (keeps_stream_rules, joins_the_words)),
+    Readiness(partial(make, arrays=2, banks=1)),
 ]

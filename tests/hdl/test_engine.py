@@ -9,7 +9,7 @@ from gen.lower import lower_layer
 from golden.network import compare, layer_sums, logits
 from golden.pass_sets import part, replay
 from hdl.engine import Engine
-from hdl.pass_sets.pass_split import pass_set_layout
+from hdl.pass_sets.pass_split import Choice, pass_set_layout
 from sim.compare.packing import pack
 from sim.component import transfer
 
@@ -30,7 +30,7 @@ def make_maps(layer, images, seed=0, next_arrays=1):
     rng = np.random.default_rng(seed)
     most = 2**layer.input_bits
     ports = {"i": [], "i_sets": []}
-    ports |= {"mask": []} if layer.crossbars == 1 else {}
+    ports |= {"mask": []} if layer.bank_choice else {}
     ports |= {"next_mask": []} if next_arrays > 1 else {}
     leaving, leaving_sets = [], []
     for _ in range(images):
@@ -51,7 +51,7 @@ def make_maps(layer, images, seed=0, next_arrays=1):
             drawn = own if "mask" in ports else [array] * PASSES
             branches = part(inside, [*zip(drawn, later, strict=True)])
             for (outcome, next_array), pass_set, is_last in replay(branches, last):
-                leaving += run(layer, x, outcome)
+                leaving += run(layer, x, array, outcome if layer.bank_choice else 0)
                 leaving_sets.append(set_of(pass_set, is_last, next_array, next_arrays))
     return ports, leaving, leaving_sets
 
@@ -61,12 +61,12 @@ def set_of(members, last, choice=0, choices=1):
         {"set": members, "last": last, "choice": choice}).as_bits()
 
 
-def run(layer, x, choice):
-    sums, chosen = layer_sums(layer, x, choice if layer.crossbars > 1 else 0), np.array([choice])
-    if isinstance(layer.banks[0], Logit):
-        return logits(layer, sums, chosen)[0].tolist()
+def run(layer, x, array, bank):
+    sums, chosen = layer_sums(layer, x, array), (np.array([array]), np.array([bank]))
+    if isinstance(layer.banks[0][0], Logit):
+        return logits(layer, sums, *chosen)[0].tolist()
     return [pack(word, layer.output_bits) for word in
-            compare(layer, sums, chosen).reshape(-1, layer.outputs)]
+            compare(layer, sums, *chosen).reshape(-1, layer.outputs)]
 
 
 #: Layers of a random network: two hidden ones, and that of the output.
@@ -82,7 +82,7 @@ def engine_of(compiled, seed, target, index):
     network, target = compiled(seed, target, hidden=2)
     layer, *later = network.layers[index:]
     next_arrays = later[0].crossbars if later else 1
-    return layer, next_arrays, lower_layer(layer, target, next_arrays)
+    return layer, next_arrays, lower_layer(network, index, target)
 
 
 @pytest.mark.parametrize("index", LAYERS)
@@ -160,7 +160,9 @@ def make_engine(logit=None, columns_per_read=1, height=2, outputs=1, arrays=1):
     word = {"threshold": [1], "invert": 0} if logit is None else {"gain": 1, "offset": 0}
     return Engine(height, 2, 1, kernel=(2, 2), weights=[[0b1010] * outputs] * arrays, tile_rows=4,
                   rows_per_read=4, columns_per_read=columns_per_read, sums=range(5),
-                  banks=[[word] * outputs] * 2, logit=logit, passes=PASSES)
+                  banks=[[[word] * outputs]] * arrays if arrays > 1 else [[[word] * outputs] * 2],
+                  array_choice=Choice(tuple(range(arrays))) if arrays > 1 else None,
+                  bank_choice=None if arrays > 1 else Choice((0, 1)), logit=logit, passes=PASSES)
 
 
 @pytest.mark.parametrize("columns_per_read, height, message", [

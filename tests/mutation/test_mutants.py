@@ -72,7 +72,7 @@ def test_outcomes(tmp_path):
 
 def test_memories(tmp_path):
     """All mutants of queues can be made: those that Yosys dies of are none."""
-    dut     = MaskBank([1], 2)
+    dut     = MaskBank([1], [0], 2)
     mask    = dut.masks[0]
     design  = netlist.describe(dut, [dut.images.valid, dut.images.payload, dut.bits.valid, dut.bits.payload,
                                      mask.valid, mask.ready, mask.payload])

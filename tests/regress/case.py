@@ -13,7 +13,8 @@ import numpy as np
 from gen import ir
 from gen.checkpoint_file import STATED
 from gen.files import write_json
-from gen.ir import Network, Target
+from gen.ir import ArrayChoice, BankChoice, Draw, Network, Target
+from gen.methods import DEFAULT, choose, method_for
 
 
 __all__ = ["FAULTS", "IMAGES", "VECTORS", "WEIGHTS", "Case", "Gaps", "Parameters", "load", "make_images",
@@ -64,7 +65,7 @@ class Gaps:
 class Case:
     """What is built, and what is done with it."""
 
-    network: Network                    #: Shapes only.
+    network: Network                    #: Without parameters; without choices, of the default method.
     target: Target
     parameters: tuple[Parameters, ...]  #: Of each layer.
     counts: tuple[int, ...]             #: Passes that each image asks for, back to back.
@@ -124,24 +125,29 @@ def make_images(case: Case, seed: int = 0) -> np.ndarray:
 
 def _arrays(case):
     network = case.network
+    if not network.method and not network.draws:
+        network = replace(choose(network, DEFAULT), name=network.name)
+    method = method_for(network)
     arrays = {"network": np.array(network.name), **STATED,
               "thresholds": np.array(network.input.thresholds, np.int64)}
     for layer, part in zip(network.layers, case.parameters, strict=True):
         rng, count, spread = np.random.default_rng(part.seed), layer.outputs, layer.fan_in**0.5
         weight = _weights(rng, layer, part.weight)
+        # Where choices are no method's, each bank has a scale and a mean of its own.
+        each = count if network.method else (layer.crossbars * layer.bank_count, count)
         values = {
-            "weight": (weight if layer.crossbars > 1 else weight[0]).astype(np.int8),
+            "weight": (weight[0] if layer.array_choice is None else weight).astype(np.int8),
             "bias": _vector(part.bias, rng.normal(0, 1, count), rng),
-            "scale": _vector(part.scale, rng.normal(1, 1, count), rng),
+            "scale": _vector(part.scale, rng.normal(1, 1, each), rng),
             "gamma": _vector(part.gamma, rng.normal(1, 1, count), rng),
             "beta": _vector(part.beta, rng.normal(0, 1, count), rng),
-            "mean": _vector(part.mean, rng.normal(0, spread / 2, count), rng),
+            "mean": _vector(part.mean, rng.normal(0, spread / 2, each), rng),
             "variance": np.abs(_vector(part.variance, rng.uniform(0.5, 1.5, count) * layer.fan_in, rng)),
             "epsilon": np.float64(1e-5),
             "dropout": np.float64(layer.dropout),
         }
-        arrays |= {f"{layer.name}.{name}": value for name, value in values.items()
-                   if layer.crossbars == 1 or name not in ("scale", "dropout")}
+        left_out = ["scale"] * (not method.scaled) + ["dropout"] * (not method.keeps)
+        arrays |= {f"{layer.name}.{name}": value for name, value in values.items() if name not in left_out}
     return arrays
 
 
@@ -166,13 +172,13 @@ def _vector(like, plain, rng):
         case "quarters":
             return np.round(4 * plain) / 4
         case "zero":
-            return np.zeros(len(plain))
+            return np.zeros(plain.shape)
         case "negative":
             return -np.abs(plain)
         case "huge":
-            return signs * 10.0**rng.uniform(6, 300, len(plain))
+            return signs * 10.0**rng.uniform(6, 300, plain.shape)
         case "tiny":
-            return signs * 10.0**rng.uniform(-300, -6, len(plain))
+            return signs * 10.0**rng.uniform(-300, -6, plain.shape)
     return plain
 
 
@@ -219,13 +225,28 @@ def _without(name):
 
 
 def _bits_of_file(bits):
-    """The bits of a weight are read from the file where a layer chooses among arrays."""
     def change(network, target, arrays):
-        layer = replace(network.layers[-1], crossbars=2)
-        weight = arrays[f"{layer.name}.weight"]
-        weight = weight if weight.ndim == 3 else weight[None]
-        return (replace(network, layers=(*network.layers[:-1], layer)), target,
-                {**arrays, f"{layer.name}.weight": np.repeat(weight, 2, 0), "weight_bits": np.int64(bits)})
+        return network, target, {**arrays, "weight_bits": np.int64(bits)}
+    return change
+
+
+def _choice(**changes):
+    """The last layer chooses among two arrays by a draw of its own, but for ``changes`` of the choice."""
+    def change(network, target, arrays):
+        layer  = network.layers[-1]
+        choice = replace(ArrayChoice("fault", (0, 1)), **changes)
+        others = [draw for draw in network.draws
+                  if any(each.draw == draw.name for one in network.layers[:-1] for each in one.choices)]
+        return (replace(network, draws=(*others, Draw("fault", (0.5,))), method="", layers=(
+            *network.layers[:-1], replace(layer, choices=(choice,)))), target, arrays)
+    return change
+
+
+def _drops(*drops):
+    """The last layer draws bits with these probabilities."""
+    def change(network, target, arrays):
+        network, *rest = _choice(table=(0, 1) * 2**(len(drops) - 1))(network, target, arrays)
+        return replace(network, draws=(*network.draws[:-1], Draw("fault", drops))), *rest
     return change
 
 
@@ -268,10 +289,19 @@ FAULTS = {
     "damaged file": lambda network, target, arrays: (network, target, arrays),
     "no file": lambda network, target, arrays: (network, target, None),
     "no layers": lambda network, target, arrays: (replace(network, layers=()), target, arrays),
-    "three arrays": _last_layer(crossbars=3),
-    "no arrays": _last_layer(crossbars=0),
-    "too many ways": _last_layer(ways=9),
-    "no ways": _last_layer(ways=0),
+    "three numbers of a bit": _choice(table=(0, 1, 2)),
+    "one outcome": _choice(table=(0, 0)),
+    "outcomes with a gap": _choice(table=(0, 2)),
+    "no outcomes": _choice(table=()),
+    "unknown draw": _choice(draw="nobody"),
+    "no bits": _drops(),
+    "p below 16 bits": _drops(2.0**-18),
+    "p above 1": _drops(1.5),
+    "too many ways": _choice(ways=9),
+    "no ways": _choice(ways=0),
+    "two choices of a kind": lambda network, target, arrays: (replace(network, layers=(
+        *network.layers[:-1], replace(network.layers[-1], choices=(BankChoice("fault", (0, 1)),) * 2)),
+        draws=(Draw("fault", (0.5,)),), method=""), target, arrays),
     "weights of 9 bits": _last_layer(weight_bits=9),
     "weights of no bits": _last_layer(weight_bits=0),
     "levels of 9 bits": _first_layer(input_bits=9),

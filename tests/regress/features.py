@@ -17,7 +17,9 @@ def features(case: Case) -> list[str]:
     passes = [min(max(count, 1), target.passes_max) for count in case.counts]
     rows   = [len(row_tiles(layer, target)) for layer in layers]
     columns = [-(-layer.outputs // columns_max(layer, target)) for layer in layers]
-    drops  = [layer.dropout for layer in layers if layer.crossbars == 1]
+    tables = [choice.table for layer in layers for choice in layer.choices]
+    users  = [choice.draw for layer in layers for choice in layer.choices]
+    both   = [layer for layer in layers if layer.array_choice and layer.bank_choice]
     kinds  = {(name, getattr(part, name)) for part in case.parameters
               for name in ("weight", "bias", "scale", "gamma", "beta", "mean", "variance")}
     slow   = case.pixels.duty < 1, case.results.duty < 1
@@ -28,8 +30,16 @@ def features(case: Case) -> list[str]:
         "a random source for each bit of a pass": target.sources == "layer",
         "arrays at the pins": target.view == "macro",
         "protected": target.protect,
-        "method: Scale-Dropout": all(layer.crossbars == 1 for layer in layers),
-        "method: SpinBayes": any(layer.crossbars > 1 for layer in layers),
+        "choices: of banks": any(layer.bank_choice for layer in layers),
+        "choices: of arrays": any(layer.array_choice for layer in layers),
+        "choices: of an array and a bank in one layer": bool(both),
+        "choices: none": not tables,
+        "choices: none in some layers": bool(tables) and not all(layer.choices for layer in layers),
+        "choices: no number for each outcome": any(len(set(table)) < len(table) for table in tables),
+        "choices: outcomes no power of two": any(len(set(table)) & len(set(table)) - 1 for table in tables),
+        "choices: a draw of several layers": len(set(users)) < len(users),
+        "choices: by the number of the pass": any(draw.drops is None for draw in network.draws),
+        **{f"banks: {count}": True for count in {layer.bank_count for layer in layers}},
         **{f"arrays: {count}": True for count in {layer.crossbars for layer in layers}},
         "arrays: different numbers": len({layer.crossbars for layer in layers}) > 1,
         "arrays: mean of several (ways)": any(layer.ways > 1 for layer in layers),
@@ -51,7 +61,7 @@ def features(case: Case) -> list[str]:
         "interval given": target.interval is not None,
         "cells of a read not 4": target.cells_per_read != 4 and any(
             layer.weight_bits > 1 for layer in layers),
-        "p of 0": 0.0 in drops, "p of 1": 1.0 in drops,
+        "p of 0": 0.0 in network.drops, "p of 1": 1.0 in network.drops,
         **{f"T {low} to {high}": any(low <= count <= high for count in passes)
            for low, high in ((1, 1), (2, 7), (8, 15), (16, 31), (32, 64))},
         "T changes from image to image": len(set(passes)) > 1,

@@ -25,7 +25,8 @@ from gen.lower import lower
 from gen.verify import MalformedNetwork
 from golden.device.junction import Mtj
 from golden.network import predict
-from golden.random.generator import choices, choices_of
+from golden.random.generator import choices
+from golden.random.outcomes import outcomes
 from hdl.head.averaging import result_layout
 from sim import run
 from sim.component import PERIOD
@@ -91,15 +92,16 @@ def _refused(message, work):
 
 def _amaranth(case, network, target, accelerator):
     """Simulate with Amaranth; compare every result, and the cycles with the estimate."""
-    case, idle_limit = _shorten(case, network.generator, accelerator)
+    case, idle_limit = _shorten(case, network, accelerator)
     counts  = [min(max(count, 1), target.passes_max) for count in case.counts]
     classes = network.layers[-1].outputs
     images  = make_images(case)
     words, cycles, bits = _simulate(case, accelerator, images, classes * len(images), idle_limit)
-    chosen = (choices_of(bits, network.generator, sum(counts), 1) if target.rng == "mtj" else
-              choices(network.generator, sum(counts), 1))[:, 0]
-    _compare(network, images, counts, chosen, words, target.passes_max)
-    estimate = _estimate(case, accelerator, counts, chosen)
+    width = len(network.drops)
+    drawn = (bits[:sum(counts) * width].reshape(-1, width) if target.rng == "mtj" else
+             choices(network.generator, sum(counts), 1)[:, 0])
+    _compare(network, images, counts, drawn, words, target.passes_max)
+    estimate = _estimate(case, network, accelerator, counts, drawn)
     if estimate is not None:
         first = cycles["pixels"][0]
         for name, got, expected in (
@@ -114,20 +116,22 @@ def _amaranth(case, network, target, accelerator):
         "estimates_equal": int(estimate is not None)})
 
 
-def _estimate(case, accelerator, counts, chosen):
-    """Return the estimate of all cycles, or None where it is not exact; ``chosen`` has a row per pass."""
+def _estimate(case, network, accelerator, counts, drawn):
+    """Return the estimate of all cycles, or None where it is not exact; ``drawn`` has the bits of each
+    pass."""
     if case.pixels.duty < 1 or case.results.duty < 1 or len(set(counts)) > 1:
         return None
-    estimate = timeline(accelerator, chosen.reshape(len(counts), counts[0], -1))
+    taken    = outcomes(network, drawn.reshape(len(counts), counts[0], -1))
+    estimate = timeline(accelerator, np.stack(taken, axis=-1))
     return estimate if estimate.exact else None
 
 
-def _shorten(case, generator, accelerator):
+def _shorten(case, network, accelerator):
     """Return ``case`` with as many images and passes as :data:`CYCLES_LIMIT` allows, and after how many
     cycles without a result it counts as hanging."""
     # A port that is rarely active makes each step take longer.
     slow, counts = 1 / min(case.pixels.duty, case.results.duty), list(case.counts)
-    cycles_of = functools.cache(functools.partial(_cycles, generator, accelerator))
+    cycles_of = functools.cache(functools.partial(_cycles, network, accelerator))
     while True:
         cycles = [cycles_of(count) for count in counts]
         if slow * sum(cycles) <= CYCLES_LIMIT or sum(counts) <= 1 == len(counts):
@@ -138,10 +142,10 @@ def _shorten(case, generator, accelerator):
     return replace(case, counts=tuple(counts)), 1000 + round(slow**2 * (4 * max(cycles) + stall))
 
 
-def _cycles(generator, accelerator, count):
+def _cycles(network, accelerator, count):
     """Return about the most cycles of an image that asks for ``count`` passes."""
     passes = min(max(count, 1), accelerator.pixel_input.most)
-    bound  = estimate_network(accelerator, generator, passes, 1.0)
+    bound  = estimate_network(accelerator, network, passes, 1.0)
     return bound["latency_cycles_largest"] + bound["random_cycles_per_image"]
 
 
@@ -226,7 +230,7 @@ def _simulate(case, accelerator, images, wanted, idle_limit):
 def _junctions(accelerator):
     """Pins of each junction, with a list for the bits that it draws."""
     pins = getattr(accelerator, "mtj", ())
-    return [(junction, []) for junction in (pins if accelerator.rng.count > 1 or not pins else (pins,))]
+    return [(junction, []) for junction in ((pins,) if pins and accelerator.rng.count == 1 else pins)]
 
 
 async def _draw(ctx, pins, bits, seed):
@@ -288,7 +292,7 @@ def _verilator(case, network, target, accelerator, directory, runtime):
     compiled = compile_network(network, target)
     # What a junction drew only the report's comparison knows.
     estimate = None if target.rng == "mtj" else _estimate(
-        case, accelerator, counts, choices(compiled.generator, sum(counts), 1)[:, 0])
+        case, compiled, accelerator, counts, choices(compiled.generator, sum(counts), 1)[:, 0])
     if estimate is not None and report["latency_cycles"] != estimate.latency:
         raise Failure(f"Latency is {report['latency_cycles']}, but the estimate, which says that it is "
                       f"exact, has {estimate.latency}")

@@ -4,7 +4,7 @@ from case import FAULTS, IMAGES, VECTORS, WEIGHTS, Case, Gaps, Parameters
 from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 from hypothesis import strategies as st
 
-from gen.ir import Head, Input, Layer, Network, Target
+from gen.ir import ArrayChoice, BankChoice, Draw, Head, Input, Layer, Network, Target
 from golden.device.junction import Dac
 
 
@@ -27,7 +27,7 @@ def cases(draw) -> Case:
         seed=draw(st.just(1) | st.integers(1, 2**64 - 1)),
         protect=draw(_rare(5)),
         sources=draw(st.sampled_from(("model", "model", "layer"))),
-        **draw(_junctions(network)) if draw(_rare(4)) else {})
+        **draw(_junctions(network)) if draw(_rare(4)) and network.drops else {})
     slow = draw(st.sampled_from(((), (), ("pixels",), ("results",), ("pixels", "results"))))
     return Case(
         network, target,
@@ -93,11 +93,10 @@ def _rare(share):
 
 @st.composite
 def _junctions(draw, network):
-    """What the target says of junctions; the currents give the probabilities of the layers."""
+    """What the target says of junctions; the currents give the probabilities of the bits."""
     times = st.sampled_from((5.0, 8.0, 1.0, 16.5))
     return {"rng": "mtj", "set_ns": 10.0, "read_ns": draw(times), "reset_ns": draw(times),
-            "mtj_currents": tuple(Dac().write_code(layer.dropout if layer.crossbars == 1 else 0.5)
-                                  for layer in network.layers)}
+            "mtj_currents": tuple(map(Dac().write_code, network.drops))}
 
 
 def _gaps():
@@ -127,27 +126,25 @@ def _parameters(draw, last):
 
 @st.composite
 def _networks(draw):
-    arrays = draw(st.booleans()) # SpinBayes, or Scale-Dropout
+    kind   = draw(st.sampled_from(("keep", "arrays", "mixed", "mixed")))
     height, width = draw(st.integers(1, 8)), draw(st.integers(1, 8))
     count  = draw(st.sampled_from((1, 2, 2, 3, 3, 4)))
-    weight_bits = [draw(st.sampled_from((4, 1, 2, 3, 8) if arrays else (1, 1, 1, 4))) for _ in range(count)]
+    weight_bits = [draw(st.sampled_from((4, 1, 2, 3, 8) if kind == "arrays" else (1, 1, 1, 4))) for _ in range(count)]
     levels = [(1, -1) if bits == 1 and not draw(_rare(3)) else
               (draw(st.sampled_from((1, 1, 2, 3, 4))), draw(st.sampled_from((-1, 0))))
               for bits in weight_bits]
     channels = draw(st.integers(1, 3 if levels[0][0] == 1 else 2))
     thresholds = draw(st.lists(st.integers(1, 255), min_size=channels * (2**levels[0][0] - 1),
                                max_size=channels * (2**levels[0][0] - 1)).map(sorted))
-    shape, layers = (height, width, channels), []
+    shape, layers, draws = (height, width, channels), [], []
     for index in range(count):
         last = index == count - 1
         geometry = draw(_last_geometry(shape) if last else _geometry(shape))
-        crossbars = draw(st.sampled_from((1, 2, 4, 8))) if arrays else 1
+        choices  = draw(_choices(kind, index, draws))
         entering, leaving = levels[index], levels[min(index + 1, count - 1)]
         layer = Layer(
             "last" if last else f"layer{index}", *shape, **geometry,
-            dropout=draw(st.sampled_from((0.5, 0.0, 1.0)) | st.floats(0, 1)),
-            crossbars=crossbars,
-            ways=draw(st.integers(1, crossbars)) if draw(_rare(3)) else 1,
+            choices=choices,
             weight_bits=weight_bits[index],
             input_bits=entering[0], input_low=entering[1],
             output_bits=leaving[0], output_low=leaving[1])
@@ -156,7 +153,48 @@ def _networks(draw):
     head = Head(fraction=draw(st.sampled_from((10, 10, 11, 12))),
                 confidence=draw(st.sampled_from((62260, 0, 65535, 32768))),
                 agreement=draw(st.sampled_from((90, 1, 50, 100))))
-    return Network("random", Input(height, width, tuple(thresholds), levels[0][0]), tuple(layers), head)
+    return Network("random", Input(height, width, tuple(thresholds), levels[0][0]), tuple(layers), head,
+                   draws=tuple(draws), method="" if draws else "deterministic")
+
+
+#: Probabilities of a 0 of a random bit; also those that 16 bits do not tell from 0 or 1, which are refused.
+_PROBABILITY = st.sampled_from((0.5, 0.0, 1.0)) | st.floats(0, 1)
+
+
+@st.composite
+def _choices(draw, kind, index, draws):
+    """Choices of the layer ``index``, whose new draws are added to ``draws``: a keep bit, or arrays to choose
+    from, or all that there can be."""
+    if kind == "keep":
+        draws.append(Draw(f"draw{index}", (draw(_PROBABILITY),)))
+        return (BankChoice(f"draw{index}", (0, 1)),)
+    if kind == "arrays":
+        count = draw(st.sampled_from((1, 2, 4, 8)))
+        if count == 1:
+            return draw(_choices("keep", index, draws))
+        draws.append(Draw(f"draw{index}", (0.5,) * (count - 1).bit_length()))
+        ways = draw(st.integers(1, count)) if draw(_rare(3)) else 1
+        return (ArrayChoice(f"draw{index}", tuple(range(count)), ways),)
+    made = []
+    for each in draw(st.sampled_from(((), (BankChoice,), (BankChoice,), (ArrayChoice,),
+                                      (ArrayChoice, BankChoice)))):
+        # A draw of its own, that of a layer before, or the number of the pass.
+        known = [one for one in draws if one.drops is not None]
+        source = draw(st.sampled_from(("own", "own", "shared", "pass")))
+        if source == "shared" and known:
+            chosen = draw(st.sampled_from(known))
+        elif source == "pass":
+            chosen = Draw("pass", None)
+        else:
+            bits   = draw(st.integers(1, 3))
+            chosen = Draw(f"draw{index}_{each.__name__}", tuple(draw(_PROBABILITY) for _ in range(bits)))
+        if chosen.name not in [one.name for one in draws]:
+            draws.append(chosen)
+        numbers = draw(st.integers(2, 4)) if chosen.drops is None else 2**len(chosen.drops)
+        most    = draw(st.integers(1, min(numbers, 5) - 1))
+        table   = [*range(most + 1), *(draw(st.integers(0, most)) for _ in range(numbers - most - 1))]
+        made.append(each(chosen.name, tuple(draw(st.permutations(table)))))
+    return tuple(made)
 
 
 @st.composite

@@ -69,7 +69,7 @@ def test_kept_case(kept):
 def test_kept_cases_cover():
     """What each of them is there for; the random ones have the rest."""
     covered = {feature for path in CASES for feature in features(load(path))}
-    assert {"method: Scale-Dropout", "method: SpinBayes", "schedule: sequential", "arrays: 8",
+    assert {"choices: of banks", "choices: of arrays", "schedule: sequential", "arrays: 8",
             "arrays: mean of several (ways)", "tiles: several rows and columns of one layer",
             "gaps and back-pressure", "reset amid images", "T 32 to 64", "T out of range at the pins",
             "p of 0", "p of 1", "junctions at the pins", "protected",

@@ -17,7 +17,7 @@ from hdl.layer.scale_mux import ScaleMux, comparison_layout
 from hdl.layer.window import Window
 from hdl.pass_sets.first_pass_sets import ArrayPasses, SequentialPasses
 from hdl.pass_sets.map_buffer import MapBuffer
-from hdl.pass_sets.pass_split import branches_layout, pass_set_layout
+from hdl.pass_sets.pass_split import Choice, branches_layout, pass_set_layout
 from hdl.random.mask_bank import MaskBank
 from sim.component import PERIOD, transfer
 
@@ -28,7 +28,7 @@ def bits(width, count):
 
 
 def make_scale_mux(protect):
-    banks = [[{"threshold": [number], "invert": 0} for number in range(6)]] * 2
+    banks = [[[{"threshold": [number], "invert": 0} for number in range(6)]] * 2]
     dut = ScaleMux(comparison_layout(range(12)), banks, range(12), columns=2, protect=protect)
     return dut, {"i": bits(len(dut.i.payload.as_value()), 20)}, {"o": 20}
 
@@ -51,7 +51,7 @@ def make_small_map_buffer(protect):
 
 
 def make_mask_bank(protect):
-    dut = MaskBank([1, 2], 4, protect=protect)
+    dut = MaskBank([1, 2], [0, 1], 4, protect=protect)
     return dut, {"images": [4, 3, 4], "bits": bits(1, 33)}, {"draw": 33, "mask_0": 3, "mask_1": 3}
 
 
@@ -90,7 +90,7 @@ def make_sequential_passes(protect):
 
 
 def make_array_passes(protect):
-    dut = ArrayPasses(3, words=20, arrays=4, passes=4, protect=protect)
+    dut = ArrayPasses(3, words=20, choice=Choice((0, 1, 2, 3)), passes=4, protect=protect)
     sets = [pass_set_layout(4).const({"set": 15, "last": 1}).as_bits()] * 3
     return dut, {"i": bits(3, 60), "i_sets": sets, "mask": [0b0110_0011] * 3}, {"o": 180, "o_sets": 9}
 

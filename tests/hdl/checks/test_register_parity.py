@@ -96,7 +96,7 @@ def test_the_same_values():
     Everything,
     lambda: Averaging(3, 6, confidence=40000),
     lambda: PixelInput(5, 6),
-    lambda: MaskBank([1, 2], 6),
+    lambda: MaskBank([1, 2], [0, 1], 6),
     lambda: MtjRng([1, 2], code=4, set_cycles=3, read_cycles=1, reset_cycles=2),
     lambda: Window(5, 6, 2, kernel=(3, 2)),
 ], ids=["everything", "averaging", "pixel_input", "mask_bank", "mtj_rng", "window"])

@@ -23,6 +23,7 @@ SHAPES = [
     (COMPARISON, COUNTS, 4, 2, 4),      # one group: words are constants
     (COMPARISON, COUNTS, 1, 2, 1),
     (COMPARISON, COUNTS, 5, 4, 2),      # four banks, as affine dropout has
+    (COMPARISON, COUNTS, 5, 3, 2),      # no power of two
     (LEVELS, SIGNED, 5, 2, 2),
     (GAIN, COUNTS, 5, 2, 1),
 ]
@@ -67,7 +68,7 @@ def make_groups(word, sums, banks, columns, count, selected=False):
 def test_joins_words_of_the_group(word, sums, channels, banks, columns, duty):
     contents = make_banks(word, sums, channels, banks)
     groups, scaled = make_groups(word, sums, contents, columns, 40)
-    passed = transfer(ScaleMux(word, contents, sums, columns=columns), {"i": groups}, {"o": 40},
+    passed = transfer(ScaleMux(word, [contents], sums, columns=columns), {"i": groups}, {"o": 40},
                       duty=duty)
     assert passed["o"].words == scaled
 
@@ -80,10 +81,35 @@ def test_joins_words_of_the_choice(word, sums, channels, banks, columns, equal, 
     if equal:
         contents = [contents[0]] * banks
     groups, scaled = make_groups(word, sums, contents, columns, 40, selected=True)
-    dut = ScaleMux(word, contents, sums, columns=columns, selected=True)
+    dut = ScaleMux(word, [[bank] for bank in contents], sums, columns=columns)
     passed = transfer(dut, {"i": groups}, {"o": 40}, duty=duty)
     assert passed["o"].words == scaled
-    assert len(list(dut.rows())) == -(-channels // columns) * (1 if equal else banks)
+    assert len(list(dut.rows())) == -(-channels // columns) * (1 if equal else 1 << (banks - 1).bit_length())
+
+
+@pytest.mark.parametrize("duty", [1.0, 0.5])
+@pytest.mark.parametrize("word, sums, channels, banks, columns", SHAPES)
+def test_joins_words_of_several_banks_of_the_choice(word, sums, channels, banks, columns, duty):
+    """Three arrays with as many banks each, one lane for each bank."""
+    made = make_banks(word, sums, channels, 3 * banks)
+    contents = [made[array * banks:(array + 1) * banks] for array in range(3)]
+    rng, inputs = random.Random(1), sums_layout(sums, columns=columns, arrays=3)
+    outputs = scaled_layout(word, sums, lanes=banks, columns=columns)
+    groups, scaled = [], []
+    for number in range(40):
+        values = [rng.choice(sums) for _ in range(columns)]
+        first  = number % -(-channels // columns) * columns
+        choice = rng.randrange(3)
+        groups.append(inputs.const({"sums": values, "choice": choice}).as_bits())
+        scaled.append(outputs.const({"sums": values, "words": [
+            bank[first:first + columns] for bank in contents[choice]]}).as_bits())
+    passed = transfer(ScaleMux(word, contents, sums, columns=columns), {"i": groups}, {"o": 40}, duty=duty)
+    assert passed["o"].words == scaled
+
+
+def apart(contents, selected):
+    """Banks of one array, or one of each of several."""
+    return [[bank] for bank in contents] if selected else [contents]
 
 
 @pytest.mark.parametrize("selected", [False, True])
@@ -91,7 +117,7 @@ def test_joins_words_of_the_choice(word, sums, channels, banks, columns, equal, 
 def test_timing(word, sums, channels, banks, columns, selected):
     contents = make_banks(word, sums, channels, banks)
     groups, _ = make_groups(word, sums, contents, columns, 20, selected)
-    dut = ScaleMux(word, contents, sums, columns=columns, selected=selected)
+    dut = ScaleMux(word, apart(contents, selected), sums, columns=columns)
     passed = transfer(dut, {"i": groups}, {"o": 20})
     assert passed["i"].cycles == list(range(20))
     assert passed["o"].cycles == [cycle + ScaleMux.latency for cycle in range(20)]
@@ -103,7 +129,7 @@ def test_fills_while_words_wait(word, sums, channels, banks, columns, selected):
     """Two groups are taken although none of theirs is; then all move together."""
     contents = make_banks(word, sums, channels, banks)
     groups, scaled = make_groups(word, sums, contents, columns, 20, selected)
-    dut = ScaleMux(word, contents, sums, columns=columns, selected=selected)
+    dut = ScaleMux(word, apart(contents, selected), sums, columns=columns)
     passed = transfer(dut, {"i": groups}, {"o": 20}, starts={"o": 30})
     assert passed["i"].cycles == [0, 1, *range(30, 48)]
     assert passed["o"].cycles == list(range(30, 50))
@@ -115,7 +141,7 @@ def test_closes_up_while_words_wait(word, sums, channels, banks, columns):
     """A group that comes later is taken too: the gap before it closes."""
     contents = make_banks(word, sums, channels, banks)
     groups, _ = make_groups(word, sums, contents, columns, 4)
-    dut = ScaleMux(word, contents, sums, columns=columns)
+    dut = ScaleMux(word, [contents], sums, columns=columns)
     passed = transfer(dut, {"i": groups}, {"o": 4}, starts={"o": 300}, duty=0.2)
     assert passed["i"].cycles[1] < 300
 
@@ -128,14 +154,14 @@ KEPT    = [{"threshold": [4], "invert": 1}, {"threshold": [5], "invert": 0},
 
 def test_rows():
     """A word is the threshold with invert above it; columns, then banks, follow each other."""
-    mux = ScaleMux(comparison_layout(range(7)), [DROPPED, KEPT], 3, columns=2)
+    mux = ScaleMux(comparison_layout(range(7)), [[DROPPED, KEPT]], 3, columns=2)
     assert list(mux.rows()) == [0b0101_1100_1010_0001, 0b0000_1110_0000_0011]
     assert mux.row_width == 16
 
 
 def test_rows_to_select_from():
-    """Those of the banks of a group follow each other."""
-    mux = ScaleMux(comparison_layout(range(7)), [DROPPED, KEPT], 3, columns=2, selected=True)
+    """Those of the arrays of a group follow each other."""
+    mux = ScaleMux(comparison_layout(range(7)), [[DROPPED], [KEPT]], 3, columns=2)
     assert list(mux.rows()) == [0b1010_0001, 0b0101_1100, 0b0000_0011, 0b0000_1110]
     assert mux.row_width == 8
 
@@ -147,9 +173,10 @@ def test_word_of_levels():
 
 
 @pytest.mark.parametrize("banks, message", [
-    ([DROPPED, DROPPED[:2]], "Bank 0 has 3 channels, but another has 2"),
-    ([DROPPED] * 3, "Number of banks must be a power of two, not 3"),
+    ([[DROPPED, DROPPED[:2]]], "Bank 0 has 3 channels, but another has 2"),
+    ([[DROPPED], [DROPPED[:2]]], "Bank 0 has 3 channels, but another has 2"),
+    ([[DROPPED, KEPT], [KEPT]], "Array 0 has 2 banks, but another has 1"),
 ])
 def test_rejects(banks, message):
     with pytest.raises(ValueError, match=f"^{message}$"):
-        ScaleMux(COMPARISON, banks, 4, columns=1, selected=True)
+        ScaleMux(COMPARISON, banks, 4, columns=1)

@@ -84,7 +84,7 @@ def test_array_by_array(words, passes, arrays, duty, starts):
             leaving_sets.append(pass_set_layout(passes, arrays).const({
                 "set": sum(1 << number for number in range(count) if drawn[number] == array),
                 "last": array == max(drawn), "choice": array}).as_bits())
-    passed = transfer(ArrayPasses(4, words=words, arrays=arrays, passes=passes),
+    passed = transfer(ArrayPasses(4, words=words, choice=Choice(tuple(range(arrays))), passes=passes),
                       {"i": entering, "i_sets": sets, "mask": masks},
                       {"o": len(leaving), "o_sets": len(leaving_sets)}, duty=duty, starts=starts)
     assert passed["o"].words == leaving

@@ -5,8 +5,12 @@ import random
 
 import pytest
 
-from hdl.pass_sets.pass_split import PassSplit, branches_layout, pass_set_layout
+from hdl.pass_sets.pass_split import Choice, PassSplit, branches_layout, pass_set_layout
 from sim.component import transfer
+
+
+#: A keep bit.
+KEEP = Choice((0, 1))
 
 
 def make_images(passes, count, bits=1):
@@ -28,7 +32,7 @@ def test_divides(passes, duty):
     maps, masks = make_images(passes, 20)
     layout = pass_set_layout(passes)
     entering = [layout.const({"set": inside, "last": last}).as_bits() for inside, last, _ in maps]
-    passed = transfer(PassSplit(passes, (2,)), {"i": entering, "mask_0": masks}, {"o": len(maps)},
+    passed = transfer(PassSplit(passes, [KEEP]), {"i": entering, "mask_0": masks}, {"o": len(maps)},
                       duty=duty)
     for word, (inside, last, mask) in zip(passed["o"].words, maps, strict=True):
         branches = branches_layout(passes, 2).from_bits(word)
@@ -42,7 +46,7 @@ def test_timing():
     maps, masks = make_images(8, 10)
     entering = [pass_set_layout(8).const({"set": inside, "last": last}).as_bits()
                 for inside, last, _ in maps]
-    passed = transfer(PassSplit(8, (2,)), {"i": entering, "mask_0": masks}, {"o": len(maps)})
+    passed = transfer(PassSplit(8, [KEEP]), {"i": entering, "mask_0": masks}, {"o": len(maps)})
     assert passed["i"].cycles == list(range(len(maps)))
     assert passed["o"].cycles == [cycle + PassSplit.latency for cycle in passed["i"].cycles]
     assert passed["mask_0"].cycles == [cycle for cycle, (_, last, _) in enumerate(maps) if last]
@@ -54,7 +58,7 @@ def test_fills_while_sets_wait(passes):
     maps, masks = make_images(passes, 10)
     entering = [pass_set_layout(passes).const({"set": inside, "last": last}).as_bits()
                 for inside, last, _ in maps]
-    passed = transfer(PassSplit(passes, (2,)), {"i": entering, "mask_0": masks}, {"o": len(maps)},
+    passed = transfer(PassSplit(passes, [KEEP]), {"i": entering, "mask_0": masks}, {"o": len(maps)},
                       starts={"o": 20})
     assert passed["i"].cycles == [0, *range(20, 19 + len(maps))]
     assert passed["o"].cycles == list(range(20, 20 + len(maps)))
@@ -66,20 +70,23 @@ def test_waits_for_the_mask(passes):
     maps, masks = make_images(passes, 10)
     entering = [pass_set_layout(passes).const({"set": inside, "last": last}).as_bits()
                 for inside, last, _ in maps]
-    passed = transfer(PassSplit(passes, (2,)), {"i": entering, "mask_0": masks}, {"o": len(maps)},
+    passed = transfer(PassSplit(passes, [KEEP]), {"i": entering, "mask_0": masks}, {"o": len(maps)},
                       starts={"mask_0": 20})
     assert passed["i"].cycles == list(range(20, 20 + len(maps)))
     assert passed["o"].cycles == list(range(21, 21 + len(maps)))
 
 
 @pytest.mark.parametrize("duty", [1.0, 0.3])
-@pytest.mark.parametrize("choices, late", [
-    (choices, late) for choices in [(), (4,), (8,), (2, 4), (4, 2), (2, 2, 2)]
-    for late in (None, "o", *(f"mask_{index}" for index in range(len(choices))))])
-def test_divides_by_several_choices(choices, duty, late):
-    """Each pass is in the set of what it drew, the last choice varying fastest. Masks of one choice may be
+@pytest.mark.parametrize("tables, late", [
+    (tables, late) for tables in [
+        [], [range(4)], [range(8)], [range(2), range(4)], [range(4), range(2)], [range(2)] * 3,
+        [(1, 2, 3, 4, 0, 0, 0, 0)], [(1, 0), (2, 0, 1, 2)]]
+    for late in (None, "o", *(f"mask_{index}" for index in range(len(tables))))])
+def test_divides_by_several_choices(tables, duty, late):
+    """Each pass is in the set of what it came to, the last choice varying fastest. Masks of one choice may be
     later than the others; a map is taken although its sets are not."""
     passes, rng = 7, random.Random(1)
+    choices = [len(table) for table in tables]
     bits  = [count.bit_length() - 1 for count in choices]
     maps, _ = make_images(passes, 40)
     drawn, masks = [], [[] for _ in choices]
@@ -92,7 +99,7 @@ def test_divides_by_several_choices(choices, duty, late):
                 mask.append(sum((outcome >> bit & 1) << bit * passes + number
                                 for number, outcome in enumerate(outcomes) for bit in range(width)))
     layout = pass_set_layout(passes)
-    dut = PassSplit(passes, choices)
+    dut = PassSplit(passes, [Choice(tuple(table)) for table in tables])
     passed = transfer(dut, {"i": [layout.const({"set": inside, "last": last}).as_bits()
                                   for inside, last, _ in maps],
                             **{f"mask_{index}": words for index, words in enumerate(masks)}},
@@ -102,18 +109,35 @@ def test_divides_by_several_choices(choices, duty, late):
     elif late:
         assert passed["o"].cycles[0] > 30
     for word, (inside, last, _), (image, _) in zip(passed["o"].words, maps, drawn, strict=True):
-        expected = [0] * math.prod(choices)
+        expected = [0] * math.prod(1 + max(table) for table in tables)
         for number in range(passes):
             branch = 0
-            for outcomes, count in zip(image, choices, strict=True):
-                branch = branch * count + outcomes[number]
+            for numbers, table in zip(image, tables, strict=True):
+                branch = branch * (1 + max(table)) + table[numbers[number]]
             expected[branch] |= (inside >> number & 1) << number
         branches = branches_layout(passes, len(expected)).from_bits(word)
         assert ([*branches.sets], branches.last) == (expected, last)
 
 
-@pytest.mark.parametrize("count", [0, 1, 3, 6])
+@pytest.mark.parametrize("members", [1, 2, 3, 5])
+def test_divides_by_the_number_of_the_pass(members):
+    """Nothing is drawn: pass t is in set t modulo the members, beside what it drew otherwise."""
+    passes, (maps, masks) = 7, make_images(7, 20)
+    layout = pass_set_layout(passes)
+    dut = PassSplit(passes, [KEEP, Choice(tuple(range(members)), draw=None)])
+    assert len(dut.masks) == 1
+    passed = transfer(dut, {"i": [layout.const({"set": inside, "last": last}).as_bits()
+                                  for inside, last, _ in maps], "mask_0": masks}, {"o": len(maps)})
+    for word, (inside, last, mask) in zip(passed["o"].words, maps, strict=True):
+        branches = branches_layout(passes, 2 * members).from_bits(word)
+        expected = [0] * 2 * members
+        for number in range(passes):
+            expected[(mask >> number & 1) * members + number % members] |= (inside >> number & 1) << number
+        assert ([*branches.sets], branches.last) == (expected, last)
+
+
+@pytest.mark.parametrize("count", [3, 6])
 def test_rejects(count):
-    message = f"Choice must have a power of two of outcomes, not {count}"
+    message = f"Choice must have an outcome for each of {1 << (count - 1).bit_length()} numbers, not {count}"
     with pytest.raises(ValueError, match=f"^{message}$"):
-        PassSplit(4, (2, count))
+        PassSplit(4, [KEEP, Choice(tuple(range(count)))])

@@ -109,7 +109,7 @@ def held_back(layers, late):
 def test_collects_in_pass_major_order(layers, passes, duty, late):
     images, bits = images_of((1,) * layers, passes)
     flat   = [bit for image in bits for number in image for bit in number]
-    asked, taken = Asked(MaskBank((1,) * layers, passes)), []
+    asked, taken = Asked(MaskBank((1,) * layers, range(layers), passes)), []
     passed = transfer(asked, {"images": images, "bits": flat},
                       {"draw": len(flat), **masks_of(layers, len(images))}, duty=duty,
                       starts=held_back(layers, late), processes=[watch_taken(asked, taken)])
@@ -128,13 +128,12 @@ def test_collects_choices_of_several_bits(widths, passes, duty, late):
     images, drawn = images_of(widths, passes)
     flat   = [outcome >> bit & 1 for image in drawn for number in image
               for outcome, width in zip(number, widths, strict=True) for bit in reversed(range(width))]
-    asked, taken = Asked(MaskBank(widths, passes)), []
+    asked, taken = Asked(MaskBank(widths, range(len(widths)), passes)), []
     passed = transfer(asked, {"images": images, "bits": flat},
                       {"draw": len(flat), **masks_of(len(widths), len(images))}, duty=duty,
                       starts=held_back(len(widths), late), processes=[watch_taken(asked, taken)])
     assert taken == [(1 << number % sum(widths), bit) for number, bit in enumerate(flat)]
-    assert passed["draw"].words == [
-        layer for layer, width in enumerate(widths) for _ in range(width)] * sum(images)
+    assert passed["draw"].words == [*range(sum(widths))] * sum(images)
     for layer, width in enumerate(widths):
         assert passed[f"mask_{layer}"].words == [
             sum((number[layer] >> bit & 1) << bit * passes + at
@@ -150,13 +149,13 @@ def make_source(layers, passes, mtj=None, several=False):
     rngs = [PseudoRng(drop, seed=5) if mtj is None else
             MtjRng((0,) * layers, code=8, set_cycles=mtj[0], read_cycles=mtj[1], reset_cycles=mtj[2])
             for _ in range(layers if several else 1)]
-    return Source(MaskBank((1,) * layers, passes), RngBank(rngs) if several else rngs[0]), drop
+    return Source(MaskBank((1,) * layers, range(layers), passes), RngBank(rngs) if several else rngs[0]), drop
 
 
 def test_masks_from_the_generator():
     source, drop = make_source(3, 6)
     passed = transfer(source, {"images": [6] * 4}, masks_of(3, 4))
-    keep = choices(Generator((5,), drop, (1,) * 3), 4, 6)
+    keep = choices(Generator((5,), drop), 4, 6)
     for layer in range(3):
         assert passed[f"mask_{layer}"].words == [pack(bits, 1) for bits in keep[:, :, layer]]
 
@@ -171,7 +170,7 @@ def test_bits_and_timing(mtj, layers, passes, several):
     passed = transfer(source, {"images": counts}, masks_of(layers, len(counts)))
     if mtj is None:
         seeds = (5,) * (layers if several else 1)
-        bits  = choices(Generator(seeds, drop, (1,) * layers), sum(counts), 1)[:, 0]
+        bits  = choices(Generator(seeds, drop), sum(counts), 1)[:, 0]
     else:
         bits  = [[1] * layers] * sum(counts) # junctions that never switch
     for name, words in masks_by(bits, counts).items():
@@ -191,9 +190,24 @@ def test_several_sources(duty, late):
     passed = transfer(source, {"images": counts}, masks_of(14, len(counts)), duty=duty,
                       starts={} if late is None else {
                           f"mask_{layer}": 150 * ((layer + late) % 3) for layer in range(14)})
-    bits = choices(Generator((5,) * 14, drop, (1,) * 14), sum(counts), 1)[:, 0]
+    bits = choices(Generator((5,) * 14, drop), sum(counts), 1)[:, 0]
     for name, words in masks_by(bits, counts).items():
         assert passed[name].words == words
+
+
+@pytest.mark.parametrize("starts", [{}, {"mask_0": 300}, {"mask_2": 300}])
+def test_choices_share_a_draw(starts):
+    """Each gets the same masks, when it takes them."""
+    passes, widths, outputs = 4, (1, 2), (1, 0, 1)
+    images, drawn = images_of(widths, passes)
+    flat   = [outcome >> bit & 1 for image in drawn for number in image
+              for outcome, width in zip(number, widths, strict=True) for bit in reversed(range(width))]
+    passed = transfer(Asked(MaskBank(widths, outputs, passes)), {"images": images, "bits": flat},
+                      {"draw": len(flat), **masks_of(3, len(images))}, starts=starts)
+    for output, draw in enumerate(outputs):
+        assert passed[f"mask_{output}"].words == [
+            sum((number[draw] >> bit & 1) << bit * passes + at
+                for at, number in enumerate(image) for bit in range(widths[draw])) for image in drawn]
 
 
 def test_draws_ahead():
@@ -208,7 +222,7 @@ def test_draws_ahead():
 def test_one_layer_may_be_far_behind():
     source, drop = make_source(2, 3)
     passed = transfer(source, {"images": [3] * 6}, masks_of(2, 6), starts={"mask_1": 300})
-    keep = choices(Generator((5,), drop, (1,) * 2), 6, 3)
+    keep = choices(Generator((5,), drop), 6, 3)
     for layer in range(2):
         assert passed[f"mask_{layer}"].words == [pack(bits, 1) for bits in keep[:, :, layer]]
     assert sum(cycle < 300 for cycle in passed["mask_0"].cycles) == MaskBank.AHEAD

@@ -34,7 +34,7 @@ SOURCES = [(seed, with_limits(seed, drop)) for seed, drop in (
 @pytest.mark.parametrize("seed, drop", SOURCES)
 def test_matches_golden(seed, drop, duty):
     """The bits of two images of five passes, drawn in pass-major order."""
-    bits = choices(Generator((seed,), drop, (1,) * len(drop)), 2, 5).ravel().tolist()
+    bits = choices(Generator((seed,), drop), 2, 5).ravel().tolist()
     layers = list(range(len(drop))) * 10
     passed = transfer(PseudoRng(drop, seed=seed), {"i": layers}, {"o": len(bits)}, duty=duty)
     assert passed["o"].words == bits

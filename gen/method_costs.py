@@ -1,0 +1,62 @@
+"""What a method costs, without a build: ``python -m gen.method_costs lenet5 --method sub-set``.
+
+Prints, as JSON, the costs of ``report/method_costs.json`` (:mod:`gen.costs`) and the estimate of
+``report/estimate_network_performance.json`` (:mod:`gen.estimate`).
+"""
+
+import json
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+from gen.checkpoint import read_parameters
+from gen.command import Parser, command
+from gen.compile import compile_network
+from gen.costs import costs
+from gen.emit import emit
+from gen.estimate import estimate_network
+from gen.ir import Network, Target
+from gen.lower import lower
+from gen.networks import NETWORKS
+from gen.options import add_options, chosen_target, named, read_options
+from gen.synth import SynthesisError, count_cells
+
+
+__all__ = ["periphery"]
+
+
+def periphery(network: Network, target: Target, directory: Path) -> dict:
+    """Return the cells of an ECP5 for all that is around the arrays of a compiled network, which are pins
+    here, before anything is placed; files are made in a folder below ``directory`` and removed."""
+    accelerator = lower(network, replace(target, view="macro"))
+    with tempfile.TemporaryDirectory(dir=directory) as work:
+        emit(accelerator, "accelerator", Path(work), blocks=list(accelerator.blocks))
+        try:
+            return {"source": "synthesized", "status": "run", **count_cells(Path(work))}
+        except SynthesisError as error:
+            return {"source": "synthesized", "status": "not_run", "reason": str(error)}
+
+
+@command("gen.method_costs", stopped="stopped")
+def main(arguments=None):
+    """Print costs and estimate."""
+    parser = Parser(prog="gen.method_costs", description="Print what a method costs, and its estimate, as JSON.")
+    parser.add_argument("network", nargs="?", metavar="NETWORK",
+        help=f"network: {', '.join(NETWORKS)}, or one of these with the ending of a method")
+    parser.add_argument("--cells", action="store_true",
+        help="count the cells of the periphery for an ECP5, too, which takes minutes")
+    add_options(parser)
+    args    = parser.parse_args(arguments)
+    asked   = read_options(args, args.network)
+    network = named(asked["network"], crossbars=asked.get("crossbars"), ways=asked.get("ways", 1))
+    target  = chosen_target(asked, network)
+    network = compile_network(read_parameters(network, asked.get("checkpoint"), asked.get("p")), target)
+    report  = costs(network, target) | {"estimate": estimate_network(
+        lower(network, target), network, target.passes, target.clock_mhz)}
+    if args.cells:
+        report["periphery"] = periphery(network, target, Path(tempfile.gettempdir()))
+    print(json.dumps(report, indent=1))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

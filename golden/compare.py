@@ -1,0 +1,235 @@
+"""Compare the methods on one network: ``python -m golden.compare lenet5 --data DIR``.
+
+Each method that has a checkpoint is compiled, and its golden model, to which the hardware is equal in every
+bit, predicts the test images of MNIST and the sets that are out of distribution for it. Costs and cycles are
+those that the compiler states of the same design. Beside them stands what the papers have, where they have
+it for this network.
+"""
+
+import html
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from tabulate import tabulate
+
+from gen.checkpoint import SHIPPED
+from gen.command import Parser, command, whole
+from gen.files import refuse_unwritable, replacing, write_json
+from gen.methods import METHODS, name_of
+from gen.networks import NETWORKS
+from gen.progress import Progress
+from golden import metrics
+from golden.answers import answer
+from golden.compiler import CompileError, compiled
+from golden.data import OOD, DataError, folder_of, load_mnist
+from golden.scores import Scores, scores_of
+
+
+__all__ = ["PAPER", "compare", "main"]
+
+
+#: What the papers have for LeNet-5 on MNIST: error and share of Fashion-MNIST that is flagged (SpinBayes,
+#: Tables 1 and 3; with weights and activations of 4 bits), and energy in microjoules of a prediction of 10
+#: passes (NeuSpin; Scale-Dropout, Table VIII; SpinBayes, Table 5). No accuracy is given for the others.
+PAPER = {
+    "scale-dropout": {"energy_uj": 0.18},
+    "spinbayes": {"accuracy": 0.9923, "flagged/fashion-mnist": 1.0, "energy_uj": 0.26},
+    "sub-set": {"energy_uj": 0.30},
+}
+
+#: Test images of the sample that comes with the project take the place of those of a data folder.
+_SETS = tuple(OOD)
+
+
+def compare(network: str, methods: list[str], folder: Path, *, passes: int | None = None,
+            images: int | None = None, cells: bool = False, steps: Progress | None = None) -> list[dict]:
+    """Return one row of figures for each of ``methods``, by name.
+
+    Parameters
+    ----------
+    network : str
+        Name of a network without the ending of a method.
+    folder : Path
+        Data folder, with MNIST and what there is of sets that are out of distribution.
+    passes : int or None
+        T of all methods; those of the papers unless given.
+    images : int or None
+        As many of each set, the first ones; all unless given.
+    cells : bool
+        Count the cells of the periphery, too.
+
+    Raises
+    ------
+    CompileError
+        If a method has no checkpoint, or the compiler refuses it.
+    DataError
+        If MNIST is missing or damaged.
+    """
+    steps = steps or Progress()
+    pixels, labels = (each[:images] for each in load_mnist(folder))
+    sets  = {name: OOD[name](folder)[0][:images] for name in _SETS if (folder / name).is_dir()}
+    rows  = []
+    for method in methods:
+        name  = name_of(network, method)
+        count = METHODS[method].passes if passes is None else passes
+        steps.step(f"{name}: compile, estimate")
+        stated = _costs(name, count, cells)
+        model  = compiled(name, passes=count)
+        steps.step(f"{name}: {len(pixels):,} images, and {sum(map(len, sets.values())):,} out of distribution")
+        judged, first, found = _scores(model, pixels, count, 0), len(pixels), {}
+        for kind, outside in sets.items():
+            found[kind] = _scores(model, outside, count, first)
+            first += len(outside)
+        rows.append(_row(method, count, judged, labels, found, stated))
+    return rows
+
+
+def _scores(network, images, passes, first) -> Scores:
+    return scores_of(answer(network, images, passes, first))
+
+
+def _row(method, passes, judged, labels, found, stated):
+    figures = metrics.classification(judged.mean, labels)
+    total, estimate = stated["total"], stated["estimate"]
+    row = {
+        "method": method,
+        "passes": passes,
+        "accuracy": figures["test/cls/Acc"],
+        "nll": figures["test/cls/NLL"],
+        "ece": figures["test/cal/ECE"],
+        "flagged/test": float(judged.rejected.mean()),
+    }
+    for name, scores in found.items():
+        row[f"auroc/{name}"]   = metrics.detection(judged.entropy, scores.entropy)["ood/AUROC"]
+        row[f"flagged/{name}"] = float(scores.rejected.mean())
+    row |= {
+        "random_bits": total["random_bits_per_prediction"],
+        "arrays": total["arrays"],
+        "cells": total["cells"],
+        "banks": total["banks"],
+        "reads_shared": total["reads_shared"],
+        "reads_one_by_one": total["reads_sequential"],
+        "interval_cycles": estimate["interval_cycles_mean"],
+        "latency_cycles": estimate["latency_cycles_mean"],
+        "lut4": stated.get("periphery", {}).get("LUT"),
+        "flip_flops": stated.get("periphery", {}).get("FF"),
+    }
+    return row | {"paper": {"source": "quoted", **PAPER[method]} if method in PAPER else None}
+
+
+def _costs(name, passes, cells):
+    """What the compiler, run as a command, says that the network ``name`` costs."""
+    run = subprocess.run([sys.executable, "-m", "gen.method_costs", name, f"--passes={passes}",
+                          *(["--cells"] if cells else [])], capture_output=True, text=True)
+    if run.returncode:
+        lines = run.stderr.strip().splitlines() or ["the compiler failed without a word"]
+        raise CompileError(lines[-1].removeprefix("gen.method_costs: "))
+    return json.loads(run.stdout)
+
+
+#: Columns of the table: what they are called, and how a row is read.
+_COLUMNS = {
+    "method":       lambda row: row["method"],
+    "T":            lambda row: row["passes"],
+    "accuracy %":   lambda row: f"{100 * row['accuracy']:.2f}",
+    "NLL":          lambda row: f"{row['nll']:.4f}",
+    "ECE %":        lambda row: f"{100 * row['ece']:.2f}",
+    "AUROC":        lambda row: _each(row, "auroc"),
+    "flagged %":    lambda row: _each(row, "flagged"),
+    "random bits":  lambda row: f"{row['random_bits']:,}",
+    "arrays":       lambda row: f"{row['arrays']:,}",
+    "cells":        lambda row: f"{row['cells']:,}",
+    "array reads":  lambda row: f"{row['reads_shared']:,.0f}",
+    "one by one":   lambda row: f"{row['reads_one_by_one']:,}",
+    "cycles":       lambda row: f"{row['interval_cycles']:,.0f}",
+    "LUT4":         lambda row: "-" if row["lut4"] is None else f"{row['lut4']:,}",
+    "paper":        lambda row: _paper(row["paper"]),
+}
+
+
+def _each(row, kind):
+    """Figures of each set that is out of distribution, in per cent."""
+    return " / ".join(f"{100 * value:.1f}" for name, value in row.items()
+                      if name.startswith(f"{kind}/") and name != "flagged/test") or "-"
+
+
+def _paper(quoted):
+    if quoted is None:
+        return "-"
+    words = [f"accuracy {100 * quoted['accuracy']:.2f} %"] if "accuracy" in quoted else []
+    return ", ".join([*words, f"{quoted['energy_uj']:.2f} uJ at T = 10"])
+
+
+def _table(rows, form):
+    return tabulate([{name: read(row) for name, read in _COLUMNS.items()} for row in rows], headers="keys",
+                    tablefmt=form, disable_numparse=True,
+                    colalign=("left", *["right"] * (len(_COLUMNS) - 2), "left"))
+
+
+def _page(network, rows, sets):
+    """The table as a page of its own."""
+    title = html.escape(f"Methods on {network}")
+    return (f"<!doctype html>\n<meta charset=\"utf-8\">\n<title>{title}</title>\n"
+            "<style>body { font-family: sans-serif } td, th { padding: .2em .6em } "
+            "tr:nth-child(even) { background: #eee }</style>\n"
+            f"<h1>{title}</h1>\n<p>{html.escape(_legend(sets))}</p>\n{_table(rows, 'html')}\n")
+
+
+def _legend(sets):
+    return (f"AUROC by predictive entropy and share flagged: {' / '.join(sets) or 'no set is there'}. Reads and "
+            "cycles are those of an image: what passes have in common read once, passes one by one, and the mean "
+            "interval of the shared schedule.")
+
+
+@command("golden.compare")
+def main(arguments=None):
+    """Compare methods, and print the table."""
+    parser = Parser(prog="golden.compare", description="Compare the methods on one network.")
+    parser.add_argument("network", choices=NETWORKS, metavar="NETWORK",
+        help="network without the ending of a method: %(choices)s")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="data folder (default: SPINCIM_DATA)")
+    parser.add_argument("--methods", metavar="A,B",
+        help=f"methods to compare, of {', '.join(METHODS)} (default: all that have a checkpoint)")
+    parser.add_argument("--passes", type=whole(1), metavar="T",
+        help="stochastic forward passes (default: those of the paper of each method)")
+    parser.add_argument("--images", type=whole(1), metavar="N", help="first images of each set (default: all)")
+    parser.add_argument("--cells", action="store_true",
+        help="count the cells of the periphery for an ECP5, too, which takes minutes")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure to FILE")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write the table to FILE, a page")
+    args    = parser.parse_args(arguments)
+    methods = _methods(parser, args)
+    folder  = folder_of(args.data)
+    for path in filter(None, (args.json, args.html)):
+        refuse_unwritable(path)
+    rows = compare(args.network, methods, folder, passes=args.passes, images=args.images, cells=args.cells,
+                   steps=Progress())
+    sets = [name.removeprefix("auroc/") for name in rows[0] if name.startswith("auroc/")]
+    if args.json:
+        write_json(args.json, {"network": args.network, "source": "compiled golden model", "status": "run",
+                               "images": args.images, "methods": rows})
+    if args.html:
+        with replacing(args.html) as file:
+            file.write(_page(args.network, rows, sets).encode())
+    print(_table(rows, "simple"))
+    print(_legend(sets))
+
+
+def _methods(parser, args):
+    there = [method for method in METHODS if (SHIPPED / f"{name_of(args.network, method)}.npz").exists()]
+    if args.methods is None:
+        if not there:
+            raise DataError(f"Network {args.network!r} has no checkpoint of any method; make one with: python -m "
+                            f"golden.train {args.network} --data DIR")
+        return there
+    methods = args.methods.split(",")
+    for method in methods:
+        if method not in METHODS:
+            parser.error(f"method {method!r} is unknown; choose from: {', '.join(METHODS)}")
+    return list(dict.fromkeys(methods))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
