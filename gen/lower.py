@@ -2,6 +2,7 @@
 """Choose the hardware for a compiled network."""
 
 import math
+from dataclasses import replace
 from fractions import Fraction
 
 from amaranth.hdl import signed
@@ -51,6 +52,7 @@ def lower_layer(layer: Layer, target: Target, next_arrays: int = 1, filed: bool 
     """Return the engine of one layer, behind which a layer chooses from ``next_arrays`` arrays; weights of
     memories are in files if ``filed``."""
     output = isinstance(layer.banks[0], Logit)
+    sums, banks = _of_codes(layer)
     return Engine(
         layer.height, layer.width, layer.channels,
         kernel=layer.kernel, stride=layer.stride, padding=layer.padding, pool=layer.pool,
@@ -63,11 +65,11 @@ def lower_layer(layer: Layer, target: Target, next_arrays: int = 1, filed: bool 
         columns_per_read=layer.folding.columns_per_read,
         macro=None if target.view == "emulated" else cycles(target.array_ns, target),
         file=f"{identifier(layer.name)}_weights" if filed else None,
-        sums=layer.sums,
-        banks=[_words(bank, 2**layer.output_bits - 1) for bank in layer.banks],
+        sums=sums,
+        banks=[_words(bank, 2**layer.output_bits - 1) for bank in banks],
         output_bits=layer.output_bits,
         logit=_logit(layer) if output else None,
-        dropped=layer.banks[0].dropped if output else 0,
+        dropped=banks[0].dropped if output else 0,
         next_arrays=next_arrays,
         passes=target.passes_max,
         protect=target.protect,
@@ -92,6 +94,29 @@ def _rng(network, target):
             read_cycles=cycles(target.read_ns, target),
             reset_cycles=cycles(target.reset_ns, target)) for _ in generator.seeds]
     return sources[0] if len(sources) == 1 else RngBank(sources)
+
+
+def _of_codes(layer: Layer) -> tuple[range, tuple[Comparison | Logit, ...]]:
+    """Return the values that the codes of an array can add up to, and the banks of ``layer`` over these.
+
+    Codes of binary weights add up to ``n``, of which the sum is ``2 * n - A``. As all inputs are active, A is
+    the largest sum, whatever the inputs: the banks absorb it, and no logic subtracts.
+    """
+    if layer.weight_bits > 1:
+        return layer.sums, layer.banks
+    active = layer.sums.stop - 1
+    return range(active + 1), tuple(
+        replace(bank, threshold=tuple(-(-(value + active) // 2) for value in bank.threshold))
+        if isinstance(bank, Comparison) else _logit_of_codes(bank, active) for bank in layer.banks)
+
+
+def _logit_of_codes(bank: Logit, active: int) -> Logit:
+    """Return the same logits over ``n``: ``2 * gain * n + offset - gain * active``, dropped as many bits."""
+    offset = tuple(offset - gain * active for gain, offset in zip(bank.gain, bank.offset, strict=True))
+    if not bank.dropped:
+        return Logit(tuple(2 * gain for gain in bank.gain), offset, 0)
+    # The lowest bit that is dropped is that of the offset alone, so it may as well not be there.
+    return Logit(bank.gain, tuple(value >> 1 for value in offset), bank.dropped - 1)
 
 
 def _words(bank: Comparison | Logit, thresholds: int = 1) -> list[dict]:
