@@ -6,9 +6,9 @@ map. A level ``q`` of ``A`` bits, from 0 to ``L = 2 ** A - 1``, stands for the v
 numbered in raster order with the channel fastest. What the crossbars return for them, the *sum*, is over
 all inputs whose word lines are active, and over the arrays that are read,
 
-- with binary weights ``w`` of -1 and +1 the sum of ``w * (2 * q - L)``: of levels of one bit that stand for
-  -1 and +1, the sum of the products. With A active inputs of which n equal their weight it is ``2 * n - A``;
-  of levels of several bits, that of each bit plane by its place;
+- with binary weights ``w`` of -1 and +1 the sum of ``w * (2 * q - L)``: of levels of one bit that stand
+  for -1 and +1, the sum of the products. With A active inputs of which n equal their weight it is
+  ``2 * n - A``; of levels of several bits, that of each bit plane times its place;
 - with weights ``w`` of Q bits the sum of ``w * q``, where ``w`` stands for ``w / W`` with
   ``W = 2 ** (Q - 1) - 1`` (SpinBayes, eq. 3).
 

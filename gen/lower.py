@@ -99,8 +99,8 @@ def _rng(network, target):
 def _of_codes(layer: Layer) -> tuple[range, tuple[Comparison | Logit, ...]]:
     """Return the values that the codes of an array can add up to, and the banks of ``layer`` over these.
 
-    Codes of binary weights add up to ``n``, of which the sum is ``2 * n - A``. As all inputs are active, A is
-    the largest sum, whatever the inputs: the banks absorb it, and no logic subtracts.
+    Those of binary weights add up to ``n``, and the sum is ``2 * n - A``. As all inputs are active, A is
+    the same for all sums, namely the largest one: the banks absorb it, and no logic subtracts.
     """
     if layer.weight_bits > 1:
         return layer.sums, layer.banks
@@ -111,7 +111,7 @@ def _of_codes(layer: Layer) -> tuple[range, tuple[Comparison | Logit, ...]]:
 
 
 def _logit_of_codes(bank: Logit, active: int) -> Logit:
-    """Return the same logits over ``n``: ``2 * gain * n + offset - gain * active``, dropped as many bits."""
+    """Return the words of the same logits, ``gain * (2 * n - active) + offset >> dropped``, over ``n``."""
     offset = tuple(offset - gain * active for gain, offset in zip(bank.gain, bank.offset, strict=True))
     if not bank.dropped:
         return Logit(tuple(2 * gain for gain in bank.gain), offset, 0)

@@ -184,8 +184,8 @@ def test_equal_banks_of_all_arrays_where_low_is_zero(random_spinbayes):
 
 
 def returned(layer, row, q, active):
-    """What an array returns for the levels ``q`` and the weights ``row``, of the inputs that are ``active``,
-    bool: of binary weights ``2 n - A`` of each bit plane."""
+    """What an array returns for the levels ``q`` and the weights ``row`` of the inputs that are ``active``
+    (bool): of binary weights ``2 n - A`` of each bit plane."""
     if layer.weight_bits > 1:
         return int((q * row)[active].sum())
     places = np.arange(layer.input_bits)
