@@ -106,9 +106,8 @@ def _words(crossbar, weights, tile):
     bits   = shape.weight_bits
     held   = weights[:, tile * shape.rows:(tile + 1) * shape.rows]
     fields = held[..., None] > 0 if bits == 1 else held[..., None] >> np.arange(bits) & 1
-    # Of binary weights those beyond the edges are ones.
-    padded = np.full((shape.column_groups * shape.columns_per_read, shape.row_groups * shape.rows_per_read,
-                      bits), bits == 1)
+    padded = np.zeros((shape.column_groups * shape.columns_per_read, shape.row_groups * shape.rows_per_read,
+                       bits), bool)
     padded[:held.shape[0], :held.shape[1]] = fields
     words = padded.reshape(shape.column_groups, shape.columns_per_read, shape.row_groups, -1)
     words = words.swapaxes(1, 2).reshape(shape.column_groups * shape.row_groups, -1)

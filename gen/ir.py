@@ -3,12 +3,18 @@
 A layer is a convolution of maps of levels; a fully connected layer is one whose kernel is the whole
 map. A level ``q`` of ``A`` bits, from 0 to ``L = 2 ** A - 1``, stands for the value
 ``low + (1 - low) * q / L``: with one bit and ``low = -1``, for -1 and +1. The inputs of a kernel are
-numbered in raster order with the channel fastest. What the crossbars return for them, the *sum*, is
+numbered in raster order with the channel fastest. What the crossbars return for them, the *sum*, is over
+all inputs whose word lines are active, and over the arrays that are read,
 
-- with binary weights the sum of ``q`` where a weight is +1 and of ``L - q`` where it is -1: of levels of
-  one bit that stand for -1 and +1, the number of products that are +1;
-- with weights ``w`` of Q bits ``m``, the sum of ``q * w``, where ``w`` stands for ``w / W`` with
+- with binary weights ``w`` of -1 and +1 the sum of ``w * (2 * q - L)``: of levels of one bit that stand
+  for -1 and +1, the sum of the products. With A active inputs of which n equal their weight it is
+  ``2 * n - A``; of levels of several bits, that of each bit plane times its place;
+- with weights ``w`` of Q bits the sum of ``w * q``, where ``w`` stands for ``w / W`` with
   ``W = 2 ** (Q - 1) - 1`` (SpinBayes, eq. 3).
+
+So an input whose word lines are off adds exactly 0, which is to say that its value is 0 where the starts of
+:func:`gen.transforms.banks.float_sum` are. The border that padding adds is active with its channel, so A is
+the same at every position.
 
 Transforms fill in the fields that are empty at first; :func:`gen.verify.verify` says which must hold
 when. :func:`dump` and :func:`load` turn a network into JSON and back without loss.
@@ -301,9 +307,8 @@ class Layer:
     @property
     def sums(self) -> range:
         """Every value that a sum can have, whatever the weights."""
-        if self.weight_bits == 1:
-            return range(self.ways * self.fan_in * (2**self.input_bits - 1) + 1)
-        most = self.ways * self.fan_in * (2**self.input_bits - 1) * (2**(self.weight_bits - 1) - 1)
+        weight = max(1, 2**(self.weight_bits - 1) - 1)
+        most   = self.ways * self.fan_in * (2**self.input_bits - 1) * weight
         return range(-most, most + 1)
 
     @property

@@ -2,6 +2,7 @@
 """Choose the hardware for a compiled network."""
 
 import math
+from dataclasses import replace
 from fractions import Fraction
 
 from amaranth.hdl import signed
@@ -53,6 +54,7 @@ def lower_layer(network: Network, index: int, target: Target, filed: bool = Fals
     layer  = network.layers[index]
     output = isinstance(layer.banks[0][0], Logit)
     after  = None if output else network.layers[index + 1].array_choice
+    sums, banks = _of_codes(layer)
     return Engine(
         layer.height, layer.width, layer.channels,
         kernel=layer.kernel, stride=layer.stride, padding=layer.padding, pool=layer.pool,
@@ -65,14 +67,14 @@ def lower_layer(network: Network, index: int, target: Target, filed: bool = Fals
         columns_per_read=layer.folding.columns_per_read,
         macro=None if target.view == "emulated" else cycles(target.array_ns, target),
         file=f"{identifier(layer.name)}_weights" if filed else None,
-        sums=layer.sums,
-        banks=[[_words(bank, 2**layer.output_bits - 1) for bank in of_array] for of_array in layer.banks],
+        sums=sums,
+        banks=[[_words(bank, 2**layer.output_bits - 1) for bank in of_array] for of_array in banks],
         array_choice=_choice(network, layer.array_choice),
         bank_choice=_choice(network, layer.bank_choice),
         next_array_choice=_choice(network, after),
         output_bits=layer.output_bits,
         logit=_logit(layer) if output else None,
-        dropped=layer.banks[0][0].dropped if output else 0,
+        dropped=banks[0][0].dropped if output else 0,
         passes=target.passes_max,
         protect=target.protect,
     )
@@ -106,6 +108,30 @@ def _choice(network, choice):
         return None
     drawn = [draw.name for draw in network.draws if draw.drops]
     return Choice(choice.table, drawn.index(choice.draw) if choice.draw in drawn else None)
+
+
+def _of_codes(layer: Layer) -> tuple[range, tuple[tuple[Comparison | Logit, ...], ...]]:
+    """Return the values that the codes of an array can add up to, and the banks of ``layer`` over these.
+
+    Those of binary weights add up to ``n``, and the sum is ``2 * n - A``. As all inputs are active, A is
+    the same for all sums, namely the largest one: the banks absorb it, and no logic subtracts.
+    """
+    if layer.weight_bits > 1:
+        return layer.sums, layer.banks
+    active = layer.sums.stop - 1
+    return range(active + 1), tuple(tuple(
+        replace(bank, threshold=tuple(-(-(value + active) // 2) for value in bank.threshold))
+        if isinstance(bank, Comparison) else _logit_of_codes(bank, active) for bank in of_array)
+        for of_array in layer.banks)
+
+
+def _logit_of_codes(bank: Logit, active: int) -> Logit:
+    """Return the words of the same logits, ``gain * (2 * n - active) + offset >> dropped``, over ``n``."""
+    offset = tuple(offset - gain * active for gain, offset in zip(bank.gain, bank.offset, strict=True))
+    if not bank.dropped:
+        return Logit(tuple(2 * gain for gain in bank.gain), offset, 0)
+    # The lowest bit that is dropped is that of the offset alone, so it may as well not be there.
+    return Logit(bank.gain, tuple(value >> 1 for value in offset), bank.dropped - 1)
 
 
 def _words(bank: Comparison | Logit, thresholds: int = 1) -> list[dict]:

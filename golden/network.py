@@ -174,8 +174,13 @@ def layer_sums(layer: Layer, x: np.ndarray, outcome: int = 0, chip=None) -> np.n
     windows = windows[:, ::layer.stride, ::layer.stride].transpose(0, 1, 2, 4, 5, 3)
     windows = windows.reshape(-1, layer.fan_in)
     if chip is None:
-        exact = windows.astype(_exact_float(layer))
-        parts = [_products(layer, exact, array) for array in layer.arrays_of(outcome)]
+        inputs = windows.astype(_exact_float(layer))
+        if layer.weight_bits == 1:
+            # A level from 0 to L meets a binary weight as a number from -L to L.
+            inputs *= 2
+            inputs -= 2**layer.input_bits - 1
+        parts = [inputs @ layer_weights(layer, array).T.astype(inputs.dtype)
+                 for array in layer.arrays_of(outcome)]
     else:
         parts = [chip.sums(layer, array, windows).astype(_exact_float(layer))
                  for array in layer.arrays_of(outcome)]
@@ -243,17 +248,6 @@ def _sums(layer, x, source, array, chip):
 def _activate(layer, sums, array, bank):
     """Return the levels or logits that ``layer`` makes of pooled ``sums`` (M, h, w, O)."""
     return (logits if isinstance(layer.banks[0][0], Logit) else compare)(layer, sums, array, bank)
-
-
-def _products(layer: Layer, windows: np.ndarray, array: int) -> np.ndarray:
-    weights = layer_weights(layer, array)
-    sums = windows @ weights.T.astype(windows.dtype)
-    if layer.weight_bits > 1:
-        return sums
-    # The crossbar counts the bits that equal their weight. Where a weight is -1 these are the zeros of a
-    # level q, which is at most L: L - q of them, and not -q.
-    largest = 2**layer.input_bits - 1
-    return sums + (largest * (weights < 0).sum(1)).astype(windows.dtype)
 
 
 def _exact_float(layer: Layer) -> type:

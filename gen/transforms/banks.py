@@ -38,18 +38,20 @@ def float_sum(layer: Layer, outcome: int) -> tuple[Fraction, tuple[Fraction, ...
     """Return ``step`` and per output channel ``start`` of ``s = step * sum + start``, for an outcome of the
     choice of arrays.
 
-    ``s`` is the sum of the products of values, ``sum`` what the crossbars return (:mod:`gen.ir`), which
-    with binary weights is larger by ``L`` for each weight of -1.
+    ``s`` is the sum of the products of values, ``sum`` what the crossbars return (:mod:`gen.ir`). A start
+    is what ``s`` is where the sum is 0: the sum of all weights times the value for which an input adds 0 to
+    the sum. That value is 0, and so are all starts, of binary weights with levels from -1 to 1, and of
+    others with levels from 0 to 1. Else a start is that of inputs which are all active.
     """
     levels, low = 2**layer.input_bits - 1, layer.input_low
-    most = layer.ways * (2**(layer.weight_bits - 1) - 1 if layer.weight_bits > 1 else 1)
-    step = Fraction(1 - low, levels * most)
-    arrays = [unpack(layer, array) for array in layer.arrays_of(outcome)]
-    total  = sum(weights.sum(1) for weights in arrays).tolist()
-    below  = sum((weights < 0).sum(1) for weights in arrays).tolist()
-    more   = levels * step if layer.weight_bits == 1 else 0
-    return step, tuple(Fraction(low * weights, most) - more * negative
-                       for weights, negative in zip(total, below, strict=True))
+    most = layer.ways * max(1, 2**(layer.weight_bits - 1) - 1)
+    # A value is `origin + slope * (2 q - L)` for binary weights, `origin + slope * q` for others.
+    if layer.weight_bits == 1:
+        slope, origin = Fraction(1 - low, 2 * levels), Fraction(1 + low, 2)
+    else:
+        slope, origin = Fraction(1 - low, levels), Fraction(low)
+    total = sum(unpack(layer, array).sum(1) for array in layer.arrays_of(outcome)).tolist()
+    return slope / most, tuple(origin * weights / most for weights in total)
 
 
 def _with_banks(layer: Layer, bank) -> Layer:

@@ -30,6 +30,9 @@ class AdderAccumulator(wiring.Component):
     the planes before is doubled. Sums are exact: ``o`` is just wide enough for codes that are all the
     least or all the largest.
 
+    If inputs of binary weights are masked, a plane whose codes add up to n counts as ``2 * n - A``, where A
+    is the number of inputs that are active: each of these adds -1 or +1, and any other one adds 0.
+
     Latency is ``latency`` cycles from the last read of a sum, throughput one read per cycle.
 
     Parameters
@@ -41,16 +44,19 @@ class AdderAccumulator(wiring.Component):
         raised unless all are at least 1.
     arrays : int
         Arrays that codes can come from. A sum is tagged with the array of its last read.
+    masked : bool
+        The number of active inputs comes with the reads. A :exc:`ValueError` is raised for codes below 0.
 
     Members
     -------
-    i : In(stream.Signature(codes_layout(code, tiles, columns, arrays)))
-        Codes of one read.
+    i : In(stream.Signature(codes_layout(code, tiles, columns, arrays, active)))
+        Codes of one read. If masked, with the active inputs of the sum, the same for all its reads; the
+        codes of a plane add up to no more.
     o : Out(stream.Signature(sums_layout(range of a sum, columns, arrays)))
         Sums.
     """
 
-    def __init__(self, code, *, tiles, columns, groups, planes=1, arrays=1):
+    def __init__(self, code, *, tiles, columns, groups, planes=1, arrays=1, masked=False):
         self.tiles   = operator.index(tiles)
         self.columns = operator.index(columns)
         self.groups  = operator.index(groups)
@@ -66,14 +72,21 @@ class AdderAccumulator(wiring.Component):
             self._least, self._most = -1 << shape.width - 1, (1 << shape.width - 1) - 1
         else:
             self._least, self._most = 0, (1 << shape.width) - 1
+        self.masked = masked
+        if masked and self._least < 0:
+            raise ValueError(f"Codes must be counts for inputs to be masked, not as low as {self._least}")
+        reads  = self.groups * self.tiles
+        active = reads * self._most if masked else 0
         weight = (1 << self.planes) - 1
+        sums   = (range(-active * weight, active * weight + 1) if masked
+                  else self._range(reads * weight))
         #: Steps of the tree that adds the tiles, and the accumulating one.
         self.latency = (self.tiles - 1).bit_length() + 1
         super().__init__({
             "i": In(stream.Signature(codes_layout(
-                code, tiles=self.tiles, columns=self.columns, arrays=arrays))),
-            "o": Out(stream.Signature(sums_layout(
-                self._range(self.groups * self.tiles * weight), columns=self.columns, arrays=arrays))),
+                code, tiles=self.tiles, columns=self.columns, arrays=arrays,
+                active=range(active + 1) if masked else None))),
+            "o": Out(stream.Signature(sums_layout(sums, columns=self.columns, arrays=arrays))),
         })
 
     def _range(self, count):
@@ -87,15 +100,16 @@ class AdderAccumulator(wiring.Component):
         free     = stage(m, self.i, self.o, valid=complete)
 
         # The tree.
-        valid, choice = self.i.valid, self.i.payload.choice
+        valid  = self.i.valid
+        tags   = {name: self.i.payload[name] for name in ("choice", "active")[:1 + self.masked]}
         levels = [[(self.i.payload.codes[column][tile], 1) for tile in range(self.tiles)]
                   for column in range(self.columns)]
         for step in range(self.latency - 1):
             later = Signal(name=f"valid_{step}")
-            later_choice = Signal.like(choice, name=f"choice_{step}")
+            later_tags = {name: Signal.like(tag, name=f"{name}_{step}") for name, tag in tags.items()}
             with m.If(free):
-                m.d.sync += [later.eq(valid), later_choice.eq(choice)]
-            valid, choice = later, later_choice
+                m.d.sync += [later.eq(valid), *(later_tags[name].eq(tag) for name, tag in tags.items())]
+            valid, tags = later, later_tags
             for column, level in enumerate(levels):
                 sums = []
                 for index in range(0, len(level), 2):
@@ -120,17 +134,22 @@ class AdderAccumulator(wiring.Component):
             m.d.sync += [
                 first_of_sum.eq(last),
                 first_of_plane.eq(last_group),
-                self.o.payload.choice.eq(choice),
+                self.o.payload.choice.eq(tags["choice"]),
             ]
         for column, [(total, _)] in enumerate(levels):
             # The output register holds the running sum, and is valid once this is complete.
             running = self.o.payload.sums[column]
+            doubled, zero = running << 1, 0
+            if self.masked:
+                # A plane begins at -A, and each input that equals its weight makes 2 more of it.
+                zero, total = -tags["active"], total << 1
+                doubled += zero
             if self.planes > 1:
-                before = Mux(first_of_sum, 0, Mux(first_of_plane, running << 1, running))
+                before = Mux(first_of_sum, zero, Mux(first_of_plane, doubled, running))
             elif self.groups > 1:
-                before = Mux(first_of_sum, 0, running)
+                before = Mux(first_of_sum, zero, running)
             else:
-                before = 0
+                before = zero
             with m.If(step):
                 m.d.sync += running.eq(before + total)
 

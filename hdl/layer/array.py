@@ -74,16 +74,20 @@ def array_signature(geometry):
 
     A read begins in every cycle in which a bit of ``read`` is 1, of the array with the number of the
     bit; no two are 1. It is of the rows ``row_group * rows_per_read ..`` and the columns
-    ``column_group * columns_per_read ..``. ``inputs`` are the bits of all rows; a row outside of the
-    group has no word line up. ``codes`` answers a fixed number of cycles later. A read cannot wait.
+    ``column_group * columns_per_read ..``. ``inputs`` are the bits of all rows, and ``active`` says
+    which of these take part: a row that is not active, or outside of the group, has no word line up.
+    Rows that hold no weight are never active. ``codes`` answers a fixed number of cycles later. A read
+    cannot wait.
 
-    With binary weights a code is the number of active rows whose input equals the weight (the XNOR of
-    Scale-Dropout, Table I). With weights of more bits it is the sum of the weights of the active rows
-    whose input is 1: the difference of the currents of two bit lines.
+    With binary weights a code is the number of rows that take part and whose input equals the weight
+    (the XNOR of Scale-Dropout, Table I): of the two word lines of a row that does not, neither is up.
+    With weights of more bits it is the sum of the weights of the rows that take part and whose input
+    is 1: the difference of the currents of two bit lines.
     """
     return wiring.Signature({
         "read":         Out(geometry.arrays),
         "inputs":       Out(geometry.rows),
+        "active":       Out(geometry.rows),
         "row_group":    Out(range(geometry.row_groups)),
         "column_group": Out(range(geometry.column_groups)),
         "codes":        In(geometry.codes),
@@ -94,7 +98,8 @@ class EmulatedArray(wiring.Component):
     """Weights in memory, codes by logic: an ideal row tile.
 
     Binary products are an XNOR and summed by a population count; weights of more bits are gated by
-    their inputs and summed by a tree of adders. The weights of all arrays share one memory.
+    their inputs and summed by a tree of adders. The weights of all arrays share one memory. Where rows
+    are always active, no logic is left of it.
 
     Latency is ``latency`` cycles, throughput one read per cycle.
 
@@ -163,20 +168,29 @@ class EmulatedArray(wiring.Component):
         """Weights of each read: index ``(array * column_groups + column_group) * row_groups +
         row_group``.
 
-        Columns follow each other from the least significant bit. Rows beyond the edge are ones if
-        weights are binary and else weights of zero: as their inputs are zero, they count nothing. What
-        columns beyond the edge return is unused.
+        Columns follow each other from the least significant bit. Rows and columns beyond the edge have
+        zeros: such rows are not active, and what such columns return is unused.
         """
-        shape  = self.geometry
-        beyond = -1 if shape.weight_bits == 1 else 0
-        width  = shape.rows_per_read * shape.weight_bits
+        shape = self.geometry
+        width = shape.rows_per_read * shape.weight_bits
         for columns in self.weights:
-            padded = [weight | beyond << shape.rows * shape.weight_bits for weight in columns]
-            padded += [beyond] * (shape.column_groups * shape.columns_per_read - shape.columns)
+            padded = [*columns, *[0] * (shape.column_groups * shape.columns_per_read - shape.columns)]
             for first in range(0, len(padded), shape.columns_per_read):
                 for row in range(shape.row_groups):
                     yield sum((weight >> row * width & (1 << width) - 1) << index * width for
                               index, weight in enumerate(padded[first:first + shape.columns_per_read]))
+
+    def _of_group(self, m, name, init=0):
+        """Add a register of the pins ``name`` of the rows in the group to ``m``, and return it; beyond the
+        edge it is 0. Where all pins of a row are constant and equal to ``init``, so is the register.
+        """
+        shape  = self.geometry
+        padded = Signal(shape.row_groups * shape.rows_per_read, name=f"{name}_padded")
+        chosen = Signal(shape.rows_per_read, name=name, init=init)
+        groups = Array(padded.word_select(group, shape.rows_per_read) for group in range(shape.row_groups))
+        m.d.comb += padded.eq(getattr(self.pins, name))
+        m.d.sync += chosen.eq(groups[self.pins.row_group])
+        return chosen
 
     def elaborate(self, platform):
         m = Module()
@@ -187,13 +201,8 @@ class EmulatedArray(wiring.Component):
         column_width = shape.rows_per_read * shape.weight_bits
         width = column_width * shape.columns_per_read
 
-        # Inputs of the rows in the group; those beyond the edge are zero.
-        inputs_next = Signal(shape.rows_per_read)
-        padded      = Signal(shape.row_groups * shape.rows_per_read)
-        m.d.comb += padded.eq(pins.inputs)
-        m.d.comb += inputs_next.eq(padded.word_select(pins.row_group, shape.rows_per_read))
-        inputs = Signal.like(inputs_next)
-        m.d.sync += inputs.eq(inputs_next)
+        inputs = self._of_group(m, "inputs")
+        active = self._of_group(m, "active", init=(1 << shape.rows_per_read) - 1)
 
         weights = Signal(width)
         address = Signal(range(shape.words))
@@ -206,7 +215,7 @@ class EmulatedArray(wiring.Component):
             base = Cat(Cat(enable for number, enable in enumerate(pins.read)
                            if number * each >> bit & 1).any() for bit in range(len(address)))
             m.d.sync += address.eq(base + within)
-            inputs = _delayed(m, inputs)
+            inputs, active = _delayed(m, inputs), _delayed(m, active)
         if shape.words == 1:
             m.d.comb += weights.eq(next(self.words()))
         elif not self.has_memory(shape):
@@ -230,7 +239,7 @@ class EmulatedArray(wiring.Component):
             parity.check(word, 1, slow=True)
             # A block memory is slow to answer: its words get a register of their own.
             m.d.sync += weights.eq(word)
-            inputs = _delayed(m, inputs)
+            inputs, active = _delayed(m, inputs), _delayed(m, active)
 
         # The address of decoded words fans out to every bit, which takes a cycle of its own.
         domain = m.d.sync if shape.words > 1 and not self.has_memory(shape) else m.d.comb
@@ -238,12 +247,13 @@ class EmulatedArray(wiring.Component):
             column = weights.word_select(index, column_width)
             if shape.weight_bits == 1:
                 equal = Signal(shape.rows_per_read, name=f"equal_{index}")
-                domain += equal.eq(~(inputs ^ column))
+                domain += equal.eq(~(inputs ^ column) & active)
                 m.d.comb += pins.codes[index].eq(popcount(m, equal, f"column_{index}"))
             else:
                 gated = Signal(data.ArrayLayout(signed(shape.weight_bits), shape.rows_per_read),
                                name=f"gated_{index}")
-                domain += gated.eq(column & Cat(bit.replicate(shape.weight_bits) for bit in inputs))
+                domain += gated.eq(
+                    column & Cat(bit.replicate(shape.weight_bits) for bit in inputs & active))
                 m.d.comb += pins.codes[index].eq(
                     _total(m, list(gated), shape.weight_max, f"column_{index}"))
         parity.report()

@@ -24,11 +24,13 @@ def read_layout(fan_in, geometry):
     })
 
 
-def codes_layout(code, *, tiles, columns, arrays=1):
-    """Answer to a read: per column the ADC codes of all row tiles, and the array that was read."""
+def codes_layout(code, *, tiles, columns, arrays=1, active=None):
+    """Answer to a read: per column the ADC codes of all row tiles, and the array that was read; also, where
+    ``active`` is a range, how many inputs of the layer are active."""
     return data.StructLayout({
         "codes":  data.ArrayLayout(data.ArrayLayout(code, tiles), columns),
         "choice": range(arrays),
+        **({} if active is None else {"active": active}),
     })
 
 
@@ -70,8 +72,8 @@ class Crossbar(wiring.Component):
     o : Out(stream.Signature(codes_layout(code, row tiles, columns_per_read, arrays)))
         Codes of the reads, in the same order.
     arrays : Out(array_signature(geometry)).array(row tiles)
-        Pins of the row tiles. Only with ``macro``. A last tile that is smaller leaves its upper
-        inputs at zero; there, binary weights must be ones.
+        Pins of the row tiles. Only with ``macro``. The inputs of the layer are active, and of a last
+        tile that is smaller no others.
     error : Out(1)
         1 for a cycle after a word of weights has lost its parity. Only with ``protect``.
     """
@@ -109,20 +111,18 @@ class Crossbar(wiring.Component):
         super().__init__(members)
 
     def tile_weights(self, tile):
-        """Columns of each array of a row tile. Beyond the fan-in, binary weights are ones, others 0."""
-        rows, bits = self.geometry.rows, self.geometry.weight_bits
-        held   = min(rows, self.fan_in - tile * rows)
-        beyond = (1 << rows) - (1 << held) if bits == 1 else 0
-        return [[weight >> tile * rows * bits & (1 << held * bits) - 1 | beyond
-                 for weight in columns] for columns in self.weights]
+        """Columns of each array of a row tile, with zeros beyond the fan-in."""
+        width = self.geometry.rows * self.geometry.weight_bits
+        return [[weight >> tile * width & (1 << width) - 1 for weight in columns]
+                for columns in self.weights]
 
     def elaborate(self, platform):
         m = Module()
 
         parity = Parity(m, self)
         shape  = self.geometry
-        padded = Signal(self.tiles * shape.rows)
-        m.d.comb += padded.eq(self.i.payload.inputs)
+        inputs, active = (Signal(self.tiles * shape.rows, name=name) for name in ("inputs", "active"))
+        m.d.comb += [inputs.eq(self.i.payload.inputs), active.eq((1 << self.fan_in) - 1)]
         answered = Signal(self.latency)
         m.d.sync += answered.eq(Cat(self.i.valid, answered))
         m.d.comb += self.o.valid.eq(answered[-1])
@@ -145,7 +145,8 @@ class Crossbar(wiring.Component):
                 pins = self.arrays[tile]
             m.d.comb += [
                 pins.read.eq(read),
-                pins.inputs.eq(padded.word_select(tile, shape.rows)),
+                pins.inputs.eq(inputs.word_select(tile, shape.rows)),
+                pins.active.eq(active.word_select(tile, shape.rows)),
                 pins.row_group.eq(self.i.payload.row_group),
                 pins.column_group.eq(self.i.payload.column_group),
             ]

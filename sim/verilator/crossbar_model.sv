@@ -17,6 +17,7 @@ module crossbar_array_model #(
   input  logic clk,
   input  logic read,
   input  logic [ROWS-1:0] inputs,
+  input  logic [ROWS-1:0] active,
   input  int   row_group,
   input  int   column_group,
   output logic [COLUMNS_PER_READ*CODE-1:0] codes
@@ -35,7 +36,8 @@ module crossbar_array_model #(
     function automatic int sense(int column, int first);
       int total = 0;
       for (int i = first; i < first + ROWS_PER_READ && i < HELD; i++)
-        total += 32'(cells[inputs[i] ? 2 * i : 2 * i + 1][column]);
+        if (active[i])
+          total += 32'(cells[inputs[i] ? 2 * i : 2 * i + 1][column]);
       return total;
     endfunction
   end else begin : cell_type
@@ -43,7 +45,7 @@ module crossbar_array_model #(
     function automatic int sense(int column, int first);
       int total = 0;
       for (int i = first; i < first + ROWS_PER_READ && i < HELD; i++)
-        if (inputs[i])
+        if (inputs[i] && active[i])
           for (int j = 0; j < CELLS; j++)
             total += 32'(cells[i][4 * (2 * CELLS * column + j) +: 4])
                    - 32'(cells[i][4 * (2 * CELLS * column + CELLS + j) +: 4]);
@@ -53,6 +55,10 @@ module crossbar_array_model #(
 
   always @(posedge clk) begin
     codes <= 0;
+    if (read && (active >> HELD) != 0) begin
+      $display("Error: rows are active of which an array holds %0d only: %b", HELD, active);
+      $fatal(1);
+    end
     if (read)
       for (int k = 0; k < COLUMNS_PER_READ; k++) begin
         automatic int at = column_group * COLUMNS_PER_READ + k - FIRST;

@@ -101,7 +101,8 @@ def _arrays(design):
             yield f"wire [{codes - 1}:0] {array}__codes;"
             yield _instance("crossbar_array_model", array, parameters, {
                 "clk": "clk", "read": f"{tile}__read[{image['crossbar']}]", "inputs": f"{tile}__inputs",
-                "row_group": row_group, "column_group": column_group, "codes": f"{array}__codes"})
+                "active": f"{tile}__active", "row_group": row_group, "column_group": column_group,
+                "codes": f"{array}__codes"})
         for tile, codes in tiles.items():
             # Arrays that do not hold a column answer with zeros.
             yield f"wire [{widths[f'{tile}__codes'] - 1}:0] {tile}__sensed = {' | '.join(codes)};"

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from amaranth.hdl import Assert, Assume, Cover, Mux, Signal, signed
+from amaranth.hdl import Assert, Assume, Cat, Cover, Mux, Signal, signed
 
 from hdl.layer.adder_accumulator import AdderAccumulator
 from tests.formal.proof import Proof
@@ -16,7 +16,8 @@ WIDE = 16
 
 def adds_exactly(m, dut):
     """Each sum equals that of its codes in 16 bits, planes weighed by powers of two, and comes with the
-    array of its codes: no sum overflows, and none is lost, repeated or mixed with another.
+    array of its codes: no sum overflows, and none is lost, repeated or mixed with another. If masked, a
+    plane counts as twice its codes less the number of active inputs.
 
     Sums are numbered modulo 4, more than can be in flight.
     """
@@ -33,6 +34,8 @@ def adds_exactly(m, dut):
     choice = Signal.like(dut.i.payload.choice)
     with m.If(read != 0):
         m.d.comb += Assume(dut.i.payload.choice == choice)
+    if dut.masked:
+        _assume_active(m, dut, read)
     with m.If(moved(dut.i)):
         m.d.sync += [choice.eq(dut.i.payload.choice), read.eq(Mux(read == reads - 1, 0, read + 1))]
         with m.If(read == reads - 1):
@@ -43,7 +46,9 @@ def adds_exactly(m, dut):
             with m.If(moved(dut.i) & (read == at) & (number == index)):
                 m.d.sync += choices[index].eq(dut.i.payload.choice)
                 for column, total in enumerate(expected[index]):
-                    codes = sum(dut.i.payload.codes[column][tile] for tile in range(dut.tiles))
+                    codes = _together(dut, column)
+                    if dut.masked:
+                        codes = 2 * codes - (0 if at % dut.groups else dut.i.payload.active)
                     m.d.sync += total.eq((total if at else 0) + (codes << weight))
     sent = Signal(numbers)
     with m.If(moved(dut.o)):
@@ -57,6 +62,29 @@ def adds_exactly(m, dut):
                     m.d.comb += Assert(dut.o.payload.sums[column] == total)
         shape = dut.o.payload.sums.shape().elem_shape
         m.d.comb += [Cover(dut.o.payload.sums[0] == end) for end in (shape.start, shape.stop - 1)]
+
+
+def _together(dut, column):
+    """Codes of all tiles of the read that enters."""
+    return sum(dut.i.payload.codes[column][tile] for tile in range(dut.tiles))
+
+
+def _assume_active(m, dut, read):
+    """All reads of a sum, of which ``read`` is the number, come with the same number of active inputs, no
+    more than there are; and the codes of no plane add up to more."""
+    active = Signal.like(dut.i.payload.active)
+    m.d.comb += Assume(dut.i.payload.active <= dut.codes[-1] * dut.tiles * dut.groups)
+    with m.If(read != 0):
+        m.d.comb += Assume(dut.i.payload.active == active)
+    with m.If(moved(dut.i)):
+        m.d.sync += active.eq(dut.i.payload.active)
+    begins = Cat(read == at for at in range(0, dut.groups * dut.planes, dut.groups)).any()
+    for column in range(dut.columns):
+        plane = Signal.like(active, name=f"plane_{column}")
+        total = Mux(begins, 0, plane) + _together(dut, column)
+        m.d.comb += Assume(total <= dut.i.payload.active)
+        with m.If(moved(dut.i)):
+            m.d.sync += plane.eq(total)
 
 
 def answers_in_time(m, dut):
@@ -90,6 +118,11 @@ PROOFS = [
     Proof(partial(Codes, code=range(-1, 2), tiles=3, columns=1, groups=1, planes=2, arrays=2),
           adds_exactly),
     Proof(partial(Codes, code=range(-3, 4), tiles=3, columns=2, groups=2, planes=2, arrays=2),
+          adds_exactly, "bmc", depth=12),
+    Proof(partial(Codes, code=range(0, 3), tiles=2, columns=1, groups=1, masked=True), adds_exactly),
+    Proof(partial(Codes, code=range(0, 2), tiles=1, columns=1, groups=2, planes=2, arrays=2, masked=True),
+          adds_exactly),
+    Proof(partial(Codes, code=range(0, 3), tiles=3, columns=2, groups=2, planes=2, arrays=2, masked=True),
           adds_exactly, "bmc", depth=12),
     Proof(partial(Codes, code=range(0, 3), tiles=3, columns=1, groups=2, planes=2), answers_in_time),
     Readiness(partial(Codes, code=range(0, 3), tiles=2, columns=1, groups=2)),

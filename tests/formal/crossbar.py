@@ -12,7 +12,7 @@ from tests.formal.streams import free
 def answers_each_read(m, dut):
     """Codes come exactly ``latency`` cycles after each read and never otherwise, with the array of the
     read; a read enables exactly the chosen array of every row tile, with the row and column group of
-    the read.
+    the read, and the inputs of the layer are active there and no others.
     """
     free(m, dut)
     read, asked = dut.i, Signal(dut.latency)
@@ -27,11 +27,14 @@ def answers_each_read(m, dut):
         m.d.comb += Assert(dut.o.payload.choice == choice)
     for tile, pins in enumerate(dut.arrays):
         inputs = read.payload.inputs >> tile * dut.geometry.rows
+        active = sum(1 << row for row in range(dut.geometry.rows)
+                     if tile * dut.geometry.rows + row < dut.fan_in)
         m.d.comb += [
             Assert(pins.read == read.valid << read.payload.choice),
             Assert(pins.row_group == read.payload.row_group),
             Assert(pins.column_group == read.payload.column_group),
             Assert(pins.inputs == inputs[:dut.geometry.rows]),
+            Assert(pins.active == active),
         ]
         m.d.comb += [Assert(dut.o.payload.codes[column][tile] == pins.codes[column])
                      for column in range(dut.geometry.columns_per_read)]

@@ -116,7 +116,7 @@ def test_scales_hold_every_word(written):
         columns = layer.folding.columns_per_read
         if isinstance(layer.banks[0], Comparison):
             bits = (layer.fan_in + 1).bit_length()
-            words = [[threshold | invert << bits for threshold, invert in
+            words = [[-(-(threshold + layer.fan_in) // 2) | invert << bits for threshold, invert in
                       zip(bank.threshold, bank.invert, strict=True)] for bank in layer.banks]
             width = bits + 1
             rows = read_hex(folder / f"{layer.name}_scales.hex")

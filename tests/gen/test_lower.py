@@ -73,6 +73,29 @@ def test_arrays_to_choose_from(compiled):
             assert engine.map_cycles == map_cycles(layer, layer.folding)
 
 
+def test_codes_of_binary_weights_are_counts(network):
+    """Scale memories are for the number n of inputs that equal their weight: of the sum ``2 n - A``, where
+    A is all inputs, they make the same."""
+    *hidden, last = network.layers
+    for layer in hidden:
+        engine = lower_layer(layer, TARGET)
+        assert engine.adder.o.payload.shape()["sums"].shape.elem_shape.stop > layer.fan_in
+        for bank, words in zip(layer.banks, engine.scale_mux.banks, strict=True):
+            for threshold, invert, word in zip(bank.threshold, bank.invert, words, strict=True):
+                for n in range(layer.fan_in + 1):
+                    assert (n >= word["threshold"][0]) ^ word["invert"] \
+                        == (2 * n - layer.fan_in >= threshold) ^ invert
+    assert last.banks[0].dropped > 0
+    for dropped in (0, 1, last.banks[0].dropped):
+        layer  = replace(last, banks=tuple(replace(bank, dropped=dropped) for bank in last.banks))
+        engine = lower_layer(layer, TARGET)
+        for bank, words in zip(layer.banks, engine.scale_mux.banks, strict=True):
+            for gain, offset, word in zip(bank.gain, bank.offset, words, strict=True):
+                for n in range(layer.fan_in + 1):
+                    assert word["gain"] * n + word["offset"] >> engine.activation.dropped \
+                        == gain * (2 * n - layer.fan_in) + offset >> dropped
+
+
 def test_sequential(network):
     sets = lower(network, replace(TARGET, schedule="sequential")).first_pass_sets
     assert isinstance(sets, SequentialPasses)
@@ -134,5 +157,6 @@ def test_logits_fit(random_network, seed):
     assert -1 << logit.width - 1 <= reached.min() and reached.max() < 1 << logit.width - 1
     last = network.layers[-1]
     ends = [gain * n + offset >> bank.dropped for bank in last.banks
-            for gain, offset in zip(bank.gain, bank.offset, strict=True) for n in (0, last.fan_in)]
+            for gain, offset in zip(bank.gain, bank.offset, strict=True)
+            for n in (-last.fan_in, last.fan_in)]
     assert not all(-1 << logit.width - 2 <= end < 1 << logit.width - 2 for end in ends)

@@ -33,22 +33,22 @@ def one_channel(fan_in, bias=0.0, scale=1.0, gamma=1.0, beta=0.0, mean=0.0, devi
 
 
 @pytest.mark.parametrize("parameters, dropped, kept", [
-    ({}, (4, 0), (4, 0)),                                 # s >= 0 is n >= 4 of 8
-    ({"mean": 0.5}, (5, 0), (5, 0)),                      # s >= 0.5
-    ({"mean": 2.0}, (5, 0), (5, 0)),                      # s >= 2, met exactly
-    ({"mean": 2.0, "scale": 2.0}, (5, 0), (5, 0)),        # kept: s >= 1
-    ({"mean": 4.0, "scale": 4.0}, (6, 0), (5, 0)),        # kept: s >= 1
-    ({"gamma": -1.0}, (5, 1), (5, 1)),                    # s <= 0 is NOT n >= 5
-    ({"scale": -1.0}, (4, 0), (5, 1)),
-    ({"scale": 0.0}, (4, 0), (0, 0)),                     # kept: 0 >= 0, always 1
-    ({"scale": 0.0, "mean": 1.0}, (5, 0), (9, 0)),        # kept: -1 >= 0, never 1
-    ({"gamma": 0.0}, (0, 0), (0, 0)),                     # beta = 0 gives 1
+    ({}, (0, 0), (0, 0)),                                 # s >= 0
+    ({"mean": 0.5}, (1, 0), (1, 0)),                      # s >= 0.5
+    ({"mean": 2.0}, (2, 0), (2, 0)),                      # s >= 2, met exactly
+    ({"mean": 2.0, "scale": 2.0}, (2, 0), (1, 0)),        # kept: s >= 1
+    ({"mean": 4.0, "scale": 4.0}, (4, 0), (1, 0)),        # kept: s >= 1
+    ({"gamma": -1.0}, (1, 1), (1, 1)),                    # s <= 0 is NOT s >= 1
+    ({"scale": -1.0}, (0, 0), (1, 1)),
+    ({"scale": 0.0}, (0, 0), (-8, 0)),                    # kept: 0 >= 0, always 1
+    ({"scale": 0.0, "mean": 1.0}, (1, 0), (9, 0)),        # kept: -1 >= 0, never 1
+    ({"gamma": 0.0}, (-8, 0), (-8, 0)),                   # beta = 0 gives 1
     ({"gamma": 0.0, "beta": -1e-300}, (9, 0), (9, 0)),
-    ({"bias": 8.0}, (0, 0), (0, 0)),                      # s >= -8 always holds
-    ({"bias": -8.0}, (8, 0), (8, 0)),                     # only n = 8
+    ({"bias": 8.0}, (-8, 0), (-8, 0)),                    # s >= -8 always holds
+    ({"bias": -8.0}, (8, 0), (8, 0)),                     # only s = 8
     ({"bias": -8.5}, (9, 0), (9, 0)),
-    ({"bias": -8.0, "gamma": -1.0}, (0, 0), (0, 0)),      # s <= 8 always holds
-    ({"bias": 8.0, "gamma": -1.0}, (1, 1), (1, 1)),       # only n = 0
+    ({"bias": -8.0, "gamma": -1.0}, (-8, 0), (-8, 0)),    # s <= 8 always holds
+    ({"bias": 8.0, "gamma": -1.0}, (-7, 1), (-7, 1)),     # only s = -8
     ({"bias": 8.5, "gamma": -1.0}, (9, 0), (9, 0)),
     ({"mean": 1e300}, (9, 0), (9, 0)),
 ])
@@ -65,10 +65,10 @@ def test_every_sum_of_random_networks(random_network, seed):
             assert isinstance(bank, Comparison)
             for channel, (threshold, invert) in enumerate(
                     zip(bank.threshold, bank.invert, strict=True)):
-                assert 0 <= threshold <= before.fan_in + 1
-                for n in range(before.fan_in + 1):
-                    expected = y(before.normalization, channel, keep, 2 * n - before.fan_in) >= 0
-                    assert (n >= threshold) ^ invert == expected
+                assert -before.fan_in <= threshold <= before.fan_in + 1
+                for s in range(-before.fan_in, before.fan_in + 1):
+                    expected = y(before.normalization, channel, keep, s) >= 0
+                    assert (s >= threshold) ^ invert == expected
 
 
 @pytest.mark.parametrize("seed", range(50))
@@ -82,20 +82,20 @@ def test_changes_at_its_threshold(seed):
     parameters = {name: float(value) for name, value in parameters.items()}
     normalization = Normalization(**{name: (value,) for name, value in parameters.items()})
     for keep, (threshold, invert) in enumerate(one_channel(fan_in, **parameters)):
-        for n in {0, threshold - 1, threshold, fan_in} & set(range(fan_in + 1)):
-            expected = y(normalization, 0, keep, 2 * n - fan_in) >= 0
-            assert (n >= threshold) ^ invert == expected
+        for s in {-fan_in, threshold - 1, threshold, fan_in} & set(range(-fan_in, fan_in + 1)):
+            expected = y(normalization, 0, keep, s) >= 0
+            assert (s >= threshold) ^ invert == expected
 
 
 def level(layer, choice, channel, m):
-    """Output level by its definition, for a sum ``m`` of ``q * w``, in rational numbers."""
+    """Output level by its definition, for a sum ``m``, in rational numbers."""
     most, top = 2**(layer.weight_bits - 1) - 1, 2**layer.input_bits - 1
     ways = layer.ways
     weights = [w for way in range(ways)
                for w in unpack(layer, (choice + way) % layer.crossbars)[channel].tolist()]
     if layer.weight_bits == 1:
-        # A weight of -1 counts the ones that are missing in a level: sum(w q) = m - L per such weight.
-        most, m = 1, m - top * weights.count(-1)
+        # m = sum(w (2 q - L)), so that sum(w q) is:
+        most, m = 1, Fraction(m + top * sum(weights), 2)
     # x = low + (1 - low) q / L, and w stands for w / W; with several ways s is a mean.
     s = (layer.input_low * Fraction(sum(weights)) + (1 - layer.input_low) * Fraction(m, top)) / most / ways
     value = y(layer.normalization, channel, layer.crossbars == 1 and choice, s)
@@ -183,6 +183,16 @@ def test_equal_banks_of_all_arrays_where_low_is_zero(random_spinbayes):
                 assert len(set(layer.banks)) == 1
 
 
+def returned(layer, row, q, active):
+    """What an array returns for the levels ``q`` and the weights ``row`` of the inputs that are ``active``
+    (bool): of binary weights ``2 n - A`` of each bit plane."""
+    if layer.weight_bits > 1:
+        return int((q * row)[active].sum())
+    places = np.arange(layer.input_bits)
+    equal  = (q[:, None] >> places & 1) == (row > 0)[:, None]
+    return int((2 * equal[active].sum(0) - active.sum()) @ 2**places)
+
+
 def test_float_sum(random_spinbayes):
     """The sum of products of values, for random levels, equals the line through the sum."""
     rng = np.random.default_rng(0)
@@ -195,12 +205,29 @@ def test_float_sum(random_spinbayes):
                 step, starts = float_sum(layer, choice)
                 arrays = [unpack(layer, (choice + way) % layer.crossbars) for way in range(layer.ways)]
                 for start, *rows in zip(starts, *arrays, strict=True):
-                    m = sum(int((q * row).sum()) if layer.weight_bits > 1 else
-                            int(np.where(row > 0, q, top - q).sum()) for row in rows)
+                    m = sum(returned(layer, row, q, np.full(layer.fan_in, True)) for row in rows)
                     assert step * m + start == sum(
                         value * int(w) for row in rows
                         for value, w in zip(x, row, strict=True)) / most / layer.ways
                     assert m in layer.sums
+
+
+@pytest.mark.parametrize("weight_bits, low", [(1, -1), (4, 0)])
+def test_inactive_inputs_are_values_of_zero(weight_bits, low):
+    """Whichever inputs are active: the line through the sum is the same, and goes through 0."""
+    rng = np.random.default_rng(0)
+    for input_bits in (1, 3):
+        weights = rng.integers(-1, 1, (2, 9)) * 2 + 1 if weight_bits == 1 else rng.integers(-7, 8, (2, 9))
+        layer = Layer("layer", 1, 1, 9, (1, 1), 2, weight_bits=weight_bits, input_bits=input_bits,
+                      input_low=low, arrays=(pack(weights, weight_bits),))
+        step, starts = float_sum(layer, 0)
+        assert starts == (0, 0)
+        for _ in range(20):
+            q, active = rng.integers(0, 2**input_bits, 9), rng.integers(0, 2, 9) > 0
+            for row in weights:
+                s = sum((low + (1 - low) * Fraction(int(level), 2**input_bits - 1)) * int(weight)
+                        for level, weight in zip(q[active], row[active], strict=True))
+                assert step * returned(layer, row, q, active) == s / max(1, 2**(weight_bits - 1) - 1)
 
 
 @pytest.mark.parametrize("seed", range(10))

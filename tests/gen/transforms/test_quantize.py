@@ -23,9 +23,9 @@ def quantized(gain, offset, fan_in=5, outputs=2, **fields):
 
 @pytest.mark.parametrize("gain, offset, logit", [
     (0.0, 0.0, (0, 0)),
-    (1.0, 0.0, (2 * 1024, -5 * 1024)),           # s = 2 n - 5
-    (1.0, 3.0, (2 * 1024, -2 * 1024)),
-    (-0.5, 0.25, (-1024, 1024 // 4 + 5 * 512)),
+    (1.0, 0.0, (1024, 0)),
+    (1.0, 3.0, (1024, 3 * 1024)),
+    (-0.5, 0.25, (-512, 256)),
     (0.0, 1 / 3, (0, 341)),
 ])
 def test_drops_nothing_from_what_is_exact(gain, offset, logit):
@@ -34,10 +34,10 @@ def test_drops_nothing_from_what_is_exact(gain, offset, logit):
 
 
 @pytest.mark.parametrize("gain, fan_in, dropped, logit", [
-    # 2 / 3 is 683 / 1024, and 1365 / 2048, 1 / 3 of a unit too small. In the middle of all sums, 2.5, the
-    # logit is 0, so the offset is -3412.5, to the even one, and half a logit.
-    (1 / 3, 5, 1, (1365, -3412 + 1)),
-    (1 / 3, 900, 8, (174763, -78643350 + 128)),
+    # 1 / 3 is 1365 / 4096, 1 / 3 of a unit too small. In the middle of all sums, 0, the logit is 0, so the
+    # offset is half a logit.
+    (1 / 3, 5, 2, (1365, 2)),
+    (1 / 3, 900, 9, (174763, 256)),
 ])
 def test_rounds(gain, fan_in, dropped, logit):
     banks, _ = quantized(gain, 0.0, fan_in)
@@ -48,7 +48,7 @@ def test_classes():
     """What exponentials take of the bound is bounded by guard bits, and gains have what is left."""
     dropped, heads = zip(*((banks[0].dropped, head) for banks, head in (
         quantized(1 / 3, 0.0, 900, outputs) for outputs in (2, 10, 300))), strict=True)
-    assert dropped == (8, 9, 9)
+    assert dropped == (9, 10, 10)
     assert heads == (Head(), Head(), Head(guard=5))
 
 
@@ -63,7 +63,7 @@ def ends(layer, choice, channel):
         most  = layer.ways * max(1, 2**(layer.weight_bits - 1) - 1)
         s = sum(a * b for a, b in zip(value, weight.tolist(), strict=True)) / most
         if layer.weight_bits == 1:
-            yield s, int(sum((own == 2 * level - 1).sum() for own in each))
+            yield s, int(sum(own @ (2 * level - levels) for own in each))
         else:
             yield s, int(level @ weight)
 

@@ -11,7 +11,7 @@ from sim.compare.packing import unpack
 from sim.component import transfer
 
 
-#: Code, tiles, columns, groups, planes, arrays.
+#: Code, tiles, columns, groups, planes, arrays, and whether inputs are masked.
 SHAPES = [
     (range(8), 1, 1, 1, 1, 1),
     (range(8), 2, 2, 1, 1, 1),
@@ -23,30 +23,41 @@ SHAPES = [
     (range(-28, 29), 2, 1, 3, 4, 1),
     (range(-28, 29), 3, 2, 1, 4, 8),
     (range(-3, 4), 1, 2, 3, 2, 2),
+    (range(8), 1, 1, 1, 1, 1, True),
+    (range(8), 3, 2, 1, 1, 2, True),
+    (range(4), 2, 2, 3, 1, 4, True),
+    (range(14), 2, 1, 1, 3, 1, True),
+    (range(4), 3, 2, 3, 4, 2, True),
 ]
 
 
-def make(code, tiles, columns, groups, planes, arrays):
+def make(code, tiles, columns, groups, planes, arrays, masked=False):
     return AdderAccumulator(code, tiles=tiles, columns=columns, groups=groups, planes=planes,
-                            arrays=arrays)
+                            arrays=arrays, masked=masked)
 
 
-def make_reads(code, tiles, columns, groups, planes, arrays, count):
+def make_reads(code, tiles, columns, groups, planes, arrays, masked=False, *, count):
     """Reads with random codes, but the largest in the first sum and the least in the second; arrays
-    and sums."""
+    and sums. Any number of inputs is active that is no less than the codes of a plane, but all in these
+    two."""
     rng    = random.Random(0)
-    layout = codes_layout(code, tiles=tiles, columns=columns, arrays=arrays)
+    most   = code[-1] * tiles * groups
+    layout = codes_layout(code, tiles=tiles, columns=columns, arrays=arrays,
+                          active=range(most + 1) if masked else None)
     reads, sums = [], []
     for number in range(count):
         choice = rng.randrange(arrays)
         codes = [[[[(code[-1], code[0])[number] if number < 2 else rng.choice(code)
                     for _ in range(tiles)] for _ in range(columns)] for _ in range(groups)]
                  for _ in range(planes)]
-        reads += [layout.const({"codes": read, "choice": choice}).as_bits()
-                  for plane in codes for read in plane]
+        totals = [[sum(sum(read[column]) for read in plane) for plane in codes]
+                  for column in range(columns)]
+        active = most if number < 2 else rng.randint(max(map(max, totals)), most) if masked else 0
+        fields = {"choice": choice, **({"active": active} if masked else {})}
+        reads += [layout.const({"codes": read, **fields}).as_bits() for plane in codes for read in plane]
         sums.append((choice, [
-            sum(2**(planes - 1 - number) * sum(sum(read[column]) for read in plane)
-                for number, plane in enumerate(codes)) for column in range(columns)]))
+            sum(2**(planes - 1 - number) * (2 * total - active if masked else total)
+                for number, total in enumerate(column)) for column in totals]))
     return reads, sums
 
 
@@ -54,7 +65,7 @@ def make_reads(code, tiles, columns, groups, planes, arrays, count):
 @pytest.mark.parametrize("shape", SHAPES)
 def test_adds(shape, duty):
     dut = make(*shape)
-    reads, sums = make_reads(*shape, 12)
+    reads, sums = make_reads(*shape, count=12)
     passed = transfer(dut, {"i": reads}, {"o": 12}, duty=duty)
     columns = dut.columns
     code = Shape.cast(dut.o.payload.shape()["sums"].shape.elem_shape)
@@ -65,7 +76,7 @@ def test_adds(shape, duty):
 @pytest.mark.parametrize("shape", SHAPES)
 def test_timing(shape):
     dut = make(*shape)
-    reads, _ = make_reads(*shape, 8)
+    reads, _ = make_reads(*shape, count=8)
     passed = transfer(dut, {"i": reads}, {"o": 8})
     assert passed["i"].cycles == list(range(len(reads)))
     each = len(reads) // 8
@@ -76,7 +87,7 @@ def test_timing(shape):
 def test_fills_while_sums_wait(shape):
     """Reads are taken until the first sum has come, although it is not taken; then all move together."""
     dut = make(*shape)
-    reads, _ = make_reads(*shape, 8)
+    reads, _ = make_reads(*shape, count=8)
     passed = transfer(dut, {"i": reads}, {"o": 8}, starts={"o": 60})
     filled = len(reads) // 8 + dut.latency - 1
     assert passed["i"].cycles == [*range(filled), *range(60, 60 + len(reads) - filled)]
@@ -101,12 +112,25 @@ def test_sum_is_just_wide_enough(code, tiles, groups, planes, sums):
     assert dut.o.payload.shape()["sums"].shape.elem_shape == sums
 
 
+@pytest.mark.parametrize("code, tiles, groups, planes, active, sums", [
+    (unsigned(2), 1, 1, 1, range(4), range(-3, 4)),
+    (range(8), 3, 3, 1, range(64), range(-63, 64)),
+    (range(5), 3, 1, 2, range(13), range(-36, 37)),
+])
+def test_masked_sum_is_just_wide_enough(code, tiles, groups, planes, active, sums):
+    dut = AdderAccumulator(code, tiles=tiles, columns=1, groups=groups, planes=planes, masked=True)
+    assert dut.i.payload.shape()["active"].shape == active
+    assert dut.o.payload.shape()["sums"].shape.elem_shape == sums
+
+
 @pytest.mark.parametrize("options, message", [
     ({"tiles": 0}, "Number of tiles must be at least 1, not 0"),
     ({"columns": 0}, "Number of columns must be at least 1, not 0"),
     ({"groups": -1}, "Number of groups must be at least 1, not -1"),
     ({"planes": 0}, "Number of planes must be at least 1, not 0"),
+    ({"code": range(-1, 2), "masked": True},
+     "Codes must be counts for inputs to be masked, not as low as -1"),
 ])
 def test_rejects(options, message):
     with pytest.raises(ValueError, match=f"^{message}$"):
-        AdderAccumulator(3, **{"tiles": 1, "columns": 1, "groups": 1, **options})
+        AdderAccumulator(**{"code": 3, "tiles": 1, "columns": 1, "groups": 1, **options})

@@ -37,11 +37,12 @@ def packed(shape, weights):
                   shape.weight_bits) for column in columns] for columns in weights]
 
 
-def code_of(shape, weights, bits):
-    """ADC code of active rows."""
+def code_of(shape, weights, bits, active):
+    """ADC code of the rows of a group, of which some are active."""
+    rows = [(weight, bit) for weight, bit, on in zip(weights, bits, active, strict=True) if on]
     if shape.weight_bits == 1:
-        return sum((weight > 0) == bit for weight, bit in zip(weights, bits, strict=True))
-    return sum(weight * bit for weight, bit in zip(weights, bits, strict=True))
+        return sum((weight > 0) == bit for weight, bit in rows)
+    return sum(weight * bit for weight, bit in rows)
 
 
 def run_reads(array, reads):
@@ -49,10 +50,11 @@ def run_reads(array, reads):
     answers = []
 
     async def drive(ctx):
-        for number, inputs, row, column in reads + [(0, 0, 0, 0)] * array.latency:
+        for number, inputs, active, row, column in reads + [(0, 0, 0, 0, 0)] * array.latency:
             answers.append([ctx.get(code) for code in array.pins.codes])
             ctx.set(array.pins.read, 1 << number)
             ctx.set(array.pins.inputs, inputs)
+            ctx.set(array.pins.active, active)
             ctx.set(array.pins.row_group, row)
             ctx.set(array.pins.column_group, column)
             await ctx.tick()
@@ -67,22 +69,24 @@ def run_reads(array, reads):
 @pytest.mark.parametrize("weight_bits, arrays", [(1, 1), (4, 1), (2, 1), (1, 2), (4, 8), (3, 3)])
 @pytest.mark.parametrize("rows, columns, rows_per_read, columns_per_read", SHAPES)
 def test_codes(rows, columns, rows_per_read, columns_per_read, weight_bits, arrays):
-    """Reads of all groups of all arrays in random order. All inputs of 1 meet the extreme weights."""
+    """Reads of all groups of all arrays in random order. All inputs of 1 meet the extreme weights; all rows
+    are active, none, or any."""
     shape = ArrayGeometry(rows, columns, rows_per_read=rows_per_read,
                           columns_per_read=columns_per_read, weight_bits=weight_bits, arrays=arrays)
     rng, weights = random.Random(0), make_weights(shape)
     ones  = (1 << rows) - 1
-    reads = [(number, inputs, row, column)
-             for inputs in [0, ones, *(rng.getrandbits(rows) for _ in range(4))]
+    reads = [(number, inputs, active, row, column)
+             for inputs, active in [(0, ones), (ones, ones), (0, 0), (ones, 0), *(
+                 (rng.getrandbits(rows), active) for active in (ones, *(rng.getrandbits(rows),) * 3))]
              for number in range(arrays)
              for row in range(shape.row_groups) for column in range(shape.column_groups)]
     rng.shuffle(reads)
     answers = run_reads(EmulatedArray(shape, packed(shape, weights)), reads)
-    for (number, inputs, row, column), codes in zip(reads, answers, strict=True):
-        active = slice(row * rows_per_read, (row + 1) * rows_per_read)
-        bits   = [inputs >> index & 1 for index in range(rows)][active]
+    for (number, inputs, active, row, column), codes in zip(reads, answers, strict=True):
+        group = slice(row * rows_per_read, (row + 1) * rows_per_read)
+        bits, on = ([word >> index & 1 for index in range(rows)][group] for word in (inputs, active))
         held   = weights[number][column * columns_per_read:(column + 1) * columns_per_read]
-        assert codes[:len(held)] == [code_of(shape, weight[active], bits) for weight in held]
+        assert codes[:len(held)] == [code_of(shape, weight[group], bits, on) for weight in held]
 
 
 @pytest.mark.parametrize("protect", [False, True])

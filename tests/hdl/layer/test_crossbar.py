@@ -42,7 +42,7 @@ class Outside(wiring.Component):
         for tile, pins in enumerate(self.crossbar.arrays):
             array = EmulatedArray(self.crossbar.geometry, self.crossbar.tile_weights(tile))
             m.submodules[f"array_{tile}"] = array
-            for name in ("read", "inputs", "row_group", "column_group"):
+            for name in ("read", "inputs", "active", "row_group", "column_group"):
                 m.d.comb += getattr(array.pins, name).eq(getattr(pins, name))
             codes = array.pins.codes
             for _ in range(self.late):
@@ -134,12 +134,9 @@ def test_timing(shape, late):
     assert passed["o"].cycles == [cycle + crossbar.latency for cycle in range(len(words))]
 
 
-def test_last_tile_holds_ones_beyond_the_fan_in():
+def test_last_tile_holds_zeros_beyond_the_fan_in():
     crossbar = Crossbar([[0b101_0110, 0]], 7, tile_rows=4, rows_per_read=4, columns_per_read=1)
-    assert [crossbar.tile_weights(tile) for tile in range(2)] == [[[0b0110, 0]], [[0b1101, 0b1000]]]
-
-
-def test_last_tile_holds_zeros_of_more_bits_beyond_the_fan_in():
+    assert [crossbar.tile_weights(tile) for tile in range(2)] == [[[0b0110, 0]], [[0b101, 0]]]
     crossbar = Crossbar([[0x7f3], [0x19f]], 3, tile_rows=2, rows_per_read=2, columns_per_read=1,
                         weight_bits=4)
     assert [crossbar.tile_weights(tile) for tile in range(2)] == [[[0xf3], [0x9f]], [[0x07], [0x01]]]
