@@ -50,7 +50,7 @@ class Engine(wiring.Component):
     ways : int
         Arrays whose sums are added up: the chosen one and the following ones, in a ring.
     sums : range
-        Values that a sum can have.
+        Values that the codes of an array can add up to; words of ``banks`` are for these.
     pool : int
         See :class:`hdl.layer.pool.Pool`.
     banks : sequence of sequence of sequence of dict

@@ -122,7 +122,7 @@ PROOFS = [
     Proof(partial(Codes, code=range(0, 3), tiles=2, columns=1, groups=1, masked=True), adds_exactly),
     Proof(partial(Codes, code=range(0, 2), tiles=1, columns=1, groups=2, planes=2, arrays=2, masked=True),
           adds_exactly),
-    Proof(partial(Codes, code=range(0, 3), tiles=3, columns=2, groups=2, planes=2, arrays=2, masked=True),
+    Proof(partial(Codes, code=range(0, 3), tiles=2, columns=1, groups=2, planes=2, arrays=2, masked=True),
           adds_exactly, "bmc", depth=12),
     Proof(partial(Codes, code=range(0, 3), tiles=3, columns=1, groups=2, planes=2), answers_in_time),
     Readiness(partial(Codes, code=range(0, 3), tiles=2, columns=1, groups=2)),

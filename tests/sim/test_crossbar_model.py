@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from gen.build import build_network
 from gen.ir import Target
 from golden.device.junction import Dac
 from sim.design import Design, DesignError
+from sim.verilator.simulator import SimulatorFailed
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +100,24 @@ def test_codes_hold_for_one_cycle(folded, simulate, tmp_path):
     contents["arrays"]["layer_last"]["latency_cycles"] += 1
     (other / "manifest.json").write_text(json.dumps(contents))
     assert not simulate(other, images)["bit_exact"]
+
+
+def test_active_rows_are_there(folded, simulate, tmp_path):
+    """An array with a row less than the design has active stops the simulation, which says why."""
+    folder, images = folded
+    other    = copied(folder, tmp_path)
+    contents = manifest(folder)
+    image    = contents["arrays"]["layer_last"]["images"][0]
+    first, last = image["inputs"]
+    image["inputs"] = [first, last - 1]
+    text = "".join((other / image["file"]).read_text().splitlines(keepends=True)[:2 * (last - first)])
+    (other / image["file"]).write_text(text)
+    contents["files"][image["file"]] = hashlib.sha256(text.encode()).hexdigest()
+    (other / "manifest.json").write_text(json.dumps(contents))
+    with pytest.raises(SimulatorFailed, match=r"^Simulation failed \(exit status .*\); see ") as raised:
+        simulate(other, images)
+    log = Path(str(raised.value).partition("see ")[2])
+    assert f"Error: rows are active of which an array holds {last - first} only: " in log.read_text()
 
 
 def test_missing_image(folded, tmp_path):
