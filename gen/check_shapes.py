@@ -1,7 +1,7 @@
 """Whether the layers of a network can be, and fit each other."""
 
 from gen.command import UserError
-from gen.ir import Network
+from gen.ir import MaskChoice, Network
 from gen.names import NAME_LENGTH, identifier
 
 
@@ -94,11 +94,15 @@ def _check_choices(layer, network):
         raise MalformedNetwork(f"Layer {layer.name!r} must have at most one choice of each kind, not "
                                f"{[kind.__name__ for kind in kinds]}")
     draws = {draw.name: draw for draw in network.draws}
+    if layer.mask_choice is not None:
+        _check_mask(layer, draws)
     for choice in layer.choices:
         if choice.draw not in draws:
             raise MalformedNetwork(f"Layer {layer.name!r} chooses by draw {choice.draw!r}, but the network has "
                                    f"only {list(draws)}")
         bits = draws[choice.draw].drops
+        if isinstance(choice, MaskChoice):
+            continue
         if bits is not None and len(choice.table) != 2**len(bits):
             raise MalformedNetwork(f"Layer {layer.name!r} must have an outcome for each of {2**len(bits)} "
                                    f"numbers of draw {choice.draw!r}, not {len(choice.table)}")
@@ -111,6 +115,22 @@ def _check_choices(layer, network):
     if layer.ways > 1 and layer.crossbars.bit_count() != 1:
         raise MalformedNetwork(f"Layer {layer.name!r} must have a power of two of arrays, as they are read in "
                                f"a ring of {layer.ways} ways, not {layer.crossbars}")
+
+
+def _check_mask(layer, draws):
+    mask = layer.mask_choice
+    bits = draws[mask.draw].drops if mask.draw in draws else None
+    if layer.array_choice is not None:
+        raise MalformedNetwork(f"Layer {layer.name!r} must have a mask or a choice of arrays, not both")
+    if layer.weight_bits > 1 or layer.input_low != -1:
+        raise MalformedNetwork(f"Layer {layer.name!r} must have binary weights and input levels from -1 for its "
+                               "inputs to be masked, as nothing else is 0 where word lines are off")
+    if mask.groups < 1 or layer.fan_in % mask.groups:
+        raise MalformedNetwork(f"Layer {layer.name!r} must have groups of its {layer.fan_in} inputs that are "
+                               f"equally large, not {mask.groups}")
+    if mask.draw in draws and (bits is None or len(bits) != mask.groups):
+        raise MalformedNetwork(f"Layer {layer.name!r} must have a bit of draw {mask.draw!r} for each of "
+                               f"{mask.groups} groups, not {len(bits or ())}")
 
 
 def _check_chain(network):

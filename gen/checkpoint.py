@@ -8,7 +8,7 @@ import numpy as np
 from gen.check_shapes import check_shapes
 from gen.checkpoint_file import CheckpointError, Parameters, read_file
 from gen.ir import Layer, Network, Normalization
-from gen.methods import Method, method_for, with_dropout
+from gen.methods import Method, has_dropout, method_for, with_dropout
 from gen.weights import pack
 
 
@@ -56,7 +56,7 @@ def read_parameters(network: Network, path: Path | str | None = None, p: float |
     network = read(Path(path or SHIPPED / f"{network.name}.npz"), network)
     if p is None:
         return network
-    if not method_for(network).keeps:
+    if not any(has_dropout(network, layer) for layer in network.layers):
         raise CheckpointError(f"Method {network.method!r} has no dropout probability; leave --p out")
     if not 0 <= p <= 1:
         raise CheckpointError(f"A dropout probability must be from 0 to 1, not {p}")

@@ -50,7 +50,7 @@ import numpy as np
 
 from gen.command import UserError
 from gen.ir import Layer, Network
-from gen.methods import METHODS, choose, known_names, method_for, stated
+from gen.methods import METHODS, choose, has_dropout, known_names, method_for, stated
 
 
 __all__ = ["CheckpointError", "Parameters", "STATED", "read_file"]
@@ -213,12 +213,13 @@ def _read_layer(archive, layer: Layer, network, refuse) -> Parameters:
         weight, bits, **{name: rows(name) for name in ("bias", "gamma", "beta", "mean", "variance")},
         epsilon=archive.take(f"{layer.name}.epsilon", (), "float").item(),
         scale=rows("scale") if method.scaled else None,
-        dropout=archive.take(f"{layer.name}.dropout", (), "float").item() if method.keeps else None)
+        dropout=(archive.take(f"{layer.name}.dropout", (), "float").item()
+                 if has_dropout(network, layer) else None))
     for extreme in parameters.variance.min().item(), parameters.variance.max().item():
         if not 0 < extreme + parameters.epsilon < math.inf:
             refuse(f"has '{layer.name}.variance' of {extreme}, but with epsilon it must be above zero, and "
                    "finite")
-    if method.keeps and not 0 <= parameters.dropout <= 1:
+    if parameters.dropout is not None and not 0 <= parameters.dropout <= 1:
         refuse(f"has '{layer.name}.dropout' of {parameters.dropout}, which is no probability")
     return parameters
 

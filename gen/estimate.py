@@ -104,6 +104,10 @@ def timeline(accelerator: Accelerator, outcomes: np.ndarray) -> Timeline:
                 behind = masks[image] + engine.split.latency - needed
                 late   = max(late, behind if image == 0 else 0)
                 exact &= behind <= 0
+            if engine.groups is not None:
+                # Its inputs are masked from the first read on, and counted before.
+                exact &= masks[image] + engine.counting < start + engine.word_cycles[0]
+                exact &= engine.counting <= 2 + engine.first_read - engine.word_cycles[0]
             branches = _divide(members, [came_to[image] for came_to in split])
             after_arrivals += [ready] * len(branches)
             after_maps += [(image, part) for part in branches]

@@ -25,8 +25,8 @@ from dataclasses import dataclass, field, fields, is_dataclass
 
 
 __all__ = [
-    "JUNCTIONS", "Target", "Input", "Draw", "ArrayChoice", "BankChoice", "Normalization", "Comparison",
-    "Affine", "Logit", "Tile", "Folding", "Layer", "Head", "Generator", "HealthTest", "Network", "dump",
+    "JUNCTIONS", "Target", "Input", "Draw", "ArrayChoice", "BankChoice", "MaskChoice", "Normalization",
+    "Comparison", "Affine", "Logit", "Tile", "Folding", "Layer", "Head", "Generator", "HealthTest", "Network", "dump",
     "load",
 ]
 
@@ -146,6 +146,20 @@ class BankChoice:
 
 
 @dataclass(frozen=True, slots=True)
+class MaskChoice:
+    """Which inputs of a layer a pass drops: a map enters the layer once for each pass.
+
+    Input i of a kernel is in group ``i % groups``. Bit g of the draw, in the order of drawing, is 1 where
+    group g is kept; neither word line of a dropped input is up, so it adds 0 to the sum. With as many groups
+    as channels a bit drops a channel, border included; with as many as inputs of a fully connected layer it
+    drops a neuron.
+    """
+
+    draw: str
+    groups: int
+
+
+@dataclass(frozen=True, slots=True)
 class Normalization:
     """Float parameters of a bank as trained, one value per output channel (Scale-Dropout, eq. 7-8):
     ``y = gamma * ((s + bias) * scale - mean) / deviation + beta``."""
@@ -222,7 +236,7 @@ class Folding:
 class Layer:
     """A convolution, a max-pool, and what a pass chooses at random.
 
-    Of each kind of choice a layer has at most one. Without an :class:`ArrayChoice` there is one array,
+    Of each kind of choice a layer has at most one, and of a mask and a choice of arrays at most one. Without an :class:`ArrayChoice` there is one array,
     without a :class:`BankChoice` one bank, and without either all passes compute the same.
     """
 
@@ -237,7 +251,7 @@ class Layer:
     padding: int = 0               #: Border of level 0 on every side.
     dropout: float = 0.5           #: Dropout probability that a training begins with; :class:`Draw` has
                                    #: those of a trained network.
-    choices: tuple[ArrayChoice | BankChoice, ...] = ()
+    choices: tuple[ArrayChoice | BankChoice | MaskChoice, ...] = ()
     weight_bits: int = 1           #: 1: weights of -1 and +1. Q: from -W to W.
     input_bits: int = 1            #: Bits of a level that enters.
     input_low: int = -1            #: What level 0 stands for: -1 or 0.
@@ -264,6 +278,10 @@ class Layer:
     @property
     def bank_choice(self) -> BankChoice | None:
         return next((choice for choice in self.choices if isinstance(choice, BankChoice)), None)
+
+    @property
+    def mask_choice(self) -> MaskChoice | None:
+        return next((choice for choice in self.choices if isinstance(choice, MaskChoice)), None)
 
     @property
     def crossbars(self) -> int:
@@ -406,7 +424,7 @@ class Network:
 
 
 _KINDS = {kind.__name__: kind for kind in (
-    Target, Input, Draw, ArrayChoice, BankChoice, Normalization, Comparison, Affine, Logit, Tile, Folding, Layer, Head, Generator,
+    Target, Input, Draw, ArrayChoice, BankChoice, MaskChoice, Normalization, Comparison, Affine, Logit, Tile, Folding, Layer, Head, Generator,
     HealthTest, Network)}
 
 

@@ -53,7 +53,10 @@ def lower_layer(network: Network, index: int, target: Target, filed: bool = Fals
     """Return the engine of layer ``index`` of ``network``; weights of memories are in files if ``filed``."""
     layer  = network.layers[index]
     output = isinstance(layer.banks[0][0], Logit)
-    after  = None if output else network.layers[index + 1].array_choice
+    after  = None if output else network.layers[index + 1]
+    drawn  = [draw.name for draw in network.draws if draw.drops]
+    masked = {} if layer.mask_choice is None else {
+        "groups": layer.mask_choice.groups, "mask_draw": drawn.index(layer.mask_choice.draw)}
     sums, banks = _of_codes(layer)
     return Engine(
         layer.height, layer.width, layer.channels,
@@ -71,7 +74,8 @@ def lower_layer(network: Network, index: int, target: Target, filed: bool = Fals
         banks=[[_words(bank, 2**layer.output_bits - 1) for bank in of_array] for of_array in banks],
         array_choice=_choice(network, layer.array_choice),
         bank_choice=_choice(network, layer.bank_choice),
-        next_array_choice=_choice(network, after),
+        next_early_choice=_early(network, after, target),
+        **masked,
         output_bits=layer.output_bits,
         logit=_logit(layer) if output else None,
         dropped=banks[0][0].dropped if output else 0,
@@ -102,6 +106,13 @@ def _rng(network, target):
     return sources[0] if len(sources) == 1 else RngBank(sources)
 
 
+def _early(network, layer, target):
+    """How passes come to enter ``layer`` apart from each other."""
+    if layer is None or layer.mask_choice is None:
+        return _choice(network, layer and layer.array_choice)
+    return Choice(tuple(range(target.passes_max)), draw=None)
+
+
 def _choice(network, choice):
     """How the passes of a pass set come to the outcomes of ``choice``."""
     if choice is None:
@@ -116,7 +127,7 @@ def _of_codes(layer: Layer) -> tuple[range, tuple[tuple[Comparison | Logit, ...]
     Those of binary weights add up to ``n``, and the sum is ``2 * n - A``. As all inputs are active, A is
     the same for all sums, namely the largest one: the banks absorb it, and no logic subtracts.
     """
-    if layer.weight_bits > 1:
+    if layer.weight_bits > 1 or layer.mask_choice is not None:
         return layer.sums, layer.banks
     active = layer.sums.stop - 1
     return range(active + 1), tuple(tuple(

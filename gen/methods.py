@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from gen.ir import ArrayChoice, BankChoice, Draw, Head, Network
+from gen.ir import ArrayChoice, BankChoice, Draw, Head, Layer, MaskChoice, Network
 from gen.networks import NETWORKS
 
 
 __all__ = [
-    "DEFAULT", "METHODS", "Method", "choose", "known_names", "method_for", "method_of", "name_of",
+    "DEFAULT", "METHODS", "Method", "choose", "has_dropout", "known_names", "method_for", "method_of", "name_of",
     "network_of", "stated", "with_dropout",
 ]
 
@@ -34,6 +34,7 @@ class Method:
                                       #: values that a dropped scale can have.
     keeps: bool = False               #: Whether the first bit keeps the trained scale, which it drops with
                                       #: the dropout probability of the layer; else all outcomes are alike.
+    groups: Callable = lambda layer: 0 #: Groups of inputs of a layer behind the first that are masked; 0: none.
     in_turn: bool = False             #: Whether pass t takes outcome t modulo ``count`` in all layers.
     scaled: bool = True               #: Whether a checkpoint has scales.
     scales: Callable = lambda scale: scale #: What makes those of the banks (B, C) of these, also (B, C).
@@ -85,6 +86,13 @@ METHODS = {
         "Tiny deep ensemble", "one normalization for each member", BankChoice, count=4, in_turn=True),
     "ensemble": Method(
         "Deep ensemble", "Lakshminarayanan et al., 2017", ArrayChoice, count=4, in_turn=True),
+    # Where masks sit is not stated. Each acts on the inputs of a layer, never on pixels.
+    "spatial-spindrop": Method(
+        "Spatial-SpinDrop", "NeuSpin, III-A2", MaskChoice,
+        groups=lambda layer: layer.channels if (layer.height, layer.width) != (1, 1) else 0),
+    "spindrop": Method(
+        "SpinDrop", "NeuSpin, III-A1", MaskChoice,
+        groups=lambda layer: layer.fan_in if layer.kernel == (layer.height, layer.width) else 0),
     "deterministic": Method(
         "Deterministic", "no random choice"),
 }
@@ -105,7 +113,7 @@ def choose(network: Network, method: str, count: int | None = None, ways: int = 
     """
     made   = METHODS[method]
     chosen = made.count if count is None else count
-    if count is not None and (made.choice is None or made.keeps and made.count == 1):
+    if count is not None and (made.choice in (None, MaskChoice) or made.keeps and made.count == 1):
         raise ValueError(f"Method {method!r} has nothing to choose --crossbars of; leave it out")
     if ways != 1 and made.choice is not ArrayChoice:
         raise ValueError(f"Method {method!r} has one array per layer; leave --ways out")
@@ -115,7 +123,12 @@ def choose(network: Network, method: str, count: int | None = None, ways: int = 
     layers, draws = [], []
     for layer in network.layers:
         name = "member" if made.in_turn else layer.name
-        if made.choice is not None:
+        if made.choice is MaskChoice:
+            groups = made.groups(layer) if layers else 0
+            if groups:
+                layer = replace(layer, choices=(MaskChoice(name, groups),))
+                draws.append(Draw(name, (layer.dropout,) * groups))
+        elif made.choice is not None:
             layer = replace(layer, choices=(made.choice(name, made.table(chosen), **more),))
             if name not in (draw.name for draw in draws):
                 draws.append(Draw(name, made.drops(layer.dropout, chosen)))
@@ -124,16 +137,27 @@ def choose(network: Network, method: str, count: int | None = None, ways: int = 
                    method=method, head=made.head if network.head == Head() else network.head)
 
 
-def with_dropout(network: Network, dropouts: dict[str, float]) -> Network:
-    """Return ``network`` with the dropout probabilities of layers by their names; as it is, where its
-    method has none."""
-    if not method_for(network).keeps:
-        return network
-    draws = {draw.name: draw for draw in network.draws}
-    for name, dropout in dropouts.items():
-        draws[name] = replace(draws[name], drops=(dropout, *draws[name].drops[1:]))
-    return replace(network, draws=tuple(draws.values()), layers=tuple(
-        replace(layer, dropout=dropouts.get(layer.name, layer.dropout)) for layer in network.layers))
+def with_dropout(network: Network, dropouts: dict[str, float | None]) -> Network:
+    """Return ``network`` with the dropout probabilities of layers by their names; where there is none, or the
+    method of the network has none for that layer, it stays as it is."""
+    draws, layers = {draw.name: draw for draw in network.draws}, []
+    for layer in network.layers:
+        dropout = dropouts.get(layer.name)
+        if dropout is None or not has_dropout(network, layer):
+            layers.append(layer)
+            continue
+        layers.append(replace(layer, dropout=dropout))
+        # Of all bits of a mask, or of the first, which keeps a scale.
+        drops = draws[layer.name].drops
+        draws[layer.name] = replace(draws[layer.name], drops=(
+            (dropout,) * len(drops) if layer.mask_choice else (dropout, *drops[1:])))
+    return replace(network, draws=tuple(draws.values()), layers=tuple(layers))
+
+
+def has_dropout(network: Network, layer: Layer) -> bool:
+    """Return whether a layer of ``network`` has a dropout probability that a checkpoint states."""
+    return bool(layer.choices) and (layer.mask_choice is not None and network.method != ""
+                                    or method_for(network).keeps)
 
 
 def method_for(network: Network, scaled: bool = True) -> Method:

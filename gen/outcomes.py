@@ -5,18 +5,24 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gen.ir import ArrayChoice, BankChoice, Network
+from gen.ir import ArrayChoice, BankChoice, MaskChoice, Network
 
 
 __all__ = ["branching", "combinations", "drawn", "outcomes_of"]
 
 
 def outcomes_of(network: Network, numbers: dict[str, np.ndarray]) -> np.ndarray:
-    """Return the outcomes of all choices, int (..., layers, 2): of the choice of an array and of that of a
-    bank, 0 where a layer has none. ``numbers`` has what each draw has drawn, int (...), by its name."""
-    shape  = next(iter(numbers.values())).shape
+    """Return the outcomes of all choices, int (..., layers, 2): of the choice before the sum, of an array, and
+    of that behind it, of a bank; 0 where a layer has none. That of a mask is the number of the pass, as passes
+    hardly ever have the same.
+
+    ``numbers`` has what each draw has drawn, int (..., passes), by its name; under the empty name the number
+    of the pass."""
+    shape  = numbers[""].shape
     result = np.zeros((*shape, len(network.layers), 2), dtype=np.int64)
     for index, layer in enumerate(network.layers):
+        if layer.mask_choice is not None:
+            result[..., index, 0] = numbers[""]
         for kind, choice in enumerate((layer.array_choice, layer.bank_choice)):
             if choice is not None:
                 table = np.array(choice.table)
@@ -30,7 +36,7 @@ def drawn(network: Network, images: int, passes: int) -> np.ndarray:
     rng, number = np.random.default_rng(0), np.arange(passes)
     numbers = {"": np.broadcast_to(number, (images, passes))} # for a network that draws nothing
     for draw in network.draws:
-        if draw.drops is None:
+        if draw.drops is None or not _tables(network, draw.name):
             numbers[draw.name] = numbers[""]
             continue
         drop = [round(p * 65536) for p in draw.drops]
@@ -46,7 +52,7 @@ def branching(network: Network, passes: int) -> np.ndarray:
     numbers = {"": np.arange(passes)}
     below   = 1
     for draw in network.draws:
-        if draw.drops is None:
+        if draw.drops is None or not _tables(network, draw.name):
             numbers[draw.name] = numbers[""]
             continue
         different = _different(network, draw.name)
@@ -65,8 +71,13 @@ def combinations(network: Network, choices: Sequence[ArrayChoice | BankChoice]) 
 
 def _different(network, name):
     """Numbers of a draw, one for each set of outcomes that its choices have together."""
-    return sorted(_together([choice.table for layer in network.layers for choice in layer.choices
-                             if choice.draw == name]).values())
+    return sorted(_together(_tables(network, name)).values())
+
+
+def _tables(network, name):
+    """Tables of the choices by a draw; a mask has none."""
+    return [choice.table for layer in network.layers for choice in layer.choices
+            if choice.draw == name and not isinstance(choice, MaskChoice)]
 
 
 def _together(tables):

@@ -12,7 +12,7 @@ import numpy as np
 
 from gen.ir import Layer, Logit, Network
 from golden.head import Prediction, average, join, softmax
-from golden.random.outcomes import outcomes
+from golden.random.outcomes import masks, outcomes
 
 
 __all__ = [
@@ -57,11 +57,13 @@ def forward(network: Network, images: np.ndarray, bits: np.ndarray, *, number: i
     maps : list of uint8 (N, H, W, C), only if asked for
         The map of levels that leaves each hidden layer.
     """
-    arrays, banks = (taken[:, 0] for taken in outcomes(network, np.asarray(bits)[:, None], number))
+    bits = np.asarray(bits)[:, None]
+    arrays, banks = (taken[:, 0] for taken in outcomes(network, bits, number))
+    kept = {index: mask[:, 0] for index, mask in masks(network, bits).items()}
     results = []
     x = input_levels(network, images)
     for index, layer in enumerate(network.layers):
-        place, x = _sums(layer, x, np.arange(len(images)), arrays[:, index], chip)
+        place, x = _sums(layer, x, np.arange(len(images)), arrays[:, index], kept.get(index), chip)
         x = _activate(layer, x[place], arrays[:, index], banks[:, index])
         results.append(x)
     return (x, results[:-1]) if maps else x
@@ -73,7 +75,8 @@ def batches(network: Network, images: int, passes: int) -> Iterator[slice]:
     The more ``passes`` and classes there are, the fewer images a batch has: a caller that goes through
     images, bits and results batch by batch needs the memory of one batch.
     """
-    runs = min(passes, math.prod(layer.crossbars * layer.bank_count for layer in network.layers))
+    runs = min(passes, math.prod(passes if layer.mask_choice else layer.crossbars * layer.bank_count
+                                 for layer in network.layers))
     size = max(1, min(BATCH, RUNS // runs, VALUES // (passes * network.layers[-1].outputs)))
     return (slice(start, min(start + size, images)) for start in range(0, images, size))
 
@@ -162,10 +165,12 @@ def layer_weights(layer: Layer, array: int = 0) -> np.ndarray:
     return np.where(values < 1 << bits - 1, values, values - (1 << bits))
 
 
-def layer_sums(layer: Layer, x: np.ndarray, outcome: int = 0, chip=None) -> np.ndarray:
+def layer_sums(layer: Layer, x: np.ndarray, outcome: int = 0, chip=None, *,
+               kept: np.ndarray | None = None) -> np.ndarray:
     """Return the sums of the crossbars after max pooling: levels (M, H, W, C) to integers (M, h, w, O).
 
-    ``outcome`` is that of the choice of an array. The type is float32, or float64
+    ``outcome`` is that of the choice of an array; ``kept``, bool (M, groups), has the groups of inputs that are
+    not masked, all unless given. The type is float32, or float64
     where a sum may be beyond ``2 ** 24``, so every sum is exact.
     """
     border = layer.padding
@@ -179,6 +184,10 @@ def layer_sums(layer: Layer, x: np.ndarray, outcome: int = 0, chip=None) -> np.n
             # A level from 0 to L meets a binary weight as a number from -L to L.
             inputs *= 2
             inputs -= 2**layer.input_bits - 1
+            if kept is not None:
+                # A dropped input adds nothing, at any position.
+                groups = np.arange(layer.fan_in) % kept.shape[1]
+                inputs *= np.repeat(kept[:, groups], math.prod(layer.positions), axis=0)
         parts = [inputs @ layer_weights(layer, array).T.astype(inputs.dtype)
                  for array in layer.arrays_of(outcome)]
     else:
@@ -217,25 +226,34 @@ def logits(layer: Layer, sums: np.ndarray, array: np.ndarray, bank: np.ndarray) 
 def _passes(network: Network, images: np.ndarray, bits: np.ndarray, chip=None) -> np.ndarray:
     """Return the logits int64 (N, T, K) of the passes with the random bits ``bits``, bool (N, T, W)."""
     arrays, banks = (taken.reshape(-1, len(network.layers)) for taken in outcomes(network, bits))
+    kept = {index: mask.reshape(-1, mask.shape[2]) for index, mask in masks(network, bits).items()}
     x = input_levels(network, images)
-    # The index in `x` of the feature map of each pass. Passes with the same map that read the same array
-    # have the same sums, and those of them with the same bank the same map in the next layer; so each is
+    # The index in `x` of the feature map of each pass. Passes with the same map that read the same array, or
+    # have the same mask, have the same sums, and those of them with the same bank the same map in the next layer; so each is
     # computed once.
     place = np.repeat(np.arange(len(images)), bits.shape[1])
     for index, layer in enumerate(network.layers):
         array, bank = arrays[:, index], banks[:, index]
-        run, place  = np.unique(place * layer.crossbars + array, return_inverse=True)
-        source, read = np.divmod(run, layer.crossbars)
-        number, sums = _sums(layer, x, source, read, chip)
+        mask = kept.get(index)
+        if mask is None:
+            run, place = np.unique(place * layer.crossbars + array, return_inverse=True)
+            source, read = np.divmod(run, layer.crossbars)
+        else:
+            different, first, place = np.unique(
+                np.column_stack([place, mask]), axis=0, return_index=True, return_inverse=True)
+            source, read, mask, place = different[:, 0], array[first], mask[first], place.ravel()
+        number, sums = _sums(layer, x, source, read, mask, chip)
         branch, place = np.unique(place * layer.bank_count + bank, return_inverse=True)
         run, taken = np.divmod(branch, layer.bank_count)
         x = _activate(layer, sums[number[run]], read[run], taken)
     return x[place].reshape(*bits.shape[:2], -1)
 
 
-def _sums(layer, x, source, array, chip):
-    """Return the sums of the maps ``x[source]`` in the arrays ``array`` (M,), as indices (M,) of an array of
-    those that differ."""
+def _sums(layer, x, source, array, mask, chip):
+    """Return the sums of the maps ``x[source]`` in the arrays ``array`` (M,), or with the groups kept that
+    ``mask`` (M, groups) has, as indices (M,) of an array of those that differ."""
+    if mask is not None:
+        return np.arange(len(source)), layer_sums(layer, x[source], kept=mask)
     if layer.crossbars == 1:
         return source, layer_sums(layer, x, 0, chip)
     sums = np.empty((len(source), *layer.output_shape), dtype=_exact_float(layer))

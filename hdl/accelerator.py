@@ -87,7 +87,7 @@ class Accelerator(wiring.Component):
         self.pixel_input = PixelInput(pixels, passes, protect=protect)
         self.binarizer   = Binarizer(thresholds, bits=bits)
         width  = len(self.binarizer.o.payload)
-        choice = self.engines[0].array_choice
+        choice = self.engines[0].early_choice
         self.first_pass_sets = (
             SequentialPasses(width, words=pixels, passes=passes, protect=protect) if sequential
             else SharedPasses(passes))
@@ -97,8 +97,8 @@ class Accelerator(wiring.Component):
                              if choice is not None else None)
         # Who takes masks, of which draw: the blocks in the order in which a map passes them.
         self._takers = [] if choice is None or not choice.bits else [(self.array_passes, "mask", choice.draw)]
-        self._takers += [(engine, name, choice.draw) for engine in self.engines
-                         for name, choice in engine.drawn.items()]
+        self._takers += [(engine, name, draw) for engine in self.engines
+                         for name, draw in engine.drawn.items()]
         self.mask_bank  = (MaskBank(draws, [draw for _, _, draw in self._takers], passes, protect=protect)
                            if self._takers else None)
         self.rng        = rng

@@ -12,12 +12,14 @@ from hdl.layer.comparator import Comparator
 from hdl.layer.crossbar import Crossbar
 from hdl.layer.logit_scaler import LogitScaler
 from hdl.layer.pool import Pool
+from hdl.layer.popcount import popcount, popcount_latency
 from hdl.layer.reader import Reader
 from hdl.layer.scale_mux import ScaleMux, comparison_layout, gain_layout
 from hdl.layer.window import Window
 from hdl.layer.word_packer import WordPacker
 from hdl.pass_sets.map_buffer import MapBuffer
-from hdl.pass_sets.pass_split import PassSplit, pass_set_layout
+from hdl.pass_sets.pass_split import Choice, PassSplit, pass_set_layout
+from hdl.stream import delayed, moves
 
 
 __all__ = ["Engine"]
@@ -29,7 +31,8 @@ class Engine(wiring.Component):
     A map carries a *pass set* of T bits: bit t is 1 if pass t has produced exactly this map. Where each pass
     chooses one of several banks (Scale-Dropout, eq. 7 to 9: a keep bit), a map with the pass set S becomes a
     map for each bank, with the passes of S that chose it. Where each pass chooses one of several arrays
-    (SpinBayes, 3.3), a map enters together with the array that the passes of S have chosen. If the next
+    (SpinBayes, 3.3), a map enters together with the array that the passes of S have chosen. Where each pass
+    drops inputs by a mask of its own (SpinDrop), a map enters together with the number of its only pass. If the next
     layer has several arrays, S is divided further by the arrays that its passes have chosen there. Maps with
     an empty pass set are not sent. So the pass sets that leave for a map are disjoint, their union is S, and
     every pass gets the result that it would get alone.
@@ -56,9 +59,14 @@ class Engine(wiring.Component):
     banks : sequence of sequence of sequence of dict
         Per array, bank and output channel the fields ``threshold`` and ``invert``, or for an output layer
         ``gain`` and ``offset``. With ``ways``, an array stands for those from it on.
-    array_choice, bank_choice, next_array_choice : hdl.pass_sets.pass_split.Choice or None
-        How each pass chooses one of the arrays, one of the banks, and one of the arrays of the next layer;
-        None if there is one.
+    array_choice, bank_choice : hdl.pass_sets.pass_split.Choice or None
+        How each pass chooses one of the arrays, and one of the banks; None if there is one.
+    next_early_choice : hdl.pass_sets.pass_split.Choice or None
+        That of the next engine, ``early_choice``.
+    groups : int or None
+        Groups of inputs that a pass masks; see :class:`hdl.layer.reader.Reader`.
+    mask_draw : int
+        Which draw of the mask bank has a bit for each group, if there are groups.
     output_bits : int
         Bits of a level of the maps that a hidden layer sends.
     logit : shape-like or None
@@ -76,8 +84,11 @@ class Engine(wiring.Component):
     -------
     i : In(stream.Signature(channels * bits))
         Words of maps in raster order.
-    i_sets : In(stream.Signature(pass_set_layout(passes, arrays)))
-        Pass set of each map, and the array that computes it.
+    i_sets : In(stream.Signature(pass_set_layout(passes, outcomes)))
+        Pass set of each map, and the outcome of ``early_choice``: the array that computes it, or the number of
+        its pass.
+    kept : In(stream.Signature(passes * groups))
+        Masks of the bits of the groups, for each image. Only with ``groups``.
     mask, next_mask : In(stream.Signature(passes * bits))
         Masks of the choice of a bank, and of an array of the next layer, for each image
         (:class:`hdl.random.mask_bank.MaskBank`). Only of choices that draw.
@@ -96,8 +107,8 @@ class Engine(wiring.Component):
 
     def __init__(self, height, width, channels, *, kernel, stride=1, padding=0, pool=1, bits=1, weights,
                  tile_rows, rows_per_read, columns_per_read, weight_bits=1, macro=None, file=None, ways=1,
-                 sums, banks, array_choice=None, bank_choice=None, next_array_choice=None, output_bits=1,
-                 logit=None, dropped=0, passes, depth=4, protect=False):
+                 sums, banks, array_choice=None, bank_choice=None, next_early_choice=None, groups=None,
+                 mask_draw=0, output_bits=1, logit=None, dropped=0, passes, depth=4, protect=False):
         fan_in  = kernel[0] * kernel[1] * channels
         outputs = len(weights[0])
         #: Arrays, of which each pass chooses one.
@@ -109,22 +120,27 @@ class Engine(wiring.Component):
                                     ("bank", self.lanes, bank_choice)):
             if count != (1 if choice is None else choice.outcomes):
                 raise ValueError(f"Choice of {what} must have {count} outcomes, not {choice!r}")
-        next_arrays = 1 if next_array_choice is None else next_array_choice.outcomes
+        self.groups = groups
+        #: What divides the pass sets before maps enter: the choice of an array, or that each pass has a mask
+        #: of its own; None if nothing does.
+        self.early_choice = array_choice if groups is None else Choice(tuple(range(passes)), draw=None)
+        next_outcomes = 1 if next_early_choice is None else next_early_choice.outcomes
         self.logit   = logit
         self.protect = protect
         self.window = Window(height, width, channels * bits, kernel=kernel, stride=stride,
                              padding=padding, protect=protect)
         self.crossbar = Crossbar(weights, fan_in, tile_rows=tile_rows, rows_per_read=rows_per_read,
                                  columns_per_read=columns_per_read, weight_bits=weight_bits,
-                                 macro=macro, protect=protect, file=file)
+                                 macro=macro, masked=groups is not None, protect=protect, file=file)
         shape   = self.crossbar.geometry
         rows    = (self.window.padded[0] - kernel[0]) // stride + 1
         columns = (self.window.padded[1] - kernel[1]) // stride + 1
-        self.reader = Reader(fan_in, shape, bits=bits, positions=rows * columns, ways=ways)
+        self.reader = Reader(fan_in, shape, bits=bits, positions=rows * columns, ways=ways,
+                             groups=groups)
         self.adder  = AdderAccumulator(shape.codes.elem_shape, tiles=self.crossbar.tiles,
                                        columns=columns_per_read, groups=ways * shape.row_groups,
-                                       planes=bits, arrays=self.crossbars)
-        buffer = {"lanes": self.lanes, "passes": passes, "depth": depth, "next_arrays": next_arrays,
+                                       planes=bits, arrays=self.crossbars, masked=groups is not None)
+        buffer = {"lanes": self.lanes, "passes": passes, "depth": depth, "next_arrays": next_outcomes,
                   "by_credit": True, "protect": protect}
         total  = Shape.cast(sums)
         if logit is None:
@@ -154,11 +170,15 @@ class Engine(wiring.Component):
         self.stages = [self.adder, self.scale_mux, self.activation, *stages]
         # What divides the pass sets.
         divisions = {name: choice for name, choice in (
-            ("mask", bank_choice), ("next_mask", next_array_choice)) if choice is not None}
+            ("mask", bank_choice), ("next_mask", next_early_choice)) if choice is not None}
         self.split = PassSplit(passes, divisions.values())
-        #: Choices whose masks the engine takes, by the names of their ports, in the order of
-        #: ``split.masks``.
-        self.drawn = {name: choice for name, choice in divisions.items() if choice.bits}
+        #: Cycles in which the inputs that a mask keeps are counted.
+        self.counting = 0 if groups is None else popcount_latency(groups)
+        self._split_masks = [name for name, choice in divisions.items() if choice.bits]
+        #: Draws whose masks the engine takes, by the names of the ports.
+        self.drawn = {name: divisions[name].draw for name in self._split_masks}
+        if groups is not None:
+            self.drawn["kept"] = mask_draw
         #: Cycles from the last read of a map to the first word that is sent.
         self.latency = (self.crossbar.latency + sum(stage.latency for stage in self.stages)
                         + self.buffer.latency)
@@ -166,13 +186,16 @@ class Engine(wiring.Component):
 
         members = {
             "i":      In(stream.Signature(channels * bits)),
-            "i_sets": In(stream.Signature(pass_set_layout(passes, self.crossbars))),
+            "i_sets": In(stream.Signature(pass_set_layout(
+                passes, 1 if self.early_choice is None else self.early_choice.outcomes))),
             "o":      Out(self.buffer.o.signature),
             "o_sets": Out(self.buffer.o_sets.signature),
             **error_port(protect),
         }
-        for name, mask in zip(self.drawn, self.split.masks, strict=True):
+        for name, mask in zip(self._split_masks, self.split.masks, strict=True):
             members[name] = In(mask.signature.flip())
+        if groups is not None:
+            members["kept"] = In(stream.Signature(passes * groups))
         if macro is not None:
             members["arrays"] = Out(array_signature(shape)).array(self.crossbar.tiles)
         super().__init__(members)
@@ -250,7 +273,9 @@ class Engine(wiring.Component):
             self.split.i.payload.last.eq(self.i_sets.payload.last),
         ]
         credit, chosen = self.buffer.credit, self.reader.choices
-        if self.crossbars == 1:
+        if self.groups is not None:
+            self._mask_reads(m, parity, credit, chosen)
+        elif self.crossbars == 1:
             m.d.comb += [
                 self.split.i.valid.eq(self.i_sets.valid),
                 self.i_sets.ready.eq(self.split.i.ready),
@@ -267,11 +292,11 @@ class Engine(wiring.Component):
                 choices.w_en.eq(self.i_sets.valid & self.split.i.ready),
                 choices.w_data.eq(self.i_sets.payload.choice),
                 chosen.valid.eq(choices.r_rdy & credit.valid),
-                chosen.payload.eq(choices.r_data),
+                chosen.payload.array.eq(choices.r_data),
                 choices.r_en.eq(chosen.ready & credit.valid),
                 credit.ready.eq(chosen.ready & choices.r_rdy),
             ]
-        for name, mask in zip(self.drawn, self.split.masks, strict=True):
+        for name, mask in zip(self._split_masks, self.split.masks, strict=True):
             connect(m, flipped(getattr(self, name)), mask)
         connect(m, self.split.o, self.buffer.i_sets)
         connect(m, self.buffer.o, flipped(self.o))
@@ -281,6 +306,39 @@ class Engine(wiring.Component):
         parity.report()
 
         return m
+
+
+    def _mask_reads(self, m, parity, credit, chosen):
+        """The reads of a map wait for the mask of its pass, and for the number of inputs that this keeps: it is
+        counted while the words of the map are on their way."""
+        passes  = len(self.i_sets.payload.set)
+        entered = moves(self.i_sets)
+        # Group 0 is drawn first, so its bit is the most significant one.
+        kept = Signal(self.groups)
+        m.d.comb += [kept[group].eq(self.kept.payload.word_select(self.groups - 1 - group, passes)
+                                    .bit_select(self.i_sets.payload.choice, 1))
+                     for group in range(self.groups)]
+        m.submodules.choices = masks = parity.fifo(width=self.groups, depth=self.AHEAD)
+        m.submodules.counts = counts = parity.fifo(
+            width=len(chosen.payload.count), depth=self.AHEAD)
+        each  = self.reader.fan_in // self.groups
+        known = masks.w_rdy & self.kept.valid
+        m.d.comb += [
+            self.split.i.valid.eq(self.i_sets.valid & known),
+            self.i_sets.ready.eq(self.split.i.ready & known),
+            self.kept.ready.eq(entered & self.i_sets.payload.last),
+            masks.w_en.eq(entered),
+            masks.w_data.eq(kept),
+            # There are never more counts than masks, which are taken together.
+            counts.w_en.eq(delayed(m, entered, self.counting, name="counted")),
+            counts.w_data.eq(each * popcount(m, kept, "kept")),
+            chosen.valid.eq(masks.r_rdy & counts.r_rdy & credit.valid),
+            chosen.payload.kept.eq(masks.r_data),
+            chosen.payload.count.eq(counts.r_data),
+            masks.r_en.eq(chosen.ready & counts.r_rdy & credit.valid),
+            counts.r_en.eq(chosen.ready & masks.r_rdy & credit.valid),
+            credit.ready.eq(chosen.ready & masks.r_rdy & counts.r_rdy),
+        ]
 
 
 def _signed_shape(values):

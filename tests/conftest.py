@@ -17,7 +17,7 @@ from gen.checkpoint_file import STATED
 from gen.command import whole
 from gen.compile import compile_network
 from gen.ir import ArrayChoice, BankChoice, Draw, Input, Layer, Network, Normalization, Target
-from gen.methods import DEFAULT, choose, method_for
+from gen.methods import DEFAULT, choose, has_dropout, method_for
 from gen.weights import pack
 
 
@@ -95,7 +95,7 @@ def make_checkpoint(path, network, seed=0, **changes):
             "epsilon": np.float64(1e-5),
             "dropout": np.float64(layer.dropout),
         }
-        left_out = ["scale"] * (not method.scaled) + ["dropout"] * (not method.keeps)
+        left_out = ["scale"] * (not method.scaled) + ["dropout"] * (not has_dropout(network, layer))
         arrays |= {f"{layer.name}.{name}": value for name, value in values.items() if name not in left_out}
     for name, value in changes.items():
         arrays[name.replace("__", ".")] = value

@@ -140,12 +140,14 @@ def runs(network: Network, target: Target) -> list[float]:
     chosen from at random, it is the mean, ``N (1 - (1 - 1 / N) ** T)``: all layers behind it can rest when
     it runs more often.
     """
-    counts, choices = [], []
+    counts, choices, apart = [], [], False
     for layer in network.layers:
         if layer.array_choice is not None:
             choices.append(layer.array_choice)
-        most = min(target.passes, combinations(network, choices))
-        if choices == [layer.array_choice] and network.places(choices[0].draw):
+        # Each pass has a mask of its own, and from there on a map of its own.
+        apart = apart or layer.mask_choice is not None
+        most  = target.passes if apart else min(target.passes, combinations(network, choices))
+        if not apart and choices == [layer.array_choice] and network.places(choices[0].draw):
             most = layer.crossbars * (1 - (1 - 1 / layer.crossbars)**target.passes)
         counts.append(most if target.schedule == "shared" else 1)
         if layer.bank_choice is not None:

@@ -5,7 +5,7 @@ import numpy as np
 from gen.ir import Network
 
 
-__all__ = ["numbers", "outcomes"]
+__all__ = ["masks", "numbers", "outcomes"]
 
 
 def numbers(network: Network, bits: np.ndarray, first_pass: int = 0) -> dict[str, np.ndarray]:
@@ -24,14 +24,24 @@ def numbers(network: Network, bits: np.ndarray, first_pass: int = 0) -> dict[str
         if draw.drops is None:
             drawn[draw.name] = np.broadcast_to(first_pass + np.arange(bits.shape[1]), bits.shape[:2])
             continue
-        number = np.zeros(bits.shape[:2], dtype=np.int64)
-        for place in range(start, start + len(draw.drops)):
-            number = 2 * number + bits[..., place]
-        drawn[draw.name] = number
+        if len(draw.drops) < 64: # more bits are those of a mask
+            number = np.zeros(bits.shape[:2], dtype=np.int64)
+            for place in range(start, start + len(draw.drops)):
+                number = 2 * number + bits[..., place]
+            drawn[draw.name] = number
         start += len(draw.drops)
     if bits.shape[2] != start:
         raise ValueError(f"A pass of {network.name!r} draws {start} bits, not {bits.shape[2]}")
     return drawn
+
+
+def masks(network: Network, bits: np.ndarray) -> dict[int, np.ndarray]:
+    """Return which groups of inputs each pass keeps, bool (N, T, groups), by the index of each layer that has a
+    mask. ``bits`` are those of :func:`numbers`."""
+    starts = dict(zip([draw.name for draw in network.draws], np.cumsum(
+        [0, *(len(draw.drops or ()) for draw in network.draws)]).tolist(), strict=False))
+    return {index: np.asarray(bits)[..., starts[mask.draw]:starts[mask.draw] + mask.groups].astype(bool)
+            for index, layer in enumerate(network.layers) if (mask := layer.mask_choice) is not None}
 
 
 def outcomes(network: Network, bits: np.ndarray, first_pass: int = 0) -> tuple[np.ndarray, np.ndarray]:

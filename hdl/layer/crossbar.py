@@ -14,9 +14,11 @@ from hdl.stream import delayed
 __all__ = ["Crossbar", "codes_layout", "read_layout"]
 
 
-def read_layout(fan_in, geometry):
-    """A read: the inputs of all rows of the layer, and the row group, column group and array to read."""
+def read_layout(fan_in, geometry, *, masked=False):
+    """A read: the inputs of all rows of the layer, and the row group, column group and array to read; if
+    inputs are masked, which of them are ``active``, and how many (``count``)."""
     return data.StructLayout({
+        **({"active": fan_in, "count": range(fan_in + 1)} if masked else {}),
         "inputs":       fan_in,
         "row_group":    range(geometry.row_groups),
         "column_group": range(geometry.column_groups),
@@ -58,6 +60,8 @@ class Crossbar(wiring.Component):
     macro : int or None
         None: the arrays are emulated. Otherwise they are macros at the pins ``arrays``, which answer
         this number of cycles after a read.
+    masked : bool
+        Each read says which inputs are active; else all are.
     protect : bool
         Check the parity of weights of emulated arrays.
     file : str or None
@@ -67,19 +71,20 @@ class Crossbar(wiring.Component):
 
     Members
     -------
-    i : In(stream.Signature(read_layout(fan_in, geometry)))
+    i : In(stream.Signature(read_layout(fan_in, geometry, masked)))
         Reads.
-    o : Out(stream.Signature(codes_layout(code, row tiles, columns_per_read, arrays)))
+    o : Out(stream.Signature(codes_layout(code, row tiles, columns_per_read, arrays, active)))
         Codes of the reads, in the same order.
     arrays : Out(array_signature(geometry)).array(row tiles)
-        Pins of the row tiles. Only with ``macro``. The inputs of the layer are active, and of a last
-        tile that is smaller no others.
+        Pins of the row tiles. Only with ``macro``. Unless masked the inputs of the layer are active, and of a
+        last tile that is smaller no others.
     error : Out(1)
         1 for a cycle after a word of weights has lost its parity. Only with ``protect``.
     """
 
     def __init__(self, weights, fan_in, *, tile_rows, rows_per_read, columns_per_read, weight_bits=1,
-                 macro=None, protect=False, file=None):
+                 macro=None, masked=False, protect=False, file=None):
+        self.masked   = masked
         self.weights  = tuple(tuple(columns) for columns in weights)
         self.fan_in   = fan_in
         for columns in self.weights:
@@ -100,10 +105,11 @@ class Crossbar(wiring.Component):
                          if file and macro is None and EmulatedArray.has_memory(self.geometry) else ())
         code = self.geometry.codes.elem_shape
         members = {
-            "i": In(stream.Signature(read_layout(fan_in, self.geometry), always_ready=True)),
+            "i": In(stream.Signature(read_layout(fan_in, self.geometry, masked=masked),
+                                     always_ready=True)),
             "o": Out(stream.Signature(codes_layout(
-                code, tiles=self.tiles, columns=columns_per_read, arrays=self.geometry.arrays),
-                always_ready=True)),
+                code, tiles=self.tiles, columns=columns_per_read, arrays=self.geometry.arrays,
+                active=range(fan_in + 1) if masked else None), always_ready=True)),
             **error_port(protect),
         }
         if macro is not None:
@@ -122,7 +128,13 @@ class Crossbar(wiring.Component):
         parity = Parity(m, self)
         shape  = self.geometry
         inputs, active = (Signal(self.tiles * shape.rows, name=name) for name in ("inputs", "active"))
-        m.d.comb += [inputs.eq(self.i.payload.inputs), active.eq((1 << self.fan_in) - 1)]
+        m.d.comb += [
+            inputs.eq(self.i.payload.inputs),
+            active.eq(self.i.payload.active if self.masked else (1 << self.fan_in) - 1),
+        ]
+        if self.masked:
+            m.d.comb += self.o.payload.active.eq(
+                delayed(m, self.i.payload.count, self.latency, name="count"))
         answered = Signal(self.latency)
         m.d.sync += answered.eq(Cat(self.i.valid, answered))
         m.d.comb += self.o.valid.eq(answered[-1])

@@ -3,13 +3,22 @@
 import operator
 
 from amaranth import *
-from amaranth.lib import stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hdl.layer.crossbar import read_layout
 
 
-__all__ = ["Reader"]
+__all__ = ["Reader", "choice_layout"]
+
+
+def choice_layout(fan_in, geometry, groups=None):
+    """What the reads of a map are of: the array; where groups of inputs are masked, which are kept, and how
+    many inputs these have."""
+    return data.StructLayout({
+        "array": range(geometry.arrays),
+        **({} if groups is None else {"kept": groups, "count": range(fan_in + 1)}),
+    })
 
 
 class Reader(wiring.Component):
@@ -34,33 +43,42 @@ class Reader(wiring.Component):
         Positions of a map.
     ways : int
         Arrays whose codes are added up to a sum.
+    groups : int or None
+        Groups of inputs that are masked together: input ``i`` is in group ``i % groups``. None: all inputs
+        are active.
 
     Members
     -------
     i : In(stream.Signature(fan_in * bits))
         Kernel positions; bit ``p`` of input ``i`` is bit ``i * bits + p``.
-    choices : In(stream.Signature(range(arrays)))
-        Array of each map, offered once the map buffer has space for its results. The first read of a
-        map waits for it, the last one takes it.
-    o : Out(stream.Signature(read_layout(fan_in, geometry)))
+    choices : In(stream.Signature(choice_layout(fan_in, geometry, groups)))
+        Array of each map, and if inputs are masked which groups are kept and how many inputs these are,
+        offered once the map buffer has space for its results. The first read of a map waits for it, the last
+        one takes it.
+    o : Out(stream.Signature(read_layout(fan_in, geometry, masked)))
         Reads.
     """
 
     latency = 0
 
-    def __init__(self, fan_in, geometry, *, bits=1, positions=1, ways=1):
+    def __init__(self, fan_in, geometry, *, bits=1, positions=1, ways=1, groups=None):
         self.geometry  = geometry
+        self.fan_in    = fan_in
+        self.groups    = groups
         self.ways      = operator.index(ways)
         self.bits      = operator.index(bits)
         self.positions = operator.index(positions)
         for name, value in (("bits", bits), ("positions", positions), ("ways", ways)):
             if value < 1:
                 raise ValueError(f"Number of {name} must be at least 1, not {value!r}")
+        if groups is not None and (groups < 1 or fan_in % groups):
+            raise ValueError(f"Groups must be equal parts of {fan_in} inputs, not {groups!r}")
         self.reads = geometry.column_groups * self.bits * self.ways * geometry.row_groups
         super().__init__({
             "i":       In(stream.Signature(fan_in * self.bits)),
-            "choices": In(stream.Signature(range(geometry.arrays))),
-            "o":       Out(stream.Signature(read_layout(fan_in, geometry), always_ready=True)),
+            "choices": In(stream.Signature(choice_layout(fan_in, geometry, groups))),
+            "o":       Out(stream.Signature(
+                read_layout(fan_in, geometry, masked=groups is not None), always_ready=True)),
         })
 
     def elaborate(self, platform):
@@ -90,12 +108,17 @@ class Reader(wiring.Component):
             plane_next.eq(plane_now),
             column_next.eq(column_now),
             position_next.eq(position),
-            self.o.payload.choice.eq(self.choices.payload + way_now),
+            self.o.payload.choice.eq(self.choices.payload.array + way_now),
             self.o.valid.eq(self.i.valid & self.choices.valid),
             self.choices.ready.eq(self.i.valid & final),
             # The last of several reads need not wait for the choice: the first one has.
             self.i.ready.eq(last if self.reads > 1 else self.choices.valid),
         ]
+        if self.groups is not None:
+            m.d.comb += [
+                self.o.payload.active.eq(self.choices.payload.kept.replicate(self.fan_in // self.groups)),
+                self.o.payload.count.eq(self.choices.payload.count),
+            ]
         if self.bits == 1:
             m.d.comb += self.o.payload.inputs.eq(self.i.payload)
         else:

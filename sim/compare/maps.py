@@ -43,7 +43,10 @@ def compare_maps(path: Path, design: Design, network: Network, images: np.ndarra
                 expected = [logits[..., None] for logits, _ in golden]
             else:
                 expected = [_bits_of(maps[index], layer.output_bits) for _, maps in golden]
-                if network.layers[index + 1].crossbars > 1:
+                after = network.layers[index + 1]
+                if after.mask_choice is not None: # each pass apart
+                    next_choice = np.broadcast_to(np.arange(passes), arrays.shape[:2])
+                elif after.crossbars > 1:
                     next_choice = arrays[..., index + 1]
             different += _differences(sets[begin:end], words[begin * size:end * size], size, expected,
                                       next_choice, design.passes_max)
@@ -60,7 +63,8 @@ def _read(lines, index, design, network):
         size, next_arrays = channels, 1
         words = integers(bits(words, design.manifest["logit"]["width"]), signed=True)[:, None]
     else:
-        size, next_arrays = height * width, network.layers[index + 1].crossbars
+        after = network.layers[index + 1]
+        size, next_arrays = height * width, after.crossbars if after.mask_choice is None else design.passes_max
         words = bits(words, channels * layer.output_bits)
     sets = bits(sets, design.passes_max + 1 + (next_arrays - 1).bit_length())
     last = sets[:, design.passes_max].astype(np.int64)

@@ -14,7 +14,7 @@ from gen import ir
 from gen.checkpoint_file import STATED
 from gen.files import write_json
 from gen.ir import ArrayChoice, BankChoice, Draw, Network, Target
-from gen.methods import DEFAULT, choose, method_for
+from gen.methods import DEFAULT, choose, has_dropout, method_for
 
 
 __all__ = ["FAULTS", "IMAGES", "VECTORS", "WEIGHTS", "Case", "Gaps", "Parameters", "load", "make_images",
@@ -146,7 +146,7 @@ def _arrays(case):
             "epsilon": np.float64(1e-5),
             "dropout": np.float64(layer.dropout),
         }
-        left_out = ["scale"] * (not method.scaled) + ["dropout"] * (not method.keeps)
+        left_out = ["scale"] * (not method.scaled) + ["dropout"] * (not has_dropout(network, layer))
         arrays |= {f"{layer.name}.{name}": value for name, value in values.items() if name not in left_out}
     return arrays
 
