@@ -178,6 +178,35 @@ def make_spinbayes(seed, hidden=None):
         plain.input, thresholds=tuple(thresholds.tolist()), bits=int(bits[0]))), choices)
 
 
+def make_mixed(seed=0):
+    """Return a small network with parameters, whose layers choose in every way there is: not at all; banks by a
+    draw of their own; arrays, of which two are added up; arrays and banks, of two draws; as another layer does,
+    by the same draw; and in the last, one of three arrays by the number of the pass.
+
+    No table but one is in ascending order, and arrays and banks are no power of two where they need not be.
+    """
+    rng = np.random.default_rng(seed)
+    draws = Draw("keep", (0.3,)), Draw("turn", None), Draw("bank", (0.5, 0.25)), Draw("array", (0.5, 0.5))
+    levels = {"input_bits": 2, "input_low": 0, "output_bits": 2, "output_low": 0}
+    layers = (
+        Layer("none", 6, 5, 2, (3, 2), 3, padding=1, pool=2, output_bits=2, output_low=0),
+        Layer("two", 3, 3, 3, (2, 2), 3, choices=(BankChoice("keep", (0, 1)),), **levels),
+        Layer("four", 2, 2, 3, (1, 1), 3, choices=(BankChoice("bank", (2, 0, 3, 1)),), weight_bits=3, **levels),
+        Layer("arrays", 2, 2, 3, (2, 2), 4, choices=(ArrayChoice("array", (1, 3, 0, 2), ways=2),), **levels),
+        Layer("both", 1, 1, 4, (1, 1), 4, weight_bits=4,
+              choices=(BankChoice("bank", (0, 2, 2, 1)), ArrayChoice("keep", (1, 0))), **levels),
+        Layer("shared", 1, 1, 4, (1, 1), 4, choices=(BankChoice("array", (1, 1, 0, 1)),), **levels),
+        Layer("last", 1, 1, 4, (1, 1), 3, choices=(ArrayChoice("turn", (0, 2, 1)),),
+              input_bits=2, input_low=0),
+    )
+    return Network("mixed", Input(6, 5, (90, 180)), tuple(replace(
+        layer,
+        normalizations=tuple(tuple(_make_normalization(rng, layer) for _ in range(layer.bank_count))
+                             for _ in range(layer.crossbars)),
+        arrays=tuple(pack(_make_weights(rng, layer), layer.weight_bits) for _ in range(layer.crossbars)))
+        for layer in layers), draws=draws)
+
+
 def _keep_or_drop(kept):
     """Normalizations of both banks: the scale dropped to one, and ``kept``."""
     return replace(kept, scale=(1.0,) * len(kept.scale)), kept
@@ -220,6 +249,11 @@ def random_network():
 @pytest.fixture(scope="session")
 def random_spinbayes():
     return make_spinbayes
+
+
+@pytest.fixture(scope="session")
+def mixed_network():
+    return make_mixed
 
 
 @pytest.fixture(params=[make_network, make_spinbayes], ids=["scale-dropout", "spinbayes"])
