@@ -103,8 +103,8 @@ def make_checkpoint(path, network, seed=0, **changes):
 
 
 def with_choices(network, choices):
-    """Return ``network`` with the choices ``choices`` of each layer, each of a draw of its own: of p for a keep
-    bit, of two numbers for arrays and those of them that are read together."""
+    """Return ``network`` with the choices ``choices`` of each layer, each of a draw of its own: of p for a
+    keep bit, of two numbers for arrays and those of them that are read together."""
     draws, layers = [], []
     for layer, choice in zip(network.layers, choices, strict=True):
         if isinstance(choice, float):
@@ -148,8 +148,8 @@ def make_spinbayes(seed, hidden=None):
     """Return a small random network as :func:`make_network`, whose layers choose among arrays.
 
     Layers differ in all that may differ: arrays, or one and a keep bit, and how many are read together;
-    weights of any number of bits, binary ones too, many of them extreme; levels of 1, 2 and 4 bits from -1 or
-    0.
+    weights of any number of bits, binary ones too, many of them extreme; levels of 1, 2 and 4 bits from -1
+    or 0.
     """
     rng = np.random.default_rng(seed)
     plain = make_network(seed, hidden)
@@ -179,11 +179,11 @@ def make_spinbayes(seed, hidden=None):
 
 
 def make_mixed(seed=0):
-    """Return a small network with parameters, whose layers choose in every way there is: not at all; banks by a
-    draw of their own; arrays, of which two are added up; arrays and banks, of two draws; as another layer does,
-    by the same draw; and in the last, one of three arrays by the number of the pass.
+    """Return a small network with parameters, whose layers choose in every way there is: not at all; one of
+    two banks, or of four; arrays, of which two are added up; arrays and banks, by two draws; by a draw that
+    another layer has too; and in the last, one of three arrays by the number of the pass.
 
-    No table but one is in ascending order, and arrays and banks are no power of two where they need not be.
+    No table but one is in ascending order.
     """
     rng = np.random.default_rng(seed)
     draws = Draw("keep", (0.3,)), Draw("turn", None), Draw("bank", (0.5, 0.25)), Draw("array", (0.5, 0.5))
@@ -191,8 +191,10 @@ def make_mixed(seed=0):
     layers = (
         Layer("none", 6, 5, 2, (3, 2), 3, padding=1, pool=2, output_bits=2, output_low=0),
         Layer("two", 3, 3, 3, (2, 2), 3, choices=(BankChoice("keep", (0, 1)),), **levels),
-        Layer("four", 2, 2, 3, (1, 1), 3, choices=(BankChoice("bank", (2, 0, 3, 1)),), weight_bits=3, **levels),
-        Layer("arrays", 2, 2, 3, (2, 2), 4, choices=(ArrayChoice("array", (1, 3, 0, 2), ways=2),), **levels),
+        Layer("four", 2, 2, 3, (1, 1), 3, weight_bits=3,
+              choices=(BankChoice("bank", (2, 0, 3, 1)),), **levels),
+        Layer("arrays", 2, 2, 3, (2, 2), 4,
+              choices=(ArrayChoice("array", (1, 3, 0, 2), ways=2),), **levels),
         Layer("both", 1, 1, 4, (1, 1), 4, weight_bits=4,
               choices=(BankChoice("bank", (0, 2, 2, 1)), ArrayChoice("keep", (1, 0))), **levels),
         Layer("shared", 1, 1, 4, (1, 1), 4, choices=(BankChoice("array", (1, 1, 0, 1)),), **levels),

@@ -40,8 +40,8 @@ def numbers(network: Network, bits: np.ndarray, first_pass: int = 0) -> dict[str
 
 
 def outcomes(network: Network, bits: np.ndarray, first_pass: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Return which array, and which bank, each pass takes in each layer: two of int64 (N, T, L). Where there
-    is no choice it is 0. Parameters and errors are those of :func:`numbers`."""
+    """Return which array, and which bank, each pass takes in each layer: two of int64 (N, T, L). Where
+    there is no choice it is 0. Parameters and errors are those of :func:`numbers`."""
     drawn = numbers(network, bits, first_pass)
     shape = *np.shape(bits)[:2], len(network.layers)
     taken = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)

@@ -62,7 +62,8 @@ def value(level, bits, low):
 
 
 def weight_of(layer, first, output, number):
-    """A weight as a number from -1 to 1: the mean of those of the arrays that are read, from ``first`` on."""
+    """A weight as a number from -1 to 1: the mean of those of the arrays that are read, the first and
+    those behind it."""
     total = 0
     for way in range(layer.ways):
         array = layer.arrays[(first + way) % len(layer.arrays)]
@@ -75,8 +76,8 @@ def weight_of(layer, first, output, number):
 
 def slow(network, image, taken):
     """One pass of an uncompiled network by the definitions, with the array and the bank ``taken`` in each
-    layer: products of values, one at a time, and rational numbers. Returns the values that leave each hidden
-    layer, and the float logits ``y``."""
+    layer: products of values, one at a time, and rational numbers. Returns the values that leave each
+    hidden layer, and the float logits ``y``."""
     first  = network.layers[0]
     bounds = np.array(network.input.thresholds).reshape(-1, 2**network.input.bits - 1).tolist()
     x = [[[value(sum(pixel >= bound for bound in channel), first.input_bits, first.input_low)
@@ -202,8 +203,9 @@ def test_all_kinds_of_choice_equal_definitions(mixed):
             seen |= {(layer.name, *pair) for layer, pair in zip(network.layers, taken, strict=True)}
             logits, maps = golden.forward(compiled, image, bits[None], number=number, maps=True)
             expected, y = slow(network, image[0], taken)
-            assert [values_of(layer, levels[0]) for layer, levels in zip(network.layers, maps, strict=False)] == (
-                expected)
+            for layer, levels, values in zip(network.layers, maps, expected, strict=False):
+                assert values_of(layer, levels[0]) == values
+            assert len(maps) == len(expected)
             assert abs(softmax(logits[0], compiled.head) / 65536 - float_softmax(y)).max() <= BOUND
     assert len(seen) == 1 + 2 + 4 + 4 + 6 + 2 + 3 # each array with each bank
 
@@ -214,8 +216,8 @@ def test_all_kinds_of_choice_are_predicted(mixed, monkeypatch):
     _, network = mixed
     images = random_images(network, 20)
     bits = choices(network.generator, 20, 11)
-    expected = np.stack([softmax(golden.forward(network, images, bits[:, number], number=number), network.head)
-                         for number in range(11)], axis=1)
+    expected = np.stack([softmax(golden.forward(
+        network, images, bits[:, number], number=number), network.head) for number in range(11)], axis=1)
     prediction, probabilities = golden.predict(network, images, bits)
     assert (probabilities == expected).all()
     assert (prediction.sums == expected.sum(1)).all()

@@ -18,7 +18,8 @@ FAIR = Generator((1,), (32768,) * 5)
 def health_of(generator):
     """The tests that the compiler chooses."""
     draws = tuple(Draw(f"draw{place}", (drop / 65536,)) for place, drop in enumerate(generator.drop))
-    return watch(Network("network", Input(1, 1, (1,)), (), draws=draws, generator=generator), Target()).health
+    network = Network("network", Input(1, 1, (1,)), (), draws=draws, generator=generator)
+    return watch(network, Target()).health
 
 
 def alarm_in_hardware(bits, pass_bits, test):

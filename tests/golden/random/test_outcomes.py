@@ -19,9 +19,11 @@ TWO_BITS = np.array([[[0, 0], [0, 1], [1, 0], [1, 1]]], dtype=bool)
 
 
 def test_numbers():
-    """Bits of a pass go to the draws in turn, and those of a draw are a number, the first bit its highest."""
+    """Bits of a pass go to the draws in turn, and those of a draw are a number, the highest bit first."""
     network = network_of([Draw("a", (0.5, 0.5, 0.5)), Draw("turn", None), Draw("b", (0.5,))])
-    bits = np.array([[[1, 1, 0, 1], [0, 0, 1, 0]], [[1, 0, 0, 0], [0, 1, 1, 1]], [[0, 0, 0, 1], [1, 1, 1, 0]]])
+    bits = np.array([[[1, 1, 0, 1], [0, 0, 1, 0]],
+                     [[1, 0, 0, 0], [0, 1, 1, 1]],
+                     [[0, 0, 0, 1], [1, 1, 1, 0]]])
     drawn = numbers(network, bits)
     assert list(drawn) == ["a", "turn", "b"]
     assert drawn["a"].tolist() == [[6, 1], [4, 3], [0, 7]]
@@ -50,7 +52,8 @@ def test_shared_draw():
 @pytest.mark.parametrize("first", [0, 1, 5])
 def test_number_of_the_pass(first):
     """It runs through the table again and again, from that of the first pass on, alike for all images."""
-    network = network_of([Draw("turn", None)], (BankChoice("turn", (0, 2, 1)),), (ArrayChoice("turn", (1, 0)),))
+    network = network_of([Draw("turn", None)],
+                         (BankChoice("turn", (0, 2, 1)),), (ArrayChoice("turn", (1, 0)),))
     arrays, banks = outcomes(network, np.zeros((2, 7, 0), dtype=bool), first)
     assert banks[..., 0].tolist() == [[[0, 2, 1][(first + number) % 3] for number in range(7)]] * 2
     assert arrays[..., 1].tolist() == [[[1, 0][(first + number) % 2] for number in range(7)]] * 2
