@@ -7,6 +7,7 @@ from gen.compile import compile_network
 from gen.ir import Draw, Generator, Input, Network, Target
 from gen.transforms.watch import watch
 from golden.network import predict
+from golden.random import quality
 from golden.random.bad_sources import Source, kept
 from golden.random.generator import choices
 from golden.random.health import alarm_bit
@@ -177,3 +178,14 @@ def test_effects(network, random_spinbayes, method):
     assert figures["stuck"]["alarm"] and figures["stuck"]["alarm_bits"] == 1 + alarm_bit(
         np.ones(60 * 5 * width), network.generator, network.health)
     assert figures["stuck"]["mutual_information_nats"] == pytest.approx(0, abs=1e-12)
+
+
+def test_effects_where_passes_take_turns(mixed_network, monkeypatch):
+    """What is looked up depends on the number of the pass as well."""
+    monkeypatch.setattr(quality, "LOOK_UP_LIMIT", 96)
+    network = compile_network(mixed_network(), Target(array_columns=1024, passes=7))
+    images, labels = pictures(network, 40), np.random.default_rng(1).integers(0, 2, 40)
+    figures = effects(network, {"mnist": images}, labels, {"good": Source()}, 7, seed=9)
+    bits = Source().draw(network.generator, 40 * 7 * 5, np.random.default_rng(9)).reshape(40, 7, 5)
+    expected = report(over_passes(network, images, bits), labels, {})
+    assert {name: figures["good"][name] for name in expected} == expected
