@@ -98,9 +98,9 @@ def network_figures(network: Network, images: np.ndarray, labels: np.ndarray, pa
                     devices: Devices, seed: int = 0) -> dict:
     """Return the effect of ``devices`` on a compiled network: wrong codes, accuracy and rejected images.
 
-    The random bits of the ``passes`` are those of the generator. ``wrong`` is the share of wrong codes among
-    the ``reads`` of the first :data:`JUDGED` images, ``changed`` the share of images whose class differs
-    from that with exact sums.
+    The random bits of the ``passes`` are those of the generator. ``wrong`` is the share of wrong codes
+    among the ``reads`` of the first :data:`JUDGED` images, ``changed`` the share of images whose class
+    differs from that with exact sums.
     """
     chip = Chip(network, devices, seed)
     judge = _Judge(chip, Chip(network))

@@ -17,7 +17,7 @@ __all__ = ["currents"]
 
 
 def currents(network: Network, dac: Dac = Dac()) -> dict:
-    """Return the code of the SET current of each random bit of a pass, with its effect on a nominal junction.
+    """Return the SET current code of each random bit of a pass, with its effect on a nominal junction.
 
     ``currents`` are the codes that ``gen.build --mtj-currents`` takes; ``current_ua`` is the current
     of each, ``dropout`` the probability asked for and ``switching_probability`` what the code gives
@@ -41,8 +41,8 @@ def main(arguments=None):
     """Write the codes, and print them."""
     parser = Parser(prog="golden.currents", description="Choose the SET current of every random bit.")
     parser.add_argument("network", choices=known_names(), metavar="NETWORK",
-                        help=f"network whose dropout probabilities are meant: {', '.join(NETWORKS)}, or one "
-                             "of these with the ending of a method")
+                        help=f"network whose dropout probabilities are meant: {', '.join(NETWORKS)}, or "
+                             "one of these with the ending of a method")
     parser.add_argument("--checkpoint", type=Path,
                         help="trained parameters (default: those that come with the project)")
     parser.add_argument("--bits", type=int, default=Dac().bits,

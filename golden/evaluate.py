@@ -2,8 +2,8 @@
 
 Up to three predictions are compared: the mean of T passes with the random bits of the generator; a point
 estimate, which is one pass with all scales kept (Scale-Dropout) or else the first pass alone; and the exact
-mean over all combinations of random bits, to which the mean of T passes converges, unless there are too many
-(SpinBayes).
+mean over all combinations of random bits, to which the mean of T passes converges, unless there are too
+many (SpinBayes).
 
 The images are those of MNIST and of sets that are out of distribution for it, or a user's own
 (:mod:`golden.images`): ``python -m golden.evaluate lenet5 --input digits.npz --out answers.csv`` writes the
@@ -73,7 +73,8 @@ def main(arguments=None):
     parser.add_argument("--checkpoint", type=Path,
         help="trained parameters (default: those that come with the project)")
     parser.add_argument("--crossbars", type=int, metavar="N",
-        help="arrays or banks that each layer chooses from, for methods that have several (default: by method)")
+        help="arrays or banks that each layer chooses from, for methods that have several "
+             "(default: by method)")
     parser.add_argument("--ways", type=int, default=1, metavar="n",
         help="arrays whose mean a pass takes, for methods that choose arrays (default: %(default)s)")
     parser.add_argument("--p", type=float, metavar="P",

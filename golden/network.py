@@ -1,8 +1,8 @@
 """The compiled golden model: executes the integers of a compiled network on images.
 
-What a pass draws are random bits, ``bits``, bool (..., W) with W bits a pass; which array and which bank of a
-layer it takes by them is for :mod:`golden.random.outcomes` to say. A *chip* is one draw of imperfect devices, a :class:`golden.device.cell.Chip`; without a chip, every sum is
-exact.
+What a pass draws are random bits, ``bits``, bool (..., W) with W bits a pass; which array and which bank of
+a layer it takes by them is for :mod:`golden.random.outcomes` to say. A *chip* is one draw of imperfect
+devices, a :class:`golden.device.cell.Chip`; without a chip, every sum is exact.
 """
 
 import math
@@ -16,8 +16,8 @@ from golden.random.outcomes import masks, outcomes
 
 
 __all__ = [
-    "COMBINATIONS_LIMIT", "batches", "combination_count", "combinations", "compare", "forward", "input_levels", "layer_sums",
-    "layer_weights", "logits", "path_probabilities", "paths", "predict",
+    "COMBINATIONS_LIMIT", "batches", "combination_count", "combinations", "compare", "forward",
+    "input_levels", "layer_sums", "layer_weights", "logits", "path_probabilities", "paths", "predict",
 ]
 
 
@@ -103,7 +103,7 @@ def predict(network: Network, images: np.ndarray, bits: np.ndarray, *,
 
 
 def combination_count(network: Network) -> int:
-    """Return how many combinations of random bits and numbers of a pass there are, that choices depend on."""
+    """Return how many combinations there are of random bits and of numbers of a pass that matter."""
     return 2**len(network.drops) * _turns(network)
 
 
@@ -202,21 +202,21 @@ def layer_sums(layer: Layer, x: np.ndarray, outcome: int = 0, chip=None, *,
 
 
 def compare(layer: Layer, sums: np.ndarray, array: np.ndarray, bank: np.ndarray) -> np.ndarray:
-    """Compare pooled ``sums`` (M, h, w, O) with the bank ``bank`` (M,) of array ``array`` (M,) of each map, to
-    uint8 levels."""
+    """Compare pooled ``sums`` (M, h, w, O) with the bank ``bank`` (M,) of array ``array`` (M,) of each map,
+    to uint8 levels."""
     levels = 2**layer.output_bits - 1
     threshold = np.array([[each.threshold for each in of_array] for of_array in layer.banks], sums.dtype)
     threshold = threshold.reshape(*threshold.shape[:2], 1, 1, layer.outputs, levels)[array, bank]
-    invert = np.array([[each.invert for each in of_array] for of_array in layer.banks], np.uint8)[array, bank]
+    invert = np.array([[each.invert for each in of_array] for of_array in layer.banks], np.uint8)
     reached = np.zeros(sums.shape, dtype=np.uint8)
     for number in range(levels):
         reached += sums >= threshold[..., number]
-    return reached ^ invert[:, None, None] * np.uint8(levels)
+    return reached ^ invert[array, bank][:, None, None] * np.uint8(levels)
 
 
 def logits(layer: Layer, sums: np.ndarray, array: np.ndarray, bank: np.ndarray) -> np.ndarray:
-    """Return the logits int64 (M, K) of ``sums`` (M, 1, 1, K) with the bank ``bank`` (M,) of array ``array``
-    (M,)."""
+    """Return the logits int64 (M, K) of ``sums`` (M, 1, 1, K) with the bank ``bank`` (M,) of array
+    ``array`` (M,)."""
     assert all(isinstance(bank, Logit) for of_array in layer.banks for bank in of_array)
     gain, offset = (np.array([[getattr(bank, name) for bank in of_array] for of_array in layer.banks],
                              dtype=np.int64)[array, bank] for name in ("gain", "offset"))

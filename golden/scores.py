@@ -42,7 +42,8 @@ def over_passes(network: Network, images: np.ndarray, bits: np.ndarray) -> Score
 
 
 def over_combinations(network: Network, images: np.ndarray) -> Scores:
-    """Score uint8 ``images`` (N, H, W) by all combinations of random bits, each weighted by its probability.
+    """Score uint8 ``images`` (N, H, W) by all combinations of random bits, each weighted by its
+    probability.
 
     Raises as :func:`golden.network.combinations`.
     """

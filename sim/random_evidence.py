@@ -85,8 +85,8 @@ def _widths(network):
 
 
 def _numbers(bits, ones, widths):
-    """Numbers that draws of so many ``bits`` give, int (P, D), how many each can give, and the probability of
-    each, where a bit is 1 with the probability in ``ones``."""
+    """Numbers that draws of so many ``bits`` give, int (P, D), how many each can give, and the probability
+    of each, where a bit is 1 with the probability in ``ones``."""
     numbers, shares, first = [], [], 0
     for width in widths:
         share, number = np.ones(1), np.zeros(len(bits), dtype=np.int64)

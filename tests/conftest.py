@@ -103,8 +103,8 @@ def make_checkpoint(path, network, seed=0, **changes):
 
 
 def with_choices(network, choices):
-    """Return ``network`` with the choices ``choices`` of each layer, each of a draw of its own: of p for a keep
-    bit, of two numbers for arrays and those of them that are read together."""
+    """Return ``network`` with the choices ``choices`` of each layer, each of a draw of its own: of p for a
+    keep bit, of two numbers for arrays and those of them that are read together."""
     draws, layers = [], []
     for layer, choice in zip(network.layers, choices, strict=True):
         if isinstance(choice, float):
@@ -148,8 +148,8 @@ def make_spinbayes(seed, hidden=None):
     """Return a small random network as :func:`make_network`, whose layers choose among arrays.
 
     Layers differ in all that may differ: arrays, or one and a keep bit, and how many are read together;
-    weights of any number of bits, binary ones too, many of them extreme; levels of 1, 2 and 4 bits from -1 or
-    0.
+    weights of any number of bits, binary ones too, many of them extreme; levels of 1, 2 and 4 bits from -1
+    or 0.
     """
     rng = np.random.default_rng(seed)
     plain = make_network(seed, hidden)
@@ -176,6 +176,37 @@ def make_spinbayes(seed, hidden=None):
             pack(_make_weights(rng, layer), layer.weight_bits) for _ in range(crossbars))))
     return with_choices(replace(plain, name=f"spinbayes{seed}", layers=tuple(layers), input=replace(
         plain.input, thresholds=tuple(thresholds.tolist()), bits=int(bits[0]))), choices)
+
+
+def make_mixed(seed=0):
+    """Return a small network with parameters, whose layers choose in every way there is: not at all; one of
+    two banks, or of four; arrays, of which two are added up; arrays and banks, by two draws; by a draw that
+    another layer has too; and in the last, one of three arrays by the number of the pass.
+
+    No table but one is in ascending order.
+    """
+    rng = np.random.default_rng(seed)
+    draws = Draw("keep", (0.3,)), Draw("turn", None), Draw("bank", (0.5, 0.25)), Draw("array", (0.5, 0.5))
+    levels = {"input_bits": 2, "input_low": 0, "output_bits": 2, "output_low": 0}
+    layers = (
+        Layer("none", 6, 5, 2, (3, 2), 3, padding=1, pool=2, output_bits=2, output_low=0),
+        Layer("two", 3, 3, 3, (2, 2), 3, choices=(BankChoice("keep", (0, 1)),), **levels),
+        Layer("four", 2, 2, 3, (1, 1), 3, weight_bits=3,
+              choices=(BankChoice("bank", (2, 0, 3, 1)),), **levels),
+        Layer("arrays", 2, 2, 3, (2, 2), 4,
+              choices=(ArrayChoice("array", (1, 3, 0, 2), ways=2),), **levels),
+        Layer("both", 1, 1, 4, (1, 1), 4, weight_bits=4,
+              choices=(BankChoice("bank", (0, 2, 2, 1)), ArrayChoice("keep", (1, 0))), **levels),
+        Layer("shared", 1, 1, 4, (1, 1), 4, choices=(BankChoice("array", (1, 1, 0, 1)),), **levels),
+        Layer("last", 1, 1, 4, (1, 1), 3, choices=(ArrayChoice("turn", (0, 2, 1)),),
+              input_bits=2, input_low=0),
+    )
+    return Network("mixed", Input(6, 5, (90, 180)), tuple(replace(
+        layer,
+        normalizations=tuple(tuple(_make_normalization(rng, layer) for _ in range(layer.bank_count))
+                             for _ in range(layer.crossbars)),
+        arrays=tuple(pack(_make_weights(rng, layer), layer.weight_bits) for _ in range(layer.crossbars)))
+        for layer in layers), draws=draws)
 
 
 def _keep_or_drop(kept):
@@ -220,6 +251,11 @@ def random_network():
 @pytest.fixture(scope="session")
 def random_spinbayes():
     return make_spinbayes
+
+
+@pytest.fixture(scope="session")
+def mixed_network():
+    return make_mixed
 
 
 @pytest.fixture(params=[make_network, make_spinbayes], ids=["scale-dropout", "spinbayes"])

@@ -17,8 +17,15 @@ def numbers(network: Network, bits: np.ndarray, first_pass: int = 0) -> dict[str
         Random bits of T passes of N images, as :func:`golden.random.generator.choices` returns them.
     first_pass : int
         Number of the first of these passes; the number of the pass is what some draws give.
+
+    Raises
+    ------
+    ValueError
+        If a pass of ``network`` draws more or fewer bits.
     """
     bits  = np.asarray(bits).astype(np.int64)
+    if bits.shape[2] != len(network.drops):
+        raise ValueError(f"A pass of {network.name!r} draws {len(network.drops)} bits, not {bits.shape[2]}")
     drawn, start = {}, 0
     for draw in network.draws:
         if draw.drops is None:
@@ -30,8 +37,6 @@ def numbers(network: Network, bits: np.ndarray, first_pass: int = 0) -> dict[str
                 number = 2 * number + bits[..., place]
             drawn[draw.name] = number
         start += len(draw.drops)
-    if bits.shape[2] != start:
-        raise ValueError(f"A pass of {network.name!r} draws {start} bits, not {bits.shape[2]}")
     return drawn
 
 
@@ -45,8 +50,8 @@ def masks(network: Network, bits: np.ndarray) -> dict[int, np.ndarray]:
 
 
 def outcomes(network: Network, bits: np.ndarray, first_pass: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Return which array, and which bank, each pass takes in each layer: two of int64 (N, T, L). Where there
-    is no choice it is 0. Parameters are those of :func:`numbers`."""
+    """Return which array, and which bank, each pass takes in each layer: two of int64 (N, T, L). Where
+    there is no choice it is 0. Parameters and errors are those of :func:`numbers`."""
     drawn = numbers(network, bits, first_pass)
     shape = *np.shape(bits)[:2], len(network.layers)
     taken = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)

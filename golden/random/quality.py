@@ -10,7 +10,7 @@ from gen.ir import Head, Network
 from golden import metrics
 from golden.answers import Answers
 from golden.head import average, softmax
-from golden.network import path_probabilities, paths
+from golden.network import combination_count, path_probabilities, paths
 from golden.random.bad_sources import Source
 from golden.random.health import alarm_bit, false_alarms, runs, windows
 from golden.random.hypothesis_tests import Test, autocorrelation, counts, independence, normal, rate
@@ -300,10 +300,11 @@ def effects(network: Network, sets: dict[str, np.ndarray], labels: np.ndarray,
 def _scorer(network):
     """Return a function that scores a set of images, by name, by passes with given random bits.
 
-    With few combinations of bits, the predictions of all of them are computed once per set and then
-    looked up.
+    With few combinations of bits and numbers of a pass, the predictions of all of them are computed once
+    per set and then looked up.
     """
     width = len(network.drops)
+    turns = combination_count(network) // 2**width
     known = {}
 
     def look_up(kind, images, bits):
@@ -311,13 +312,13 @@ def _scorer(network):
             known[kind] = np.concatenate([
                 softmax(paths(network, images[start:start + CHUNK]), network.head)
                 for start in range(0, len(images), CHUNK)])
-        path = bits @ (1 << np.arange(width)[::-1])
+        path = bits @ (1 << np.arange(width)[::-1]) * turns + np.arange(bits.shape[1]) % turns
         probabilities = np.take_along_axis(known[kind], path[..., None], 1)
         return Answers(average(probabilities, network.head),
                        metrics.mutual_information(probabilities / 65536))
 
     def score(kind, images, bits):
-        if len(network.draws) and 2**width <= LOOK_UP_LIMIT:
+        if combination_count(network) <= LOOK_UP_LIMIT:
             return scores_of(look_up(kind, images, bits))
         return over_passes(network, images, bits)
 

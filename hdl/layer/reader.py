@@ -42,7 +42,8 @@ class Reader(wiring.Component):
     positions : int
         Positions of a map.
     ways : int
-        Arrays whose codes are added up to a sum.
+        Arrays whose codes are added up to a sum. A :exc:`ValueError` is raised for several unless the
+        number of arrays is a power of two, so that the number of the last is followed by 0.
     groups : int or None
         Groups of inputs that are masked together: input ``i`` is in group ``i % groups``. None: all inputs
         are active.
@@ -73,6 +74,9 @@ class Reader(wiring.Component):
                 raise ValueError(f"Number of {name} must be at least 1, not {value!r}")
         if groups is not None and (groups < 1 or fan_in % groups):
             raise ValueError(f"Groups must be equal parts of {fan_in} inputs, not {groups!r}")
+        if ways > 1 and geometry.arrays & geometry.arrays - 1:
+            raise ValueError(f"Number of arrays must be a power of two, as several are read in a ring, not "
+                             f"{geometry.arrays}")
         self.reads = geometry.column_groups * self.bits * self.ways * geometry.row_groups
         super().__init__({
             "i":       In(stream.Signature(fan_in * self.bits)),

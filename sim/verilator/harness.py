@@ -54,7 +54,6 @@ def pins(design: Design) -> str:
     return "\n".join([
         f"localparam PIXELS = {design.pixels};",
         f"localparam WORDS = {design.classes};",
-        f"localparam SOURCES = {design.manifest['random_sources']};",
         "", *_wires(design),
         "", f"{design.top} dut (.*);",
         "", *_arrays(design),

@@ -41,7 +41,7 @@ module harness;
     rst = 0;
     // The first images of a run may be any of the random stream: draws of each source before them are
     // skipped. Between two edges, when reset has ended.
-    for (longint draw = 0; draw < skip / SOURCES; draw++) skip_draws();
+    for (longint draw = 0; draw < skip; draw++) skip_draws();
     forever #(half_ps) clk = ~clk;
   end
 

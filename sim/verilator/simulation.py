@@ -120,7 +120,8 @@ class Simulation:
                 "sources": design.manifest["random_sources"], "bits_file": harness.BITS, "seed": seed,
                 "played": None if played is None else _PLAYED, **times})
         else:
-            told["skip"] = first * passes * len(design.network.drops)
+            sources = max(1, design.manifest["random_sources"]) # none, if nothing is drawn
+            told["skip"] = first * passes * len(design.network.drops) // sources # of each of them
         if design.cells:
             # They are read as the simulator starts; to the harness this says nothing.
             told["cells"] = design.cells

@@ -6,6 +6,7 @@ import pytest
 import golden.cell_study
 from gen.compile import compile_network
 from gen.ir import Target
+from gen.methods import network_of
 from gen.networks import NETWORKS
 from golden.cell_study import main, network_figures, read_figures
 from golden.device.cell import Devices
@@ -37,7 +38,7 @@ def test_network_figures(random_spinbayes):
 def test_command(tmp_path, write_checkpoint, capsys, monkeypatch):
     monkeypatch.setattr(golden.cell_study, "SPREADS", (0.0, 0.05))
     monkeypatch.setattr(golden.cell_study, "STUCK", (0.01,))
-    write_checkpoint(tmp_path / "checkpoint.npz", NETWORKS["lenet5_spinbayes"])
+    write_checkpoint(tmp_path / "checkpoint.npz", network_of("lenet5_spinbayes"))
     assert main(["lenet5_spinbayes", "--checkpoint", str(tmp_path / "checkpoint.npz"), "--images", "2",
                  "--passes", "2", "--reads", "100", "--json", str(tmp_path / "figures.json")]) == 0
     figures = json.loads((tmp_path / "figures.json").read_text())

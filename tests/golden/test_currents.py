@@ -13,8 +13,8 @@ def test_currents(random_network):
     network = compile_network(random_network(5, hidden=2), Target())
     report = currents(network)
     dac = Dac()
-    assert report["dropout"] == [layer.dropout for layer in network.layers]
-    assert report["currents"] == [dac.write_code(layer.dropout) for layer in network.layers]
+    assert report["dropout"] == [p for draw in network.draws for p in draw.drops]
+    assert report["currents"] == [dac.write_code(p) for draw in network.draws for p in draw.drops]
     for code, p, q in zip(report["currents"], report["dropout"], report["switching_probability"],
                           strict=True):
         assert q == dac.probability(code)

@@ -8,6 +8,7 @@ import pytest
 
 import golden.evaluate
 import golden.network
+from gen.methods import network_of
 from gen.networks import NETWORKS
 from golden.data import read_idx
 from golden.evaluate import main
@@ -63,7 +64,7 @@ def test_command(data, capsys):
 
 def test_mean_of_two_of_four_arrays(data, write_checkpoint):
     """Another network, so other figures; of the arrays in the checkpoint the first four are taken."""
-    write_checkpoint(data / "spinbayes.npz", NETWORKS["lenet5_spinbayes"])
+    write_checkpoint(data / "spinbayes.npz", network_of("lenet5_spinbayes"))
     figures = []
     for ways in "12":
         succeeds("lenet5_spinbayes", "--data", data, "--checkpoint", data / "spinbayes.npz",
@@ -75,7 +76,7 @@ def test_mean_of_two_of_four_arrays(data, write_checkpoint):
 
 def test_spinbayes_command(data, write_checkpoint, capsys):
     """Ten passes and one, the sets of the paper's Table 3, and its figures beside ours."""
-    write_checkpoint(data / "spinbayes.npz", NETWORKS["lenet5_spinbayes"])
+    write_checkpoint(data / "spinbayes.npz", network_of("lenet5_spinbayes"))
     succeeds("lenet5_spinbayes", "--data", data, "--checkpoint", data / "spinbayes.npz",
              "--json", data / "figures.json")
     figures = json.loads((data / "figures.json").read_text())

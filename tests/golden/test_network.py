@@ -8,8 +8,9 @@ import torch
 
 from gen.checkpoint import SHIPPED, read
 from gen.compile import compile_network
-from gen.ir import Input, Layer, Network, Normalization, Target
-from gen.networks import NETWORKS, with_arrays
+from gen.ir import BankChoice, Draw, Input, Layer, Network, Normalization, Target
+from gen.methods import choose, network_of
+from gen.networks import NETWORKS
 from gen.precision import BOUND
 from gen.weights import pack
 from golden import network as golden
@@ -32,8 +33,27 @@ def random_images(network, count, seed=0):
 
 
 def combinations(network):
-    """Every combination of choices, that of the last layer running fastest."""
-    return np.array(list(itertools.product(*(range(layer.choices) for layer in network.layers))))
+    """Every combination of random bits of a pass, the last bit running fastest."""
+    return np.array(list(itertools.product((False, True), repeat=len(network.drops))))
+
+
+def outcomes(network, bits, number=0):
+    """Array and bank of each layer, in pass ``number`` with the random bits ``bits``."""
+    drawn, left = {}, list(bits)
+    for draw in network.draws:
+        if draw.drops is None:
+            drawn[draw.name] = number
+            continue
+        digits = "".join("1" if left.pop(0) else "0" for _ in draw.drops)
+        drawn[draw.name] = int(digits, 2)
+    assert not left
+    taken = []
+    for layer in network.layers:
+        pair = [0, 0]
+        for choice in layer.choices:
+            pair[isinstance(choice, BankChoice)] = choice.table[drawn[choice.draw] % len(choice.table)]
+        taken.append(tuple(pair))
+    return taken
 
 
 def value(level, bits, low):
@@ -41,11 +61,12 @@ def value(level, bits, low):
     return low + (1 - low) * Fraction(int(level), 2**bits - 1)
 
 
-def weight_of(layer, choice, output, number):
-    """A weight as a number from -1 to 1: the mean of those of the arrays that are read."""
+def weight_of(layer, first, output, number):
+    """A weight as a number from -1 to 1: the mean of those of the arrays that are read, the first and
+    those behind it."""
     total = 0
     for way in range(layer.ways):
-        array = layer.arrays[(choice + way) % layer.crossbars]
+        array = layer.arrays[(first + way) % len(layer.arrays)]
         field = array[output] >> number * layer.weight_bits & (1 << layer.weight_bits) - 1
         size  = 1 << layer.weight_bits
         total += 2 * field - 1 if layer.weight_bits == 1 else Fraction(
@@ -53,17 +74,17 @@ def weight_of(layer, choice, output, number):
     return Fraction(total, layer.ways)
 
 
-def slow(network, image, choices):
-    """One pass of an uncompiled network by the definitions: products of values, one at a time, and
-    rational numbers. Returns the values that leave each hidden layer, and the float logits ``y``."""
+def slow(network, image, taken):
+    """One pass of an uncompiled network by the definitions, with the array and the bank ``taken`` in each
+    layer: products of values, one at a time, and rational numbers. Returns the values that leave each
+    hidden layer, and the float logits ``y``."""
     first  = network.layers[0]
     bounds = np.array(network.input.thresholds).reshape(-1, 2**network.input.bits - 1).tolist()
     x = [[[value(sum(pixel >= bound for bound in channel), first.input_bits, first.input_low)
            for channel in bounds] for pixel in row] for row in image.tolist()]
     maps = []
-    for layer, choice in zip(network.layers, choices, strict=True):
-        part, side = layer.normalization, layer.padding
-        scaled = layer.crossbars == 1 and choice
+    for layer, (array, bank) in zip(network.layers, taken, strict=True):
+        part, side = layer.normalizations[array][bank], layer.padding
         empty = [layer.input_low] * layer.channels
         wide = [empty] * (layer.width + 2 * side)
         x = [wide] * side + [[empty] * side + row + [empty] * side for row in x] + [wide] * side
@@ -73,7 +94,7 @@ def slow(network, image, choices):
             s, number = 0, 0
             for dy, dx, channel in itertools.product(*map(range, layer.kernel),
                                                      range(layer.channels)):
-                weight = weight_of(layer, choice, output, number)
+                weight = weight_of(layer, array, output, number)
                 s += weight * x[row * layer.stride + dy][column * layer.stride + dx][channel]
                 number += 1
             sums[row, column, output] = s
@@ -83,7 +104,7 @@ def slow(network, image, choices):
                                                      range(layer.outputs)):
             s = max(sums[row * layer.pool + dy, column * layer.pool + dx, output]
                     for dy in range(layer.pool) for dx in range(layer.pool))
-            z = (s + Fraction(part.bias[output])) * (Fraction(part.scale[output]) if scaled else 1)
+            z = (s + Fraction(part.bias[output])) * Fraction(part.scale[output])
             y[row][column][output] = Fraction(part.gamma[output]) * (z - Fraction(
                 part.mean[output])) / Fraction(part.deviation[output]) + Fraction(part.beta[output])
         bits, low = layer.output_bits, layer.output_low
@@ -92,6 +113,12 @@ def slow(network, image, choices):
              for row in y]
         maps.append(x)
     return maps[:-1], np.array(y, dtype=float)[0, 0]
+
+
+def values_of(layer, levels):
+    """What the levels (H, W, C) that leave ``layer`` stand for."""
+    return [[[value(level, layer.output_bits, layer.output_low) for level in pixel] for pixel in row]
+            for row in levels]
 
 
 def float_softmax(y):
@@ -108,7 +135,7 @@ def test_equals_definitions(random_network, seed):
     for keep in combinations(network):
         logits, maps = golden.forward(compiled, images, np.array([keep] * 2), maps=True)
         for index, image in enumerate(images):
-            expected, y = slow(network, image, keep)
+            expected, y = slow(network, image, outcomes(network, keep))
             assert len(maps) == len(expected)
             for bits, signs in zip(maps, expected, strict=True):
                 assert (2 * bits[index].astype(int) - 1).tolist() == signs
@@ -122,15 +149,13 @@ def test_spinbayes_equals_definitions(random_spinbayes, seed):
     compiled = compile_network(network, WIDE)
     images = random_images(network, 2)
     rng = np.random.default_rng(seed)
-    for choice in rng.permutation(combinations(network))[:4]:
-        logits, maps = golden.forward(compiled, images, np.array([choice] * 2), maps=True)
+    for bits in rng.permutation(combinations(network))[:4]:
+        logits, maps = golden.forward(compiled, images, np.array([bits] * 2), maps=True)
         for index, image in enumerate(images):
-            expected, y = slow(network, image, choice)
+            expected, y = slow(network, image, outcomes(network, bits))
             assert len(maps) == len(expected)
             for layer, levels, values in zip(network.layers, maps, expected, strict=False):
-                bits, low = layer.output_bits, layer.output_low
-                assert [[[value(level, bits, low) for level in pixel] for pixel in row]
-                        for row in levels[index]] == values
+                assert values_of(layer, levels[index]) == values
             assert abs(softmax(logits[index], compiled.head) / 65536 - float_softmax(y)).max() <= BOUND
 
 
@@ -142,8 +167,8 @@ def test_spinbayes_paths_equal_forward(random_spinbayes, seed):
     every = combinations(network)
     assert (golden.combinations(network) == every).all()
     assert logits.shape == (5, len(every), network.layers[-1].outputs)
-    for index, choice in enumerate(every):
-        assert (logits[:, index] == golden.forward(network, images, np.array([choice] * 5))).all()
+    for index, bits in enumerate(every):
+        assert (logits[:, index] == golden.forward(network, images, np.array([bits] * 5))).all()
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -151,10 +176,93 @@ def test_spinbayes_predict_equals_its_passes(random_spinbayes, seed, monkeypatch
     monkeypatch.setattr(golden, "BATCH", 4)
     network = compile_network(random_spinbayes(seed, hidden=2), WIDE)
     images = random_images(network, 10)
-    choice = choices(network.generator, 10, 7)
-    expected = np.stack([softmax(golden.forward(network, images, choice[:, number]), network.head)
+    bits = choices(network.generator, 10, 7)
+    expected = np.stack([softmax(golden.forward(network, images, bits[:, number]), network.head)
                          for number in range(7)], axis=1)
-    assert (golden.predict(network, images, choice)[1] == expected).all()
+    assert (golden.predict(network, images, bits)[1] == expected).all()
+
+
+@pytest.fixture(scope="module")
+def mixed(mixed_network):
+    """A network with choices of every kind, and the same compiled."""
+    network = mixed_network()
+    assert len(network.drops) == 5 and [draw.drops is None for draw in network.draws].count(True) == 1
+    assert [(layer.crossbars, layer.bank_count) for layer in network.layers] == [
+        (1, 1), (1, 2), (1, 4), (4, 1), (2, 3), (1, 2), (3, 1)]
+    return network, compile_network(network, WIDE)
+
+
+def test_all_kinds_of_choice_equal_definitions(mixed):
+    """Every combination of random bits, in passes of all numbers that matter, and of one beyond them."""
+    network, compiled = mixed
+    image = random_images(network, 1)
+    seen = set()
+    for index, bits in enumerate(combinations(network)):
+        for number in ((0, 1, 2), (5, 3, 4))[index % 2]:
+            taken = outcomes(network, bits, number)
+            seen |= {(layer.name, *pair) for layer, pair in zip(network.layers, taken, strict=True)}
+            logits, maps = golden.forward(compiled, image, bits[None], number=number, maps=True)
+            expected, y = slow(network, image[0], taken)
+            for layer, levels, values in zip(network.layers, maps, expected, strict=False):
+                assert values_of(layer, levels[0]) == values
+            assert len(maps) == len(expected)
+            assert abs(softmax(logits[0], compiled.head) / 65536 - float_softmax(y)).max() <= BOUND
+    assert len(seen) == 1 + 2 + 4 + 4 + 6 + 2 + 3 # each array with each bank
+
+
+def test_all_kinds_of_choice_are_predicted(mixed, monkeypatch):
+    """The passes of a prediction are those that run alone, whatever they share."""
+    monkeypatch.setattr(golden, "BATCH", 7)
+    _, network = mixed
+    images = random_images(network, 20)
+    bits = choices(network.generator, 20, 11)
+    expected = np.stack([softmax(golden.forward(
+        network, images, bits[:, number], number=number), network.head) for number in range(11)], axis=1)
+    prediction, probabilities = golden.predict(network, images, bits)
+    assert (probabilities == expected).all()
+    assert (prediction.sums == expected.sum(1)).all()
+    assert (expected[:, :3] != expected[:, 3:6]).any() # it would prove nothing if passes were alike
+
+
+def test_combinations_with_the_number_of_the_pass(mixed):
+    """Each combination of bits comes once for each number that matters, as likely as the others."""
+    network, compiled = mixed
+    images = random_images(network, 3)
+    every  = np.repeat(combinations(network), 3, axis=0)
+    assert golden.combination_count(compiled) == len(every) == 96
+    assert (golden.combinations(compiled) == every).all()
+    logits, share = golden.paths(compiled, images), golden.path_probabilities(compiled)
+    for index, bits in enumerate(every):
+        assert (logits[:, index] == golden.forward(
+            compiled, images, np.array([bits] * 3), number=index % 3)).all()
+        alone = [p if not bit else 1 - p for bit, p in zip(bits, (0.3, 0.5, 0.25, 0.5, 0.5), strict=True)]
+        assert share[index] == pytest.approx(np.prod(alone) / 3)
+    assert share.sum() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("lengths, turns", [((2, 3), 6), ((4, 6), 12), ((3,), 3)])
+def test_combinations_of_numbers_of_passes_alone(lengths, turns):
+    """Tables of several lengths begin again together after their least common multiple."""
+    layers = tuple(Layer(f"layer{length}", 1, 1, 1, (1, 1), 1, choices=(
+        BankChoice("turn", tuple(range(length))),)) for length in lengths)
+    network = Network("turns", Input(1, 1, (1,)), layers, draws=(Draw("turn", None),))
+    assert golden.combinations(network).shape == (turns, 0)
+    assert golden.path_probabilities(network) == pytest.approx(np.full(turns, 1 / turns))
+
+
+def test_no_choice_has_one_combination(random_network):
+    network = random_network(4, hidden=1)
+    network = compile_network(replace(network, draws=(), layers=tuple(
+        replace(layer, choices=(), normalizations=(layer.normalizations[0][:1],))
+        for layer in network.layers)), TARGET)
+    images = random_images(network, 4)
+    bits = choices(network.generator, 4, 6)
+    assert bits.shape == (4, 6, 0) and golden.combinations(network).shape == (1, 0)
+    assert golden.path_probabilities(network).tolist() == [1]
+    logits = golden.forward(network, images, bits[:, 0])
+    assert (golden.paths(network, images)[:, 0] == logits).all()
+    _, probabilities = golden.predict(network, images, bits)
+    assert (probabilities == softmax(logits, network.head)[:, None]).all()
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -239,9 +347,8 @@ def test_batches_are_smaller_the_more_there_is_to_keep(random_network, passes, c
 def test_batches_of_many_runs(random_spinbayes):
     """Passes of SpinBayes part early: few images are worked on at once."""
     network = random_spinbayes(6, hidden=2)
-    assert np.prod([layer.choices for layer in network.layers]) >= 64
-    assert next(golden.batches(network, 100, 500)) == slice(0, 2000 // min(500, int(np.prod(
-        [layer.choices for layer in network.layers]))))
+    assert len(combinations(network)) >= 64
+    assert next(golden.batches(network, 100, 500)) == slice(0, 2000 // min(500, len(combinations(network))))
 
 
 def test_input_levels():
@@ -271,10 +378,11 @@ def test_refuses_images_of_another_size():
 
 def test_refuses_too_many_combinations(random_network):
     layer = random_network(0).layers[-1]
-    network = Network("deep", random_network(0).input, (layer,) * 11)
+    layers  = tuple(replace(layer, name=f"layer{number}", choices=()) for number in range(11))
+    network = choose(Network("deep", random_network(0).input, layers), "scale-dropout")
     for call in (golden.paths, over_combinations):
         with pytest.raises(ValueError, match="^Network 'deep' must have at most 1024 combinations of "
-                                             "choices to enumerate them, not 2048$"):
+                                             "random bits to enumerate them, not 2048$"):
             call(network, random_images(network, 1))
 
 
@@ -286,15 +394,16 @@ def one_layer(classes, gamma=1.0, fan_in=9):
     scale, deviation = rng.lognormal(0, 0.35, classes), rng.uniform(0.5, 1.5, classes) * fan_in**0.5
     gamma = gamma * rng.normal(1, 0.7, classes)
     weights = rng.choice([-1, 1], (classes, fan_in))
+    dropped, kept = (Normalization(*(tuple(values.tolist()) for values in (
+        bias, scale, gamma, beta, mean, deviation))) for scale in (np.ones(classes), scale))
     layer = Layer("last", 1, fan_in, 1, (1, fan_in), classes, arrays=(pack(weights, 1),),
-                  normalization=Normalization(*(tuple(values.tolist()) for values in (
-                      bias, scale, gamma, beta, mean, deviation))))
+                  normalizations=((dropped, kept),))
 
     def logits(images, kept):
         z = (np.where(images[:, 0] > 0, 1.0, -1.0) @ weights.T + bias) * (scale if kept else 1)
         return gamma * (z - mean) / deviation + beta
 
-    return Network("classes", Input(1, fan_in, (128,)), (layer,)), logits
+    return choose(Network("classes", Input(1, fan_in, (128,)), (layer,)), "scale-dropout"), logits
 
 
 @pytest.mark.parametrize("classes, gamma", [
@@ -315,20 +424,22 @@ SHIPPED_NETWORKS = [("lenet5", 1), ("lenet5_wide", 1), *itertools.product(
     ("lenet5_spinbayes", "lenet5_4bit_spinbayes"), (1, 2, 4, 8))]
 
 
-def shipped(name, ways):
-    network = with_arrays(NETWORKS[name], ways=ways)
-    path = SHIPPED / f"{name}.npz"
-    return compile_network(read(path, network), TARGET), load(network, path)
+def bits_of(choice, counts):
+    """The random bits (N, W) of choices (N, L), each of as many outcomes as ``counts`` says."""
+    return np.concatenate([choice[:, index, None] >> np.arange(count.bit_length() - 1)[::-1] & 1
+                           for index, count in enumerate(counts)], axis=1).astype(bool)
 
 
 @pytest.mark.parametrize("name, ways", SHIPPED_NETWORKS)
 def test_equals_float_model(name, ways):
     """The torch model in float64: hidden bits exactly, probabilities to their bound."""
-    network, model = shipped(name, ways)
+    network, path = network_of(name, ways=ways), SHIPPED / f"{name}.npz"
+    model, network = load(network, path), compile_network(read(path, network), TARGET)
     images = np.concatenate([load_sample()[0][:20], random_images(network, 10)])
     rng, count = np.random.default_rng(1), len(images)
-    choice = np.stack([rng.integers(0, layer.choices, count) for layer in network.layers], 1)
-    logits, maps = golden.forward(network, images, choice, maps=True)
+    counts = [layer.crossbars * layer.bank_count for layer in network.layers]
+    choice = np.stack([rng.integers(0, size, count) for size in counts], 1)
+    logits, maps = golden.forward(network, images, bits_of(choice, counts), maps=True)
     pixels = torch.from_numpy(images)
     choice = torch.from_numpy(choice if network.layers[0].crossbars > 1 else choice.astype(bool))
     for bits, expected in zip(maps, model.hidden(pixels, choice)[1:], strict=True):
@@ -342,10 +453,10 @@ def test_equals_float_model(name, ways):
 def test_bound_for_any_map(name, ways):
     """Whatever reaches the last layer, and with any choice there; maps that make most of the errors of the
     gains come near the bound, so that it says something."""
-    network, _ = shipped(name, ways)
+    network = compile_network(read(SHIPPED / f"{name}.npz", network_of(name, ways=ways)), TARGET)
     layer, rng, count = network.layers[-1], np.random.default_rng(0), 200
     levels = rng.integers(0, 2**layer.input_bits, (count, 1, 1, layer.fan_in)).astype(np.uint8)
-    choice = rng.integers(0, layer.choices, count)
+    choice = rng.integers(0, layer.crossbars * layer.bank_count, count)
     found  = difference(network, levels, choice)
     assert found.max() <= BOUND
     for _ in range(SEARCH):
@@ -372,6 +483,7 @@ def difference(network, levels, choice):
         scale = file[f"{layer.name}.scale"] if layer.crossbars == 1 else None
     value = layer.input_low + (1 - layer.input_low) * levels[:, 0, 0] / (2**layer.input_bits - 1)
     got, y = np.empty((2, len(levels), layer.outputs))
+    array, bank = (choice, 0 * choice) if layer.crossbars > 1 else (0 * choice, choice)
     for outcome in np.unique(choice):
         chosen = choice == outcome
         weight, kept = part["weight"], 1.0
@@ -384,5 +496,5 @@ def difference(network, levels, choice):
         y[chosen] = part["beta"] + part["gamma"] * (z - part["mean"]) / np.sqrt(
             part["variance"] + part["epsilon"])
         sums = golden.layer_sums(layer, levels[chosen], outcome if layer.crossbars > 1 else 0)
-        got[chosen] = softmax(golden.logits(layer, sums, choice[chosen]), network.head) / 65536
+        got[chosen] = softmax(golden.logits(layer, sums, array[chosen], bank[chosen]), network.head) / 65536
     return abs(got - float_softmax(y)).max(1)

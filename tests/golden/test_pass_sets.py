@@ -5,43 +5,44 @@ import itertools
 import numpy as np
 import pytest
 
+from gen.compile import compile_network
 from gen.ir import Logit, Target
 from golden.network import compare, forward, input_levels, layer_sums, logits
 from golden.pass_sets import members, part, replay
 from golden.random.generator import choices
+from golden.random.outcomes import outcomes
 
 
 PASSES = 9
 
 
-def layer_output(layer, x, outcome):
-    """The map that ``layer`` makes of the map ``x`` (1, H, W, C) for an outcome of its choice."""
-    sums = layer_sums(layer, x, outcome if layer.crossbars > 1 else 0)
-    return (logits if isinstance(layer.banks[0], Logit) else compare)(layer, sums, np.array([outcome]))
+def layer_output(layer, x, array, bank):
+    """The map that ``layer`` makes of the map ``x`` (1, H, W, C) with an array and a bank."""
+    activate = logits if isinstance(layer.banks[0][0], Logit) else compare
+    return activate(layer, layer_sums(layer, x, array), np.array([array]), np.array([bank]))
 
 
-def sent_maps(network, image, choice):
+def sent_maps(network, image, taken):
     """For each layer the pass sets and maps that it sends for an image, and whether a map is the last, with
-    the choices of all passes, (T, L)."""
-    maps, of_layers = [((1 << len(choice)) - 1, input_levels(network, image[None]), True)], []
-    for layer, outcomes in zip(network.layers, choice.T.tolist(), strict=True):
-        maps = [(pass_set, layer_output(layer, x, outcome), is_last)
+    the array and bank of all passes, (T, L, 2)."""
+    maps, of_layers = [((1 << len(taken)) - 1, input_levels(network, image[None]), True)], []
+    for index, layer in enumerate(network.layers):
+        of_passes = [tuple(pair) for pair in taken[:, index].tolist()]
+        maps = [(pass_set, layer_output(layer, x, *outcome), is_last)
                 for entering, x, last in maps
-                for outcome, pass_set, is_last in replay(part(entering, outcomes), last)]
+                for outcome, pass_set, is_last in replay(part(entering, of_passes), last)]
         of_layers.append(maps)
     return of_layers
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_every_pass_has_its_map(compiled, seed):
-    """A pass is in the set of exactly one map, and it is the map that the pass computes alone. Passes with
-    the same choices so far have the same map, so no map is computed twice."""
-    network, _ = compiled(seed, Target(array_rows=16, passes=PASSES), hidden=2)
+def check_maps(network, seed):
     images = np.random.default_rng(seed).integers(
         0, 256, (2, network.input.height, network.input.width), dtype=np.uint8)
-    for image, choice in zip(images, choices(network.generator, 2, PASSES), strict=True):
-        alone = [forward(network, image[None], drawn[None], maps=True) for drawn in choice]
-        of_layers = sent_maps(network, image, choice)
+    drawn = choices(network.generator, 2, PASSES)
+    for image, bits, taken in zip(images, drawn, np.stack(outcomes(network, drawn), axis=-1), strict=True):
+        alone = [forward(network, image[None], of_pass[None], number=number, maps=True)
+                 for number, of_pass in enumerate(bits)]
+        of_layers = sent_maps(network, image, taken)
         for index, maps in enumerate(of_layers):
             assert sorted(itertools.chain(*(members(pass_set) for pass_set, _, _ in maps))) == [
                 *range(PASSES)]
@@ -49,8 +50,21 @@ def test_every_pass_has_its_map(compiled, seed):
                 for number in members(pass_set):
                     logit, hidden = alone[number]
                     assert np.array_equal(x, [*hidden, logit][index])
-            assert len(maps) == len(np.unique(choice[:, :index + 1], axis=0))
+            assert len(maps) == len(np.unique(taken[:, :index + 1], axis=0))
             assert [last for _, _, last in maps] == [*[False] * (len(maps) - 1), True]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_every_pass_has_its_map(compiled, seed):
+    """A pass is in the set of exactly one map, and it is the map that the pass computes alone. Passes with
+    the same choices so far have the same map, so no map is computed twice."""
+    network, _ = compiled(seed, Target(array_rows=16, passes=PASSES), hidden=2)
+    check_maps(network, seed)
+
+
+def test_every_kind_of_choice(mixed_network):
+    """The same where layers choose in every way there is."""
+    check_maps(compile_network(mixed_network(), Target(array_rows=16, passes=PASSES)), 0)
 
 
 def test_example():

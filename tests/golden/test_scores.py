@@ -57,8 +57,8 @@ def test_mean_of_passes_converges_to_that_of_combinations(random_network):
 
 def test_over_combinations_with_certain_choices(random_network):
     network = random_network(4, hidden=2)
-    network = replace(network, layers=tuple(
-        replace(layer, dropout=p) for layer, p in zip(network.layers, (0.0, 1.0, 0.0), strict=True)))
+    network = replace(network, draws=tuple(
+        replace(draw, drops=(p,)) for draw, p in zip(network.draws, (0.0, 1.0, 0.0), strict=True)))
     compiled = compile_network(network, Target())
     images = random_images(network, 4)
     logits = forward(compiled, images, np.array([[True, False, True]] * 4))

@@ -4,12 +4,14 @@ their last run has written."""
 
 import shutil
 
+import numpy as np
 import pytest
 
 from gen.estimate import timeline
 from gen.ir import load
 from gen.lower import lower
 from golden.random.generator import choices
+from golden.random.outcomes import outcomes
 from sim import run
 from sim.verilator import harness
 
@@ -41,7 +43,8 @@ def check_cycles():
     """Compare the last run of so many images and passes with the estimate for what was drawn."""
     def check_cycles(folder, target, images, passes):
         network  = load((folder / "ir.json").read_text())
-        estimate = timeline(lower(network, target), choices(network.generator, images, passes))
+        drawn    = outcomes(network, choices(network.generator, images, passes))
+        estimate = timeline(lower(network, target), np.stack(drawn, axis=-1))
         first, *_ = pixels = [int(cycle) for cycle, _ in _written(folder, "p")]
         ends = [int(cycle) for cycle, _ in _written(folder, "r")[9::10]]
         assert estimate.exact

@@ -88,10 +88,9 @@ def test_every_map_of_every_pass(sequential, simulate):
 def mtj(random_network, tmp_path_factory):
     """A small network whose bits come from a junction."""
     network = random_network(10, hidden=2)
-    network = replace(network, layers=tuple(
-        replace(layer, dropout=dropout)
-        for layer, dropout in zip(network.layers, (0.5, 0.2, 0.9), strict=True)))
-    codes = tuple(Dac().write_code(layer.dropout) for layer in network.layers)
+    network = replace(network, draws=tuple(
+        replace(draw, drops=(p,)) for draw, p in zip(network.draws, (0.5, 0.2, 0.9), strict=True)))
+    codes = tuple(Dac().write_code(p) for p in network.drops)
     folder = tmp_path_factory.mktemp("mtj") / "network"
     build_network(network, Target(array_rows=32, rng="mtj", mtj_currents=codes, passes=6,
                                   passes_max=8), folder)

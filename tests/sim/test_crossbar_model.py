@@ -70,7 +70,7 @@ def test_slowest_array(make, simulate):
 
 def test_arrays_to_choose_from(make, simulate):
     folder, images = make("spinbayes", 6, array_ns=8.0, rng="mtj",
-                          mtj_currents=(Dac().write_code(0.5),) * 3)
+                          mtj_currents=(Dac().write_code(0.5),) * 6)
     layers = manifest(folder)["arrays"].values()
     assert [layer["latency_cycles"] for layer in layers] == [1] * 3
     assert [max(image["crossbar"] for image in layer["images"]) for layer in layers] == [1, 3, 7]

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from gen.build import build_network
-from gen.ir import Target
+from gen.ir import Normalization, Target
+from gen.methods import choose
 
 
 #: Of blocks, ports, what else the top has, the harness, Verilog, and of torch, QONNX and other people.
@@ -24,7 +25,8 @@ def named(make, names):
     height, width, channels = first.output_shape
     second = make_layer(make, height, width, channels, names[0], 2)
     others = [make_layer(make, 1, 1, 2, name, 2) for name in names[1:]]
-    return replace(network, name="named", layers=(first, second, *others))
+    layers  = tuple(replace(layer, choices=()) for layer in (first, second, *others))
+    return replace(choose(replace(network, layers=layers), "scale-dropout"), name="named")
 
 
 def make_layer(make, height, width, channels, name, outputs):
@@ -32,13 +34,11 @@ def make_layer(make, height, width, channels, name, outputs):
     rng   = np.random.default_rng(len(name))
     layer = make(3, hidden=0).layers[0]
     size  = height * width * channels
-    part  = layer.normalization
-    values = {field: tuple(rng.uniform(0.5, 1.5, outputs).tolist())
-              for field in ("bias", "scale", "gamma", "beta", "mean", "deviation")}
+    kept  = Normalization(*map(tuple, rng.uniform(0.5, 1.5, (6, outputs)).tolist()))
     return replace(layer, name=name, height=height, width=width, channels=channels, kernel=(height, width),
                    outputs=outputs, padding=0, stride=1, pool=1, dropout=0.5,
                    arrays=(tuple(int(word) for word in rng.integers(0, 1 << min(size, 30), outputs)),),
-                   normalization=replace(part, **values))
+                   normalizations=((replace(kept, scale=(1.0,) * outputs), kept),))
 
 
 @pytest.mark.parametrize("view", ["emulated", "macro"])

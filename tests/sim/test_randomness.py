@@ -13,7 +13,6 @@ from gen.progress import Progress
 from golden.device.junction import Dac
 from golden.network import path_probabilities, predict
 from golden.random.bad_sources import Source
-from golden.random.generator import choices_of
 from golden.random.hypothesis_tests import failures
 from golden.random.quality import Exact, output_tests
 from sim import randomness
@@ -28,10 +27,9 @@ from sim.verilator.simulation import Simulation, compiled
 def design(random_network, tmp_path_factory):
     """A small network whose bits come from the pins, with health tests that see all of them."""
     network = random_network(18, hidden=2)
-    network = replace(network, layers=tuple(
-        replace(layer, dropout=dropout)
-        for layer, dropout in zip(network.layers, (0.5, 0.3, 0.6), strict=True)))
-    codes = tuple(Dac().write_code(layer.dropout) for layer in network.layers)
+    network = replace(network, draws=tuple(
+        replace(draw, drops=(p,)) for draw, p in zip(network.draws, (0.5, 0.3, 0.6), strict=True)))
+    codes = tuple(Dac().write_code(p) for p in network.drops)
     folder = tmp_path_factory.mktemp("free") / "network"
     build_network(network, Target(array_rows=32, rng="mtj", mtj_currents=codes, passes=6, passes_max=8),
                   folder)
@@ -56,7 +54,7 @@ def pictures(network, count):
 
 def test_faulty_sources(program, design, network):
     """Alarm and results are those of the golden model, for each kind of fault."""
-    named = sources(3)
+    named = sources(network)
     named = {name: named[name] for name in (
         "healthy", "stuck at 0", "stuck at 1", "one layer stuck at 1", "correlation -1 from bit to bit",
         "correlation -1 from pass to pass")}
@@ -84,7 +82,7 @@ def test_seeded_junction(program, design, network):
     images, drawn = pictures(network, 30), []
     for seed in (1, 2):
         results, bits = Simulation(design, images, 6, seed=seed).answer(program)
-        golden, _ = predict(network, images, choices_of(bits, network.generator, 30, 6))
+        golden, _ = predict(network, images, bits[:30 * 6 * 3].reshape(30, 6, 3))
         assert (results.record["sum"] == golden.sums).all()
         assert (results.record["reject"] == golden.reject).all()
         drawn.append(bits[:500])

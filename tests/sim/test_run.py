@@ -16,6 +16,7 @@ import pytest
 import sim.run
 from gen.build import build_network
 from gen.ir import Input, Layer, Network, Normalization, Target, dump, load
+from gen.methods import choose
 from gen.tools import install_hint, version
 from golden.data import gaussian_noise, load_sample
 from golden.metrics import (
@@ -40,17 +41,23 @@ ROOT = Path(__file__).parents[2]
 STEP = re.compile(r"build simulator|simulate \d+ images and compare|wait for another simulation|  .* left$")
 
 
+def dropped_and_kept(values):
+    """Normalizations with scales of one, and with all ``values``."""
+    kept = Normalization(*map(tuple, values))
+    return replace(kept, scale=(1.0,) * len(kept.scale)), kept
+
+
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):
     """A network of few channels for images of MNIST, built for three passes."""
     rng = np.random.default_rng(0)
     layers = (Layer("conv", 28, 28, 1, (4, 4), 3, stride=4, pool=2),
               Layer("last", 3, 3, 3, (3, 3), 10))
-    network = Network("tiny", Input(28, 28, (128,)), tuple(replace(
+    network = choose(Network("tiny", Input(28, 28, (128,)), tuple(replace(
         layer,
         arrays=(tuple(int(word) for word in rng.integers(0, 1 << layer.fan_in, layer.outputs)),),
-        normalization=Normalization(*map(tuple, rng.uniform(0.5, 2, (6, layer.outputs)).tolist())))
-        for layer in layers))
+        normalizations=(dropped_and_kept(rng.uniform(0.5, 2, (6, layer.outputs)).tolist()),))
+        for layer in layers)), "scale-dropout")
     folder = tmp_path_factory.mktemp("build") / "tiny"
     build_network(network, Target(passes=3, passes_max=4), folder)
     return folder
@@ -183,9 +190,9 @@ def tampered(simulated, tmp_path):
         network = load((folder / "ir.json").read_text())
         layer = network.layers[index]
         banks = tuple(replace(bank, **{name: change(getattr(bank, name))
-                                       for name, change in changes.items()}) for bank in layer.banks)
+                                       for name, change in changes.items()}) for bank in layer.banks[0])
         layers = list(network.layers)
-        layers[index] = replace(layer, banks=banks)
+        layers[index] = replace(layer, banks=(banks,))
         rewrite(folder, "ir.json", dump(replace(network, layers=tuple(layers))))
         return folder
 

@@ -10,6 +10,7 @@ import pytest
 
 from gen.build import build_network
 from gen.ir import Input, Layer, Network, Normalization, Target
+from gen.methods import choose
 from sim.bit_flips import inject
 from sim.coverage import Coverage
 from sim.design import Design, DesignError
@@ -34,16 +35,22 @@ def dropout(weights_in_files, tmp_path_factory):
     """A protected design with weights in files in its first layer, and in logic in its last; and images."""
     rng = np.random.default_rng(0)
     layers = (Layer("wide", 8, 8, 1, (4, 4), 20, stride=4), Layer("last", 2, 2, 20, (2, 2), 10))
-    network = Network("network", Input(8, 8, (128,)), tuple(replace(
+    network = choose(Network("network", Input(8, 8, (128,)), tuple(replace(
         layer,
         arrays=(tuple(int(word) for word in rng.integers(0, 1 << min(62, layer.fan_in), layer.outputs)),),
-        normalization=Normalization(*map(tuple, rng.uniform(0.5, 2, (6, layer.outputs)).tolist())))
-        for layer in layers))
+        normalizations=(dropped_and_kept(rng.uniform(0.5, 2, (6, layer.outputs)).tolist()),))
+        for layer in layers)), "scale-dropout")
     folder = tmp_path_factory.mktemp("build") / "dropout"
     with weights_in_files():
         build_network(network, Target(array_rows=24, passes=5, passes_max=8, interval=100_000,
                                       protect=True), folder)
     return folder, rng.integers(0, 256, (6, 8, 8), dtype=np.uint8)
+
+
+def dropped_and_kept(values):
+    """Normalizations with scales of one, and with all ``values``."""
+    kept = Normalization(*map(tuple, values))
+    return replace(kept, scale=(1.0,) * len(kept.scale)), kept
 
 
 def files(folder):

@@ -5,7 +5,7 @@ from gen.ir import Generator
 from golden.random.bad_sources import Played, Source, kept
 
 
-GENERATOR = Generator((1,), (32768, 16384, 32768), (1, 1, 3))
+GENERATOR = Generator((1,), (32768, 16384, 32768, 32768, 32768))
 COUNT = 200_000
 DEVIATION = 0.5 / COUNT**0.5
 
@@ -19,7 +19,7 @@ def correlation(bits, distance):
 
 
 def test_healthy_rates():
-    """Each bit of a pass is 1 as often as its layer keeps."""
+    """Each bit of a pass is 1 as often as its draw says."""
     assert kept(GENERATOR).tolist() == [0.5, 0.75, 0.5, 0.5, 0.5]
     bits = draw(Source()).reshape(-1, 5)
     assert (abs(bits.mean(0) - kept(GENERATOR)) < 5 * DEVIATION * 5**0.5).all()
@@ -36,7 +36,7 @@ def test_bias_is_added_to_every_rate(bias):
 @pytest.mark.parametrize("rho", [-1, -0.5, 0.3, 0.9])
 def test_correlation_of_fair_bits(rho, distance):
     """It is as asked, falls with its powers, and leaves the rate as it is."""
-    fair = Generator((1,), (32768,) * 3, (1,) * 3)
+    fair = Generator((1,), (32768,) * 3)
     bits = draw(Source(correlation=rho, distance=distance), fair)
     assert abs(correlation(bits, distance) - rho) < 0.02
     assert abs(correlation(bits, 2 * distance) - rho**2) < 0.02
@@ -53,7 +53,7 @@ def test_correlation_keeps_rates():
 @pytest.mark.parametrize("stuck", [0, 1])
 def test_stuck(stuck):
     assert (draw(Source(stuck=stuck)) == stuck).all()
-    bits = draw(Source(stuck=stuck, layer=2)).reshape(-1, 5)
+    bits = draw(Source(stuck=stuck, places=(2, 3, 4))).reshape(-1, 5)
     assert (bits[:, 2:] == stuck).all()
     assert 0 < bits[:, 0].mean() < 1 and 0 < bits[:, 1].mean() < 1
 

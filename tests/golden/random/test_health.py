@@ -5,20 +5,21 @@ import pytest
 from amaranth.sim import Simulator
 from scipy.stats import binom
 
-from gen.ir import Generator, HealthTest, Input, Layer, Network, Target
+from gen.ir import Draw, Generator, HealthTest, Input, Network, Target
 from gen.transforms.watch import FALSE_ALARM_BITS, cutoffs, watch
 from golden.random.bad_sources import Source
 from golden.random.health import alarm_bit, false_alarms, runs, windows
 from hdl.random.health import Health
 
 
-FAIR = Generator((1,), (32768,) * 5, (1,) * 5)
+FAIR = Generator((1,), (32768,) * 5)
 
 
 def health_of(generator):
     """The tests that the compiler chooses."""
-    layers = tuple(Layer(f"layer{number}", 1, 1, 1, (1, 1), 2) for number in range(len(generator.drop)))
-    return watch(Network("network", Input(1, 1, (1,)), layers, generator=generator), Target()).health
+    draws = tuple(Draw(f"draw{place}", (drop / 65536,)) for place, drop in enumerate(generator.drop))
+    network = Network("network", Input(1, 1, (1,)), (), draws=draws, generator=generator)
+    return watch(network, Target()).health
 
 
 def alarm_in_hardware(bits, pass_bits, test):
@@ -47,7 +48,7 @@ def alarm_in_hardware(bits, pass_bits, test):
     Source(), Source(stuck=0), Source(stuck=1), Source(bias=0.15), Source(bias=-0.2),
     Source(correlation=0.3), Source(correlation=-0.3), Source(correlation=-1),
     Source(correlation=0.5, distance=5),
-    Source(stuck=1, layer=2), Source(stuck=0, layer=4), Source(period=5), Source(period=7),
+    Source(stuck=1, places=(2,)), Source(stuck=0, places=(4,)), Source(period=5), Source(period=7),
 ], ids=str)
 @pytest.mark.parametrize("test", [
     HealthTest((0, 1, 2, 3, 4), 0, 9, 64, 44), HealthTest((0, 1, 2, 3, 4), 5, 9, 64, 44),
@@ -64,19 +65,19 @@ def test_equals_hardware(source, test):
 @pytest.mark.parametrize("count", range(1, 40))
 def test_incomplete_windows(count):
     """A stream that ends anywhere, among others within a window."""
-    generator = Generator((1,), (32768,) * 3, (1,) * 3)
-    bits = Source(stuck=1, layer=1).draw(generator, count, np.random.default_rng(8))
+    generator = Generator((1,), (32768,) * 3)
+    bits = Source(stuck=1, places=(1,)).draw(generator, count, np.random.default_rng(8))
     for test in (HealthTest((0, 1, 2), 3, 6, 16, 13), HealthTest((1,), 0, 7, 9, 8)):
         assert alarm_bit(bits, generator, [test]) == alarm_in_hardware(bits, 3, test)
 
 
 @pytest.mark.parametrize("source, bits", [
-    (Source(stuck=0), 61 * 5),                            # the run of a layer
+    (Source(stuck=0), 61 * 5),                            # the run of a draw
     (Source(stuck=1), 61 * 5),
     (Source(correlation=-1), 62),                         # each differs from the one before
     (Source(period=5), 66),                               # each pass is as the one before
-    (Source(stuck=0, layer=0), 61 * 5),                   # the layer
-    (Source(bias=0.2), 1024 * 5),                         # the window of a layer
+    (Source(stuck=0, places=(0,)), 61 * 5),                   # the draw
+    (Source(bias=0.2), 1024 * 5),                         # the window of a draw
 ])
 def test_what_trips(source, bits):
     """Each fault is found by that many bits at the latest, with the limits of a fair network."""

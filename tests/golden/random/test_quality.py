@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 
 from gen.compile import compile_network
-from gen.ir import Generator, Input, Layer, Network, Target
+from gen.ir import Draw, Generator, Input, Network, Target
 from gen.transforms.watch import watch
 from golden.network import predict
+from golden.random import quality
 from golden.random.bad_sources import Source, kept
-from golden.random.generator import choices, choices_of
+from golden.random.generator import choices
 from golden.random.health import alarm_bit
 from golden.random.hypothesis_tests import failures
 from golden.random.quality import (
@@ -25,29 +26,29 @@ from golden.scores import over_combinations, over_passes, report
 
 
 FAMILY = 1e-3
-GENERATOR = Generator((1,), (6554, 32768, 49152), (1, 1, 1))
+GENERATOR = Generator((1,), (6554, 32768, 49152))
 SHARES = [np.array([drop, 65536 - drop]) / 65536 for drop in GENERATOR.drop]
-FAIR = watch(Network("fair", Input(1, 1, (1,)), tuple(
-    Layer(f"layer{number}", 1, 1, 1, (1, 1), 2) for number in range(5)),
-    generator=Generator((1,), (32768,) * 5, (1,) * 5)), Target())
+FAIR = watch(Network("fair", Input(1, 1, (1,)), (), draws=tuple(
+    Draw(f"draw{number}", (0.5,)) for number in range(5)),
+    generator=Generator((1,), (32768,) * 5)), Target())
 
 
 def bits_and_choices(bits):
-    choice = choices_of(bits, GENERATOR, len(bits) // 3, 1)[:, 0]
+    choice = bits[:len(bits) // 3 * 3].reshape(-1, 3).astype(int)
     return bit_tests("", bits, kept(GENERATOR)) + choice_tests("", choice, (2, 2, 2), SHARES)
 
 
 @pytest.mark.parametrize("seed", [1, 2, 12345])
 def test_generator(seed):
     generator = replace(GENERATOR, seeds=(seed,))
-    bits = choices(generator, 20_000, 1).ravel() == 1
+    bits = choices(generator, 20_000, 1).ravel()
     assert not failures(bits_and_choices(bits), FAMILY)
 
 
 @pytest.mark.parametrize("source", [
     Source(bias=0.02), Source(bias=-0.02), Source(correlation=0.05), Source(correlation=-0.05),
     Source(correlation=0.05, distance=3), Source(correlation=0.05, distance=30), Source(stuck=1),
-    Source(stuck=0, layer=1), Source(period=60),
+    Source(stuck=0, places=(1,)), Source(period=60),
 ], ids=str)
 def test_faults_are_seen(source):
     """What is far too weak for the health tests is plain from 60,000 bits."""
@@ -78,9 +79,9 @@ def test_arrays(rare):
 @pytest.fixture(scope="module")
 def network(random_network):
     network = compile_network(random_network(18, hidden=2), Target(array_rows=32, passes=6, passes_max=8))
-    return replace(network, generator=GENERATOR, layers=tuple(
-        replace(layer, dropout=drop / 65536)
-        for layer, drop in zip(network.layers, GENERATOR.drop, strict=True)))
+    return replace(network, generator=GENERATOR, draws=tuple(
+        replace(draw, drops=(drop / 65536,))
+        for draw, drop in zip(network.draws, GENERATOR.drop, strict=True)))
 
 
 def pictures(network, count):
@@ -93,7 +94,7 @@ def predicted(network, source, repeats, passes):
     images = pictures(network, 2)
     bits = source.draw(GENERATOR, 2 * repeats * passes * 3, np.random.default_rng(4))
     prediction, _ = predict(network, np.tile(images, (repeats, 1, 1)),
-                            choices_of(bits, GENERATOR, 2 * repeats, passes))
+                            bits.reshape(2 * repeats, passes, 3))
     return {"sum": prediction.sums, "votes": prediction.votes, "reject": prediction.reject,
             "passes": np.full(2 * repeats, passes)}, Exact.of(network, images)
 
@@ -114,7 +115,7 @@ def test_outputs(network, passes):
     assert exact.variance.max() > 1e-4 # or it would prove nothing
     tests = output_tests("", results, exact)
     assert not failures(tests, FAMILY)
-    for source in (Source(bias=-0.1), Source(bias=0.1), Source(stuck=1, layer=1)):
+    for source in (Source(bias=-0.1), Source(bias=0.1), Source(stuck=1, places=(1,))):
         results, _ = predicted(network, source, 1000, passes)
         assert failures(output_tests("", results, exact), FAMILY)
 
@@ -165,15 +166,26 @@ def test_effects(network, random_spinbayes, method):
     images = pictures(network, 60)
     labels = np.random.default_rng(1).integers(0, 2, 40)
     sets = {"mnist": images[:40], "other": images[40:]}
-    width = sum(network.generator.bits)
+    width = len(network.generator.drop)
     figures = effects(network, sets, labels, {"good": Source(), "stuck": Source(stuck=1)},
                       5, seed=9)
     bits = Source().draw(network.generator, 60 * 5 * width, np.random.default_rng(9))
-    choice = choices_of(bits, network.generator, 60, 5)
-    expected = report(over_passes(network, images[:40], choice[:40]), labels,
-                      {"other": over_passes(network, images[40:], choice[40:])})
+    bits = bits.reshape(60, 5, width)
+    expected = report(over_passes(network, images[:40], bits[:40]), labels,
+                      {"other": over_passes(network, images[40:], bits[40:])})
     assert {name: figures["good"][name] for name in expected} == expected
     assert not figures["good"]["alarm"] and figures["good"]["alarm_bits"] is None
     assert figures["stuck"]["alarm"] and figures["stuck"]["alarm_bits"] == 1 + alarm_bit(
         np.ones(60 * 5 * width), network.generator, network.health)
     assert figures["stuck"]["mutual_information_nats"] == pytest.approx(0, abs=1e-12)
+
+
+def test_effects_where_passes_take_turns(mixed_network, monkeypatch):
+    """What is looked up depends on the number of the pass as well."""
+    monkeypatch.setattr(quality, "LOOK_UP_LIMIT", 96)
+    network = compile_network(mixed_network(), Target(array_columns=1024, passes=7))
+    images, labels = pictures(network, 40), np.random.default_rng(1).integers(0, 2, 40)
+    figures = effects(network, {"mnist": images}, labels, {"good": Source()}, 7, seed=9)
+    bits = Source().draw(network.generator, 40 * 7 * 5, np.random.default_rng(9)).reshape(40, 7, 5)
+    expected = report(over_passes(network, images, bits), labels, {})
+    assert {name: figures["good"][name] for name in expected} == expected

@@ -19,7 +19,7 @@ GEOMETRIES = [
 ]
 
 #: Bits of a level, arrays, and positions of a map.
-ORDERS = [(1, 1, 2), (4, 1, 2), (1, 2, 3), (3, 8, 1), (2, 4, 2)]
+ORDERS = [(1, 1, 2), (4, 1, 2), (1, 2, 3), (1, 3, 2), (3, 8, 1), (2, 4, 2)]
 
 
 def make(shape, *, bits=1, arrays=1, positions=1, tiles=1, ways=1):
@@ -103,6 +103,8 @@ def test_waits_for_the_choice(shape, bits, arrays, positions):
 @pytest.mark.parametrize("options, message", [
     ({"bits": 0}, "Number of bits must be at least 1, not 0"),
     ({"positions": 0}, "Number of positions must be at least 1, not 0"),
+    ({"arrays": 3, "ways": 2},
+     "Number of arrays must be a power of two, as several are read in a ring, not 3"),
 ])
 def test_rejects(options, message):
     with pytest.raises(ValueError, match=f"^{message}$"):

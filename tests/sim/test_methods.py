@@ -1,0 +1,82 @@
+# amaranth: UnusedElaboratable=no
+"""Designs of every method, and of choices that no method makes: all that they answer is right."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from gen.build import build_network
+from gen.checkpoint import read
+from gen.ir import ArrayChoice, BankChoice, Input, Layer, Network, Target
+from gen.methods import METHODS, choose
+
+
+CHANNELS = 6
+
+SCHEDULES = ("shared", "sequential")
+
+
+def of_method(write_checkpoint, folder, method, side=1):
+    """A network of one layer for maps of ``side`` by ``side``, with the choices of ``method`` and the
+    parameters of a checkpoint."""
+    layer   = Layer(f"layer_{method}", side, side, CHANNELS, (side, side), CHANNELS)
+    pixels  = Input(side, side, tuple(range(40, 40 + 30 * CHANNELS, 30)))
+    network = choose(Network("network", pixels, (layer,)), method)
+    path = folder / f"{method}.npz"
+    write_checkpoint(path, network, seed=len(method))
+    return read(path, network)
+
+
+def together(networks):
+    """One network of their layers, one behind the other."""
+    draws = {draw.name: draw for network in networks for draw in network.draws}
+    return replace(networks[0], name="network", method="", draws=tuple(draws.values()),
+                   layers=tuple(layer for network in networks for layer in network.layers))
+
+
+def check(network, folder, simulate, schedule, **options):
+    """Build and simulate; two shards, as the second begins in the midst of the random stream."""
+    columns = max(layer.columns_per_weight for layer in network.layers)
+    build_network(network, Target(array_rows=32, array_columns=columns, passes=6, passes_max=8,
+                                  schedule=schedule, **options), folder)
+    images = np.random.default_rng(0).integers(
+        0, 256, (10, network.input.height, network.input.width), dtype=np.uint8)
+    report = simulate(folder, images, maps=True, size=5)
+    assert report["bit_exact"] and report["map_mismatches"] == 0 and not report["alarm"]
+    return json.loads((folder / "manifest.json").read_text())
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_methods(write_checkpoint, tmp_path, simulate, schedule):
+    """A layer of each of them; those that take turns take them together."""
+    network = together([of_method(write_checkpoint, tmp_path, method, side=1 if index else 3)
+                        for index, method in enumerate(METHODS)])
+    assert [(layer.crossbars, layer.bank_count) for layer in network.layers] == [
+        (1, 2), (1, 2), (1, 5), (8, 1), (1, 8), (1, 4), (4, 1), (1, 1)]
+    manifest = check(network, tmp_path / "out", simulate, schedule)
+    assert manifest["random_sources"] == 1 and "mask_bank" in manifest["blocks"]
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("method", ["deterministic", "ensemble"])
+def test_nothing_random(write_checkpoint, tmp_path, simulate, method, schedule):
+    """Without a random bit there is no source, no mask and no health test; all passes are alike, or take
+    the members of the ensemble in turn."""
+    first, last = (of_method(write_checkpoint, tmp_path, method, side) for side in (3, 1))
+    last = replace(last, layers=(replace(last.layers[0], name="last"),))
+    manifest = check(together([first, last]), tmp_path / "out", simulate, schedule)
+    assert manifest["random_sources"] == 0
+    assert not [block for block in manifest["blocks"] if block.startswith(("rng", "mask_bank", "health"))]
+    assert not [port for port in manifest["ports"] if port["name"].startswith("mtj")]
+
+
+@pytest.mark.parametrize("schedule, sources", [("shared", "layer"), ("sequential", "model")])
+def test_every_kind_of_choice(mixed_network, tmp_path, simulate, schedule, sources):
+    """Arrays and banks in one layer, choices by one draw, and tables in any order."""
+    network = mixed_network()
+    assert {(type(choice), draw.drops is None) for layer in network.layers for choice in layer.choices
+            for draw in network.draws if draw.name == choice.draw} >= {
+                (ArrayChoice, True), (ArrayChoice, False), (BankChoice, False)}
+    check(network, tmp_path / "out", simulate, schedule, sources=sources)
