@@ -43,6 +43,11 @@ class Method:
     sources_quoted: str = ""          #: Which random sources the paper has: of each layer, or of the model.
     sources_paper: str = ""           #: Where it says so.
 
+    @property
+    def single(self) -> bool:
+        """Whether a checkpoint has the trained scale alone, and the method says what a dropped one is."""
+        return self.keeps and self.count == 1
+
     def drops(self, dropout: float, count: int) -> tuple[float, ...] | None:
         """Probability of a 0 of each bit of a draw."""
         return None if self.in_turn else (dropout,) * self.keeps + (0.5,) * (count - 1).bit_length()
@@ -105,7 +110,7 @@ def choose(network: Network, method: str, count: int | None = None, ways: int = 
     """
     made   = METHODS[method]
     chosen = made.count if count is None else count
-    if count is not None and (made.choice is None or made.keeps and made.count == 1):
+    if count is not None and (made.choice is None or made.single):
         raise ValueError(f"Method {method!r} has nothing to choose --crossbars of; leave it out")
     if ways != 1 and made.choice is not ArrayChoice:
         raise ValueError(f"Method {method!r} has one array per layer; leave --ways out")

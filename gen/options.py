@@ -137,10 +137,12 @@ def chosen_target(asked: dict, network: Network) -> Target:
     target = Target(**values)
     if "passes_max" not in values and isinstance(target.passes, int):
         target = Target(**values, passes_max=max(target.passes, target.passes_max))
-    if target.rng == "mtj" and not target.mtj_currents:
+    if target.rng != "mtj" or not network.drops:
+        return target # without random bits there are no junctions, which is for the compiler to say
+    if not target.mtj_currents:
         raise BuildError(f"Pins of an MTJ need the SET current codes of the random bits; make them with: "
                          f"{_CURRENTS}, and add --mtj-currents FILE")
-    if target.rng == "mtj" and len(target.mtj_currents) != len(network.drops):
+    if len(target.mtj_currents) != len(network.drops):
         raise BuildError(f"SET current codes must be one for each of the {len(network.drops)} random bits of a "
                          f"pass, not {len(target.mtj_currents)}; make them with: {_CURRENTS}")
     return target

@@ -28,10 +28,10 @@ def drawn(network: Network, images: int, passes: int) -> np.ndarray:
     """Return the outcomes of ``images`` images, int (images, passes, layers, 2), as likely as those of the
     network: always the same."""
     rng, number = np.random.default_rng(0), np.arange(passes)
-    numbers = {"": np.broadcast_to(number, (images, passes))} # for a network that draws nothing
+    numbers = {None: np.broadcast_to(number, (images, passes))} # for a network that draws nothing
     for draw in network.draws:
         if draw.drops is None:
-            numbers[draw.name] = numbers[""]
+            numbers[draw.name] = numbers[None]
             continue
         drop = [round(p * 65536) for p in draw.drops]
         bits = rng.integers(0, 1 << 16, (images, passes, len(drop))) >= drop
@@ -43,11 +43,11 @@ def branching(network: Network, passes: int) -> np.ndarray:
     """Return outcomes, int (passes, layers, 2), that give every layer the most maps it can have: passes
     count through the different outcomes of each draw, and through those of all draws before."""
     number  = np.arange(passes, dtype=object)
-    numbers = {"": np.arange(passes)}
+    numbers = {None: np.arange(passes)}
     below   = 1
     for draw in network.draws:
         if draw.drops is None:
-            numbers[draw.name] = numbers[""]
+            numbers[draw.name] = numbers[None]
             continue
         different = _different(network, draw.name)
         numbers[draw.name] = np.array(different)[(number // below % len(different)).astype(int)]
