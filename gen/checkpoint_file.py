@@ -1,7 +1,7 @@
 """The file of a checkpoint: the float parameters of a trained network, as one ``.npz`` without pickles.
 
-Per layer, by name, with ``C`` output channels, fan-in ``F``, ``N`` arrays, and ``B`` banks of all arrays, those
-of the first array first:
+Per layer, by name, with ``C`` output channels, fan-in ``F``, ``N`` arrays, and ``B`` banks of all arrays,
+those of the first array first:
 
 ===================  =================================================================
 ``<layer>.weight``   integers ``(C, F)``, or ``(N, C, F)`` where a layer chooses among
@@ -202,7 +202,7 @@ def _read_layer(archive, layer: Layer, network, refuse) -> Parameters:
         refuse(f"has {name!r} with values not from {-most} to {most}")
 
     def rows(name, one=False):
-        """The vectors of a member, one for all or, unless it must be ``one``, as many as there are banks."""
+        """The vectors of a member: one for all or, unless it must be ``one``, one for each bank."""
         name = f"{layer.name}.{name}"
         found, most = archive.shape_of(name), layer.crossbars * layer.bank_count
         if len(found) != 2 or one:

@@ -401,8 +401,8 @@ class Network:
 
 
 _KINDS = {kind.__name__: kind for kind in (
-    Target, Input, Draw, ArrayChoice, BankChoice, Normalization, Comparison, Affine, Logit, Tile, Folding, Layer, Head, Generator,
-    HealthTest, Network)}
+    Target, Input, Draw, ArrayChoice, BankChoice, Normalization, Comparison, Affine, Logit, Tile, Folding,
+    Layer, Head, Generator, HealthTest, Network)}
 
 
 def dump(value) -> str:

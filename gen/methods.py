@@ -30,8 +30,8 @@ class Method:
     title: str
     paper: str                        #: Where the method is defined.
     choice: type | None = None        #: What a pass chooses; None: nothing.
-    count: int = 1                    #: Outcomes of a choice, unless asked otherwise. Beside a keep bit: the
-                                      #: values that a dropped scale can have.
+    count: int = 1                    #: Outcomes of a choice, unless asked otherwise. Beside a keep bit:
+                                      #: the values that a dropped scale can have.
     keeps: bool = False               #: Whether the first bit keeps the trained scale, which it drops with
                                       #: the dropout probability of the layer; else all outcomes are alike.
     in_turn: bool = False             #: Whether pass t takes outcome t modulo ``count`` in all layers.
@@ -116,6 +116,8 @@ def choose(network: Network, method: str, count: int | None = None, ways: int = 
         raise ValueError(f"Method {method!r} has one array per layer; leave --ways out")
     if count is not None and count < 2:
         raise ValueError(f"Arrays or banks to choose from must be at least 2, not {count}")
+    if chosen.bit_count() != 1 and not made.in_turn:
+        raise ValueError(f"Arrays or banks to choose from by random bits must be a power of two, not {count}")
     more = {} if made.choice is not ArrayChoice else {"ways": ways}
     layers, draws = [], []
     for layer in network.layers:

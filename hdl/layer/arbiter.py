@@ -18,8 +18,7 @@ class Arbiter(wiring.Component):
     Parameters
     ----------
     arrays : int
-        Arrays N to choose from. A :exc:`ValueError` is raised unless N is a power of two, as random
-        bits are the number of the array.
+        Arrays N to choose from, at least 1.
 
     Members
     -------
@@ -33,8 +32,8 @@ class Arbiter(wiring.Component):
 
     def __init__(self, arrays):
         self.arrays = operator.index(arrays)
-        if arrays < 1 or arrays & arrays - 1:
-            raise ValueError(f"Number of arrays must be a power of two, not {arrays!r}")
+        if arrays < 1:
+            raise ValueError(f"Number of arrays must be at least 1, not {arrays!r}")
         super().__init__({
             "choice":  In(range(arrays)),
             "read":    In(1),

@@ -45,8 +45,7 @@ class Crossbar(wiring.Component):
     ----------
     weights : sequence of sequence of int
         Per array and output channel an integer whose field ``i``, of ``weight_bits`` bits, is the
-        weight of input ``i``; see :class:`hdl.layer.array.EmulatedArray`. A :exc:`ValueError` is raised
-        unless the number of arrays is a power of two.
+        weight of input ``i``; see :class:`hdl.layer.array.EmulatedArray`.
     fan_in : int
         Inputs.
     tile_rows : int

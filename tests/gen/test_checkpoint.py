@@ -327,7 +327,7 @@ def test_every_method(path, write_checkpoint, method):
 
 
 @pytest.mark.parametrize("method, count, rows", [
-    ("ensemble", 4, 4), ("ensemble", 2, 4), ("tiny-ensemble", 3, 5), ("sub-set", 3, 3), ("spinbayes", 2, 2),
+    ("ensemble", 4, 4), ("ensemble", 2, 4), ("tiny-ensemble", 3, 5), ("sub-set", 4, 4), ("spinbayes", 2, 2),
     ("scale-dropout-random", 2, 3), ("scale-dropout", None, 2), ("scale-dropout-mean", None, 7),
 ])
 def test_rows_of_banks(path, write_checkpoint, method, count, rows):
@@ -343,7 +343,7 @@ def test_rows_of_banks(path, write_checkpoint, method, count, rows):
 
 
 @pytest.mark.parametrize("method, count, name, rows, needed, more", [
-    ("ensemble", 4, "bias", 3, 4, 4), ("tiny-ensemble", 8, "gamma", 4, 8, 8), ("sub-set", 3, "scale", 2, 3, 3),
+    ("ensemble", 4, "bias", 3, 4, 4), ("tiny-ensemble", 8, "gamma", 4, 8, 8), ("sub-set", 4, "scale", 2, 4, 4),
     ("scale-dropout-random", 4, "scale", 4, 5, 4), ("spinbayes", 2, "mean", 0, 2, 2),
     ("scale-dropout", None, "beta", 1, 2, None), ("deterministic", None, "beta", 0, 1, None),
 ])

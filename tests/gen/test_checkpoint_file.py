@@ -83,7 +83,7 @@ def test_fortran_order(path):
 
 
 def test_second_version_of_the_format(path):
-    expected = read_file(path, NETWORK)[2][0].mean
+    expected = read_file(path, NETWORK)[2][0].mean[0]
     change(path, conv__mean=npy(expected, version=(2, 0)))
     assert (read_file(path, NETWORK)[2][0].mean == expected).all()
 

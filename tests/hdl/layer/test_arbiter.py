@@ -6,7 +6,7 @@ from amaranth.sim import Simulator
 from hdl.layer.arbiter import Arbiter
 
 
-@pytest.mark.parametrize("arrays", [1, 2, 8])
+@pytest.mark.parametrize("arrays", [1, 2, 3, 6, 8])
 def test_enables_the_chosen_array(arrays):
     dut = Arbiter(arrays)
     seen = []
@@ -25,7 +25,7 @@ def test_enables_the_chosen_array(arrays):
     assert seen == [enables for choice in range(arrays) for enables in (0, 1 << choice)]
 
 
-@pytest.mark.parametrize("arrays", [0, 3, 10])
+@pytest.mark.parametrize("arrays", [0, -1])
 def test_rejects(arrays):
-    with pytest.raises(ValueError, match=f"^Number of arrays must be a power of two, not {arrays}$"):
+    with pytest.raises(ValueError, match=f"^Number of arrays must be at least 1, not {arrays}$"):
         Arbiter(arrays)

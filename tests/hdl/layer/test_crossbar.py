@@ -146,7 +146,6 @@ def test_last_tile_holds_zeros_of_more_bits_beyond_the_fan_in():
 
 
 @pytest.mark.parametrize("weights, message", [
-    ([[0, 0]] * 3, "Number of arrays must be a power of two, not 3"),
     ([[0, 0], [0]], "Array 0 has 2 columns, but another has 1"),
 ])
 def test_rejects(weights, message):
