@@ -82,8 +82,8 @@ def _check_draws(network):
                                        f"not {drop}")
             if 0 < drop < 1 and not 0 < round(drop * 65536) < 65536:
                 raise MalformedNetwork(
-                    f"Draw {draw.name!r} must have a dropout probability of 0, of 1, or farther than 2**-17 "
-                    f"from both, as random bits are compared with 16 bits of it, not {drop}")
+                    f"Draw {draw.name!r} must have a dropout probability of 0, of 1, or farther than "
+                    f"2**-17 from both, as random bits are compared with 16 bits of it, not {drop}")
         if not any(choice.draw == draw.name for layer in network.layers for choice in layer.choices):
             raise MalformedNetwork(f"Draw {draw.name!r} has no layer that chooses by it")
 

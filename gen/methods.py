@@ -117,7 +117,8 @@ def choose(network: Network, method: str, count: int | None = None, ways: int = 
     if count is not None and count < 2:
         raise ValueError(f"Arrays or banks to choose from must be at least 2, not {count}")
     if chosen.bit_count() != 1 and not made.in_turn:
-        raise ValueError(f"Arrays or banks to choose from by random bits must be a power of two, not {count}")
+        raise ValueError(f"Arrays or banks to choose from by random bits must be a power of two, not "
+                         f"{count}")
     more = {} if made.choice is not ArrayChoice else {"ways": ways}
     layers, draws = [], []
     for layer in network.layers:
@@ -144,8 +145,8 @@ def with_dropout(network: Network, dropouts: dict[str, float]) -> Network:
 
 
 def method_for(network: Network, scaled: bool = True) -> Method:
-    """Return the method that made the choices of ``network``; or one that holds for choices of its own, with
-    scales or without."""
+    """Return the method that made the choices of ``network``; or one that holds for choices of its own,
+    with scales or without."""
     own = Method("Of its own", "", scaled=scaled)
     return METHODS.get(network.method, own)
 
@@ -161,7 +162,8 @@ def name_of(base: str, method: str) -> str:
 
 
 def method_of(name: str) -> tuple[str, str]:
-    """Return what :func:`name_of` made ``name`` of; a name that ends like no method is that of a network."""
+    """Return what :func:`name_of` made ``name`` of; a name that ends like no method is of the default
+    one."""
     for method in sorted(METHODS, key=len, reverse=True):
         ending = "" if method == DEFAULT else f"_{method.replace('-', '_')}"
         if ending and name.endswith(ending):

@@ -144,8 +144,8 @@ def chosen_target(asked: dict, network: Network) -> Target:
         raise BuildError(f"Pins of an MTJ need the SET current codes of the random bits; make them with: "
                          f"{_CURRENTS}, and add --mtj-currents FILE")
     if len(target.mtj_currents) != len(network.drops):
-        raise BuildError(f"SET current codes must be one for each of the {len(network.drops)} random bits of a "
-                         f"pass, not {len(target.mtj_currents)}; make them with: {_CURRENTS}")
+        raise BuildError(f"SET current codes must be one for each of the {len(network.drops)} random bits "
+                         f"of a pass, not {len(target.mtj_currents)}; make them with: {_CURRENTS}")
     return target
 
 

@@ -103,13 +103,13 @@ def make_checkpoint(path, network, seed=0, **changes):
 
 
 def with_choices(network, choices):
-    """Return ``network`` with the choices ``choices`` of each layer, each of a draw of its own: of p for a keep
-    bit, of two numbers for arrays and those of them that are read together."""
+    """Return ``network`` with the choices ``choices`` of each layer, each of a draw of its own: of p for a
+    keep bit, of two numbers for arrays and those of them that are read together."""
     draws, layers = [], []
     for layer, choice in zip(network.layers, choices, strict=True):
         if isinstance(choice, float):
             drops, made = (choice,), BankChoice(layer.name, (0, 1))
-        elif choice[0] > 1:
+        else:
             drops = (0.5,) * (choice[0] - 1).bit_length()
             made  = ArrayChoice(layer.name, tuple(range(choice[0])), ways=choice[1])
         draws.append(Draw(layer.name, drops))
@@ -148,8 +148,8 @@ def make_spinbayes(seed, hidden=None):
     """Return a small random network as :func:`make_network`, whose layers choose among arrays.
 
     Layers differ in all that may differ: arrays, or one and a keep bit, and how many are read together;
-    weights of any number of bits, binary ones too, many of them extreme; levels of 1, 2 and 4 bits from -1 or
-    0.
+    weights of any number of bits, binary ones too, many of them extreme; levels of 1, 2 and 4 bits from -1
+    or 0.
     """
     rng = np.random.default_rng(seed)
     plain = make_network(seed, hidden)

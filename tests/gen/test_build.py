@@ -188,8 +188,8 @@ def run(capsys, *arguments):
     (["--p", "2"], "A dropout probability must be from 0 to 1, not 2.0"),
     (["--p", "nan"], "A dropout probability must be from 0 to 1, not nan"),
     (["--p", "1e-6"],
-     "Draw 'conv1' must have a dropout probability of 0, of 1, or farther than 2**-17 from both, as random bits "
-     "are compared with 16 bits of it, not 1e-06"),
+     "Draw 'conv1' must have a dropout probability of 0, of 1, or farther than 2**-17 from both, as random "
+     "bits are compared with 16 bits of it, not 1e-06"),
     (["--passes", "0"], "The number of passes must be from 1 to the largest, 32, not 0"),
     (["--passes", "-3"], "The number of passes must be from 1 to the largest, 32, not -3"),
     (["--passes", "2000"], "The largest number of passes must be from 1 to 1024, not 2000"),
@@ -275,8 +275,8 @@ def test_wrong_currents(tmp_path, capsys, content, problem):
 
 
 @pytest.mark.parametrize("codes, message", [
-    ([1, 2, 3], "SET current codes must be one for each of the 5 random bits of a pass, not 3; make them with: "
-                "python -m golden.currents NETWORK --json FILE"),
+    ([1, 2, 3], "SET current codes must be one for each of the 5 random bits of a pass, not 3; make them "
+                "with: python -m golden.currents NETWORK --json FILE"),
     ([1, 2, 3, 4, "5"], "Target mtj_currents must be whole numbers, not (1, 2, 3, 4, '5')"),
     ([1, 2, 3, 4, 5.5], "Target mtj_currents must be whole numbers, not (1, 2, 3, 4, 5.5)"),
 ])
@@ -331,7 +331,7 @@ def small(random_network, monkeypatch):
     ("scale-dropout", None, None, 0.75), ("scale-dropout-random", 2, None, 0.25), ("spinbayes", 4, 2, None),
     ("sub-set", 4, None, None), ("tiny-ensemble", 3, None, None), ("ensemble", 3, None, None),
     ("deterministic", None, None, None)])
-def test_options_of_a_method_make_the_same_build_again(tmp_path, capsys, monkeypatch, method, crossbars, ways, p):
+def test_options_of_a_method_make_the_same_build_again(tmp_path, monkeypatch, method, crossbars, ways, p):
     """Of any method, from the config.json of its build."""
     monkeypatch.setitem(NETWORKS, "lenet5", Network("lenet5", Input(4, 4, (128,)), (
         Layer("conv", 4, 4, 1, (3, 3), 3, pool=2), Layer("fc", 1, 1, 3, (1, 1), 2))))

@@ -343,7 +343,8 @@ def test_rows_of_banks(path, write_checkpoint, method, count, rows):
 
 
 @pytest.mark.parametrize("method, count, name, rows, needed, more", [
-    ("ensemble", 4, "bias", 3, 4, 4), ("tiny-ensemble", 8, "gamma", 4, 8, 8), ("sub-set", 4, "scale", 2, 4, 4),
+    ("ensemble", 4, "bias", 3, 4, 4), ("tiny-ensemble", 8, "gamma", 4, 8, 8),
+    ("sub-set", 4, "scale", 2, 4, 4),
     ("scale-dropout-random", 4, "scale", 4, 5, 4), ("spinbayes", 2, "mean", 0, 2, 2),
     ("scale-dropout", None, "beta", 1, 2, None), ("deterministic", None, "beta", 0, 1, None),
 ])
@@ -351,8 +352,8 @@ def test_refuses_fewer_rows_than_banks(path, write_checkpoint, method, count, na
     wanted = of_method(method, count)
     write_checkpoint(path, wanted, **{f"conv__{name}": np.ones((rows, 3))})
     way_out = AGAIN if more is None else (
-        f"ask for fewer, or make one with: python -m golden.train {wanted.name} --data DIR --crossbars {more} "
-        "--out FILE")
+        f"ask for fewer, or make one with: python -m golden.train {wanted.name} --data DIR "
+        f"--crossbars {more} --out FILE")
     message = f"Checkpoint {path} has 'conv.{name}' of {rows} rows in layer 'conv', not {needed}; {way_out}"
     with pytest.raises(CheckpointError, match=f"^{re.escape(message)}$"):
         read(path, wanted)
@@ -363,16 +364,16 @@ def test_the_trained_scale_stands_alone(path, write_checkpoint, method):
     """Which of two rows it would be is not said."""
     wanted = of_method(method)
     write_checkpoint(path, wanted, conv__scale=np.ones((2, 3)))
-    message = (f"Checkpoint {path} has 'conv.scale' of shape (2, 3), but network {wanted.name!r} needs (3,); "
-               f"{AGAIN}")
+    message = (f"Checkpoint {path} has 'conv.scale' of shape (2, 3), but network {wanted.name!r} needs "
+               f"(3,); {AGAIN}")
     with pytest.raises(CheckpointError, match=f"^{re.escape(message)}$"):
         read(path, wanted)
 
 
 def test_another_method(path, write_checkpoint):
     write_checkpoint(path, replace(of_method("ensemble"), name="small"))
-    message = (f"Checkpoint {path} is of method 'ensemble', not 'sub-set'; name that method with --method, or "
-               "a checkpoint of 'sub-set'")
+    message = (f"Checkpoint {path} is of method 'ensemble', not 'sub-set'; name that method with --method, "
+               "or a checkpoint of 'sub-set'")
     with pytest.raises(CheckpointError, match=f"^{re.escape(message)}$"):
         read(path, replace(of_method("sub-set"), name="small"))
 

@@ -71,7 +71,8 @@ def test_reads_what_is_written(path):
             assert own.weight.tolist() == [file[f"{layer.name}.weight"].tolist()]
             for name in ("bias", "scale", "gamma", "beta", "mean", "variance"):
                 found = getattr(own, name)
-                assert found.dtype == np.float64 and found.shape == (1, layer.outputs) and (found[0] == file[f"{layer.name}.{name}"]).all()
+                assert found.dtype == np.float64 and found.shape == (1, layer.outputs)
+                assert (found[0] == file[f"{layer.name}.{name}"]).all()
             assert (own.epsilon, own.dropout) == (1e-5, 0.5)
 
 

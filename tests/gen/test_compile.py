@@ -99,8 +99,8 @@ def test_needs_a_current_for_each_random_bit(random_network):
 
 @pytest.mark.parametrize("method", ["ensemble", "deterministic"])
 def test_no_junctions_where_nothing_is_drawn(method):
-    with pytest.raises(ImpossibleTarget, match=f"^Network 'lenet5_{method}' draws no random bits, so there are "
-                                               "no junctions; leave --rng mtj out$"):
+    with pytest.raises(ImpossibleTarget, match=f"^Network 'lenet5_{method}' draws no random bits, so there "
+                                               "are no junctions; leave --rng mtj out$"):
         compile_network(network_of("lenet5", method), Target(rng="mtj"))
 
 

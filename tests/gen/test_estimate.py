@@ -67,7 +67,8 @@ def made(layer):
     network = Network("made", Input(6, 6, (128,)), tuple(replace(
         part, arrays=(tuple(int.from_bytes(rng.bytes(16), "little") % 2**part.fan_in
                             for _ in range(part.outputs)),),
-        normalizations=((Normalization(*map(tuple, rng.uniform(0.5, 2, (6, part.outputs)).tolist())),) * 2,))
+        normalizations=((Normalization(
+            *map(tuple, rng.uniform(0.5, 2, (6, part.outputs)).tolist())),) * 2,))
         for part in layers))
     return with_choices(network, [0.5, 0.5])
 

@@ -108,7 +108,8 @@ def test_quoted_sources_say_where():
     *((method, count, 1, f"Arrays or banks to choose from must be at least 2, not {count}")
       for method in ("scale-dropout-random", "spinbayes", "sub-set", "tiny-ensemble", "ensemble")
       for count in (1, 0, -8)),
-    *((method, count, 1, f"Arrays or banks to choose from by random bits must be a power of two, not {count}")
+    *((method, count, 1,
+       f"Arrays or banks to choose from by random bits must be a power of two, not {count}")
       for method in ("scale-dropout-random", "spinbayes", "sub-set") for count in (3, 6)),
 ])
 def test_what_cannot_be_chosen(method, count, ways, message):
@@ -197,7 +198,7 @@ def names_a_method(text):
 
 @pytest.mark.parametrize("package", ["gen", "hdl"])
 def test_no_other_file_knows_a_method(package):
-    """What builds works on draws and choices; one that a reader adds to METHODS is built like the others."""
+    """What builds works on draws and choices, so that what a reader adds to METHODS is built as well."""
     paths = set((ROOT / package).rglob("*.py")) - {ROOT / "gen" / "methods.py"}
     assert len(paths) > 10
     assert {path.name: found for path in paths if (found := names_a_method(path.read_text()))} == {}

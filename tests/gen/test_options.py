@@ -61,7 +61,8 @@ def test_nothing_is_asked_for():
     ("lenet5", None, "lenet5"), ("lenet5", "spinbayes", "lenet5_spinbayes"),
     ("lenet5_spinbayes", None, "lenet5_spinbayes"), ("lenet5_spinbayes", "scale-dropout", "lenet5"),
     ("lenet5_spinbayes", "spinbayes", "lenet5_spinbayes"),
-    ("lenet5_tiny_ensemble", None, "lenet5_tiny_ensemble"), ("lenet5_tiny_ensemble", "ensemble", "lenet5_ensemble"),
+    ("lenet5_tiny_ensemble", None, "lenet5_tiny_ensemble"),
+    ("lenet5_tiny_ensemble", "ensemble", "lenet5_ensemble"),
     ("lenet5_4bit_scale_dropout_mean", "scale-dropout-random", "lenet5_4bit_scale_dropout_random"),
 ])
 def test_method(name, method, found):
@@ -80,8 +81,8 @@ def test_help_of_the_methods(capsys):
     """A method that is unknown is refused with those that are known."""
     with pytest.raises(SystemExit):
         parse("--method", "dropconnect", network="lenet5")
-    assert capsys.readouterr().err.endswith("argument --method: invalid choice: 'dropconnect' (choose from " + (
-        ", ".join(map(repr, METHODS))) + ")\n")
+    assert re.search("argument --method: invalid choice: 'dropconnect' .choose from '?scale-dropout'?, .*"
+                     "deterministic'?.\n$", capsys.readouterr().err)
 
 
 @pytest.mark.parametrize("method, crossbars, ways, message", [
@@ -105,13 +106,13 @@ def test_unknown_network():
 def test_a_current_for_each_random_bit(method, count):
     network = network_of("lenet5", method)
     asked   = {"network": network.name, "rng": "mtj"}
-    with pytest.raises(BuildError, match="^Pins of an MTJ need the SET current codes of the random bits; make "
-                                         "them with: python -m golden.currents NETWORK --json FILE, and add "
-                                         "--mtj-currents FILE$"):
+    with pytest.raises(BuildError, match=(
+            "^Pins of an MTJ need the SET current codes of the random bits; make them with: "
+            "python -m golden.currents NETWORK --json FILE, and add --mtj-currents FILE$")):
         chosen_target(asked, network)
-    with pytest.raises(BuildError, match=f"^SET current codes must be one for each of the {count} random bits of "
-                                         "a pass, not 4; make them with: "
-                                         "python -m golden.currents NETWORK --json FILE$"):
+    with pytest.raises(BuildError, match=(
+            f"^SET current codes must be one for each of the {count} random bits of a pass, not 4; make "
+            "them with: python -m golden.currents NETWORK --json FILE$")):
         chosen_target(asked | {"mtj_currents": (1, 2, 3, 4)}, network)
     assert chosen_target(asked | {"mtj_currents": (7,) * count}, network).mtj_currents == (7,) * count
 
@@ -133,8 +134,9 @@ def write(tmp_path, content):
 
 def test_file_of_options(tmp_path):
     """Everything comes back, and what is given on the command line has precedence."""
-    every = {"network": "lenet5_spinbayes", "crossbars": 4, "ways": 2, "p": 0.25, "checkpoint": "some/where.npz",
-             "synth": "ecp5", **{name: value for name, (_, value) in OTHER.items()}}
+    every = {"network": "lenet5_spinbayes", "crossbars": 4, "ways": 2, "p": 0.25,
+             "checkpoint": "some/where.npz", "synth": "ecp5",
+             **{name: value for name, (_, value) in OTHER.items()}}
     assert set(every) == {*BESIDE_TARGET, *OTHER}
     path = write(tmp_path, every)
     assert parse("--config", path) == every

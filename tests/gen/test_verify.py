@@ -150,8 +150,8 @@ def test_accepts(network):
      "Draw 'first' must have a dropout probability of 0, of 1, or farther than 2**-17 from both, as random "
      "bits are compared with 16 bits of it, not 7e-06"),
     (with_draws(DRAWS[0], Draw("second", (1 - 7e-6,))),
-     "Draw 'second' must have a dropout probability of 0, of 1, or farther than 2**-17 from both, as random "
-     "bits are compared with 16 bits of it, not 0.999993"),
+     "Draw 'second' must have a dropout probability of 0, of 1, or farther than 2**-17 from both, as "
+     "random bits are compared with 16 bits of it, not 0.999993"),
     (with_draws(Draw("first", (0.5, 1.5)), DRAWS[1]),
      "Draw 'first' must have dropout probabilities from 0 to 1, not 1.5"),
     (with_draws(Draw("first", (-0.5,)), DRAWS[1]),
@@ -224,7 +224,8 @@ def test_accepts(network):
      "Layer 'conv' must have invert bits 0 or 1, not 2"),
     (with_last(banks=((Affine((math.inf,) * 4, VECTOR),) * 2,)),
      "Layer 'fc' must have a finite gain, not inf"),
-    (with_last(banks=((Logit((0,) * 3, (0,) * 4, 0),) * 2,)), "Layer 'fc' has 3 gain values, but 4 outputs"),
+    (with_last(banks=((Logit((0,) * 3, (0,) * 4, 0),) * 2,)),
+     "Layer 'fc' has 3 gain values, but 4 outputs"),
     (with_last(banks=((Logit((0,) * 4, (0,) * 4, -1),) * 2,)),
      "Layer 'fc' must drop from 0 to 31 bits of a scaled sum, the same in all banks, not -1"),
     (with_last(banks=((Logit((0,) * 4, (0,) * 4, 32),) * 2,)),

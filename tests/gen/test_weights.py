@@ -30,7 +30,8 @@ def test_twos_complement():
 
 
 def test_stored_bits():
-    layers = (Layer("one", 2, 3, 4, (2, 2), 5, choices=(ArrayChoice("one", tuple(range(8))),), weight_bits=4),
+    layers = (Layer("one", 2, 3, 4, (2, 2), 5, weight_bits=4,
+                    choices=(ArrayChoice("one", tuple(range(8))),)),
               Layer("two", 1, 2, 5, (1, 2), 10))
     assert stored_bits(Network("network", Input(2, 3, (128,)), layers)) == 8 * 4 * 16 * 5 + 10 * 10
 

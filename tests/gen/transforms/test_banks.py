@@ -25,7 +25,8 @@ def one_channel(fan_in, bias=0.0, scale=1.0, gamma=1.0, beta=0.0, mean=0.0, devi
     """Fold a hidden layer of one channel and return ``(threshold, invert)`` of each bank: with the scale
     dropped to one, and kept."""
     layer = Layer("hidden", 1, 1, fan_in, (1, 1), 1, arrays=((0,),), normalizations=(tuple(
-        Normalization((bias,), (each,), (gamma,), (beta,), (mean,), (deviation,)) for each in (1.0, scale)),))
+        Normalization((bias,), (each,), (gamma,), (beta,), (mean,), (deviation,))
+        for each in (1.0, scale)),))
     last = Layer("last", 1, 1, 1, (1, 1), 2, arrays=((0, 0),), normalizations=((Normalization(
         *((1.0, 1.0),) * 6),) * 2,))
     network = Network("network", Input(1, 1, (128,) * fan_in), (layer, last))

@@ -100,8 +100,8 @@ def check_bound(network):
 def test_bound(random_network, seed, factor):
     network = make_banks(random_network(seed), TARGET)
     last = network.layers[-1]
-    banks = tuple(tuple(Affine(tuple(factor * value for value in bank.gain), bank.offset) for bank in of_array)
-                  for of_array in last.banks)
+    banks = tuple(tuple(Affine(tuple(factor * value for value in bank.gain), bank.offset)
+                        for bank in of_array) for of_array in last.banks)
     check_bound(replace(network, layers=(*network.layers[:-1], replace(last, banks=banks))))
 
 

@@ -16,7 +16,8 @@ def drawing(*drops):
     (0, 0), (1, 65536), (0.5, 32768), (0.1, 6554), (2**-16, 1)])
 def test_drop(dropout, drop):
     network = drawing((dropout,), (dropout,))
-    assert seed(network, Target(seed=2**64 - 1)).generator == Generator((_split(2**64 - 1, 1),), (drop, drop))
+    assert seed(network, Target(seed=2**64 - 1)).generator == Generator(
+        (_split(2**64 - 1, 1),), (drop, drop))
 
 
 @pytest.mark.parametrize("bits", [1, 3, 6])

@@ -27,8 +27,8 @@ def tail(likely, window, count):
 def health_of(drop, bits=None, seeds=(1,)):
     """Health tests of draws of so many ``bits``, one each unless given, all of which are 0 with
     ``drop / 65536``."""
-    return health_of_draws([(one,) * count for one, count in zip(drop, bits or (1,) * len(drop), strict=True)],
-                           seeds)
+    bits = bits or (1,) * len(drop)
+    return health_of_draws([(one,) * count for one, count in zip(drop, bits, strict=True)], seeds)
 
 
 def health_of_draws(draws, seeds=(1,)):
