@@ -12,11 +12,12 @@ from gen.compile import compile_network
 from gen.emit import ports
 from gen.ir import Target, dump
 from gen.lower import lower
-from gen.networks import NETWORKS
+from gen.methods import network_of
 
 
-for name, network in NETWORKS.items():
-    compiled = compile_network(read(SHIPPED / f"{name}.npz", network), Target())
+for path in sorted(SHIPPED.glob("*.npz")):
+    name     = path.stem
+    compiled = compile_network(read(path, network_of(name)), Target())
     accelerator = lower(compiled, Target())
     hardware = rtlil.convert(accelerator, name="accelerator", ports=ports(accelerator), emit_src=False)
     for kind, text in (("IR", dump(compiled)), ("RTLIL", hardware)):

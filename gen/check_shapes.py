@@ -72,8 +72,8 @@ def _check_draws(network):
     names = [draw.name for draw in network.draws]
     for draw in network.draws:
         if names.count(draw.name) > 1:
-            raise MalformedNetwork(f"Network {network.name!r} has two draws named {draw.name!r}, but each must "
-                                   "have a name of its own")
+            raise MalformedNetwork(f"Network {network.name!r} has two draws named {draw.name!r}, but each "
+                                   "must have a name of its own")
         if draw.drops == ():
             raise MalformedNetwork(f"Draw {draw.name!r} must have at least one bit")
         for drop in draw.drops or ():
@@ -82,8 +82,8 @@ def _check_draws(network):
                                        f"not {drop}")
             if 0 < drop < 1 and not 0 < round(drop * 65536) < 65536:
                 raise MalformedNetwork(
-                    f"Draw {draw.name!r} must have a dropout probability of 0, of 1, or farther than 2**-17 from "
-                    f"both, as random bits are compared with 16 bits of it, not {drop}")
+                    f"Draw {draw.name!r} must have a dropout probability of 0, of 1, or farther than "
+                    f"2**-17 from both, as random bits are compared with 16 bits of it, not {drop}")
         if not any(choice.draw == draw.name for layer in network.layers for choice in layer.choices):
             raise MalformedNetwork(f"Draw {draw.name!r} has no layer that chooses by it")
 
@@ -98,23 +98,24 @@ def _check_choices(layer, network):
         _check_mask(layer, draws)
     for choice in layer.choices:
         if choice.draw not in draws:
-            raise MalformedNetwork(f"Layer {layer.name!r} chooses by draw {choice.draw!r}, but the network has "
-                                   f"only {list(draws)}")
+            raise MalformedNetwork(f"Layer {layer.name!r} chooses by draw {choice.draw!r}, but the network "
+                                   f"has only {list(draws)}")
         bits = draws[choice.draw].drops
         if isinstance(choice, MaskChoice):
             continue
         if bits is not None and len(choice.table) != 2**len(bits):
             raise MalformedNetwork(f"Layer {layer.name!r} must have an outcome for each of {2**len(bits)} "
                                    f"numbers of draw {choice.draw!r}, not {len(choice.table)}")
-        if not choice.table or set(choice.table) != set(range(1 + max(choice.table))) or not any(choice.table):
+        found = set(choice.table)
+        if len(found) < 2 or found != set(range(1 + max(found))):
             raise MalformedNetwork(f"Layer {layer.name!r} must have outcomes from 0 up, at least two and "
-                                   f"without a gap, not {sorted(set(choice.table))}")
+                                   f"without a gap, not {sorted(found)}")
     if not 1 <= layer.ways <= layer.crossbars:
-        raise MalformedNetwork(f"Layer {layer.name!r} must have from 1 to {layer.crossbars} ways, as many as "
-                               f"it has arrays, not {layer.ways}")
+        raise MalformedNetwork(f"Layer {layer.name!r} must have from 1 to {layer.crossbars} ways, as many "
+                               f"as it has arrays, not {layer.ways}")
     if layer.ways > 1 and layer.crossbars.bit_count() != 1:
-        raise MalformedNetwork(f"Layer {layer.name!r} must have a power of two of arrays, as they are read in "
-                               f"a ring of {layer.ways} ways, not {layer.crossbars}")
+        raise MalformedNetwork(f"Layer {layer.name!r} must have a power of two of arrays, as they are read "
+                               f"in a ring of {layer.ways} ways, not {layer.crossbars}")
 
 
 def _check_mask(layer, draws):

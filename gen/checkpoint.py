@@ -77,5 +77,6 @@ def _with_parameters(layer: Layer, own: Parameters, method: Method) -> Layer:
         layer,
         weight_bits=own.weight_bits,
         arrays=tuple(pack(array, own.weight_bits) for array in own.weight),
-        normalizations=tuple(tuple(normalization(array * layer.bank_count + bank) for bank in range(layer.bank_count))
-                             for array in range(layer.crossbars)))
+        normalizations=tuple(
+            tuple(normalization(array * layer.bank_count + bank) for bank in range(layer.bank_count))
+            for array in range(layer.crossbars)))

@@ -1,7 +1,7 @@
 """The file of a checkpoint: the float parameters of a trained network, as one ``.npz`` without pickles.
 
-Per layer, by name, with ``C`` output channels, fan-in ``F``, ``N`` arrays, and ``B`` banks of all arrays, those
-of the first array first:
+Per layer, by name, with ``C`` output channels, fan-in ``F``, ``N`` arrays, and ``B`` banks of all arrays,
+those of the first array first:
 
 ===================  =================================================================
 ``<layer>.weight``   integers ``(C, F)``, or ``(N, C, F)`` where a layer chooses among
@@ -10,7 +10,8 @@ of the first array first:
                      (SpinBayes, eq. 3)
 ``<layer>.bias``     float ``(C,)``, or ``(B, C)`` where they differ; likewise all that
                      follow but the last two
-``<layer>.scale``    alpha; not of methods without scales
+``<layer>.scale``    alpha; ``(C,)`` where the method says what a dropped scale is, and
+                     left out of methods without scales
 ``<layer>.gamma``    of the batch normalization, as all below
 ``<layer>.beta``
 ``<layer>.mean``
@@ -111,8 +112,8 @@ def read_file(path: Path, network: Network) -> tuple[Network, np.ndarray, list[P
     """Return ``network``, the thresholds, int64 ``(thresholds,)``, and the parameters of each layer.
 
     A network without a method gets the choices of that of the file. Of more arrays or banks than a layer
-    chooses from, the first are taken. What the file leaves open of what it
-    means (:data:`STATED`) is logged as a warning of one line.
+    chooses from, the first are taken. What the file leaves open of what it means (:data:`STATED`) is logged
+    as a warning of one line.
 
     Raises
     ------
@@ -180,14 +181,15 @@ def _read_layer(archive, layer: Layer, network, refuse) -> Parameters:
     method = method_for(network, scaled=f"{layer.name}.scale" in archive)
     name, shape = f"{layer.name}.weight", (layer.outputs, layer.fan_in)
     several = layer.array_choice is not None
-    more = (f"ask for fewer, or make one with: python -m golden.train {network.name} --data DIR "
-            f"--crossbars {layer.crossbars} --out FILE")
+    count   = max(layer.crossbars, layer.bank_count - method.keeps)
+    more    = [f"ask for fewer, or make one with: python -m golden.train {network.name} --data DIR "
+               f"--crossbars {count} --out FILE"] if count > 1 else []
     if several:
         found = archive.shape_of(name)
-        count = found[0] if len(found) == 3 else layer.crossbars
-        if count < layer.crossbars:
-            refuse(f"has {count} arrays in layer {layer.name!r}, not {layer.crossbars}", more)
-        shape = count, *shape
+        first = found[0] if len(found) == 3 else layer.crossbars
+        if first < layer.crossbars:
+            refuse(f"has {first} arrays in layer {layer.name!r}, not {layer.crossbars}", *more)
+        shape = first, *shape
     if "weight_bits" in archive:
         bits = int(archive.take("weight_bits", (), "integer"))
         if not 1 <= bits <= _WEIGHT_BITS:
@@ -199,20 +201,20 @@ def _read_layer(archive, layer: Layer, network, refuse) -> Parameters:
     if bits > 1 and (weight.min() < -most or weight.max() > most):
         refuse(f"has {name!r} with values not from {-most} to {most}")
 
-    def rows(name):
-        """The vectors of a member, one for all or as many as there are arrays or banks."""
+    def rows(name, one=False):
+        """The vectors of a member: one for all or, unless it must be ``one``, one for each bank."""
         name = f"{layer.name}.{name}"
         found, most = archive.shape_of(name), layer.crossbars * layer.bank_count
-        if len(found) != 2:
+        if len(found) != 2 or one:
             return archive.take(name, (layer.outputs,), "float")[None]
         if found[0] < most:
-            refuse(f"has {name!r} of {found[0]} rows in layer {layer.name!r}, not {most}", more)
+            refuse(f"has {name!r} of {found[0]} rows in layer {layer.name!r}, not {most}", *more)
         return archive.take(name, (found[0], layer.outputs), "float")[:most]
 
     parameters = Parameters(
         weight, bits, **{name: rows(name) for name in ("bias", "gamma", "beta", "mean", "variance")},
         epsilon=archive.take(f"{layer.name}.epsilon", (), "float").item(),
-        scale=rows("scale") if method.scaled else None,
+        scale=rows("scale", method.single) if method.scaled else None,
         dropout=(archive.take(f"{layer.name}.dropout", (), "float").item()
                  if has_dropout(network, layer) else None))
     for extreme in parameters.variance.min().item(), parameters.variance.max().item():

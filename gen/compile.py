@@ -46,11 +46,11 @@ def compile_network(network: Network, target: Target) -> Network:
     """
     check_target(target)
     if target.rng == "mtj" and not network.drops:
-        raise ImpossibleTarget(f"Network {network.name!r} draws no random bits, so there are no junctions; leave "
-                               "--rng mtj out")
+        raise ImpossibleTarget(f"Network {network.name!r} draws no random bits, so there are no junctions; "
+                               "leave --rng mtj out")
     if target.rng == "mtj" and len(target.mtj_currents) != len(network.drops):
-        raise ImpossibleTarget(f"The target has {len(target.mtj_currents)} SET current codes, but a pass of "
-                               f"network {network.name!r} draws {len(network.drops)} random bits")
+        raise ImpossibleTarget(f"The target has {len(target.mtj_currents)} SET current codes, but a pass "
+                               f"of network {network.name!r} draws {len(network.drops)} random bits")
     verify(network, target)
     for layer in network.layers:
         if target.array_columns < layer.columns_per_weight:

@@ -23,10 +23,10 @@ def costs(network: Network, target: Target) -> dict:
 
     Per layer and in total: ``arrays``, ``cells`` and magnetic tunnel ``junctions`` in use, ``banks`` of
     thresholds or gains, random bits of the choices of a pass, and for a prediction of ``target.passes``
-    passes the mean number of ``runs`` of the crossbar and of array ``reads`` (a read activates word lines of
-    one array once) when what passes have in common is shared, and when they follow one another. ``random_sources`` are those of the whole model,
-    and the most of a layer where each has its own; ``random_sources_quoted`` is what the paper of a
-    method has, if it says so.
+    passes the mean number of ``runs`` of the crossbar and of array ``reads`` (a read activates word lines
+    of one array once) when what passes have in common is shared, and when they follow one another.
+    ``random_sources`` are those of the whole model, and the most of a layer where each has its own;
+    ``random_sources_quoted`` is what the paper of a method has, if it says so.
     """
     layers = {}
     for layer, shared in zip(network.layers, expected_runs(network, target.passes), strict=True):
@@ -94,8 +94,8 @@ def reads_per_map(layer: Layer) -> int:
 def expected_runs(network: Network, passes: int) -> list[float]:
     """Return for each layer the mean number of runs of its crossbars for an image, when shared.
 
-    Passes that agree in every choice up to a layer, and in its array, run once; the mean is over the choices
-    of 2,000 images.
+    Passes that agree in every choice up to a layer, and in its array, run once; the mean is over the
+    choices of 2,000 images.
     """
     outcomes = drawn(network, _DRAWS, passes)
     prefix   = np.zeros(outcomes.shape[:2], dtype=object) # numbers the outcomes so far, however many

@@ -424,8 +424,8 @@ class Network:
 
 
 _KINDS = {kind.__name__: kind for kind in (
-    Target, Input, Draw, ArrayChoice, BankChoice, MaskChoice, Normalization, Comparison, Affine, Logit, Tile, Folding, Layer, Head, Generator,
-    HealthTest, Network)}
+    Target, Input, Draw, ArrayChoice, BankChoice, MaskChoice, Normalization, Comparison, Affine, Logit, Tile,
+    Folding, Layer, Head, Generator, HealthTest, Network)}
 
 
 def dump(value) -> str:

@@ -50,7 +50,7 @@ def lower(network: Network, target: Target) -> Accelerator:
 
 
 def lower_layer(network: Network, index: int, target: Target, filed: bool = False) -> Engine:
-    """Return the engine of layer ``index`` of ``network``; weights of memories are in files if ``filed``."""
+    """Return the engine of layer ``index`` of ``network``; its weights are in files if ``filed``."""
     layer  = network.layers[index]
     output = isinstance(layer.banks[0][0], Logit)
     after  = None if output else network.layers[index + 1]

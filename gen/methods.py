@@ -30,8 +30,8 @@ class Method:
     title: str
     paper: str                        #: Where the method is defined.
     choice: type | None = None        #: What a pass chooses; None: nothing.
-    count: int = 1                    #: Outcomes of a choice, unless asked otherwise. Beside a keep bit: the
-                                      #: values that a dropped scale can have.
+    count: int = 1                    #: Outcomes of a choice, unless asked otherwise. Beside a keep bit:
+                                      #: the values that a dropped scale can have.
     keeps: bool = False               #: Whether the first bit keeps the trained scale, which it drops with
                                       #: the dropout probability of the layer; else all outcomes are alike.
     groups: Callable = lambda layer: 0 #: Groups of inputs of a layer behind the first that are masked; 0: none.
@@ -43,6 +43,11 @@ class Method:
     head: Head = Head()
     sources_quoted: str = ""          #: Which random sources the paper has: of each layer, or of the model.
     sources_paper: str = ""           #: Where it says so.
+
+    @property
+    def single(self) -> bool:
+        """Whether a checkpoint has the trained scale alone, and the method says what a dropped one is."""
+        return self.keeps and self.count == 1
 
     def drops(self, dropout: float, count: int) -> tuple[float, ...] | None:
         """Probability of a 0 of each bit of a draw."""
@@ -113,12 +118,15 @@ def choose(network: Network, method: str, count: int | None = None, ways: int = 
     """
     made   = METHODS[method]
     chosen = made.count if count is None else count
-    if count is not None and (made.choice in (None, MaskChoice) or made.keeps and made.count == 1):
+    if count is not None and (made.choice in (None, MaskChoice) or made.single):
         raise ValueError(f"Method {method!r} has nothing to choose --crossbars of; leave it out")
     if ways != 1 and made.choice is not ArrayChoice:
         raise ValueError(f"Method {method!r} has one array per layer; leave --ways out")
     if count is not None and count < 2:
         raise ValueError(f"Arrays or banks to choose from must be at least 2, not {count}")
+    if chosen.bit_count() != 1 and not made.in_turn:
+        raise ValueError(f"Arrays or banks to choose from by random bits must be a power of two, not "
+                         f"{count}")
     more = {} if made.choice is not ArrayChoice else {"ways": ways}
     layers, draws = [], []
     for layer in network.layers:
@@ -161,8 +169,8 @@ def has_dropout(network: Network, layer: Layer) -> bool:
 
 
 def method_for(network: Network, scaled: bool = True) -> Method:
-    """Return the method that made the choices of ``network``; or one that holds for choices of its own, with
-    scales or without."""
+    """Return the method that made the choices of ``network``; or one that holds for choices of its own,
+    with scales or without."""
     own = Method("Of its own", "", scaled=scaled)
     return METHODS.get(network.method, own)
 
@@ -178,7 +186,8 @@ def name_of(base: str, method: str) -> str:
 
 
 def method_of(name: str) -> tuple[str, str]:
-    """Return what :func:`name_of` made ``name`` of; a name that ends like no method is that of a network."""
+    """Return what :func:`name_of` made ``name`` of; a name that ends like no method is of the default
+    one."""
     for method in sorted(METHODS, key=len, reverse=True):
         ending = "" if method == DEFAULT else f"_{method.replace('-', '_')}"
         if ending and name.endswith(ending):

@@ -1,4 +1,4 @@
-"""Every network that can be built, by name, without what a method makes random in it (:mod:`gen.methods`)."""
+"""Every network that can be built, by name, without what a method (:mod:`gen.methods`) makes random."""
 
 from gen.ir import Input, Layer, Network
 

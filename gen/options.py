@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gen.command import UserError
 from gen.ir import Network, Target
-from gen.methods import DEFAULT, METHODS, method_for, method_of, name_of, network_of
+from gen.methods import DEFAULT, METHODS, known_names, method_for, method_of, name_of, network_of
 from gen.networks import NETWORKS
 
 
@@ -43,9 +43,10 @@ def add_options(parser: argparse.ArgumentParser):
         help="take what is not given here from the config.json of a build")
     parser.add_argument("--method", choices=METHODS,
         help="what is random (default: what the name of the network ends with, as in "
-             f"{name_of('lenet5', 'sub-set')}, or {DEFAULT})")
+             f"{known_names()[-1]}, or {DEFAULT})")
     parser.add_argument("--crossbars", type=int, metavar="N",
-        help="arrays or banks that each layer chooses from, for methods that have several (default: by method)")
+        help="arrays or banks that each layer chooses from, for methods that have several (default: by "
+             "method)")
     parser.add_argument("--ways", type=int, metavar="n",
         help="arrays whose mean a pass takes, for methods that choose arrays (default: 1)")
     parser.add_argument("--p", type=float, metavar="P",
@@ -101,8 +102,8 @@ def read_options(args: argparse.Namespace, network: str | None) -> dict:
 
 
 def named(name: str, method: str | None = None, crossbars: int | None = None, ways: int = 1) -> Network:
-    """Return the network ``name``, or the same one of ``method`` if given, with ``crossbars`` arrays or banks
-    per layer if given, and sums of ``ways`` arrays.
+    """Return the network ``name``, or the same one of ``method`` if given, with ``crossbars`` arrays or
+    banks per layer if given, and sums of ``ways`` arrays.
 
     Raises
     ------
@@ -137,12 +138,14 @@ def chosen_target(asked: dict, network: Network) -> Target:
     target = Target(**values)
     if "passes_max" not in values and isinstance(target.passes, int):
         target = Target(**values, passes_max=max(target.passes, target.passes_max))
-    if target.rng == "mtj" and not target.mtj_currents:
+    if target.rng != "mtj" or not network.drops:
+        return target # without random bits there are no junctions, which is for the compiler to say
+    if not target.mtj_currents:
         raise BuildError(f"Pins of an MTJ need the SET current codes of the random bits; make them with: "
                          f"{_CURRENTS}, and add --mtj-currents FILE")
-    if target.rng == "mtj" and len(target.mtj_currents) != len(network.drops):
-        raise BuildError(f"SET current codes must be one for each of the {len(network.drops)} random bits of a "
-                         f"pass, not {len(target.mtj_currents)}; make them with: {_CURRENTS}")
+    if len(target.mtj_currents) != len(network.drops):
+        raise BuildError(f"SET current codes must be one for each of the {len(network.drops)} random bits "
+                         f"of a pass, not {len(target.mtj_currents)}; make them with: {_CURRENTS}")
     return target
 
 

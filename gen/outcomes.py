@@ -16,13 +16,13 @@ def outcomes_of(network: Network, numbers: dict[str, np.ndarray]) -> np.ndarray:
     of that behind it, of a bank; 0 where a layer has none. That of a mask is the number of the pass, as passes
     hardly ever have the same.
 
-    ``numbers`` has what each draw has drawn, int (..., passes), by its name; under the empty name the number
-    of the pass."""
-    shape  = numbers[""].shape
+    ``numbers`` has what each draw has drawn, int (..., passes), by its name; under None the number of the
+    pass."""
+    shape  = numbers[None].shape
     result = np.zeros((*shape, len(network.layers), 2), dtype=np.int64)
     for index, layer in enumerate(network.layers):
         if layer.mask_choice is not None:
-            result[..., index, 0] = numbers[""]
+            result[..., index, 0] = numbers[None]
         for kind, choice in enumerate((layer.array_choice, layer.bank_choice)):
             if choice is not None:
                 table = np.array(choice.table)
@@ -34,10 +34,10 @@ def drawn(network: Network, images: int, passes: int) -> np.ndarray:
     """Return the outcomes of ``images`` images, int (images, passes, layers, 2), as likely as those of the
     network: always the same."""
     rng, number = np.random.default_rng(0), np.arange(passes)
-    numbers = {"": np.broadcast_to(number, (images, passes))} # for a network that draws nothing
+    numbers = {None: np.broadcast_to(number, (images, passes))} # for a network that draws nothing
     for draw in network.draws:
         if draw.drops is None or not _tables(network, draw.name):
-            numbers[draw.name] = numbers[""]
+            numbers[draw.name] = numbers[None]
             continue
         drop = [round(p * 65536) for p in draw.drops]
         bits = rng.integers(0, 1 << 16, (images, passes, len(drop))) >= drop
@@ -49,11 +49,11 @@ def branching(network: Network, passes: int) -> np.ndarray:
     """Return outcomes, int (passes, layers, 2), that give every layer the most maps it can have: passes
     count through the different outcomes of each draw, and through those of all draws before."""
     number  = np.arange(passes, dtype=object)
-    numbers = {"": np.arange(passes)}
+    numbers = {None: np.arange(passes)}
     below   = 1
     for draw in network.draws:
         if draw.drops is None or not _tables(network, draw.name):
-            numbers[draw.name] = numbers[""]
+            numbers[draw.name] = numbers[None]
             continue
         different = _different(network, draw.name)
         numbers[draw.name] = np.array(different)[(number // below % len(different)).astype(int)]

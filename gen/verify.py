@@ -65,8 +65,8 @@ def _each(layer, name):
     """The normalizations or banks of a layer, one for each array and bank."""
     found = getattr(layer, name)
     if found and (len(found) != layer.crossbars or any(len(each) != layer.bank_count for each in found)):
-        raise MalformedNetwork(f"Layer {layer.name!r} must have {name} of {layer.crossbars} arrays, each of "
-                               f"{layer.bank_count} banks, not of {list(map(len, found))}")
+        raise MalformedNetwork(f"Layer {layer.name!r} must have {name} of {layer.crossbars} arrays, each "
+                               f"of {layer.bank_count} banks, not of {list(map(len, found))}")
     return [part for of_array in found for part in of_array]
 
 
@@ -221,8 +221,8 @@ def _check_head(network):
         raise MalformedNetwork(f"The generator has {len(generator.drop)} drop values, but a pass draws "
                                f"{bits} bits")
     if len(generator.seeds) not in (min(1, bits), bits):
-        raise MalformedNetwork(f"The generator must have one source or one for each of the {bits} bits of a "
-                               f"pass, not {len(generator.seeds)}")
+        raise MalformedNetwork(f"The generator must have one source or one for each of the {bits} bits of "
+                               f"a pass, not {len(generator.seeds)}")
     for value in generator.drop:
         if not 0 <= value <= 65536:
             raise MalformedNetwork(f"The generator must have drop values from 0 to 65536, "

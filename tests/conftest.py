@@ -109,7 +109,7 @@ def with_choices(network, choices):
     for layer, choice in zip(network.layers, choices, strict=True):
         if isinstance(choice, float):
             drops, made = (choice,), BankChoice(layer.name, (0, 1))
-        elif choice[0] > 1:
+        else:
             drops = (0.5,) * (choice[0] - 1).bit_length()
             made  = ArrayChoice(layer.name, tuple(range(choice[0])), ways=choice[1])
         draws.append(Draw(layer.name, drops))
@@ -261,11 +261,15 @@ def mixed_network():
 @pytest.fixture(params=[make_network, make_spinbayes], ids=["scale-dropout", "spinbayes"])
 def compiled(request):
     """A function that makes and compiles a random network of either method for a target, whose arrays
-    are made as wide as its weights need; it returns both."""
+    are made as wide as its weights need, and whose currents are repeated for all of its random bits; it
+    returns both."""
     def compiled(seed, target, hidden=None):
         network = request.param(seed, hidden)
         target  = replace(target, array_columns=max(
             target.array_columns, *(layer.columns_per_weight for layer in network.layers)))
+        if target.rng == "mtj":
+            target = replace(target, mtj_currents=tuple(
+                np.resize(target.mtj_currents, len(network.drops)).tolist()))
         return compile_network(network, target), target
     return compiled
 

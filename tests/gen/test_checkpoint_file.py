@@ -15,7 +15,8 @@ import pytest
 from gen.checkpoint import SHIPPED
 from gen.checkpoint_file import STATED, CheckpointError, read_file
 from gen.ir import Input, Layer, Network, load
-from gen.networks import NETWORKS
+from gen.methods import choose, network_of
+from tests.conftest import with_choices
 
 
 NETWORK = Network("small", Input(3, 4, (100, 200)), (
@@ -61,7 +62,8 @@ def header(shape="(3,)", descr="'<f8'", fortran="False"):
 
 
 def test_reads_what_is_written(path):
-    thresholds, layers = read_file(path, NETWORK)
+    network, thresholds, layers = read_file(path, NETWORK)
+    assert network == replace(choose(NETWORK, "scale-dropout"), name="small")
     with np.load(path) as file:
         assert thresholds.dtype == np.int64 and thresholds.tolist() == [100, 200]
         for layer, own in zip(NETWORK.layers, layers, strict=True):
@@ -69,21 +71,22 @@ def test_reads_what_is_written(path):
             assert own.weight.tolist() == [file[f"{layer.name}.weight"].tolist()]
             for name in ("bias", "scale", "gamma", "beta", "mean", "variance"):
                 found = getattr(own, name)
-                assert found.dtype == np.float64 and (found == file[f"{layer.name}.{name}"]).all()
+                assert found.dtype == np.float64 and found.shape == (1, layer.outputs)
+                assert (found[0] == file[f"{layer.name}.{name}"]).all()
             assert (own.epsilon, own.dropout) == (1e-5, 0.5)
 
 
 def test_fortran_order(path):
-    expected = read_file(path, NETWORK)[1][0].weight
+    expected = read_file(path, NETWORK)[2][0].weight
     change(path, conv__weight=npy(np.asfortranarray(expected[0])))
     assert b"'fortran_order': True" in path.read_bytes()
-    assert (read_file(path, NETWORK)[1][0].weight == expected).all()
+    assert (read_file(path, NETWORK)[2][0].weight == expected).all()
 
 
 def test_second_version_of_the_format(path):
-    expected = read_file(path, NETWORK)[1][0].mean
+    expected = read_file(path, NETWORK)[2][0].mean[0]
     change(path, conv__mean=npy(expected, version=(2, 0)))
-    assert (read_file(path, NETWORK)[1][0].mean == expected).all()
+    assert (read_file(path, NETWORK)[2][0].mean == expected).all()
 
 
 @pytest.mark.parametrize("member, message", [
@@ -127,11 +130,13 @@ def test_long_header(path):
 
 def test_arrays_that_are_not_there_take_no_memory(path):
     """A header may claim any number of arrays to choose from."""
-    layer = replace(NETWORK.layers[0], crossbars=4)
-    network = replace(NETWORK, layers=(layer, *NETWORK.layers[1:]))
+    network = with_choices(NETWORK, [(4, 1), 0.5])
     change(path, conv__weight=npy(np.ones((4, 3, 8), np.int8), header("(1000000000000, 3, 8)", "'|i1'")))
     tracemalloc.start()
     refused(path, "is damaged ('conv.weight': its header states another size)", network=network)
+    change(path, conv__weight=npy(np.ones((4, 3, 8), np.int8)),
+           conv__bias=npy(np.ones((4, 3)), header("(1000000000000, 3)")))
+    refused(path, "is damaged ('conv.bias': its header states another size)", network=network)
     assert tracemalloc.get_traced_memory()[1] < 10e6
     tracemalloc.stop()
 
@@ -273,22 +278,22 @@ def test_no_text(path):
      "'small', 'height, width, channel', 'before normalization' and 'lowest level'"),
 ])
 def test_says_what_a_file_leaves_open(path, caplog, left_out, names, values):
-    expected = read_file(path, NETWORK)[1][0].weight
+    expected = read_file(path, NETWORK)[2][0].weight
     assert caplog.messages == []
     change(path, **dict.fromkeys(left_out))
-    assert (read_file(path, NETWORK)[1][0].weight == expected).all()
+    assert (read_file(path, NETWORK)[2][0].weight == expected).all()
     assert caplog.messages == [f"Checkpoint {path} does not state {names}; taken as {values}"]
 
 
-@pytest.mark.parametrize("name", NETWORKS)
-def test_shipped_checkpoints_leave_nothing_open(name, caplog):
-    read_file(SHIPPED / f"{name}.npz", NETWORKS[name])
+@pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.npz")), ids=lambda path: path.stem)
+def test_shipped_checkpoints_leave_nothing_open(path, caplog):
+    read_file(path, network_of(path.stem))
     assert caplog.messages == []
 
 
 def test_a_command_says_so_in_one_line(path, write_checkpoint):
     """A command that reads an older file prints one line, and what it always does."""
-    write_checkpoint(path, NETWORKS["lenet5"], order=None)
+    write_checkpoint(path, network_of("lenet5"), order=None)
     run = subprocess.run([sys.executable, "-m", "gen.compile", "lenet5", "--checkpoint", path],
                          capture_output=True, text=True, check=True)
     assert run.stderr == (f"Checkpoint {path} does not state 'order'; taken as 'height, width, channel'\n")

@@ -1,5 +1,4 @@
 import itertools
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +9,8 @@ from gen.costs import build_seconds, costs, expected_runs, reads_per_map
 from gen.estimate import timeline
 from gen.ir import Target
 from gen.lower import lower
-from gen.networks import NETWORKS
+from gen.methods import METHODS, network_of
+from tests.conftest import make_checkpoint, with_choices
 
 
 TARGET = Target(array_rows=32, array_columns=64, passes=3, passes_max=4)
@@ -20,8 +20,9 @@ def exact_runs(network, passes):
     """Mean number of runs per layer, from every combination of choices of every pass."""
     layers = network.layers
     outcomes = [[(outcome, 1 / layer.crossbars if layer.crossbars > 1 else
-                  (layer.dropout, 1 - layer.dropout)[outcome]) for outcome in range(layer.choices)]
-                for layer in layers]
+                  (draw.drops[0], 1 - draw.drops[0])[outcome])
+                 for outcome in range(layer.crossbars * layer.bank_count)]
+                for layer, draw in zip(layers, network.draws, strict=True)]
     one_pass = [(tuple(outcome for outcome, _ in drawn), np.prod([share for _, share in drawn]))
                 for drawn in itertools.product(*outcomes)]
     means = np.zeros(len(layers))
@@ -37,8 +38,9 @@ def exact_runs(network, passes):
 def test_expected_runs(random_spinbayes, seed):
     """Against all combinations; 2,000 draws are within 5 standard errors, and no mean is above T."""
     network = random_spinbayes(seed, hidden=1)
-    network = replace(network, layers=tuple(
-        replace(layer, crossbars=min(layer.crossbars, 4)) for layer in network.layers))
+    network = with_choices(network, [
+        draw.drops[0] if layer.crossbars == 1 else (min(layer.crossbars, 4), 1)
+        for layer, draw in zip(network.layers, network.draws, strict=True)])
     runs = expected_runs(network, 2)
     assert np.abs(np.array(runs) - exact_runs(network, 2)).max() < 5 * 0.5 / 2000**0.5
     assert expected_runs(network, 1) == [1.0] * len(runs)
@@ -55,12 +57,15 @@ def test_counts_what_the_hardware_does(compiled, seed):
         assert reads_per_map(layer) == positions * engine.reader.reads * engine.crossbar.tiles
         part = result["layers"][layer.name]
         assert part["arrays"] == layer.crossbars * len(layer.tiles)
-        assert part["random_bits_per_prediction"] == 3 * accelerator.mask_bank.choice_bits[
+        assert part["banks"] == engine.lanes * layer.crossbars
+        assert part["random_bits_per_prediction"] == 3 * accelerator.mask_bank.draws[
             network.layers.index(layer)]
     rng   = np.random.default_rng(1)
-    drawn = np.stack([rng.integers(layer.crossbars, size=(200, 3)) if layer.crossbars > 1
-                      else rng.random((200, 3)) >= layer.dropout for layer in network.layers], axis=-1)
-    counts = np.mean([timeline(accelerator, image[None].astype(int)).maps for image in drawn], axis=0)
+    drawn = np.zeros((200, 3, 3, 2), int)
+    for index, (layer, draw) in enumerate(zip(network.layers, network.draws, strict=True)):
+        drawn[..., index, 0] = rng.integers(layer.crossbars, size=(200, 3))
+        drawn[..., index, 1] = layer.bank_count > 1 and rng.random((200, 3)) >= draw.drops[0]
+    counts = np.mean([timeline(accelerator, image[None]).maps for image in drawn], axis=0)
     expected = [part["runs_shared"] for part in result["layers"].values()]
     assert np.abs(counts - expected).max() < 0.25
     assert result["total"]["arrays"] == sum(part["arrays"] for part in result["layers"].values())
@@ -72,13 +77,41 @@ def test_binary_and_multi_level_cells(random_network, random_spinbayes):
     weights = [layer.fan_in * layer.outputs for layer in plain.layers]
     assert [part["cells"] for part in costs(plain, TARGET)["layers"].values()] == [
         2 * count for count in weights]
-    assert costs(plain, TARGET)["method"] == "Scale-Dropout"
+    assert costs(plain, TARGET)["method"] == "Of its own"
     network = random_spinbayes(1, hidden=1)
     network = compile_network(network, TARGET)
     for layer, part in zip(network.layers, costs(network, TARGET)["layers"].values(), strict=True):
         count = layer.crossbars * layer.fan_in * layer.outputs
         if layer.weight_bits == 4:
             assert (part["cells"], part["junctions"]) == (4 * count, 16 * count)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method(tmp_path, method):
+    """What it stores and draws, in every layer and once for all of them; and what its paper has."""
+    network = network_of("lenet5", method)
+    make_checkpoint(tmp_path / "checkpoint.npz", network)
+    network = compile_network(read(tmp_path / "checkpoint.npz", network), Target())
+    result, made = costs(network, Target()), METHODS[method]
+    arrays, banks, bits, drawn = {
+        "scale-dropout":        (1, 2, 1, 5), "scale-dropout-mean": (1, 2, 1, 5),
+        "scale-dropout-random": (1, 5, 3, 15), "spinbayes": (8, 1, 3, 15), "sub-set": (1, 8, 3, 15),
+        "tiny-ensemble":        (1, 4, 0, 0), "ensemble": (4, 1, 0, 0), "deterministic": (1, 1, 0, 0),
+    }[method]
+    assert (result["network"], result["method"], result["passes"]) == (network.name, made.title, 20)
+    for layer in network.layers:
+        part = result["layers"][layer.name]
+        assert (part["arrays"], part["banks"], part["choice_bits"]) == (
+            arrays * len(layer.tiles), arrays * banks, bits)
+        assert part["random_bits_per_prediction"] == 20 * bits
+    total = result["total"]
+    assert (total["banks"], total["choice_bits"], total["random_bits_per_prediction"]) == (
+        5 * arrays * banks, drawn, 20 * drawn)
+    assert result["random_sources"] == {"per_layer": None, "per_model": min(1, drawn)}
+    assert result["random_sources_quoted"] == {
+        "per_layer": 3 if made.sources_quoted == "layer" else None,
+        "per_model": 1 if made.sources_quoted == "model" else None,
+        "source": f"quoted: {made.sources_paper}" if made.sources_paper else None}
 
 
 @pytest.mark.parametrize("name, options, least, most", [
@@ -90,13 +123,13 @@ def test_binary_and_multi_level_cells(random_network, random_spinbayes):
 ])
 def test_build_seconds(name, options, least, most):
     target  = Target(**options)
-    network = read(SHIPPED / f"{name}.npz", NETWORKS[name])
+    network = read(SHIPPED / f"{name}.npz", network_of(name))
     assert least <= build_seconds(compile_network(network, target), target) <= most
 
 
 def test_build_seconds_with_weights_in_files(weights_in_files):
     """They take little longer than to write them."""
-    network = read(SHIPPED / "lenet5_spinbayes.npz", NETWORKS["lenet5_spinbayes"])
+    network = read(SHIPPED / "lenet5_spinbayes.npz", network_of("lenet5_spinbayes"))
     network = compile_network(network, Target())
     with weights_in_files():
         assert 3 <= build_seconds(network, Target()) <= 5

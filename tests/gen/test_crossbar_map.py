@@ -6,15 +6,15 @@ from gen.checkpoint import read
 from gen.compile import compile_network
 from gen.crossbar_map import crossbar_map
 from gen.ir import Target
-from gen.networks import NETWORKS
+from gen.methods import network_of
 
 
 TARGET = Target()
 
 
 def test_lenet5(tmp_path, write_checkpoint):
-    write_checkpoint(tmp_path / "checkpoint.npz", NETWORKS["lenet5"])
-    network = compile_network(read(tmp_path / "checkpoint.npz", NETWORKS["lenet5"]), TARGET)
+    write_checkpoint(tmp_path / "checkpoint.npz", network_of("lenet5"))
+    network = compile_network(read(tmp_path / "checkpoint.npz", network_of("lenet5")), TARGET)
     report = crossbar_map(network, TARGET)
     assert json.loads(json.dumps(report)) == report
     assert [array["layer"] for array in report["arrays"]] == [
@@ -49,7 +49,7 @@ def test_holds_each_weight(random_network, seed):
 
 def test_spinbayes(tmp_path, write_checkpoint):
     """Eight arrays to choose from; 4 columns by 1 row of cells for a weight of 4 bits."""
-    shape = NETWORKS["lenet5_spinbayes"]
+    shape = network_of("lenet5_spinbayes")
     write_checkpoint(tmp_path / "checkpoint.npz", shape)
     report = crossbar_map(compile_network(read(tmp_path / "checkpoint.npz", shape), TARGET), TARGET)
     # fc1 has 120 outputs of 4 columns, so it takes two arrays, fc2 as well.
@@ -83,4 +83,4 @@ def test_holds_each_weight_of_each_crossbar(random_spinbayes, seed):
 def test_needs_tiles():
     with pytest.raises(ValueError,
                        match="^Layer 'conv1' has no tiles; compile the network first$"):
-        crossbar_map(NETWORKS["lenet5"], TARGET)
+        crossbar_map(network_of("lenet5"), TARGET)

@@ -48,7 +48,7 @@ from hdl.layer.window import Window
 from hdl.layer.word_packer import WordPacker
 from hdl.pass_sets.first_pass_sets import ArrayPasses, SequentialPasses, SharedPasses
 from hdl.pass_sets.map_buffer import BranchSequencer, MapBuffer, WordFetcher, WordStore
-from hdl.pass_sets.pass_split import PassSplit
+from hdl.pass_sets.pass_split import Choice, PassSplit
 from hdl.random.health import Health
 from hdl.random.mask_bank import MaskBank
 from hdl.random.mtj_rng import MtjRng
@@ -87,17 +87,17 @@ BLOCKS = {
                                               protect=False),
     WordFetcher:      lambda: WordFetcher(unsigned(4), words=12, lanes=2, block_memory=False,
                                           protect=False),
-    MaskBank:         lambda: MaskBank((1, 1, 3), 5),
+    MaskBank:         lambda: MaskBank((1, 1, 3), (0, 1, 2), 5),
     MtjRng:           lambda: MtjRng((1, 2), code=8, set_cycles=2, read_cycles=1, reset_cycles=1),
-    PassSplit:        lambda: PassSplit(5, (2, 4)),
+    PassSplit:        lambda: PassSplit(5, (Choice(range(2)), Choice(range(4)))),
     Pool:             lambda: Pool(4, 4, 2, size=2, lanes=2, columns=2),
     PseudoRng:        lambda: PseudoRng((1, 2), seed=1),
     Reader:           lambda: Reader(6, SHAPE),
     RngBank:          lambda: RngBank([PseudoRng((1, 2), seed=seed) for seed in (1, 2)]),
-    ArrayPasses:      lambda: ArrayPasses(2, words=4, arrays=4, passes=5),
+    ArrayPasses:      lambda: ArrayPasses(2, words=4, choice=Choice(range(4)), passes=5),
     SharedPasses:     lambda: SharedPasses(5),
     SequentialPasses: lambda: SequentialPasses(2, words=4, passes=5),
-    ScaleMux:         lambda: ScaleMux(comparison_layout(range(7)), WORDS, 3, columns=2),
+    ScaleMux:         lambda: ScaleMux(comparison_layout(range(7)), [WORDS], 3, columns=2),
     Relative:         lambda: Relative(signed(8), classes=3),
     PowerOfTwo:       lambda: PowerOfTwo(8, fraction=4, guard=2),
     Normalizer:       lambda: Normalizer(3),
@@ -126,7 +126,7 @@ def test_every_block_alone(block):
 def test_engines_and_accelerators(compiled, schedule, options):
     network, target = compiled(3, Target(array_rows=16, array_columns=4, passes=3, passes_max=5,
                                          schedule=schedule, **options), hidden=2)
-    assert all(convertible(lower_layer(layer, target)) for layer in network.layers)
+    assert all(convertible(lower_layer(network, index, target)) for index in range(len(network.layers)))
     assert convertible(lower(network, target))
 
 

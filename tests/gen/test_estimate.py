@@ -7,17 +7,25 @@ import pytest
 
 from gen.checkpoint import SHIPPED, read
 from gen.compile import compile_network
-from gen.estimate import branching, draw, estimate_layers, estimate_network, timeline
-from gen.ir import Folding, Generator, Input, Layer, Network, Normalization, Target
+from gen.estimate import estimate_layers, estimate_network, timeline
+from gen.ir import Folding, Input, Layer, Network, Normalization, Target
 from gen.lower import lower
-from gen.networks import NETWORKS
+from gen.methods import network_of
+from gen.outcomes import branching, drawn
 from gen.transforms.folding import map_cycles
 from golden.random.generator import choices
+from golden.random.outcomes import outcomes
 from sim.component import transfer
+from tests.conftest import with_choices
 
 
 PASSES = 6
 TARGET = Target(array_rows=32, array_columns=4, passes_max=PASSES)
+
+
+def made_by(network, images, passes):
+    """Outcomes of the choices of the hardware, int (images, passes, layers, 2)."""
+    return np.stack(outcomes(network, choices(network.generator, images, passes)), axis=-1)
 
 
 def simulated(accelerator, network, images, passes):
@@ -44,7 +52,7 @@ def test_equals_simulation(compiled, seed, hidden, passes, interval, schedule):
     target  = replace(TARGET, passes=passes, schedule=schedule, interval=interval, seed=seed)
     network, target = compiled(seed, target, hidden)
     accelerator = lower(network, target)
-    result = timeline(accelerator, choices(network.generator, 5, passes))
+    result = timeline(accelerator, made_by(network, 5, passes))
     first_pixels, results = simulated(accelerator, network, 5, passes)
     assert result.exact
     assert result.first_pixels == first_pixels
@@ -56,11 +64,13 @@ def made(layer):
     """A network for 6 x 6 pixels of ``layer`` and one of ten classes."""
     rng = np.random.default_rng(0)
     layers = layer, Layer("last", *layer.output_shape, layer.output_shape[:2], 10)
-    return Network("made", Input(6, 6, (128,)), tuple(replace(
+    network = Network("made", Input(6, 6, (128,)), tuple(replace(
         part, arrays=(tuple(int.from_bytes(rng.bytes(16), "little") % 2**part.fan_in
                             for _ in range(part.outputs)),),
-        normalization=Normalization(*map(tuple, rng.uniform(0.5, 2, (6, part.outputs)).tolist())))
+        normalizations=((Normalization(
+            *map(tuple, rng.uniform(0.5, 2, (6, part.outputs)).tolist())),) * 2,))
         for part in layers))
+    return with_choices(network, [0.5, 0.5])
 
 
 def test_says_when_a_buffer_is_full():
@@ -68,7 +78,7 @@ def test_says_when_a_buffer_is_full():
     target  = replace(TARGET, passes=2)
     network = compile_network(made(Layer("layer", 6, 6, 1, (6, 6), 3)), target)
     accelerator = lower(network, target)
-    result = timeline(accelerator, choices(network.generator, 90, 2))
+    result = timeline(accelerator, made_by(network, 90, 2))
     first_pixels, _ = simulated(accelerator, network, 90, 2)
     assert not result.exact
     assert result.first_pixels != first_pixels
@@ -81,7 +91,7 @@ def test_says_when_a_layer_is_too_slow():
     slow = replace(network.layers[-1], folding=Folding(1, 1, 14, 10), tiles=())
     network = replace(network, layers=(network.layers[0], slow))
     accelerator = lower(network, target)
-    keep = choices(network.generator, 12, 1)
+    keep = made_by(network, 12, 1)
     few, many = timeline(accelerator, keep[:4]), timeline(accelerator, keep)
     first_pixels, results = simulated(accelerator, network, 12, 1)
     assert few.exact and (few.first_pixels, few.results) == (first_pixels[:4], results[:4])
@@ -93,25 +103,12 @@ def test_says_when_random_bits_are_late():
     target  = replace(TARGET, passes_max=40)
     network = compile_network(made(Layer("layer", 6, 6, 1, (6, 6), 3)), target)
     accelerator = lower(network, target)
-    late, early = (timeline(accelerator, choices(network.generator, 1, passes)) for passes in (40, 5))
+    late, early = (timeline(accelerator, made_by(network, 1, passes)) for passes in (40, 5))
     assert not late.exact and late.results < simulated(accelerator, network, 1, 40)[1]
     assert (late.latency + late.late,) == simulated(accelerator, network, 1, 40)[1]
     assert early.exact and early.late == 0 and early.results == simulated(accelerator, network, 1, 5)[1]
-    report = estimate_network(accelerator, network.generator, 40, 125.0)
+    report = estimate_network(accelerator, network, 40, 125.0)
     assert report["random_cycles_per_image"] <= report["interval_cycles"] and not report["exact"]
-
-
-def test_draw():
-    """Choices are as likely as the network's, each image is another, and all of it is always the same."""
-    generator = Generator((1,), (0, 65536, 16384, 32768), (1, 1, 1, 3))
-    choices = draw(generator, 500, 8)
-    assert choices.shape == (500, 8, 4)
-    assert choices[..., 0].min() == 1 and choices[..., 1].max() == 0
-    assert abs(choices[..., 2].mean() - 0.75) < 5 * (0.75 * 0.25 / 4000)**0.5
-    counts = np.bincount(choices[..., 3].ravel(), minlength=8)
-    assert len(counts) == 8 and np.abs(counts - 500).max() < 5 * (500 * 7 / 8)**0.5
-    assert len(np.unique(choices[..., 2:].reshape(500, -1), axis=0)) == 500
-    assert np.array_equal(choices, draw(generator, 500, 8))
 
 
 @pytest.mark.parametrize("seed, hidden, passes", [(2, 0, 6), (8, 0, 6), (11, 1, 2), (19, 2, 2)])
@@ -119,7 +116,7 @@ def test_interval_is_what_it_is_called(compiled, seed, hidden, passes):
     """Whatever it is called, no simulation takes longer than with the most maps."""
     network, target = compiled(seed, replace(TARGET, passes=passes), hidden)
     accelerator = lower(network, target)
-    report = estimate_network(accelerator, network.generator, passes, 125.0)
+    report = estimate_network(accelerator, network, passes, 125.0)
     first_pixels, _ = simulated(accelerator, network, 16, passes)
     interval = (first_pixels[-1] - first_pixels[7]) / 8
     called = {("random2", "exact"), ("random8", "exact"), ("spinbayes8", "exact"),
@@ -137,24 +134,13 @@ def test_interval_is_what_it_is_called(compiled, seed, hidden, passes):
 def test_latency_is_not_that_of_the_most_maps(lenet5_network):
     """Five passes in as many states as there can be are not the slowest."""
     accelerator = lower(lenet5_network, LENET5)
-    report = estimate_network(accelerator, lenet5_network.generator, 5, 125.0)
-    most = timeline(accelerator, branching([2] * 5, 5)[None])
+    report = estimate_network(accelerator, lenet5_network, 5, 125.0)
+    most = timeline(accelerator, branching(lenet5_network, 5)[None])
     alone = [timeline(accelerator, each[None]).latency
-             for each in draw(lenet5_network.generator, 200, 5)]
+             for each in drawn(lenet5_network, 200, 5)]
     assert report["images_drawn"] == 200 and report["latency_exact"]
     assert report["latency_cycles_largest"] == max(alone) > most.latency
     assert report["latency_cycles_mean"] == sum(alone) / 200
-
-
-def test_branching():
-    """Twenty passes give each of five layers as many maps as there can be."""
-    keep = branching([2] * 5, 20)
-    assert keep.shape == (20, 5)
-    for layer in range(5):
-        assert len({tuple(bits[:layer + 1]) for bits in keep.tolist()}) == min(20, 2**(layer + 1))
-    arrays = branching([8, 4, 2], 20)
-    assert [len({tuple(chosen[:layer + 1]) for chosen in arrays.tolist()})
-            for layer in range(3)] == [8, 20, 20]
 
 
 LENET5 = Target()
@@ -162,12 +148,12 @@ LENET5 = Target()
 
 @pytest.fixture(scope="module")
 def lenet5_network():
-    return compile_network(read(SHIPPED / "lenet5.npz", NETWORKS["lenet5"]), LENET5)
+    return compile_network(read(SHIPPED / "lenet5.npz", network_of("lenet5")), LENET5)
 
 
 def test_layers_agree_with_the_folding(lenet5_network):
     """What the engines follow word by word is what the compiler has folded for."""
-    layers = estimate_layers(lower(lenet5_network, LENET5), 20)
+    layers = estimate_layers(lower(lenet5_network, LENET5), lenet5_network, 20)
     for index, layer in enumerate(lenet5_network.layers):
         cycles, maps = map_cycles(layer, layer.folding), min(20, 2**index)
         assert layers[layer.name] == {"cycles_per_map": cycles, "maps_per_image": maps,
@@ -176,7 +162,7 @@ def test_layers_agree_with_the_folding(lenet5_network):
 
 @pytest.mark.parametrize("passes, interval, leaves", [(1, 784, 1), (20, 784, 20), (32, 784, 32)])
 def test_lenet5(lenet5_network, passes, interval, leaves):
-    report = estimate_network(lower(lenet5_network, LENET5), lenet5_network.generator, passes, 125.0)
+    report = estimate_network(lower(lenet5_network, LENET5), lenet5_network, passes, 125.0)
     assert (report["interval_cycles"], report["leaves_per_image"]) == (interval, leaves)
     assert report["interval_cycles_one_pass"] == 784
     assert report["exact"] and report["interval"] == "exact"
@@ -188,8 +174,8 @@ def test_lenet5(lenet5_network, passes, interval, leaves):
 
 def test_sequential_takes_an_interval_per_pass(lenet5_network):
     target  = replace(LENET5, schedule="sequential")
-    network = compile_network(read(SHIPPED / "lenet5.npz", NETWORKS["lenet5"]), target)
-    report = estimate_network(lower(network, target), network.generator, 20, 125.0)
+    network = compile_network(read(SHIPPED / "lenet5.npz", network_of("lenet5")), target)
+    report = estimate_network(lower(network, target), network, 20, 125.0)
     assert (report["interval_cycles"], report["interval_cycles_one_pass"]) == (20 * 784, 784)
     assert report["exact"]
 
@@ -197,7 +183,7 @@ def test_sequential_takes_an_interval_per_pass(lenet5_network):
 def test_random_bits_can_be_the_slowest(lenet5_network):
     """One junction draws 1,000 bits of 5 cycles each, and an image waits for them."""
     target = replace(LENET5, rng="mtj", mtj_currents=(1,) * 5, passes_max=200)
-    report = estimate_network(lower(lenet5_network, target), lenet5_network.generator, 200, 125.0)
+    report = estimate_network(lower(lenet5_network, target), lenet5_network, 200, 125.0)
     assert report["random_cycles_per_image"] == report["interval_cycles"] == 5 * 1000 + 3
     assert report["interval_cycles_mean"] == 5 * 1000 + 3
     assert not report["exact"] and report["interval"] == "about"

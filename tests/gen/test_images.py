@@ -7,7 +7,7 @@ import pytest
 
 from gen.compile import compile_network
 from gen.images import array_images, weight_files, write_images
-from gen.ir import Comparison, Layer, Target, Tile
+from gen.ir import ArrayChoice, Comparison, Layer, Target, Tile
 from gen.lower import lower
 from gen.weights import pack
 from hdl.checks.parity import with_parity
@@ -114,10 +114,10 @@ def test_scales_hold_every_word(written):
     network, folder = written
     for layer in network.layers:
         columns = layer.folding.columns_per_read
-        if isinstance(layer.banks[0], Comparison):
+        if isinstance(layer.banks[0][0], Comparison):
             bits = (layer.fan_in + 1).bit_length()
             words = [[-(-(threshold + layer.fan_in) // 2) | invert << bits for threshold, invert in
-                      zip(bank.threshold, bank.invert, strict=True)] for bank in layer.banks]
+                      zip(bank.threshold, bank.invert, strict=True)] for bank in layer.banks[0]]
             width = bits + 1
             rows = read_hex(folder / f"{layer.name}_scales.hex")
             assert len(rows) == layer.folding.column_groups
@@ -151,7 +151,8 @@ def test_words_of_weights(tmp_path, fan_in, columns, rows, rows_per_read, column
     weights = tuple(pack(
         rng.choice([-1, 1], (columns, fan_in)) if weight_bits == 1 else
         rng.integers(-most, most + 1, (columns, fan_in)), weight_bits) for _ in range(arrays))
-    layer = Layer("layer", 1, 1, fan_in, (1, 1), columns, crossbars=arrays, weight_bits=weight_bits,
+    choices = () if arrays == 1 else (ArrayChoice("layer", tuple(range(arrays))),)
+    layer = Layer("layer", 1, 1, fan_in, (1, 1), columns, choices=choices, weight_bits=weight_bits,
                   arrays=weights, tiles=(Tile(range(fan_in), range(columns)),))
     crossbar = Crossbar(weights, fan_in, tile_rows=rows, rows_per_read=rows_per_read,
                         columns_per_read=columns_per_read, weight_bits=weight_bits, protect=protect,

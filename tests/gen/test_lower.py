@@ -33,7 +33,8 @@ def test_accelerator(network):
     assert isinstance(accelerator.rng, PseudoRng)
     assert ((accelerator.rng.seed,), accelerator.rng.drop) == (
         network.generator.seeds, network.generator.drop)
-    assert (accelerator.mask_bank.choice_bits, accelerator.mask_bank.passes) == ((1, 1, 1), 5)
+    assert (accelerator.mask_bank.draws, accelerator.mask_bank.outputs) == ((1, 1, 1), (0, 1, 2))
+    assert accelerator.mask_bank.passes == 5
     assert network.health == tuple(
         HealthTest(places, test.distance, test.repetition, test.window, test.proportion)
         for places, test in accelerator.health)
@@ -42,8 +43,8 @@ def test_accelerator(network):
 
 def test_engines_follow_the_compiler(network):
     """Hardware takes shapes, tiles and folding from the network; it chooses none."""
-    for layer in network.layers:
-        engine = lower_layer(layer, TARGET)
+    for index, layer in enumerate(network.layers):
+        engine = lower_layer(network, index, TARGET)
         shape = engine.crossbar.geometry
         assert (engine.window.kernel, engine.window.stride, engine.window.padding) == (
             layer.kernel, layer.stride, layer.padding)
@@ -54,7 +55,7 @@ def test_engines_follow_the_compiler(network):
                 shape.column_groups) == (
             layer.folding.rows_per_read, layer.folding.columns_per_read,
             layer.folding.row_groups, layer.folding.column_groups)
-        assert (engine.logit is not None) == isinstance(layer.banks[0], Logit)
+        assert (engine.logit is not None) == isinstance(layer.banks[0][0], Logit)
 
 
 def test_arrays_to_choose_from(compiled):
@@ -62,12 +63,12 @@ def test_arrays_to_choose_from(compiled):
     for seed in range(4):
         network, target = compiled(seed, TARGET, hidden=2)
         accelerator = lower(network, target)
-        assert accelerator.mask_bank.choice_bits == network.generator.bits
+        assert accelerator.mask_bank.draws == tuple(len(draw.drops) for draw in network.draws)
         assert (accelerator.array_passes is None) == (network.layers[0].crossbars == 1)
         after = [*(layer.crossbars for layer in network.layers[1:]), 1]
         for layer, engine, arrays in zip(network.layers, accelerator.engines, after, strict=True):
             assert engine.crossbar.weights == layer.arrays
-            assert (engine.crossbars, engine.outcomes) == (layer.crossbars, layer.choices)
+            assert (engine.crossbars, engine.lanes) == (layer.crossbars, layer.bank_count)
             assert engine.reader.bits == layer.input_bits
             assert engine.buffer.next_arrays == arrays
             assert engine.map_cycles == map_cycles(layer, layer.folding)
@@ -113,7 +114,7 @@ def test_mtj(random_network):
 
 
 def test_a_source_for_each_bit(random_network):
-    """Each has a seed and health tests of its own, for the layer that it serves."""
+    """Each has a seed and health tests of its own, for the draw that it serves."""
     target  = replace(TARGET, sources="layer")
     network = compile_network(random_network(3, hidden=2), target)
     accelerator = lower(network, target)
@@ -149,14 +150,14 @@ def test_logits_fit(random_network, seed):
     """No logit that the network can have needs more bits, and one bit less is too few for a sum that
     the words allow."""
     network = compile_network(random_network(seed), TARGET)
-    logit  = lower_layer(network.layers[-1], TARGET).logit
+    logit  = lower_layer(network, -1, TARGET).logit
     images = np.random.default_rng(0).integers(
         0, 256, (20, network.input.height, network.input.width), dtype=np.uint8)
     reached = paths(network, images)
     assert logit.signed
     assert -1 << logit.width - 1 <= reached.min() and reached.max() < 1 << logit.width - 1
     last = network.layers[-1]
-    ends = [gain * n + offset >> bank.dropped for bank in last.banks
+    ends = [gain * n + offset >> bank.dropped for bank in last.banks[0]
             for gain, offset in zip(bank.gain, bank.offset, strict=True)
             for n in (-last.fan_in, last.fan_in)]
     assert not all(-1 << logit.width - 2 <= end < 1 << logit.width - 2 for end in ends)

@@ -6,6 +6,7 @@ from dataclasses import fields
 import pytest
 
 from gen.ir import Target
+from gen.methods import METHODS, known_names, name_of, network_of
 from gen.networks import NETWORKS
 from gen.options import BESIDE_TARGET, BuildError, add_options, chosen_target, named, read_options
 
@@ -60,11 +61,69 @@ def test_nothing_is_asked_for():
     ("lenet5", None, "lenet5"), ("lenet5", "spinbayes", "lenet5_spinbayes"),
     ("lenet5_spinbayes", None, "lenet5_spinbayes"), ("lenet5_spinbayes", "scale-dropout", "lenet5"),
     ("lenet5_spinbayes", "spinbayes", "lenet5_spinbayes"),
+    ("lenet5_tiny_ensemble", None, "lenet5_tiny_ensemble"),
+    ("lenet5_tiny_ensemble", "ensemble", "lenet5_ensemble"),
+    ("lenet5_4bit_scale_dropout_mean", "scale-dropout-random", "lenet5_4bit_scale_dropout_random"),
 ])
 def test_method(name, method, found):
-    assert named(name, method) == NETWORKS[found]
+    assert named(name, method) == network_of(found)
     arguments = ["--method", method] if method else []
     assert parse(*arguments, network=name)["network"] == found
+
+
+@pytest.mark.parametrize("name", known_names())
+def test_passes_are_those_of_the_method(name):
+    network = named(name)
+    assert chosen_target(parse(network=name), network) == Target(passes=METHODS[network.method].passes)
+
+
+def test_help_of_the_methods(capsys):
+    """A method that is unknown is refused with those that are known."""
+    with pytest.raises(SystemExit):
+        parse("--method", "dropconnect", network="lenet5")
+    assert re.search("argument --method: invalid choice: 'dropconnect' .choose from '?scale-dropout'?, .*"
+                     "deterministic'?.\n$", capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("method, crossbars, ways, message", [
+    ("scale-dropout", 8, 1, "Method 'scale-dropout' has nothing to choose --crossbars of; leave it out"),
+    ("deterministic", 8, 1, "Method 'deterministic' has nothing to choose --crossbars of; leave it out"),
+    ("sub-set", None, 2, "Method 'sub-set' has one array per layer; leave --ways out"),
+    ("spinbayes", 1, 1, "Arrays or banks to choose from must be at least 2, not 1"),
+])
+def test_what_a_method_has_not(method, crossbars, ways, message):
+    with pytest.raises(BuildError, match=f"^{re.escape(message)}$"):
+        named("lenet5", method, crossbars, ways)
+
+
+def test_unknown_network():
+    with pytest.raises(BuildError, match=(
+            f"^Network 'lenet6_spinbayes' is unknown; choose one of: {', '.join(NETWORKS)}$")):
+        named("lenet6_spinbayes")
+
+
+@pytest.mark.parametrize("method, count", [("spinbayes", 15), ("scale-dropout", 5), ("sub-set", 15)])
+def test_a_current_for_each_random_bit(method, count):
+    network = network_of("lenet5", method)
+    asked   = {"network": network.name, "rng": "mtj"}
+    with pytest.raises(BuildError, match=(
+            "^Pins of an MTJ need the SET current codes of the random bits; make them with: "
+            "python -m golden.currents NETWORK --json FILE, and add --mtj-currents FILE$")):
+        chosen_target(asked, network)
+    with pytest.raises(BuildError, match=(
+            f"^SET current codes must be one for each of the {count} random bits of a pass, not 4; make "
+            "them with: python -m golden.currents NETWORK --json FILE$")):
+        chosen_target(asked | {"mtj_currents": (1, 2, 3, 4)}, network)
+    assert chosen_target(asked | {"mtj_currents": (7,) * count}, network).mtj_currents == (7,) * count
+
+
+@pytest.mark.parametrize("method", ["tiny-ensemble", "ensemble", "deterministic"])
+@pytest.mark.parametrize("currents", [(), (1, 2)])
+def test_without_random_bits_no_codes_are_asked_for(method, currents):
+    """None would do; that there are no junctions is for the compiler to say."""
+    network = network_of("lenet5", method)
+    asked   = {"network": name_of("lenet5", method), "rng": "mtj", "mtj_currents": currents}
+    assert chosen_target(asked, network) == Target(rng="mtj", mtj_currents=currents)
 
 
 def write(tmp_path, content):
@@ -75,14 +134,17 @@ def write(tmp_path, content):
 
 def test_file_of_options(tmp_path):
     """Everything comes back, and what is given on the command line has precedence."""
-    every = {"network": "lenet5_spinbayes", "crossbars": 4, "ways": 2, "checkpoint": "some/where.npz",
-             "synth": "ecp5", **{name: value for name, (_, value) in OTHER.items()}}
+    every = {"network": "lenet5_spinbayes", "crossbars": 4, "ways": 2, "p": 0.25,
+             "checkpoint": "some/where.npz", "synth": "ecp5",
+             **{name: value for name, (_, value) in OTHER.items()}}
     assert set(every) == {*BESIDE_TARGET, *OTHER}
     path = write(tmp_path, every)
     assert parse("--config", path) == every
     assert parse("--config", path, "--seed", 8, "--no-protect", "--crossbars", 3, "--checkpoint", "b.npz",
-                 network="lenet5") == every | {"seed": 8, "protect": False, "crossbars": 3,
-                                               "checkpoint": "b.npz", "network": "lenet5"}
+                 "--ways", 1, "--p", 0.5, network="lenet5") == every | {
+        "seed": 8, "protect": False, "crossbars": 3, "ways": 1, "p": 0.5, "checkpoint": "b.npz",
+        "network": "lenet5"}
+    assert parse("--config", path, "--method", "ensemble") == every | {"network": "lenet5_ensemble"}
     assert "mtj_currents" not in parse("--config", path, "--rng", "emulated")
 
 
@@ -111,6 +173,8 @@ def test_an_option_takes_back_what_a_file_holds(tmp_path, name):
     ({"network": "lenet5", "ways": True}, "Config {path} must have a whole number for ways, not True"),
     ({"network": "lenet5", "crossbars": "8"},
      "Config {path} must have a whole number for crossbars, not '8'"),
+    *(({"network": "lenet5", "p": p}, f"Config {{path}} must have a number for p, not {p!r}")
+      for p in ("0.5", True, None, [0.5])),
     ({"network": "lenet5", "synth": "ice40"}, "Config {path} must have 'ecp5' for synth, not 'ice40'"),
     ({"seed": 3}, f"No network is named; choose one of: {', '.join(NETWORKS)}"),
 ])

@@ -7,7 +7,10 @@ import pytest
 from gen.check_target import ImpossibleTarget, check_target
 from gen.ir import (
     Affine,
+    ArrayChoice,
+    BankChoice,
     Comparison,
+    Draw,
     Folding,
     Generator,
     Head,
@@ -20,16 +23,19 @@ from gen.ir import (
     Target,
     Tile,
 )
-from gen.networks import NETWORKS
+from gen.methods import known_names, network_of
 from gen.verify import MalformedNetwork, verify
 
 
 TARGET = Target(array_rows=8, array_columns=4)
 
-HIDDEN = Layer("conv", 6, 7, 2, (3, 3), 3, pool=2)
-LAST = Layer("fc", 2, 2, 3, (2, 2), 4)
-NETWORK = Network("network", Input(6, 7, (50, 100)), (HIDDEN, LAST))
+#: Each layer keeps or drops its scales.
+HIDDEN = Layer("conv", 6, 7, 2, (3, 3), 3, pool=2, choices=(BankChoice("first", (0, 1)),))
+LAST = Layer("fc", 2, 2, 3, (2, 2), 4, choices=(BankChoice("second", (0, 1)),))
+DRAWS = Draw("first", (0.5,)), Draw("second", (0.5,))
+NETWORK = Network("network", Input(6, 7, (50, 100)), (HIDDEN, LAST), draws=DRAWS)
 VECTOR = (0.5,) * 4
+NORMALIZATION = Normalization(*(VECTOR,) * 6)
 
 
 def with_last(**changes):
@@ -48,8 +54,10 @@ def with_tiles(*tiles, folding=None):
 
 #: The first layer has weights of 4 bits in one of 4 arrays, each in four columns of an array.
 SPINBAYES = Network("spinbayes", Input(6, 7, tuple(range(1, 15)), 3), (
-    replace(HIDDEN, crossbars=4, weight_bits=4, input_bits=3, input_low=0, output_bits=2),
-    replace(LAST, crossbars=2, weight_bits=2, input_bits=2)))
+    replace(HIDDEN, weight_bits=4, input_bits=3, input_low=0, output_bits=2,
+            choices=(ArrayChoice("first", (0, 1, 2, 3)),)),
+    replace(LAST, weight_bits=2, input_bits=2, choices=(ArrayChoice("second", (0, 1)),))),
+    draws=(Draw("first", (0.5, 0.5)), Draw("second", (0.5,))))
 WIDE = Target(array_rows=18, array_columns=4)
 
 
@@ -57,26 +65,49 @@ def levels(**changes):
     return replace(SPINBAYES, layers=(replace(SPINBAYES.layers[0], **changes), SPINBAYES.layers[1]))
 
 
+def with_draws(*draws):
+    return replace(NETWORK, draws=draws)
+
+
+def choosing(*choices, network=None):
+    """A network whose first layer has these choices."""
+    network = network or NETWORK
+    return replace(network, layers=(replace(network.layers[0], choices=choices), network.layers[1]))
+
+
 THREE = (((0, 4), (0, 4)), ((4, 8), (0, 4)), ((8, 12), (0, 4)))
 
 
 @pytest.mark.parametrize("network", [
-    NETWORK, *NETWORKS.values(), with_tiles(*THREE),
+    NETWORK, *map(network_of, known_names()), with_tiles(*THREE),
     with_tiles(*THREE, folding=Folding(3, 2, 2, 2)),
-    with_last(arrays=((0, 1, 2**12 - 1, 5),), normalization=Normalization(*(VECTOR,) * 6)),
-    with_last(banks=(Affine(VECTOR, VECTOR),) * 2),
-    with_last(banks=(Logit((-2**27,) * 4, (2**29 - 1,) * 4, 0),) * 2),     # 12 * 2**27 + 2**29 is 2**31
-    with_last(banks=(Logit((-2**58,) * 4, (2**60 - 1,) * 4, 31),) * 2),
-    with_hidden(banks=(Comparison((-18, 5, 19), (0, 1, 0)),) * 2),
+    with_last(arrays=((0, 1, 2**12 - 1, 5),), normalizations=((NORMALIZATION,) * 2,)),
+    with_last(banks=((Affine(VECTOR, VECTOR),) * 2,)),
+    with_last(banks=((Logit((-2**27,) * 4, (2**29 - 1,) * 4, 0),) * 2,)),     # 12 * 2**27 + 2**29 is 2**31
+    with_last(banks=((Logit((-2**58,) * 4, (2**60 - 1,) * 4, 31),) * 2,)),
+    with_hidden(banks=((Comparison((-18, 5, 19), (0, 1, 0)),) * 2,)),
     *(with_hidden(name=name) for name in ("conv 1", "features.0.conv", "/conv/MatMul", "größe", "always",
                                           "softmax", "c" * 100)),
-    *(with_hidden(dropout=p) for p in (0.0, 1.0, 8e-6, 1 - 8e-6)),
-    replace(NETWORK, generator=Generator((2**64 - 1,), (0, 65536), (1, 1))),
-    replace(NETWORK, generator=Generator((1,), (0, 65536), (1, 1)), head=Head(agreement=100)),
+    *(with_hidden(dropout=p) for p in (0.0, 1.0)),
+    *(with_draws(Draw("first", (p,)), DRAWS[1]) for p in (0.0, 1.0, 8e-6, 1 - 8e-6)),
+    replace(NETWORK, generator=Generator((2**64 - 1,), (0, 65536))),
+    replace(NETWORK, generator=Generator((1,), (0, 65536)), head=Head(agreement=100)),
+    replace(NETWORK, generator=Generator((1, 2), (0, 65536))),
+    # No choice and nothing drawn; the number of a pass, of any table; a draw for both layers, with another
+    # table in each; and a choice of each kind in one layer.
+    Network("network", NETWORK.input, (replace(HIDDEN, choices=()), replace(LAST, choices=())),
+            generator=Generator((), ())),
+    replace(choosing(BankChoice("first", (2, 0, 1))), draws=(Draw("first", None), DRAWS[1])),
+    replace(choosing(BankChoice("second", (1, 0))), draws=DRAWS[1:]),
+    replace(choosing(BankChoice("first", (0, 1)), ArrayChoice("array", (1, 0, 2, 2))),
+            draws=(*DRAWS, Draw("array", (0.1, 0.9)))),
+    replace(choosing(ArrayChoice("first", (0, 1, 2)), network=SPINBAYES),
+            draws=(Draw("first", None), SPINBAYES.draws[1])),
+    *(choosing(ArrayChoice("first", (0, 1, 2, 3), ways), network=SPINBAYES) for ways in (2, 3, 4)),
     SPINBAYES,
-    levels(arrays=((0x70000000,) * 3,) * 4, normalization=Normalization(
-        (0.5,) * 3, (1.0,) * 3, *((0.5,) * 3,) * 4)),
-    levels(banks=(Comparison((-882, 0, 883) * 3, (0, 1, 0)),) * 4),
+    levels(arrays=((0x70000000,) * 3,) * 4, normalizations=((Normalization(
+        (0.5,) * 3, (1.0,) * 3, *((0.5,) * 3,) * 4),),) * 4),
+    levels(banks=((Comparison((-882, 0, 883) * 3, (0, 1, 0)),),) * 4),
     levels(folding=Folding(4, 1, 5, 3),
            tiles=tuple(Tile(range(0, 18), range(column, column + 1)) for column in range(3))),
 ])
@@ -115,12 +146,43 @@ def test_accepts(network):
     *((with_hidden(name=name),
        f"Network 'network' has layers named {name!r} and 'fc', but names must differ in their letters (of "
        "either case) or digits") for name in ("fc", "FC", "_fc_", "/fc")),
-    (with_hidden(dropout=7e-6),
-     "Layer 'conv' must have a dropout probability of 0, of 1, or farther than 2**-17 from both, as random "
+    (with_draws(Draw("first", (7e-6,)), DRAWS[1]),
+     "Draw 'first' must have a dropout probability of 0, of 1, or farther than 2**-17 from both, as random "
      "bits are compared with 16 bits of it, not 7e-06"),
-    (with_hidden(dropout=1 - 7e-6),
-     "Layer 'conv' must have a dropout probability of 0, of 1, or farther than 2**-17 from both, as random "
-     "bits are compared with 16 bits of it, not 0.999993"),
+    (with_draws(DRAWS[0], Draw("second", (1 - 7e-6,))),
+     "Draw 'second' must have a dropout probability of 0, of 1, or farther than 2**-17 from both, as "
+     "random bits are compared with 16 bits of it, not 0.999993"),
+    (with_draws(Draw("first", (0.5, 1.5)), DRAWS[1]),
+     "Draw 'first' must have dropout probabilities from 0 to 1, not 1.5"),
+    (with_draws(Draw("first", (-0.5,)), DRAWS[1]),
+     "Draw 'first' must have dropout probabilities from 0 to 1, not -0.5"),
+    (with_draws(Draw("first", (math.nan,)), DRAWS[1]),
+     "Draw 'first' must have dropout probabilities from 0 to 1, not nan"),
+    (with_draws(Draw("first", ()), DRAWS[1]), "Draw 'first' must have at least one bit"),
+    (with_draws(*DRAWS, Draw("third", (0.5,))), "Draw 'third' has no layer that chooses by it"),
+    (with_draws(*DRAWS, Draw("third", None)), "Draw 'third' has no layer that chooses by it"),
+    (with_draws(*DRAWS, Draw("first", (0.5, 0.5))),
+     "Network 'network' has two draws named 'first', but each must have a name of its own"),
+    (with_draws(DRAWS[0]),
+     "Layer 'fc' chooses by draw 'second', but the network has only ['first']"),
+    (with_draws(), "Layer 'conv' chooses by draw 'first', but the network has only []"),
+    (choosing(BankChoice("first", (0, 1)), BankChoice("second", (0, 1))),
+     "Layer 'conv' must have at most one choice of each kind, not ['BankChoice', 'BankChoice']"),
+    (choosing(ArrayChoice("first", (0, 1)), BankChoice("first", (0, 1)), ArrayChoice("second", (0, 1))),
+     "Layer 'conv' must have at most one choice of each kind, not ['ArrayChoice', 'BankChoice', "
+     "'ArrayChoice']"),
+    *((choosing(kind("first", table)),
+       f"Layer 'conv' must have an outcome for each of 2 numbers of draw 'first', not {len(table)}")
+      for kind in (ArrayChoice, BankChoice) for table in ((), (0,), (0, 1, 2), (0, 1, 2, 3))),
+    *((choosing(kind("first", table)),
+       f"Layer 'conv' must have outcomes from 0 up, at least two and without a gap, not {found}")
+      for kind in (ArrayChoice, BankChoice)
+      for table, found in (((0, 2), [0, 2]), ((1, 2), [1, 2]), ((0, 0), [0]), ((1, 1), [1]),
+                           ((-1, 0), [-1, 0]))),
+    (replace(choosing(BankChoice("first", ())), draws=(Draw("first", None), DRAWS[1])),
+     "Layer 'conv' must have outcomes from 0 up, at least two and without a gap, not []"),
+    (replace(choosing(BankChoice("first", (0,))), draws=(Draw("first", None), DRAWS[1])),
+     "Layer 'conv' must have outcomes from 0 up, at least two and without a gap, not [0]"),
     (replace(NETWORK, input=Input(6, 7, (50,))),
      "The input has a map of 6 by 7 by 1, but layer 'conv' takes one of 6 by 7 by 2"),
     (with_hidden(outputs=5),
@@ -133,45 +195,52 @@ def test_accepts(network):
     (with_last(arrays=((0,) * 3,)), "Layer 'fc' has 3 weight columns, but 4 outputs"),
     (with_last(arrays=((0, 0, 0, 2**12),)),
      "Layer 'fc' has a fan-in of 12, but the weight column 0x1000"),
-    (with_last(normalization=Normalization(*(VECTOR,) * 2, (0.5,) * 3, *(VECTOR,) * 3)),
+    (with_last(normalizations=((Normalization(*(VECTOR,) * 2, (0.5,) * 3, *(VECTOR,) * 3),) * 2,)),
      "Layer 'fc' has 3 gamma values, but 4 outputs"),
-    (with_last(normalization=Normalization(*(VECTOR,) * 3, (math.inf,) * 4, *(VECTOR,) * 2)),
+    (with_last(normalizations=((NORMALIZATION, replace(NORMALIZATION, beta=(math.inf,) * 4)),)),
      "Layer 'fc' must have a finite beta, not inf"),
-    (with_last(normalization=Normalization(*(VECTOR,) * 5, (1.0, 1.0, 0.0, 1.0))),
+    (with_last(normalizations=((replace(NORMALIZATION, deviation=(1.0, 1.0, 0.0, 1.0)), NORMALIZATION),)),
      "Layer 'fc' must have deviation above 0, not 0.0"),
-    (with_last(banks=(Affine(VECTOR, VECTOR),) * 2,
-               normalization=Normalization(*(VECTOR,) * 6)),
-     "Layer 'fc' has both a normalization and banks, but banks are made of it"),
-    (with_last(banks=(Affine(VECTOR, VECTOR),)),
-     "Layer 'fc' has 1 banks, but a keep bit selects one of 2"),
-    (with_last(banks=(Comparison((0,) * 4, (0,) * 4),) * 2),
+    (with_last(banks=((Affine(VECTOR, VECTOR),) * 2,),
+               normalizations=((NORMALIZATION,) * 2,)),
+     "Layer 'fc' has both normalizations and banks, but banks are made of them"),
+    (with_last(banks=((Affine(VECTOR, VECTOR),),)),
+     "Layer 'fc' must have banks of 1 arrays, each of 2 banks, not of [1]"),
+    (with_last(banks=((Affine(VECTOR, VECTOR),),) * 2),
+     "Layer 'fc' must have banks of 1 arrays, each of 2 banks, not of [1, 1]"),
+    (with_last(normalizations=((NORMALIZATION,) * 3,)),
+     "Layer 'fc' must have normalizations of 1 arrays, each of 2 banks, not of [3]"),
+    (with_last(normalizations=((NORMALIZATION,) * 2,) * 2),
+     "Layer 'fc' must have normalizations of 1 arrays, each of 2 banks, not of [2, 2]"),
+    (with_last(banks=((Comparison((0,) * 4, (0,) * 4),) * 2,)),
      "Layer 'fc' has a bank of Comparison, but the last layer takes Affine or Logit"),
-    (with_hidden(banks=(Affine((0.0,) * 3, (0.0,) * 3),) * 2),
+    (with_hidden(banks=((Affine((0.0,) * 3, (0.0,) * 3),) * 2,)),
      "Layer 'conv' has a bank of Affine, but a hidden layer takes Comparison"),
-    (with_hidden(banks=(Comparison((0, 0, 0), (0, 0)),) * 2),
+    (with_hidden(banks=((Comparison((0, 0, 0), (0, 0)),) * 2,)),
      "Layer 'conv' has 2 invert values, but 3 outputs"),
-    (with_hidden(banks=(Comparison((0, 20, 0), (0,) * 3),) * 2),
+    (with_hidden(banks=((Comparison((0, 20, 0), (0,) * 3),) * 2,)),
      "Layer 'conv' must have thresholds from -18 to 19, not 20"),
-    (with_hidden(banks=(Comparison((0, -19, 0), (0,) * 3),) * 2),
+    (with_hidden(banks=((Comparison((0, -19, 0), (0,) * 3),) * 2,)),
      "Layer 'conv' must have thresholds from -18 to 19, not -19"),
-    (with_hidden(banks=(Comparison((0, 0, 0), (0, 2, 0)),) * 2),
+    (with_hidden(banks=((Comparison((0, 0, 0), (0, 2, 0)),) * 2,)),
      "Layer 'conv' must have invert bits 0 or 1, not 2"),
-    (with_last(banks=(Affine((math.inf,) * 4, VECTOR),) * 2),
+    (with_last(banks=((Affine((math.inf,) * 4, VECTOR),) * 2,)),
      "Layer 'fc' must have a finite gain, not inf"),
-    (with_last(banks=(Logit((0,) * 3, (0,) * 4, 0),) * 2), "Layer 'fc' has 3 gain values, but 4 outputs"),
-    (with_last(banks=(Logit((0,) * 4, (0,) * 4, -1),) * 2),
+    (with_last(banks=((Logit((0,) * 3, (0,) * 4, 0),) * 2,)),
+     "Layer 'fc' has 3 gain values, but 4 outputs"),
+    (with_last(banks=((Logit((0,) * 4, (0,) * 4, -1),) * 2,)),
      "Layer 'fc' must drop from 0 to 31 bits of a scaled sum, the same in all banks, not -1"),
-    (with_last(banks=(Logit((0,) * 4, (0,) * 4, 32),) * 2),
+    (with_last(banks=((Logit((0,) * 4, (0,) * 4, 32),) * 2,)),
      "Layer 'fc' must drop from 0 to 31 bits of a scaled sum, the same in all banks, not 32"),
-    (with_last(banks=(Logit((0,) * 4, (0,) * 4, 3), Logit((0,) * 4, (0,) * 4, 2))),
+    (with_last(banks=((Logit((0,) * 4, (0,) * 4, 3), Logit((0,) * 4, (0,) * 4, 2)),)),
      "Layer 'fc' must drop from 0 to 31 bits of a scaled sum, the same in all banks, not 2"),
-    (with_last(banks=(Logit((0,) * 4, (2**41,) * 4, 10),) * 2),
+    (with_last(banks=((Logit((0,) * 4, (2**41,) * 4, 10),) * 2,)),
      "Layer 'fc' has a logit of 2147483648, but it must fit in 32 bits"),
-    (with_last(banks=(Logit((0,) * 4, (2**31,) * 4, 0),) * 2),
+    (with_last(banks=((Logit((0,) * 4, (2**31,) * 4, 0),) * 2,)),
      "Layer 'fc' has a logit of 2147483648, but it must fit in 32 bits"),
-    (with_last(banks=(Logit((2**28,) * 4, (0,) * 4, 0),) * 2),
+    (with_last(banks=((Logit((2**28,) * 4, (0,) * 4, 0),) * 2,)),
      "Layer 'fc' has a logit of -3221225472, but it must fit in 32 bits"),
-    (with_last(banks=(Logit((0,) * 4, (-10**200,) * 4, 0),) * 2),
+    (with_last(banks=((Logit((0,) * 4, (-10**200,) * 4, 0),) * 2,)),
      "Layer 'fc' has a logit of about -10**200, but it must fit in 32 bits"),
     (with_last(folding=Folding(4, 5, 1, 1)),
      "Layer 'fc' must read from 1 to 4 columns at a time, not 5"),
@@ -210,21 +279,26 @@ def test_accepts(network):
      "The head must have an agreement from 1 to 100 per cent, not 0"),
     (replace(NETWORK, head=Head(agreement=101)),
      "The head must have an agreement from 1 to 100 per cent, not 101"),
-    (replace(NETWORK, generator=Generator((0,), (0, 0), (1, 1))),
+    (replace(NETWORK, generator=Generator((0,), (0, 0))),
      "The generator must have seeds from 1 to 18446744073709551615, not 0"),
-    (replace(NETWORK, generator=Generator((1, 2, 3), (0, 0), (1, 1))),
+    (replace(NETWORK, generator=Generator((1, 2, 3), (0, 0))),
      "The generator must have one source or one for each of the 2 bits of a pass, not 3"),
-    (replace(NETWORK, generator=Generator((1,), (0,), (1, 1))),
-     "The generator has 1 drop values, but the network has 2 layers"),
-    (replace(NETWORK, generator=Generator((1,), (0, 0), (1,) * 3)),
-     "The generator has 3 numbers of bits, but the network has 2 layers"),
-    (replace(SPINBAYES, generator=Generator((1,), (0, 0), (1, 1))),
-     "Layer 'conv' must have a choice of 2 random bits from the generator, not 1"),
-    (replace(NETWORK, generator=Generator((1,), (0, 65537), (1, 1))),
+    (replace(NETWORK, generator=Generator((), (0, 0))),
+     "The generator must have one source or one for each of the 2 bits of a pass, not 0"),
+    (replace(NETWORK, generator=Generator((1,), (0,))),
+     "The generator has 1 drop values, but a pass draws 2 bits"),
+    (replace(SPINBAYES, generator=Generator((1,), (0, 0))),
+     "The generator has 2 drop values, but a pass draws 3 bits"),
+    (replace(SPINBAYES, generator=Generator((1, 2), (0, 0, 0))),
+     "The generator must have one source or one for each of the 3 bits of a pass, not 2"),
+    (Network("network", NETWORK.input, (replace(HIDDEN, choices=()), replace(LAST, choices=())),
+             generator=Generator((1,), ())),
+     "The generator must have one source or one for each of the 0 bits of a pass, not 1"),
+    (replace(NETWORK, generator=Generator((1,), (0, 65537))),
      "The generator must have drop values from 0 to 65536, not 65537"),
-    (replace(NETWORK, generator=Generator((1,), (0, 1), (1, 1)), health=(HealthTest((1, 2), 0, 9, 9, 9),)),
+    (replace(NETWORK, generator=Generator((1,), (0, 1)), health=(HealthTest((1, 2), 0, 9, 9, 9),)),
      "A health test must watch some of the 2 bits of a pass, not (1, 2)"),
-    (replace(NETWORK, generator=Generator((1,), (0, 1), (1, 1)), health=(HealthTest((), 0, 9, 9, 9),)),
+    (replace(NETWORK, generator=Generator((1,), (0, 1)), health=(HealthTest((), 0, 9, 9, 9),)),
      "A health test must watch some of the 2 bits of a pass, not ()"),
 ])
 def test_rejects(network, message):
@@ -248,28 +322,37 @@ def test_rejects(network, message):
     (levels(input_low=1), "Layer 'conv' must have input levels from -1 or 0, not 1"),
     (levels(weight_bits=9), "Layer 'conv' must have weights of 1 to 8 bits, not 9"),
     (levels(weight_bits=0), "Layer 'conv' must have weights of 1 to 8 bits, not 0"),
-    (levels(crossbars=0), "Layer 'conv' must have a number of crossbars that is a power of two, as "
-                          "random bits choose one, not 0"),
-    (levels(crossbars=6), "Layer 'conv' must have a number of crossbars that is a power of two, as "
-                          "random bits choose one, not 6"),
-    (levels(arrays=((0,) * 3,)), "Layer 'conv' has the weights of 1 arrays, but 4 crossbars"),
+    (choosing(ArrayChoice("first", (0, 1, 2, 3), 0), network=SPINBAYES),
+     "Layer 'conv' must have from 1 to 4 ways, as many as it has arrays, not 0"),
+    (choosing(ArrayChoice("first", (0, 1, 2, 3), 5), network=SPINBAYES),
+     "Layer 'conv' must have from 1 to 4 ways, as many as it has arrays, not 5"),
+    (choosing(ArrayChoice("first", (0, 1, 2, 0), 2), network=SPINBAYES),
+     "Layer 'conv' must have a power of two of arrays, as they are read in a ring of 2 ways, not 3"),
+    (replace(choosing(ArrayChoice("first", tuple(range(6)), 3), network=SPINBAYES),
+             draws=(Draw("first", None), SPINBAYES.draws[1])),
+     "Layer 'conv' must have a power of two of arrays, as they are read in a ring of 3 ways, not 6"),
+    (levels(arrays=((0,) * 3,)), "Layer 'conv' has the weights of 1 arrays, but chooses one of 4"),
+    (levels(normalizations=((Normalization(*((0.5,) * 3,) * 6),),)),
+     "Layer 'conv' must have normalizations of 4 arrays, each of 1 banks, not of [1]"),
+    (levels(normalizations=(*((Normalization(*((0.5,) * 3,) * 6),),) * 3, ())),
+     "Layer 'conv' must have normalizations of 4 arrays, each of 1 banks, not of [1, 1, 1, 0]"),
     (levels(arrays=((0,) * 3, (0,) * 3, (0,) * 2, (0,) * 3)),
      "Layer 'conv' has 2 weight columns, but 3 outputs"),
     (levels(arrays=((0, 0, 1 << 72),) * 4),
      "Layer 'conv' has a fan-in of 18, but the weight column 0x1000000000000000000"),
     (levels(arrays=((0, 0, 0x80),) * 4), "Layer 'conv' must have weights from -7 to 7, not -8"),
-    (levels(normalization=Normalization(*((2.0,) * 3,) * 6)),
-     "Layer 'conv' chooses among 4 arrays and must have no scale but 1, not (2.0, 2.0, 2.0)"),
-    (levels(banks=(Comparison((0,) * 9, (0,) * 3),) * 2),
-     "Layer 'conv' has 2 banks, but the choice of an array selects one of 4"),
-    (levels(banks=(Comparison((0,) * 3, (0,) * 3),) * 4),
+    (levels(banks=((Comparison((0,) * 9, (0,) * 3),),) * 2),
+     "Layer 'conv' must have banks of 4 arrays, each of 1 banks, not of [1, 1]"),
+    (levels(banks=((Comparison((0,) * 9, (0,) * 3),) * 4,)),
+     "Layer 'conv' must have banks of 4 arrays, each of 1 banks, not of [4]"),
+    (levels(banks=((Comparison((0,) * 3, (0,) * 3),),) * 4),
      "Layer 'conv' has 3 threshold values, but 3 outputs that take 3 each"),
-    (levels(banks=(Comparison((0,) * 8 + (884,), (0,) * 3),) * 4),
+    (levels(banks=((Comparison((0,) * 8 + (884,), (0,) * 3),),) * 4),
      "Layer 'conv' must have thresholds from -882 to 883, not 884"),
     (replace(SPINBAYES, layers=(SPINBAYES.layers[0], replace(SPINBAYES.layers[1], banks=(
-        Logit((2**28,) * 4, (-2**30,) * 4, 0),) * 2))),
+        (Logit((2**28,) * 4, (-2**30,) * 4, 0),),) * 2))),
      "Layer 'fc' has a logit of -10737418240, but it must fit in 32 bits"),
-    (levels(banks=(Comparison((0, 0, 0, 5, 4, 6, 0, 0, 0), (0,) * 3),) * 4),
+    (levels(banks=((Comparison((0, 0, 0, 5, 4, 6, 0, 0, 0), (0,) * 3),),) * 4),
      "Layer 'conv' must have thresholds that ascend in each channel, not (5, 4, 6)"),
     (levels(folding=Folding(5, 1, 4, 3)),
      "Layer 'conv' must read from 1 to 4 inputs of a tile at a time, not 5"),

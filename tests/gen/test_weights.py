@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from gen.ir import Input, Layer, Network
-from gen.networks import NETWORKS
+from gen.checkpoint import SHIPPED
+from gen.ir import ArrayChoice, Input, Layer, Network
+from gen.methods import network_of
 from gen.weights import INLINE_BITS, in_files, pack, stored_bits, unpack
 
 
@@ -10,7 +11,8 @@ from gen.weights import INLINE_BITS, in_files, pack, stored_bits, unpack
 def test_every_weight(bits):
     most = 2**(bits - 1) - 1
     weights = np.stack([np.arange(-most, most + 1), np.arange(most, -most - 1, -1)])
-    layer = Layer("layer", 1, 1, weights.shape[1], (1, 1), 2, weight_bits=bits, crossbars=2,
+    layer = Layer("layer", 1, 1, weights.shape[1], (1, 1), 2, weight_bits=bits,
+                  choices=(ArrayChoice("layer", (0, 1)),),
                   arrays=(pack(weights[::-1], bits), pack(weights, bits)))
     assert (unpack(layer, 1) == weights).all()
     assert (unpack(layer, 0) == weights[::-1]).all()
@@ -28,7 +30,8 @@ def test_twos_complement():
 
 
 def test_stored_bits():
-    layers = (Layer("one", 2, 3, 4, (2, 2), 5, crossbars=8, weight_bits=4),
+    layers = (Layer("one", 2, 3, 4, (2, 2), 5, weight_bits=4,
+                    choices=(ArrayChoice("one", tuple(range(8))),)),
               Layer("two", 1, 2, 5, (1, 2), 10))
     assert stored_bits(Network("network", Input(2, 3, (128,)), layers)) == 8 * 4 * 16 * 5 + 10 * 10
 
@@ -40,4 +43,4 @@ def test_weights_of_large_networks_are_in_files(outputs, filed):
 
 
 def test_what_comes_with_the_project_is_one_file():
-    assert not any(map(in_files, NETWORKS.values()))
+    assert not any(in_files(network_of(path.stem)) for path in SHIPPED.glob("*.npz"))

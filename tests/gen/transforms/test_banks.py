@@ -1,10 +1,11 @@
 import math
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
 import pytest
 
-from gen.ir import Affine, Comparison, Input, Layer, Network, Normalization, Target
+from gen.ir import Affine, ArrayChoice, BankChoice, Comparison, Input, Layer, Network, Normalization, Target
 from gen.transforms.banks import float_sum, make_banks
 from gen.weights import pack, unpack
 
@@ -12,24 +13,25 @@ from gen.weights import pack, unpack
 TARGET = Target()
 
 
-def y(normalization, channel, keep, s):
+def y(normalization, channel, s):
     """Value before the sign (Scale-Dropout, eq. 7-8), as a rational number."""
     bias, scale, gamma, beta, mean, deviation = (
         Fraction(getattr(normalization, name)[channel])
         for name in ("bias", "scale", "gamma", "beta", "mean", "deviation"))
-    z = (s + bias) * (scale if keep else 1)
-    return gamma * (z - mean) / deviation + beta
+    return gamma * ((s + bias) * scale - mean) / deviation + beta
 
 
 def one_channel(fan_in, bias=0.0, scale=1.0, gamma=1.0, beta=0.0, mean=0.0, deviation=1.0):
-    """Fold a hidden layer of one channel and return ``(threshold, invert)`` of each bank."""
-    layer = Layer("hidden", 1, 1, fan_in, (1, 1), 1, arrays=((0,),), normalization=Normalization(
-        (bias,), (scale,), (gamma,), (beta,), (mean,), (deviation,)))
-    last = Layer("last", 1, 1, 1, (1, 1), 2, arrays=((0, 0),), normalization=Normalization(
-        *((1.0, 1.0),) * 6))
+    """Fold a hidden layer of one channel and return ``(threshold, invert)`` of each bank: with the scale
+    dropped to one, and kept."""
+    layer = Layer("hidden", 1, 1, fan_in, (1, 1), 1, arrays=((0,),), normalizations=(tuple(
+        Normalization((bias,), (each,), (gamma,), (beta,), (mean,), (deviation,))
+        for each in (1.0, scale)),))
+    last = Layer("last", 1, 1, 1, (1, 1), 2, arrays=((0, 0),), normalizations=((Normalization(
+        *((1.0, 1.0),) * 6),) * 2,))
     network = Network("network", Input(1, 1, (128,) * fan_in), (layer, last))
     return [(bank.threshold[0], bank.invert[0])
-            for bank in make_banks(network, TARGET).layers[0].banks]
+            for bank in make_banks(network, TARGET).layers[0].banks[0]]
 
 
 @pytest.mark.parametrize("parameters, dropped, kept", [
@@ -60,14 +62,14 @@ def test_threshold(parameters, dropped, kept):
 def test_every_sum_of_random_networks(random_network, seed):
     network = random_network(seed)
     for before, after in zip(network.layers[:-1], make_banks(network, TARGET).layers, strict=False):
-        assert after.normalization is None
-        for keep, bank in enumerate(after.banks):
+        assert after.normalizations == ()
+        for normalization, bank in zip(before.normalizations[0], after.banks[0], strict=True):
             assert isinstance(bank, Comparison)
             for channel, (threshold, invert) in enumerate(
                     zip(bank.threshold, bank.invert, strict=True)):
                 assert -before.fan_in <= threshold <= before.fan_in + 1
                 for s in range(-before.fan_in, before.fan_in + 1):
-                    expected = y(before.normalization, channel, keep, s) >= 0
+                    expected = y(normalization, channel, s) >= 0
                     assert (s >= threshold) ^ invert == expected
 
 
@@ -80,25 +82,26 @@ def test_changes_at_its_threshold(seed):
                   "beta": rng.normal(), "mean": rng.normal(0, fan_in**0.5),
                   "deviation": rng.uniform(0.1, fan_in**0.5)}
     parameters = {name: float(value) for name, value in parameters.items()}
-    normalization = Normalization(**{name: (value,) for name, value in parameters.items()})
-    for keep, (threshold, invert) in enumerate(one_channel(fan_in, **parameters)):
+    kept = Normalization(**{name: (value,) for name, value in parameters.items()})
+    banks = one_channel(fan_in, **parameters)
+    for normalization, (threshold, invert) in zip((replace(kept, scale=(1.0,)), kept), banks, strict=True):
         for s in {-fan_in, threshold - 1, threshold, fan_in} & set(range(-fan_in, fan_in + 1)):
-            expected = y(normalization, 0, keep, s) >= 0
+            expected = y(normalization, 0, s) >= 0
             assert (s >= threshold) ^ invert == expected
 
 
-def level(layer, choice, channel, m):
+def level(layer, array, bank, channel, m):
     """Output level by its definition, for a sum ``m``, in rational numbers."""
     most, top = 2**(layer.weight_bits - 1) - 1, 2**layer.input_bits - 1
     ways = layer.ways
     weights = [w for way in range(ways)
-               for w in unpack(layer, (choice + way) % layer.crossbars)[channel].tolist()]
+               for w in unpack(layer, (array + way) % layer.crossbars)[channel].tolist()]
     if layer.weight_bits == 1:
         # m = sum(w (2 q - L)), so that sum(w q) is:
         most, m = 1, Fraction(m + top * sum(weights), 2)
     # x = low + (1 - low) q / L, and w stands for w / W; with several ways s is a mean.
     s = (layer.input_low * Fraction(sum(weights)) + (1 - layer.input_low) * Fraction(m, top)) / most / ways
-    value = y(layer.normalization, channel, layer.crossbars == 1 and choice, s)
+    value = y(layer.normalizations[array][bank], channel, s)
     low, levels = layer.output_low, 2**layer.output_bits - 1
     return sum(value >= low + (j - Fraction(1, 2)) * (1 - low) / levels for j in range(1, levels + 1))
 
@@ -117,8 +120,9 @@ def test_every_sum_of_random_spinbayes(random_spinbayes, seed):
     rng = np.random.default_rng(seed)
     network = random_spinbayes(seed, hidden=2)
     for before, after in zip(network.layers[:-1], make_banks(network, TARGET).layers, strict=False):
-        assert len(after.banks) == before.choices
-        for choice, bank in enumerate(after.banks):
+        assert list(map(len, after.banks)) == [before.bank_count] * before.crossbars
+        for array, number in np.ndindex(before.crossbars, before.bank_count):
+            bank = after.banks[array][number]
             sums = before.sums
             if len(sums) > 300:
                 near = {threshold + step for threshold in bank.threshold for step in (-1, 0, 1)}
@@ -126,21 +130,22 @@ def test_every_sum_of_random_spinbayes(random_spinbayes, seed):
                                     *rng.choice(sums, 20).tolist()} if m in sums]
             for channel in range(before.outputs):
                 for m in sums:
-                    assert compared(after, bank, channel, m) == level(before, choice, channel, m)
+                    assert compared(after, bank, channel, m) == level(before, array, number, channel, m)
 
 
 def levels_of(weights, weight_bits=4, input_bits=1, input_low=0, output_bits=2, output_low=0,
               gamma=1.0, beta=0.0, mean=0.0, deviation=1.0, bias=0.0):
     """Fold a hidden layer of one channel and two arrays of ``weights``; return its banks."""
     weights = np.array(weights)
-    layer = Layer("hidden", 1, 1, weights.shape[1], (1, 1), 1, crossbars=2, weight_bits=weight_bits,
-                  input_bits=input_bits, input_low=input_low, output_bits=output_bits,
-                  output_low=output_low, arrays=tuple(pack(row[None], weight_bits) for row in weights),
-                  normalization=Normalization((bias,), (1.0,), (gamma,), (beta,), (mean,), (deviation,)))
+    layer = Layer("hidden", 1, 1, weights.shape[1], (1, 1), 1, choices=(ArrayChoice("hidden", (0, 1)),),
+                  weight_bits=weight_bits, input_bits=input_bits, input_low=input_low,
+                  output_bits=output_bits, output_low=output_low,
+                  arrays=tuple(pack(row[None], weight_bits) for row in weights), normalizations=(
+                      (Normalization((bias,), (1.0,), (gamma,), (beta,), (mean,), (deviation,)),),) * 2)
     last = Layer("last", 1, 1, 1, (1, 1), 2, arrays=((0, 0),),
-                 normalization=Normalization(*((1.0, 1.0),) * 6))
+                 normalizations=((Normalization(*((1.0, 1.0),) * 6),),))
     network = Network("network", Input(1, 1, (128,) * weights.shape[1]), (layer, last))
-    return [(bank.threshold, bank.invert[0]) for bank in make_banks(network, TARGET).layers[0].banks]
+    return [(bank.threshold, bank.invert[0]) for bank, in make_banks(network, TARGET).layers[0].banks]
 
 
 @pytest.mark.parametrize("parameters, thresholds, invert", [
@@ -183,6 +188,25 @@ def test_equal_banks_of_all_arrays_where_low_is_zero(random_spinbayes):
                 assert len(set(layer.banks)) == 1
 
 
+@pytest.mark.parametrize("arrays, banks", [(1, 3), (4, 1), (2, 3)])
+def test_each_array_and_bank_has_its_own(arrays, banks):
+    """In its place, whatever the others are; so a layer may choose both."""
+    rng = np.random.default_rng(0)
+    weights = rng.choice([-1, 1], (arrays, 1, 9))
+    parts = [[Normalization(*((float(value),) for value in rng.uniform(0.5, 2, 6))) for _ in range(banks)]
+             for _ in range(arrays)]
+    choices = ArrayChoice("array", tuple(range(arrays))), BankChoice("bank", tuple(range(banks)))
+    layer = Layer("hidden", 1, 1, 9, (1, 1), 1, choices=choices, input_low=0, arrays=tuple(
+        pack(array, 1) for array in weights), normalizations=tuple(map(tuple, parts)))
+    last = Layer("last", 1, 1, 1, (1, 1), 2, arrays=((0, 0),),
+                 normalizations=((Normalization(*((1.0, 1.0),) * 6),),))
+    after = make_banks(Network("network", Input(1, 1, (128,) * 9), (layer, last)), TARGET).layers[0]
+    assert list(map(len, after.banks)) == [banks] * arrays
+    for array, number in np.ndindex(arrays, banks):
+        for m in layer.sums:
+            assert compared(after, after.banks[array][number], 0, m) == level(layer, array, number, 0, m)
+
+
 def returned(layer, row, q, active):
     """What an array returns for the levels ``q`` and the weights ``row`` of the inputs that are ``active``
     (bool): of binary weights ``2 n - A`` of each bit plane."""
@@ -201,9 +225,9 @@ def test_float_sum(random_spinbayes):
             q = rng.integers(0, 2**layer.input_bits, layer.fan_in)
             top, most = 2**layer.input_bits - 1, max(2**(layer.weight_bits - 1) - 1, 1)
             x = [layer.input_low + (1 - layer.input_low) * Fraction(int(level), top) for level in q]
-            for choice in range(layer.choices):
-                step, starts = float_sum(layer, choice)
-                arrays = [unpack(layer, (choice + way) % layer.crossbars) for way in range(layer.ways)]
+            for array in range(layer.crossbars):
+                step, starts = float_sum(layer, array)
+                arrays = [unpack(layer, (array + way) % layer.crossbars) for way in range(layer.ways)]
                 for start, *rows in zip(starts, *arrays, strict=True):
                     m = sum(returned(layer, row, q, np.full(layer.fan_in, True)) for row in rows)
                     assert step * m + start == sum(
@@ -234,11 +258,11 @@ def test_inactive_inputs_are_values_of_zero(weight_bits, low):
 def test_output_layer(random_network, seed):
     network = random_network(seed)
     before, after = network.layers[-1], make_banks(network, TARGET).layers[-1]
-    assert after.normalization is None
-    for keep, bank in enumerate(after.banks):
+    assert after.normalizations == ()
+    for normalization, bank in zip(before.normalizations[0], after.banks[0], strict=True):
         assert isinstance(bank, Affine)
         for channel in range(before.outputs):
             for s in (-before.fan_in, 0, before.fan_in):
-                expected = float(y(before.normalization, channel, keep, s)) * math.log2(math.e)
+                expected = float(y(normalization, channel, s)) * math.log2(math.e)
                 assert bank.gain[channel] * s + bank.offset[channel] \
                     == pytest.approx(expected, rel=1e-12, abs=1e-12)

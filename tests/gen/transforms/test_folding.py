@@ -5,9 +5,10 @@ import pytest
 
 from gen.check_target import ImpossibleTarget
 from gen.ir import Folding, Input, Layer, Network, Target
-from gen.networks import NETWORKS
+from gen.methods import known_names, network_of
 from gen.transforms.folding import GATES_MAX, choose_folding, choose_interval, map_cycles, runs
 from gen.transforms.tile import columns_max, row_tiles
+from tests.conftest import with_choices
 
 
 def test_map_cycles():
@@ -24,14 +25,14 @@ def test_map_cycles_with_padding_and_stride():
 
 def test_lenet5():
     """The second layer sees two maps in 784 cycles, each 144 words and 64 positions."""
-    network = choose_folding(NETWORKS["lenet5"], Target())
+    network = choose_folding(network_of("lenet5"), Target())
     assert [layer.folding for layer in network.layers] == [
         Folding(75, 6, 1, 1), Folding(75, 4, 1, 4), Folding(128, 1, 1, 120),
         Folding(120, 1, 1, 84), Folding(84, 1, 1, 10)]
 
 
 def test_sequential_lenet5_counts_one_map():
-    network = choose_folding(NETWORKS["lenet5"], Target(schedule="sequential"))
+    network = choose_folding(network_of("lenet5"), Target(schedule="sequential"))
     assert network.layers[1].folding == Folding(75, 2, 1, 8) # 144 + 64 * 7 <= 784 < 144 + 64 * 15
 
 
@@ -40,16 +41,25 @@ def test_sequential_lenet5_counts_one_map():
     (2 * (144 + 64 * 3) - 1, Folding(75, 6, 1, 3)),
 ])
 def test_interval_may_be_filled(interval, folding):
-    assert choose_folding(NETWORKS["lenet5"], Target(interval=interval)).layers[1].folding == folding
+    assert choose_folding(network_of("lenet5"), Target(interval=interval)).layers[1].folding == folding
 
 
 @pytest.mark.parametrize("schedule", ["shared", "sequential"])
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", ["lenet5", "lenet5_wide", "lenet5_spinbayes", "lenet5_4bit_spinbayes"])
 def test_shipped_networks_keep_pace_with_their_images(name, schedule):
-    chosen = choose_interval(NETWORKS[name], Target(schedule=schedule))
-    assert chosen["gates"] <= GATES_MAX
+    chosen = choose_interval(network_of(name), Target(schedule=schedule))
     assert chosen["reason"] == ("as the slowest layer needs so many" if "spinbayes" in name else
                                 "in which an image comes in")
+
+
+@pytest.mark.parametrize("schedule", ["shared", "sequential"])
+def test_no_network_that_is_known_costs_too_much(schedule):
+    for name in known_names():
+        assert choose_interval(network_of(name), Target(schedule=schedule))["gates"] <= GATES_MAX, name
+
+
+def with_keep_bits(network):
+    return with_choices(network, [0.5] * len(network.layers))
 
 
 def connected(*outputs, pixels=(28, 28), channels=1):
@@ -58,7 +68,7 @@ def connected(*outputs, pixels=(28, 28), channels=1):
     for index, count in enumerate(outputs):
         layers.append(Layer(f"fc{index}", *shape, shape[:2], count))
         shape = 1, 1, count
-    return Network("connected", Input(*pixels, (1,) * channels), tuple(layers))
+    return with_keep_bits(Network("connected", Input(*pixels, (1,) * channels), tuple(layers)))
 
 
 def gates(network, target):
@@ -136,7 +146,8 @@ def test_fewer_adcs_than_any_folding_takes():
 def test_never_shorter_than_the_slowest_layer_needs():
     """Sixteen maps of the last layer take longer than streaming the image in, however it is folded."""
     layers  = [Layer(f"fc{index}", 1, 1, 4, (1, 1), 4) for index in range(4)]
-    network = Network("network", Input(1, 1, (1,) * 4), (*layers, Layer("last", 1, 1, 4, (1, 1), 10)))
+    network = with_keep_bits(Network("network", Input(1, 1, (1,) * 4), (
+        *layers, Layer("last", 1, 1, 4, (1, 1), 10))))
     chosen  = choose_interval(network, Target())
     assert chosen["interval_cycles"] == 16 * 10
     assert chosen["reason"] == "as the slowest layer needs so many"
@@ -192,16 +203,32 @@ def test_bit_planes_take_a_read_each():
     ((2, 2, 2), 3, [1.75, 3, 3]),
 ])
 def test_runs(crossbars, passes, expected):
-    network = Network("network", Input(1, 1, (1,)), tuple(
-        Layer(f"layer{index}", 1, 1, 1, (1, 1), 1, crossbars=number)
-        for index, number in enumerate(crossbars)))
+    network = with_choices(
+        Network("network", Input(1, 1, (1,)), tuple(
+            Layer(f"layer{index}", 1, 1, 1, (1, 1), 1) for index in range(len(crossbars)))),
+        [0.5 if number == 1 else (number, 1) for number in crossbars])
     assert runs(network, Target(passes=passes, passes_max=passes)) == pytest.approx(expected)
     assert runs(network, Target(passes=3, schedule="sequential")) == [1, 1, 1]
 
 
+@pytest.mark.parametrize("method, passes, expected", [
+    ("scale-dropout-random", 4, [1, 4, 4, 4, 4]),   # of five different scales
+    ("scale-dropout-random", 20, [1, 5, 20, 20, 20]),
+    ("sub-set", 20, [1, 8, 20, 20, 20]),
+    ("tiny-ensemble", 20, [1, 4, 4, 4, 4]),         # all layers take the same member
+    ("ensemble", 20, [4, 4, 4, 4, 4]),              # and nothing is left to chance
+    ("ensemble", 3, [3, 3, 3, 3, 3]),
+    ("deterministic", 20, [1, 1, 1, 1, 1]),
+])
+def test_runs_of_methods(method, passes, expected):
+    network = network_of("lenet5", method)
+    assert runs(network, Target(passes=passes)) == expected
+    assert runs(network, Target(passes=passes, schedule="sequential")) == [1] * 5
+
+
 def test_lenet5_spinbayes():
     """Four cells of a bit line at once; no layer is faster than the first can be, at the least cost."""
-    network = choose_folding(NETWORKS["lenet5_spinbayes"], Target())
+    network = choose_folding(network_of("lenet5_spinbayes"), Target())
     conv1 = network.layers[0]
     assert conv1.folding == Folding(4, 6, 19, 1)
     interval = 8 * map_cycles(conv1, conv1.folding)

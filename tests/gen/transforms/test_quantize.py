@@ -16,7 +16,7 @@ TARGET = Target()
 
 def quantized(gain, offset, fan_in=5, outputs=2, **fields):
     layer = Layer("last", 1, 1, fan_in, (1, 1), outputs, arrays=((0,) * outputs,),
-                  banks=(Affine((gain,) * outputs, (offset,) * outputs),) * 2, **fields)
+                  banks=((Affine((gain,) * outputs, (offset,) * outputs),) * 2,), **fields)
     network = quantize(Network("network", Input(1, 1, (1,) * fan_in), (layer,)), TARGET)
     return network.layers[0].banks, network.head
 
@@ -30,7 +30,7 @@ def quantized(gain, offset, fan_in=5, outputs=2, **fields):
 ])
 def test_drops_nothing_from_what_is_exact(gain, offset, logit):
     banks, _ = quantized(gain, offset)
-    assert banks == (Logit(*((value,) * 2 for value in logit), 0),) * 2
+    assert banks == ((Logit(*((value,) * 2 for value in logit), 0),) * 2,)
 
 
 @pytest.mark.parametrize("gain, fan_in, dropped, logit", [
@@ -41,21 +41,21 @@ def test_drops_nothing_from_what_is_exact(gain, offset, logit):
 ])
 def test_rounds(gain, fan_in, dropped, logit):
     banks, _ = quantized(gain, 0.0, fan_in)
-    assert banks == (Logit(*((value,) * 2 for value in logit), dropped),) * 2
+    assert banks == ((Logit(*((value,) * 2 for value in logit), dropped),) * 2,)
 
 
 def test_classes():
     """What exponentials take of the bound is bounded by guard bits, and gains have what is left."""
-    dropped, heads = zip(*((banks[0].dropped, head) for banks, head in (
+    dropped, heads = zip(*((banks[0][0].dropped, head) for banks, head in (
         quantized(1 / 3, 0.0, 900, outputs) for outputs in (2, 10, 300))), strict=True)
     assert dropped == (9, 10, 10)
     assert heads == (Head(), Head(), Head(guard=5))
 
 
-def ends(layer, choice, channel):
+def ends(layer, array, channel):
     """The sums ``s`` and those of the crossbars for the inputs that make them least and largest."""
-    weight = sum(unpack(layer, (choice + way) % layer.crossbars)[channel] for way in range(layer.ways))
-    each   = [unpack(layer, (choice + way) % layer.crossbars)[channel] for way in range(layer.ways)]
+    weight = sum(unpack(layer, (array + way) % layer.crossbars)[channel] for way in range(layer.ways))
+    each   = [unpack(layer, (array + way) % layer.crossbars)[channel] for way in range(layer.ways)]
     levels = 2**layer.input_bits - 1
     for sign in (-1, 1):
         level = np.where(sign * weight > 0, levels, 0)
@@ -73,12 +73,14 @@ def check_bound(network):
     be with a bit less."""
     before, compiled = network.layers[-1], quantize(network, TARGET)
     after, head = compiled.layers[-1], compiled.head
-    dropped = after.banks[0].dropped
+    dropped = after.banks[0][0].dropped
     worst = fewer = 0
-    for choice, (affine, logit) in enumerate(zip(before.banks, after.banks, strict=True)):
+    pairs = [(array, pair) for array, both in enumerate(zip(before.banks, after.banks, strict=True))
+             for pair in zip(*both, strict=True)]
+    for array, (affine, logit) in pairs:
         for channel in range(before.outputs):
             gain, offset = Fraction(affine.gain[channel]), Fraction(affine.offset[channel])
-            (low, least), (high, largest) = ends(before, choice, channel)
+            (low, least), (high, largest) = ends(before, array, channel)
             for s, m in ((low, least), (high, largest)):
                 scaled = Fraction(logit.gain[channel] * m + logit.offset[channel] - (2**dropped >> 1),
                                   2**(head.fraction + dropped))
@@ -98,7 +100,8 @@ def check_bound(network):
 def test_bound(random_network, seed, factor):
     network = make_banks(random_network(seed), TARGET)
     last = network.layers[-1]
-    banks = tuple(Affine(tuple(factor * value for value in bank.gain), bank.offset) for bank in last.banks)
+    banks = tuple(tuple(Affine(tuple(factor * value for value in bank.gain), bank.offset)
+                        for bank in of_array) for of_array in last.banks)
     check_bound(replace(network, layers=(*network.layers[:-1], replace(last, banks=banks))))
 
 
@@ -107,7 +110,8 @@ def test_bound_of_spinbayes(random_spinbayes, seed):
     """For any weights and levels, in each bank."""
     network = make_banks(random_spinbayes(seed), TARGET)
     check_bound(network)
-    assert len(quantize(network, TARGET).layers[-1].banks) == network.layers[-1].choices
+    last = network.layers[-1]
+    assert list(map(len, quantize(network, TARGET).layers[-1].banks)) == [last.bank_count] * last.crossbars
 
 
 def test_bound_of_large_sums():
@@ -117,7 +121,7 @@ def test_bound_of_large_sums():
         weights = rng.integers(-most, most, (9, 300), endpoint=True)
         gain    = tuple(rng.normal(size=9).tolist())
         layer = Layer("last", 1, 1, 300, (1, 1), 9, weight_bits=4, input_bits=4, input_low=0,
-                      arrays=(pack(weights, 4),), banks=(Affine(gain, (1.0,) * 9),) * 2)
+                      arrays=(pack(weights, 4),), banks=((Affine(gain, (1.0,) * 9),) * 2,))
         dropped.append(check_bound(Network("large", Input(1, 1, (1,) * 300 * 15, 4), (layer,))))
     assert dropped[0] > dropped[1] > 5
 

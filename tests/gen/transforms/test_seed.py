@@ -1,33 +1,45 @@
 import numpy as np
 import pytest
 
-from gen.ir import Generator, Input, Layer, Network, Target
+from gen.ir import Draw, Generator, Input, Layer, Network, Target
 from gen.transforms.seed import _split, seed
 from golden.random.generator import choices
+
+
+def drawing(*drops):
+    """A network whose passes draw these bits; seeds depend on no layer."""
+    return Network("network", Input(1, 1, (1,)), (Layer("last", 1, 1, 1, (1, 1), 2),), draws=tuple(
+        Draw(f"draw{number}", each) for number, each in enumerate(drops)))
 
 
 @pytest.mark.parametrize("dropout, drop", [
     (0, 0), (1, 65536), (0.5, 32768), (0.1, 6554), (2**-16, 1)])
 def test_drop(dropout, drop):
-    layer = Layer("last", 1, 1, 1, (1, 1), 2, dropout=dropout)
-    network = Network("network", Input(1, 1, (1,)), (layer, layer))
+    network = drawing((dropout,), (dropout,))
     assert seed(network, Target(seed=2**64 - 1)).generator == Generator(
-        (_split(2**64 - 1, 1),), (drop, drop), (1, 1))
+        (_split(2**64 - 1, 1),), (drop, drop))
 
 
-@pytest.mark.parametrize("crossbars, bits", [(2, 1), (8, 3), (64, 6)])
-def test_arrays_are_equally_likely(crossbars, bits):
-    layers = tuple(Layer("last", 1, 1, 1, (1, 1), 2, dropout=0.1, crossbars=number)
-                   for number in (crossbars, 1))
-    network = Network("network", Input(1, 1, (1,)), layers)
-    assert seed(network, Target()).generator == Generator((_split(1, 1),), (32768, 6554), (bits, 1))
+@pytest.mark.parametrize("bits", [1, 3, 6])
+def test_every_bit_has_its_drop(bits):
+    """Those of a draw are in the order of the draws, and differ where it says so."""
+    network = drawing((0.5,) * bits, (0.1, 0.5, 0.0))
+    assert seed(network, Target()).generator == Generator(
+        (_split(1, 1),), (32768,) * bits + (6554, 32768, 0))
+
+
+@pytest.mark.parametrize("sources", ["model", "layer"])
+def test_nothing_is_drawn(sources):
+    """Without random bits there is no source; the number of a pass is none."""
+    for network in (drawing(), drawing(None)):
+        assert seed(network, Target(sources=sources)).generator == Generator((), ())
+    assert seed(drawing(None, (0.5,)), Target(sources=sources)).generator == Generator(
+        (_split(1, 1),), (32768,))
 
 
 def test_a_source_for_each_bit():
     """The first output of SplitMix64 from seed 0 is published with it: 0xe220a8397b1dcdaf."""
-    layers = tuple(Layer("last", 1, 1, 1, (1, 1), 2, crossbars=number) for number in (8, 1))
-    network = Network("network", Input(1, 1, (1,)), layers)
-    seeds = seed(network, Target(seed=7, sources="layer")).generator.seeds
+    seeds = seed(drawing((0.5,) * 3, (0.5,)), Target(seed=7, sources="layer")).generator.seeds
     assert seeds == tuple(_split(7, number) for number in (1, 2, 3, 4)) and len(set(seeds)) == 4
     assert _split(0, 1) == 0xE220A8397B1DCDAF
     # Where the output would be 0, which no generator leaves.
@@ -37,8 +49,7 @@ def test_a_source_for_each_bit():
 @pytest.fixture(scope="module")
 def first_bits():
     """Fair bits of the first images of each of the seeds 1 to 4,096: bool (4096, 64)."""
-    network = Network("network", Input(1, 1, (1,)), (Layer("last", 1, 1, 1, (1, 1), 2),))
-    return np.stack([choices(seed(network, Target(seed=number)).generator, 1, 64).ravel() == 1
+    return np.stack([choices(seed(drawing((0.5,)), Target(seed=number)).generator, 1, 64).ravel()
                      for number in range(1, 4097)])
 
 

@@ -1,12 +1,13 @@
 # amaranth: UnusedElaboratable=no
 
+from dataclasses import replace
 from fractions import Fraction
 from math import comb
 
 import numpy as np
 import pytest
 
-from gen.ir import Generator, HealthTest, Input, Layer, Network, Target
+from gen.ir import Draw, Generator, HealthTest, Input, Layer, Network, Target
 from gen.transforms.watch import FALSE_ALARM_BITS, WINDOW, cutoffs, watch
 from golden.random.bad_sources import Source
 from golden.random.health import alarm_bit
@@ -24,10 +25,18 @@ def tail(likely, window, count):
 
 
 def health_of(drop, bits=None, seeds=(1,)):
-    """Health tests of layers that drop with ``drop / 65536``."""
-    generator = Generator(seeds, tuple(drop), bits or (1,) * len(drop))
-    layers = tuple(Layer(f"layer{number}", 1, 1, 1, (1, 1), 2) for number in range(len(drop)))
-    return watch(Network("network", Input(1, 1, (1,)), layers, generator=generator), Target()).health
+    """Health tests of draws of so many ``bits``, one each unless given, all of which are 0 with
+    ``drop / 65536``."""
+    bits = bits or (1,) * len(drop)
+    return health_of_draws([(one,) * count for one, count in zip(drop, bits, strict=True)], seeds)
+
+
+def health_of_draws(draws, seeds=(1,)):
+    """Health tests of draws whose bits are 0 with ``draws / 65536``."""
+    network = Network("network", Input(1, 1, (1,)), (Layer("last", 1, 1, 1, (1, 1), 2),), draws=tuple(
+        Draw(f"draw{number}", tuple(one / 65536 for one in drop)) for number, drop in enumerate(draws)))
+    drop = tuple(one for drop in draws for one in drop)
+    return watch(replace(network, generator=Generator(seeds, drop)), Target()).health
 
 
 @pytest.mark.parametrize("drop, repetition", [
@@ -84,13 +93,28 @@ def test_windows_grow_where_little_is_random(drop):
     Health(**limits)
 
 
-def test_each_layer_has_its_own_limits():
-    """And a source is compared with the bit before, and with that of the same layer a pass before."""
+def test_each_draw_has_its_own_limits():
+    """And a source is compared with the bit before, and with that of the same place a pass before."""
     assert health_of((32768, 13107), (3, 1)) == (
         HealthTest((0, 1, 2), 0, **cutoffs((32768,) * 3)),
         HealthTest((3,), 0, **cutoffs((13107,))),
         HealthTest((0, 1, 2, 3), 1, **cutoffs((32768,) * 3 + (13107,))),
         HealthTest((0, 1, 2, 3), 4, **cutoffs((32768,) * 3 + (13107,))))
+
+
+def test_bits_of_a_draw_that_differ_have_their_own_limits():
+    """A keep bit is not watched together with the fair bits of the same draw, which are together."""
+    every = 13107, 32768, 32768, 13107
+    assert health_of_draws([(13107, 32768, 32768), (13107,)]) == (
+        HealthTest((0,), 0, **cutoffs((13107,))),
+        HealthTest((1, 2), 0, **cutoffs((32768,) * 2)),
+        HealthTest((3,), 0, **cutoffs((13107,))),
+        HealthTest((0, 1, 2, 3), 1, **cutoffs(every)),
+        HealthTest((0, 1, 2, 3), 4, **cutoffs(every)))
+
+
+def test_where_nothing_is_drawn_nothing_is_tested():
+    assert health_of_draws([], seeds=()) == ()
 
 
 def test_each_source_has_its_own_tests():
@@ -102,7 +126,7 @@ def test_each_source_has_its_own_tests():
 
 @pytest.mark.parametrize("certain", [0, 65536])
 def test_what_is_certain_is_not_tested(certain):
-    """The other layers have the limits that they have without it."""
+    """The other draws have the limits that they have without it."""
     assert health_of((certain,)) == ()
     alone, beside = health_of((32768, 20000)), health_of((32768, certain, 20000))
     assert [(test.repetition, test.window, test.proportion, test.distance) for test in alone] == [
@@ -110,7 +134,7 @@ def test_what_is_certain_is_not_tested(certain):
     assert all(1 not in test.places for test in beside)
 
 
-#: Networks whose layers hardly drop, or hardly keep, or never, among others.
+#: Networks whose draws hardly give a 0, or hardly a 1, or never, among others.
 UNEVEN = {"certain": (0, 32768), "one of five is certain": (0, 32768, 32768, 32768, 32768),
           "1.1e-4": (7, 32768, 32768), "alone": (7,), "nearly one": (65530, 32768),
           "mixed": (6554, 13107, 32768)}
@@ -119,20 +143,20 @@ UNEVEN = {"certain": (0, 32768), "one of five is certain": (0, 32768, 32768, 327
 @pytest.mark.parametrize("drop", UNEVEN.values(), ids=UNEVEN)
 def test_good_bits_of_many_images_raise_no_alarm(drop):
     """10,000 images of 64 passes without a reset."""
-    generator = Generator((1,), drop, (1,) * len(drop))
+    generator = Generator((1,), drop)
     bits = Source().draw(generator, 10_000 * 64 * len(drop), np.random.default_rng(3))
     assert alarm_bit(bits, generator, health_of(drop)) is None
 
 
 @pytest.mark.parametrize("stuck", [0, 1])
 @pytest.mark.parametrize("drop", UNEVEN.values(), ids=UNEVEN)
-def test_a_layer_that_is_stuck_is_found(drop, stuck):
+def test_a_bit_that_is_stuck_is_found(drop, stuck):
     """Whatever is beside it, no later than its own limits say."""
-    generator = Generator((1,), drop, (1,) * len(drop))
-    for layer, own in enumerate(drop):
+    generator = Generator((1,), drop)
+    for place, own in enumerate(drop):
         if own not in (0, 65536):
             passes = cutoffs((own,))["repetition"]
-            bits   = Source(stuck=stuck, layer=layer).draw(
-                generator, (passes + 1) * len(drop), np.random.default_rng(layer))
+            bits   = Source(stuck=stuck, places=(place,)).draw(
+                generator, (passes + 1) * len(drop), np.random.default_rng(place))
             found  = alarm_bit(bits, generator, health_of(drop))
-            assert found is not None and found < passes * len(drop), layer
+            assert found is not None and found < passes * len(drop), place

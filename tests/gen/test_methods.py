@@ -1,0 +1,210 @@
+import ast
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gen.ir import ArrayChoice, BankChoice, Draw, Head, Input, Layer, Network, Target
+from gen.methods import (
+    DEFAULT,
+    METHODS,
+    choose,
+    known_names,
+    method_for,
+    method_of,
+    name_of,
+    network_of,
+    stated,
+    with_dropout,
+)
+from gen.networks import NETWORKS
+from gen.verify import verify
+from tests.conftest import with_choices
+
+
+ROOT = Path(__file__).parents[2]
+
+#: Two layers without a choice.
+PLAIN = Network("plain", Input(2, 2, (128,)), (
+    Layer("conv", 2, 2, 1, (2, 2), 3, dropout=0.25), Layer("fc", 1, 1, 3, (1, 1), 2)))
+
+FAIR = 0.5, 0.5, 0.5
+
+#: Choice and drops of a layer that drops with 1/4, and with 1/2: of each method, as its paper has it.
+EXPECTED = {
+    "scale-dropout":        (BankChoice, (0, 1), [(0.25,), (0.5,)]),
+    "scale-dropout-mean":   (BankChoice, (0, 1), [(0.25,), (0.5,)]),
+    "scale-dropout-random": (BankChoice, (1, 2, 3, 4, 0, 0, 0, 0), [(0.25, 0.5, 0.5), FAIR]),
+    "spinbayes":            (ArrayChoice, (0, 1, 2, 3, 4, 5, 6, 7), [FAIR, FAIR]),
+    "sub-set":              (BankChoice, (0, 1, 2, 3, 4, 5, 6, 7), [FAIR, FAIR]),
+    "tiny-ensemble":        (BankChoice, (0, 1, 2, 3), None),
+    "ensemble":             (ArrayChoice, (0, 1, 2, 3), None),
+    "deterministic":        (None, (), []),
+}
+
+
+def test_every_method_is_expected():
+    assert EXPECTED.keys() == METHODS.keys() and DEFAULT in METHODS
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_choices_and_draws(method):
+    network = choose(PLAIN, method)
+    kind, table, drops = EXPECTED[method]
+    members = drops is None
+    assert [layer.choices for layer in network.layers] == [
+        () if kind is None else (kind("member" if members else layer.name, table),)
+        for layer in PLAIN.layers]
+    assert network.draws == ((Draw("member", None),) if members else tuple(
+        Draw(layer.name, each) for layer, each in zip(PLAIN.layers, drops, strict=False)))
+    assert network.method == method and method_for(network) is METHODS[method]
+    assert {layer.weight_bits for layer in network.layers} == {4 if method == "spinbayes" else 1}
+    verify(network, Target())
+
+
+@pytest.mark.parametrize("method, count, table, drops", [
+    ("spinbayes", 2, (0, 1), (0.5,)), ("spinbayes", 16, tuple(range(16)), (0.5,) * 4),
+    ("sub-set", 4, (0, 1, 2, 3), (0.5, 0.5)),
+    ("scale-dropout-random", 2, (1, 2, 0, 0), (0.25, 0.5)),
+    ("scale-dropout-random", 8, (*range(1, 9), *(0,) * 8), (0.25, 0.5, 0.5, 0.5)),
+    ("tiny-ensemble", 3, (0, 1, 2), None), ("ensemble", 5, (0, 1, 2, 3, 4), None),
+])
+def test_counts(method, count, table, drops):
+    network = choose(PLAIN, method, count)
+    [choice] = network.layers[0].choices
+    assert (choice.table, network.draws[0].drops) == (table, drops)
+    verify(network, Target())
+
+
+@pytest.mark.parametrize("ways", [1, 2, 8])
+def test_ways(ways):
+    network = choose(PLAIN, "spinbayes", ways=ways)
+    assert [layer.ways for layer in network.layers] == [ways, ways]
+    verify(network, Target())
+
+
+def test_head_and_passes():
+    """Those of the papers; a head of its own stays."""
+    assert choose(PLAIN, "spinbayes").head == Head(confidence=58982, agreement=99)
+    assert {choose(PLAIN, method).head for method in METHODS if method != "spinbayes"} == {Head()}
+    own = Network(PLAIN.name, PLAIN.input, PLAIN.layers, Head(agreement=80))
+    assert {choose(own, method).head for method in METHODS} == {Head(agreement=80)}
+    assert {name: made.passes for name, made in METHODS.items()} == {
+        name: 10 if name == "spinbayes" else 20 for name in METHODS}
+
+
+def test_quoted_sources_say_where():
+    for made in METHODS.values():
+        assert made.sources_quoted in ("", "model", "layer")
+        assert bool(made.sources_quoted) == bool(made.sources_paper)
+
+
+@pytest.mark.parametrize("method, count, ways, message", [
+    *((method, 8, 1, f"Method {method!r} has nothing to choose --crossbars of; leave it out")
+      for method in ("scale-dropout", "scale-dropout-mean", "deterministic")),
+    *((method, None, 2, f"Method {method!r} has one array per layer; leave --ways out")
+      for method, (kind, *_) in EXPECTED.items() if kind is not ArrayChoice),
+    *((method, count, 1, f"Arrays or banks to choose from must be at least 2, not {count}")
+      for method in ("scale-dropout-random", "spinbayes", "sub-set", "tiny-ensemble", "ensemble")
+      for count in (1, 0, -8)),
+    *((method, count, 1,
+       f"Arrays or banks to choose from by random bits must be a power of two, not {count}")
+      for method in ("scale-dropout-random", "spinbayes", "sub-set") for count in (3, 6)),
+])
+def test_what_cannot_be_chosen(method, count, ways, message):
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        choose(PLAIN, method, count, ways)
+
+
+def test_scales():
+    """Of the banks, as many as the table has outcomes, in their order."""
+    one = np.array([[1.5, 0.5, 4.0]])
+    assert METHODS["scale-dropout"].scales(one).tolist() == [[1, 1, 1], [1.5, 0.5, 4]]
+    assert METHODS["scale-dropout-mean"].scales(one).tolist() == [[2, 2, 2], [1.5, 0.5, 4]]
+    rows = np.arange(15.0).reshape(5, 3)
+    for method in METHODS.keys() - {"scale-dropout", "scale-dropout-mean"}:
+        assert METHODS[method].scales(rows) is rows
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_with_dropout(method):
+    """The keep bit alone has another probability, in the layers that are named."""
+    network = choose(PLAIN, method)
+    changed = with_dropout(network, {"fc": 0.75})
+    if not METHODS[method].keeps:
+        assert changed == network
+        return
+    first, second = network.draws
+    assert changed.draws == (first, Draw("fc", (0.75, *second.drops[1:])))
+    assert [layer.dropout for layer in changed.layers] == [0.25, 0.75]
+    assert with_dropout(changed, {"fc": 0.5}) == network
+
+
+def test_with_dropout_of_its_own():
+    own = with_choices(PLAIN, [0.5, (4, 1)])
+    assert with_dropout(own, {"conv": 0.75}) == own
+    assert not method_for(own).keeps and method_for(own).scaled
+    assert not method_for(own, scaled=False).scaled
+
+
+def test_what_a_file_states():
+    assert stated("ensemble", scaled=False) == stated("ensemble", scaled=True) == "ensemble"
+    assert (stated(None, scaled=True), stated(None, scaled=False)) == ("scale-dropout", "spinbayes")
+
+
+@pytest.mark.parametrize("base", NETWORKS)
+@pytest.mark.parametrize("method", METHODS)
+def test_names_and_back(base, method):
+    name = name_of(base, method)
+    assert method_of(name) == (base, method)
+    assert network_of(name) == network_of(base, method) == choose(NETWORKS[base], method)
+    assert network_of(name).name == name and name in known_names()
+    # What the name says is the default only.
+    for other in METHODS:
+        assert network_of(name, other) == network_of(base, other)
+
+
+def test_names():
+    assert len(set(known_names())) == len(NETWORKS) * len(METHODS) == len(known_names())
+    assert {"lenet5", "lenet5_wide", "lenet5_spinbayes", "lenet5_4bit_spinbayes", "lenet5_tiny_ensemble",
+            "lenet5_wide_scale_dropout_random"} <= set(known_names())
+    assert method_of("lenet5_tiny_ensemble") == ("lenet5", "tiny-ensemble")
+    assert method_of("somebodys") == ("somebodys", DEFAULT)
+    with pytest.raises(KeyError):
+        network_of("lenet6_spinbayes")
+
+
+def test_networks_have_no_choice():
+    for network in NETWORKS.values():
+        assert not network.draws and not network.method and network.head == Head()
+        assert not any(layer.choices for layer in network.layers)
+        verify(network, Target())
+
+
+def names_a_method(text):
+    """Strings of a Python file that are the name of a method or its title, and no docstring."""
+    tree = ast.parse(text)
+    docstrings = {node.body[0].value for node in ast.walk(tree)
+                  if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and node.body
+                  and isinstance(node.body[0], ast.Expr)}
+    # A string alone in a line says what the name above it is.
+    docstrings |= {node.value for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    words = {*METHODS, *(made.title for made in METHODS.values()),
+             *(method.replace("-", "_") for method in METHODS)}
+    return [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)
+            and isinstance(node.value, str) and node not in docstrings and node.value in words]
+
+
+@pytest.mark.parametrize("package", ["gen", "hdl"])
+def test_no_other_file_knows_a_method(package):
+    """What builds works on draws and choices, so that what a reader adds to METHODS is built as well."""
+    paths = set((ROOT / package).rglob("*.py")) - {ROOT / "gen" / "methods.py"}
+    assert len(paths) > 10
+    assert {path.name: found for path in paths if (found := names_a_method(path.read_text()))} == {}
+
+
+def test_what_knows_a_method_is_found():
+    assert names_a_method('"""spinbayes"""\nif x == "spinbayes":\n    y = "Sub-set inference"\n') == [
+        "spinbayes", "Sub-set inference"]
+    assert names_a_method((ROOT / "gen" / "methods.py").read_text())
