@@ -26,8 +26,8 @@ from dataclasses import dataclass, field, fields, is_dataclass
 
 __all__ = [
     "JUNCTIONS", "Target", "Input", "Draw", "ArrayChoice", "BankChoice", "MaskChoice", "Normalization",
-    "Comparison", "Affine", "Logit", "Tile", "Folding", "Layer", "Head", "Generator", "HealthTest", "Network", "dump",
-    "load",
+    "Comparison", "Affine", "Logit", "Tile", "Folding", "Layer", "Head", "Generator", "HealthTest",
+    "Network", "dump", "load",
 ]
 
 
@@ -150,9 +150,9 @@ class MaskChoice:
     """Which inputs of a layer a pass drops: a map enters the layer once for each pass.
 
     Input i of a kernel is in group ``i % groups``. Bit g of the draw, in the order of drawing, is 1 where
-    group g is kept; neither word line of a dropped input is up, so it adds 0 to the sum. With as many groups
-    as channels a bit drops a channel, border included; with as many as inputs of a fully connected layer it
-    drops a neuron.
+    group g is kept; neither word line of a dropped input is up, so it adds 0 to the sum. With as many
+    groups as channels a bit drops a channel, border included; with as many as inputs of a fully connected
+    layer it drops a neuron.
     """
 
     draw: str
@@ -236,8 +236,9 @@ class Folding:
 class Layer:
     """A convolution, a max-pool, and what a pass chooses at random.
 
-    Of each kind of choice a layer has at most one, and of a mask and a choice of arrays at most one. Without an :class:`ArrayChoice` there is one array,
-    without a :class:`BankChoice` one bank, and without either all passes compute the same.
+    Of each kind of choice a layer has at most one, and of a mask and a choice of arrays at most one.
+    Without an :class:`ArrayChoice` there is one array, without a :class:`BankChoice` one bank, and without
+    either all passes compute the same.
     """
 
     name: str
@@ -424,8 +425,8 @@ class Network:
 
 
 _KINDS = {kind.__name__: kind for kind in (
-    Target, Input, Draw, ArrayChoice, BankChoice, MaskChoice, Normalization, Comparison, Affine, Logit, Tile,
-    Folding, Layer, Head, Generator, HealthTest, Network)}
+    Target, Input, Draw, ArrayChoice, BankChoice, MaskChoice, Normalization, Comparison, Affine, Logit,
+    Tile, Folding, Layer, Head, Generator, HealthTest, Network)}
 
 
 def dump(value) -> str:

@@ -40,7 +40,8 @@ def periphery(network: Network, target: Target, directory: Path) -> dict:
 @command("gen.method_costs", stopped="stopped")
 def main(arguments=None):
     """Print costs and estimate."""
-    parser = Parser(prog="gen.method_costs", description="Print what a method costs, and its estimate, as JSON.")
+    parser = Parser(prog="gen.method_costs",
+                    description="Print what a method costs, and its estimate, as JSON.")
     parser.add_argument("network", nargs="?", metavar="NETWORK",
         help=f"network: {', '.join(NETWORKS)}, or one of these with the ending of a method")
     parser.add_argument("--cells", action="store_true",

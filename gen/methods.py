@@ -15,8 +15,8 @@ from gen.networks import NETWORKS
 
 
 __all__ = [
-    "DEFAULT", "METHODS", "Method", "choose", "has_dropout", "known_names", "method_for", "method_of", "name_of",
-    "network_of", "stated", "with_dropout",
+    "DEFAULT", "METHODS", "Method", "choose", "has_dropout", "known_names", "method_for", "method_of",
+    "name_of", "network_of", "stated", "with_dropout",
 ]
 
 
@@ -34,7 +34,8 @@ class Method:
                                       #: the values that a dropped scale can have.
     keeps: bool = False               #: Whether the first bit keeps the trained scale, which it drops with
                                       #: the dropout probability of the layer; else all outcomes are alike.
-    groups: Callable = lambda layer: 0 #: Groups of inputs of a layer behind the first that are masked; 0: none.
+    groups: Callable = lambda layer: 0 #: Groups of inputs of a layer behind the first that are masked; 0:
+                                      #: none.
     in_turn: bool = False             #: Whether pass t takes outcome t modulo ``count`` in all layers.
     scaled: bool = True               #: Whether a checkpoint has scales.
     scales: Callable = lambda scale: scale #: What makes those of the banks (B, C) of these, also (B, C).
@@ -146,8 +147,8 @@ def choose(network: Network, method: str, count: int | None = None, ways: int = 
 
 
 def with_dropout(network: Network, dropouts: dict[str, float | None]) -> Network:
-    """Return ``network`` with the dropout probabilities of layers by their names; where there is none, or the
-    method of the network has none for that layer, it stays as it is."""
+    """Return ``network`` with the dropout probabilities of layers by their names; where there is none, or
+    the method of the network has none for that layer, it stays as it is."""
     draws, layers = {draw.name: draw for draw in network.draws}, []
     for layer in network.layers:
         dropout = dropouts.get(layer.name)

@@ -12,13 +12,13 @@ __all__ = ["branching", "combinations", "drawn", "outcomes_of"]
 
 
 def outcomes_of(network: Network, numbers: dict[str, np.ndarray]) -> np.ndarray:
-    """Return the outcomes of all choices, int (..., layers, 2): of the choice before the sum, of an array, and
-    of that behind it, of a bank; 0 where a layer has none. That of a mask is the number of the pass, as passes
-    hardly ever have the same.
+    """Return the outcomes of all choices, int (..., layers, 2): of the choice before the sum, of an array,
+    and of that behind it, of a bank; 0 where a layer has none. That of a mask is the number of the pass, as
+    passes hardly ever have the same.
 
     ``numbers`` has what each draw has drawn, int (..., passes), by its name; under None the number of the
-    pass."""
-    shape  = numbers[None].shape
+    pass, which masks need."""
+    shape  = next(iter(numbers.values())).shape
     result = np.zeros((*shape, len(network.layers), 2), dtype=np.int64)
     for index, layer in enumerate(network.layers):
         if layer.mask_choice is not None:

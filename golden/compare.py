@@ -1,9 +1,9 @@
 """Compare the methods on one network: ``python -m golden.compare lenet5 --data DIR``.
 
-Each method that has a checkpoint is compiled, and its golden model, to which the hardware is equal in every
-bit, predicts the test images of MNIST and the sets that are out of distribution for it. Costs and cycles are
-those that the compiler states of the same design. Beside them stands what the papers have, where they have
-it for this network.
+Each method that has a checkpoint is compiled, and its golden model, to which the hardware is equal in
+every bit, predicts the test images of MNIST and the sets that are out of distribution for it. Costs and
+cycles are those that the compiler states of the same design. Beside them stands what the papers have, where
+they have it for this network.
 """
 
 import html
@@ -77,7 +77,8 @@ def compare(network: str, methods: list[str], folder: Path, *, passes: int | Non
         steps.step(f"{name}: compile, estimate")
         stated = _costs(name, count, cells)
         model  = compiled(name, passes=count)
-        steps.step(f"{name}: {len(pixels):,} images, and {sum(map(len, sets.values())):,} out of distribution")
+        steps.step(f"{name}: {len(pixels):,} images, and {sum(map(len, sets.values())):,} out of "
+                   "distribution")
         judged, first, found = _scores(model, pixels, count, 0), len(pixels), {}
         for kind, outside in sets.items():
             found[kind] = _scores(model, outside, count, first)
@@ -178,9 +179,9 @@ def _page(network, rows, sets):
 
 
 def _legend(sets):
-    return (f"AUROC by predictive entropy and share flagged: {' / '.join(sets) or 'no set is there'}. Reads and "
-            "cycles are those of an image: what passes have in common read once, passes one by one, and the mean "
-            "interval of the shared schedule.")
+    return (f"AUROC by predictive entropy and share flagged: {' / '.join(sets) or 'no set is there'}. Reads "
+            "and cycles are those of an image: what passes have in common read once, passes one by one, and "
+            "the mean interval of the shared schedule.")
 
 
 @command("golden.compare")
@@ -194,7 +195,8 @@ def main(arguments=None):
         help=f"methods to compare, of {', '.join(METHODS)} (default: all that have a checkpoint)")
     parser.add_argument("--passes", type=whole(1), metavar="T",
         help="stochastic forward passes (default: those of the paper of each method)")
-    parser.add_argument("--images", type=whole(1), metavar="N", help="first images of each set (default: all)")
+    parser.add_argument("--images", type=whole(1), metavar="N",
+        help="first images of each set (default: all)")
     parser.add_argument("--cells", action="store_true",
         help="count the cells of the periphery for an ECP5, too, which takes minutes")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure to FILE")
@@ -221,8 +223,8 @@ def _methods(parser, args):
     there = [method for method in METHODS if (SHIPPED / f"{name_of(args.network, method)}.npz").exists()]
     if args.methods is None:
         if not there:
-            raise DataError(f"Network {args.network!r} has no checkpoint of any method; make one with: python -m "
-                            f"golden.train {args.network} --data DIR")
+            raise DataError(f"Network {args.network!r} has no checkpoint of any method; make one with: python "
+                            f"-m golden.train {args.network} --data DIR")
         return there
     methods = args.methods.split(",")
     for method in methods:

@@ -169,9 +169,9 @@ def layer_sums(layer: Layer, x: np.ndarray, outcome: int = 0, chip=None, *,
                kept: np.ndarray | None = None) -> np.ndarray:
     """Return the sums of the crossbars after max pooling: levels (M, H, W, C) to integers (M, h, w, O).
 
-    ``outcome`` is that of the choice of an array; ``kept``, bool (M, groups), has the groups of inputs that are
-    not masked, all unless given. The type is float32, or float64
-    where a sum may be beyond ``2 ** 24``, so every sum is exact.
+    ``outcome`` is that of the choice of an array; ``kept``, bool (M, groups), has the groups of inputs that
+    are not masked, all unless given. The type is float32, or float64 where a sum may be beyond ``2 ** 24``,
+    so every sum is exact.
     """
     border = layer.padding
     x = np.pad(x, ((0, 0), (border, border), (border, border), (0, 0)))
@@ -228,9 +228,9 @@ def _passes(network: Network, images: np.ndarray, bits: np.ndarray, chip=None) -
     arrays, banks = (taken.reshape(-1, len(network.layers)) for taken in outcomes(network, bits))
     kept = {index: mask.reshape(-1, mask.shape[2]) for index, mask in masks(network, bits).items()}
     x = input_levels(network, images)
-    # The index in `x` of the feature map of each pass. Passes with the same map that read the same array, or
-    # have the same mask, have the same sums, and those of them with the same bank the same map in the next layer; so each is
-    # computed once.
+    # The index in `x` of the feature map of each pass. Passes with the same map that read the same array,
+    # or have the same mask, have the same sums, and those of them with the same bank the same map in the
+    # next layer; so each is computed once.
     place = np.repeat(np.arange(len(images)), bits.shape[1])
     for index, layer in enumerate(network.layers):
         array, bank = arrays[:, index], banks[:, index]

@@ -25,8 +25,8 @@ class Accelerator(wiring.Component):
     Pixels become words of a feature map (binarizer), which the layers compute one after another. Beside
     the words of every map goes its pass set: the passes that have produced exactly this map, so that
     passes share the computation up to the first choice in which they differ. The mask bank draws the
-    random bits of all passes and layers, if there are any. The softmax turns the logits of each last map into probabilities,
-    and the averaging block weighs these by the number of passes.
+    random bits of all passes and layers, if there are any. The softmax turns the logits of each last map
+    into probabilities, and the averaging block weighs these by the number of passes.
 
     Parameters
     ----------
@@ -96,7 +96,8 @@ class Accelerator(wiring.Component):
                                          protect=protect)
                              if choice is not None else None)
         # Who takes masks, of which draw: the blocks in the order in which a map passes them.
-        self._takers = [] if choice is None or not choice.bits else [(self.array_passes, "mask", choice.draw)]
+        self._takers = ([(self.array_passes, "mask", choice.draw)]
+                        if choice is not None and choice.bits else [])
         self._takers += [(engine, name, draw) for engine in self.engines
                          for name, draw in engine.drawn.items()]
         self.mask_bank  = (MaskBank(draws, [draw for _, _, draw in self._takers], passes, protect=protect)

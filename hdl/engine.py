@@ -28,14 +28,14 @@ __all__ = ["Engine"]
 class Engine(wiring.Component):
     """Compute one layer for each feature map; send one map for each outcome of the random choices.
 
-    A map carries a *pass set* of T bits: bit t is 1 if pass t has produced exactly this map. Where each pass
-    chooses one of several banks (Scale-Dropout, eq. 7 to 9: a keep bit), a map with the pass set S becomes a
-    map for each bank, with the passes of S that chose it. Where each pass chooses one of several arrays
-    (SpinBayes, 3.3), a map enters together with the array that the passes of S have chosen. Where each pass
-    drops inputs by a mask of its own (SpinDrop), a map enters together with the number of its only pass. If the next
-    layer has several arrays, S is divided further by the arrays that its passes have chosen there. Maps with
-    an empty pass set are not sent. So the pass sets that leave for a map are disjoint, their union is S, and
-    every pass gets the result that it would get alone.
+    A map carries a *pass set* of T bits: bit t is 1 if pass t has produced exactly this map. Where each
+    pass chooses one of several banks (Scale-Dropout, eq. 7 to 9: a keep bit), a map with the pass set S
+    becomes a map for each bank, with the passes of S that chose it. Where each pass chooses one of several
+    arrays (SpinBayes, 3.3), a map enters together with the array that the passes of S have chosen. Where
+    each pass drops inputs by a mask of its own (SpinDrop), a map enters together with the number of its
+    only pass. If the next layer has several arrays, S is divided further by the arrays that its passes have
+    chosen there. Maps with an empty pass set are not sent. So the pass sets that leave for a map are
+    disjoint, their union is S, and every pass gets the result that it would get alone.
 
     A map takes ``map_cycles`` cycles, and its words are taken in the cycles ``word_cycles`` (the border
     that padding adds takes cycles, but no words). Latency from the first cycle of a map to the first
@@ -85,8 +85,8 @@ class Engine(wiring.Component):
     i : In(stream.Signature(channels * bits))
         Words of maps in raster order.
     i_sets : In(stream.Signature(pass_set_layout(passes, outcomes)))
-        Pass set of each map, and the outcome of ``early_choice``: the array that computes it, or the number of
-        its pass.
+        Pass set of each map, and the outcome of ``early_choice``: the array that computes it, or the number
+        of its pass.
     kept : In(stream.Signature(passes * groups))
         Masks of the bits of the groups, for each image. Only with ``groups``.
     mask, next_mask : In(stream.Signature(passes * bits))
@@ -121,8 +121,8 @@ class Engine(wiring.Component):
             if count != (1 if choice is None else choice.outcomes):
                 raise ValueError(f"Choice of {what} must have {count} outcomes, not {choice!r}")
         self.groups = groups
-        #: What divides the pass sets before maps enter: the choice of an array, or that each pass has a mask
-        #: of its own; None if nothing does.
+        #: What divides the pass sets before maps enter: the choice of an array, or that each pass has a
+        #: mask of its own; None if nothing does.
         self.early_choice = array_choice if groups is None else Choice(tuple(range(passes)), draw=None)
         next_outcomes = 1 if next_early_choice is None else next_early_choice.outcomes
         self.logit   = logit
@@ -309,8 +309,8 @@ class Engine(wiring.Component):
 
 
     def _mask_reads(self, m, parity, credit, chosen):
-        """The reads of a map wait for the mask of its pass, and for the number of inputs that this keeps: it is
-        counted while the words of the map are on their way."""
+        """The reads of a map wait for the mask of its pass, and for the number of inputs that this keeps:
+        it is counted while the words of the map are on their way."""
         passes  = len(self.i_sets.payload.set)
         entered = moves(self.i_sets)
         # Group 0 is drawn first, so its bit is the most significant one.

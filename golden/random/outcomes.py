@@ -41,8 +41,8 @@ def numbers(network: Network, bits: np.ndarray, first_pass: int = 0) -> dict[str
 
 
 def masks(network: Network, bits: np.ndarray) -> dict[int, np.ndarray]:
-    """Return which groups of inputs each pass keeps, bool (N, T, groups), by the index of each layer that has a
-    mask. ``bits`` are those of :func:`numbers`."""
+    """Return which groups of inputs each pass keeps, bool (N, T, groups), by the index of each layer that
+    has a mask. ``bits`` are those of :func:`numbers`."""
     starts = dict(zip([draw.name for draw in network.draws], np.cumsum(
         [0, *(len(draw.drops or ()) for draw in network.draws)]).tolist(), strict=False))
     return {index: np.asarray(bits)[..., starts[mask.draw]:starts[mask.draw] + mask.groups].astype(bool)

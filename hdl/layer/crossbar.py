@@ -75,8 +75,8 @@ class Crossbar(wiring.Component):
     o : Out(stream.Signature(codes_layout(code, row tiles, columns_per_read, arrays, active)))
         Codes of the reads, in the same order.
     arrays : Out(array_signature(geometry)).array(row tiles)
-        Pins of the row tiles. Only with ``macro``. Unless masked the inputs of the layer are active, and of a
-        last tile that is smaller no others.
+        Pins of the row tiles. Only with ``macro``. Unless masked the inputs of the layer are active, and of
+        a last tile that is smaller no others.
     error : Out(1)
         1 for a cycle after a word of weights has lost its parity. Only with ``protect``.
     """

@@ -54,8 +54,8 @@ class Reader(wiring.Component):
         Kernel positions; bit ``p`` of input ``i`` is bit ``i * bits + p``.
     choices : In(stream.Signature(choice_layout(fan_in, geometry, groups)))
         Array of each map, and if inputs are masked which groups are kept and how many inputs these are,
-        offered once the map buffer has space for its results. The first read of a map waits for it, the last
-        one takes it.
+        offered once the map buffer has space for its results. The first read of a map waits for it, the
+        last one takes it.
     o : Out(stream.Signature(read_layout(fan_in, geometry, masked)))
         Reads.
     """

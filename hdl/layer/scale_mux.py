@@ -42,8 +42,8 @@ class ScaleMux(wiring.Component):
     """Join the sums of a group of channels with the words of these channels from the scale memory.
 
     The scale of Scale-Dropout (eq. 7) is folded into one word per channel and bank: one bank has the words
-    without the scale (dropped), another those with it (kept). There is one lane per bank, and the results of
-    all are always computed: one that no pass uses has an empty pass set, and
+    without the scale (dropped), another those with it (kept). There is one lane per bank, and the results
+    of all are always computed: one that no pass uses has an empty pass set, and
     :class:`hdl.pass_sets.map_buffer.MapBuffer` discards it.
 
     Sums of one of several arrays (SpinBayes) take the words of that array: the ``choice`` of the sums
@@ -57,8 +57,8 @@ class ScaleMux(wiring.Component):
     word : amaranth.lib.data.StructLayout
         Shape of a word.
     banks : sequence of sequence of sequence of dict
-        Per array, bank and channel the fields of a word. A :exc:`ValueError` is raised unless all banks have
-        the same number of channels, and all arrays of banks.
+        Per array, bank and channel the fields of a word. A :exc:`ValueError` is raised unless all banks
+        have the same number of channels, and all arrays of banks.
     sum_shape : shape-like
         Shape of a sum.
     columns : int

@@ -99,7 +99,8 @@ class PassSplit(wiring.Component):
     @property
     def masks(self):
         """Ports of the choices that draw, in their order."""
-        return tuple(getattr(self, f"mask_{index}") for index, choice in enumerate(self.choices) if choice.bits)
+        return tuple(getattr(self, f"mask_{index}") for index, choice in enumerate(self.choices)
+                     if choice.bits)
 
     def elaborate(self, platform):
         m = Module()

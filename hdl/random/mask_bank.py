@@ -16,11 +16,11 @@ __all__ = ["MaskBank"]
 class MaskBank(wiring.Component):
     """For each image, draw the random bits of all passes, and send each choice the masks of its draw.
 
-    A pass has several draws, each of one or more bits. Bits are drawn in pass-major order: pass 0 of draws 0,
-    1, ..., then pass 1, and so on, as passes run one after another would draw them (Scale-Dropout, eq. 20);
-    the bits of a draw from the most significant one on. Each bit of a draw has a mask, whose bit ``t`` is what
-    pass ``t`` has drawn; bits of passes that the image does not have are zero. While masks wait to be taken,
-    the bits of the next images are drawn, up to ``AHEAD`` images.
+    A pass has several draws, each of one or more bits. Bits are drawn in pass-major order: pass 0 of draws
+    0, 1, ..., then pass 1, and so on, as passes run one after another would draw them (Scale-Dropout, eq.
+    20); the bits of a draw from the most significant one on. Each bit of a draw has a mask, whose bit ``t``
+    is what pass ``t`` has drawn; bits of passes that the image does not have are zero. While masks wait to
+    be taken, the bits of the next images are drawn, up to ``AHEAD`` images.
 
     An image takes :meth:`interval` cycles while no mask waits.
 
@@ -46,8 +46,8 @@ class MaskBank(wiring.Component):
     taken : Out(bits of a pass)
         One-hot: which bit of a pass, numbered in the order of the requests, is taken in this cycle.
     masks : tuple of stream.Signature(passes * bits), as Out
-        Per output and image the masks of the bits of its draw, that of the least significant bit lowest. The
-        ports are named ``mask_0`` and so on.
+        Per output and image the masks of the bits of its draw, that of the least significant bit lowest.
+        The ports are named ``mask_0`` and so on.
     error : Out(1)
         1 for a cycle after a mask has lost its parity. Only with ``protect``.
     """

@@ -64,7 +64,8 @@ def _read(lines, index, design, network):
         words = integers(bits(words, design.manifest["logit"]["width"]), signed=True)[:, None]
     else:
         after = network.layers[index + 1]
-        size, next_arrays = height * width, after.crossbars if after.mask_choice is None else design.passes_max
+        size = height * width
+        next_arrays = after.crossbars if after.mask_choice is None else design.passes_max
         words = bits(words, channels * layer.output_bits)
     sets = bits(sets, design.passes_max + 1 + (next_arrays - 1).bit_length())
     last = sets[:, design.passes_max].astype(np.int64)

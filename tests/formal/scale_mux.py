@@ -40,13 +40,14 @@ def joins_the_words(m, dut):
 
 
 def make(*, arrays, banks):
-    contents = [[[{"threshold": [(array + bank + 2 * channel) % 4], "invert": bank & 1} for channel in range(3)]
-                 for bank in range(banks)] for array in range(arrays)]
+    contents = [[[{"threshold": [(array + bank + 2 * channel) % 4], "invert": bank & 1}
+                  for channel in range(3)] for bank in range(banks)] for array in range(arrays)]
     return ScaleMux(comparison_layout(range(4)), contents, unsigned(2), columns=2)
 
 
 PROOFS = [
     *(Proof(partial(make, arrays=arrays, banks=banks), properties)
-      for arrays, banks in ((1, 2), (2, 1), (3, 2)) for properties in (keeps_stream_rules, joins_the_words)),
+      for arrays, banks in ((1, 2), (2, 1), (3, 2))
+      for properties in (keeps_stream_rules, joins_the_words)),
     Readiness(partial(make, arrays=2, banks=1)),
 ]

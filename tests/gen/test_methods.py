@@ -29,6 +29,11 @@ ROOT = Path(__file__).parents[2]
 PLAIN = Network("plain", Input(2, 2, (128,)), (
     Layer("conv", 2, 2, 1, (2, 2), 3, dropout=0.25), Layer("fc", 1, 1, 3, (1, 1), 2)))
 
+#: Four layers, the middle ones of maps.
+MAPS = Network("maps", Input(9, 9, (128,)), (
+    Layer("first", 9, 9, 1, (2, 2), 3, pool=2), Layer("conv", 4, 4, 3, (3, 3), 5),
+    Layer("flat", 2, 2, 5, (2, 2), 6), Layer("last", 1, 1, 6, (1, 1), 2, dropout=0.25)))
+
 FAIR = 0.5, 0.5, 0.5
 
 #: Choice and drops of a layer that drops with 1/4, and with 1/2: of each method, as its paper has it.
@@ -43,12 +48,33 @@ EXPECTED = {
     "deterministic":        (None, (), []),
 }
 
+#: Groups of the layers of MAPS that are masked, by their names.
+MASKED = {
+    "spatial-spindrop":     {"conv": 3, "flat": 5},     # channels of maps
+    "spindrop":             {"flat": 20, "last": 6},    # inputs of fully connected layers
+}
+
 
 def test_every_method_is_expected():
-    assert EXPECTED.keys() == METHODS.keys() and DEFAULT in METHODS
+    assert EXPECTED.keys() | MASKED.keys() == METHODS.keys() and DEFAULT in METHODS
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", MASKED)
+def test_masks(method):
+    """None of pixels; a draw of its own for each layer, whose bits have one probability."""
+    network = choose(MAPS, method)
+    assert {layer.name: layer.mask_choice.groups for layer in network.layers
+            if layer.choices} == MASKED[method]
+    assert network.draws == tuple(
+        Draw(name, (0.25 if name == "last" else 0.5,) * groups) for name, groups in MASKED[method].items())
+    verify(network, Target())
+    changed = with_dropout(network, {name: 0.1 for name in ("first", "conv", "flat", "last")})
+    assert set(changed.drops) == {0.1} and len(changed.drops) == len(network.drops)
+    assert [layer.dropout for layer in changed.layers] == [
+        0.1 if layer.choices else layer.dropout for layer in network.layers]
+
+
+@pytest.mark.parametrize("method", EXPECTED)
 def test_choices_and_draws(method):
     network = choose(PLAIN, method)
     kind, table, drops = EXPECTED[method]
@@ -102,7 +128,7 @@ def test_quoted_sources_say_where():
 
 @pytest.mark.parametrize("method, count, ways, message", [
     *((method, 8, 1, f"Method {method!r} has nothing to choose --crossbars of; leave it out")
-      for method in ("scale-dropout", "scale-dropout-mean", "deterministic")),
+      for method in ("scale-dropout", "scale-dropout-mean", "deterministic", *MASKED)),
     *((method, None, 2, f"Method {method!r} has one array per layer; leave --ways out")
       for method, (kind, *_) in EXPECTED.items() if kind is not ArrayChoice),
     *((method, count, 1, f"Arrays or banks to choose from must be at least 2, not {count}")
@@ -127,7 +153,7 @@ def test_scales():
         assert METHODS[method].scales(rows) is rows
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", EXPECTED)
 def test_with_dropout(method):
     """The keep bit alone has another probability, in the layers that are named."""
     network = choose(PLAIN, method)

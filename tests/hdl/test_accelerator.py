@@ -112,7 +112,7 @@ def test_stuck_junction_raises_the_alarm(random_network, sources, stuck):
     """One of the sources, or the only one, always senses that it has switched. The alarm rises two
     cycles after the bit that makes 61 of it equal, and results that follow bear the error."""
     network = random_network(0, 2)
-    network = replace(network, layers=tuple(replace(layer, dropout=0.5) for layer in network.layers))
+    network = replace(network, draws=tuple(replace(draw, drops=(0.5,)) for draw in network.draws))
     target  = replace(TARGET, rng="mtj", mtj_currents=(1, 2, 3), sources=sources)
     network = compile_network(network, target)
     dut     = lower(network, target)

@@ -2,6 +2,7 @@
 
 from case import Case
 
+from gen.ir import MaskChoice
 from gen.precision import guard_bits
 from gen.transforms.tile import columns_max, row_tiles
 
@@ -17,7 +18,8 @@ def features(case: Case) -> list[str]:
     passes = [min(max(count, 1), target.passes_max) for count in case.counts]
     rows   = [len(row_tiles(layer, target)) for layer in layers]
     columns = [-(-layer.outputs // columns_max(layer, target)) for layer in layers]
-    tables = [choice.table for layer in layers for choice in layer.choices]
+    tables = [choice.table for layer in layers for choice in layer.choices
+              if not isinstance(choice, MaskChoice)]
     users  = [choice.draw for layer in layers for choice in layer.choices]
     both   = [layer for layer in layers if layer.array_choice and layer.bank_choice]
     kinds  = {(name, getattr(part, name)) for part in case.parameters
@@ -33,8 +35,14 @@ def features(case: Case) -> list[str]:
         "choices: of banks": any(layer.bank_choice for layer in layers),
         "choices: of arrays": any(layer.array_choice for layer in layers),
         "choices: of an array and a bank in one layer": bool(both),
-        "choices: none": not tables,
-        "choices: none in some layers": bool(tables) and not all(layer.choices for layer in layers),
+        "choices: of masks, by channel": any(
+            layer.mask_choice and layer.mask_choice.groups == layer.channels for layer in layers),
+        "choices: of masks, by input": any(
+            layer.mask_choice and layer.mask_choice.groups == layer.fan_in for layer in layers),
+        "choices: a mask and a bank in one layer": any(
+            layer.mask_choice and layer.bank_choice for layer in layers),
+        "choices: none": not users,
+        "choices: none in some layers": bool(users) and not all(layer.choices for layer in layers),
         "choices: no number for each outcome": any(len(set(table)) < len(table) for table in tables),
         "choices: outcomes no power of two": any(len(set(table)) & len(set(table)) - 1 for table in tables),
         "choices: a draw of several layers": len(set(users)) < len(users),

@@ -1,10 +1,12 @@
 """Random cases, by hypothesis."""
 
+import math
+
 from case import FAULTS, IMAGES, VECTORS, WEIGHTS, Case, Gaps, Parameters
 from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 from hypothesis import strategies as st
 
-from gen.ir import ArrayChoice, BankChoice, Draw, Head, Input, Layer, Network, Target
+from gen.ir import ArrayChoice, BankChoice, Draw, Head, Input, Layer, MaskChoice, Network, Target
 from golden.device.junction import Dac
 
 
@@ -129,7 +131,8 @@ def _networks(draw):
     kind   = draw(st.sampled_from(("keep", "arrays", "mixed", "mixed")))
     height, width = draw(st.integers(1, 8)), draw(st.integers(1, 8))
     count  = draw(st.sampled_from((1, 2, 2, 3, 3, 4)))
-    weight_bits = [draw(st.sampled_from((4, 1, 2, 3, 8) if kind == "arrays" else (1, 1, 1, 4))) for _ in range(count)]
+    bits   = (4, 1, 2, 3, 8) if kind == "arrays" else (1, 1, 1, 4)
+    weight_bits = [draw(st.sampled_from(bits)) for _ in range(count)]
     levels = [(1, -1) if bits == 1 and not draw(_rare(3)) else
               (draw(st.sampled_from((1, 1, 2, 3, 4))), draw(st.sampled_from((-1, 0))))
               for bits in weight_bits]
@@ -140,7 +143,8 @@ def _networks(draw):
     for index in range(count):
         last = index == count - 1
         geometry = draw(_last_geometry(shape) if last else _geometry(shape))
-        choices  = draw(_choices(kind, index, draws))
+        channels = shape[2]
+        choices  = draw(_choices(kind, index, draws, channels, channels * math.prod(geometry["kernel"])))
         entering, leaving = levels[index], levels[min(index + 1, count - 1)]
         layer = Layer(
             "last" if last else f"layer{index}", *shape, **geometry,
@@ -162,22 +166,31 @@ _PROBABILITY = st.sampled_from((0.5, 0.0, 1.0)) | st.floats(0, 1)
 
 
 @st.composite
-def _choices(draw, kind, index, draws):
-    """Choices of the layer ``index``, whose new draws are added to ``draws``: a keep bit, or arrays to choose
-    from, or all that there can be."""
+def _choices(draw, kind, index, draws, channels, fan_in):
+    """Choices of the layer ``index`` of so many channels and inputs, whose new draws are added to
+    ``draws``: a keep bit, or arrays to choose from, or all that there can be."""
     if kind == "keep":
         draws.append(Draw(f"draw{index}", (draw(_PROBABILITY),)))
         return (BankChoice(f"draw{index}", (0, 1)),)
     if kind == "arrays":
         count = draw(st.sampled_from((1, 2, 4, 8)))
         if count == 1:
-            return draw(_choices("keep", index, draws))
+            return draw(_choices("keep", index, draws, channels, fan_in))
         draws.append(Draw(f"draw{index}", (0.5,) * (count - 1).bit_length()))
         ways = draw(st.integers(1, count)) if draw(_rare(3)) else 1
         return (ArrayChoice(f"draw{index}", tuple(range(count)), ways),)
     made = []
-    for each in draw(st.sampled_from(((), (BankChoice,), (BankChoice,), (ArrayChoice,),
-                                      (ArrayChoice, BankChoice)))):
+    for each in draw(st.sampled_from((
+            (), (BankChoice,), (BankChoice,), (ArrayChoice,), (ArrayChoice, BankChoice), (MaskChoice,),
+            (MaskChoice, BankChoice)))):
+        if each is MaskChoice:
+            # By channel, or by input; of a layer that can have none, the choice is refused.
+            groups = draw(st.sampled_from((channels, channels, fan_in)))
+            draws.append(Draw(f"draw{index}_mask", tuple(
+                draw(st.lists(_PROBABILITY, min_size=groups, max_size=groups)) if groups <= 8 else
+                (draw(_PROBABILITY),) * groups)))
+            made.append(MaskChoice(draws[-1].name, groups))
+            continue
         # A draw of its own, that of a layer before, or the number of the pass.
         known = [one for one in draws if one.drops is not None]
         source = draw(st.sampled_from(("own", "own", "shared", "pass")))

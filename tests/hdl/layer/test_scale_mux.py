@@ -34,13 +34,13 @@ def make_banks(word, sums, channels, banks):
     rng = random.Random(0)
     if word is GAIN:
         fields = [{"gain": -16, "offset": -64}, {"gain": 15, "offset": 63}]
-        fields += [{"gain": rng.randint(-16, 15), "offset": rng.randint(-64, 63)} for _ in range(50)]
+        fields += [{"gain": rng.randint(-16, 15), "offset": rng.randint(-64, 63)} for _ in range(70)]
     else:
         count  = word["threshold"].shape.length
         fields = [{"threshold": [sums.start] * count, "invert": 1},
                   {"threshold": [sums.stop] * count, "invert": 0}]
         fields += [{"threshold": sorted(rng.randint(sums.start, sums.stop) for _ in range(count)),
-                    "invert": rng.getrandbits(1)} for _ in range(50)]
+                    "invert": rng.getrandbits(1)} for _ in range(70)]
     return [fields[bank * channels:(bank + 1) * channels] for bank in range(banks)]
 
 
@@ -84,7 +84,8 @@ def test_joins_words_of_the_choice(word, sums, channels, banks, columns, equal, 
     dut = ScaleMux(word, [[bank] for bank in contents], sums, columns=columns)
     passed = transfer(dut, {"i": groups}, {"o": 40}, duty=duty)
     assert passed["o"].words == scaled
-    assert len(list(dut.rows())) == -(-channels // columns) * (1 if equal else 1 << (banks - 1).bit_length())
+    assert len(list(dut.rows())) == -(-channels // columns) * (
+        1 if equal else 1 << (banks - 1).bit_length())
 
 
 @pytest.mark.parametrize("duty", [1.0, 0.5])

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from hdl.pass_sets.first_pass_sets import ArrayPasses, SequentialPasses, SharedPasses
-from hdl.pass_sets.pass_split import pass_set_layout
+from hdl.pass_sets.pass_split import Choice, pass_set_layout
 from sim.component import transfer
 
 

@@ -83,8 +83,8 @@ def test_waits_for_the_mask(passes):
         [(1, 2, 3, 4, 0, 0, 0, 0)], [(1, 0), (2, 0, 1, 2)]]
     for late in (None, "o", *(f"mask_{index}" for index in range(len(tables))))])
 def test_divides_by_several_choices(tables, duty, late):
-    """Each pass is in the set of what it came to, the last choice varying fastest. Masks of one choice may be
-    later than the others; a map is taken although its sets are not."""
+    """Each pass is in the set of what it came to, the last choice varying fastest. Masks of one choice may
+    be later than the others; a map is taken although its sets are not."""
     passes, rng = 7, random.Random(1)
     choices = [len(table) for table in tables]
     bits  = [count.bit_length() - 1 for count in choices]
@@ -138,6 +138,7 @@ def test_divides_by_the_number_of_the_pass(members):
 
 @pytest.mark.parametrize("count", [3, 6])
 def test_rejects(count):
-    message = f"Choice must have an outcome for each of {1 << (count - 1).bit_length()} numbers, not {count}"
+    numbers = 1 << (count - 1).bit_length()
+    message = f"Choice must have an outcome for each of {numbers} numbers, not {count}"
     with pytest.raises(ValueError, match=f"^{message}$"):
         PassSplit(4, [KEEP, Choice(tuple(range(count)))])

@@ -149,7 +149,8 @@ def make_source(layers, passes, mtj=None, several=False):
     rngs = [PseudoRng(drop, seed=5) if mtj is None else
             MtjRng((0,) * layers, code=8, set_cycles=mtj[0], read_cycles=mtj[1], reset_cycles=mtj[2])
             for _ in range(layers if several else 1)]
-    return Source(MaskBank((1,) * layers, range(layers), passes), RngBank(rngs) if several else rngs[0]), drop
+    bank = MaskBank((1,) * layers, range(layers), passes)
+    return Source(bank, RngBank(rngs) if several else rngs[0]), drop
 
 
 def test_masks_from_the_generator():

@@ -17,11 +17,11 @@ SEEDS = (1, 0x123456789ABCDEF, 77)
 
 @pytest.mark.parametrize("duty", [1.0, 0.5, 0.1])
 def test_matches_golden(duty):
-    """A layer with a choice of two bits and one with a keep bit: three sources, asked in turn."""
-    bits = choices(Generator(SEEDS, (32768, 20000), (2, 1)), 2, 15)
-    flat = [int(bit) for pair, keep in bits.reshape(-1, 2) for bit in (pair >> 1, pair & 1, keep)]
-    bank = RngBank([PseudoRng((32768, 20000), seed=seed) for seed in SEEDS])
-    passed = transfer(bank, {"i": [0, 0, 1] * 30}, {"o": 90}, duty=duty)
+    """Three bits of a pass from three sources, asked in turn."""
+    drop = 32768, 32768, 20000
+    flat = choices(Generator(SEEDS, drop), 2, 15).ravel().tolist()
+    bank = RngBank([PseudoRng(drop, seed=seed) for seed in SEEDS])
+    passed = transfer(bank, {"i": [0, 1, 2] * 30}, {"o": 90}, duty=duty)
     assert passed["o"].words == flat
 
 
