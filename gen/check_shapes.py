@@ -124,8 +124,8 @@ def _check_mask(layer, draws):
     if layer.array_choice is not None:
         raise MalformedNetwork(f"Layer {layer.name!r} must have a mask or a choice of arrays, not both")
     if layer.weight_bits > 1 or layer.input_low != -1:
-        raise MalformedNetwork(f"Layer {layer.name!r} must have binary weights and input levels from -1 for "
-                               "its inputs to be masked, as nothing else is 0 where word lines are off")
+        raise MalformedNetwork(f"Layer {layer.name!r} must have binary weights and input levels from -1 "
+                               "for its inputs to be masked, as nothing else is 0 where word lines are off")
     if mask.groups < 1 or layer.fan_in % mask.groups:
         raise MalformedNetwork(f"Layer {layer.name!r} must have groups of its {layer.fan_in} inputs that "
                                f"are equally large, not {mask.groups}")

@@ -179,9 +179,9 @@ def _page(network, rows, sets):
 
 
 def _legend(sets):
-    return (f"AUROC by predictive entropy and share flagged: {' / '.join(sets) or 'no set is there'}. Reads "
-            "and cycles are those of an image: what passes have in common read once, passes one by one, and "
-            "the mean interval of the shared schedule.")
+    return (f"AUROC by predictive entropy and share flagged: {' / '.join(sets) or 'no set is there'}. "
+            "Reads and cycles are those of an image: what passes have in common read once, passes one by one, "
+            "and the mean interval of the shared schedule.")
 
 
 @command("golden.compare")
@@ -223,8 +223,8 @@ def _methods(parser, args):
     there = [method for method in METHODS if (SHIPPED / f"{name_of(args.network, method)}.npz").exists()]
     if args.methods is None:
         if not there:
-            raise DataError(f"Network {args.network!r} has no checkpoint of any method; make one with: python "
-                            f"-m golden.train {args.network} --data DIR")
+            raise DataError(f"Network {args.network!r} has no checkpoint of any method; make one with: "
+                            f"python -m golden.train {args.network} --data DIR")
         return there
     methods = args.methods.split(",")
     for method in methods:
