@@ -113,6 +113,13 @@ def test_finds_what_never_happens(tmp_path):
     assert proof.run(tmp_path / "proof")["status"] == "vacuous"
 
 
+def test_limit_is_processor_time(tmp_path):
+    """It is the system that ends a solver, not a clock, which would give a busy machine less."""
+    result = replace(find_proof("averaging", "counts_every_pass"), seconds=3).run(tmp_path)
+    assert result["status"] == "not finished in time"
+    assert "ABC did not end" in (tmp_path / "prove" / "logfile.txt").read_text()
+
+
 class Shy(wiring.Component):
     """Offers a word only to who is ready."""
 
