@@ -218,6 +218,8 @@ def _activate(layer, x, source, choice, chip):
 
 
 def _products(layer: Layer, windows: np.ndarray, array: int) -> np.ndarray:
+    """Return per position and output what the crossbar ``array`` of ``layer`` counts: with weights of one
+    bit the popcount of XNOR, with others the sum of the products."""
     weights = layer_weights(layer, array)
     sums = windows @ weights.T.astype(windows.dtype)
     if layer.weight_bits > 1:
