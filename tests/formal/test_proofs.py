@@ -3,6 +3,8 @@
 a fault."""
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,6 +17,7 @@ from amaranth.lib.wiring import In, Out
 from tests.formal.blocks import BLOCKS, CASES, HDL, WITHOUT
 from tests.formal.conftest import write
 from tests.formal.readiness import Readiness
+from tests.formal.yosys_abc import limited
 from tests.results import ROOT
 
 
@@ -118,6 +121,12 @@ def test_limit_is_processor_time(tmp_path):
     result = replace(find_proof("averaging", "counts_every_pass"), seconds=3).run(tmp_path)
     assert result["status"] == "not finished in time"
     assert "ABC did not end" in (tmp_path / "prove" / "logfile.txt").read_text()
+
+
+def test_limited():
+    """A program that waits is not ended, one that computes is."""
+    assert subprocess.run(limited(1, ["sleep", "2"])).returncode == 0
+    assert subprocess.run(limited(1, [sys.executable, "-c", "while True: pass"])).returncode != 0
 
 
 class Shy(wiring.Component):
