@@ -24,6 +24,16 @@ class Parser(argparse.ArgumentParser):
     def error(self, message):
         self.exit(2, f"{self.prog}: {message}\n")
 
+    def parse_args(self, arguments=None, namespace=None):
+        """Parse; refuse an empty argument, which as a path would be the folder that the command runs in."""
+        arguments = sys.argv[1:] if arguments is None else list(map(str, arguments))
+        for before, argument in zip(["", *arguments], arguments, strict=False):
+            option, equals, value = argument.partition("=")
+            if not argument or option.startswith("--") and equals and not value:
+                option = option or (before if before.startswith("-") else "")
+                self.error(f"argument {option}: must not be empty" if option else "an argument is empty")
+        return super().parse_args(arguments, namespace)
+
 
 def whole(least: int, most: int | None = None) -> Callable[[str], int]:
     """Return a type of arguments: a whole number of at least ``least``, and at most ``most`` if given."""

@@ -24,7 +24,7 @@ except ModuleNotFoundError: # Windows has none; there, two builds into one folde
     fcntl = None
 
 
-__all__ = ["MANIFEST", "WORK", "OutputError", "folder"]
+__all__ = ["MANIFEST", "WORK", "OutputError", "folder", "identity"]
 
 
 MANIFEST = "manifest.json"
@@ -132,7 +132,7 @@ def _replaceable(path):
     if "files" not in manifest:
         found = {file for pattern in _UNLISTED for file in path.glob(pattern)}
         return [MANIFEST, *sorted(file.relative_to(path).as_posix() for file in found)]
-    if manifest.get("build") != _identity(manifest):
+    if manifest.get("build") != identity(manifest):
         changed = [MANIFEST]
     else:
         files   = {name: path / name for name in manifest["files"] if (path / name).exists()}
@@ -147,11 +147,12 @@ def _seal(new):
     """List in the manifest of ``new`` the files beside it."""
     manifest = json.loads((new / MANIFEST).read_text())
     manifest["files"] = {name: _hash(new / name) for name in _files(new) if name != MANIFEST}
-    manifest["build"] = _identity(manifest)
+    manifest["build"] = identity(manifest)
     (new / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
 
 
-def _identity(manifest):
+def identity(manifest: dict) -> str:
+    """Return the hash that names the design of ``manifest``, which has it as ``build``."""
     others = {name: value for name, value in manifest.items() if name != "build"}
     return hashlib.sha256(json.dumps(others).encode()).hexdigest()
 

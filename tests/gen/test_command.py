@@ -1,6 +1,7 @@
 """How programs of this project are commands."""
 
 import argparse
+import importlib
 import os
 import signal
 import subprocess
@@ -98,6 +99,18 @@ def test_an_import_elsewhere_leaves_ctrl_c_as_it_is():
     code = "import signal, gen, golden, sim; print(signal.getsignal(signal.SIGINT).__name__)"
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert run.stdout == "default_int_handler\n"
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (["--out", ""], "argument --out: must not be empty"), (["--out="], "argument --out: must not be empty"),
+    ([""], "an argument is empty"), (["x", ""], "an argument is empty")])
+@pytest.mark.parametrize("module", ["gen.build", "golden.evaluate", "golden.train", "sim.run",
+                                    "sim.verification", "bench.results"])
+def test_an_empty_argument_is_refused(capsys, module, arguments, message):
+    """A path would be the folder in which the command runs."""
+    with pytest.raises(SystemExit, match="^2$"):
+        importlib.import_module(module).main(arguments)
+    assert capsys.readouterr() == ("", f"{module}: {message}\n")
 
 
 def test_a_wrong_argument_is_one_line(capsys):
