@@ -54,7 +54,7 @@ def test_a_fault_of_ours_is_no_error_of_the_user():
 @pytest.mark.parametrize("stopped, line", [
     ({}, "stopped, nothing was written"), ({"stopped": "stopped"}, "stopped"),
     ({"stopped": "stopped; go on"}, "stopped; go on")])
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_stopped(capsys, stopped, line, sent):
     def does(arguments):
         os.kill(os.getpid(), sent)
@@ -77,6 +77,17 @@ def test_the_second_signal_is_ignored():
             os.kill(os.getpid(), signal.SIGINT)
             ended.append(True)
     assert ended
+
+
+def test_a_signal_that_is_ignored_stays_so():
+    """As SIGHUP is after nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with interruptible():
+            os.kill(os.getpid(), signal.SIGHUP)
+            time.sleep(0.1)
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 @pytest.mark.parametrize("module", ["gen.build", "golden.evaluate", "sim.run"])
