@@ -16,7 +16,8 @@ from amaranth.back.verilog import YosysError
 from gen.command import UserError
 
 
-__all__ = ["ToolFailed", "ToolMissing", "failure", "find", "install_hint", "prepare", "version", "yosys"]
+__all__ = ["ToolFailed", "ToolMissing", "checked_out", "failure", "find", "install_hint", "prepare",
+           "version", "yosys"]
 
 
 #: The project file of a checkout; an installation has none.
@@ -36,6 +37,17 @@ def version() -> str:
     if _PROJECT.exists():
         return tomllib.loads(_PROJECT.read_text())["project"]["version"]
     return importlib.metadata.version("spincim")
+
+
+def checked_out() -> str:
+    """Return the commit of the checkout, with ``-dirty`` if files differ from it; without a checkout, the
+    version."""
+    try:
+        return subprocess.run(["git", "describe", "--always", "--dirty", "--exclude", "*"],
+                              cwd=_PROJECT.parent, capture_output=True, text=True,
+                              check=True).stdout.strip() if _PROJECT.exists() else version()
+    except (OSError, subprocess.CalledProcessError):
+        return version()
 
 
 def install_hint(extra: str) -> str:
