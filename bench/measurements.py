@@ -14,10 +14,10 @@ from pathlib import Path
 
 from gen.command import UserError
 from gen.files import write_json
-from gen.tools import version
+from gen.tools import checked_out
 
 
-__all__ = ["KEPT", "MEASUREMENTS", "Measurement", "MeasurementError", "checked_out", "kept", "measure"]
+__all__ = ["KEPT", "MEASUREMENTS", "Measurement", "MeasurementError", "kept", "measure"]
 
 
 #: Where reports are kept, and the designs that they are of, from the root of a checkout.
@@ -127,20 +127,10 @@ def kept() -> dict[str, dict]:
                 found[name] = {key: record[key] for key in ("command", "version", "seconds", "reports")}
         except FileNotFoundError:
             continue
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise MeasurementError(f"File {_file(one)} holds no measurement ({error!r}); remove it, and "
-                                   f"{name} is measured again") from None
+        except (OSError, ValueError, KeyError, TypeError):
+            raise MeasurementError(f"File {_file(one)} holds no measurement; remove it, and {name} is "
+                                   "measured again") from None
     return found
-
-
-def checked_out() -> str:
-    """Return the commit that is checked out, with ``-dirty`` if files differ from it; outside of a
-    checkout, the version of the package."""
-    try:
-        return subprocess.run(["git", "describe", "--always", "--dirty", "--exclude", "*"],
-                              capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return version()
 
 
 def _file(one):

@@ -1,4 +1,4 @@
-"""What the fields of a target may be."""
+"""Check of the types and ranges of the fields of a target."""
 
 from dataclasses import fields
 from numbers import Integral, Real
@@ -11,13 +11,13 @@ __all__ = ["ImpossibleTarget", "check_target"]
 
 
 class ImpossibleTarget(UserError):
-    """A target asks for what cannot be built."""
+    """A field of a target has a value that cannot be built."""
 
 
-#: Cycles that a time in ns may take: counters hold these.
+#: Most cycles that a time in ns may take: the counters of the hardware go so far.
 TIME_CYCLES = 1024
 
-#: What a value of each type is called, and whether one is.
+#: For each type of a field, its name in messages and the check that a value is of the type.
 _TYPES = {
     bool: ("true or false", lambda value: isinstance(value, bool)),
     int: ("a whole number", lambda value: isinstance(value, Integral) and not isinstance(value, bool)),

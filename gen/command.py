@@ -1,4 +1,4 @@
-"""How a program of this project is a command: arguments, errors of its user, and interruption."""
+"""Commands: parsing of arguments, errors of the user, exit statuses, and interruption."""
 
 import argparse
 import functools
@@ -15,18 +15,29 @@ __all__ = ["Parser", "UserError", "command", "interruptible", "whole"]
 
 
 class UserError(Exception):
-    """What a user can mend. The message is one line that names the fault and the way out."""
+    """An error that a user can mend; the message is one line that names the fault and the way out."""
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that answers a wrong argument in one line, with status 2."""
+    """A parser of arguments that reports a wrong argument in one line, with status 2."""
 
     def error(self, message):
         self.exit(2, f"{self.prog}: {message}\n")
 
+    def parse_args(self, arguments=None, namespace=None):
+        """Parse the arguments; refuse an empty one, which as a path would be the working folder."""
+        arguments = sys.argv[1:] if arguments is None else list(map(str, arguments))
+        for before, argument in zip(["", *arguments], arguments, strict=False):
+            option, equals, value = argument.partition("=")
+            if not argument or option.startswith("--") and equals and not value:
+                option = option or (before if before.startswith("-") else "")
+                self.error(f"argument {option}: must not be empty" if option else "an argument is empty")
+        return super().parse_args(arguments, namespace)
+
 
 def whole(least: int, most: int | None = None) -> Callable[[str], int]:
-    """Return a type of arguments: a whole number of at least ``least``, and at most ``most`` if given."""
+    """Return a type of arguments for :mod:`argparse`: a whole number of at least ``least``, and of at most
+    ``most`` if that is given."""
     allowed = f"of at least {least}" if most is None else f"from {least} to {most}"
 
     def convert(text):
@@ -39,11 +50,12 @@ def whole(least: int, most: int | None = None) -> Callable[[str], int]:
 
 
 def command(name: str, stopped: str = "stopped, nothing was written"):
-    """Make a function ``main(arguments=None)`` that returns an exit status the command ``name``.
+    """Return a decorator that makes ``main(arguments=None)`` the command ``name``, which returns an exit
+    status.
 
-    A :exc:`UserError`, and an :exc:`OSError`, ends in one line on standard error and status 2; Ctrl-C, and
-    the signals that ask a program to end, in the message of the :exc:`KeyboardInterrupt`, if it has one, or
-    in the line ``stopped``, and status 130. None is status 0.
+    A :exc:`UserError` or an :exc:`OSError` gives one line on standard error and status 2. Ctrl-C, SIGTERM
+    and SIGHUP give the message of the :exc:`KeyboardInterrupt`, or else the line ``stopped``, and
+    status 130. The status is 0 if ``main`` returns None.
     """
     def decorate(main):
         @functools.wraps(main)
@@ -70,8 +82,8 @@ def command(name: str, stopped: str = "stopped, nothing was written"):
 
 @contextmanager
 def interruptible():
-    """Let SIGTERM and SIGHUP do what Ctrl-C does: raise KeyboardInterrupt, once. What comes after is
-    ignored, so that what must be done at the end is done."""
+    """Let SIGTERM and SIGHUP raise KeyboardInterrupt as Ctrl-C does, in a block of ``with``. Only the first
+    signal counts: later ones are ignored, so that ``finally`` blocks run to their end."""
     known  = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
     before = {}
 

@@ -1,4 +1,4 @@
-"""Constraints of a build, from the templates in ``constraints/``."""
+"""Timing and pin constraints of a build, from the templates in ``constraints/``."""
 
 from pathlib import Path
 
@@ -6,12 +6,12 @@ from pathlib import Path
 __all__ = ["constraints"]
 
 
-#: Beside this package, in a checkout and where it is installed.
+#: Folder of the templates: beside this package, in a checkout as where it is installed.
 TEMPLATES = Path(__file__).parent.parent / "constraints"
 
 
 def constraints(clock_mhz: float, directory: Path):
-    """Fill in every template for a clock of ``clock_mhz`` and write it to ``directory``."""
+    """Write every template, filled in for a clock of ``clock_mhz`` MHz, to the new folder ``directory``."""
     directory.mkdir()
     values = {"clock_mhz": f"{clock_mhz:g}", "period_ns": f"{1e3 / clock_mhz:.3f}",
               "half_ns": f"{500 / clock_mhz:.3f}"}

@@ -1,4 +1,4 @@
-"""Report which array holds which weights."""
+"""The crossbar map: the array, the rows and the columns that hold each weight."""
 
 import itertools
 
@@ -8,9 +8,9 @@ from gen.ir import Network, Target
 __all__ = ["crossbar_map"]
 
 
-#: Arrays that a paper assumes for LeNet-5 with Scale-Dropout; it does not say how its layers share
-#: them. SpinBayes states no number.
-QUOTED_ARRAYS = {
+#: Arrays that the Scale-Dropout paper assumes for LeNet-5; it does not say how the layers share them. The
+#: SpinBayes paper states no number.
+PAPER_ARRAYS = {
     "value": 10,
     "network": "LeNet-5",
     "array_rows": 256,
@@ -22,14 +22,14 @@ QUOTED_ARRAYS = {
 def crossbar_map(network: Network, target: Target) -> dict:
     """Return the arrays of ``network`` and how full they are, for ``report/crossbar_map.json``.
 
-    Each array has its ``layer``, the ``crossbar`` of it that it belongs to (from 0, where the choice is
-    an array), its ``array`` number (counted through the network), the ``rows`` and ``columns`` of the
-    array that are in use, the ``inputs`` and ``outputs`` of the layer that they hold, all as
-    ``[first, last]``, and its ``cells_used``, ``cells_total`` and ``fill``, a fraction.
+    Each array has its ``layer``; the number of its ``crossbar``, above 0 only where a layer chooses from
+    several; its own number ``array``, counted through the network; the ``rows`` and ``columns`` in use, and
+    the ``inputs`` and ``outputs`` of the layer whose weights are there, all as ``[first, last]``; and
+    ``cells_used``, ``cells_total`` and their ratio, ``fill``.
 
     A binary weight of input i and output j of a tile takes two complementary cells, rows 2 i and
-    2 i + 1 of column j. One of more bits takes, in row i, the C columns from C j on
-    (:attr:`gen.ir.Layer.columns_per_weight`): those of its positive bit lines, then of its negative.
+    2 i + 1 of column j. A weight of more bits takes, in row i, the C columns from C j on
+    (:attr:`gen.ir.Layer.columns_per_weight`): those of its positive bit lines, then those of its negative.
 
     Raises
     ------
@@ -72,5 +72,5 @@ def crossbar_map(network: Network, target: Target) -> dict:
             "cells_total": len(arrays) * cells_total,
             "fill": cells_used / (len(arrays) * cells_total),
         },
-        "quoted_arrays": QUOTED_ARRAYS,
+        "quoted_arrays": PAPER_ARRAYS,
     }

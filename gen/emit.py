@@ -1,4 +1,4 @@
-"""Write a component as Verilog, with a manifest that says what was written."""
+"""Write a component as Verilog, with a manifest that describes the ports and modules of the Verilog."""
 
 import json
 import re
@@ -16,26 +16,26 @@ from hdl.layer.weight_memory import WeightMemory
 __all__ = ["emit", "fields", "ports"]
 
 
-#: What ``verilator -Wall`` says of any Verilog that Yosys writes, and why it may.
+#: Warnings of ``verilator -Wall`` that any Verilog of Yosys causes, and why they are harmless.
 _ACCEPTED = {
     "DECLFILENAME":   "all modules are in one file",
     "UNUSEDSIGNAL":   "every signal of the source has its name here, for waves, whether or not it is read",
     "PROCASSINIT":    "a register begins with the value that reset gives it",
-    "WIDTHEXPAND":    "an assignment has one operator, whose operands are extended as they should",
-    "WIDTHTRUNC":     "and whose result is cut as it should",
-    "CASEINCOMPLETE": "what a case may assign has a value before it",
+    "WIDTHEXPAND":    "an assignment has one operator, and extension of its operands is meant",
+    "WIDTHTRUNC":     "an assignment has one operator, and truncation of its result is meant",
+    "CASEINCOMPLETE": "a signal that a case assigns has a default value before the case",
 }
 
 
 def emit(component, name: str, directory: Path, **contents) -> dict:
     """Write ``name.v`` to ``directory / "rtl"`` and ``manifest.json`` to ``directory``.
 
-    The manifest is all that a test bench, a synthesis run or a driver may know of the design: the
-    name, direction, width and sign of every port, as a tree (``interface``) and as they are in Verilog
-    (``ports``), the file of ``hdl/`` that each Verilog module comes from (``modules``), and ``contents``.
-    It is also returned. The Verilog gives no warning with ``verilator -Wall``: its first lines say which
-    it turns off, and why. Files of weights that it reads (:class:`hdl.layer.weight_memory.WeightMemory`)
-    are for :func:`gen.images.write_images` to write.
+    The manifest, which is also returned, is all that a test bench, a synthesis run or a driver may know of
+    the design: the name, direction, width and sign of every port, as a tree (``interface``) and as in the
+    Verilog (``ports``), the file of ``hdl/`` that each Verilog module comes from (``modules``), and
+    ``contents``. The Verilog gives no warning with ``verilator -Wall``: its first lines turn off the
+    harmless ones, with the reason of each. Files of weights that the Verilog reads
+    (:class:`hdl.layer.weight_memory.WeightMemory`) are written by :func:`gen.images.write_images`.
     """
     (directory / "rtl").mkdir(parents=True, exist_ok=True)
     source = Path("rtl", f"{name}.v")
@@ -65,8 +65,8 @@ def emit(component, name: str, directory: Path, **contents) -> dict:
 def ports(component) -> dict:
     """Return the ports of ``component`` for Amaranth's back ends, by name.
 
-    What has no bits is no port, nor what its signature makes constant, such as the readiness of a
-    stream that is always ready. Directions (None) follow from what drives a port.
+    A member of no bits is no port, nor is a member that the signature makes constant, such as the ready of
+    a stream that is always ready. The directions are None: Amaranth finds them from the drivers.
     """
     return {name: (value, None) for name, (value, _) in _flatten(component)}
 
@@ -86,9 +86,10 @@ def fields(layout: data.Layout) -> list[dict]:
 
 
 def _modules(fragment, name, block=None):
-    """Yield the name of each Verilog module below, and the stem of the file in hdl/ that describes it.
+    """Yield the name of each Verilog module of ``fragment``, and the stem of the file in hdl/ that
+    describes the module.
 
-    A component of a library, such as a queue, belongs to the block that it is in.
+    A component of a library, such as a queue, counts for the block that contains it.
     """
     for origin in fragment.origins or ():
         package, *_, stem = type(origin).__module__.split(".")
@@ -96,7 +97,7 @@ def _modules(fragment, name, block=None):
             block = stem
     yield name, block
     for index, (below, own, _) in enumerate(fragment.subfragments):
-        if type(below) is Fragment: # and no memory
+        if type(below) is Fragment: # an instance of a memory is no module
             yield from _modules(below, f"{name}.{own or f'U${index}'}", block)
 
 
@@ -107,8 +108,8 @@ def _verilog(fragment, name, ports):
 
 
 def _clean(text):
-    """Leave out what has no bits, which would be ``[-1:0]`` and so have two, and turn off the warnings
-    that are accepted."""
+    """Remove signals of no bits, which Yosys declares as ``[-1:0]``, of two bits, and turn off the harmless
+    warnings."""
     off   = [f"/* verilator lint_off {kind} */ // {reason}\n" for kind, reason in _ACCEPTED.items()]
     empty = r"^(  \(\*.*\*\)\n)*  (wire|reg) (signed )?\[-1:0\] .*;\n"
     return "".join(("/* verilator lint_save */\n", *off, re.sub(empty, "", text, flags=re.MULTILINE),

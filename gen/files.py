@@ -1,4 +1,4 @@
-"""Files that are there only when they are whole, and never in place of what a command reads."""
+"""Output files: written atomically, and never over a file that the command reads."""
 
 import contextlib
 import errno
@@ -14,7 +14,7 @@ __all__ = ["FileError", "refuse_overlap", "refuse_unwritable", "replacing", "wri
 
 
 class FileError(UserError):
-    """A file that cannot be written, with the ``reason``."""
+    """A file cannot be written, for ``reason``."""
 
     def __init__(self, path, reason):
         self.reason = reason
@@ -23,14 +23,14 @@ class FileError(UserError):
 
 @contextlib.contextmanager
 def replacing(path: Path):
-    """Yield a binary file that takes the place of ``path`` when the block ends well; until then, and
-    after an error or Ctrl-C, ``path`` is as it was. Its folder is made. Of a link it is the file that
-    the link leads to.
+    """Yield a binary file that takes the place of ``path`` when the block of ``with`` ends well; until
+    then, and after an error or Ctrl-C, ``path`` is as it was. The folder of ``path`` is made. If ``path``
+    is a link, the file that it leads to is replaced.
 
     Raises
     ------
     FileError
-        If it cannot be written.
+        If ``path`` cannot be written.
     """
     path = _regular(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -43,21 +43,21 @@ def replacing(path: Path):
         with _writing(path):
             os.replace(temporary, path)
     finally:
-        with contextlib.suppress(OSError): # it may never have been there, nor its folder
+        with contextlib.suppress(OSError): # the file or its folder may not have been made
             temporary.unlink()
 
 
 def write_json(path: Path, value):
-    """Write ``value`` to ``path``, in place of what is there; as :func:`replacing`."""
+    """Write ``value`` as JSON to ``path``, atomically (:func:`replacing`)."""
     with replacing(path) as file:
         file.write((json.dumps(value, indent=1) + "\n").encode())
 
 
 def refuse_unwritable(path: Path):
-    """Raise :exc:`FileError` unless a file can be written at ``path``, which is left as it is; its folder
-    is made.
+    """Raise :exc:`FileError` unless a file can be written at ``path``, which is left as it is; the folder
+    of ``path`` is made.
 
-    To be asked before long work, not after it.
+    A command calls this before long work, so that its result is not lost for a wrong path.
     """
     path  = _regular(path)
     probe = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -68,8 +68,8 @@ def refuse_unwritable(path: Path):
 
 
 def refuse_overlap(outputs: Iterable[Path | None], inputs: Iterable[Path | None] = ()):
-    """Raise :exc:`FileError` if one of ``outputs`` is also one of ``inputs``, or another output: a
-    command would write over what it reads. Those that are None are not asked for.
+    """Raise :exc:`FileError` if one of ``outputs`` is also one of ``inputs`` or another output: the command
+    would overwrite a file that it reads or writes. A path that is None does not count.
     """
     known = [path for path in inputs if path is not None]
     for path in outputs:
@@ -83,7 +83,7 @@ def refuse_overlap(outputs: Iterable[Path | None], inputs: Iterable[Path | None]
 
 
 def _regular(path):
-    """Where a link leads; a device, a pipe or a folder is never replaced by a file."""
+    """Return ``path`` with links resolved; refuse a device, a pipe or a folder, which no file replaces."""
     path = path.resolve()
     if path.is_dir():
         raise FileError(path, os.strerror(errno.EISDIR))

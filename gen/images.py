@@ -1,4 +1,4 @@
-"""Memory images: what is written into the arrays and the scale memories of a chip."""
+"""Memory images: the contents of the arrays and of the scale memories of a chip."""
 
 import itertools
 import operator
@@ -17,13 +17,13 @@ __all__ = ["array_images", "weight_files", "write_images"]
 
 
 def array_images(network: Network, accelerator: Accelerator) -> dict:
-    """Return what a bench must know to stand in for the arrays, for the manifest.
+    """Return the entry ``arrays`` of the manifest, from which a test bench emulates the arrays.
 
-    For each layer, by the name of its block, how its row tiles are read
-    (:class:`hdl.layer.array.ArrayGeometry`), ``rows`` being the inputs of one, and after how many cycles
-    codes come; and in ``images`` of each array the file in ``rtl/`` (:func:`write_images`), its
-    ``crossbar`` and row ``tile``, and the ``inputs`` and ``outputs`` of the layer that it holds, as
-    ``[first, last]``.
+    By the name of the block of a layer it has how the row tiles of the layer are read
+    (:class:`hdl.layer.array.ArrayGeometry`; ``rows`` are the inputs of a row tile), the cycles from a read
+    to its codes, and ``images``: for each array the file in ``rtl/`` (:func:`write_images`), the
+    ``crossbar`` and row ``tile`` of the array, and the ``inputs`` and ``outputs`` of the layer whose
+    weights the array holds, as ``[first, last]``.
     """
     arrays = {}
     for layer, name, engine in zip(
@@ -48,18 +48,19 @@ def array_images(network: Network, accelerator: Accelerator) -> dict:
 
 
 def weight_files(accelerator: Accelerator) -> dict:
-    """Return the ``files`` that the Verilog reads weights from, and the ``macro`` that names their folder,
-    ``rtl/``, to what reads it, for the manifest; see :class:`hdl.layer.weight_memory.WeightMemory`."""
+    """Return the entry ``weights`` of the manifest: the ``files`` from which the Verilog reads weights, and
+    the Verilog ``macro`` that must be the path of their folder, ``rtl/``
+    (:class:`hdl.layer.weight_memory.WeightMemory`)."""
     return {"macro": WeightMemory.MACRO,
             "files": [f"rtl/{file}" for engine in accelerator.engines for file in engine.crossbar.files]}
 
 
 def write_images(network: Network, accelerator: Accelerator, directory: Path):
-    """Write ``<layer>_array_<n>.hex`` per array and ``<layer>_scales.hex`` per layer, which is named as
-    :func:`gen.names.identifier` has it; and what :func:`weight_files` names, for emulated arrays of a large
-    network.
+    """Write ``<layer>_array_<n>.hex`` per array, ``<layer>_scales.hex`` per layer, and for emulated arrays
+    of a large network the files of :func:`weight_files`; ``<layer>`` is the
+    :func:`gen.names.identifier` of the layer.
 
-    The arrays of a layer are numbered through its tiles, those of the first crossbar to choose first.
+    The arrays of a layer are numbered tile by tile, those of crossbar 0 first.
     A line of an array is one row of cells, column 0 in the least significant digit:
 
     - With binary weights a cell is a bit, 1 for the state of low resistance; input ``i`` of the tile
@@ -67,12 +68,12 @@ def write_images(network: Network, accelerator: Accelerator, directory: Path):
       complement (Scale-Dropout, Fig. 3).
     - With weights of more bits a cell is a hexadecimal digit, the number of its junctions that are
       parallel, 0 to 4 (SpinBayes, 3.4). Output ``j`` of the tile has the columns of its positive bit
-      lines, then as many of its negative ones; a magnitude is divided among the cells of its side as
-      evenly as can be, the first ones getting what is left over.
+      lines, then as many of its negative bit lines; a magnitude is divided among the cells of its sign as
+      evenly as can be, and the first cells get the remainder.
 
-    A line of scales is one row of :class:`hdl.layer.scale_mux.ScaleMux`, and one of
-    ``<layer>_weights_<row tile>.hex`` a word of :class:`hdl.layer.array.EmulatedArray`. All read as
-    ``$readmemh`` does.
+    A line of scales is a row of :class:`hdl.layer.scale_mux.ScaleMux`, and a line of
+    ``<layer>_weights_<row tile>.hex`` a word of :class:`hdl.layer.array.EmulatedArray`. All files have the
+    format of ``$readmemh``.
     """
     for layer, engine in zip(network.layers, accelerator.engines, strict=True):
         for crossbar, arrays in itertools.groupby(_arrays(layer), operator.itemgetter(1)):
@@ -95,13 +96,15 @@ def _arrays(layer):
 
 
 def _binary_rows(weights):
-    """Lines of the cells of ``weights``, int (inputs, outputs), as characters (lines, digits)."""
+    """Return the lines of an array of binary ``weights``, int (inputs, outputs), as characters
+    (lines, digits)."""
     return _digits(np.stack([weights > 0, weights <= 0], axis=1).reshape(-1, weights.shape[1]))
 
 
 def _words(crossbar, weights, tile):
-    """Lines of the words of a row tile, of an array with ``weights``, int (outputs, inputs), as
-    :meth:`hdl.layer.array.EmulatedArray.words` has them; with their parity."""
+    """Return the lines of row tile ``tile`` of a crossbar with ``weights``, int (outputs, inputs), as
+    characters (lines, digits): the words of :meth:`hdl.layer.array.EmulatedArray.words`, with their parity
+    if the crossbar is protected."""
     shape  = crossbar.geometry
     bits   = shape.weight_bits
     held   = weights[:, tile * shape.rows:(tile + 1) * shape.rows]
@@ -117,7 +120,8 @@ def _words(crossbar, weights, tile):
 
 
 def _digits(rows):
-    """Rows of bits as hexadecimal characters (rows, digits); the first bit is the least significant."""
+    """Return rows of bits as hexadecimal characters (rows, digits); the first bit is the least
+    significant."""
     count  = -(-rows.shape[1] // 4)
     packed = np.packbits(rows, axis=1, bitorder="little")[:, ::-1]
     return np.frombuffer(packed.tobytes().hex().encode(), np.uint8).reshape(len(rows), -1)[:, -count:]
@@ -131,6 +135,6 @@ def _multilevel_rows(weights, cells):
 
 
 def _write(path, digits, more=False):
-    """Write characters (lines, digits), behind those that are there if there are ``more``."""
+    """Write characters (lines, digits) to a file, or append them if these are ``more`` of its lines."""
     with path.open("ab" if more else "wb") as file:
         file.write(np.pad(digits, ((0, 0), (0, 1)), constant_values=ord("\n")).tobytes())

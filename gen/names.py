@@ -1,4 +1,4 @@
-"""Names that users give, as names in Verilog and of files."""
+"""Identifiers for Verilog and for files, from the names of layers."""
 
 import re
 
@@ -6,15 +6,16 @@ import re
 __all__ = ["NAME_LENGTH", "identifier"]
 
 
-#: Longest name of a layer; files and signals are named after it.
+#: Characters of the longest name of a layer; names of files and signals contain it.
 NAME_LENGTH = 100
 
 
 def identifier(name: str) -> str:
-    """Return ``name`` with letters and digits of ASCII as they are, and ``_`` for all between them.
+    """Return ``name`` with ``_`` for each run of characters other than ASCII letters and digits, and none
+    at either end.
 
-    So torch's ``features.0`` is ``features_0`` and QONNX's ``/conv/MatMul`` is ``conv_MatMul``. Two
-    underscores in a row, with which Verilog's names of ports are made, never occur. It is empty where
-    ``name`` has no such letter or digit.
+    So torch's ``features.0`` becomes ``features_0`` and QONNX's ``/conv/MatMul`` becomes ``conv_MatMul``.
+    The identifier never has two underscores in a row, which join the names of ports in Verilog. It is empty
+    if ``name`` has no ASCII letter or digit.
     """
     return re.sub("[^A-Za-z0-9]+", "_", name).strip("_")

@@ -1,11 +1,11 @@
-"""Folders of builds: a new build takes the place of the old one whole or not at all, and nothing else in
-the folder is touched.
+"""Folders of builds: a new build replaces the old one as a transaction, whole or not at all, and leaves
+every other file of the folder alone.
 
-A build works in a folder inside of its own, :data:`WORK`: ``new`` takes what it writes, and ``old`` what
-that replaces. Files are moved one after another, the old manifest first and the new one last, so a folder
-has a manifest only while all files of it are there. :func:`_settle` ends what was begun, forwards when
-the new manifest is in its place and backwards when it is not, and may itself be stopped anywhere: what a
-build that was killed has left, the next one settles.
+A build works in a folder inside of its output folder, :data:`WORK`: ``new`` has the files of the new build,
+and ``old`` takes the files that they replace. Files are moved one after another, the old manifest first and
+the new manifest last, so a folder has a manifest only while all files of that build are there.
+:func:`_settle` commits the transaction if the new manifest is in its place and rolls it back if not. It may
+itself be stopped anywhere: the next build settles what a killed build has left.
 """
 
 import hashlib
@@ -24,18 +24,18 @@ except ModuleNotFoundError: # Windows has none; there, two builds into one folde
     fcntl = None
 
 
-__all__ = ["MANIFEST", "WORK", "OutputError", "folder"]
+__all__ = ["MANIFEST", "WORK", "OutputError", "folder", "identity"]
 
 
 MANIFEST = "manifest.json"
 
-#: Where a build works inside of its folder.
+#: The folder in which a build works, inside of its output folder.
 WORK = ".spincim"
 
-#: A report of a simulation, which is not of the build but of this design alone.
+#: The report of a simulation: not a file of the build, but valid for its design alone.
 SIMULATED = "report/rtlsim_performance.json"
 
-#: What builds wrote before manifests listed it.
+#: Files of builds of versions whose manifest does not list them.
 _UNLISTED = (
     "config.json", "ir.json", "rtl/accelerator.v", "rtl/*_array_[0-9]*.hex", "rtl/*_scales.hex",
     "constraints/accelerator.sdc", "constraints/ecp5.lpf", "report/crossbar_map.json",
@@ -46,24 +46,25 @@ _UNLISTED = (
 
 
 class OutputError(UserError):
-    """A folder that cannot be written, with the way out in its message."""
+    """A folder cannot be written; the message has the way out."""
 
 
 @contextmanager
 def folder(path: Path):
-    """Yield a folder whose contents, with a manifest among them, go to ``path`` when the block ends well.
+    """Yield a folder whose contents, with a manifest among them, are moved to ``path`` when the block of
+    ``with`` ends well.
 
-    They replace the files of an earlier build there, and no other file. The manifest is given ``files``,
-    the SHA-256 of each other file, and ``build``, a hash of all of it that names this design. A report of
-    a simulation of another design gets the first digits of that design's hash in its name. After an error
-    or Ctrl-C, ``path`` is as it was before.
+    The contents replace the files of an earlier build in ``path``, and no other file. The manifest is given
+    ``files``, the SHA-256 of each other file, and ``build``, the :func:`identity` of the design. A report
+    of a simulation of the earlier design is renamed, with the first digits of the identity of that design.
+    After an error or Ctrl-C, ``path`` is as it was before.
 
     Raises
     ------
     OutputError
-        If ``path`` cannot be written, holds what no build made, or was changed since it was built.
+        If ``path`` cannot be written, holds files but no build, or has a build that was changed by hand.
     """
-    missing = [one for one in (path, *path.parents) if not one.exists()]
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
     try:
         lock = _begin(path)
     except OSError as error:
@@ -83,7 +84,7 @@ def folder(path: Path):
 
 
 def _begin(path):
-    """Lock ``path`` for this process, settle what another has left, and make the folder to work in."""
+    """Lock ``path`` for this process, settle what a killed build has left, and make :data:`WORK`."""
     if path.exists() and not path.is_dir():
         raise OutputError(f"Output {path} is a file; choose a folder with --out")
     path.mkdir(parents=True, exist_ok=True)
@@ -99,7 +100,7 @@ def _begin(path):
 
 
 def _lock(path):
-    """Lock ``path``; the lock goes with the process, however it ends."""
+    """Lock ``path``; the system releases the lock when the process ends, however that is."""
     lock = os.open(path, os.O_RDONLY)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -118,7 +119,7 @@ def _unlock(lock):
 
 
 def _replaceable(path):
-    """Names of the files in ``path`` that a build has written."""
+    """Return the names of the files of the build in ``path``; refuse what is no build or was changed."""
     if not any(entry.name != WORK for entry in path.iterdir()):
         return []
     try:
@@ -132,7 +133,7 @@ def _replaceable(path):
     if "files" not in manifest:
         found = {file for pattern in _UNLISTED for file in path.glob(pattern)}
         return [MANIFEST, *sorted(file.relative_to(path).as_posix() for file in found)]
-    if manifest.get("build") != _identity(manifest):
+    if manifest.get("build") != identity(manifest):
         changed = [MANIFEST]
     else:
         files   = {name: path / name for name in manifest["files"] if (path / name).exists()}
@@ -144,14 +145,15 @@ def _replaceable(path):
 
 
 def _seal(new):
-    """List in the manifest of ``new`` the files beside it."""
+    """Give the manifest in ``new`` the hashes of the files beside it, and its identity."""
     manifest = json.loads((new / MANIFEST).read_text())
     manifest["files"] = {name: _hash(new / name) for name in _files(new) if name != MANIFEST}
-    manifest["build"] = _identity(manifest)
+    manifest["build"] = identity(manifest)
     (new / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
 
 
-def _identity(manifest):
+def identity(manifest: dict) -> str:
+    """Return the hash that names the design of ``manifest``, which has it as ``build``."""
     others = {name: value for name, value in manifest.items() if name != "build"}
     return hashlib.sha256(json.dumps(others).encode()).hexdigest()
 
@@ -161,7 +163,7 @@ def _hash(file):
 
 
 def _replace(path):
-    """Move the old files out of their places and the new ones in."""
+    """Move the files of the old build out of ``path`` and those of the new build in."""
     new, old = path / WORK / "new", path / WORK / "old"
     before, after = _replaceable(path), _files(new)
     for name in after:
@@ -179,7 +181,7 @@ def _replace(path):
 
 
 def _settle(path):
-    """End what :func:`_replace` has begun, if it has, and remove the folder of work."""
+    """Commit or roll back what :func:`_replace` has begun, if anything, and remove the folder of work."""
     new, old = path / WORK / "new", path / WORK / "old"
     if old.exists() and (new / MANIFEST).exists():
         after = json.loads((new / MANIFEST).read_text())["files"]
@@ -195,13 +197,13 @@ def _settle(path):
             _move(old / SIMULATED, simulated if _name(old) == _name(path) else simulated.with_name(
                 f"{simulated.stem}_{_name(old)[:8]}.json"))
         _remove_empty({(path / name).parent for name in _files(old)})
-    # `old` goes first: without it there is nothing to undo.
+    # `old` is removed first: without it there is nothing to roll back.
     shutil.rmtree(old, ignore_errors=True)
     shutil.rmtree(path / WORK, ignore_errors=True)
 
 
 def _name(folder):
-    """The hash that names the design in ``folder``; of its manifest, if that has none."""
+    """Return the identity of the design in ``folder``, or the hash of a manifest that states none."""
     manifest = folder / MANIFEST
     return json.loads(manifest.read_text()).get("build") or _hash(manifest)
 
@@ -217,8 +219,8 @@ def _files(folder):
 
 def _remove_empty(folders):
     """Remove those of ``folders`` that are empty."""
-    for one in sorted(folders, key=lambda one: len(one.parts), reverse=True):
+    for folder in sorted(folders, key=lambda folder: len(folder.parts), reverse=True):
         try:
-            one.rmdir()
+            folder.rmdir()
         except OSError:
-            pass # it is not
+            pass # the folder is not empty

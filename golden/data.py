@@ -87,8 +87,8 @@ def folder_of(folder: Path | str | None = None) -> Path:
         raise DataError("No data folder is given; name one with --data DIR or SPINCIM_DATA=DIR, or "
                         "make one with: python -m golden.data fetch DIR")
     if not Path(given).is_dir():
-        raise DataError(f"Data folder {given} does not exist; make one with: "
-                        "python -m golden.data fetch DIR")
+        why = "is no folder" if Path(given).exists() else "does not exist"
+        raise DataError(f"Data folder {given} {why}; make one with: python -m golden.data fetch DIR")
     return Path(given)
 
 

@@ -7,7 +7,8 @@ many (SpinBayes).
 
 The images are those of MNIST and of sets that are out of distribution for it, or a user's own
 (:mod:`golden.images`): ``python -m golden.evaluate lenet5 --input digits.npz --out answers.csv`` writes the
-prediction for each image (:mod:`golden.answers`).
+prediction for each image (:mod:`golden.answers`). With a user's images no set is judged that is out of
+distribution: for those of MNIST it is known what is, for a user's it is not.
 """
 
 import argparse
@@ -60,8 +61,8 @@ def main(arguments=None):
         help="what is random in it (default: what its name ends with)")
     parser.add_argument("--data", type=Path, help="data folder (default: SPINCIM_DATA)")
     parser.add_argument("--input", type=Path, metavar="FILE",
-        help="images of your own in place of data sets: .npz (arrays images, labels), .npy, IDX, PNG, or "
-             "a folder of PNGs")
+        help="images of your own in place of data sets, and of those that are out of distribution: .npz "
+             "(arrays images, labels), .npy, IDX, PNG, or a folder of PNGs")
     parser.add_argument("--labels", type=Path, metavar="FILE",
         help="their labels, if they are not in --input: .npy, .txt with a number per line, or IDX")
     parser.add_argument("--out", type=Path, metavar="FILE",

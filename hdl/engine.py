@@ -10,12 +10,12 @@ from hdl.layer.adder_accumulator import AdderAccumulator
 from hdl.layer.array import array_signature
 from hdl.layer.comparator import Comparator
 from hdl.layer.crossbar import Crossbar
+from hdl.layer.line_buffer import LineBuffer
 from hdl.layer.logit_scaler import LogitScaler
 from hdl.layer.pool import Pool
 from hdl.layer.popcount import popcount, popcount_latency
 from hdl.layer.reader import Reader
 from hdl.layer.scale_mux import ScaleMux, comparison_layout, gain_layout
-from hdl.layer.window import Window
 from hdl.layer.word_packer import WordPacker
 from hdl.pass_sets.map_buffer import MapBuffer
 from hdl.pass_sets.pass_split import Choice, PassSplit, pass_set_layout
@@ -45,7 +45,7 @@ class Engine(wiring.Component):
     Parameters
     ----------
     height, width, channels, kernel, stride, padding
-        See :class:`hdl.layer.window.Window`.
+        See :class:`hdl.layer.line_buffer.LineBuffer`.
     bits : int
         Bits of a level of the maps that enter.
     weights, tile_rows, rows_per_read, columns_per_read, weight_bits, macro, file
@@ -127,14 +127,14 @@ class Engine(wiring.Component):
         next_outcomes = 1 if next_early_choice is None else next_early_choice.outcomes
         self.logit   = logit
         self.protect = protect
-        self.window = Window(height, width, channels * bits, kernel=kernel, stride=stride,
-                             padding=padding, protect=protect)
+        self.line_buffer = LineBuffer(height, width, channels * bits, kernel=kernel, stride=stride,
+                                      padding=padding, protect=protect)
         self.crossbar = Crossbar(weights, fan_in, tile_rows=tile_rows, rows_per_read=rows_per_read,
                                  columns_per_read=columns_per_read, weight_bits=weight_bits,
                                  macro=macro, masked=groups is not None, protect=protect, file=file)
         shape   = self.crossbar.geometry
-        rows    = (self.window.padded[0] - kernel[0]) // stride + 1
-        columns = (self.window.padded[1] - kernel[1]) // stride + 1
+        rows    = (self.line_buffer.padded[0] - kernel[0]) // stride + 1
+        columns = (self.line_buffer.padded[1] - kernel[1]) // stride + 1
         self.reader = Reader(fan_in, shape, bits=bits, positions=rows * columns, ways=ways,
                              groups=groups)
         self.adder  = AdderAccumulator(shape.codes.elem_shape, tiles=self.crossbar.tiles,
@@ -208,17 +208,17 @@ class Engine(wiring.Component):
         takes one. Of the positions only ``rows`` x ``columns`` are pooled: the last of them completes the
         map that is sent.
         """
-        window  = self.window
-        size, stride = window.kernel, window.stride
+        line_buffer = self.line_buffer
+        size, stride = line_buffer.kernel, line_buffer.stride
         cycle, self.word_cycles, self.first_read = 0, [], None
-        for y in range(window.padded[0]):
-            for x in range(window.padded[1]):
-                if window.is_inside(y, x):
+        for y in range(line_buffer.padded[0]):
+            for x in range(line_buffer.padded[1]):
+                if line_buffer.is_inside(y, x):
                     self.word_cycles.append(cycle)
                 row, column = y - size[0] + 1, x - size[1] + 1
                 position = row >= 0 and column >= 0 and row % stride == 0 and column % stride == 0
                 if position and self.first_read is None:
-                    self.first_read = cycle + window.latency
+                    self.first_read = cycle + line_buffer.latency
                 cycle += reads if position else 1
                 if position and row // stride < rows and column // stride < columns:
                     self.last_read = cycle
@@ -228,7 +228,7 @@ class Engine(wiring.Component):
         m = Module()
 
         parity = Parity(m, self)
-        m.submodules.window    = self.window
+        m.submodules.line_buffer = self.line_buffer
         m.submodules.reader    = self.reader
         m.submodules.crossbar  = self.crossbar
         m.submodules.adder_accumulator = self.adder
@@ -242,8 +242,8 @@ class Engine(wiring.Component):
         m.submodules.map_buffer = self.buffer
         m.submodules.pass_split = self.split
 
-        connect(m, flipped(self.i), self.window.i)
-        connect(m, self.window.o, self.reader.i)
+        connect(m, flipped(self.i), self.line_buffer.i)
+        connect(m, self.line_buffer.o, self.reader.i)
         connect(m, self.reader.o, self.crossbar.i)
         if self.crossbar.macro is not None:
             for pins, tile in zip(self.arrays, self.crossbar.arrays, strict=True):
@@ -302,7 +302,7 @@ class Engine(wiring.Component):
         connect(m, self.buffer.o, flipped(self.o))
         connect(m, self.buffer.o_sets, flipped(self.o_sets))
 
-        parity.watch(self.window, self.crossbar, *self.stages, self.buffer)
+        parity.watch(self.line_buffer, self.crossbar, *self.stages, self.buffer)
         parity.report()
 
         return m

@@ -29,7 +29,7 @@ def block_of(design: Design, scope: str) -> str:
             return match[1]
         if part in _BLOCKS:
             return _BLOCKS[part]
-        if (part in ("window", "reader", "crossbar", "adder_accumulator", "scale_mux", "comparator",
+        if (part in ("line_buffer", "reader", "crossbar", "adder_accumulator", "scale_mux", "comparator",
                      "pool", "word_packer", "logit_scaler", "pass_split", "map_buffer")
                 or part in design.manifest["blocks"] and part not in design.layers):
             return {"rng": "pseudo_rng"}.get(part, part)
@@ -55,7 +55,7 @@ def class_of(design: Design, scope: str, name: str, width: int, words: int) -> s
     if block == "mask_bank" and (memory or width > _NARROW):
         return "masks"
     if memory:
-        return "line buffers" if block in ("window", "pool") else "memories of the head"
+        return "line buffers" if block in ("line_buffer", "pool") else "memories of the head"
     if block == "pseudo_rng" and width > _NARROW:
         return "random source"
     if name.startswith("fsm_state"):

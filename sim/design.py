@@ -3,15 +3,18 @@
 import functools
 import hashlib
 import json
-import math
 from pathlib import Path
 
 from gen.command import UserError
 from gen.ir import Network, load
+from gen.output import MANIFEST, identity
 from gen.tools import version
 
 
 __all__ = ["Design", "DesignError"]
+
+
+_WAY_OUT = "make one with: python -m gen.build --layers NETWORK --out DIR"
 
 
 class DesignError(UserError):
@@ -24,68 +27,54 @@ class Design:
     Raises
     ------
     DesignError
-        If ``directory`` is not the output of a build, or not of this version; or if files of it are
-        missing, were changed since, or are of another build.
+        If ``directory`` is not the output of a build, or not of this version; or if the manifest or
+        other files of it are missing, were changed since, or are of another build.
     """
 
     def __init__(self, directory: Path | str):
         self.directory = directory = Path(directory)
-        way_out = self._way_out = "make it with: python -m gen.build --layers lenet5"
-        try:
-            self.manifest = json.loads((directory / "manifest.json").read_text())
-            self.ir = (directory / "ir.json").read_text()
-        except FileNotFoundError as error:
-            raise DesignError(f"Folder {directory} has no {Path(error.filename).name}; "
-                              f"{way_out}") from None
-        except (OSError, ValueError) as error:
-            raise DesignError(f"Manifest of {directory} cannot be read ({error}); {way_out}") from None
-        _check_version(directory, self.manifest)
-        try:
-            self.top     = self.manifest["top"]
-            self.pixels  = self.manifest["pixels"]
-            self.classes = self.manifest["classes"]
-            #: Blocks of the layers, in their order.
-            self.layers  = [layer["block"] for layer in self.manifest["layers"]]
-            self.passes     = self.manifest["passes"]
-            self.passes_max = self.manifest["passes_max"]
-            self.schedule   = self.manifest["schedule"]
-            self.results    = self.manifest["results"]
-            self.clock_mhz  = self.manifest["clock_mhz"]
-            #: File of hdl/ that each Verilog module comes from.
-            self.modules    = self.manifest["modules"]
-            self._members   = self.manifest["interface"]["members"]
-            #: Name, width and direction of every port but clock and reset.
-            self.ports      = self.manifest["ports"]
-            #: Arrays at the pins, by layer; none where they are in the design.
-            self.arrays     = self.manifest["arrays"] if self.manifest["view"] == "macro" else {}
-            #: Files of weights that the Verilog reads, from the folder that a macro of this name is.
-            self.weights       = self.manifest["weights"]["files"]
-            self.weights_macro = self.manifest["weights"]["macro"]
-            #: Cycles that an image takes at most.
-            self.latency    = self.manifest["estimated_latency_cycles"]
-            self.sources    = [directory / source for source in self.manifest["sources"]]
-            #: Hashes of the files that the build has written, by name.
-            self._files     = self.manifest["files"]
-        except (KeyError, TypeError) as error:
-            raise DesignError(f"Manifest of {directory} lacks {error}; {way_out}") from None
-        for name, value in (("passes", self.passes), ("passes_max", self.passes_max),
-                            ("clock_mhz", self.clock_mhz), ("estimated_latency_cycles", self.latency)):
-            if not isinstance(value, int | float) or not 0 < value < math.inf:
-                raise DesignError(f"Manifest of {directory} has {name} = {value!r}, which must be above 0; "
-                                  f"{way_out}")
+        if directory.exists() and not directory.is_dir():
+            raise DesignError(f"Design {directory} is no folder; {_WAY_OUT}")
+        self.manifest = manifest = _read_manifest(directory)
         self._check_files()
+        try:
+            self.top     = manifest["top"]
+            self.pixels  = manifest["pixels"]
+            self.classes = manifest["classes"]
+            #: Blocks of the layers, in their order.
+            self.layers  = [layer["block"] for layer in manifest["layers"]]
+            self.passes     = manifest["passes"]
+            self.passes_max = manifest["passes_max"]
+            self.schedule   = manifest["schedule"]
+            self.results    = manifest["results"]
+            self.clock_mhz  = manifest["clock_mhz"]
+            #: File of hdl/ that each Verilog module comes from.
+            self.modules    = manifest["modules"]
+            self._members   = manifest["interface"]["members"]
+            #: Name, width and direction of every port but clock and reset.
+            self.ports      = manifest["ports"]
+            #: Arrays at the pins, by layer; none where they are in the design.
+            self.arrays     = manifest["arrays"] if manifest["view"] == "macro" else {}
+            #: Files of weights that the Verilog reads, from the folder that a macro of this name is.
+            self.weights       = manifest["weights"]["files"]
+            self.weights_macro = manifest["weights"]["macro"]
+            #: Cycles that an image takes at most.
+            self.latency    = manifest["estimated_latency_cycles"]
+            self.sources    = [directory / source for source in manifest["sources"]]
+        except KeyError as error:
+            raise DesignError(f"Manifest of {directory} lacks {error}; {_WAY_OUT}") from None
 
     def _check_files(self):
-        """Refuse a folder where a file that simulation reads is missing or is not that of the build."""
-        changed = []
-        for name, expected in self._files.items():
+        """Refuse a folder where the manifest, or a file that simulation reads, is not that of the build."""
+        changed = [] if self.manifest.get("build") == identity(self.manifest) else [MANIFEST]
+        for name, expected in self.manifest["files"].items():
             if name != "ir.json" and not name.startswith("rtl/"):
                 continue
             try:
                 contents = (self.directory / name).read_bytes()
             except OSError as error:
                 raise DesignError(f"Folder {self.directory} has no {name} that can be read "
-                                  f"({error.strerror}); {self._way_out}") from None
+                                  f"({error.strerror}); {_WAY_OUT}") from None
             if hashlib.sha256(contents).hexdigest() != expected:
                 changed.append(name)
         if changed:
@@ -94,27 +83,8 @@ class Design:
 
     @functools.cached_property
     def network(self) -> Network:
-        """The compiled network.
-
-        Raises
-        ------
-        DesignError
-            If it cannot be read, or is not that of the manifest.
-        """
-        try:
-            network = load(self.ir)
-            same = (network.input.height * network.input.width, network.layers[-1].outputs,
-                    [layer.name for layer in network.layers]) == (
-                        self.pixels, self.classes, [layer["name"] for layer in self.manifest["layers"]])
-            if network.generator is None or not network.layers[-1].banks:
-                raise ValueError("it is not compiled")
-        except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
-            raise DesignError(f"Network {self.directory / 'ir.json'} cannot be read ({error}); "
-                              f"{self._way_out}") from None
-        if not same:
-            raise DesignError(f"Files ir.json and manifest.json of {self.directory} are not of one build; "
-                              f"{self._way_out}")
-        return network
+        """The compiled network."""
+        return load((self.directory / "ir.json").read_text())
 
     def port(self, name):
         """Direction, width and sign of the port ``name``."""
@@ -124,26 +94,13 @@ class Design:
         """Width and sign of the payload of the stream ``name``."""
         return self._members[name]["members"]["payload"]
 
-    @functools.cached_property
+    @property
     def cells(self) -> str:
         """What identifies the contents of all files that a simulator of the design reads: the cells of
-        arrays at the pins, and weights. Empty if there are none.
-
-        Raises
-        ------
-        DesignError
-            If a memory image is missing.
-        """
+        arrays at the pins, and weights. Empty if there are none."""
         files = [image["file"] for layer in self.arrays.values() for image in layer["images"]]
-        files += self.weights
-        contents = hashlib.sha256()
-        for file in files:
-            try:
-                contents.update((self.directory / file).read_bytes())
-            except OSError as error:
-                raise DesignError(f"Memory image {error.filename} cannot be read "
-                                  f"({error.strerror}); {self._way_out}") from None
-        return contents.hexdigest() if files else ""
+        hashes = [self.manifest["files"][name] for name in files + self.weights]
+        return hashlib.sha256(" ".join(hashes).encode()).hexdigest() if hashes else ""
 
     def pins(self):
         """Name, width and whether it is an input of each port beside the streams, ``passes`` and
@@ -153,10 +110,22 @@ class Design:
                 yield port["name"], port["width"], port["direction"] == "in"
 
 
-def _check_version(directory, manifest):
-    """Refuse a design of another version, whose harness and golden model may be others."""
-    here  = version()
-    there = manifest.get("generator_version", here) if isinstance(manifest, dict) else here
+def _read_manifest(directory):
+    """Return the manifest of a build of this version in ``directory``."""
+    path = directory / MANIFEST
+    try:
+        manifest = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise DesignError(f"Folder {directory} has no {MANIFEST}; {_WAY_OUT}") from None
+    except OSError as error:
+        raise DesignError(f"Manifest {path} cannot be read ({error.strerror}); {_WAY_OUT}") from None
+    except ValueError:
+        manifest = None
+    if not isinstance(manifest, dict) or not isinstance(manifest.get("files"), dict):
+        raise DesignError(f"Manifest {path} is none that a build has written; {_WAY_OUT}")
+    here, there = version(), manifest.get("generator_version")
+    # Harness and golden model of another version may be others.
     if there != here:
         raise DesignError(f"Design in {directory} was built by version {there}, and this is version "
                           f"{here}; build it again")
+    return manifest

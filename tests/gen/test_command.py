@@ -1,6 +1,7 @@
 """How programs of this project are commands."""
 
 import argparse
+import importlib
 import os
 import signal
 import subprocess
@@ -53,7 +54,7 @@ def test_a_fault_of_ours_is_no_error_of_the_user():
 @pytest.mark.parametrize("stopped, line", [
     ({}, "stopped, nothing was written"), ({"stopped": "stopped"}, "stopped"),
     ({"stopped": "stopped; go on"}, "stopped; go on")])
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_stopped(capsys, stopped, line, sent):
     def does(arguments):
         os.kill(os.getpid(), sent)
@@ -78,6 +79,17 @@ def test_the_second_signal_is_ignored():
     assert ended
 
 
+def test_a_signal_that_is_ignored_stays_so():
+    """As SIGHUP is after nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with interruptible():
+            os.kill(os.getpid(), signal.SIGHUP)
+            time.sleep(0.1)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 @pytest.mark.parametrize("module", ["gen.build", "golden.evaluate", "sim.run"])
 def test_stopped_while_modules_are_imported(tmp_path, module):
     """No traceback: the command has not begun."""
@@ -98,6 +110,18 @@ def test_an_import_elsewhere_leaves_ctrl_c_as_it_is():
     code = "import signal, gen, golden, sim; print(signal.getsignal(signal.SIGINT).__name__)"
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert run.stdout == "default_int_handler\n"
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (["--out", ""], "argument --out: must not be empty"), (["--out="], "argument --out: must not be empty"),
+    ([""], "an argument is empty"), (["x", ""], "an argument is empty")])
+@pytest.mark.parametrize("module", ["gen.build", "golden.evaluate", "golden.train", "sim.run",
+                                    "sim.verification", "bench.results"])
+def test_an_empty_argument_is_refused(capsys, module, arguments, message):
+    """A path would be the folder in which the command runs."""
+    with pytest.raises(SystemExit, match="^2$"):
+        importlib.import_module(module).main(arguments)
+    assert capsys.readouterr() == ("", f"{module}: {message}\n")
 
 
 def test_a_wrong_argument_is_one_line(capsys):

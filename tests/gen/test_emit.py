@@ -38,13 +38,13 @@ from hdl.layer.arbiter import Arbiter
 from hdl.layer.array import ArrayGeometry, EmulatedArray
 from hdl.layer.comparator import Comparator
 from hdl.layer.crossbar import Crossbar
+from hdl.layer.line_buffer import LineBuffer
 from hdl.layer.logit_scaler import LogitScaler
 from hdl.layer.pool import Pool
 from hdl.layer.popcount import popcount
 from hdl.layer.reader import Reader
 from hdl.layer.scale_mux import ScaleMux, comparison_layout, gain_layout
 from hdl.layer.weight_memory import WeightMemory
-from hdl.layer.window import Window
 from hdl.layer.word_packer import WordPacker
 from hdl.pass_sets.first_pass_sets import ArrayPasses, SequentialPasses, SharedPasses
 from hdl.pass_sets.map_buffer import BranchSequencer, MapBuffer, WordFetcher, WordStore
@@ -102,7 +102,7 @@ BLOCKS = {
     PowerOfTwo:       lambda: PowerOfTwo(8, fraction=4, guard=2),
     Normalizer:       lambda: Normalizer(3),
     Softmax:          lambda: Softmax(signed(8), classes=3, fraction=4, guard=2),
-    Window:           lambda: Window(4, 4, 2, kernel=(3, 3)),
+    LineBuffer:       lambda: LineBuffer(4, 4, 2, kernel=(3, 3)),
 }
 
 

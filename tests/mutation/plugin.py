@@ -28,7 +28,7 @@ __all__ = ["Mutation", "install"]
 #: A run is given up after ``SLOWER`` times the cycles of the run without a mutant, plus ``MORE``.
 SLOWER, MORE = 4, 2000
 
-#: Seconds after which a child is killed; far more than any takes.
+#: Seconds of processor time after which a child is killed; far more than any takes.
 TIME_LIMIT = 120
 
 #: Exit status of a child.
@@ -204,7 +204,7 @@ class Mutation:
         child = os.fork()
         if child == 0:
             os.close(receive)
-            signal.alarm(TIME_LIMIT)
+            signal.setitimer(signal.ITIMER_PROF, TIME_LIMIT)
             self.awake = number
             self.cycles_pipe = os.fdopen(send, "wb")
             self.limit = None if number == 0 else self.limit
@@ -215,7 +215,7 @@ class Mutation:
             written = pipe.read()
         _, status = os.waitpid(child, 0)
         code = os.waitstatus_to_exitcode(status)
-        if code == -signal.SIGALRM:
+        if code == -signal.SIGPROF:
             code = HANG
         cycles = 0
         while written:

@@ -1,5 +1,6 @@
 # amaranth: UnusedElaboratable=no
-"""Build a case, use the accelerator as the case says, and compare every bit with the golden model."""
+"""Build the network of a case, run the accelerator on the images of the case, and compare every bit of the
+results with the golden model."""
 
 import functools
 import shutil
@@ -12,9 +13,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-from amaranth.hdl import ClockDomain, Module, Value
-from amaranth.sim import Simulator
 from case import Case, Gaps, make_images, prepare
+from drive import Failure, simulate
 
 from gen.build import BuildError, build_network
 from gen.check_target import ImpossibleTarget
@@ -23,53 +23,51 @@ from gen.compile import compile_network
 from gen.estimate import estimate_network, timeline
 from gen.lower import lower
 from gen.verify import MalformedNetwork
-from golden.device.junction import Mtj
 from golden.network import predict
 from golden.random.generator import choices
 from golden.random.outcomes import outcomes
 from hdl.head.averaging import result_layout
 from sim import run
-from sim.component import PERIOD
 
 
 __all__ = ["Outcome", "play"]
 
 
-#: Errors of a build that are refusals, in one line.
+#: Errors by which a build refuses a network or a target, in one line.
 REFUSALS = BuildError, CheckpointError, ImpossibleTarget, MalformedNetwork
 
-#: Cycles that a case may take by the estimate; a longer case is played with fewer images, then passes.
+#: Cycles that the simulation of a case may take by the estimate; of a longer one images are left out, then
+#: passes.
 CYCLES_LIMIT = 4000
 
-#: Seconds that a case may take, all in all.
+#: Seconds that a case may take from its build to its comparison.
 SECONDS_LIMIT = 1800
-
-
-class Failure(Exception):
-    """What is wrong with a case."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a case."""
+    """The outcome of a case."""
 
     kind: str                     #: ``"equal"``, ``"refused"`` or ``"failed"``.
-    message: str = ""             #: Of a refusal or a failure.
+    message: str = ""             #: Why the build refused the case, or how results differ.
     detail: str = ""              #: The traceback of a failure.
-    played: Case | None = None    #: What was simulated of the case.
-    totals: dict = field(default_factory=dict) #: How much was simulated and compared.
+    played: Case | None = None    #: The case as it was simulated: with fewer images, if it was too long.
+    totals: dict = field(default_factory=dict) #: Images, passes and cycles that were compared.
 
 
 def play(case: Case, runtime: Path | None = None) -> Outcome:
-    """Run ``case``; Verilator's run-time library is kept in the folder ``runtime``."""
+    """Build ``case``, simulate it by its simulator and compare it; return the outcome.
+
+    The folder ``runtime`` keeps Verilator's run-time library, compiled, from case to case.
+    """
     with tempfile.TemporaryDirectory(prefix="regress.") as work, warnings.catch_warnings(), \
             _time_limit(SECONDS_LIMIT):
-        warnings.simplefilter("error") # as in the tests
+        warnings.simplefilter("error") # warnings are errors, as in the tests
         try:
             checkpoint = Path(work, "checkpoint.npz")
             network, target = prepare(case, checkpoint)
             try:
-                # As gen.build does.
+                # The steps of gen.build.
                 network = read(checkpoint, network)
                 compiled = compile_network(network, target)
             except REFUSALS as error:
@@ -80,7 +78,7 @@ def play(case: Case, runtime: Path | None = None) -> Outcome:
             if case.simulator == "verilator":
                 return _verilator(case, network, target, accelerator, Path(work, "build"), runtime)
             return _amaranth(case, compiled, target, accelerator)
-        except Exception as error: # whatever is no refusal is what this looks for
+        except Exception as error: # a case is there to find any error that is no refusal
             return Outcome("failed", f"{type(error).__name__}: {error}", traceback.format_exc())
 
 
@@ -91,34 +89,37 @@ def _refused(message, work):
 
 
 def _amaranth(case, network, target, accelerator):
-    """Simulate with Amaranth; compare every result, and the cycles with the estimate."""
+    """Simulate the accelerator with Amaranth; compare every result with the golden model, and the cycles in
+    which pixels and results pass with the estimate."""
     case, idle_limit = _shorten(case, network, accelerator)
     counts  = [min(max(count, 1), target.passes_max) for count in case.counts]
     classes = network.layers[-1].outputs
     images  = make_images(case)
-    words, cycles, bits = _simulate(case, accelerator, images, classes * len(images), idle_limit)
+    record = simulate(case, accelerator, images, classes * len(images), idle_limit)
     width = len(network.drops)
-    drawn = (bits[:sum(counts) * width].reshape(-1, width) if target.rng == "mtj" else
+    drawn = (record.bits[:sum(counts) * width].reshape(-1, width) if target.rng == "mtj" else
              choices(network.generator, sum(counts), 1)[:, 0])
-    _compare(network, images, counts, drawn, words, target.passes_max)
+    _compare(network, images, counts, drawn, record.words, target.passes_max)
     estimate = _estimate(case, network, accelerator, counts, drawn)
     if estimate is not None:
-        first = cycles["pixels"][0]
+        first = record.pixel_cycles[0]
         for name, got, expected in (
-                ("first pixels", cycles["pixels"][::images[0].size], estimate.first_pixels),
-                ("results", cycles["results"][classes - 1::classes], estimate.results)):
+                ("first pixels", record.pixel_cycles[::images[0].size], estimate.first_pixels),
+                ("results", record.result_cycles[classes - 1::classes], estimate.results)):
             got = tuple(cycle - first for cycle in got)
             if got != expected:
                 raise Failure(f"Cycles of {name} are {got}, but the estimate, which says that it is "
                               f"exact, has {expected}")
     return Outcome("equal", played=case, totals={
-        "images": len(images), "passes": sum(counts), "cycles": cycles["end"],
+        "images": len(images), "passes": sum(counts), "cycles": record.cycles,
         "estimates_equal": int(estimate is not None)})
 
 
 def _estimate(case, network, accelerator, counts, drawn):
-    """Return the estimate of all cycles, or None where it is not exact; ``drawn`` has the bits of each
-    pass."""
+    """Return the estimate of the cycles of all images, or None where the estimate is not exact.
+
+    ``drawn``, bool (T summed over images, W), has the random bits of each pass.
+    """
     if case.pixels.duty < 1 or case.results.duty < 1 or len(set(counts)) > 1:
         return None
     taken    = outcomes(network, drawn.reshape(len(counts), counts[0], -1))
@@ -127,9 +128,9 @@ def _estimate(case, network, accelerator, counts, drawn):
 
 
 def _shorten(case, network, accelerator):
-    """Return ``case`` with as many images and passes as :data:`CYCLES_LIMIT` allows, and after how many
-    cycles without a result it counts as hanging."""
-    # A port that is rarely active makes each step take longer.
+    """Return ``case`` with as many images and passes as :data:`CYCLES_LIMIT` allows, and the number of
+    cycles without a result after which the accelerator counts as hanging."""
+    # An accelerator whose ports have gaps takes longer for each image.
     slow, counts = 1 / min(case.pixels.duty, case.results.duty), list(case.counts)
     cycles_of = functools.cache(functools.partial(_cycles, network, accelerator))
     while True:
@@ -143,112 +144,14 @@ def _shorten(case, network, accelerator):
 
 
 def _cycles(network, accelerator, count):
-    """Return about the most cycles of an image that asks for ``count`` passes."""
+    """Return, by the estimate, about the most cycles of an image of ``count`` passes."""
     passes = min(max(count, 1), accelerator.pixel_input.most)
     bound  = estimate_network(accelerator, network, passes, 1.0)
     return bound["latency_cycles_largest"] + bound["random_cycles_per_image"]
 
 
-def _simulate(case, accelerator, images, wanted, idle_limit):
-    """Send ``images`` and take ``wanted`` words; a reset before them leaves no trace.
-
-    Returns the words, the cycles in which they and the pixels passed, and the bits that junctions drew.
-    """
-    domain, top = ClockDomain("sync"), Module()
-    top.domains.sync = domain
-    top.submodules.dut = accelerator
-    pixels, results = accelerator.pixels, accelerator.results
-    word_of = Value.cast(results.payload)
-    words, cycles = [], {"pixels": [], "results": []}
-    junctions = _junctions(accelerator)
-
-    async def drive(ctx, data, counts, seed, cycles_most=None):
-        sent, size, idle, cycle, held = 0, images[0].size, 0, 0, None
-        junk = np.random.default_rng(seed)
-        top_count = 2**len(accelerator.passes) - 1
-        send, take = case.pixels.draw((seed, 0)), case.results.draw((seed, 1))
-        valid = False
-        while len(words) < wanted and cycle != cycles_most:
-            if not valid and sent < len(data) and next(send):
-                valid = True
-                ctx.set(pixels.payload, int(data[sent]))
-                ctx.set(pixels.valid, 1)
-            # The number of passes counts with the first pixel only.
-            ctx.set(accelerator.passes, counts[sent // size] if sent < len(data) and sent % size == 0
-                    else int(junk.integers(top_count + 1)))
-            ready = next(take)
-            ctx.set(results.ready, ready)
-            _, _, pixel_taken, word_valid, word = await ctx.tick().sample(
-                pixels.ready, results.valid, word_of)
-            if valid and pixel_taken:
-                cycles["pixels"].append(cycle)
-                sent, valid = sent + 1, False
-                ctx.set(pixels.valid, 0)
-            if held is not None and (not word_valid or word != held):
-                raise Failure(f"Word {len(words)} of the results was withdrawn or changed untaken")
-            held = word if word_valid and not ready else None
-            if word_valid and ready:
-                cycles["results"].append(cycle)
-                words.append(word)
-                idle = 0
-            cycle, idle = cycle + 1, idle + 1
-            if idle > idle_limit and cycles_most is None:
-                raise Failure(f"No result for {idle_limit} cycles, at cycle {cycle}: {len(words)} of "
-                              f"{wanted} words, {sent} of {len(data)} pixels")
-        cycles["end"] = cycle
-        ctx.set(pixels.valid, 0)
-        ctx.set(results.ready, 0)
-
-    async def bench(ctx):
-        if case.reset is not None:
-            await drive(ctx, make_images(case, 1).ravel(), case.counts, 1, case.reset)
-            ctx.set(domain.rst, 1)
-            await ctx.tick()
-            ctx.set(domain.rst, 0)
-            for kept in (words, cycles["pixels"], cycles["results"], *(bits for _, bits in junctions)):
-                kept.clear()
-        await drive(ctx, images.ravel(), case.counts, 0)
-        # Nothing more must come.
-        ctx.set(results.ready, 1)
-        for _ in range(20):
-            _, _, more = await ctx.tick().sample(results.valid)
-            if more:
-                raise Failure(f"More than {wanted} words of results came")
-        if ctx.get(accelerator.alarm):
-            raise Failure("The health tests have raised the alarm, though the bits are good")
-
-    sim = Simulator(top)
-    sim.add_clock(PERIOD)
-    sim.add_testbench(bench)
-    for number, (pins, bits) in enumerate(junctions):
-        sim.add_testbench(functools.partial(_draw, pins=pins, bits=bits, seed=number), background=True)
-    sim.run()
-    # They are asked in turn: each has drawn as many as the others, or one more.
-    return words, cycles, np.array(list(zip(*(bits for _, bits in junctions), strict=False)), int).ravel()
-
-
-def _junctions(accelerator):
-    """Pins of each junction, with a list for the bits that it draws."""
-    pins = getattr(accelerator, "mtj", ())
-    return [(junction, []) for junction in ((pins,) if pins and accelerator.rng.count == 1 else pins)]
-
-
-async def _draw(ctx, pins, bits, seed):
-    """Take the place of a junction, and record its bits."""
-    mtj, setting, reading = Mtj(seed), 0, 0
-    while True:
-        _, restart, set_, read, reset, code = await ctx.tick().sample(
-            pins.set, pins.read, pins.reset, pins.current)
-        if set_ and not setting:
-            ctx.set(pins.sense, mtj.set(code))
-        if reading and reset and not restart:
-            bits.append(int(not mtj.switched))
-        if reset:
-            mtj.reset()
-        setting, reading = set_, read
-
-
 def _compare(network, images, counts, drawn, words, passes_max):
+    """Raise :exc:`Failure` unless each field of each result word is that of the golden model."""
     layout = result_layout(network.layers[-1].outputs, passes_max)
     words  = iter(words)
     for number, (image, chosen) in enumerate(zip(images, np.split(drawn, np.cumsum(counts)[:-1]),
@@ -268,9 +171,10 @@ def _compare(network, images, counts, drawn, words, passes_max):
 
 
 def _verilator(case, network, target, accelerator, directory, runtime):
-    """Simulate the emitted Verilog with Verilator; compare every map, and the latency with the estimate."""
+    """Simulate the emitted Verilog with Verilator; compare every map with the golden model, and the latency
+    with the estimate."""
     duty = min(case.pixels.duty, case.results.duty)
-    # One number of passes, and no reset: so much the harness has.
+    # The harness of sim.run has one number of passes for all images, and no reset between them.
     case = replace(case, counts=case.counts[:1] * len(case.counts), reset=None,
                    pixels=Gaps(duty), results=Gaps(duty))
     passes = min(max(case.counts[0], 1), target.passes_max)
@@ -290,7 +194,7 @@ def _verilator(case, network, target, accelerator, directory, runtime):
     if report["alarm"]:
         raise Failure("The health tests have raised the alarm, though the bits are good")
     compiled = compile_network(network, target)
-    # What a junction drew only the report's comparison knows.
+    # The bits that junctions drew are known to the comparison of sim.run only.
     estimate = None if target.rng == "mtj" else _estimate(
         case, compiled, accelerator, counts, choices(compiled.generator, sum(counts), 1)[:, 0])
     if estimate is not None and report["latency_cycles"] != estimate.latency:
@@ -302,12 +206,12 @@ def _verilator(case, network, target, accelerator, directory, runtime):
 
 @contextmanager
 def _time_limit(seconds):
-    """Raise :exc:`Failure` when the block takes longer."""
+    """Raise :exc:`Failure` when the block of ``with`` takes more than ``seconds``."""
     def stop(signum, frame):
         raise Failure(f"Case did not end in {seconds} s")
 
     if not hasattr(signal, "SIGALRM"):
-        yield # there is none on Windows
+        yield # Windows has no alarm
         return
     before = signal.signal(signal.SIGALRM, stop)
     signal.alarm(seconds)

@@ -2,6 +2,8 @@
 """Simulators that share what they have in common, so that only a design itself is compiled anew; and what
 their last run has written."""
 
+import hashlib
+import json
 import shutil
 
 import numpy as np
@@ -10,6 +12,7 @@ import pytest
 from gen.estimate import timeline
 from gen.ir import load
 from gen.lower import lower
+from gen.output import MANIFEST, identity
 from golden.random.generator import choices
 from golden.random.outcomes import outcomes
 from sim import run
@@ -24,6 +27,21 @@ def _last_run(folder):
 def _written(folder, kind):
     lines = (_last_run(folder) / harness.RESULTS).read_text().splitlines()
     return [line.split()[1:] for line in lines if line[0] == kind]
+
+
+@pytest.fixture(scope="session")
+def rewrite():
+    """A function that changes files of a design, and entries of its manifest, as if a build had written
+    them so; it returns the folder."""
+    def rewrite(folder, files=None, **entries):
+        manifest = json.loads((folder / MANIFEST).read_text()) | entries
+        for name, text in (files or {}).items():
+            (folder / name).write_text(text)
+            manifest["files"][name] = hashlib.sha256(text.encode()).hexdigest()
+        (folder / MANIFEST).write_text(json.dumps(manifest | {"build": identity(manifest)}))
+        return folder
+
+    return rewrite
 
 
 @pytest.fixture(scope="session")

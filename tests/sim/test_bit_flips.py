@@ -1,4 +1,3 @@
-import json
 import shutil
 
 import numpy as np
@@ -45,11 +44,10 @@ def test_faults_in_what_is_protected_are_seen(protected):
     assert again == result
 
 
-def test_pins_are_refused(protected, tmp_path):
+def test_pins_are_refused(protected, rewrite, tmp_path):
     folder, images = protected
     tmp_path = shutil.copytree(folder, tmp_path / "pins", ignore=shutil.ignore_patterns("sim_*"))
-    manifest = json.loads((folder / "manifest.json").read_text())
-    (tmp_path / "manifest.json").write_text(json.dumps({**manifest, "rng": "mtj"}))
+    rewrite(tmp_path, rng="mtj")
     with pytest.raises(InjectionError, match=f"^Design in {tmp_path} has pins of arrays or junctions; "
                        "take one that is built with --view emulated --rng emulated$"):
         inject(tmp_path, images)

@@ -8,6 +8,7 @@ import hdl
 import sim.coverage_study
 from gen.build import build_network
 from gen.ir import Target, load
+from gen.tools import version
 from sim.coverage import Coverage, table
 from sim.coverage_study import main
 from sim.design import Design
@@ -24,18 +25,18 @@ endmodule
 
 
 @pytest.fixture
-def design(tmp_path):
+def design(rewrite, tmp_path):
     """A design of two modules, of which only text and names are looked at."""
     (tmp_path / "rtl").mkdir()
     (tmp_path / "rtl" / "accelerator.v").write_text(VERILOG)
-    (tmp_path / "ir.json").write_text("{}")
     (tmp_path / "manifest.json").write_text(json.dumps(dict.fromkeys((
-        "top", "pixels", "classes", "schedule", "results", "ports", "view")) | dict.fromkeys((
-        "passes", "passes_max", "clock_mhz", "estimated_latency_cycles"), 1) | {
-            "layers": [], "interface": {"members": {}}, "sources": ["rtl/accelerator.v"], "files": {},
+        "top", "pixels", "classes", "schedule", "results", "ports", "view", "passes", "passes_max",
+        "clock_mhz", "estimated_latency_cycles")) | {
+            "generator_version": version(), "layers": [], "interface": {"members": {}},
+            "sources": ["rtl/accelerator.v"], "files": {},
             "weights": {"macro": "FOLDER", "files": []},
             "modules": {"accelerator": "accelerator", "accelerator.a.b": "reader", "memory": "array"}}))
-    return Design(tmp_path)
+    return Design(rewrite(tmp_path))
 
 
 def point(page, line, what, count):
@@ -128,4 +129,4 @@ def test_missing_folder(tmp_path, capsys):
     assert main([str(tmp_path / "nowhere")]) == 2
     assert capsys.readouterr().err == (
         f"sim.coverage_study: Folder {tmp_path}/nowhere has no manifest.json; "
-        f"make it with: python -m gen.build --layers lenet5\n")
+        f"make one with: python -m gen.build --layers NETWORK --out DIR\n")

@@ -2,14 +2,12 @@
 
 import os
 import select
-import signal
 import sys
 import threading
 import time
 
 import pytest
 
-from gen.command import interruptible
 from sim import processes
 from sim.processes import Processes, cores, end_all
 
@@ -74,36 +72,3 @@ def test_nothing_begins_after_a_stop(tmp_path):
     code = f"open({str(tmp_path / 'began')!r}, 'w')"
     assert programs.call([sys.executable, "-c", code], tmp_path / "log") != 0
     assert not (tmp_path / "began").exists()
-
-
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
-def test_interruptible(name):
-    """The first signal interrupts, others do not disturb what follows, and afterwards all is as before."""
-    number = getattr(signal, name)
-    before = signal.signal(number, signal.default_int_handler if name == "SIGINT" else signal.SIG_DFL)
-    try:
-        handler = signal.getsignal(number)
-        done = False
-        with interruptible():
-            try:
-                os.kill(os.getpid(), number)
-                time.sleep(10)
-            except KeyboardInterrupt:
-                os.kill(os.getpid(), number)
-                os.kill(os.getpid(), signal.SIGTERM)
-                time.sleep(0.1)
-                done = True
-        assert done and signal.getsignal(number) == handler
-    finally:
-        signal.signal(number, before)
-
-
-def test_what_is_ignored_stays_so():
-    """As after nohup."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
-        with interruptible():
-            os.kill(os.getpid(), signal.SIGHUP)
-            time.sleep(0.1)
-    finally:
-        signal.signal(signal.SIGHUP, before)

@@ -1,5 +1,6 @@
 import pytest
 
+from gen.tools import checked_out
 from sim.report import write_report
 from sim.verification import TABLE, TARGETS, main
 
@@ -39,11 +40,11 @@ def test_overview_and_sections(write):
     top = {cells(line)[0]: cells(line)[1:]
            for line in lines[:lines.index("## formal")] if line[:2] == "| "}
     assert list(top) == ["target", *TARGETS]
-    assert top["target"] == ["passed", "what it found", "command"]
-    assert top["formal"] == ["yes", "3 of 3 proofs hold", "`make formal`"]
-    assert top["faults"] == ["**no**", "1 bit is silent", "`make faults`"]
-    assert top["mutation"] == ["in part", "3 of 3 proofs hold", "`make mutation`"]
-    assert top["regress"] == ["not run", "-", "`make regress`"]
+    assert top["target"] == ["passed", "what it found", "command", "commit"]
+    assert top["formal"] == ["yes", "3 of 3 proofs hold", "`make formal`", checked_out()]
+    assert top["faults"] == ["**no**", "1 bit is silent", "`make faults`", checked_out()]
+    assert top["mutation"] == ["in part", "3 of 3 proofs hold", "`make mutation`", checked_out()]
+    assert top["regress"] == ["not run", "-", "`make regress`", "-"]
     section = lines[lines.index("## formal"):lines.index("## mutation")]
     assert section == [
         "## formal", "", "3 of 3 proofs hold.", "", "```", "make formal DATA=DIR", "```", "",
@@ -108,8 +109,8 @@ def test_report_that_cannot_be_read(tmp_path, capsys):
     out = tmp_path / "VERIFICATION.md"
     assert main(["--found", str(tmp_path), "--out", str(out)]) == 2
     assert capsys.readouterr().err.splitlines()[-1] == (
-        f"sim.verification: Report {tmp_path}/mutation.json cannot be read (Expecting value: line 1 column "
-        "1 (char 0)); make it again with: make mutation")
+        f"sim.verification: Report {tmp_path}/mutation.json cannot be read (it is no JSON); make it "
+        "again with: make mutation")
     assert not out.exists()
 
 

@@ -12,9 +12,9 @@ from hdl.head.averaging import Averaging
 from hdl.head.softmax import Softmax
 from hdl.input.pixel_input import PixelInput
 from hdl.layer.crossbar import Crossbar
+from hdl.layer.line_buffer import LineBuffer
 from hdl.layer.pool import Pool
 from hdl.layer.scale_mux import ScaleMux, comparison_layout
-from hdl.layer.window import Window
 from hdl.pass_sets.first_pass_sets import ArrayPasses, SequentialPasses
 from hdl.pass_sets.map_buffer import MapBuffer
 from hdl.pass_sets.pass_split import Choice, branches_layout, pass_set_layout
@@ -60,8 +60,8 @@ def make_pixel_input(protect):
     return dut, {"i": bits(8, 12)}, {"o": 12, "masks": 4, "maps": 4}
 
 
-def make_window(protect):
-    dut = Window(5, 6, 2, kernel=(3, 2), padding=1, protect=protect)
+def make_line_buffer(protect):
+    dut = LineBuffer(5, 6, 2, kernel=(3, 2), padding=1, protect=protect)
     return dut, {"i": bits(2, 60)}, {"o": 70}
 
 
@@ -97,7 +97,7 @@ def make_array_passes(protect):
 
 #: Each block, and how many memories it has.
 BLOCKS = [(make_scale_mux, 1), (make_crossbar, 2), (make_map_buffer, 4), (make_small_map_buffer, 4),
-          (make_mask_bank, 2), (make_pixel_input, 2), (make_window, 1), (make_pool, 1),
+          (make_mask_bank, 2), (make_pixel_input, 2), (make_line_buffer, 1), (make_pool, 1),
           (make_softmax, 6), (make_averaging, 3), (make_sequential_passes, 1), (make_array_passes, 4)]
 
 

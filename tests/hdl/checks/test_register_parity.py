@@ -12,7 +12,7 @@ from amaranth.sim import Simulator
 from hdl.checks.register_parity import RegisterParity
 from hdl.head.averaging import Averaging
 from hdl.input.pixel_input import PixelInput
-from hdl.layer.window import Window
+from hdl.layer.line_buffer import LineBuffer
 from hdl.random.mask_bank import MaskBank
 from hdl.random.mtj_rng import MtjRng
 from sim.component import PERIOD, transfer
@@ -98,8 +98,8 @@ def test_the_same_values():
     lambda: PixelInput(5, 6),
     lambda: MaskBank([1, 2], [0, 1], 6),
     lambda: MtjRng([1, 2], code=4, set_cycles=3, read_cycles=1, reset_cycles=2),
-    lambda: Window(5, 6, 2, kernel=(3, 2)),
-], ids=["everything", "averaging", "pixel_input", "mask_bank", "mtj_rng", "window"])
+    lambda: LineBuffer(5, 6, 2, kernel=(3, 2)),
+], ids=["everything", "averaging", "pixel_input", "mask_bank", "mtj_rng", "line_buffer"])
 def test_every_flip_is_seen(make):
     """Each bit of each register of up to 12 bits, and of the parities beside them."""
     dut      = RegisterParity(make())
@@ -126,9 +126,9 @@ def test_cycles_are_the_same():
     words = [random.Random(0).getrandbits(2) for _ in range(90)]
     passed = []
     for protected in (False, True):
-        dut = Window(5, 6, 2, kernel=(3, 2), stride=2, padding=1)
+        dut = LineBuffer(5, 6, 2, kernel=(3, 2), stride=2, padding=1)
         if protected:
-            inner = Window(5, 6, 2, kernel=(3, 2), stride=2, padding=1)
+            inner = LineBuffer(5, 6, 2, kernel=(3, 2), stride=2, padding=1)
             dut.elaborate = lambda platform, inner=inner, dut=dut: _behind(
                 RegisterParity(inner), inner, dut)
         passed.append(transfer(dut, {"i": words}, {"o": 36}, duty=0.7))

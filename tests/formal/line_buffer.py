@@ -5,7 +5,7 @@ from functools import partial
 from amaranth.asserts import AnyConst
 from amaranth.hdl import Assert, Assume, Cover, Mux, Signal
 
-from hdl.layer.window import Window
+from hdl.layer.line_buffer import LineBuffer
 from tests.formal.proof import Proof
 from tests.formal.readiness import Readiness
 from tests.formal.streams import answers_within, free, keeps_stream_rules, moved, patient
@@ -66,8 +66,8 @@ def answers_in_time(m, dut):
     m.d.comb += Cover(moved(dut.o))
 
 
-PLAIN  = partial(Window, height=3, width=3, word_bits=1, kernel=(2, 2))
-PADDED = partial(Window, height=2, width=3, word_bits=1, kernel=(2, 2), padding=1, stride=2)
+PLAIN  = partial(LineBuffer, height=3, width=3, word_bits=1, kernel=(2, 2))
+PADDED = partial(LineBuffer, height=2, width=3, word_bits=1, kernel=(2, 2), padding=1, stride=2)
 
 PROOFS = [
     *(Proof(make, properties, reach=30) for make in (PLAIN, PADDED)

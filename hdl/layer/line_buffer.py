@@ -1,4 +1,4 @@
-"""Line buffer: the inputs of each position of a convolution."""
+"""Line buffer: stores the last rows of a map and presents the inputs of each kernel position."""
 
 from amaranth import *
 from amaranth.lib import memory, stream, wiring
@@ -8,10 +8,10 @@ from hdl.checks.parity import Parity, error_port
 from hdl.stream import counter, vacant
 
 
-__all__ = ["Window"]
+__all__ = ["LineBuffer"]
 
 
-class Window(wiring.Component):
+class LineBuffer(wiring.Component):
     """Take a map word by word in raster order and present the inputs of each kernel position.
 
     The inputs of a position are numbered in raster order of the kernel with the channel fastest;

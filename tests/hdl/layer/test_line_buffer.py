@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hdl.layer.window import Window
+from hdl.layer.line_buffer import LineBuffer
 from sim.compare.packing import pack
 from sim.component import transfer
 
@@ -43,7 +43,7 @@ def positions_of(maps, kernel, stride, padding):
 def test_presents_positions(height, width, channels, kernel, stride, padding, duty):
     maps = make_maps(height, width, channels)
     positions = positions_of(maps, kernel, stride, padding)
-    dut = Window(height, width, channels, kernel=kernel, stride=stride, padding=padding)
+    dut = LineBuffer(height, width, channels, kernel=kernel, stride=stride, padding=padding)
     passed = transfer(dut, {"i": words_of(maps)}, {"o": len(positions)}, duty=duty)
     assert passed["o"].words == positions
 
@@ -53,7 +53,7 @@ def test_timing(height, width, channels, kernel, stride, padding):
     """One word per cycle, the border included, and no gap between maps."""
     maps  = make_maps(height, width, channels)
     words = words_of(maps)
-    dut   = Window(height, width, channels, kernel=kernel, stride=stride, padding=padding)
+    dut   = LineBuffer(height, width, channels, kernel=kernel, stride=stride, padding=padding)
     rows, columns = height + 2 * padding, width + 2 * padding
     places = [(y, x) for _ in maps for y in range(rows) for x in range(columns)]
     taken = [cycle for cycle, (y, x) in enumerate(places)
@@ -63,7 +63,7 @@ def test_timing(height, width, channels, kernel, stride, padding):
             and x >= kernel[1] - 1 and (x - kernel[1] + 1) % stride == 0]
     passed = transfer(dut, {"i": words}, {"o": len(ends)})
     assert passed["i"].cycles == taken
-    assert passed["o"].cycles == [cycle + Window.latency for cycle in ends]
+    assert passed["o"].cycles == [cycle + LineBuffer.latency for cycle in ends]
 
 
 @pytest.mark.parametrize("kernel, stride, padding, message", [
@@ -77,4 +77,4 @@ def test_timing(height, width, channels, kernel, stride, padding):
 ])
 def test_rejects(kernel, stride, padding, message):
     with pytest.raises(ValueError, match=f"^{message}$"):
-        Window(5, 6, 1, kernel=kernel, stride=stride, padding=padding)
+        LineBuffer(5, 6, 1, kernel=kernel, stride=stride, padding=padding)
