@@ -32,14 +32,14 @@ def read(path: Path, network: Network) -> Network:
         If there can be no network of that shape.
     """
     check_shapes(network)
-    thresholds, layers = read_file(path, network)
+    _, thresholds, layers = read_file(path, network)
     return replace(
         network, input=replace(network.input, thresholds=tuple(thresholds.tolist())),
         layers=tuple(_with_parameters(*both) for both in zip(network.layers, layers, strict=True)))
 
 
 def _with_parameters(layer: Layer, own: Parameters) -> Layer:
-    scale = np.ones(layer.outputs) if own.scale is None else own.scale
+    scale = np.ones((1, layer.outputs)) if own.scale is None else own.scale
     # In float64, whatever the file has: the next float32 is beside many thresholds.
     deviation = np.sqrt(own.variance + own.epsilon)
     return replace(
@@ -47,5 +47,5 @@ def _with_parameters(layer: Layer, own: Parameters) -> Layer:
         weight_bits=own.weight_bits,
         dropout=layer.dropout if own.dropout is None else own.dropout,
         arrays=tuple(pack(array, own.weight_bits) for array in own.weight),
-        normalization=Normalization(*(tuple(vector.tolist()) for vector in (
+        normalization=Normalization(*(tuple(vector[0].tolist()) for vector in (
             own.bias, scale, own.gamma, own.beta, own.mean, deviation))))

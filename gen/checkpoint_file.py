@@ -89,7 +89,7 @@ class CheckpointError(UserError):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Parameters:
-    """The parameters of one layer, as its file has them; vectors are float64 ``(C,)``."""
+    """The parameters of one layer, as its file has them; vectors are float64 ``(1, C)`` or ``(B, C)``."""
 
     weight: np.ndarray         #: int64 (N, C, F).
     weight_bits: int           #: Q, or 1 for weights of -1 and +1.
@@ -103,8 +103,8 @@ class Parameters:
     dropout: float | None
 
 
-def read_file(path: Path, network: Network) -> tuple[np.ndarray, list[Parameters]]:
-    """Return the thresholds, int64 ``(thresholds,)``, and the parameters of each layer of ``network``.
+def read_file(path: Path, network: Network) -> tuple[str, np.ndarray, list[Parameters]]:
+    """Return the method, the thresholds, int64 ``(thresholds,)``, and the parameters of each layer.
 
     Of more arrays than a layer chooses from, the first are taken. What the file leaves open of what it
     means (:data:`STATED`) is logged as a warning of one line.
@@ -147,19 +147,26 @@ def _read(file, network, refuse):
     thresholds = archive.take("thresholds", (len(network.input.thresholds),), "integer")
     if thresholds.min() < 1 or thresholds.max() > 255 or (np.diff(thresholds) < 0).any():
         refuse(f"has 'thresholds' {_short(thresholds.tolist())}, which must ascend from 1 to 255")
-    layers = [_read_layer(archive, layer, network, refuse) for layer in network.layers]
+    if "method" in archive:
+        method = archive.take("method", (), "string")
+    else:
+        method = "spinbayes" if network.layers[0].crossbars > 1 else "scale-dropout"
+    layers = [_read_layer(archive, layer, network, method, refuse) for layer in network.layers]
     if missing := [name for name in meaning if name not in archive]:
         _LOG.warning("Checkpoint %s does not state %s; taken as %s", archive.path, _listed(missing),
                      _listed([meaning[name] for name in missing]))
-    return thresholds, layers
+    return method, thresholds, layers
 
 
-def _read_layer(archive, layer: Layer, network, refuse) -> Parameters:
-    several, bits = layer.crossbars > 1, layer.weight_bits
+def _read_layer(archive, layer: Layer, network, method, refuse) -> Parameters:
+    several, bits = layer.crossbars > 1 or method == "ensemble", layer.weight_bits
     name, shape = f"{layer.name}.weight", (layer.outputs, layer.fan_in)
+    arrays = layer.crossbars
     if several:
         found = archive.shape_of(name)
         count = found[0] if len(found) == 3 else layer.crossbars
+        if method == "ensemble":
+            arrays = count
         if count < layer.crossbars:
             refuse(f"has {count} arrays in layer {layer.name!r}, not {layer.crossbars}",
                    f"ask for fewer, or make one with: python -m golden.train {network.name} --data DIR "
@@ -169,26 +176,31 @@ def _read_layer(archive, layer: Layer, network, refuse) -> Parameters:
             bits = int(archive.take("weight_bits", (), "integer"))
             if not 1 <= bits <= _WEIGHT_BITS:
                 refuse(f"has 'weight_bits' of {bits}, but they must be from 1 to {_WEIGHT_BITS}")
-    weight = archive.take(name, shape, "integer").reshape(-1, *shape[-2:])[:layer.crossbars]
+    weight = archive.take(name, shape, "integer").reshape(-1, *shape[-2:])[:arrays]
     most = 2**(bits - 1) - 1
     if bits == 1 and not np.isin(weight, (-1, 1)).all():
         refuse(f"has {name!r} with values other than -1 and +1")
     if bits > 1 and (weight.min() < -most or weight.max() > most):
         refuse(f"has {name!r} with values not from {-most} to {most}")
 
-    def take(name, shape=(layer.outputs,)):
-        return archive.take(f"{layer.name}.{name}", shape, "float")
+    def rows(name):
+        found = archive.shape_of(f"{layer.name}.{name}")
+        shape = (found[0], layer.outputs) if len(found) == 2 else (layer.outputs,)
+        return archive.take(f"{layer.name}.{name}", shape, "float").reshape(-1, layer.outputs)
+
+    def take(name):
+        return archive.take(f"{layer.name}.{name}", (), "float").item()
 
     parameters = Parameters(
-        weight, bits, **{name: take(name) for name in ("bias", "gamma", "beta", "mean", "variance")},
-        epsilon=take("epsilon", ()).item(),
-        scale=None if several else take("scale"),
-        dropout=None if several else take("dropout", ()).item())
+        weight, bits, **{name: rows(name) for name in ("bias", "gamma", "beta", "mean", "variance")},
+        epsilon=take("epsilon"),
+        scale=None if method == "spinbayes" else rows("scale"),
+        dropout=take("dropout") if method.startswith("scale-dropout") else None)
     for extreme in parameters.variance.min().item(), parameters.variance.max().item():
         if not 0 < extreme + parameters.epsilon < math.inf:
             refuse(f"has '{layer.name}.variance' of {extreme}, but with epsilon it must be above zero, and "
                    "finite")
-    if not several and not 0 <= parameters.dropout <= 1:
+    if parameters.dropout is not None and not 0 <= parameters.dropout <= 1:
         refuse(f"has '{layer.name}.dropout' of {parameters.dropout}, which is no probability")
     return parameters
 

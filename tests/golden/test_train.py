@@ -12,7 +12,9 @@ from gen.networks import NETWORKS
 from gen.progress import Progress
 from golden import train
 from golden.data import load_sample
-from golden.float.model import BayNN, load, paths
+from golden.float.model import BayNN, paths
+from golden.methods.checkpoints import load
+from golden.methods.scale_dropout import ScaleConvolution, objective
 from golden.training import fit
 from golden.training import scale_dropout as recipes
 from golden.training.teacher import augment
@@ -45,7 +47,7 @@ def folder(tmp_path):
 
 def random_model(per_sample=True):
     torch.manual_seed(4)
-    model = BayNN(NETWORK)
+    model = BayNN(NETWORK, ScaleConvolution)
     for layer in model.layers:
         layer.dropout.per_sample = per_sample
         layer.scale.data.uniform_(0.5, 2)
@@ -71,9 +73,9 @@ def test_objective_by_hand():
     centre = 1e-5 * sum((1 - scale.mean()) ** 2 for scale in scales)
     decay = 1e-3 * sum((weight ** 2).sum() for weight in weights)
     spread = 0.1 * sum((np.log(scale).std(ddof=1) - 0.35) ** 2 for scale in scales)
-    assert recipes.objective(loss, model).item() == pytest.approx(2.5 + centre)
-    assert recipes.objective(loss, model, decay=1e-3).item() == pytest.approx(2.5 + centre + decay)
-    assert recipes.objective(loss, model, spread=0.1).item() == pytest.approx(2.5 + centre + spread)
+    assert objective(loss, model).item() == pytest.approx(2.5 + centre)
+    assert objective(loss, model, decay=1e-3).item() == pytest.approx(2.5 + centre + decay)
+    assert objective(loss, model, spread=0.1).item() == pytest.approx(2.5 + centre + spread)
 
 
 def test_scale_learns_only_if_samples_draw_their_own_bits():
