@@ -48,6 +48,10 @@ class EnsembleConvolution(nn.Module):
     def shares(self) -> list[float]:
         return [1 / MEMBERS] * MEMBERS
 
+    def settle(self):
+        for member in self.members:
+            member.settle()
+
     def stored(self) -> dict[str, Tensor | float]:
         every = [member.stored() for member in self.members]
         return {name: torch.stack([own[name] for own in every]) if isinstance(value, Tensor) else value

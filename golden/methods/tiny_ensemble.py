@@ -70,11 +70,12 @@ class MemberConvolution(BinaryConvolution):
     def normalize(self, s: Tensor, choice: Tensor | None = None) -> Tensor:
         if choice is None:
             choice = of_members(len(s), MEMBERS, s.device)
-        z = torch.empty_like(s)
+        z = (s + self.bias.view(1, -1, 1, 1)) * self.scale.view(1, -1, 1, 1)
+        y = torch.empty_like(z)
         for number, normalization in enumerate(self.normalizations):
             chosen = choice == number
-            z[chosen] = normalize(normalization, s[chosen])
-        return z
+            y[chosen] = normalize(normalization, z[chosen])
+        return y
 
 
 @torch.no_grad()
@@ -87,5 +88,5 @@ def scatter(model: nn.Module):
             normalization.bias.add_(SHIFT * torch.randn_like(normalization.bias))
 
 
-#: Every member sees the whole batch, and learns by itself.
-TUNING = Tuning(MemberConvolution, scatter, passes=MEMBERS, separate=True)
+#: Every member sees the whole batch, and learns by itself. More passes than members only repeat them.
+TUNING = Tuning(MemberConvolution, scatter, passes=MEMBERS, separate=True, inference=MEMBERS)

@@ -8,7 +8,7 @@ from torch import Tensor
 from gen.ir import Network
 from gen.progress import Progress
 from golden.float.model import BayNN
-from golden.training.fit import Images, Stage, distill, fit
+from golden.training.fit import BATCH, Images, Stage, distill, fit
 from golden.training.journal import Journal
 
 
@@ -33,11 +33,11 @@ def begin(network: Network, images: Images, epochs: int, teacher_epochs: int, st
           journal: Journal) -> Start:
     """Return the deterministic ``network`` after ``epochs``, in two steps: a teacher, and the network.
 
-    One of :data:`HELD_BACK` images, the first of them, is held back.
+    The first of each :data:`HELD_BACK` images is held back, while there is a batch left to train with.
     """
     pixels, labels = images.variants[0], images.labels
     held = torch.zeros(len(labels), dtype=torch.bool, device=labels.device)
-    held[::HELD_BACK] = True
+    held[torch.arange(0, len(labels), HELD_BACK)[:len(labels) - BATCH]] = True
     rest = distill(Images([pixels[~held]], labels[~held]), 0, teacher_epochs, steps, journal)
     model = train_member(network, rest, epochs, "base", steps, journal)
     return Start(model, rest, pixels[held], labels[held])

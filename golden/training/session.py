@@ -21,6 +21,7 @@ from golden.methods import (
     tiny_ensemble,
 )
 from golden.methods.checkpoints import export, load
+from golden.methods.ensemble import MEMBERS
 from golden.training import bayes, scale_dropout, tune
 from golden.training.base import begin
 from golden.training.fit import BATCH, Images
@@ -61,7 +62,7 @@ METHODS = {
     "sub-set":              _tuned(sub_set.TUNING),
     "tiny-ensemble":        _tuned(tiny_ensemble.TUNING),
     "ensemble":             Training({"tune": tune.train_ensemble}, tune.Plan(epochs=20), tune.PLANS,
-                                     tuned=True),
+                                     tuned=True, passes=MEMBERS),
 }
 
 
@@ -107,7 +108,8 @@ def train(options: argparse.Namespace, state: Path, steps: Progress) -> dict[str
         }
         journal = base = Journal(state, run, device)
         if options.base:
-            base = Journal(options.base, {name: run[name] for name in run if name not in OF_METHOD}, device)
+            shared = {name: run[name] for name in run if name not in OF_METHOD}
+            base = Journal(options.base, shared, device, "--base")
         for known in dict.fromkeys((base, journal)):
             if known.begun:
                 steps.step(f"go on from {known.path}")

@@ -32,8 +32,8 @@ class Plan:
     """How a network is trained by default."""
 
     epochs: int             #: Of the deterministic network.
-    member_epochs: int = 12 #: Of each further member of an ensemble.
-    tune_epochs: int = 4    #: As the network of the method.
+    member_epochs: int = 6  #: Of each further member of an ensemble.
+    tune_epochs: int = 2    #: As the network of the method.
     teacher_epochs: int = 8
 
 

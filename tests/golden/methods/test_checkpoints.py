@@ -6,8 +6,9 @@ from gen.checkpoint import read
 from gen.compile import compile_network
 from gen.files import FileError
 from gen.ir import Input, Layer, Network, Target
+from golden.float.layers import BinaryConvolution
 from golden.float.model import BayNN
-from golden.methods.checkpoints import CheckpointError, export, load
+from golden.methods.checkpoints import CONVOLUTIONS, CheckpointError, export, load
 from golden.methods.scale_dropout import ScaleConvolution
 from golden.network import forward
 
@@ -20,17 +21,20 @@ SMALL = Network("small", Input(8, 7, (64, 192)), (
 ))
 
 
-def trained(network=SMALL, seed=0):
+def trained(network=SMALL, seed=0, convolution=ScaleConvolution):
     """Return a float64 model of random parameters, some of them negative."""
     torch.manual_seed(seed)
-    model = BayNN(network, ScaleConvolution).double().eval()
+    model = BayNN(network, convolution).double().eval()
     with torch.no_grad():
-        for layer in model.layers:
-            for vector in (layer.bias, layer.normalization.bias, layer.normalization.weight):
-                vector.normal_()
-            layer.scale.uniform_(0.5, 2)
-            layer.normalization.running_mean.normal_(0, 3)
-            layer.normalization.running_var.uniform_(5, 50)
+        for module in model.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.bias.normal_()
+                module.weight.normal_()
+                module.running_mean.normal_(0, 3)
+                module.running_var.uniform_(5, 50)
+            elif isinstance(module, BinaryConvolution):
+                module.bias.normal_()
+                module.scale.uniform_(0.5, 2)
     return model
 
 
@@ -139,6 +143,98 @@ def test_channel_of_equal_signs_survives(tmp_path):
     export(model, tmp_path / "small.npz")
     again = load(SMALL, tmp_path / "small.npz")
     assert torch.equal(again.layers[2].binary_weight(), signs)
+
+
+def scales_of(method, scale):
+    """The scales of the banks of a method, from those of a file, by the definition of the method."""
+    one = scale.reshape(-1, scale.shape[-1])
+    if method == "scale-dropout":
+        return np.stack([np.ones(len(scale)), scale]) # eq. 5 to 7: dropped to one, or kept
+    if method == "scale-dropout-mean":
+        return np.stack([np.full(len(scale), scale.mean()), scale])
+    return one
+
+
+def by_the_file(path, maps, choice):
+    """The maps that leave each layer of the small network, as the file alone defines them, before the sign:
+    ``(N, H, W, C)``. ``maps`` are those that enter the first, of -1 and +1."""
+    with np.load(path) as file:
+        file, method = {name: file[name] for name in file.files}, str(file["method"])
+    images, found = np.arange(len(choice)), []
+    for index, layer in enumerate(SMALL.layers):
+        def rows(name, of=layer.name, number=choice[:, index]):
+            values = np.atleast_2d(file[f"{of}.{name}"] if name != "scale" else
+                                   scales_of(method, file[f"{of}.scale"]))
+            return values[number % len(values)][:, None, None]
+
+        weight = file[f"{layer.name}.weight"].astype(int)
+        weight = weight if weight.ndim == 3 else weight[None]
+        weight = weight[choice[:, index] % len(weight)]
+        height, width = layer.kernel
+        s = np.array([[np.einsum("nf,ncf->nc", maps[:, y:y + height, x:x + width].reshape(len(images), -1),
+                                 weight) for x in range(layer.positions[1])]
+                      for y in range(layer.positions[0])]).transpose(2, 0, 1, 3)
+        if layer.pool == 2:
+            s = s.reshape(len(s), 3, 2, 3, 2, -1).max((2, 4))
+        y = (rows("gamma") * ((s + rows("bias")) * rows("scale") - rows("mean"))
+             / np.sqrt(rows("variance") + file[f"{layer.name}.epsilon"]) + rows("beta"))
+        found.append(y)
+        maps = np.where(y >= 0, 1, -1)
+    return found
+
+
+@pytest.mark.parametrize("method", CONVOLUTIONS)
+def test_a_file_is_the_network(method, tmp_path):
+    """What a method trains, what its file says by the definitions, and what is loaded from it, are one
+    network, for every choice."""
+    model = trained(convolution=CONVOLUTIONS[method])
+    model.settle()
+    count = 60
+    images, choices = images_of(count), [len(layer.shares()) for layer in model.layers]
+    choice = torch.tensor(np.random.default_rng(3).integers(choices, size=(count, len(choices))))
+    path = tmp_path / "small.npz"
+    export(model, path)
+    again = load(SMALL, path)
+    assert again.method == method and type(again.layers[0]) is CONVOLUTIONS[method]
+    assert [layer.shares() for layer in again.layers] == [layer.shares() for layer in model.layers]
+    expected = by_the_file(path, 2 * model.hidden(images, choice)[0].numpy().astype(int) - 1,
+                           choice.numpy().astype(int))
+    for found in (model, again):
+        for bits, y in zip(found.hidden(images, choice)[1:], expected, strict=False):
+            assert (bits.numpy() == (y >= 0)).all()
+        assert found(images, choice).detach().numpy() == pytest.approx(expected[-1][:, 0, 0], rel=1e-9)
+    export(again, tmp_path / "again.npz")
+    assert (tmp_path / "again.npz").read_bytes() == path.read_bytes()
+    other = trained(seed=7, convolution=CONVOLUTIONS[method])
+    other.load_state_dict(again.state_dict())
+    assert torch.equal(other(images, choice), again(images, choice))
+
+
+#: Rows of the vectors in a file, where they are not single, by the method.
+ROWS = {
+    "scale-dropout-random": {"scale": 5},
+    "sub-set":              {"scale": 8},
+    "tiny-ensemble":        dict.fromkeys(("gamma", "beta", "mean", "variance"), 4),
+    "ensemble":             dict.fromkeys(("weight", "bias", "scale", "gamma", "beta", "mean", "variance"),
+                                          4),
+}
+
+
+@pytest.mark.parametrize("method", CONVOLUTIONS)
+def test_members_of_a_file(method, tmp_path):
+    model = trained(convolution=CONVOLUTIONS[method])
+    model.settle()
+    export(model, tmp_path / "small.npz")
+    with np.load(tmp_path / "small.npz") as file:
+        shapes = {name.removeprefix("conv."): file[name].shape for name in file if name.startswith("conv.")}
+        assert str(file["method"]) == method and file["conv.weight"].dtype == np.int8
+    rows = ROWS.get(method, {})
+    expected = {name: (5,) for name in ("bias", "scale", "gamma", "beta", "mean", "variance")}
+    expected |= {"weight": (5, 12), "epsilon": ()}
+    expected |= {name: (rows[name], *expected[name]) for name in rows}
+    if method.startswith("scale-dropout"):
+        expected["dropout"] = ()
+    assert shapes == expected
 
 
 def test_weights_are_in_raster_order_with_the_channel_fastest(tmp_path):
