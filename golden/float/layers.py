@@ -179,14 +179,15 @@ class BinaryConvolution(nn.Module):
 
     def sums(self, x: Tensor) -> Tensor:
         """Return the pooled integer sums ``s`` of signs ``x`` of shape ``(N, C, H, W)``."""
-        layer, weight = self.layer, self.binary_weight()
+        # Integers below 2 ** 24 are exact in float32, which is faster than float64.
+        layer, kind, x, weight = self.layer, x.dtype, x.float(), self.binary_weight().float()
         if layer.padding:
             x = functional.pad(x, (layer.padding,) * 4, value=-1)
         if layer.positions == (1, 1):
             s = functional.linear(x.flatten(1), weight.flatten(1))[:, :, None, None] # same, faster
         else:
             s = functional.conv2d(x, weight, stride=layer.stride)
-        return functional.max_pool2d(s, layer.pool) if layer.pool > 1 else s
+        return (functional.max_pool2d(s, layer.pool) if layer.pool > 1 else s).to(kind)
 
     def normalize(self, s: Tensor, choice: Tensor | None = None) -> Tensor:
         """Return the value before the sign for pooled sums ``s`` and the choice ``(N,)`` of each sample.

@@ -62,10 +62,20 @@ class BayNN(nn.Module):
         ``choice`` holds the choice of each image and layer, ``(N, L)``; keep bits may be bool. Without it,
         layers choose at random while training, and in evaluation as their method says.
         """
-        x = self.binarize(images)
-        for index, layer in enumerate(self.layers):
-            y = layer(x, None if choice is None else choice[:, index])
-            x = sign(y)
+        return self._behind(self.layers[0].sums(self.binarize(images)), choice)
+
+    def passes(self, images: Tensor, choice: Tensor) -> Tensor:
+        """Return the logits ``(N, T, classes)`` of the passes of ``choice`` ``(N, T, L)``, which share what
+        they can of the first layer."""
+        sums = self.layers[0].sums(self.binarize(images))
+        return torch.stack([self._behind(sums, of_pass) for of_pass in choice.unbind(1)], 1)
+
+    def _behind(self, sums, choice):
+        """Return the logits for the pooled sums of the first layer."""
+        of_layer = [None] * len(self.layers) if choice is None else choice.unbind(1)
+        y = self.layers[0].normalize(sums, of_layer[0])
+        for layer, own in zip(self.layers[1:], of_layer[1:], strict=True):
+            y = layer(sign(y), own)
         return y.flatten(1)
 
     @torch.no_grad()

@@ -62,6 +62,10 @@ class SpinBayes(nn.Module):
             q = levels_of(y, layer.layer.output_bits, layer.layer.output_low)
         return y.flatten(1)
 
+    def passes(self, images: Tensor, choice: Tensor) -> Tensor:
+        """Return the logits ``(N, T, classes)`` of the passes of ``choice`` ``(N, T, L)``."""
+        return torch.stack([self(images, of_pass) for of_pass in choice.unbind(1)], 1)
+
     @torch.no_grad()
     def hidden(self, images: Tensor, choice: Tensor) -> list[Tensor]:
         """Return the feature map that enters each layer, int64 ``(N, H, W, C)``, from the input on."""

@@ -62,7 +62,12 @@ class EnsembleConvolution(nn.Module):
             member.take({name: value[number] if isinstance(value, Tensor) else value
                          for name, value in stored.items()})
 
-    def forward(self, x: Tensor, choice: Tensor | None = None) -> Tensor:
+    def sums(self, x: Tensor) -> Tensor:
+        """Return ``x``: members have nothing else in common."""
+        return x
+
+    def normalize(self, x: Tensor, choice: Tensor | None = None) -> Tensor:
+        """Return the value before the sign for the signs ``x`` and the member ``(N,)`` of each sample."""
         if choice is None:
             choice = of_members(len(x), MEMBERS, x.device)
         y = x.new_empty(len(x), self.layer.outputs, *self.layer.output_shape[:2])
@@ -70,6 +75,9 @@ class EnsembleConvolution(nn.Module):
             chosen = choice == number
             y[chosen] = member(x[chosen])
         return y
+
+    def forward(self, x: Tensor, choice: Tensor | None = None) -> Tensor:
+        return self.normalize(self.sums(x), choice)
 
 
 def join(models: Sequence[BayNN]) -> BayNN:

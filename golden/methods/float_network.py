@@ -2,6 +2,7 @@
 with. Nothing of it is built."""
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -74,6 +75,10 @@ class FloatNetwork(nn.Module):
     def draw(self, rng: np.random.Generator, count: int, passes: int) -> np.ndarray:
         """Return no choices, int64 ``(count, passes, 0)``: layers drop by torch's random numbers."""
         return np.empty((count, passes, 0), np.int64)
+
+    def passes(self, images: Tensor, choice: Tensor) -> Tensor:
+        """Return the logits ``(N, T, classes)`` of the passes of ``choice`` ``(N, T, 0)``."""
+        return torch.stack([self(images, of_pass) for of_pass in choice.unbind(1)], 1)
 
     def forward(self, images: Tensor, choice: Tensor | None = None) -> Tensor:
         """Return the logits ``(N, classes)`` of uint8 ``images`` ``(N, H, W)`` in one random pass."""
