@@ -168,9 +168,9 @@ def main(arguments=None):
         refuse_unwritable(path)
     try:
         results = train(options, state, Progress())
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         for path in state, options.base:
-            if path and path.exists() and not options.arrays:
+            if path and path.exists() and not options.arrays and not interrupt.args:
                 raise KeyboardInterrupt(f"stopped; the same command goes on from {path}") from None
         raise
     print(_table(results))

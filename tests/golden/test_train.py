@@ -2,6 +2,7 @@ import gzip
 import re
 import signal
 import struct
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -400,18 +401,25 @@ def test_interrupted_before_the_first_step(folder, tmp_path, monkeypatch, capsys
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
 
 
-def test_interrupted_in_the_test(folder, tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("method, arguments", [
+    ("scale-dropout", ["--recipe", "paper"]),
+    ("deterministic", ["--teacher-epochs", "0", "--base", "base"]),
+])
+def test_interrupted_in_the_test(method, arguments, folder, tmp_path, monkeypatch, capsys):
     """The checkpoint is there, and the command says so."""
     def interrupt(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(recipes, "measure", interrupt)
+    monkeypatch.chdir(tmp_path)
+    training = session.METHODS[method]
+    monkeypatch.setitem(session.METHODS, method, replace(training, measure=interrupt))
     out = tmp_path / "out.npz"
-    assert train.main(["lenet5", "--data", str(folder), "--out", str(out), "--recipe", "paper", "--epochs",
-                       "1"]) == 130
+    assert train.main(["lenet5", "--data", str(folder), "--out", str(out), "--method", method, "--epochs",
+                       "1", *arguments]) == 130
     assert capsys.readouterr().err.splitlines()[-1] == (
         f"golden.train: stopped; checkpoint {out} is written, but not tested")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "out.npz"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        *["base"] * ("--base" in arguments), "data", "out.npz"]
 
 
 @pytest.mark.parametrize("arguments, message", [
