@@ -61,7 +61,7 @@ def header(shape="(3,)", descr="'<f8'", fortran="False"):
 
 
 def test_reads_what_is_written(path):
-    thresholds, layers = read_file(path, NETWORK)
+    _, thresholds, layers = read_file(path, NETWORK)
     with np.load(path) as file:
         assert thresholds.dtype == np.int64 and thresholds.tolist() == [100, 200]
         for layer, own in zip(NETWORK.layers, layers, strict=True):
@@ -74,16 +74,16 @@ def test_reads_what_is_written(path):
 
 
 def test_fortran_order(path):
-    expected = read_file(path, NETWORK)[1][0].weight
+    expected = read_file(path, NETWORK)[2][0].weight
     change(path, conv__weight=npy(np.asfortranarray(expected[0])))
     assert b"'fortran_order': True" in path.read_bytes()
-    assert (read_file(path, NETWORK)[1][0].weight == expected).all()
+    assert (read_file(path, NETWORK)[2][0].weight == expected).all()
 
 
 def test_second_version_of_the_format(path):
-    expected = read_file(path, NETWORK)[1][0].mean
+    expected = read_file(path, NETWORK)[2][0].mean
     change(path, conv__mean=npy(expected, version=(2, 0)))
-    assert (read_file(path, NETWORK)[1][0].mean == expected).all()
+    assert (read_file(path, NETWORK)[2][0].mean == expected).all()
 
 
 @pytest.mark.parametrize("member, message", [
@@ -273,10 +273,10 @@ def test_no_text(path):
      "'small', 'height, width, channel', 'before normalization' and 'lowest level'"),
 ])
 def test_says_what_a_file_leaves_open(path, caplog, left_out, names, values):
-    expected = read_file(path, NETWORK)[1][0].weight
+    expected = read_file(path, NETWORK)[2][0].weight
     assert caplog.messages == []
     change(path, **dict.fromkeys(left_out))
-    assert (read_file(path, NETWORK)[1][0].weight == expected).all()
+    assert (read_file(path, NETWORK)[2][0].weight == expected).all()
     assert caplog.messages == [f"Checkpoint {path} does not state {names}; taken as {values}"]
 
 

@@ -4,13 +4,16 @@ import numpy as np
 import pytest
 import torch
 
+import gen.checkpoint
 from gen.networks import NETWORKS
 from gen.progress import Progress
 from golden.data import load_sample
 from golden.methods import deterministic, scale_dropout_mean, scale_dropout_random, sub_set, tiny_ensemble
+from golden.methods.checkpoints import load
 from golden.training import base, tune
 from golden.training.fit import Images
 from golden.training.journal import Journal
+from golden.training.measure import measure
 
 
 NETWORK = NETWORKS["lenet5"]
@@ -95,3 +98,19 @@ def test_statistics_are_those_of_the_stored_choices(start):
         mean = sums.mean((0, 2, 3)) * first.samples.mean(0)
         deviation = first.normalization.running_var.sqrt()
     assert ((first.normalization.running_mean - mean).abs() / deviation).max() < 0.1
+
+
+@pytest.mark.parametrize("name, passes", [
+    ("scale_dropout_mean", 20), ("scale_dropout_random", 20), ("sub_set", 20), ("tiny_ensemble", 4),
+])
+def test_shipped_checkpoints(name, passes):
+    """On the first 1000 test images, where one error is 0.1 points: an accuracy not below that of the
+    deterministic network with its temperature, and a loss that is 15 % smaller."""
+    images, labels = load_sample()
+    result = {}
+    for own, count in (("deterministic", 1), (name, passes)):
+        model = load(NETWORK, gen.checkpoint.SHIPPED / f"lenet5_{own}.npz")
+        result[own] = measure(model, torch.tensor(images), labels, count, 1, Progress())[f"T = {count}"]
+    assert result["deterministic"]["test/cls/Acc"] >= 0.975
+    assert result[name]["test/cls/Acc"] >= result["deterministic"]["test/cls/Acc"]
+    assert result[name]["test/cls/NLL"] <= 0.85 * result["deterministic"]["test/cls/NLL"]
