@@ -51,7 +51,7 @@ import numpy as np
 
 from gen.command import UserError
 from gen.ir import Layer, Network
-from gen.methods import METHODS, choose, has_dropout, known_names, method_for, stated
+from gen.methods import METHODS, choose, has_dropout, known_names, method_for, method_of, stated
 
 
 __all__ = ["CheckpointError", "Parameters", "STATED", "read_file"]
@@ -145,6 +145,9 @@ def _read(file, network, refuse):
     meaning = {"network": network.name, **STATED}
     for name in filter(archive.__contains__, meaning):
         found = archive.take(name, (), "string")
+        # The name of a network may, but need not end with the method, which the file states otherwise.
+        if name == "network" and network.method and found == method_of(network.name)[0]:
+            continue
         if found != meaning[name] and name == "network":
             refuse(f"is of network {_short(found)}, not {network.name!r}",
                    f"name that network, or a checkpoint of {network.name!r}")
@@ -154,7 +157,11 @@ def _read(file, network, refuse):
     thresholds = archive.take("thresholds", (len(network.input.thresholds),), "integer")
     if thresholds.min() < 1 or thresholds.max() > 255 or (np.diff(thresholds) < 0).any():
         refuse(f"has 'thresholds' {_short(thresholds.tolist())}, which must ascend from 1 to 255")
-    layers = [_read_layer(archive, layer, network, refuse) for layer in network.layers]
+    if "method" in archive:
+        method = archive.take("method", (), "string")
+    else:
+        method = "spinbayes" if network.layers[0].crossbars > 1 else "scale-dropout"
+    layers = [_read_layer(archive, layer, network, method, refuse) for layer in network.layers]
     if missing := [name for name in meaning if name not in archive]:
         _LOG.warning("Checkpoint %s does not state %s; taken as %s", archive.path, _listed(missing),
                      _listed([meaning[name] for name in missing]))

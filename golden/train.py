@@ -1,15 +1,18 @@
-"""Train a network: ``python -m golden.train lenet5 --data DIR``.
+"""Train a network: ``python -m golden.train lenet5 --method sub-set --data DIR``.
 
-Binary networks are trained by the recipes of :mod:`golden.training.scale_dropout`, networks with several
-crossbars per layer by the recipe of :mod:`golden.training.bayes`. A training that was stopped goes on with
-the same command (:mod:`golden.training.journal`).
+A method is how a network makes its random choices (:mod:`golden.methods`). Methods ``scale-dropout`` and
+``spinbayes`` have recipes of their own, :mod:`golden.training.scale_dropout` and
+:mod:`golden.training.bayes`; all others begin with one deterministic network (:mod:`golden.training.tune`).
+A training that was stopped goes on with the same command (:mod:`golden.training.journal`).
 
 No training selects anything by the test images: it is tested once, when the checkpoint is written. The
-recipes themselves, and which level is the lowest, were developed with test errors in sight.
+recipes ``spread``, ``paper`` and ``bayes``, and which level is the lowest, were developed with test errors
+in sight.
 """
 
 import argparse
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from tabulate import tabulate
@@ -22,10 +25,32 @@ from gen.progress import Progress
 from gen.tools import install_hint
 
 
-__all__ = ["main"]
+__all__ = ["METHODS", "Method", "main"]
 
 
-RECIPES = "spread", "paper", "bayes"
+@dataclass(frozen=True)
+class Method:
+    """What the command has to know of a method, without torch."""
+
+    recipes: tuple[str, ...] = ("tune",)   #: The first is the default.
+    several: bool = False                  #: For networks of several crossbars, or of one.
+    options: tuple[str, ...] = ("base",)   #: Options that not all methods have.
+
+
+METHODS = {
+    "deterministic":        Method(),
+    "scale-dropout":        Method(("spread", "paper"), options=()),
+    "scale-dropout-mean":   Method(),
+    "scale-dropout-random": Method(),
+    "spinbayes":            Method(("bayes",), several=True,
+                                   options=("crossbars", "weight_bits", "ways", "arrays")),
+    "sub-set":              Method(),
+    "tiny-ensemble":        Method(),
+    "ensemble":             Method(),
+}
+
+#: Options for which the checkpoint that comes with the project is not replaced.
+OWN = ("epochs", "teacher_epochs", "seed", "recipe", "crossbars", "weight_bits", "ways", "arrays", "device")
 
 
 def _crossbars(text):
@@ -40,6 +65,9 @@ def _parse(arguments):
                     "that was stopped goes on with the same command, from FILE.training.")
     parser.add_argument("network", choices=NETWORKS, help="network to train: %(choices)s",
         metavar="NETWORK")
+    parser.add_argument("--method", choices=METHODS, metavar="NAME",
+        help="how the network makes its random choices: %(choices)s (default: scale-dropout; spinbayes for "
+             "networks of several crossbars)")
     parser.add_argument("--data", type=Path, metavar="DIR",
         help="data folder (default: the variable SPINCIM_DATA); see golden.data")
     parser.add_argument("--out", type=Path, metavar="FILE",
@@ -50,8 +78,12 @@ def _parse(arguments):
         help="epochs of its teacher, a float network; 0 for no teacher (default: 8; recipe paper has none)")
     parser.add_argument("--seed", type=whole(1), default=1, metavar="N",
         help="start of all random numbers (default: %(default)s)")
-    parser.add_argument("--recipe", choices=RECIPES,
-        help="how to train (default: spread; bayes for networks of several crossbars)")
+    parser.add_argument("--recipe", choices=dict.fromkeys(
+            recipe for method in METHODS.values() for recipe in method.recipes), metavar="NAME",
+        help="how to train: %(choices)s (default: spread, bayes or tune, by method)")
+    parser.add_argument("--base", type=Path, metavar="FILE",
+        help="keep the deterministic network that other methods begin with in this file, or take it from "
+             "there; for methods of recipe tune")
     parser.add_argument("--crossbars", type=_crossbars, metavar="N",
         help="crossbars of each layer, for networks of several (default: by network)")
     parser.add_argument("--weight-bits", type=whole(2, 8), metavar="Q",
@@ -66,30 +98,45 @@ def _parse(arguments):
     parser.add_argument("--device", default="cpu", metavar="NAME",
         help="where to train, as torch calls it: cpu, cuda, cuda:1, ... (default: %(default)s)")
     options = parser.parse_args(arguments)
-    spinbayes = NETWORKS[options.network].layers[0].crossbars > 1
-    recipes = ("bayes",) if spinbayes else ("spread", "paper")
-    if options.recipe not in (None, *recipes):
-        parser.error(f"recipe {options.recipe!r} is not for network {options.network!r}, but "
-                     + " or ".join(map(repr, recipes)))
+    several = NETWORKS[options.network].layers[0].crossbars > 1
+    fitting = [name for name, method in METHODS.items() if method.several == several]
+    default = "spinbayes" if several else "scale-dropout"
+    options.method = options.method or default
+    method = METHODS[options.method]
+    if options.method not in fitting:
+        parser.error(f"method {options.method!r} is not for network {options.network!r}, but "
+                     + _either(fitting))
+    if options.recipe not in (None, *method.recipes):
+        parser.error(f"recipe {options.recipe!r} is not for method {options.method!r}, but "
+                     + _either(method.recipes))
     if options.teacher_epochs is not None and (options.recipe == "paper" or options.arrays):
         parser.error("--teacher-epochs is not for recipe 'paper' or --arrays, which have no teacher")
-    spinbayes_options = options.crossbars, options.weight_bits, options.ways, options.arrays
-    if not spinbayes and any(spinbayes_options):
-        parser.error(f"--crossbars, --weight-bits, --ways and --arrays are for networks of several "
-                     f"crossbars, not for {options.network!r}")
+    for name in dict.fromkeys(name for every in METHODS.values() for name in every.options):
+        if getattr(options, name) and name not in method.options:
+            users = [other for other, own in METHODS.items() if name in own.options]
+            parser.error(f"{_flag(name)} is not for method {options.method!r}, but for {_either(users)}")
     if options.ways and options.ways > (most := options.crossbars or
                                         NETWORKS[options.network].layers[0].crossbars):
         parser.error(f"--ways must be at most {most}, the crossbars of a layer, not {options.ways}")
     if options.out is None:
-        if (options.seed != 1 or options.recipe == "paper" or options.epochs or any(spinbayes_options)
-                or options.teacher_epochs is not None or options.device != "cpu"):
-            parser.error("with --epochs, --teacher-epochs, --seed, --recipe, --crossbars, --weight-bits, "
-                         "--ways, --arrays or --device, the checkpoint that comes with the project is not "
-                         "replaced; name another with --out FILE")
-        options.out = (Path(gen.checkpoint_file.__file__).parent / "checkpoints"
-                       / f"{options.network}.npz")
-    options.recipe = options.recipe or recipes[0]
+        if any(getattr(options, name) != parser.get_default(name) for name in OWN):
+            *flags, last = map(_flag, OWN)
+            parser.error(f"with {', '.join(flags)} or {last}, the checkpoint that comes with the project "
+                         "is not replaced; name another with --out FILE")
+        name = options.network
+        if options.method != default:
+            name += f"_{options.method.replace('-', '_')}"
+        options.out = Path(gen.checkpoint_file.__file__).parent / "checkpoints" / f"{name}.npz"
+    options.recipe = options.recipe or method.recipes[0]
     return options
+
+
+def _flag(name):
+    return f"--{name.replace('_', '-')}"
+
+
+def _either(names):
+    return " or ".join(map(repr, names))
 
 
 def _table(results):
@@ -117,15 +164,18 @@ def main(arguments=None):
                         f"{install_hint('golden')}") from None
     state = options.out.with_name(f"{options.out.name}.training")
     start = time.monotonic()
-    refuse_unwritable(options.out)
+    for path in filter(None, (options.out, options.base)):
+        refuse_unwritable(path)
     try:
         results = train(options, state, Progress())
-    except KeyboardInterrupt:
-        if state.exists() and not options.arrays:
-            raise KeyboardInterrupt(f"stopped; the same command goes on from {state}") from None
+    except KeyboardInterrupt as interrupt:
+        for path in state, options.base:
+            if path and path.exists() and not options.arrays and not interrupt.args:
+                raise KeyboardInterrupt(f"stopped; the same command goes on from {path}") from None
         raise
     print(_table(results))
-    print(f"{options.out}, seed {options.seed}, {(time.monotonic() - start) / 60:.1f} minutes")
+    minutes = (time.monotonic() - start) / 60
+    print(f"{options.out}, {options.method}, seed {options.seed}, {minutes:.1f} minutes")
 
 
 if __name__ == "__main__":

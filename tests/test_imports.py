@@ -49,7 +49,8 @@ ROOMS = {
     "gen/transforms":  {"check_target", "ir", "outcomes", "precision", "weights"},
     "golden/random":   {"answers", "head", "network", "metrics", "scores"},
     "golden/float":    set(),
-    "golden/training": {"float", "data", "metrics"},
+    "golden/methods":  {"float"},
+    "golden/training": {"float", "methods", "data", "metrics"},
     "golden/device":   {"network"},
     "sim/compare":     {"design"},
     "sim/verilator":   {"design", "compare", "processes"},
@@ -108,7 +109,8 @@ def test_only_float_golden_needs_torch():
     users = {path.relative_to(ROOT) for path in ROOT.glob("*/**/*.py")
              if path.parts[len(ROOT.parts)] in MAY_IMPORT
              and any(name.split(".")[0] == "torch" for name in imported(path))}
-    assert {path.parent.as_posix() for path in users} == {"golden/float", "golden/training"}
+    assert {path.parent.as_posix() for path in users} == {
+        "golden/float", "golden/methods", "golden/training"}
 
 
 def test_the_file_of_a_checkpoint_brings_no_pass():

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gen.ir import Layer
-from golden.float.layers import normalize
+from golden.float.layers import normalize, vectors_of
 
 
 __all__ = ["BayesianConvolution", "Gaussian", "PRIOR", "quantize"]
@@ -101,6 +101,20 @@ class BayesianConvolution(nn.Module):
         self.arrays = arrays.to(self.posterior.mean)
         self.posterior.requires_grad_(False)
 
+    def stored(self) -> dict[str, Tensor | float]:
+        """Return what a checkpoint holds of the layer, by name: the arrays as ``weight``, vectors
+        ``(outputs,)``, numbers."""
+        return {"weight": self.arrays, "bias": self.bias, **vectors_of(self.normalization),
+                "epsilon": self.normalization.eps}
+
+    @torch.no_grad()
+    def take(self, stored: dict[str, Tensor | float]):
+        """Hold what a checkpoint has stored, the counterpart of :meth:`stored`."""
+        self.hold(stored["weight"])
+        for name, vector in {"bias": self.bias, **vectors_of(self.normalization)}.items():
+            vector.copy_(stored[name])
+        self.normalization.eps = stored["epsilon"]
+
     def get_extra_state(self):
         return {"epsilon": self.normalization.eps}
 
@@ -118,7 +132,7 @@ class BayesianConvolution(nn.Module):
         super()._load_from_state_dict(state, prefix, *rest)
 
     @torch.no_grad()
-    def sample(self):
+    def settle(self):
         """Take N samples of the posterior, quantize them, and hold them (SpinBayes, 3.2)."""
         self.hold(torch.stack([quantize(self.posterior.draw(), self.layer.weight_bits)
                                for _ in range(self.layer.crossbars)]))

@@ -1,20 +1,13 @@
-"""Binary layers with Scale-Dropout, in floating point, as they are trained (Scale-Dropout, III)."""
+"""Binary layers in floating point, as they are trained (Scale-Dropout, III)."""
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.modules.dropout import _DropoutNd
 
 from gen.ir import Layer
 
 
-__all__ = [
-    "BinaryConvolution", "SCALE_LIMITS", "ScaleDropout", "normalize", "sign", "sign_of_weights",
-    "standardize",
-]
-
-
-SCALE_LIMITS = (0.25, 4.0) #: No scale leaves this range.
+__all__ = ["BinaryConvolution", "normalize", "sign", "sign_of_weights", "standardize", "vectors_of"]
 
 
 class _Sign(torch.autograd.Function):
@@ -86,41 +79,20 @@ def normalize(normalization: nn.BatchNorm2d, z: Tensor) -> Tensor:
     return gamma * (z - mean) / deviation + beta
 
 
-class ScaleDropout(_DropoutNd):
-    """Multiply by a scale vector, or by one: Unitary Dropout (Scale-Dropout, eq. 5 to 7).
-
-    A keep bit of 1 keeps the whole vector, a keep bit of 0 drops it to one. Bits that are not given are
-    drawn while training, 0 with probability ``p``; in evaluation they are all 1. Wrappers for Monte
-    Carlo dropout find this module by its base class and leave it in training mode.
-
-    Parameters
-    ----------
-    p : float
-        Dropout probability, from 0 to 1. A :exc:`ValueError` is raised otherwise.
-    per_sample : bool
-        Whether a bit is drawn per sample. With one bit for a whole batch, as in the paper, the scale gets
-        no gradient: the batch normalization that follows cancels it.
-    """
-
-    def __init__(self, p: float = 0.5, *, per_sample: bool = True):
-        super().__init__(p)
-        self.per_sample = per_sample
-
-    def forward(self, x: Tensor, scale: Tensor, keep: Tensor | None = None) -> Tensor:
-        """Scale ``x`` ``(N, C, H, W)`` by ``scale`` ``(C,)`` where bool ``keep`` ``(N,)`` is true."""
-        scale = scale.view(1, -1, 1, 1)
-        if keep is None:
-            if not self.training:
-                return x * scale
-            keep = torch.rand(len(x) if self.per_sample else 1, device=x.device) >= self.p
-        return x * torch.where(keep.view(-1, 1, 1, 1), scale, torch.ones_like(scale))
+def vectors_of(normalization: nn.BatchNorm2d) -> dict[str, Tensor]:
+    """Return the parameters and statistics of ``normalization`` by their name in a checkpoint."""
+    return {"gamma": normalization.weight, "beta": normalization.bias,
+            "mean": normalization.running_mean, "variance": normalization.running_var}
 
 
 class BinaryConvolution(nn.Module):
-    """Binary convolution, max-pool, bias, Scale-Dropout and batch normalization of one layer.
+    """Binary convolution, max-pool, bias, scale and batch normalization of one layer.
 
-    With ``s`` the pooled sum of products of signs, and ``a`` the scale, or 1 if the keep bit is 0, the
-    result is ``gamma * ((s + bias) * a - mean) / deviation + beta``, whose sign is not taken yet.
+    With ``s`` the pooled sum of products of signs and ``a`` the scale, the result is
+    ``gamma * ((s + bias) * a - mean) / deviation + beta``, whose sign is not taken yet. Here nothing of it
+    is random, and bias and scale, which the batch normalization cancels, stay 0 and 1. A method of
+    :mod:`golden.methods` is a class of this kind that makes a choice in each pass, among several values of
+    bias, scale and normalization, the *banks*, or among arrays of weights with all of these.
 
     Parameters
     ----------
@@ -135,18 +107,22 @@ class BinaryConvolution(nn.Module):
     signs : Tensor ``(outputs, channels, height, width)`` or None
         Weights of -1 and +1 that replace the proxies once :meth:`hold` was called.
 
-    The ``state_dict()`` of the module includes dropout probability and epsilon, and the signs if the module
-    holds signs. Loading a state with signs makes the module hold them; loading one without returns it to
-    the proxies.
+    The ``state_dict()`` of the module includes epsilon, and the signs if the module holds signs. Loading a
+    state with signs makes the module hold them; loading one without returns it to the proxies.
     """
+
+    #: Name of the method, as commands and checkpoints have it.
+    method = "deterministic"
+
+    #: Whether all layers make the same choice in a pass: pass ``t`` takes number ``t`` modulo the choices.
+    tied = False
 
     def __init__(self, layer: Layer):
         super().__init__()
         self.layer = layer
         self.weight = nn.Parameter(torch.randn(layer.outputs, layer.channels, *layer.kernel) * 0.1)
-        self.bias = nn.Parameter(torch.zeros(layer.outputs))
-        self.scale = nn.Parameter(torch.ones(layer.outputs))
-        self.dropout = ScaleDropout(layer.dropout)
+        self.bias = nn.Parameter(torch.zeros(layer.outputs), requires_grad=False)
+        self.scale = nn.Parameter(torch.ones(layer.outputs), requires_grad=False)
         self.normalization = nn.BatchNorm2d(layer.outputs)
         self.register_buffer("signs", None)
 
@@ -156,10 +132,10 @@ class BinaryConvolution(nn.Module):
         self.weight.requires_grad_(False)
 
     def get_extra_state(self):
-        return {"dropout": self.dropout.p, "epsilon": self.normalization.eps}
+        return {"epsilon": self.normalization.eps}
 
     def set_extra_state(self, state):
-        self.dropout.p, self.normalization.eps = state["dropout"], state["epsilon"]
+        self.normalization.eps = state["epsilon"]
 
     def _load_from_state_dict(self, state, prefix, *rest):
         # torch loads a buffer only into one that is there already.
@@ -170,9 +146,32 @@ class BinaryConvolution(nn.Module):
             self.weight.requires_grad_(True)
         super()._load_from_state_dict(state, prefix, *rest)
 
+    def shares(self) -> list[float]:
+        """Return the probability of each choice, which add up to 1."""
+        return [1.0]
+
+    def stored(self) -> dict[str, Tensor | float]:
+        """Return what a checkpoint holds of the layer, by name: ``weight`` ``(outputs, channels, height,
+        width)``, vectors ``(outputs,)``, numbers. Where banks or arrays differ, each has a row of a
+        further, first dimension."""
+        return {"weight": self.binary_weight(), **self._vectors(), "epsilon": self.normalization.eps}
+
+    @torch.no_grad()
+    def take(self, stored: dict[str, Tensor | float]):
+        """Hold what a checkpoint has stored, the counterpart of :meth:`stored`."""
+        self.hold(stored["weight"])
+        for name, vector in self._vectors().items():
+            vector.copy_(stored[name])
+        self.normalization.eps = stored["epsilon"]
+
+    def _vectors(self):
+        return {"bias": self.bias, "scale": self.scale, **vectors_of(self.normalization)}
+
     def restrict(self):
-        """Clip the scale to its limits, after a step of the optimizer."""
-        self.scale.clamp_(*SCALE_LIMITS)
+        """Bring all values into their limits, after a step of the optimizer."""
+
+    def settle(self):
+        """End the training: hold what a checkpoint stores, and train it no more."""
 
     def binary_weight(self) -> Tensor:
         """Return the weights, each -1 or +1, in the shape of :attr:`weight`."""
@@ -180,19 +179,23 @@ class BinaryConvolution(nn.Module):
 
     def sums(self, x: Tensor) -> Tensor:
         """Return the pooled integer sums ``s`` of signs ``x`` of shape ``(N, C, H, W)``."""
-        layer, weight = self.layer, self.binary_weight()
+        # Integers below 2 ** 24 are exact in float32, which is faster than float64.
+        layer, kind, x, weight = self.layer, x.dtype, x.float(), self.binary_weight().float()
         if layer.padding:
             x = functional.pad(x, (layer.padding,) * 4, value=-1)
         if layer.positions == (1, 1):
             s = functional.linear(x.flatten(1), weight.flatten(1))[:, :, None, None] # same, faster
         else:
             s = functional.conv2d(x, weight, stride=layer.stride)
-        return functional.max_pool2d(s, layer.pool) if layer.pool > 1 else s
+        return (functional.max_pool2d(s, layer.pool) if layer.pool > 1 else s).to(kind)
 
-    def normalize(self, s: Tensor, keep: Tensor | None = None) -> Tensor:
-        """Return the value before the sign for pooled sums ``s`` and keep bits ``(N,)``."""
-        return normalize(self.normalization,
-                         self.dropout(s + self.bias.view(1, -1, 1, 1), self.scale, keep))
+    def normalize(self, s: Tensor, choice: Tensor | None = None) -> Tensor:
+        """Return the value before the sign for pooled sums ``s`` and the choice ``(N,)`` of each sample.
 
-    def forward(self, x: Tensor, keep: Tensor | None = None) -> Tensor:
-        return self.normalize(self.sums(x), keep)
+        Without choices, they are drawn while training.
+        """
+        bias, scale = self.bias.view(1, -1, 1, 1), self.scale.view(1, -1, 1, 1)
+        return normalize(self.normalization, (s + bias) * scale)
+
+    def forward(self, x: Tensor, choice: Tensor | None = None) -> Tensor:
+        return self.normalize(self.sums(x), choice)

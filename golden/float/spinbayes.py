@@ -1,5 +1,6 @@
 """The float SpinBayes network: a pass reads one of the N crossbars of each layer."""
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -14,7 +15,7 @@ __all__ = ["SpinBayes"]
 class SpinBayes(nn.Module):
     """A network of :mod:`gen.networks` whose layers have several crossbars, in floating point.
 
-    It is trained with weights drawn from their posterior; then :meth:`sample` fills the crossbars.
+    It is trained with weights drawn from their posterior; then :meth:`settle` fills the crossbars.
     Evaluate it in float64 (``model.double().eval()``) to compare with the compiled network.
 
     Parameters
@@ -23,16 +24,23 @@ class SpinBayes(nn.Module):
         Layers and thresholds of the input. Its parameters, if it has any, are ignored.
     """
 
+    method = "spinbayes" #: As commands and checkpoints have it.
+
     def __init__(self, network: Network):
         super().__init__()
         self.network = network
         self.layers = nn.ModuleList(map(BayesianConvolution, network.layers))
         self.register_buffer("thresholds", torch.tensor(network.input.thresholds))
 
-    def sample(self):
+    def settle(self):
         """Take N samples of each layer's posterior as its crossbars (SpinBayes, 3.2)."""
         for layer in self.layers:
-            layer.sample()
+            layer.settle()
+
+    def draw(self, rng: np.random.Generator, count: int, passes: int) -> np.ndarray:
+        """Return random choices of ``count`` images and ``passes``, int64 ``(count, passes, L)``."""
+        crossbars = [layer.layer.crossbars for layer in self.layers]
+        return rng.integers(crossbars, size=(count, passes, len(crossbars)))
 
     def levels(self, images: Tensor) -> Tensor:
         """Turn uint8 pixels ``(N, H, W)`` into levels ``(N, C, H, W)``: counts of reached thresholds."""
@@ -53,6 +61,10 @@ class SpinBayes(nn.Module):
             y = layer(q, None if choice is None else choice[:, index])
             q = levels_of(y, layer.layer.output_bits, layer.layer.output_low)
         return y.flatten(1)
+
+    def passes(self, images: Tensor, choice: Tensor) -> Tensor:
+        """Return the logits ``(N, T, classes)`` of the passes of ``choice`` ``(N, T, L)``."""
+        return torch.stack([self(images, of_pass) for of_pass in choice.unbind(1)], 1)
 
     @torch.no_grad()
     def hidden(self, images: Tensor, choice: Tensor) -> list[Tensor]:

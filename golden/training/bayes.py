@@ -2,19 +2,17 @@
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from gen.ir import Network
 from gen.progress import Progress
-from golden import metrics
 from golden.float.spinbayes import SpinBayes
 from golden.training.fit import Images, Stage, distill, fit, recalibrate
 from golden.training.journal import Journal
 
 
-__all__ = ["PLANS", "Plan", "free_energy", "measure", "measure_anew", "train_bayes"]
+__all__ = ["PLANS", "Plan", "free_energy", "measure_anew", "train_bayes"]
 
 
 DIVERGENCE = 0.03 #: Weight of the divergence to the prior, per image; 1 would be Bayes' rule.
@@ -64,7 +62,7 @@ def train_bayes(network: Network, images: Images, plan: Plan, steps: Progress,
 
     first = network.layers[0]
     steps.step(f"take {first.crossbars} samples of {first.weight_bits} bits as crossbars")
-    model.sample()
+    model.settle()
 
     measure_anew(model, images, steps)
     return model
@@ -75,22 +73,3 @@ def measure_anew(model: SpinBayes, images: Images, steps: Progress):
     one step."""
     steps.step("measure the batch normalization anew")
     recalibrate(model, images.variants[0][torch.randperm(len(images.labels))[:20000]])
-
-
-@torch.no_grad()
-def measure(model: SpinBayes, images: Tensor, labels: np.ndarray, passes: int, seed: int,
-            steps: Progress) -> dict[str, dict[str, float]]:
-    """Return the metrics of one random pass and of ``passes`` of them.
-
-    Keys are ``"T = 1"`` and ``"T = <passes>"``; values are as of
-    :func:`golden.metrics.classification`. The arrays are drawn anew for each image.
-    """
-    model.eval()
-    crossbars = [layer.layer.crossbars for layer in model.layers]
-    choice = torch.tensor(np.random.default_rng(seed).integers(
-        crossbars, size=(len(images), passes, len(crossbars))))
-    probabilities = np.concatenate([
-        torch.stack([model(chunk, drawn[:, number]).softmax(1) for number in range(passes)], 1).numpy()
-        for chunk, drawn in steps.bar(list(zip(images.split(500), choice.split(500), strict=True)))])
-    return {f"T = {count}": metrics.classification(probabilities[:, :count].mean(1), labels)
-            for count in (1, passes)}

@@ -25,9 +25,10 @@ class Stage:
     """One run of the optimizer, whose learning rate rises for a fifth of the run and then falls."""
 
     epochs: int
-    peak: float         #: Largest learning rate.
-    masks: int = 1      #: Passes over whose mean probabilities the loss is computed.
-    name: str = "first" #: In the journal.
+    peak: float            #: Largest learning rate.
+    masks: int = 1         #: Passes of every image.
+    separate: bool = False #: Whether each pass has a loss of its own, instead of one on the mean of all.
+    name: str = "first"    #: In the journal.
 
 
 class Images:
@@ -139,7 +140,11 @@ def fit(model: nn.Module, images: Images, stage: Stage,
             journal.batches(stage.name, stage.epochs, images.count, images.batches, parts),
             journal.left(stage.name, stage.epochs, images.count)):
         logits = model(pixels.repeat(stage.masks, 1, 1)).unflatten(0, (stage.masks, -1))
-        loss = regularize(distillation_loss(logits, labels, teacher_logits), number / count)
+        if stage.separate:
+            loss = sum(distillation_loss(own[None], labels, teacher_logits) for own in logits) / stage.masks
+        else:
+            loss = distillation_loss(logits, labels, teacher_logits)
+        loss = regularize(loss, number / count)
         check_loss(loss, model.network.name, number)
         optimizer.zero_grad()
         loss.backward()
@@ -151,15 +156,17 @@ def fit(model: nn.Module, images: Images, stage: Stage,
 
 
 @torch.no_grad()
-def recalibrate(model: nn.Module, images: Tensor):
+def recalibrate(model: nn.Module, images: Tensor, passes: int = 1):
     """Measure the statistics of the batch normalization anew over uint8 ``images`` ``(N, 28, 28)``.
 
-    Each image draws its random choices, so mean and variance are those over all passes.
+    Each image draws its random choices in each of the ``passes``, so mean and variance are those over all
+    passes.
     """
     model.train()
-    for layer in model.layers:
-        layer.normalization.reset_running_stats()
-        layer.normalization.momentum = None # cumulative mean
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.reset_running_stats()
+            module.momentum = None # cumulative mean
     # Chunks of equal size, give or take one: a chunk of a single image would have no variance.
     for chunk in images.tensor_split(-(-len(images) // 500)):
-        model(chunk)
+        model(chunk.repeat(passes, 1, 1))

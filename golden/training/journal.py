@@ -37,6 +37,8 @@ class Journal:
         Options of the training, plain values by name; a file with other options is refused.
     device : :class:`torch.device`
         Its random generator is kept, beside that of the CPU.
+    option : str
+        Option of the command that names the file, for messages.
 
     Raises
     ------
@@ -46,8 +48,9 @@ class Journal:
     """
 
     def __init__(self, path: Path | None = None, run: dict | None = None,
-                 device: torch.device = torch.device("cpu")):
+                 device: torch.device = torch.device("cpu"), option: str = "--out"):
         self.path = path
+        self._option = option
         self._run, self._device = run or {}, device
         self._stages = {}
         self._in_step = self._stopped = False
@@ -165,10 +168,10 @@ class Journal:
             different = [name for name in self._run if run.get(name) != self._run[name]]
         except Exception: # the loader raises many kinds for damaged and foreign files
             raise TrainingError(f"Training state {self.path} is damaged; remove it to begin anew, or name "
-                                f"another file with --out FILE") from None
+                                f"another file with {self._option} FILE") from None
         if different:
             name = different[0]
             raise TrainingError(f"Training state {self.path} is of another run, with {name} "
                                 f"{run.get(name)}, not {self._run[name]}; remove it to begin anew, or name "
-                                f"another file with --out FILE")
+                                f"another file with {self._option} FILE")
         return stages

@@ -16,18 +16,15 @@ from gen.ir import Network
 from gen.progress import Progress
 from golden import metrics
 from golden.float.model import BayNN, paths
+from golden.methods.scale_dropout import ScaleConvolution, jitter, objective
 from golden.training.fit import Images, Stage, distill, fit, recalibrate
 from golden.training.journal import Journal
 
 
-__all__ = [
-    "PLANS", "Plan", "adaptive_dropout", "jitter", "measure", "objective", "train_paper", "train_spread",
-]
+__all__ = ["PLANS", "Plan", "adaptive_dropout", "measure", "train_paper", "train_spread"]
 
 
-PHI    = 1e-5  #: Pull of the mean scale towards one (Scale-Dropout, VI-B).
 LAMBDA = 1e-5  #: Weight decay of recipe ``paper`` (Scale-Dropout, VI-B).
-SPREAD = 0.35  #: Target standard deviation of the logarithm of the scales.
 
 
 @dataclass(frozen=True)
@@ -57,41 +54,12 @@ def adaptive_dropout(network: Network) -> list[float]:
             for size in sizes]
 
 
-def objective(loss: Tensor, model: BayNN, spread: float = 0.0, decay: float = 0.0) -> Tensor:
-    """Return the loss to be minimized: Scale-Dropout, eq. 17, with the terms of a stage.
-
-    Parameters
-    ----------
-    loss : Tensor ``()``
-        Negative log likelihood, or distillation loss.
-    spread : float
-        Weight of the term that keeps the scales spread.
-    decay : float
-        Weight of the squared proxies, lambda of eq. 17.
-    """
-    for layer in model.layers:
-        loss = loss + PHI * (1 - layer.scale.mean()) ** 2
-        if decay:
-            loss = loss + decay * layer.weight.square().sum()
-        if spread:
-            loss = loss + spread * (layer.scale.log().std() - SPREAD) ** 2
-    return loss
-
-
-@torch.no_grad()
-def jitter(model: BayNN):
-    """Multiply each scale by a random log-normal factor, so that the scales begin with a spread."""
-    for layer in model.layers:
-        layer.scale.mul_(torch.exp(SPREAD * torch.randn_like(layer.scale)))
-        layer.restrict()
-
-
 def train_spread(network: Network, images: Images, plan: Plan, steps: Progress,
                  journal: Journal = Journal()) -> BayNN:
     """Return ``network`` trained by recipe ``spread``, in four steps."""
     images = distill(images, plan.copies, plan.teacher_epochs, steps, journal)
     steps.step(f"train {network.name}, {plan.epochs} epochs")
-    model = BayNN(network).to(images.labels.device, memory_format=torch.channels_last)
+    model = BayNN(network, ScaleConvolution).to(images.labels.device, memory_format=torch.channels_last)
     for layer, p in zip(model.layers, adaptive_dropout(network), strict=True):
         layer.dropout.p = p
     fit(model, images, Stage(plan.epochs, 5e-3), lambda loss, done: objective(loss, model), steps, journal)
@@ -112,7 +80,7 @@ def train_paper(network: Network, images: Images, plan: Plan, steps: Progress,
                 journal: Journal = Journal()) -> BayNN:
     """Return ``network`` trained by recipe ``paper``, in one step."""
     steps.step(f"train {network.name}, {plan.epochs} epochs")
-    model = BayNN(network).to(images.labels.device, memory_format=torch.channels_last)
+    model = BayNN(network, ScaleConvolution).to(images.labels.device, memory_format=torch.channels_last)
     for layer, p in zip(model.layers, adaptive_dropout(network), strict=True):
         layer.dropout.p = p
         layer.dropout.per_sample = False

@@ -2,7 +2,9 @@
 
 import argparse
 import hashlib
-from dataclasses import asdict, replace
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -11,20 +13,61 @@ from gen.ir import Network, dump
 from gen.networks import NETWORKS
 from gen.progress import Progress
 from golden.data import DataError, load_mnist
-from golden.float.model import export, load
-from golden.training import bayes, scale_dropout
+from golden.methods import (
+    deterministic,
+    scale_dropout_mean,
+    scale_dropout_random,
+    sub_set,
+    tiny_ensemble,
+)
+from golden.methods.checkpoints import export, load
+from golden.methods.ensemble import MEMBERS
+from golden.training import bayes, scale_dropout, tune
+from golden.training.base import begin
 from golden.training.fit import BATCH, Images
 from golden.training.journal import Journal, TrainingError
+from golden.training.measure import measure
 
 
-__all__ = ["train"]
+__all__ = ["METHODS", "Training", "train"]
 
 
-RECIPES = {
-    "spread": scale_dropout.train_spread,
-    "paper": scale_dropout.train_paper,
-    "bayes": bayes.train_bayes,
+@dataclass(frozen=True)
+class Training:
+    """How a method is trained and tested."""
+
+    recipes: dict[str, Callable]       #: By name; the first is the default.
+    default: object                    #: Plan of a network that has none of its own.
+    plans: dict = field(default_factory=dict)
+    tuned: bool = False                #: Whether the recipes begin with the deterministic network.
+    measure: Callable = measure
+    passes: int = 20                   #: Passes that it is tested with.
+
+
+def _tuned(tuning):
+    return Training({"tune": partial(tune.train_tuned, tuning)}, tune.Plan(epochs=20), tune.PLANS,
+                    tuned=True, passes=tuning.inference)
+
+
+METHODS = {
+    "deterministic":        _tuned(deterministic.TUNING),
+    "scale-dropout":        Training({"spread": scale_dropout.train_spread,
+                                      "paper": scale_dropout.train_paper},
+                                     scale_dropout.Plan(epochs=20, spread_epochs=5, copies=0),
+                                     scale_dropout.PLANS, measure=scale_dropout.measure),
+    "scale-dropout-mean":   _tuned(scale_dropout_mean.TUNING),
+    "scale-dropout-random": _tuned(scale_dropout_random.TUNING),
+    "spinbayes":            Training({"bayes": bayes.train_bayes}, bayes.Plan(epochs=20), bayes.PLANS,
+                                     passes=10),
+    "sub-set":              _tuned(sub_set.TUNING),
+    "tiny-ensemble":        _tuned(tiny_ensemble.TUNING),
+    "ensemble":             Training({"tune": tune.train_ensemble}, tune.Plan(epochs=20), tune.PLANS,
+                                     tuned=True, passes=MEMBERS),
 }
+
+
+#: Of the description of a run, what a deterministic network that several methods begin with has not.
+OF_METHOD = "method", "recipe", "member-epochs", "tune-epochs"
 
 
 def train(options: argparse.Namespace, state: Path, steps: Progress) -> dict[str, dict[str, float]]:
@@ -40,7 +83,8 @@ def train(options: argparse.Namespace, state: Path, steps: Progress) -> dict[str
     CheckpointError, DataError, FileError, TrainingError
         If a file, the data or the device cannot be used.
     """
-    network, plan = _network(options)
+    training = METHODS[options.method]
+    network, plan = _network(options), _plan(options, training)
     device = _device(options.device)
     pixels, labels = load_mnist(options.data, "train")
     test_pixels, test_labels = load_mnist(options.data, "test")
@@ -55,43 +99,49 @@ def train(options: argparse.Namespace, state: Path, steps: Progress) -> dict[str
         export(model, options.out)
     else:
         run = {
-            "network": network.name, "recipe": options.recipe,
+            "network": network.name, "method": options.method, "recipe": options.recipe,
             **{name.replace("_", "-"): value for name, value in asdict(plan).items()},
             "seed": options.seed, "threads": options.threads, "device": options.device,
             "torch": str(torch.__version__),
             "layers": _digest(dump(network).encode()),
             "images": _digest(pixels.tobytes() + labels.tobytes()),
         }
-        with Journal(state, run, device) as journal:
-            if journal.begun:
-                steps.step(f"go on from {state}")
-            model = RECIPES[options.recipe](network, images, plan, steps, journal)
+        journal = base = Journal(state, run, device)
+        if options.base:
+            shared = {name: run[name] for name in run if name not in OF_METHOD}
+            base = Journal(options.base, shared, device, "--base")
+        for known in dict.fromkeys((base, journal)):
+            if known.begun:
+                steps.step(f"go on from {known.path}")
+        if training.tuned:
+            with base:
+                images = begin(network, images, plan.epochs, plan.teacher_epochs, steps, base)
+        with journal:
+            model = training.recipes[options.recipe](network, images, plan, steps, journal)
         export(model, options.out)
         journal.remove()
     steps.step("test")
-    measure, passes = ((bayes.measure, 10) if options.recipe == "bayes" else
-                       (scale_dropout.measure, 20))
     try:
-        return measure(load(network, options.out), torch.tensor(test_pixels), test_labels, passes,
-                       options.seed, steps)
+        return training.measure(load(network, options.out), torch.tensor(test_pixels), test_labels,
+                                training.passes, options.seed, steps)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"stopped; checkpoint {options.out} is written, but not tested") from None
 
 
-def _network(options) -> tuple[Network, scale_dropout.Plan | bayes.Plan]:
-    """Return the network that ``options`` name, and the plan to train it."""
+def _network(options) -> Network:
+    """Return the network that ``options`` name."""
     network = NETWORKS[options.network]
-    if options.recipe == "bayes":
-        given = {name: value for name in ("crossbars", "weight_bits", "ways")
-                 if (value := getattr(options, name))}
-        network = replace(network, layers=tuple(replace(layer, **given) for layer in network.layers))
-        plan = bayes.PLANS.get(network.name, bayes.Plan(epochs=20))
-    else:
-        plan = scale_dropout.PLANS.get(network.name, scale_dropout.Plan(
-            epochs=20, spread_epochs=5, copies=0))
+    given = {name: value for name in ("crossbars", "weight_bits", "ways")
+             if (value := getattr(options, name))}
+    return replace(network, layers=tuple(replace(layer, **given) for layer in network.layers))
+
+
+def _plan(options, training: Training):
+    """Return the plan to train by, with what ``options`` change."""
+    plan = training.plans.get(options.network, training.default)
     if options.teacher_epochs is not None:
         plan = replace(plan, teacher_epochs=options.teacher_epochs)
-    return network, replace(plan, epochs=options.epochs or plan.epochs)
+    return replace(plan, epochs=options.epochs or plan.epochs)
 
 
 def _device(name: str) -> torch.device:

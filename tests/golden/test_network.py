@@ -15,8 +15,8 @@ from gen.precision import BOUND
 from gen.weights import pack
 from golden import network as golden
 from golden.data import load_sample
-from golden.float.model import load
 from golden.head import average, softmax
+from golden.methods.checkpoints import load
 from golden.random.generator import choices
 from golden.scores import over_combinations
 

@@ -2,6 +2,7 @@ import gzip
 import re
 import signal
 import struct
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,8 +13,10 @@ from gen.networks import NETWORKS
 from gen.progress import Progress
 from golden import train
 from golden.data import load_sample
-from golden.float.model import BayNN, load, paths
-from golden.training import fit
+from golden.float.model import BayNN, paths
+from golden.methods.checkpoints import load
+from golden.methods.scale_dropout import ScaleConvolution, objective
+from golden.training import fit, session
 from golden.training import scale_dropout as recipes
 from golden.training.teacher import augment
 
@@ -45,7 +48,7 @@ def folder(tmp_path):
 
 def random_model(per_sample=True):
     torch.manual_seed(4)
-    model = BayNN(NETWORK)
+    model = BayNN(NETWORK, ScaleConvolution)
     for layer in model.layers:
         layer.dropout.per_sample = per_sample
         layer.scale.data.uniform_(0.5, 2)
@@ -71,9 +74,9 @@ def test_objective_by_hand():
     centre = 1e-5 * sum((1 - scale.mean()) ** 2 for scale in scales)
     decay = 1e-3 * sum((weight ** 2).sum() for weight in weights)
     spread = 0.1 * sum((np.log(scale).std(ddof=1) - 0.35) ** 2 for scale in scales)
-    assert recipes.objective(loss, model).item() == pytest.approx(2.5 + centre)
-    assert recipes.objective(loss, model, decay=1e-3).item() == pytest.approx(2.5 + centre + decay)
-    assert recipes.objective(loss, model, spread=0.1).item() == pytest.approx(2.5 + centre + spread)
+    assert objective(loss, model).item() == pytest.approx(2.5 + centre)
+    assert objective(loss, model, decay=1e-3).item() == pytest.approx(2.5 + centre + decay)
+    assert objective(loss, model, spread=0.1).item() == pytest.approx(2.5 + centre + spread)
 
 
 def test_scale_learns_only_if_samples_draw_their_own_bits():
@@ -206,12 +209,23 @@ NOT_REPLACED = ("with --epochs, --teacher-epochs, --seed, --recipe, --crossbars,
      "--teacher-epochs is not for recipe 'paper' or --arrays, which have no teacher"),
     (["lenet5_spinbayes", "--crossbars", "4"], NOT_REPLACED),
     (["lenet5_spinbayes", "--out", "x", "--recipe", "spread"],
-     "recipe 'spread' is not for network 'lenet5_spinbayes', but 'bayes'"),
+     "recipe 'spread' is not for method 'spinbayes', but 'bayes'"),
     (["lenet5", "--out", "x", "--recipe", "bayes"],
-     "recipe 'bayes' is not for network 'lenet5', but 'spread' or 'paper'"),
-    (["lenet5", "--out", "x", "--crossbars", "4"],
-     "--crossbars, --weight-bits, --ways and --arrays are for networks of several crossbars, not for "
-     "'lenet5'"),
+     "recipe 'bayes' is not for method 'scale-dropout', but 'spread' or 'paper'"),
+    (["lenet5", "--method", "sub-set", "--recipe", "paper"],
+     "recipe 'paper' is not for method 'sub-set', but 'tune'"),
+    (["lenet5_spinbayes", "--method", "sub-set"],
+     "method 'sub-set' is not for network 'lenet5_spinbayes', but 'spinbayes'"),
+    (["lenet5", "--method", "spinbayes"],
+     "method 'spinbayes' is not for network 'lenet5', but 'deterministic' or 'scale-dropout' or "
+     "'scale-dropout-mean' or 'scale-dropout-random' or 'sub-set' or 'tiny-ensemble' or 'ensemble'"),
+    (["lenet5", "--method", "ensemble", "--epochs", "3"], NOT_REPLACED),
+    *((["lenet5", "--out", "x", option, "4"],
+       f"{option} is not for method 'scale-dropout', but for 'spinbayes'")
+      for option in ("--crossbars", "--weight-bits", "--ways", "--arrays")),
+    (["lenet5", "--base", "x"],
+     "--base is not for method 'scale-dropout', but for 'deterministic' or 'scale-dropout-mean' or "
+     "'scale-dropout-random' or 'sub-set' or 'tiny-ensemble' or 'ensemble'"),
     (["lenet5_spinbayes", "--out", "x", "--ways", "0"],
      "argument --ways: must be a whole number of at least 1, not '0'"),
     (["lenet5_spinbayes", "--out", "x", "--ways", "9"],
@@ -231,8 +245,27 @@ def test_wrong_arguments(arguments, message, capsys):
     assert capsys.readouterr().err == f"golden.train: {message}\n"
 
 
+@pytest.mark.parametrize("arguments, name", [
+    (["lenet5"], "lenet5"), (["lenet5", "--method", "scale-dropout"], "lenet5"),
+    (["lenet5_spinbayes"], "lenet5_spinbayes"),
+    (["lenet5", "--method", "tiny-ensemble", "--base", "x"], "lenet5_tiny_ensemble"),
+])
+def test_checkpoint_that_comes_with_the_project(arguments, name):
+    assert train._parse(arguments).out == gen.checkpoint.SHIPPED / f"{name}.npz"
+
+
+def test_methods_are_those_that_can_be_trained():
+    """The command knows them without torch, and the training with it."""
+    assert list(train.METHODS) == list(session.METHODS)
+    for name, method in train.METHODS.items():
+        training = session.METHODS[name]
+        assert method.recipes == tuple(training.recipes)
+        assert ("base" in method.options) == training.tuned
+
+
 @pytest.mark.parametrize("arguments, message", [
     (["lenet6"], "argument NETWORK: invalid choice: 'lenet6' (choose from "),
+    (["lenet5", "--method", "own"], "argument --method: invalid choice: 'own' (choose from "),
     (["lenet5", "--out", "x", "--recipe", "own"], "argument --recipe: invalid choice: 'own' (choose from "),
 ])
 def test_wrong_choice(arguments, message, capsys):
@@ -270,14 +303,15 @@ def test_unwritable_output_is_refused_before_training(out, reason, folder, tmp_p
 
 
 #: Of the training that is interrupted: three batches an epoch, so that the teacher has 6 steps, the
-#: network 6, and the last stage of recipe spread 15.
+#: network 6, and the last stage of recipe spread 15. Recipe tune holds images back: two, so 4, 4 and 4.
 SHORT = ["--epochs", "2", "--teacher-epochs", "2"]
 
 
 @pytest.mark.parametrize("network, points", [
     # In the midst of an epoch of each stage, and at the end of one, of a stage, and of all.
-    ("lenet5", [0, 1, 3, 1, 3, 2, 2, 4, 2]),
-    ("lenet5_spinbayes", [4, 1, 3, 0]),
+    (["lenet5"], [0, 1, 3, 1, 3, 2, 2, 4, 2]),
+    (["lenet5_spinbayes"], [4, 1, 3, 0]),
+    (["lenet5", "--method", "sub-set"], [0, 3, 1, 2, 1]),
 ])
 def test_goes_on_where_it_was_interrupted(network, points, folder, tmp_path, monkeypatch, capsys):
     """The same command, again and again, writes the file that one would have written at once."""
@@ -290,7 +324,7 @@ def test_goes_on_where_it_was_interrupted(network, points, folder, tmp_path, mon
         return step(self, *arguments)
 
     def run(name):
-        return train.main([network, "--data", str(folder), "--out", str(tmp_path / name), *SHORT])
+        return train.main([*network, "--data", str(folder), "--out", str(tmp_path / name), *SHORT])
 
     monkeypatch.setattr(torch.optim.Adam, "step", interrupting)
     out, state = tmp_path / "stopped.npz", tmp_path / "stopped.npz.training"
@@ -314,6 +348,47 @@ def test_goes_on_where_it_was_interrupted(network, points, folder, tmp_path, mon
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "stopped.npz", "whole.npz"]
 
 
+def test_methods_share_a_base(folder, tmp_path, monkeypatch, capsys):
+    """The deterministic network is trained once, by whichever method comes first, and goes on where it was
+    stopped; each method ends as it would without."""
+    step, steps, stop = torch.optim.Adam.step, [], [5]
+
+    def counting(self, *arguments):
+        if stop and len(steps) == stop[0]:
+            stop.pop()
+            signal.raise_signal(signal.SIGINT)
+        steps.append(self)
+        return step(self, *arguments)
+
+    def run(name, *arguments):
+        steps.clear()
+        return train.main(["lenet5", "--data", str(folder), "--out", str(tmp_path / name), *SHORT,
+                           *arguments])
+
+    monkeypatch.setattr(torch.optim.Adam, "step", counting)
+    base = tmp_path / "base"
+    shared = ["--base", str(base)]
+    assert run("one.npz", "--method", "sub-set", *shared) == 130
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        f"golden.train: stopped; the same command goes on from {base}")
+    assert len(steps) == 6
+    assert run("one.npz", "--method", "sub-set", *shared) == 0
+    assert len(steps) == 2 + 4
+    assert capsys.readouterr().err.splitlines()[0] == f"go on from {base} ..."
+    assert run("two.npz", "--method", "tiny-ensemble", *shared) == 0
+    assert len(steps) == 4
+    assert run("three.npz", "--method", "tiny-ensemble") == 0
+    assert len(steps) == 4 + 4 + 4
+    assert (tmp_path / "two.npz").read_bytes() == (tmp_path / "three.npz").read_bytes()
+    capsys.readouterr()
+    assert run("four.npz", "--method", "sub-set", "--seed", "2", *shared) == 2
+    assert capsys.readouterr().err == (
+        f"golden.train: Training state {base} is of another run, with seed 1, not 2; remove it to begin "
+        "anew, or name another file with --base FILE\n")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "base", "data", "one.npz", "three.npz", "two.npz"]
+
+
 def test_interrupted_before_the_first_step(folder, tmp_path, monkeypatch, capsys):
     """There is nothing to go on from, and no file is left."""
     def interrupt(*arguments):
@@ -326,18 +401,25 @@ def test_interrupted_before_the_first_step(folder, tmp_path, monkeypatch, capsys
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
 
 
-def test_interrupted_in_the_test(folder, tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("method, arguments", [
+    ("scale-dropout", ["--recipe", "paper"]),
+    ("deterministic", ["--teacher-epochs", "0", "--base", "base"]),
+])
+def test_interrupted_in_the_test(method, arguments, folder, tmp_path, monkeypatch, capsys):
     """The checkpoint is there, and the command says so."""
     def interrupt(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(recipes, "measure", interrupt)
+    monkeypatch.chdir(tmp_path)
+    training = session.METHODS[method]
+    monkeypatch.setitem(session.METHODS, method, replace(training, measure=interrupt))
     out = tmp_path / "out.npz"
-    assert train.main(["lenet5", "--data", str(folder), "--out", str(out), "--recipe", "paper", "--epochs",
-                       "1"]) == 130
+    assert train.main(["lenet5", "--data", str(folder), "--out", str(out), "--method", method, "--epochs",
+                       "1", *arguments]) == 130
     assert capsys.readouterr().err.splitlines()[-1] == (
         f"golden.train: stopped; checkpoint {out} is written, but not tested")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "out.npz"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        *["base"] * ("--base" in arguments), "data", "out.npz"]
 
 
 @pytest.mark.parametrize("arguments, message", [
@@ -376,13 +458,14 @@ def test_state_of_other_images(folder, tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize("network, recipe, training, test", [
     # One step in a stage; five, of which none would rise; a part of one image in the last measurement.
     ("lenet5", "spread", 100, 1), ("lenet5", "paper", 100, 1), ("lenet5", "spread", 501, 1),
-    ("lenet5_4bit_spinbayes", "bayes", 100, 1),
+    ("lenet5_4bit_spinbayes", "bayes", 100, 1), ("lenet5 --method sub-set", "tune", 100, 1),
+    ("lenet5 --method ensemble", "tune", 101, 1),
 ])
 def test_trains_on_few_images(network, recipe, training, test, folder, tmp_path, capsys):
     write_data(folder, training, test)
     short = [] if recipe == "paper" else ["--teacher-epochs", "1"]
-    assert train.main([network, "--data", str(folder), "--out", str(tmp_path / "out.npz"), "--epochs", "1",
-                       "--recipe", recipe, *short]) == 0
+    assert train.main([*network.split(), "--data", str(folder), "--out", str(tmp_path / "out.npz"),
+                       "--epochs", "1", "--recipe", recipe, *short]) == 0
     with np.load(tmp_path / "out.npz") as file:
         assert all(np.isfinite(array).all() for array in file.values() if array.dtype.kind == "f")
 

@@ -160,7 +160,7 @@ async def _check_end(ctx, accelerator, wanted):
 def _junctions(accelerator):
     """Return the pins of each junction."""
     pins = getattr(accelerator, "mtj", ())
-    return pins if accelerator.rng.count > 1 or not pins else (pins,)
+    return (pins,) if pins and accelerator.rng.count == 1 else pins
 
 
 def _emulate(pins, bits, seed):

@@ -142,7 +142,7 @@ def test_samples_scatter_like_the_posterior():
     with torch.no_grad():
         module.posterior.mean.fill_(0.4)
         module.posterior.rho.fill_(np.log(np.expm1(0.5)))
-    module.sample()
+    module.settle()
     assert module.arrays.shape == (64, 4, 3, 3, 2)
     assert module.arrays.unique().tolist() == list(range(-7, 8))
     # 0.4 less what lies above 1 and is clipped: 0.372, with a standard error of 0.007.

@@ -1,10 +1,9 @@
 import numpy as np
 import pytest
 import torch
-from torch.nn.modules.dropout import _DropoutNd
 
 from gen.ir import Layer
-from golden.float.layers import BinaryConvolution, ScaleDropout, sign, sign_of_weights, standardize
+from golden.float.layers import BinaryConvolution, sign, sign_of_weights, standardize
 
 
 def layer_of(**fields):
@@ -46,36 +45,6 @@ def test_standardize_constant_channel():
     assert standardized.flatten().tolist() == [0, 0] and weight.grad.isfinite().all()
 
 
-def test_scale_dropout_is_a_torch_dropout():
-    assert isinstance(ScaleDropout(), _DropoutNd)
-    with pytest.raises(ValueError):
-        ScaleDropout(1.5)
-
-
-def test_scale_dropout_given_bits():
-    x, scale = torch.ones(3, 2, 1, 1), torch.tensor([0.5, 2.0])
-    dropout = ScaleDropout().eval()
-    assert dropout(x, scale, torch.tensor([True, False, True])).flatten(1).tolist() == [
-        [0.5, 2], [1, 1], [0.5, 2]]
-    assert dropout(x, scale).flatten(1).tolist() == [[0.5, 2]] * 3
-
-
-@pytest.mark.parametrize("p", [0.1, 0.5])
-def test_scale_dropout_rate(p):
-    # Five standard deviations of a binomial: a false alarm in 1.7 million, and the seed is fixed.
-    torch.manual_seed(0)
-    dropped = (ScaleDropout(p)(torch.ones(20000, 1, 1, 1), torch.tensor([2.0])) == 1).double()
-    assert abs(dropped.mean().item() - p) < 5 * np.sqrt(p * (1 - p) / 20000)
-
-
-def test_scale_dropout_of_a_batch():
-    torch.manual_seed(0)
-    dropout = ScaleDropout(0.5, per_sample=False)
-    means = {dropout(torch.ones(8, 1, 1, 1), torch.tensor([2.0])).mean().item()
-             for _ in range(32)}
-    assert means == {1.0, 2.0}
-
-
 @pytest.mark.parametrize("fields", [
     {}, {"padding": 1}, {"stride": 2}, {"pool": 2}, {"kernel": (6, 5)},
 ])
@@ -109,9 +78,8 @@ def test_normalize_by_hand():
         module.normalization.bias.fill_(0.5)
         module.normalization.running_mean.fill_(4)
         module.normalization.running_var.fill_(25 - module.normalization.eps)
-    s = torch.full((2, 1, 1, 1), 5.0).double()
-    y = module.normalize(s, torch.tensor([True, False])).detach().flatten()
-    assert y.numpy() == pytest.approx([-3 * ((5 + 1) * 2 - 4) / 5 + 0.5, -3 * (6 - 4) / 5 + 0.5])
+    s = torch.full((1, 1, 1, 1), 5.0).double()
+    assert module.normalize(s).item() == pytest.approx(-3 * ((5 + 1) * 2 - 4) / 5 + 0.5)
 
 
 def test_pool_comes_before_a_negative_scale():
@@ -127,7 +95,7 @@ def test_pool_comes_before_a_negative_scale():
 
 def test_training_agrees_with_evaluation():
     torch.manual_seed(0)
-    module, x = BinaryConvolution(layer_of(dropout=0.0)).double(), signs_of(50, 3, 6, 5)
+    module, x = BinaryConvolution(layer_of()).double(), signs_of(50, 3, 6, 5)
     module.normalization.momentum = None
     trained = module(x)
     variance = module.normalization.running_var

@@ -2,13 +2,10 @@ import numpy as np
 import pytest
 import torch
 
-from gen.checkpoint import read
-from gen.compile import compile_network
-from gen.files import FileError
-from gen.ir import Input, Layer, Network, Target
+from gen.ir import Input, Layer, Network
 from gen.networks import NETWORKS
-from golden.float.model import BayNN, CheckpointError, export, load, paths
-from golden.network import forward
+from golden.float.model import BayNN, paths
+from golden.methods.scale_dropout import ScaleConvolution
 
 
 #: Every geometry that matters for the order of weights: kernels over maps, flattening, channels.
@@ -22,7 +19,7 @@ SMALL = Network("small", Input(8, 7, (64, 192)), (
 def trained(network=SMALL, seed=0):
     """Return a float64 model of random parameters, some of them negative."""
     torch.manual_seed(seed)
-    model = BayNN(network).double().eval()
+    model = BayNN(network, ScaleConvolution).double().eval()
     with torch.no_grad():
         for layer in model.layers:
             for vector in (layer.bias, layer.normalization.bias, layer.normalization.weight):
@@ -60,132 +57,6 @@ def test_shapes(name):
                                                           for shape in shapes]
 
 
-def test_export_then_load_changes_nothing(tmp_path):
-    model, images, keep = trained(), images_of(20), keep_of(20)
-    export(model, tmp_path / "small.npz")
-    again = load(SMALL, tmp_path / "small.npz")
-    assert torch.equal(model(images, keep), again(images, keep))
-    assert [layer.dropout.p for layer in again.layers] == [0.25, 0.5, 0.1]
-    assert [path.name for path in tmp_path.iterdir()] == ["small.npz"]
-
-
-def test_state_of_a_loaded_model(tmp_path):
-    """It makes any model of the network the same, whose next export is the same file."""
-    model, images, keep = trained(), images_of(20), keep_of(20)
-    model.layers[0].dropout.p, model.layers[1].normalization.eps = 0.375, 1e-3
-    export(model, tmp_path / "small.npz")
-    first = load(SMALL, tmp_path / "small.npz")
-    for other in (BayNN(SMALL).double().eval(), trained(seed=5), load(SMALL, tmp_path / "small.npz")):
-        other.load_state_dict(first.state_dict())
-        assert torch.equal(other(images, keep), first(images, keep))
-        assert not other.layers[0].weight.requires_grad
-        export(other, tmp_path / "again.npz")
-        assert (tmp_path / "again.npz").read_bytes() == (tmp_path / "small.npz").read_bytes()
-        torch.save(other.state_dict(), tmp_path / "state.pt")
-        trained(seed=6).load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
-
-
-def test_state_of_a_model_in_training(tmp_path):
-    """Loaded into one that holds signs, it can be trained again."""
-    model, images, keep = trained(), images_of(20), keep_of(20)
-    export(trained(seed=5), tmp_path / "small.npz")
-    other = load(SMALL, tmp_path / "small.npz")
-    other.load_state_dict(model.state_dict())
-    assert torch.equal(other(images, keep), model(images, keep))
-    assert other.layers[0].weight.requires_grad and "layers.0.signs" not in other.state_dict()
-
-
-@pytest.mark.parametrize("kind", [np.float16, np.float32])
-def test_equals_the_compiled_network_whatever_type_the_file_has(tmp_path, kind):
-    """Parameters that put a sum within a rounding of float32 of its threshold: hidden bits are equal."""
-    wide = Network("wide", Input(8, 7, (64, 192)), (
-        Layer("conv", 8, 7, 2, (3, 2), 99, pool=2), Layer("full", 3, 3, 99, (3, 3), 99),
-        Layer("last", 1, 1, 99, (1, 1), 3)))
-    rng, path = np.random.default_rng(0), tmp_path / "wide.npz"
-    export(trained(wide), path)
-    with np.load(path) as file:
-        arrays = dict(file)
-    for layer in wide.layers[:-1]:
-        sums = 2 * rng.integers(-2, 3, layer.outputs) + layer.fan_in % 2
-        variance = rng.uniform(0.5, 2, layer.outputs).astype(kind)
-        arrays |= {f"{layer.name}.{name}": value for name, value in {
-            "bias": np.zeros(layer.outputs, kind), "mean": np.zeros(layer.outputs, kind),
-            "scale": np.ones(layer.outputs, kind), "epsilon": kind(1e-3), "variance": variance,
-            "gamma": np.sqrt(variance + kind(1e-3)), "beta": (-sums).astype(kind)}.items()}
-    np.savez(path, **arrays)
-    network = compile_network(read(path, wide), Target())
-    images, keep = images_of(100), keep_of(100)
-    _, maps = forward(network, images.numpy(), keep.numpy().astype(int), maps=True)
-    expected = load(wide, path).hidden(images, keep)[1:]
-    for found, bits in zip(maps, expected, strict=True):
-        assert (found == bits.numpy()).all()
-
-
-@pytest.mark.parametrize("name, value, message", [
-    ("order", "channel, height, width", "states 'order' of 'channel, height, width', but it must be"),
-    ("network", "other", "is of network 'other', not 'small'; name that network"),
-])
-def test_load_refuses_what_is_stated_otherwise(name, value, message, tmp_path):
-    path = tmp_path / "small.npz"
-    export(trained(), path)
-    with np.load(path) as file:
-        arrays = {**file, name: np.array(value)}
-    np.savez(path, **arrays)
-    with pytest.raises(CheckpointError, match=message):
-        load(SMALL, path)
-
-
-def test_export_states_what_its_numbers_mean(tmp_path, caplog):
-    export(trained(), tmp_path / "small.npz")
-    with np.load(tmp_path / "small.npz") as file:
-        assert {name: str(file[name]) for name in ("network", "order", "pool", "padding")} == {
-            "network": "small", "order": "height, width, channel", "pool": "before normalization",
-            "padding": "lowest level"}
-    load(SMALL, tmp_path / "small.npz")
-    assert caplog.messages == []
-
-
-def test_channel_of_equal_signs_survives(tmp_path):
-    # Standardizing -1, -1, ... gives 0, whose sign is +1; so a loaded model keeps the signs.
-    model = trained()
-    signs = model.layers[2].binary_weight().detach().clone()
-    signs[0] = -1
-    model.layers[2].hold(signs)
-    export(model, tmp_path / "small.npz")
-    again = load(SMALL, tmp_path / "small.npz")
-    assert torch.equal(again.layers[2].binary_weight(), signs)
-
-
-def test_weights_are_in_raster_order_with_the_channel_fastest(tmp_path):
-    """Compute the network from the file alone, as the crossbars will, and compare all bits."""
-    model, images, keep = trained(), images_of(30), keep_of(30)
-    export(model, tmp_path / "small.npz")
-    maps = [bits.numpy() for bits in model.hidden(images, keep)]
-    with np.load(tmp_path / "small.npz") as file:
-        conv, full = file["conv.weight"], file["full.weight"]
-        parameters = {name: file[name] for name in file.files}
-
-    def bits_of(name, s, bit):
-        take = {key: parameters[f"{name}.{key}"] for key in (
-            "bias", "scale", "gamma", "beta", "mean", "variance", "epsilon")}
-        z = (s + take["bias"]) * np.where(bit[:, None, None, None], take["scale"], 1)
-        y = (take["gamma"] * (z - take["mean"]) / np.sqrt(take["variance"] + take["epsilon"])
-             + take["beta"])
-        return y >= 0
-
-    x = np.where(maps[0], 1, -1)
-    s = np.array([[x[:, row:row + 3, column:column + 2].reshape(30, -1) @ conv.T
-                   for column in range(6)] for row in range(6)]).transpose(2, 0, 1, 3)
-    pooled = s.reshape(30, 3, 2, 3, 2, 5).max((2, 4))
-    assert (bits_of("conv", pooled, keep[:, 0].numpy()) == maps[1]).all()
-    x = np.where(maps[1], 1, -1)
-    s = (x.reshape(30, -1) @ full.T)[:, None, None]
-    assert (bits_of("full", s, keep[:, 1].numpy()) == maps[2]).all()
-    # The same with channel-first flattening is another network.
-    s = (x.transpose(0, 3, 1, 2).reshape(30, -1) @ full.T)[:, None, None]
-    assert (bits_of("full", s, keep[:, 1].numpy()) != maps[2]).any()
-
-
 def test_paths_are_all_passes():
     model, images = trained(), images_of(4)
     every = paths(model, images)
@@ -219,33 +90,3 @@ def test_float32_weights_agree_with_float64():
     assert all(torch.equal(weight.float(), layer.binary_weight())
                for weight, layer in zip(weights, model.float().layers, strict=True))
     assert model(images).dtype == torch.float32
-
-
-@pytest.mark.parametrize("damage, message", [
-    (lambda path: path.unlink(), "does not exist; gen/checkpoint_file.py says what it must hold"),
-    (lambda path: path.write_bytes(path.read_bytes()[:200]), "is damaged"),
-    (lambda path: np.savez(path, thresholds=np.array([1, 2])), "has no 'conv.weight'"),
-    (lambda path: np.savez(path, thresholds=np.array([1])),
-     "has 'thresholds' of shape (1,), but network 'small' needs (2,)"),
-])
-def test_load_refuses(damage, message, tmp_path):
-    path = tmp_path / "small.npz"
-    export(trained(), path)
-    damage(path)
-    with pytest.raises(CheckpointError) as error:
-        load(SMALL, path)
-    assert message in str(error.value) and str(path) in str(error.value)
-
-
-def test_export_makes_the_folder(tmp_path):
-    path = tmp_path / "new" / "small.npz"
-    export(trained(), path)
-    assert [file.name for file in path.parent.iterdir()] == ["small.npz"]
-
-
-def test_export_that_cannot_be_written(tmp_path):
-    (tmp_path / "file").write_text("mine")
-    path = tmp_path / "file" / "small.npz"
-    with pytest.raises(FileError) as error:
-        export(trained(), path)
-    assert str(error.value) == f"File {path} cannot be written (File exists); name another"

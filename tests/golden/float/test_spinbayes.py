@@ -8,8 +8,8 @@ import torch
 
 from gen.ir import Input, Layer, Network
 from gen.networks import NETWORKS, levels_of_pixels
-from golden.float.model import CheckpointError, export, load
 from golden.float.spinbayes import SpinBayes
+from golden.methods.checkpoints import CheckpointError, export, load
 
 
 def small(input_bits=2, bits=2, low=0, weight_bits=4, padding=1):
@@ -42,7 +42,7 @@ def trained(network=NETWORK, seed=0):
             layer.normalization.weight.normal_()
             layer.normalization.running_mean.normal_()
             layer.normalization.running_var.uniform_(0.5, 5)
-    model.sample()
+    model.settle()
     return model
 
 

@@ -6,10 +6,11 @@ import gen.checkpoint
 from gen.networks import NETWORKS
 from gen.progress import Progress
 from golden.data import load_sample
-from golden.float.model import load
 from golden.float.spinbayes import SpinBayes
+from golden.methods.checkpoints import load
 from golden.training import bayes
 from golden.training.fit import Images, Stage, fit, recalibrate
+from golden.training.measure import measure
 
 
 NETWORK = NETWORKS["lenet5_4bit_spinbayes"]
@@ -32,7 +33,7 @@ def sample(count):
 def sampled():
     torch.manual_seed(4)
     model = SpinBayes(NETWORK)
-    model.sample()
+    model.settle()
     return model
 
 
@@ -54,9 +55,9 @@ def test_fit_learns():
     for layer in model.layers:
         assert layer.posterior.mean.abs().max() <= 1
         assert layer.posterior.deviation().std() > 0
-    model.sample()
+    model.settle()
     recalibrate(model, images)
-    result = bayes.measure(model, images, labels.numpy(), 2, 1, Progress())
+    result = measure(model, images, labels.numpy(), 2, 1, Progress())
     assert result["T = 2"]["test/cls/Acc"] > 0.8
 
 
@@ -74,7 +75,7 @@ def test_recalibrate_measures_the_mixture_of_arrays():
 def test_measure_agrees_with_single_passes():
     model, (images, labels) = sampled().double(), sample(60)
     recalibrate(model, images)
-    result = bayes.measure(model, images, labels.numpy(), 3, 1, Progress())
+    result = measure(model, images, labels.numpy(), 3, 1, Progress())
     choice = torch.tensor(np.random.default_rng(1).integers(8, size=(60, 3, 5)))
     with torch.no_grad():
         passes = torch.stack([model(images, choice[:, number]).softmax(1) for number in range(3)])
@@ -91,7 +92,7 @@ def test_shipped_checkpoints(name, accuracy, likelihood):
     """On the first 1000 test images, where one error is 0.1 points."""
     images, labels = sample(1000)
     model = load(NETWORKS[name], gen.checkpoint.SHIPPED / f"{name}.npz")
-    result = bayes.measure(model, images, labels.numpy(), 10, 1, Progress())
+    result = measure(model, images, labels.numpy(), 10, 1, Progress())
     assert result["T = 10"]["test/cls/Acc"] >= accuracy
     assert result["T = 10"]["test/cls/NLL"] <= likelihood
     assert result["T = 10"]["test/cls/NLL"] < result["T = 1"]["test/cls/NLL"]

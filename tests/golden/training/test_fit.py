@@ -5,14 +5,14 @@ import torch
 from gen.networks import NETWORKS
 from gen.progress import Progress
 from golden.data import load_sample
-from golden.float.layers import SCALE_LIMITS
 from golden.float.model import BayNN
+from golden.methods.scale_dropout import SCALE_LIMITS, ScaleConvolution
 from golden.training import fit
 
 
 def random_model():
     torch.manual_seed(4)
-    model = BayNN(NETWORKS["lenet5"])
+    model = BayNN(NETWORKS["lenet5"], ScaleConvolution)
     for layer in model.layers:
         layer.scale.data.uniform_(0.5, 2)
     return model

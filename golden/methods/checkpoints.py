@@ -1,0 +1,98 @@
+"""The checkpoints of all methods: write a float model, and read it again."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from gen.checkpoint_file import STATED, CheckpointError, read_file
+from gen.files import replacing
+from gen.ir import Network
+from golden.float.layers import BinaryConvolution
+from golden.float.model import BayNN
+from golden.float.spinbayes import SpinBayes
+from golden.methods.ensemble import EnsembleConvolution
+from golden.methods.scale_dropout import ScaleConvolution
+from golden.methods.scale_dropout_mean import MeanScaleConvolution
+from golden.methods.scale_dropout_random import RandomScaleConvolution
+from golden.methods.sub_set import GaussianScaleConvolution
+from golden.methods.tiny_ensemble import MemberConvolution
+
+
+__all__ = ["CONVOLUTIONS", "CheckpointError", "export", "load"]
+
+
+#: The layers of binary networks by the method.
+CONVOLUTIONS = {convolution.method: convolution for convolution in (
+    BinaryConvolution, ScaleConvolution, MeanScaleConvolution, RandomScaleConvolution,
+    GaussianScaleConvolution, MemberConvolution, EnsembleConvolution)}
+
+
+def export(model: BayNN | SpinBayes, path: Path):
+    """Write ``model`` to ``path`` in the format of :mod:`gen.checkpoint_file`, whole or not at all.
+
+    It must hold what is stored, as its ``settle()`` makes it.
+
+    Raises
+    ------
+    FileError
+        If ``path`` cannot be written.
+    """
+    arrays = {"network": np.array(model.network.name), "method": np.array(model.method),
+              **{name: np.array(value) for name, value in STATED.items()},
+              "thresholds": np.array(model.network.input.thresholds, np.int64)}
+    bits = {layer.layer.weight_bits for layer in model.layers}
+    if len(bits) == 1 and bits != {1}:
+        arrays["weight_bits"] = np.int64(bits.pop())
+    for layer in model.layers:
+        stored = layer.stored()
+        # torch keeps the channel before the kernel; a map arrives with the channel fastest.
+        stored["weight"] = stored["weight"].movedim(-3, -1).flatten(-3)
+        for name, value in stored.items():
+            kind = np.int8 if name == "weight" else np.float64
+            arrays[f"{layer.layer.name}.{name}"] = _array(value, kind)
+    with replacing(path) as file:
+        np.savez_compressed(file, **arrays)
+
+
+def _array(value, kind):
+    return (value.detach().cpu().numpy() if isinstance(value, Tensor) else np.array(value)).astype(kind)
+
+
+def load(network: Network, path: Path) -> nn.Module:
+    """Return ``network`` as a float64 model in evaluation mode with the parameters of ``path``.
+
+    It is a :class:`.BayNN` of the method that the file states, or a :class:`.SpinBayes` with the first
+    crossbars of the file. Its weights are those in the file, and are not trained any further.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is missing, damaged, or made for another network.
+    ValueError
+        If some layers have one crossbar and others several.
+    """
+    if len({layer.crossbars > 1 for layer in network.layers}) > 1:
+        raise ValueError(f"Layers of {network.name!r} must all have one crossbar or all have several for a "
+                         "float model")
+    method, thresholds, layers = read_file(path, network)
+    model = SpinBayes(network) if method == SpinBayes.method else BayNN(network, CONVOLUTIONS[method])
+    model.double().eval()
+    model.thresholds.copy_(torch.tensor(thresholds))
+    for layer, parameters in zip(model.layers, layers, strict=True):
+        shape = layer.layer
+        if parameters.weight_bits != shape.weight_bits:
+            raise CheckpointError(f"Checkpoint {path} has weights of {parameters.weight_bits} bits, "
+                                  f"but network {network.name!r} needs {shape.weight_bits}; make it "
+                                  f"again with: python -m golden.train {network.name} --data DIR")
+        stored = {name: _tensor(value) if isinstance(value, np.ndarray) else value
+                  for name, value in asdict(parameters).items()}
+        stored["weight"] = stored["weight"].unflatten(-1, (*shape.kernel, shape.channels)).movedim(-1, -3)
+        layer.take(stored)
+    return model
+
+
+def _tensor(rows):
+    return torch.tensor(rows if len(rows) > 1 else rows[0])

@@ -1,0 +1,89 @@
+"""The same network with float weights and activations, whose layers drop at random: what the papers compare
+with. Nothing of it is built."""
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from gen.ir import Layer, Network
+
+
+__all__ = ["FloatConvolution", "FloatNetwork"]
+
+
+class FloatConvolution(nn.Module):
+    """Convolution, max-pool and batch normalization of one layer, with float weights.
+
+    A method is a class of this kind that drops inputs or weights in each pass, in training and later, of
+    layers that are :attr:`full`. On convolutions, dropping costs accuracy (Scale-Dropout, VII-A1).
+
+    Parameters
+    ----------
+    layer : :class:`gen.ir.Layer`
+        Geometry. A fully connected layer is a convolution whose kernel is the whole map.
+    channels : int
+        Input channels.
+    """
+
+    def __init__(self, layer: Layer, channels: int):
+        super().__init__()
+        self.layer = layer
+        self.convolution = nn.Conv2d(channels, layer.outputs, layer.kernel, layer.stride, layer.padding,
+                                     bias=False)
+        self.normalization = nn.BatchNorm2d(layer.outputs)
+
+    @property
+    def full(self) -> bool:
+        """Whether the layer is fully connected."""
+        return self.layer.positions == (1, 1)
+
+    def restrict(self):
+        """Nothing is limited."""
+
+    def inputs(self, x: Tensor) -> Tensor:
+        """Return what is left of the inputs ``x`` in this pass."""
+        return x
+
+    def weight(self) -> Tensor:
+        """Return what is left of the weights in this pass."""
+        return self.convolution.weight
+
+    def forward(self, x: Tensor) -> Tensor:
+        layer = self.layer
+        s = functional.conv2d(self.inputs(x), self.weight(), stride=layer.stride, padding=layer.padding)
+        return self.normalization(functional.max_pool2d(s, layer.pool) if layer.pool > 1 else s)
+
+
+class FloatNetwork(nn.Module):
+    """A network of :mod:`gen.networks` with float weights, grey pixels and rectified activations.
+
+    Parameters
+    ----------
+    network : :class:`gen.ir.Network`
+        Geometry of the layers.
+    convolution : type
+        What the layers are, and so the method.
+    """
+
+    def __init__(self, network: Network, convolution: type[FloatConvolution]):
+        super().__init__()
+        self.network = network
+        self.layers = nn.ModuleList(convolution(layer, layer.channels if index else 1)
+                                    for index, layer in enumerate(network.layers))
+
+    def draw(self, rng: np.random.Generator, count: int, passes: int) -> np.ndarray:
+        """Return no choices, int64 ``(count, passes, 0)``: layers drop by torch's random numbers."""
+        return np.empty((count, passes, 0), np.int64)
+
+    def passes(self, images: Tensor, choice: Tensor) -> Tensor:
+        """Return the logits ``(N, T, classes)`` of the passes of ``choice`` ``(N, T, 0)``."""
+        return torch.stack([self(images, of_pass) for of_pass in choice.unbind(1)], 1)
+
+    def forward(self, images: Tensor, choice: Tensor | None = None) -> Tensor:
+        """Return the logits ``(N, classes)`` of uint8 ``images`` ``(N, H, W)`` in one random pass."""
+        x = images[:, None].to(self.layers[0].convolution.weight.dtype) / 128 - 1
+        for layer in self.layers:
+            y = layer(x)
+            x = functional.relu(y)
+        return y.flatten(1)

@@ -1,0 +1,36 @@
+"""How good a trained network is: the metrics of random passes, in floating point."""
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from gen.progress import Progress
+from golden import metrics
+
+
+__all__ = ["logits_of_passes", "measure"]
+
+
+@torch.no_grad()
+def logits_of_passes(model: nn.Module, images: Tensor, passes: int, seed: int,
+                     steps: Progress) -> np.ndarray:
+    """Return the logits ``(N, passes, classes)`` of uint8 ``images`` ``(N, H, W)``; choices are drawn anew
+    for each image."""
+    choice = model.draw(np.random.default_rng(seed), len(images), passes)
+    choice = torch.tensor(choice, device=images.device)
+    parts = [model.passes(chunk, drawn).cpu().numpy()
+             for chunk, drawn in steps.bar(list(zip(images.split(500), choice.split(500), strict=True)))]
+    return np.concatenate(parts)
+
+
+def measure(model: nn.Module, images: Tensor, labels: np.ndarray, passes: int, seed: int,
+            steps: Progress) -> dict[str, dict[str, float]]:
+    """Return the metrics of one pass and, if it is more, of ``passes`` of them.
+
+    Keys are ``"T = 1"`` and ``"T = <passes>"``; values are as of
+    :func:`golden.metrics.classification`.
+    """
+    logits = logits_of_passes(model.eval(), images, passes, seed, steps)
+    probabilities = torch.tensor(logits).softmax(-1).numpy()
+    return {f"T = {count}": metrics.classification(probabilities[:, :count].mean(1), labels)
+            for count in sorted({1, passes})}
