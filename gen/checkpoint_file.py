@@ -157,11 +157,7 @@ def _read(file, network, refuse):
     thresholds = archive.take("thresholds", (len(network.input.thresholds),), "integer")
     if thresholds.min() < 1 or thresholds.max() > 255 or (np.diff(thresholds) < 0).any():
         refuse(f"has 'thresholds' {_short(thresholds.tolist())}, which must ascend from 1 to 255")
-    if "method" in archive:
-        method = archive.take("method", (), "string")
-    else:
-        method = "spinbayes" if network.layers[0].crossbars > 1 else "scale-dropout"
-    layers = [_read_layer(archive, layer, network, method, refuse) for layer in network.layers]
+    layers = [_read_layer(archive, layer, network, refuse) for layer in network.layers]
     if missing := [name for name in meaning if name not in archive]:
         _LOG.warning("Checkpoint %s does not state %s; taken as %s", archive.path, _listed(missing),
                      _listed([meaning[name] for name in missing]))

@@ -179,9 +179,9 @@ def _page(network, rows, sets):
 
 
 def _legend(sets):
-    return (f"AUROC by predictive entropy and share flagged: {' / '.join(sets) or 'no set is there'}. Reads "
-            "and cycles are those of an image: what passes have in common read once, passes one by one, and "
-            "the mean interval of the shared schedule.")
+    return (f"AUROC by predictive entropy and share flagged: {' / '.join(sets) or 'no set is there'}. "
+            "Reads and cycles are those of an image: what passes have in common read once, passes one by "
+            "one, and the mean interval of the shared schedule.")
 
 
 @command("golden.compare")
