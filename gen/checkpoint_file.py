@@ -54,7 +54,11 @@ from gen.ir import Layer, Network
 from gen.methods import METHODS, choose, has_dropout, known_names, method_for, method_of, stated
 
 
-__all__ = ["CheckpointError", "Parameters", "STATED", "read_file"]
+__all__ = ["CheckpointError", "Parameters", "SHIPPED", "STATED", "read_file"]
+
+
+#: Folder of the checkpoints that come with the project, ``<network>.npz``.
+SHIPPED = Path(__file__).parent / "checkpoints"
 
 
 #: What a file can state of its numbers, and the only value of each that can be built.

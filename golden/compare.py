@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from gen.checkpoint import SHIPPED
+from gen.checkpoint_file import SHIPPED
 from gen.command import Parser, command, whole
 from gen.files import refuse_unwritable, replacing, write_json
 from gen.methods import METHODS, name_of

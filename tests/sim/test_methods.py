@@ -83,7 +83,8 @@ def test_masks(write_checkpoint, tmp_path, simulate, method, groups, schedule, o
         Layer("third", 2, 2, 3, (2, 2), 7), Layer("last", 1, 1, 7, (1, 1), 4))), method)
     assert [layer.mask_choice.groups if layer.choices else 0 for layer in network.layers] == groups
     write_checkpoint(tmp_path / "masks.npz", network, seed=5)
-    network = with_dropout(read(tmp_path / "masks.npz", network), {"second": 0.3, "third": 0.2, "last": 0.4})
+    network = with_dropout(read(tmp_path / "masks.npz", network),
+                           {"second": 0.3, "third": 0.2, "last": 0.4})
     manifest = check(network, tmp_path / "out", simulate, schedule, **options)
     assert manifest["random_sources"] == (sum(groups) if options else 1)
 
