@@ -31,4 +31,5 @@ class Tuning:
                           #: training that is done, returns the loss to be minimized.
     passes: int = 3       #: Of each image in a step of the training.
     separate: bool = False #: Whether each of them has a loss of its own, instead of one on their mean.
+    longer: int = 1       #: How many times as long as other methods it is trained.
     inference: int = 20   #: Passes that the network is measured with.

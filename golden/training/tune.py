@@ -44,6 +44,7 @@ def tune(tuning: Tuning, base: BayNN, images: Images, epochs: int, name: str, st
          journal: Journal) -> BayNN:
     """Return what ``tuning`` makes of the deterministic network ``base``, in two steps; ``name`` is that of
     the stage in the journal."""
+    epochs *= tuning.longer
     steps.step(f"train it as {tuning.convolution.method}, {epochs} epochs")
     model = BayNN(base.network, tuning.convolution)
     model.to(images.labels.device, memory_format=torch.channels_last)
