@@ -21,7 +21,8 @@ those of the first array first:
                      methods with a keep bit
 ``thresholds``       integers, of the pixels, channel by channel
 ``weight_bits``      integer ``()``, Q; 1 or that of the method unless given
-``network``          the name of the network, a string ``()``
+``network``          the name of the network, a string ``()``; with the ending of the
+                     method, or without
 ``method``           the name of the method, a string ``()`` (:mod:`gen.methods`)
 ``order``            of the inputs of a weight, a string ``()``; :data:`STATED`
 ``pool``             where a layer pools, a string ``()``; likewise
@@ -51,7 +52,7 @@ import numpy as np
 
 from gen.command import UserError
 from gen.ir import Layer, Network
-from gen.methods import METHODS, choose, has_dropout, known_names, method_for, method_of, stated
+from gen.methods import METHODS, base_of, choose, has_dropout, known_names, method_for, name_of, stated
 
 
 __all__ = ["CheckpointError", "Parameters", "SHIPPED", "STATED", "read_file"]
@@ -147,17 +148,19 @@ def read_file(path: Path, network: Network) -> tuple[Network, np.ndarray, list[P
 def _read(file, network, refuse):
     archive = _Archive(file, network, refuse)
     meaning = {"network": network.name, **STATED}
+    found_method = archive.take("method", (), "string") if "method" in archive else None
+    method = stated(found_method, f"{network.layers[0].name}.scale" in archive)
+    names  = {network.name, base_of(network), name_of(base_of(network), method)}
     for name in filter(archive.__contains__, meaning):
         found = archive.take(name, (), "string")
-        # The name of a network may, but need not end with the method, which the file states otherwise.
-        if name == "network" and network.method and found == method_of(network.name)[0]:
+        if name == "network" and found in names:
             continue
-        if found != meaning[name] and name == "network":
+        if name == "network":
             refuse(f"is of network {_short(found)}, not {network.name!r}",
                    f"name that network, or a checkpoint of {network.name!r}")
         if found != meaning[name]:
             refuse(f"states {name!r} of {_short(found)}, but it must be {meaning[name]!r}", _CONVERT[name])
-    network = _with_method(archive, network, refuse)
+    network = _with_method(network, found_method, method, refuse)
     thresholds = archive.take("thresholds", (len(network.input.thresholds),), "integer")
     if thresholds.min() < 1 or thresholds.max() > 255 or (np.diff(thresholds) < 0).any():
         refuse(f"has 'thresholds' {_short(thresholds.tolist())}, which must ascend from 1 to 255")
@@ -168,11 +171,11 @@ def _read(file, network, refuse):
     return network, thresholds, layers
 
 
-def _with_method(archive, network, refuse):
-    found = archive.take("method", (), "string") if "method" in archive else None
+def _with_method(network, found, method, refuse):
+    """Return ``network`` with the choices of ``method``, if it has none; ``found`` is what the file states
+    of it."""
     if found is not None and found not in METHODS:
         refuse(f"states method {_short(found)}, which is none of {', '.join(METHODS)}")
-    method = stated(found, f"{network.layers[0].name}.scale" in archive)
     if network.method:
         if found is not None and method != network.method:
             refuse(f"is of method {method!r}, not {network.method!r}", "name that method with --method, or "

@@ -15,7 +15,7 @@ from gen.networks import NETWORKS
 
 
 __all__ = [
-    "DEFAULT", "METHODS", "Method", "choose", "has_dropout", "known_names", "method_for", "method_of",
+    "DEFAULT", "METHODS", "Method", "base_of", "choose", "has_dropout", "known_names", "method_for", "method_of",
     "name_of", "network_of", "stated", "with_dropout",
 ]
 
@@ -194,6 +194,11 @@ def method_of(name: str) -> tuple[str, str]:
         if ending and name.endswith(ending):
             return name.removesuffix(ending), method
     return name, DEFAULT
+
+
+def base_of(network: Network) -> str:
+    """Return the name of ``network`` without the ending of its method."""
+    return network.name.removesuffix(name_of("", network.method)) if network.method else network.name
 
 
 def known_names() -> list[str]:

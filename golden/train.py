@@ -20,6 +20,7 @@ from tabulate import tabulate
 import gen.checkpoint_file
 from gen.command import Parser, UserError, command, whole
 from gen.files import refuse_unwritable
+from gen.methods import choose, known_names, method_of, name_of
 from gen.networks import NETWORKS
 from gen.progress import Progress
 from gen.tools import install_hint
@@ -30,10 +31,10 @@ __all__ = ["METHODS", "Method", "main"]
 
 @dataclass(frozen=True)
 class Method:
-    """What the command has to know of a method, without torch."""
+    """What the command has to know of the training of a method, without torch."""
 
     recipes: tuple[str, ...] = ("tune",)   #: The first is the default.
-    several: bool = False                  #: For networks of several crossbars, or of one.
+    levels: bool = False                   #: Whether levels of several bits can be trained.
     options: tuple[str, ...] = ("base",)   #: Options that not all methods have.
 
 
@@ -41,33 +42,26 @@ METHODS = {
     "deterministic":        Method(),
     "scale-dropout":        Method(("spread", "paper"), options=()),
     "scale-dropout-mean":   Method(),
-    "scale-dropout-random": Method(),
-    "spinbayes":            Method(("bayes",), several=True,
+    "scale-dropout-random": Method(options=("base", "crossbars")),
+    "spinbayes":            Method(("bayes",), levels=True,
                                    options=("crossbars", "weight_bits", "ways", "arrays")),
-    "sub-set":              Method(),
-    "tiny-ensemble":        Method(),
-    "ensemble":             Method(),
+    "sub-set":              Method(options=("base", "crossbars")),
+    "tiny-ensemble":        Method(options=("base", "crossbars")),
+    "ensemble":             Method(options=("base", "crossbars")),
 }
 
 #: Options for which the checkpoint that comes with the project is not replaced.
 OWN = ("epochs", "teacher_epochs", "seed", "recipe", "crossbars", "weight_bits", "ways", "arrays", "device")
 
 
-def _crossbars(text):
-    value = int(text) if text.isdecimal() else 0
-    if value < 2 or value & (value - 1):
-        raise argparse.ArgumentTypeError(f"must be a power of two of at least 2, not {text!r}")
-    return value
-
-
 def _parse(arguments):
     parser = Parser(prog="golden.train", description="Train a network and write its checkpoint. A training "
                     "that was stopped goes on with the same command, from FILE.training.")
-    parser.add_argument("network", choices=NETWORKS, help="network to train: %(choices)s",
-        metavar="NETWORK")
+    parser.add_argument("network", choices=known_names(), metavar="NETWORK",
+        help=f"network to train: {', '.join(NETWORKS)}, or one of these with the ending of a method")
     parser.add_argument("--method", choices=METHODS, metavar="NAME",
-        help="how the network makes its random choices: %(choices)s (default: scale-dropout; spinbayes for "
-             "networks of several crossbars)")
+        help="how the network makes its random choices: %(choices)s (default: what the name of the "
+             "network ends with, or scale-dropout)")
     parser.add_argument("--data", type=Path, metavar="DIR",
         help="data folder (default: the variable SPINCIM_DATA); see golden.data")
     parser.add_argument("--out", type=Path, metavar="FILE",
@@ -84,28 +78,27 @@ def _parse(arguments):
     parser.add_argument("--base", type=Path, metavar="FILE",
         help="keep the deterministic network that other methods begin with in this file, or take it from "
              "there; for methods of recipe tune")
-    parser.add_argument("--crossbars", type=_crossbars, metavar="N",
-        help="crossbars of each layer, for networks of several (default: by network)")
+    parser.add_argument("--crossbars", type=whole(2), metavar="N",
+        help="arrays or banks that each layer chooses from, for methods that have several (default: by "
+             "method)")
     parser.add_argument("--weight-bits", type=whole(2, 8), metavar="Q",
-        help="bits of a weight, for the same networks (default: by network)")
+        help="bits of a weight, for method spinbayes (default: 4)")
     parser.add_argument("--ways", type=whole(1), metavar="n",
-        help="crossbars whose mean a pass takes, for the same networks (default: 1)")
+        help="crossbars whose mean a pass takes, for the same method (default: 1)")
     parser.add_argument("--arrays", type=Path, metavar="FILE",
         help="take the crossbars of this checkpoint, and only measure the batch normalization anew, for "
-             "the same networks")
+             "the same method")
     parser.add_argument("--threads", type=whole(1), default=1, metavar="N",
         help="processor cores; the rounding depends on it (default: %(default)s)")
     parser.add_argument("--device", default="cpu", metavar="NAME",
         help="where to train, as torch calls it: cpu, cuda, cuda:1, ... (default: %(default)s)")
     options = parser.parse_args(arguments)
-    several = NETWORKS[options.network].layers[0].crossbars > 1
-    fitting = [name for name, method in METHODS.items() if method.several == several]
-    default = "spinbayes" if several else "scale-dropout"
-    options.method = options.method or default
+    options.network, ending = method_of(options.network)
+    options.method = options.method or ending
     method = METHODS[options.method]
-    if options.method not in fitting:
-        parser.error(f"method {options.method!r} is not for network {options.network!r}, but "
-                     + _either(fitting))
+    if not method.levels and any(layer.input_bits > 1 for layer in NETWORKS[options.network].layers):
+        parser.error(f"method {options.method!r} is not for network {options.network!r}, whose levels have "
+                     "several bits, but " + _either(name for name in METHODS if METHODS[name].levels))
     if options.recipe not in (None, *method.recipes):
         parser.error(f"recipe {options.recipe!r} is not for method {options.method!r}, but "
                      + _either(method.recipes))
@@ -115,17 +108,18 @@ def _parse(arguments):
         if getattr(options, name) and name not in method.options:
             users = [other for other, own in METHODS.items() if name in own.options]
             parser.error(f"{_flag(name)} is not for method {options.method!r}, but for {_either(users)}")
-    if options.ways and options.ways > (most := options.crossbars or
-                                        NETWORKS[options.network].layers[0].crossbars):
+    try:
+        network = choose(NETWORKS[options.network], options.method, options.crossbars)
+    except ValueError as error:
+        parser.error(str(error))
+    if options.ways and options.ways > (most := network.layers[0].crossbars):
         parser.error(f"--ways must be at most {most}, the crossbars of a layer, not {options.ways}")
     if options.out is None:
         if any(getattr(options, name) != parser.get_default(name) for name in OWN):
             *flags, last = map(_flag, OWN)
             parser.error(f"with {', '.join(flags)} or {last}, the checkpoint that comes with the project "
                          "is not replaced; name another with --out FILE")
-        name = options.network
-        if options.method != default:
-            name += f"_{options.method.replace('-', '_')}"
+        name = name_of(options.network, options.method)
         options.out = Path(gen.checkpoint_file.__file__).parent / "checkpoints" / f"{name}.npz"
     options.recipe = options.recipe or method.recipes[0]
     return options

@@ -1,5 +1,6 @@
 """Binary layers in floating point, as they are trained (Scale-Dropout, III)."""
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -117,6 +118,9 @@ class BinaryConvolution(nn.Module):
     #: Whether all layers make the same choice in a pass: pass ``t`` takes number ``t`` modulo the choices.
     tied = False
 
+    #: Numbers that a choice of the layer has.
+    columns = 1
+
     def __init__(self, layer: Layer):
         super().__init__()
         self.layer = layer
@@ -150,6 +154,11 @@ class BinaryConvolution(nn.Module):
         """Return the probability of each choice, which add up to 1."""
         return [1.0]
 
+    def draw(self, rng: np.random.Generator, count: int, passes: int) -> np.ndarray:
+        """Return random choices of ``count`` images and ``passes``, ``(count, passes, columns)``."""
+        shares = self.shares()
+        return rng.choice(len(shares), (count, passes, 1), p=shares)
+
     def stored(self) -> dict[str, Tensor | float]:
         """Return what a checkpoint holds of the layer, by name: ``weight`` ``(outputs, channels, height,
         width)``, vectors ``(outputs,)``, numbers. Where banks or arrays differ, each has a row of a
@@ -177,12 +186,15 @@ class BinaryConvolution(nn.Module):
         """Return the weights, each -1 or +1, in the shape of :attr:`weight`."""
         return sign_of_weights(standardize(self.weight)) if self.signs is None else self.signs
 
-    def sums(self, x: Tensor) -> Tensor:
-        """Return the pooled integer sums ``s`` of signs ``x`` of shape ``(N, C, H, W)``."""
+    def sums(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return the pooled integer sums ``s`` of signs ``x`` of shape ``(N, C, H, W)``, multiplied by
+        ``mask`` with the border that the padding adds."""
         # Integers below 2 ** 24 are exact in float32, which is faster than float64.
         layer, kind, x, weight = self.layer, x.dtype, x.float(), self.binary_weight().float()
         if layer.padding:
             x = functional.pad(x, (layer.padding,) * 4, value=-1)
+        if mask is not None:
+            x = x * mask
         if layer.positions == (1, 1):
             s = functional.linear(x.flatten(1), weight.flatten(1))[:, :, None, None] # same, faster
         else:

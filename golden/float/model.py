@@ -1,10 +1,13 @@
 """The float BayNN, a network of binary layers that make random choices."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from gen.ir import Network
+from gen.methods import choose
 from golden.float.layers import BinaryConvolution, sign
 
 
@@ -19,13 +22,16 @@ class BayNN(nn.Module):
     Parameters
     ----------
     network : :class:`gen.ir.Network`
-        Layers and thresholds of the input. Its parameters, if it has any, are ignored.
+        Layers and thresholds of the input. One that names no method gets the choices of this one. Its
+        parameters, if it has any, are ignored.
     convolution : type
         What the layers are, and so the method: :class:`.BinaryConvolution`, or a class of that kind.
     """
 
     def __init__(self, network: Network, convolution: type[BinaryConvolution] = BinaryConvolution):
         super().__init__()
+        if not network.method:
+            network = replace(choose(network, convolution.method), name=network.name)
         self.network = network
         self.layers = nn.ModuleList(map(convolution, network.layers))
         self.register_buffer("thresholds", torch.tensor(network.input.thresholds))
@@ -36,15 +42,15 @@ class BayNN(nn.Module):
         return self.layers[0].method
 
     def draw(self, rng: np.random.Generator, count: int, passes: int) -> np.ndarray:
-        """Return random choices of ``count`` images and ``passes``, int64 ``(count, passes, L)``.
+        """Return random choices of ``count`` images and ``passes``, those of the layers side by side: int64
+        ``(count, passes, L)``, or of masks the random bits of a pass, bool ``(count, passes, W)``.
 
         Where layers are tied, nothing is random: pass ``t`` makes choice ``t`` modulo their number.
         """
-        shares = [layer.shares() for layer in self.layers]
         if self.layers[0].tied:
-            numbers = np.arange(passes)[:, None] % len(shares[0])
-            return np.broadcast_to(numbers, (count, passes, len(shares))).copy()
-        return np.stack([rng.choice(len(share), (count, passes), p=share) for share in shares], -1)
+            numbers = np.arange(passes)[:, None] % len(self.layers[0].shares())
+            return np.broadcast_to(numbers, (count, passes, len(self.layers))).copy()
+        return np.concatenate([layer.draw(rng, count, passes) for layer in self.layers], -1)
 
     def settle(self):
         """End the training: hold what a checkpoint stores."""
@@ -59,32 +65,40 @@ class BayNN(nn.Module):
     def forward(self, images: Tensor, choice: Tensor | None = None) -> Tensor:
         """Return the logits ``(N, classes)`` of uint8 ``images`` ``(N, H, W)`` in one pass.
 
-        ``choice`` holds the choice of each image and layer, ``(N, L)``; keep bits may be bool. Without it,
-        layers choose at random while training, and in evaluation as their method says.
+        ``choice`` holds the choice of each image and layer, ``(N, L)``, where keep bits may be bool; or
+        which groups each mask keeps, ``(N, W)``. Without it, layers choose at random while training, and
+        in evaluation as their method says.
         """
         return self._behind(self.layers[0].sums(self.binarize(images)), choice)
 
     def passes(self, images: Tensor, choice: Tensor) -> Tensor:
-        """Return the logits ``(N, T, classes)`` of the passes of ``choice`` ``(N, T, L)``, which share what
-        they can of the first layer."""
+        """Return the logits ``(N, T, classes)`` of the passes of ``choice``, as :meth:`draw` returns
+        it, which share what they can of the first layer."""
         sums = self.layers[0].sums(self.binarize(images))
         return torch.stack([self._behind(sums, of_pass) for of_pass in choice.unbind(1)], 1)
 
     def _behind(self, sums, choice):
         """Return the logits for the pooled sums of the first layer."""
-        of_layer = [None] * len(self.layers) if choice is None else choice.unbind(1)
+        of_layer = self._by_layer(choice)
         y = self.layers[0].normalize(sums, of_layer[0])
         for layer, own in zip(self.layers[1:], of_layer[1:], strict=True):
             y = layer(sign(y), own)
         return y.flatten(1)
+
+    def _by_layer(self, choice):
+        """Return the part of ``choice`` of each layer, ``(N,)`` or ``(N, columns)``; or None for all."""
+        if choice is None:
+            return [None] * len(self.layers)
+        parts = choice.split([layer.columns for layer in self.layers], 1)
+        return [part.squeeze(1) for part in parts]
 
     @torch.no_grad()
     def hidden(self, images: Tensor, choice: Tensor) -> list[Tensor]:
         """Return the feature map that enters each layer, bool ``(N, H, W, C)``, from the input on."""
         x = self.binarize(images)
         maps = [x]
-        for index, layer in enumerate(self.layers[:-1]):
-            x = sign(layer(x, choice[:, index]))
+        for layer, own in zip(self.layers[:-1], self._by_layer(choice)[:-1], strict=True):
+            x = sign(layer(x, own))
             maps.append(x)
         return [(x > 0).permute(0, 2, 3, 1) for x in maps]
 

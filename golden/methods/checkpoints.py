@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from gen.checkpoint_file import STATED, CheckpointError, read_file
 from gen.files import replacing
 from gen.ir import Network
+from gen.methods import base_of
 from golden.float.layers import BinaryConvolution
 from golden.float.model import BayNN
 from golden.float.spinbayes import SpinBayes
@@ -40,7 +41,7 @@ def export(model: BayNN | SpinBayes, path: Path):
     FileError
         If ``path`` cannot be written.
     """
-    arrays = {"network": np.array(model.network.name), "method": np.array(model.method),
+    arrays = {"network": np.array(base_of(model.network)), "method": np.array(model.method),
               **{name: np.array(value) for name, value in STATED.items()},
               "thresholds": np.array(model.network.input.thresholds, np.int64)}
     bits = {layer.layer.weight_bits for layer in model.layers}
@@ -64,21 +65,23 @@ def _array(value, kind):
 def load(network: Network, path: Path) -> nn.Module:
     """Return ``network`` as a float64 model in evaluation mode with the parameters of ``path``.
 
-    It is a :class:`.BayNN` of the method that the file states, or a :class:`.SpinBayes` with the first
-    crossbars of the file. Its weights are those in the file, and are not trained any further.
+    It is a :class:`.BayNN` of the method of the network, or of that of the file where the network has no
+    choices; or a :class:`.SpinBayes`, with the first crossbars of the file. Its weights are those in the
+    file, and are not trained any further.
 
     Raises
     ------
     CheckpointError
         If the file is missing, damaged, or made for another network.
     ValueError
-        If some layers have one crossbar and others several.
+        If the choices of ``network`` are its own.
     """
-    if len({layer.crossbars > 1 for layer in network.layers}) > 1:
-        raise ValueError(f"Layers of {network.name!r} must all have one crossbar or all have several for a "
-                         "float model")
-    method, thresholds, layers = read_file(path, network)
-    model = SpinBayes(network) if method == SpinBayes.method else BayNN(network, CONVOLUTIONS[method])
+    if network.draws and not network.method:
+        raise ValueError(f"Choices of {network.name!r} must be those of a method for a float model, not its "
+                         "own")
+    network, thresholds, layers = read_file(path, network)
+    model = (SpinBayes(network) if network.method == SpinBayes.method else
+             BayNN(network, CONVOLUTIONS[network.method]))
     model.double().eval()
     model.thresholds.copy_(torch.tensor(thresholds))
     for layer, parameters in zip(model.layers, layers, strict=True):

@@ -8,4 +8,4 @@ __all__ = ["TUNING"]
 
 
 #: It is trained as long as the others, so that none of them gains by more epochs.
-TUNING = Tuning(BinaryConvolution, passes=1, inference=1)
+TUNING = Tuning(BinaryConvolution, passes=1)

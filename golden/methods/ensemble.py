@@ -1,7 +1,7 @@
 """Deep ensemble: several networks, trained from different random starts.
 
 Array ``m`` of every layer, with a normalization of its own, makes member ``m``. Nothing is random at
-inference: pass ``t`` is member ``t`` modulo :data:`MEMBERS` in all layers.
+inference: pass ``t`` is member ``t`` modulo their number in all layers.
 """
 
 from collections.abc import Sequence
@@ -9,20 +9,17 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from gen.ir import Layer
+from gen.ir import Layer, Network
 from golden.float.layers import BinaryConvolution
 from golden.float.model import BayNN
 from golden.methods.tiny_ensemble import of_members
 
 
-__all__ = ["MEMBERS", "EnsembleConvolution", "join"]
-
-
-MEMBERS = 4    #: Networks. The papers compare with five; a power of two fills the bits of a choice.
+__all__ = ["EnsembleConvolution", "join"]
 
 
 class EnsembleConvolution(nn.Module):
-    """A layer of all members; a choice is the number of a member.
+    """A layer of all members, one for each array; a choice is the number of a member.
 
     Samples without choices are divided into as many blocks as there are members. The interface is that of
     :class:`.BinaryConvolution`.
@@ -34,11 +31,12 @@ class EnsembleConvolution(nn.Module):
 
     method = "ensemble"
     tied = True
+    columns = 1
 
     def __init__(self, layer: Layer):
         super().__init__()
         self.layer = layer
-        self.members = nn.ModuleList(BinaryConvolution(layer) for _ in range(MEMBERS))
+        self.members = nn.ModuleList(BinaryConvolution(layer) for _ in range(layer.crossbars))
 
     @property
     def scale(self) -> Tensor:
@@ -46,7 +44,7 @@ class EnsembleConvolution(nn.Module):
         return self.members[0].scale
 
     def shares(self) -> list[float]:
-        return [1 / MEMBERS] * MEMBERS
+        return [1 / len(self.members)] * len(self.members)
 
     def settle(self):
         for member in self.members:
@@ -69,7 +67,7 @@ class EnsembleConvolution(nn.Module):
     def normalize(self, x: Tensor, choice: Tensor | None = None) -> Tensor:
         """Return the value before the sign for the signs ``x`` and the member ``(N,)`` of each sample."""
         if choice is None:
-            choice = of_members(len(x), MEMBERS, x.device)
+            choice = of_members(len(x), len(self.members), x.device)
         y = x.new_empty(len(x), self.layer.outputs, *self.layer.output_shape[:2])
         for number, member in enumerate(self.members):
             chosen = choice == number
@@ -80,9 +78,9 @@ class EnsembleConvolution(nn.Module):
         return self.normalize(self.sums(x), choice)
 
 
-def join(models: Sequence[BayNN]) -> BayNN:
-    """Return the ensemble of networks of :class:`.BinaryConvolution`."""
-    joined = BayNN(models[0].network, EnsembleConvolution)
+def join(network: Network, models: Sequence[BayNN]) -> BayNN:
+    """Return ``network``, an ensemble, with as many networks of :class:`.BinaryConvolution`."""
+    joined = BayNN(network, EnsembleConvolution)
     for layer, *members in zip(joined.layers, *(model.layers for model in models), strict=True):
         layer.members = nn.ModuleList(members)
     return joined

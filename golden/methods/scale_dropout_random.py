@@ -13,28 +13,27 @@ from golden.methods.scale_dropout import ScaleConvolution, jitter, spread_object
 from golden.methods.tuning import Tuning
 
 
-__all__ = ["RANGE", "STORED", "TUNING", "RandomScaleConvolution"]
+__all__ = ["RANGE", "TUNING", "RandomScaleConvolution"]
 
 
-STORED = 4          #: Vectors that a scale is dropped to.
-RANGE  = (0.5, 1.5) #: Of the uniform distribution that their values are from. The paper states none.
+RANGE = (0.5, 1.5) #: Of the uniform distribution that their values are from. The paper states none.
 
 
 class RandomScaleConvolution(ScaleConvolution):
-    """A layer whose scale is kept, or dropped to one of :data:`STORED` random vectors.
+    """A layer whose scale is kept in bank 0, or dropped to the random vector of another bank.
 
     Choice 0 keeps the scale; the others, of equal probability, are the vectors.
 
     Attributes
     ----------
-    values : Tensor ``(STORED, outputs)``
+    values : Tensor ``(banks - 1, outputs)``
     """
 
     method = "scale-dropout-random"
 
     def __init__(self, layer: Layer):
         super().__init__(layer)
-        self.register_buffer("values", torch.empty(STORED, layer.outputs).uniform_(*RANGE))
+        self.register_buffer("values", torch.empty(layer.bank_count - 1, layer.outputs).uniform_(*RANGE))
 
     def shares(self) -> list[float]:
         p, count = self.dropout.p, len(self.values)

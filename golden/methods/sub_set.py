@@ -17,10 +17,9 @@ from golden.float.layers import BinaryConvolution, normalize
 from golden.methods.tuning import Tuning
 
 
-__all__ = ["BITS", "SAMPLES", "TUNING", "GaussianScaleConvolution", "objective", "quantize_scale"]
+__all__ = ["BITS", "TUNING", "GaussianScaleConvolution", "objective", "quantize_scale"]
 
 
-SAMPLES = 8     #: Scale vectors that are stored.
 BITS    = 4     #: Of a stored scale, in steps of an eighth.
 PRIOR   = 0.3   #: Standard deviation of the prior of a scale.
 SPREAD  = 0.2   #: Initial standard deviation of the posterior of a scale.
@@ -47,8 +46,8 @@ class GaussianScaleConvolution(BinaryConvolution):
         Means of the posterior.
     rho : Parameter ``(outputs,)``
         The standard deviation is ``log(1 + exp(rho))``.
-    samples : Tensor ``(SAMPLES, outputs)`` or None
-        Quantized; None until :meth:`settle`.
+    samples : Tensor ``(banks, outputs)`` or None
+        Quantized, one for each bank; None until :meth:`settle`.
     """
 
     method = "sub-set"
@@ -81,7 +80,8 @@ class GaussianScaleConvolution(BinaryConvolution):
     @torch.no_grad()
     def settle(self):
         """Take the samples of the posterior, and quantize them."""
-        drawn = self.scale + self.deviation() * torch.randn(SAMPLES, *self.scale.shape).to(self.scale)
+        drawn = self.scale + self.deviation() * torch.randn(self.layer.bank_count, *self.scale.shape).to(
+            self.scale)
         self.samples = quantize_scale(drawn)
 
     def stored(self) -> dict[str, Tensor | float]:

@@ -1,7 +1,7 @@
 """Tiny deep ensemble: members that share the binary weights, each with a normalization of its own.
 
 The weights of a member are those of all; bank ``m`` of every layer, its batch normalization, makes member
-``m``. Nothing is random at inference: pass ``t`` is member ``t`` modulo :data:`MEMBERS` in all layers.
+``m``. Nothing is random at inference: pass ``t`` is member ``t`` modulo their number in all layers.
 """
 
 import torch
@@ -12,12 +12,11 @@ from golden.float.layers import BinaryConvolution, normalize, vectors_of
 from golden.methods.tuning import Tuning
 
 
-__all__ = ["MEMBERS", "TUNING", "MemberConvolution", "of_members", "scatter"]
+__all__ = ["TUNING", "MemberConvolution", "of_members", "scatter"]
 
 
-MEMBERS = 4    #: Normalizations of a layer.
-SPREAD  = 0.3  #: Standard deviation of the logarithm of the factors that members begin with on gamma.
-SHIFT   = 0.5  #: Standard deviation of the shifts that they begin with on beta.
+SPREAD = 0.3  #: Standard deviation of the logarithm of the factors that members begin with on gamma.
+SHIFT  = 0.5  #: Standard deviation of the shifts that they begin with on beta.
 
 
 def of_members(count: int, members: int, device: torch.device) -> Tensor:
@@ -41,7 +40,7 @@ class MemberConvolution(BinaryConvolution):
 
     def __init__(self, layer: Layer):
         super().__init__(layer)
-        self.others = nn.ModuleList(nn.BatchNorm2d(layer.outputs) for _ in range(MEMBERS - 1))
+        self.others = nn.ModuleList(nn.BatchNorm2d(layer.outputs) for _ in range(layer.bank_count - 1))
 
     @property
     def normalizations(self) -> list[nn.BatchNorm2d]:
@@ -52,7 +51,7 @@ class MemberConvolution(BinaryConvolution):
             normalization.eps = state["epsilon"]
 
     def shares(self) -> list[float]:
-        return [1 / MEMBERS] * MEMBERS
+        return [1 / self.layer.bank_count] * self.layer.bank_count
 
     def stored(self) -> dict[str, Tensor | float]:
         every = [vectors_of(normalization) for normalization in self.normalizations]
@@ -69,7 +68,7 @@ class MemberConvolution(BinaryConvolution):
 
     def normalize(self, s: Tensor, choice: Tensor | None = None) -> Tensor:
         if choice is None:
-            choice = of_members(len(s), MEMBERS, s.device)
+            choice = of_members(len(s), self.layer.bank_count, s.device)
         z = (s + self.bias.view(1, -1, 1, 1)) * self.scale.view(1, -1, 1, 1)
         y = torch.empty_like(z)
         for number, normalization in enumerate(self.normalizations):
@@ -90,4 +89,4 @@ def scatter(model: nn.Module):
 
 #: Every member sees the whole batch and learns by itself, which is slower than learning from the mean. More
 #: passes than members would only repeat them.
-TUNING = Tuning(MemberConvolution, scatter, passes=MEMBERS, separate=True, longer=2, inference=MEMBERS)
+TUNING = Tuning(MemberConvolution, scatter, passes=None, separate=True, longer=2)

@@ -29,7 +29,6 @@ class Tuning:
     objective: Callable[[Tensor, BayNN, int, float], Tensor] = _loss
                           #: Given the loss, the model, the number of training images and the share of the
                           #: training that is done, returns the loss to be minimized.
-    passes: int = 3       #: Of each image in a step of the training.
+    passes: int | None = 3 #: Of each image in a step of the training; None: as many as there are choices.
     separate: bool = False #: Whether each of them has a loss of its own, instead of one on their mean.
     longer: int = 1       #: How many times as long as other methods it is trained.
-    inference: int = 20   #: Passes that the network is measured with.

@@ -29,8 +29,8 @@ class Plan:
 
 
 PLANS = {
-    "lenet5_spinbayes":      Plan(epochs=28),
-    "lenet5_4bit_spinbayes": Plan(epochs=16),
+    "lenet5":      Plan(epochs=28),
+    "lenet5_4bit": Plan(epochs=16),
 }
 
 

@@ -4,11 +4,22 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from gen.ir import Network
+from gen.methods import METHODS
 from gen.progress import Progress
 from golden import metrics
 
 
-__all__ = ["logits_of_passes", "measure"]
+__all__ = ["logits_of_passes", "measure", "passes_of"]
+
+
+def passes_of(network: Network) -> int:
+    """Return how many passes ``network`` is measured with: as many as the paper of its method has; where
+    nothing is random, one of each choice."""
+    method = METHODS[network.method]
+    if method.choice is None:
+        return 1
+    return len(network.layers[0].choices[0].table) if method.in_turn else method.passes
 
 
 @torch.no_grad()

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from gen.ir import Network, dump
+from gen.methods import choose
 from gen.networks import NETWORKS
 from gen.progress import Progress
 from golden.data import DataError, load_mnist
@@ -21,12 +22,11 @@ from golden.methods import (
     tiny_ensemble,
 )
 from golden.methods.checkpoints import export, load
-from golden.methods.ensemble import MEMBERS
 from golden.training import bayes, scale_dropout, tune
 from golden.training.base import begin
 from golden.training.fit import BATCH, Images
 from golden.training.journal import Journal, TrainingError
-from golden.training.measure import measure
+from golden.training.measure import measure, passes_of
 
 
 __all__ = ["METHODS", "Training", "train"]
@@ -41,12 +41,11 @@ class Training:
     plans: dict = field(default_factory=dict)
     tuned: bool = False                #: Whether the recipes begin with the deterministic network.
     measure: Callable = measure
-    passes: int = 20                   #: Passes that it is tested with.
 
 
 def _tuned(tuning):
     return Training({"tune": partial(tune.train_tuned, tuning)}, tune.Plan(epochs=20), tune.PLANS,
-                    tuned=True, passes=tuning.inference)
+                    tuned=True)
 
 
 METHODS = {
@@ -57,12 +56,11 @@ METHODS = {
                                      scale_dropout.PLANS, measure=scale_dropout.measure),
     "scale-dropout-mean":   _tuned(scale_dropout_mean.TUNING),
     "scale-dropout-random": _tuned(scale_dropout_random.TUNING),
-    "spinbayes":            Training({"bayes": bayes.train_bayes}, bayes.Plan(epochs=20), bayes.PLANS,
-                                     passes=10),
+    "spinbayes":            Training({"bayes": bayes.train_bayes}, bayes.Plan(epochs=20), bayes.PLANS),
     "sub-set":              _tuned(sub_set.TUNING),
     "tiny-ensemble":        _tuned(tiny_ensemble.TUNING),
     "ensemble":             Training({"tune": tune.train_ensemble}, tune.Plan(epochs=20), tune.PLANS,
-                                     tuned=True, passes=MEMBERS),
+                                     tuned=True),
 }
 
 
@@ -84,7 +82,7 @@ def train(options: argparse.Namespace, state: Path, steps: Progress) -> dict[str
         If a file, the data or the device cannot be used.
     """
     training = METHODS[options.method]
-    network, plan = _network(options), _plan(options, training)
+    plain, network, plan = NETWORKS[options.network], _network(options), _plan(options, training)
     device = _device(options.device)
     pixels, labels = load_mnist(options.data, "train")
     test_pixels, test_labels = load_mnist(options.data, "test")
@@ -99,7 +97,7 @@ def train(options: argparse.Namespace, state: Path, steps: Progress) -> dict[str
         export(model, options.out)
     else:
         run = {
-            "network": network.name, "method": options.method, "recipe": options.recipe,
+            "network": plain.name, "method": options.method, "recipe": options.recipe,
             **{name.replace("_", "-"): value for name, value in asdict(plan).items()},
             "seed": options.seed, "threads": options.threads, "device": options.device,
             "torch": str(torch.__version__),
@@ -109,13 +107,14 @@ def train(options: argparse.Namespace, state: Path, steps: Progress) -> dict[str
         journal = base = Journal(state, run, device)
         if options.base:
             shared = {name: run[name] for name in run if name not in OF_METHOD}
+            shared["layers"] = _digest(dump(plain).encode())
             base = Journal(options.base, shared, device, "--base")
         for known in dict.fromkeys((base, journal)):
             if known.begun:
                 steps.step(f"go on from {known.path}")
         if training.tuned:
             with base:
-                images = begin(network, images, plan.epochs, plan.teacher_epochs, steps, base)
+                images = begin(plain, images, plan.epochs, plan.teacher_epochs, steps, base)
         with journal:
             model = training.recipes[options.recipe](network, images, plan, steps, journal)
         export(model, options.out)
@@ -123,17 +122,17 @@ def train(options: argparse.Namespace, state: Path, steps: Progress) -> dict[str
     steps.step("test")
     try:
         return training.measure(load(network, options.out), torch.tensor(test_pixels), test_labels,
-                                training.passes, options.seed, steps)
+                                passes_of(network), options.seed, steps)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"stopped; checkpoint {options.out} is written, but not tested") from None
 
 
 def _network(options) -> Network:
-    """Return the network that ``options`` name."""
-    network = NETWORKS[options.network]
-    given = {name: value for name in ("crossbars", "weight_bits", "ways")
-             if (value := getattr(options, name))}
-    return replace(network, layers=tuple(replace(layer, **given) for layer in network.layers))
+    """Return the network that ``options`` name, with the choices of the method."""
+    network = choose(NETWORKS[options.network], options.method, options.crossbars, options.ways or 1)
+    bits = options.weight_bits
+    return replace(network, layers=tuple(
+        replace(layer, weight_bits=bits or layer.weight_bits) for layer in network.layers))
 
 
 def _plan(options, training: Training):

@@ -9,6 +9,8 @@ import pytest
 import torch
 
 import gen.checkpoint
+from gen.ir import ArrayChoice, BankChoice
+from gen.methods import METHODS, name_of
 from gen.networks import NETWORKS
 from gen.progress import Progress
 from golden import train
@@ -214,15 +216,23 @@ NOT_REPLACED = ("with --epochs, --teacher-epochs, --seed, --recipe, --crossbars,
      "recipe 'bayes' is not for method 'scale-dropout', but 'spread' or 'paper'"),
     (["lenet5", "--method", "sub-set", "--recipe", "paper"],
      "recipe 'paper' is not for method 'sub-set', but 'tune'"),
-    (["lenet5_spinbayes", "--method", "sub-set"],
-     "method 'sub-set' is not for network 'lenet5_spinbayes', but 'spinbayes'"),
-    (["lenet5", "--method", "spinbayes"],
-     "method 'spinbayes' is not for network 'lenet5', but 'deterministic' or 'scale-dropout' or "
-     "'scale-dropout-mean' or 'scale-dropout-random' or 'sub-set' or 'tiny-ensemble' or 'ensemble'"),
+    *((["lenet5_4bit", *method],
+       f"method '{name}' is not for network 'lenet5_4bit', whose levels have several bits, but 'spinbayes'")
+      for method, name in (([], "scale-dropout"), (["--method", "sub-set"], "sub-set"))),
+    (["lenet5_4bit_ensemble"], "method 'ensemble' is not for network 'lenet5_4bit', whose levels have "
+                               "several bits, but 'spinbayes'"),
     (["lenet5", "--method", "ensemble", "--epochs", "3"], NOT_REPLACED),
+    (["lenet5", "--method", "sub-set", "--crossbars", "4"], NOT_REPLACED),
     *((["lenet5", "--out", "x", option, "4"],
        f"{option} is not for method 'scale-dropout', but for 'spinbayes'")
-      for option in ("--crossbars", "--weight-bits", "--ways", "--arrays")),
+      for option in ("--weight-bits", "--ways", "--arrays")),
+    *((["lenet5", "--out", "x", "--method", method, "--crossbars", "4"],
+       f"--crossbars is not for method '{method}', but for 'scale-dropout-random' or 'spinbayes' or "
+       "'sub-set' or 'tiny-ensemble' or 'ensemble'")
+      for method in ("scale-dropout", "deterministic")),
+    *((["lenet5", "--out", "x", "--method", method, "--crossbars", "6"],
+       "Arrays or banks to choose from by random bits must be a power of two, not 6")
+      for method in ("spinbayes", "sub-set")),
     (["lenet5", "--base", "x"],
      "--base is not for method 'scale-dropout', but for 'deterministic' or 'scale-dropout-mean' or "
      "'scale-dropout-random' or 'sub-set' or 'tiny-ensemble' or 'ensemble'"),
@@ -232,8 +242,8 @@ NOT_REPLACED = ("with --epochs, --teacher-epochs, --seed, --recipe, --crossbars,
      "--ways must be at most 8, the crossbars of a layer, not 9"),
     (["lenet5_spinbayes", "--arrays", "x"], NOT_REPLACED),
     *((["lenet5_spinbayes", "--out", "x", "--crossbars", number],
-       f"argument --crossbars: must be a power of two of at least 2, not '{number}'")
-      for number in ("0", "1", "6", "-4")),
+       f"argument --crossbars: must be a whole number of at least 2, not '{number}'")
+      for number in ("0", "1", "-4", "four")),
     *((["lenet5_spinbayes", "--out", "x", "--weight-bits", number],
        f"argument --weight-bits: must be a whole number from 2 to 8, not '{number}'")
       for number in ("1", "9", "four")),
@@ -247,18 +257,41 @@ def test_wrong_arguments(arguments, message, capsys):
 
 @pytest.mark.parametrize("arguments, name", [
     (["lenet5"], "lenet5"), (["lenet5", "--method", "scale-dropout"], "lenet5"),
-    (["lenet5_spinbayes"], "lenet5_spinbayes"),
+    (["lenet5_spinbayes"], "lenet5_spinbayes"), (["lenet5", "--method", "spinbayes"], "lenet5_spinbayes"),
+    (["lenet5_4bit_spinbayes"], "lenet5_4bit_spinbayes"),
     (["lenet5", "--method", "tiny-ensemble", "--base", "x"], "lenet5_tiny_ensemble"),
+    # The option goes before the ending, which goes before the default.
+    (["lenet5_wide_sub_set"], "lenet5_wide_sub_set"),
+    (["lenet5_spinbayes", "--method", "sub-set"], "lenet5_sub_set"),
+    (["lenet5_sub_set", "--method", "scale-dropout"], "lenet5"),
 ])
 def test_checkpoint_that_comes_with_the_project(arguments, name):
-    assert train._parse(arguments).out == gen.checkpoint.SHIPPED / f"{name}.npz"
+    options = train._parse(arguments)
+    assert options.out == gen.checkpoint.SHIPPED / f"{name}.npz"
+    assert name_of(options.network, options.method) == name and options.network in NETWORKS
+
+
+@pytest.mark.parametrize("method, count, members", [("sub-set", 4, 4), ("ensemble", 3, 3)])
+def test_number_of_banks_and_members(method, count, members, folder, tmp_path, capsys):
+    """Of all methods that choose from several, a training makes as many as are asked for."""
+    out = tmp_path / "out.npz"
+    assert train.main(["lenet5", "--method", method, "--data", str(folder), "--out", str(out),
+                       "--crossbars", str(count), "--epochs", "1", *BRIEF]) == 0
+    with np.load(out) as file:
+        assert file["conv2.scale"].shape == (members, 16)
+        assert str(file["network"]) == "lenet5" and str(file["method"]) == method
+    rows = capsys.readouterr().out.splitlines()[2:4]
+    assert rows[1].startswith("T = 20" if method == "sub-set" else "T = 3 ")
 
 
 def test_methods_are_those_that_can_be_trained():
     """The command knows them without torch, and the training with it."""
     assert list(train.METHODS) == list(session.METHODS)
+    assert set(train.METHODS) == set(METHODS)
     for name, method in train.METHODS.items():
-        training = session.METHODS[name]
+        training, known = session.METHODS[name], METHODS[name]
+        assert ("crossbars" in method.options) == (
+            known.choice in (ArrayChoice, BankChoice) and not known.single)
         assert method.recipes == tuple(training.recipes)
         assert ("base" in method.options) == training.tuned
 

@@ -5,13 +5,14 @@ import pytest
 import torch
 from torch.distributions import Normal, kl_divergence
 
-from gen.ir import Layer
+from gen.ir import ArrayChoice, Layer
 from golden.float.bayes import PRIOR, BayesianConvolution, Gaussian, quantize
 
 
-def layer_of(**fields):
+def layer_of(arrays=4, **fields):
     return Layer(**{"name": "layer", "height": 6, "width": 5, "channels": 3, "kernel": (3, 2),
-                    "outputs": 4, "crossbars": 4, "weight_bits": 4, **fields})
+                    "outputs": 4, "choices": (ArrayChoice("layer", tuple(range(arrays))),),
+                    "weight_bits": 4, **fields})
 
 
 def gaussian(mean, deviation):
@@ -138,7 +139,7 @@ def test_each_half_of_a_batch_draws_weights():
 
 def test_samples_scatter_like_the_posterior():
     torch.manual_seed(0)
-    module = BayesianConvolution(layer_of(crossbars=64))
+    module = BayesianConvolution(layer_of(arrays=64))
     with torch.no_grad():
         module.posterior.mean.fill_(0.4)
         module.posterior.rho.fill_(np.log(np.expm1(0.5)))

@@ -6,17 +6,18 @@ import numpy as np
 import pytest
 import torch
 
-from gen.ir import Input, Layer, Network
-from gen.networks import NETWORKS, levels_of_pixels
+from gen.ir import ArrayChoice, Input, Layer, Network
+from gen.methods import choose, network_of
+from gen.networks import levels_of_pixels
 from golden.float.spinbayes import SpinBayes
 from golden.methods.checkpoints import CheckpointError, export, load
+from tests.conftest import with_choices
 
 
-def small(input_bits=2, bits=2, low=0, weight_bits=4, padding=1):
+def small_plain(input_bits=2, bits=2, low=0, padding=1):
     """Every geometry that matters for the order of weights, of few bits so that ties would show."""
     def layer(*shape, entering=bits, **fields):
-        return Layer(*shape, crossbars=4, weight_bits=weight_bits, input_bits=entering, input_low=low,
-                     output_bits=bits, output_low=low, **fields)
+        return Layer(*shape, input_bits=entering, input_low=low, output_bits=bits, output_low=low, **fields)
 
     thresholds = (50, 100, 200) if input_bits == 2 else (50, 100)
     pixels = Input(6, 7, thresholds, input_bits)
@@ -25,6 +26,12 @@ def small(input_bits=2, bits=2, low=0, weight_bits=4, padding=1):
         layer("full", *((3, 4) if padding else (2, 3)), 5, (3, 4) if padding else (2, 3), 6),
         layer("last", 1, 1, 6, (1, 1), 3),
     ))
+
+
+def small(weight_bits=4, **fields):
+    network = choose(small_plain(**fields), "spinbayes", 4)
+    return replace(network, layers=tuple(
+        replace(layer, weight_bits=weight_bits) for layer in network.layers))
 
 
 NETWORK = small()
@@ -139,7 +146,7 @@ def test_input_levels():
 
 @pytest.mark.parametrize("name", ["lenet5_spinbayes", "lenet5_4bit_spinbayes"])
 def test_shapes(name):
-    network = NETWORKS[name]
+    network = network_of(name)
     model, images = trained(network), images_of(3, network)
     assert model(images).shape == (3, 10)
     shapes = [(28, 28, network.input.channels),
@@ -190,8 +197,9 @@ def test_state_of_a_loaded_model(tmp_path):
 
 
 @pytest.mark.parametrize("fields, message", [
-    ({"crossbars": 8}, "has 4 arrays in layer 'conv', not 8; ask for fewer, or make one with"),
-    ({"weight_bits": 3}, "has weights of 4 bits, but network 'small' needs 3"),
+    ({"choices": (ArrayChoice("conv", tuple(range(8))),)},
+     "has 4 arrays in layer 'conv', not 8; ask for fewer, or make one with"),
+    ({"weight_bits": 3}, "has weights of 4 bits, but network 'small_spinbayes' needs 3"),
 ])
 def test_load_refuses_other_crossbars(fields, message, tmp_path):
     path = tmp_path / "small.npz"
@@ -202,8 +210,19 @@ def test_load_refuses_other_crossbars(fields, message, tmp_path):
     assert message in str(error.value) and str(path) in str(error.value)
 
 
-def test_load_refuses_layers_of_both_kinds(tmp_path):
-    mixed = replace(NETWORK, layers=(*NETWORK.layers[:-1], replace(NETWORK.layers[-1], crossbars=1)))
-    with pytest.raises(ValueError, match="^Layers of 'small' must all have one crossbar or all have "
-                                         "several for a float model$"):
+def test_load_refuses_choices_of_its_own(tmp_path):
+    """Those of a mixed network, of which some layers have one crossbar and others several."""
+    plain = replace(NETWORK, method="", draws=(), layers=tuple(
+        replace(layer, choices=()) for layer in NETWORK.layers))
+    mixed = with_choices(plain, [(4, 1), (4, 1), 0.5])
+    with pytest.raises(ValueError, match="^Choices of 'small_spinbayes' must be those of a method for a "
+                                         "float model, not its own$"):
         load(mixed, tmp_path / "small.npz")
+
+
+def test_a_network_without_choices_gets_those_of_the_file(tmp_path):
+    plain = small_plain()
+    model = trained(choose(plain, "spinbayes"))
+    export(model, tmp_path / "small.npz")
+    loaded = load(plain, tmp_path / "small.npz")
+    assert loaded.network == replace(model.network, name="small")

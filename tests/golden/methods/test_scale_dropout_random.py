@@ -1,18 +1,25 @@
 import pytest
 import torch
 
-from gen.ir import Layer
-from golden.methods.scale_dropout_random import RANGE, STORED, RandomScaleConvolution
+from gen.ir import Input, Layer, Network
+from gen.methods import METHODS, choose
+from golden.methods.scale_dropout_random import RANGE, RandomScaleConvolution
+
+
+STORED = 4
 
 
 def module_of(outputs, dropout=0.5):
     torch.manual_seed(1)
-    return RandomScaleConvolution(Layer("layer", 1, 1, 3, (1, 1), outputs, dropout=dropout)).double()
+    layer = Layer("layer", 1, 1, 3, (1, 1), outputs, dropout=dropout)
+    network = choose(Network("one", Input(1, 1, (64, 128, 192)), (layer,)), "scale-dropout-random")
+    return RandomScaleConvolution(network.layers[0]).double()
 
 
 def test_values_are_uniform():
     values = module_of(5000).values
     low, high = RANGE
+    assert METHODS["scale-dropout-random"].count == STORED
     assert values.shape == (STORED, 5000) and low <= values.min() and values.max() <= high
     # Five standard deviations of the mean of 5,000 uniform values.
     deviation = (high - low) / 12**0.5

@@ -4,14 +4,16 @@ import torch
 from torch.distributions import Normal, kl_divergence
 
 from gen.ir import Input, Layer, Network
+from gen.methods import METHODS, choose
 from golden.float.model import BayNN
 from golden.methods import sub_set
 from golden.methods.sub_set import GaussianScaleConvolution, quantize_scale
 
 
-def module_of(outputs):
+def module_of(outputs, count=None):
     torch.manual_seed(1)
-    return GaussianScaleConvolution(Layer("layer", 1, 1, 3, (1, 1), outputs)).double()
+    network = Network("one", Input(1, 1, (64, 128, 192)), (Layer("layer", 1, 1, 3, (1, 1), outputs),))
+    return GaussianScaleConvolution(choose(network, "sub-set", count).layers[0]).double()
 
 
 def test_quantize_scale():
@@ -41,12 +43,18 @@ def test_samples_scatter_like_the_posterior():
     module = module_of(4000)
     module.settle()
     scales = 8 * module.samples
-    assert scales.shape == (sub_set.SAMPLES, 4000) and (scales == scales.round()).all()
+    assert scales.shape == (METHODS["sub-set"].count, 4000) == (8, 4000) and (scales == scales.round()).all()
     # The deviation of the posterior, and that of rounding to an eighth.
     deviation = (sub_set.SPREAD**2 + 1 / 12 / 64)**0.5
     assert module.samples.mean(1).numpy() == pytest.approx(1, abs=5 * deviation / 4000**0.5)
     assert module.samples.std(1).numpy() == pytest.approx(deviation, rel=0.06)
-    assert abs(np.corrcoef(module.samples.numpy()) - np.eye(sub_set.SAMPLES)).max() < 5 / 4000**0.5
+    assert abs(np.corrcoef(module.samples.numpy()) - np.eye(8)).max() < 5 / 4000**0.5
+
+
+def test_samples_are_as_many_as_banks():
+    module = module_of(3, count=4)
+    module.settle()
+    assert module.samples.shape == (4, 3) and module.shares() == [0.25] * 4
 
 
 def test_each_sample_and_channel_has_a_scale_of_its_own_in_training():

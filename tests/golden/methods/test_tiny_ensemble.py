@@ -2,9 +2,10 @@ import pytest
 import torch
 
 from gen.ir import Input, Layer, Network
+from gen.methods import METHODS, choose
 from golden.float.model import BayNN
 from golden.methods import tiny_ensemble
-from golden.methods.tiny_ensemble import MEMBERS, MemberConvolution, of_members, scatter
+from golden.methods.tiny_ensemble import MemberConvolution, of_members, scatter
 
 
 def test_members_are_blocks():
@@ -14,7 +15,8 @@ def test_members_are_blocks():
 
 def test_each_member_is_normalized_by_itself():
     torch.manual_seed(1)
-    module = MemberConvolution(Layer("layer", 1, 1, 3, (1, 1), 2)).double()
+    network = Network("one", Input(1, 1, (64, 128, 192)), (Layer("layer", 1, 1, 3, (1, 1), 2),))
+    module = MemberConvolution(choose(network, "tiny-ensemble").layers[0]).double()
     s = torch.randn(4 * 50, 2, 1, 1).double() * torch.arange(1, 5).repeat_interleave(50).view(-1, 1, 1, 1)
     y = module.normalize(s)
     for member, block in zip(module.normalizations, y.split(50), strict=True):
@@ -57,4 +59,6 @@ def test_passes_take_members_in_turn():
     network = Network("small", Input(1, 1, (64,)), tuple(
         Layer(name, 1, 1, 1, (1, 1), 1) for name in ("one", "two")))
     choice = BayNN(network, MemberConvolution).draw(None, 3, 6)
-    assert MEMBERS == 4 and (choice == [[[number % 4] * 2 for number in range(6)]] * 3).all()
+    assert METHODS["tiny-ensemble"].count == 4 and (choice == [[[number % 4] * 2 for number in range(6)]] * 3).all()
+    choice = BayNN(choose(network, "tiny-ensemble", 3), MemberConvolution).draw(None, 3, 6)
+    assert (choice == [[[number % 3] * 2 for number in range(6)]] * 3).all()

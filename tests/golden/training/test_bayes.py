@@ -3,7 +3,7 @@ import pytest
 import torch
 
 import gen.checkpoint
-from gen.networks import NETWORKS
+from gen.methods import network_of
 from gen.progress import Progress
 from golden.data import load_sample
 from golden.float.spinbayes import SpinBayes
@@ -13,7 +13,7 @@ from golden.training.fit import Images, Stage, fit, recalibrate
 from golden.training.measure import measure
 
 
-NETWORK = NETWORKS["lenet5_4bit_spinbayes"]
+NETWORK = network_of("lenet5_4bit_spinbayes")
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -91,7 +91,7 @@ def test_measure_agrees_with_single_passes():
 def test_shipped_checkpoints(name, accuracy, likelihood):
     """On the first 1000 test images, where one error is 0.1 points."""
     images, labels = sample(1000)
-    model = load(NETWORKS[name], gen.checkpoint.SHIPPED / f"{name}.npz")
+    model = load(network_of(name), gen.checkpoint.SHIPPED / f"{name}.npz")
     result = measure(model, images, labels.numpy(), 10, 1, Progress())
     assert result["T = 10"]["test/cls/Acc"] >= accuracy
     assert result["T = 10"]["test/cls/NLL"] <= likelihood

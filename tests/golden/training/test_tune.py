@@ -5,6 +5,7 @@ import pytest
 import torch
 
 import gen.checkpoint
+from gen.methods import choose
 from gen.networks import NETWORKS
 from gen.progress import Progress
 from golden.data import load_sample
@@ -65,7 +66,8 @@ def test_base_has_no_scale_to_train(start):
 def test_a_method_begins_with_the_base(tuning, start):
     """What it learned is not lost: after a single epoch it is far above chance."""
     torch.manual_seed(1)
-    model = tune.train_tuned(tuning, NETWORK, start, tune.Plan(1, tune_epochs=1), Progress(), Journal())
+    network = choose(NETWORK, tuning.convolution.method)
+    model = tune.train_tuned(tuning, network, start, tune.Plan(1, tune_epochs=1), Progress(), Journal())
     assert model.method == tuning.convolution.method
     before = torch.stack([layer.weight.detach().sign().eq(other.weight.detach().sign()).double().mean()
                           for layer, other in zip(model.layers, start.model.layers, strict=True)])
@@ -81,7 +83,7 @@ def test_a_method_begins_with_the_base(tuning, start):
 def test_an_ensemble_has_networks_of_other_starts(start):
     torch.manual_seed(1)
     plan = tune.Plan(1, member_epochs=1, tune_epochs=1)
-    ensemble = tune.train_ensemble(NETWORK, start, plan, Progress(), Journal())
+    ensemble = tune.train_ensemble(choose(NETWORK, "ensemble"), start, plan, Progress(), Journal())
     weights = ensemble.layers[2].stored()["weight"]
     same = [(weights[0] == other).double().mean().item() for other in weights[1:]]
     assert len(same) == 3 and all(0.4 < share < 0.6 for share in same)
@@ -91,7 +93,7 @@ def test_statistics_are_those_of_the_stored_choices(start):
     """In the first layer, whose sums no choice changes, they are known."""
     torch.manual_seed(1)
     tuning = replace(sub_set.TUNING, passes=1)
-    model = tune.tune(tuning, start.model, start.images, 1, "tune", Progress(), Journal())
+    model = tune.tune(tuning, choose(NETWORK, "sub-set"), start.model, start.images, 1, "tune", Progress(), Journal())
     first = model.layers[0]
     with torch.no_grad():
         sums = first.sums(model.binarize(start.images.variants[0])) + first.bias.view(1, -1, 1, 1)
