@@ -93,7 +93,8 @@ def test_statistics_are_those_of_the_stored_choices(start):
     """In the first layer, whose sums no choice changes, they are known."""
     torch.manual_seed(1)
     tuning = replace(sub_set.TUNING, passes=1)
-    model = tune.tune(tuning, choose(NETWORK, "sub-set"), start.model, start.images, 1, "tune", Progress(), Journal())
+    model = tune.tune(tuning, choose(NETWORK, "sub-set"), start.model, start.images, 1, "tune", Progress(),
+                      Journal())
     first = model.layers[0]
     with torch.no_grad():
         sums = first.sums(model.binarize(start.images.variants[0])) + first.bias.view(1, -1, 1, 1)
