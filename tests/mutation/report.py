@@ -26,7 +26,7 @@ def write(folder: Path, path: Path) -> str:
     summary = (f"{caught} of {seen} mutants caught; below {100 * SCORE:.0f} %: "
                f"{', '.join(low) or 'no block'}")
     write_report(
-        path, target="mutation", command="make mutation", passed=not low and not missing, summary=summary,
+        path, target="mutation", command="make mutation", passed=not low, summary=summary,
         seconds=sum(result["seconds"] for result in results.values()),
         tables={
             "Mutants": [{"block": f"`{block}`", "mutants": result["mutants"], "caught": result["caught"],

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gen.build import build_network
-from gen.ir import Target, load
+from gen.ir import Target
 from gen.progress import Progress
 from golden.device.junction import Dac
 from golden.network import path_probabilities, predict
@@ -44,7 +44,7 @@ def program(design):
 
 @pytest.fixture(scope="module")
 def network(design):
-    return load(design.ir)
+    return design.network
 
 
 def pictures(network, count):
