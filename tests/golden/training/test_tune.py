@@ -9,7 +9,15 @@ from gen.methods import choose
 from gen.networks import NETWORKS
 from gen.progress import Progress
 from golden.data import load_sample
-from golden.methods import deterministic, scale_dropout_mean, scale_dropout_random, sub_set, tiny_ensemble
+from golden.methods import (
+    deterministic,
+    scale_dropout_mean,
+    scale_dropout_random,
+    spatial_spindrop,
+    spindrop,
+    sub_set,
+    tiny_ensemble,
+)
 from golden.methods.checkpoints import load
 from golden.training import base, tune
 from golden.training.fit import Images
@@ -20,7 +28,8 @@ from golden.training.measure import measure
 NETWORK = NETWORKS["lenet5"]
 
 TUNINGS = [module.TUNING for module in (
-    deterministic, scale_dropout_mean, scale_dropout_random, sub_set, tiny_ensemble)]
+    deterministic, scale_dropout_mean, scale_dropout_random, spatial_spindrop, spindrop, sub_set,
+    tiny_ensemble)]
 
 
 @pytest.fixture(autouse=True, scope="module")
