@@ -87,5 +87,6 @@ def scatter(model: nn.Module):
             normalization.bias.add_(SHIFT * torch.randn_like(normalization.bias))
 
 
-#: Every member sees the whole batch, and learns by itself. More passes than members only repeat them.
-TUNING = Tuning(MemberConvolution, scatter, passes=None, separate=True)
+#: Every member sees the whole batch and learns by itself, which is slower than learning from the mean. More
+#: passes than members would only repeat them.
+TUNING = Tuning(MemberConvolution, scatter, passes=None, separate=True, longer=2)

@@ -45,6 +45,7 @@ def tune(tuning: Tuning, network: Network, base: BayNN, images: Images, epochs: 
          steps: Progress, journal: Journal) -> BayNN:
     """Return ``network``, which ``tuning`` makes of the deterministic network ``base``, in two steps;
     ``name`` is that of the stage in the journal."""
+    epochs *= tuning.longer
     steps.step(f"train it as {tuning.convolution.method}, {epochs} epochs")
     model = BayNN(network, tuning.convolution)
     model.to(images.labels.device, memory_format=torch.channels_last)
