@@ -15,8 +15,8 @@ from gen.networks import NETWORKS
 
 
 __all__ = [
-    "DEFAULT", "METHODS", "Method", "base_of", "choose", "has_dropout", "known_names", "method_for", "method_of",
-    "name_of", "network_of", "stated", "with_dropout",
+    "DEFAULT", "METHODS", "Method", "base_of", "choose", "has_dropout", "known_names", "method_for",
+    "method_of", "name_of", "network_of", "stated", "with_dropout",
 ]
 
 

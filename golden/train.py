@@ -10,7 +10,6 @@ recipes ``spread``, ``paper`` and ``bayes``, and which level is the lowest, were
 in sight.
 """
 
-import argparse
 import time
 from dataclasses import dataclass
 from pathlib import Path

@@ -80,8 +80,8 @@ def load(network: Network, path: Path) -> nn.Module:
         If the choices of ``network`` are its own.
     """
     if network.draws and not network.method:
-        raise ValueError(f"Choices of {network.name!r} must be those of a method for a float model, not its "
-                         "own")
+        raise ValueError(f"Choices of {network.name!r} must be those of a method for a float model, not "
+                         "its own")
     network, thresholds, layers = read_file(path, network)
     model = (SpinBayes(network) if network.method == SpinBayes.method else
              BayNN(network, CONVOLUTIONS[network.method]))

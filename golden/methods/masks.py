@@ -1,7 +1,8 @@
 """What methods that drop inputs have in common: a mask on what enters a layer.
 
-A dropped input is 0, neither -1 nor +1, and so adds nothing to a sum. Those that are kept are not multiplied
-by ``1 / (1 - p)``, as in dropout for float networks: the batch normalization behind would cancel the factor.
+A dropped input is 0, neither -1 nor +1, and so adds nothing to a sum. Those that are kept are not
+multiplied by ``1 / (1 - p)``, as float networks have it: the batch normalization behind would cancel the
+factor.
 """
 
 from functools import partial

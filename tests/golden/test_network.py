@@ -435,9 +435,8 @@ def bits_of(network, choice):
     return np.concatenate(parts, axis=1).astype(bool)
 
 
-#: Those of the other methods; not all of them have a checkpoint that comes with the project.
-OF_METHODS = [(name_of("lenet5", method), 1) for method in METHODS
-              if method not in (DEFAULT, "spinbayes") and (SHIPPED / f"{name_of('lenet5', method)}.npz").exists()]
+#: Those of the other methods.
+OF_METHODS = [(name_of("lenet5", method), 1) for method in METHODS if method not in (DEFAULT, "spinbayes")]
 
 
 @pytest.mark.parametrize("name, ways", SHIPPED_NETWORKS + OF_METHODS)

@@ -43,7 +43,8 @@ def test_samples_scatter_like_the_posterior():
     module = module_of(4000)
     module.settle()
     scales = 8 * module.samples
-    assert scales.shape == (METHODS["sub-set"].count, 4000) == (8, 4000) and (scales == scales.round()).all()
+    assert scales.shape == (METHODS["sub-set"].count, 4000) == (8, 4000)
+    assert (scales == scales.round()).all()
     # The deviation of the posterior, and that of rounding to an eighth.
     deviation = (sub_set.SPREAD**2 + 1 / 12 / 64)**0.5
     assert module.samples.mean(1).numpy() == pytest.approx(1, abs=5 * deviation / 4000**0.5)

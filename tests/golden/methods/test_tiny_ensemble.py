@@ -59,6 +59,7 @@ def test_passes_take_members_in_turn():
     network = Network("small", Input(1, 1, (64,)), tuple(
         Layer(name, 1, 1, 1, (1, 1), 1) for name in ("one", "two")))
     choice = BayNN(network, MemberConvolution).draw(None, 3, 6)
-    assert METHODS["tiny-ensemble"].count == 4 and (choice == [[[number % 4] * 2 for number in range(6)]] * 3).all()
+    assert METHODS["tiny-ensemble"].count == 4
+    assert (choice == [[[number % 4] * 2 for number in range(6)]] * 3).all()
     choice = BayNN(choose(network, "tiny-ensemble", 3), MemberConvolution).draw(None, 3, 6)
     assert (choice == [[[number % 3] * 2 for number in range(6)]] * 3).all()

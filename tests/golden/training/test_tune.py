@@ -102,7 +102,8 @@ def test_statistics_are_those_of_the_stored_choices(start):
     """In the first layer, whose sums no choice changes, they are known."""
     torch.manual_seed(1)
     tuning = replace(sub_set.TUNING, passes=1)
-    model = tune.tune(tuning, choose(NETWORK, "sub-set"), start.model, start.images, 1, "tune", Progress(), Journal())
+    model = tune.tune(tuning, choose(NETWORK, "sub-set"), start.model, start.images, 1, "tune", Progress(),
+                      Journal())
     first = model.layers[0]
     with torch.no_grad():
         sums = first.sums(model.binarize(start.images.variants[0])) + first.bias.view(1, -1, 1, 1)
@@ -113,7 +114,7 @@ def test_statistics_are_those_of_the_stored_choices(start):
 
 @pytest.mark.parametrize("name, passes", [
     ("scale_dropout_mean", 20), ("scale_dropout_random", 20), ("sub_set", 20), ("tiny_ensemble", 4),
-    ("ensemble", 4),
+    ("ensemble", 4), ("spatial_spindrop", 20), ("spindrop", 20),
 ])
 def test_shipped_checkpoints(name, passes):
     """On the first 1000 test images, where one error is 0.1 points: an accuracy not below that of the
