@@ -6,17 +6,13 @@ from pathlib import Path
 import numpy as np
 
 from gen.check_shapes import check_shapes
-from gen.checkpoint_file import CheckpointError, Parameters, read_file
+from gen.checkpoint_file import SHIPPED, CheckpointError, Parameters, read_file
 from gen.ir import Layer, Network, Normalization
 from gen.methods import Method, has_dropout, method_for, with_dropout
 from gen.weights import pack
 
 
 __all__ = ["CheckpointError", "SHIPPED", "read", "read_parameters"]
-
-
-#: Folder of the checkpoints that come with the project, ``<network>.npz``.
-SHIPPED = Path(__file__).parent / "checkpoints"
 
 
 def read(path: Path, network: Network) -> Network:

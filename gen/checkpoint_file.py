@@ -55,7 +55,11 @@ from gen.ir import Layer, Network
 from gen.methods import METHODS, base_of, choose, has_dropout, known_names, method_for, name_of, stated
 
 
-__all__ = ["CheckpointError", "Parameters", "STATED", "read_file"]
+__all__ = ["CheckpointError", "Parameters", "SHIPPED", "STATED", "read_file"]
+
+
+#: Folder of the checkpoints that come with the project, ``<network>.npz``.
+SHIPPED = Path(__file__).parent / "checkpoints"
 
 
 #: What a file can state of its numbers, and the only value of each that can be built.

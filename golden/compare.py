@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from gen.checkpoint import SHIPPED
+from gen.checkpoint_file import SHIPPED
 from gen.command import Parser, command, whole
 from gen.files import refuse_unwritable, replacing, write_json
 from gen.methods import METHODS, name_of
@@ -179,9 +179,9 @@ def _page(network, rows, sets):
 
 
 def _legend(sets):
-    return (f"AUROC by predictive entropy and share flagged: {' / '.join(sets) or 'no set is there'}. Reads "
-            "and cycles are those of an image: what passes have in common read once, passes one by one, and "
-            "the mean interval of the shared schedule.")
+    return (f"AUROC by predictive entropy and share flagged: {' / '.join(sets) or 'no set is there'}. "
+            "Reads and cycles are those of an image: what passes have in common read once, passes one by "
+            "one, and the mean interval of the shared schedule.")
 
 
 @command("golden.compare")

@@ -6,8 +6,7 @@ A method is how a network makes its random choices (:mod:`golden.methods`). Meth
 A training that was stopped goes on with the same command (:mod:`golden.training.journal`).
 
 No training selects anything by the test images: it is tested once, when the checkpoint is written. The
-recipes ``spread``, ``paper`` and ``bayes``, and which level is the lowest, were developed with test errors
-in sight.
+recipes themselves, and which level is the lowest, were developed with test errors in sight.
 """
 
 import time

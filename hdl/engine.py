@@ -125,6 +125,7 @@ class Engine(wiring.Component):
         #: mask of its own; None if nothing does.
         self.early_choice = array_choice if groups is None else Choice(tuple(range(passes)), draw=None)
         next_outcomes = 1 if next_early_choice is None else next_early_choice.outcomes
+        apart = next_early_choice is not None and next_early_choice.separates(passes)
         self.logit   = logit
         self.protect = protect
         self.line_buffer = LineBuffer(height, width, channels * bits, kernel=kernel, stride=stride,
@@ -141,7 +142,7 @@ class Engine(wiring.Component):
                                        columns=columns_per_read, groups=ways * shape.row_groups,
                                        planes=bits, arrays=self.crossbars, masked=groups is not None)
         buffer = {"lanes": self.lanes, "passes": passes, "depth": depth, "next_arrays": next_outcomes,
-                  "by_credit": True, "protect": protect}
+                  "apart": apart, "by_credit": True, "protect": protect}
         total  = Shape.cast(sums)
         if logit is None:
             word = comparison_layout(sums, output_bits)
@@ -169,8 +170,8 @@ class Engine(wiring.Component):
         self.scale_mux = ScaleMux(word, rotated, total, columns=columns_per_read, protect=protect)
         self.stages = [self.adder, self.scale_mux, self.activation, *stages]
         # What divides the pass sets.
-        divisions = {name: choice for name, choice in (
-            ("mask", bank_choice), ("next_mask", next_early_choice)) if choice is not None}
+        divisions = {"mask": bank_choice, "next_mask": None if apart else next_early_choice}
+        divisions = {name: choice for name, choice in divisions.items() if choice is not None}
         self.split = PassSplit(passes, divisions.values())
         #: Cycles in which the inputs that a mask keeps are counted.
         self.counting = 0 if groups is None else popcount_latency(groups)

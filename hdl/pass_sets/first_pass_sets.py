@@ -195,9 +195,10 @@ class ArrayPasses(wiring.Component):
 
     def __init__(self, word_bits, *, words, choice, passes, protect=False):
         self.choice = choice
-        self.split  = PassSplit(passes, [choice])
+        apart = choice.separates(passes)
+        self.split  = PassSplit(passes, [] if apart else [choice])
         self.buffer = MapBuffer(unsigned(word_bits), words=words, lanes=1, passes=passes, depth=2,
-                                next_arrays=choice.outcomes, protect=protect)
+                                next_arrays=choice.outcomes, apart=apart, protect=protect)
         self.protect = protect
         super().__init__({
             "i":      In(stream.Signature(word_bits)),

@@ -97,7 +97,7 @@ class BranchSequencer(wiring.Component):
 
     Parameters
     ----------
-    words, lanes, passes, depth, next_arrays, protect
+    words, lanes, passes, depth, next_arrays, apart, protect
         See :class:`MapBuffer`.
 
     Members
@@ -116,14 +116,15 @@ class BranchSequencer(wiring.Component):
 
     latency = 2
 
-    def __init__(self, *, words, lanes, passes, depth, next_arrays, protect):
+    def __init__(self, *, words, lanes, passes, depth, next_arrays, apart, protect):
+        self.apart       = apart
         self.words       = words
         self.lanes       = lanes
         self.depth       = depth
         self.next_arrays = next_arrays
         self.protect     = protect
         super().__init__({
-            "i_sets":  In(stream.Signature(branches_layout(passes, lanes * next_arrays))),
+            "i_sets":  In(stream.Signature(branches_layout(passes, lanes * (1 if apart else next_arrays)))),
             "filled":  In(1),
             "release": Out(1),
             "fetch":   Out(stream.Signature(fetch_layout(depth * words, lanes))),
@@ -137,14 +138,19 @@ class BranchSequencer(wiring.Component):
         # Pass sets of the branch sets that are stored or will be, and which of them are not empty.
         parity   = Parity(m, self)
         branches = self.lanes * self.next_arrays
-        m.submodules.sets = sets = parity.fifo(
-            width=len(Value.cast(self.i_sets.payload)), depth=self.depth + 1)
+        if self.apart:
+            # Bit t of a set is the branch of pass t alone.
+            kept, members = self.i_sets.payload.last, Value.cast(self.i_sets.payload.sets)
+        else:
+            kept    = Value.cast(self.i_sets.payload)
+            members = Cat(passes.any() for passes in self.i_sets.payload.sets)
+        m.submodules.sets = sets = parity.fifo(width=len(kept), depth=self.depth + 1)
         m.submodules.presences = presences = parity.fifo(width=branches, depth=self.depth + 1)
         m.d.comb += [
             sets.w_en.eq(self.i_sets.valid),
-            sets.w_data.eq(self.i_sets.payload),
+            sets.w_data.eq(kept),
             presences.w_en.eq(self.i_sets.valid & sets.w_rdy),
-            presences.w_data.eq(Cat(members.any() for members in self.i_sets.payload.sets)),
+            presences.w_data.eq(members),
             self.i_sets.ready.eq(sets.w_rdy),
             sets.r_en.eq(self.release),
         ]
@@ -192,15 +198,19 @@ class BranchSequencer(wiring.Component):
             m.d.sync += [active.eq(1), present.eq(presences.r_data)]
 
         # Its pass set is offered as its first word is fetched.
-        stored = data.View(self.i_sets.payload.shape(), sets.r_data)
+        if self.apart:
+            pass_set, last = 1 << choice, sets.r_data
+        else:
+            stored = data.View(self.i_sets.payload.shape(), sets.r_data)
+            pass_set, last = stored.sets[branch], stored.last
         with m.If(self.o_sets.ready):
             m.d.sync += self.o_sets.valid.eq(0)
         with m.If(~self.o_sets.valid):
             m.d.sync += [
                 self.o_sets.valid.eq(fetched & first_word),
-                self.o_sets.payload.set.eq(stored.sets[branch]),
+                self.o_sets.payload.set.eq(pass_set),
                 self.o_sets.payload.choice.eq(choice),
-                self.o_sets.payload.last.eq(stored.last & (remaining == 0)),
+                self.o_sets.payload.last.eq(last & (remaining == 0)),
             ]
         parity.report_at_once()
 
@@ -335,6 +345,10 @@ class MapBuffer(wiring.Component):
         Branch sets in the memory, at least 1; with two or more, one is stored while one is sent.
     next_arrays : int
         Arrays of the next layer.
+    apart : bool
+        Whether passes never share a map of the next layer: each lane has one pass set, and its map is sent
+        once for each pass of it, with the number of the pass in place of that of an array. Then
+        ``next_arrays`` is the number of passes; a :exc:`ValueError` is raised otherwise.
     by_credit : bool
         Whether the sender of words takes credits.
     protect : bool
@@ -345,8 +359,8 @@ class MapBuffer(wiring.Component):
     i : In(stream.Signature(ArrayLayout(shape, lanes)))
         Words of all lanes.
     i_sets : In(stream.Signature(branches_layout(passes, lanes * next_arrays)))
-        Pass sets of each branch set, those of a lane side by side; at least one of them must not be
-        empty.
+        Pass sets of each branch set, those of a lane side by side, or one for each lane if ``apart``; at
+        least one of them must not be empty.
     o : Out(stream.Signature(shape))
         Words of the maps that are sent.
     o_sets : Out(stream.Signature(pass_set_layout(passes, next_arrays)))
@@ -368,7 +382,7 @@ class MapBuffer(wiring.Component):
     #: Words that can be fetched and not yet taken.
     FETCHED = WordFetcher.CAPACITY
 
-    def __init__(self, shape, *, words, lanes, passes, depth, next_arrays=1, by_credit=False,
+    def __init__(self, shape, *, words, lanes, passes, depth, next_arrays=1, apart=False, by_credit=False,
                  protect=False):
         self.words       = operator.index(words)
         self.lanes       = operator.index(lanes)
@@ -379,13 +393,15 @@ class MapBuffer(wiring.Component):
                             ("Arrays of the next layer", next_arrays)):
             if value < 1:
                 raise ValueError(f"{name} must be at least 1, not {value!r}")
+        if apart and next_arrays != passes:
+            raise ValueError(f"Passes that are sent apart must be {passes}, not {next_arrays!r}")
         self.by_credit = by_credit
         self.protect   = protect
         self.block_memory = depth * words > self.LOGIC_DEPTH
         self.word_store = WordStore(shape, words=words, lanes=lanes, depth=depth, by_credit=by_credit,
                                     protect=protect)
         self.branch_sequencer = BranchSequencer(words=words, lanes=lanes, passes=passes, depth=depth,
-                                                next_arrays=next_arrays, protect=protect)
+                                                next_arrays=next_arrays, apart=apart, protect=protect)
         self.word_fetcher = WordFetcher(shape, words=depth * words, lanes=lanes,
                                         block_memory=self.block_memory, protect=protect)
         members = {

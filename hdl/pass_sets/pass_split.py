@@ -30,6 +30,10 @@ class Choice:
     def outcomes(self):
         return 1 + max(self.table)
 
+    def separates(self, passes):
+        """Whether each of ``passes`` passes has an outcome of its own, its number."""
+        return self.draw is None and self.table == tuple(range(passes))
+
     @property
     def bits(self):
         """Random bits that are drawn."""

@@ -12,9 +12,12 @@ from tests.formal.streams import answers_within, check_stream_rules, free, moved
 
 
 def environment(m, dut):
-    """No pass set that enters is empty."""
+    """No pass set that enters is empty; where passes have masks each enters alone."""
     free(m, dut)
-    m.d.comb += Assume(~dut.i_sets.valid | dut.i_sets.payload.set.any())
+    sets = dut.i_sets.payload
+    m.d.comb += Assume(~dut.i_sets.valid | sets.set.any())
+    if dut.groups is not None:
+        m.d.comb += Assume(~dut.i_sets.valid | (sets.set == 1 << sets.choice))
 
 
 def keeps_stream_rules(m, dut):
@@ -78,14 +81,17 @@ def answers_in_time(m, dut):
     m.d.comb += Cover(moved(dut.o_sets) & dut.o_sets.payload.last)
 
 
-def make(*, arrays, next_arrays, passes, depth):
-    """A layer of two positions and two channels; with one array, its choice is a keep bit."""
+def make(*, arrays, next_arrays, passes, depth, groups=None):
+    """A layer of two positions and two channels; with one array, its choice is a keep bit, and with groups
+    each pass masks its inputs too."""
     bank, several = [{"threshold": [1], "invert": 0}] * 2, arrays > 1
     return Engine(1, 2, 1, kernel=(1, 1), weights=((0, 1),) * arrays, tile_rows=1, rows_per_read=1,
-                  columns_per_read=1, sums=range(2), banks=[[bank]] * arrays if several else [[bank, bank]],
+                  columns_per_read=1, sums=range(-1, 2) if groups else range(2),
+                  banks=[[bank]] * arrays if several else [[bank, bank]],
                   array_choice=Choice(tuple(range(arrays))) if several else None,
                   bank_choice=None if several else Choice((0, 1)),
-                  next_array_choice=Choice(tuple(range(next_arrays))) if next_arrays > 1 else None,
+                  next_early_choice=Choice(tuple(range(next_arrays))) if next_arrays > 1 else None,
+                  groups=groups,
                   passes=passes, depth=depth, macro=1)
 
 
@@ -98,6 +104,8 @@ PROOFS = [
       for arrays, next_arrays, passes, properties in (
           (1, 1, 3, keeps_stream_rules), (1, 1, 3, divides_each_set), (2, 2, 2, divides_each_set),
           (1, 2, 2, divides_each_set), (1, 1, 2, answers_in_time))),
+    *(Proof(partial(make, arrays=1, next_arrays=1, passes=2, depth=2, groups=1), properties, "bmc",
+            depth=DEPTHS[properties], reach=40) for properties in (keeps_stream_rules, divides_each_set)),
     Readiness(partial(make, arrays=1, next_arrays=1, passes=2, depth=2)),
     Readiness(partial(make, arrays=2, next_arrays=2, passes=2, depth=2)),
 ]

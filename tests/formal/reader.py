@@ -30,7 +30,7 @@ def reads_in_order(m, dut):
             digits[name], rest = rest % base, rest // base
         with m.If(dut.o.valid & (number == at)):
             plane = dut.bits - 1 - digits["plane"]
-            wanted = (dut.choices.payload + digits["way"]) & dut.geometry.arrays - 1
+            wanted = (dut.choices.payload.array + digits["way"]) & dut.geometry.arrays - 1
             m.d.comb += [
                 Assert(sent.row_group == digits["row"]),
                 Assert(sent.column_group == digits["column"]),
@@ -38,6 +38,10 @@ def reads_in_order(m, dut):
                 Assert(moved(dut.i) == ((at + 1) % dut.reads == 0)),
                 Assert(moved(dut.choices) == (at == total - 1)),
             ]
+            if dut.groups is not None:
+                m.d.comb += Assert(sent.count == dut.choices.payload.count)
+                m.d.comb += [Assert(sent.active[index] == dut.choices.payload.kept[index % dut.groups])
+                             for index in range(len(sent.active))]
             for index in range(len(sent.inputs)):
                 m.d.comb += Assert(sent.inputs[index] == dut.i.payload[index * dut.bits + plane])
     with m.If(~dut.o.valid):
@@ -52,14 +56,15 @@ def answers_in_time(m, dut):
     m.d.comb += Cover(moved(dut.i))
 
 
-def make(*, arrays, bits, ways, rows, columns, positions):
+def make(*, arrays, bits, ways, rows, columns, positions, groups=None):
     geometry = ArrayGeometry(2 * rows, columns, rows_per_read=2, columns_per_read=1, arrays=arrays)
-    return Reader(2 * rows, geometry, bits=bits, positions=positions, ways=ways)
+    return Reader(2 * rows, geometry, bits=bits, positions=positions, ways=ways, groups=groups)
 
 
 SMALL = partial(make, arrays=1, bits=1, ways=1, rows=2, columns=3, positions=2)
 FULL  = partial(make, arrays=4, bits=2, ways=2, rows=2, columns=2, positions=2)
 LEAST = partial(make, arrays=2, bits=1, ways=1, rows=1, columns=1, positions=1)
+MASKED = partial(make, arrays=1, bits=2, ways=1, rows=2, columns=2, positions=2, groups=2)
 
-PROOFS = [Proof(parameters, properties, reach=40) for parameters in (SMALL, FULL, LEAST)
+PROOFS = [Proof(parameters, properties, reach=40) for parameters in (SMALL, FULL, LEAST, MASKED)
           for properties in (reads_in_order, answers_in_time)]

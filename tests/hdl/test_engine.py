@@ -140,6 +140,50 @@ def test_waits(compiled, seed, index, wait):
     assert passed["o_sets"].words == leaving_sets
 
 
+@pytest.mark.parametrize("duty", [1.0, 0.5])
+@pytest.mark.parametrize("groups, banks", [(2, 1), (8, 1), (4, 2)])
+def test_masks(groups, banks, duty):
+    """Each pass has a map of its own, and a mask, which the reads wait for; a layer may choose banks too.
+    Images have one to three passes."""
+    rng   = np.random.default_rng(groups)
+    sums  = range(-8, 9)
+    weights = [int(rng.integers(1 << 8)) for _ in range(3)]
+    words = [[{"threshold": [int(rng.integers(-8, 10))], "invert": int(rng.integers(2))} for _ in range(3)]
+             for _ in range(banks)]
+    engine = Engine(3, 2, 2, kernel=(2, 2), weights=[weights], tile_rows=4, rows_per_read=2,
+                    columns_per_read=2, sums=sums, banks=[words], groups=groups, passes=PASSES,
+                    bank_choice=Choice((0, 1), draw=0) if banks > 1 else None, mask_draw=1)
+    assert engine.drawn == {**({"mask": 0} if banks > 1 else {}), "kept": 1}
+    ports = {"i": [], "i_sets": [], "kept": [], **({"mask": []} if banks > 1 else {})}
+    leaving, leaving_sets = [], []
+    for _ in range(4):
+        passes = int(rng.integers(1, 4))
+        kept   = rng.integers(0, 2, (PASSES, groups))
+        keep   = rng.integers(0, banks, PASSES)
+        # Bit t of the mask of a group; that of the last group is lowest.
+        ports["kept"].append(sum(int(kept[number, group]) << (groups - 1 - group) * PASSES + number
+                                 for number in range(PASSES) for group in range(groups)))
+        if banks > 1:
+            ports["mask"].append(pack(keep, 1))
+        for number in range(passes):
+            x = rng.integers(0, 2, (3, 2, 2))
+            ports["i"] += [pack(word, 1) for word in x.reshape(-1, 2)]
+            ports["i_sets"].append(set_of(1 << number, number == passes - 1, number, PASSES))
+            for row in range(2):
+                inputs = x[row:row + 2].ravel()
+                leaving.append(sum((int(sum(
+                    (1 if inputs[index] == (weights[column] >> index & 1) else -1)
+                    for index in range(8) if kept[number, index % groups])
+                    >= words[keep[number]][column]["threshold"][0]) ^ words[keep[number]][column]["invert"])
+                    << column for column in range(3)))
+            leaving_sets.append(set_of(1 << number, number == passes - 1))
+    passed = transfer(engine, ports, {"o": len(leaving), "o_sets": len(leaving_sets)}, duty=duty)
+    assert passed["o"].words == leaving
+    assert passed["o_sets"].words == leaving_sets
+    late = transfer(engine, ports, {"o": len(leaving), "o_sets": len(leaving_sets)}, starts={"kept": 300})
+    assert late["o"].words == leaving and late["o"].cycles[0] > 300
+
+
 def test_no_word_leaves_without_a_set():
     """A map waits for its pass set and for the mask of its image."""
     engine = make_engine()

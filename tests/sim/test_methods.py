@@ -9,8 +9,8 @@ import pytest
 
 from gen.build import build_network
 from gen.checkpoint import read
-from gen.ir import ArrayChoice, BankChoice, Input, Layer, Network, Target
-from gen.methods import METHODS, choose
+from gen.ir import ArrayChoice, BankChoice, Input, Layer, MaskChoice, Network, Target
+from gen.methods import METHODS, choose, with_dropout
 
 
 CHANNELS = 6
@@ -39,7 +39,7 @@ def together(networks):
 def check(network, folder, simulate, schedule, **options):
     """Build and simulate; two shards, as the second begins in the midst of the random stream."""
     columns = max(layer.columns_per_weight for layer in network.layers)
-    build_network(network, Target(array_rows=32, array_columns=columns, passes=6, passes_max=8,
+    build_network(network, Target(array_rows=16, array_columns=columns, passes=6, passes_max=8,
                                   schedule=schedule, **options), folder)
     images = np.random.default_rng(0).integers(
         0, 256, (10, network.input.height, network.input.width), dtype=np.uint8)
@@ -52,7 +52,8 @@ def check(network, folder, simulate, schedule, **options):
 def test_methods(write_checkpoint, tmp_path, simulate, schedule):
     """A layer of each of them; those that take turns take them together."""
     network = together([of_method(write_checkpoint, tmp_path, method, side=1 if index else 3)
-                        for index, method in enumerate(METHODS)])
+                        for index, method in enumerate(METHODS)
+                        if METHODS[method].choice is not MaskChoice])
     assert [(layer.crossbars, layer.bank_count) for layer in network.layers] == [
         (1, 2), (1, 2), (1, 5), (8, 1), (1, 8), (1, 4), (4, 1), (1, 1)]
     manifest = check(network, tmp_path / "out", simulate, schedule)
@@ -70,6 +71,22 @@ def test_nothing_random(write_checkpoint, tmp_path, simulate, method, schedule):
     assert manifest["random_sources"] == 0
     assert not [block for block in manifest["blocks"] if block.startswith(("rng", "mask_bank", "health"))]
     assert not [port for port in manifest["ports"] if port["name"].startswith("mtj")]
+
+
+@pytest.mark.parametrize("method, groups, schedule, options", [
+    ("spatial-spindrop", [0, 2, 3, 0], "shared", {"sources": "layer", "view": "macro", "protect": True}),
+    ("spindrop", [0, 0, 12, 7], "sequential", {})])
+def test_masks(write_checkpoint, tmp_path, simulate, method, groups, schedule, options):
+    """By channel, behind padding and in front of pools; by input. Arrays have several row tiles."""
+    network = choose(Network("masks", Input(8, 9, (90, 180)), (
+        Layer("first", 8, 9, 2, (3, 3), 2, pool=2), Layer("second", 3, 3, 2, (2, 2), 3, padding=1, pool=2),
+        Layer("third", 2, 2, 3, (2, 2), 7), Layer("last", 1, 1, 7, (1, 1), 4))), method)
+    assert [layer.mask_choice.groups if layer.choices else 0 for layer in network.layers] == groups
+    write_checkpoint(tmp_path / "masks.npz", network, seed=5)
+    network = with_dropout(read(tmp_path / "masks.npz", network),
+                           {"second": 0.3, "third": 0.2, "last": 0.4})
+    manifest = check(network, tmp_path / "out", simulate, schedule, **options)
+    assert manifest["random_sources"] == (sum(groups) if options else 1)
 
 
 @pytest.mark.parametrize("schedule, sources", [("shared", "layer"), ("sequential", "model")])

@@ -35,7 +35,7 @@ def test_samples_without_choices_are_blocks():
     torch.manual_seed(1)
     models = [BayNN(NETWORK).double().eval() for _ in range(MEMBERS)]
     ensemble = join(choose(NETWORK, "ensemble"), models).eval()
-    image = torch.randint(256, (1, 4, 4), dtype=torch.uint8)
+    image    = torch.randint(256, (1, 4, 4), dtype=torch.uint8)
     y = ensemble(image.repeat(2 * MEMBERS, 1, 1))
     for number, model in enumerate(models):
         assert torch.allclose(y[2 * number:2 * number + 2], model(image).expand(2, -1), rtol=1e-12)

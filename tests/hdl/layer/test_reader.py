@@ -6,7 +6,7 @@ import pytest
 
 from hdl.layer.array import ArrayGeometry
 from hdl.layer.crossbar import read_layout
-from hdl.layer.reader import Reader
+from hdl.layer.reader import Reader, choice_layout
 from sim.compare.packing import pack
 from sim.component import transfer
 
@@ -22,28 +22,35 @@ GEOMETRIES = [
 ORDERS = [(1, 1, 2), (4, 1, 2), (1, 2, 3), (1, 3, 2), (3, 8, 1), (2, 4, 2)]
 
 
-def make(shape, *, bits=1, arrays=1, positions=1, tiles=1, ways=1):
+def make(shape, *, bits=1, arrays=1, positions=1, tiles=1, ways=1, groups=None):
     """A reader, and the shape of its reads."""
     rows, columns, rows_per_read, columns_per_read = shape
     geometry = ArrayGeometry(rows, columns, rows_per_read=rows_per_read,
                              columns_per_read=columns_per_read, arrays=arrays)
-    return Reader(tiles * rows, geometry, bits=bits, positions=positions, ways=ways), geometry
+    return Reader(tiles * rows, geometry, bits=bits, positions=positions, ways=ways,
+                  groups=groups), geometry
 
 
-def make_maps(geometry, fan_in, *, bits=1, positions=1, maps=5, ways=1):
-    """Positions of maps, the array of each map, and the reads."""
+def make_maps(geometry, fan_in, *, bits=1, positions=1, maps=5, ways=1, groups=None):
+    """Positions of maps, what the reads of each map are of, and the reads."""
     rng = random.Random(0)
-    layout = read_layout(fan_in, geometry)
+    layout = read_layout(fan_in, geometry, masked=groups is not None)
+    choice = choice_layout(fan_in, geometry, groups)
     words, choices, reads = [], [], []
     for _ in range(maps):
-        choices.append(rng.randrange(geometry.arrays))
+        array, kept = rng.randrange(geometry.arrays), rng.getrandbits(groups or 1)
+        # Input i is in group i % groups.
+        active = sum((kept >> index % groups & 1) << index for index in range(fan_in)) if groups else 0
+        masked = {"active": active, "count": active.bit_count()} if groups else {}
+        choices.append(choice.const({"array": array, **(
+            {"kept": kept, "count": active.bit_count()} if groups else {})}).as_bits())
         for _ in range(positions):
             levels = [rng.randrange(1 << bits) for _ in range(fan_in)]
             words.append(pack(levels, bits))
             reads += [layout.const({
                 "inputs": pack([level >> plane & 1 for level in levels], 1),
                 "row_group": row, "column_group": column,
-                "choice": (choices[-1] + way) % geometry.arrays}).as_bits()
+                "choice": (array + way) % geometry.arrays, **masked}).as_bits()
                 for column in range(geometry.column_groups) for plane in reversed(range(bits))
                 for way in range(ways)
                 for row in range(geometry.row_groups)]
@@ -72,6 +79,15 @@ def test_several_arrays_for_a_sum(shape, bits, arrays, ways, duty):
     maps = make_maps(geometry, geometry.rows, bits=bits, positions=2, ways=ways)
     assert run(dut, *maps, duty=duty)["o"].words == maps[-1]
     assert dut.reads == geometry.row_groups * geometry.column_groups * bits * ways
+
+
+@pytest.mark.parametrize("duty", [1.0, 0.5])
+@pytest.mark.parametrize("bits, positions, groups", [(1, 2, 2), (1, 1, 12), (2, 3, 4), (1, 2, 1)])
+def test_masks_groups_of_inputs(bits, positions, groups, duty):
+    """The same inputs are active in all reads of a map."""
+    dut, geometry = make((6, 3, 2, 1), bits=bits, positions=positions, tiles=2, groups=groups)
+    maps = make_maps(geometry, 12, bits=bits, positions=positions, groups=groups)
+    assert run(dut, *maps, duty=duty)["o"].words == maps[-1]
 
 
 @pytest.mark.parametrize("bits, arrays, positions", [(1, 1, 1), (4, 1, 1), (1, 2, 1), (2, 8, 3)])
@@ -103,6 +119,8 @@ def test_waits_for_the_choice(shape, bits, arrays, positions):
 @pytest.mark.parametrize("options, message", [
     ({"bits": 0}, "Number of bits must be at least 1, not 0"),
     ({"positions": 0}, "Number of positions must be at least 1, not 0"),
+    *(({"groups": groups}, f"Groups must be equal parts of 8 inputs, not {groups}")
+      for groups in (0, 3, 16)),
     ({"arrays": 3, "ways": 2},
      "Number of arrays must be a power of two, as several are read in a ring, not 3"),
 ])

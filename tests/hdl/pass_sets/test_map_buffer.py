@@ -80,6 +80,36 @@ def test_sends_a_map_to_several_arrays(words, lanes, next_arrays, depth, duty, s
     assert passed["o_sets"].words == sets
 
 
+@pytest.mark.parametrize("starts", [{}, {"o": 150}, {"o_sets": 150}])
+@pytest.mark.parametrize("duty", [1.0, 0.5])
+@pytest.mark.parametrize("words, lanes, depth", [(4, 1, 2), (1, 2, 4), (3, 3, 1)])
+def test_sends_each_pass_apart(words, lanes, depth, duty, starts):
+    """With its number, in ascending order, lane by lane."""
+    entering, branches, _, _ = make_branches(unsigned(3), words, lanes, 9)
+    leaving, sets = [], []
+    for number, word in enumerate(branches):
+        stored = branches_layout(PASSES, lanes).from_bits(word)
+        alone  = [(lane, one) for lane in range(lanes) for one in range(PASSES)
+                  if stored.sets[lane] >> one & 1]
+        for index, (lane, one) in enumerate(alone):
+            maps = entering[number * words:(number + 1) * words]
+            leaving += [unpack(word, 3, lanes)[lane] for word in maps]
+            sets.append(pass_set_layout(PASSES, PASSES).const({
+                "set": 1 << one, "last": stored.last and index == len(alone) - 1,
+                "choice": one}).as_bits())
+    dut = MapBuffer(unsigned(3), words=words, lanes=lanes, passes=PASSES, depth=depth, next_arrays=PASSES,
+                    apart=True)
+    passed = transfer(dut, {"i": entering, "i_sets": branches},
+                      {"o": len(leaving), "o_sets": len(sets)}, duty=duty, starts=starts)
+    assert passed["o"].words == leaving
+    assert passed["o_sets"].words == sets
+
+
+def test_passes_apart_are_all():
+    with pytest.raises(ValueError, match="^Passes that are sent apart must be 5, not 4$"):
+        MapBuffer(unsigned(1), words=1, lanes=1, passes=5, depth=1, next_arrays=4, apart=True)
+
+
 @pytest.mark.parametrize("shape, words, lanes, depth", [case for case in SHAPES if case[3] > 1])
 def test_timing(shape, words, lanes, depth):
     """With full sets the output never pauses in a map, and a set comes before its first word."""

@@ -1,0 +1,102 @@
+import gzip
+import json
+
+import numpy as np
+import pytest
+
+import golden.compare
+from golden import metrics
+from golden.answers import answer
+from golden.compiler import compiled
+from golden.data import load_sample
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A data folder with the sample as MNIST, and its negative as Fashion-MNIST."""
+    folder = tmp_path_factory.mktemp("data")
+    pixels, labels = load_sample()
+    for name, images in (("mnist", pixels), ("fashion-mnist", 255 - pixels)):
+        (folder / name).mkdir()
+        for part in ("t10k", "train"):
+            for kind, magic, array in (("images-idx3", 3, images), ("labels-idx1", 1, labels)):
+                header = np.array([0x800 + magic, *array.shape], ">i4").tobytes()
+                path = folder / name / f"{part}-{kind}-ubyte.gz"
+                path.write_bytes(gzip.compress(header + array.astype(np.uint8).tobytes(), 1))
+    return folder
+
+
+METHODS = "scale-dropout", "deterministic", "sub-set"
+
+
+@pytest.fixture(scope="module")
+def written(folder, tmp_path_factory):
+    out = tmp_path_factory.mktemp("out")
+    assert golden.compare.main([
+        "lenet5", "--data", str(folder), "--methods", ",".join(METHODS), "--passes", "4", "--images", "60",
+        "--json", str(out / "methods.json"), "--html", str(out / "methods.html")]) == 0
+    return out
+
+
+def test_figures_are_measured(written):
+    """Those of the golden model, and of the compiler."""
+    report = json.loads((written / "methods.json").read_text())
+    pixels, labels = load_sample()
+    assert [row["method"] for row in report["methods"]] == list(METHODS)
+    names = "lenet5", "lenet5_deterministic", "lenet5_sub_set"
+    for name, row in zip(names, report["methods"], strict=True):
+        network = compiled(name, passes=4)
+        answers = answer(network, pixels[:60], 4)
+        figures = metrics.classification(answers.prediction.mean, labels[:60])
+        assert (row["accuracy"], row["nll"], row["ece"]) == tuple(
+            figures[f"test/{figure}"] for figure in ("cls/Acc", "cls/NLL", "cal/ECE"))
+        assert row["random_bits"] == 4 * len(network.drops)
+        assert row["flagged/test"] == answers.prediction.reject.mean()
+        assert 0 <= row["auroc/fashion-mnist"] <= 1 and row["passes"] == 4
+        assert row["lut4"] is None and row["arrays"] == 7
+    assert [row["banks"] for row in report["methods"]] == [10, 5, 40]
+    assert report["methods"][0]["paper"] == {"source": "quoted", "energy_uj": 0.18}
+    assert report["methods"][1]["paper"] is None
+    # One pass is all that a deterministic network needs.
+    deterministic = report["methods"][1]
+    assert deterministic["reads_one_by_one"] == 4 * deterministic["reads_shared"]
+
+
+def test_page(written):
+    page = (written / "methods.html").read_text()
+    assert page.startswith("<!doctype html>") and page.count("<tr>") == 1 + len(METHODS)
+    for method in METHODS:
+        assert f">{method}" in page
+
+
+def test_table(written, folder, capsys):
+    assert golden.compare.main(["lenet5", "--data", str(folder), "--methods", "deterministic",
+                                "--passes", "1", "--images", "20"]) == 0
+    header, line, row, *rest = capsys.readouterr().out.splitlines()
+    assert header.split()[:3] == ["method", "T", "accuracy"] and row.split()[:2] == ["deterministic", "1"]
+    assert rest[-1].startswith("AUROC by predictive entropy and share flagged: fashion-mnist. Reads")
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (["lenet5", "--methods", "nobody"], "method 'nobody' is unknown; choose from: scale-dropout, "),
+    (["lenet5", "--data", "missing"], "Data folder missing does not exist"),
+    (["lenet5_4bit", "--methods", "deterministic"], "Checkpoint "),
+    (["lenet5", "--images", "0"], "argument --images: "),
+])
+def test_refusals(arguments, message, folder, capsys):
+    if "--data" not in arguments:
+        arguments = [*arguments, "--data", str(folder)]
+    try:
+        assert golden.compare.main(arguments) == 2
+    except SystemExit as end: # of the parser
+        assert end.code == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith(f"golden.compare: {message}")
+
+
+def test_without_a_checkpoint(folder, capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr(golden.compare, "SHIPPED", tmp_path)
+    assert golden.compare.main(["lenet5", "--data", str(folder)]) == 2
+    assert capsys.readouterr().err == (
+        "golden.compare: Network 'lenet5' has no checkpoint of any method; make one with: python -m "
+        "golden.train lenet5 --data DIR\n")
