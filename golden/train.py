@@ -46,6 +46,8 @@ METHODS = {
     "sub-set":              Method(options=("base", "crossbars")),
     "tiny-ensemble":        Method(options=("base", "crossbars")),
     "ensemble":             Method(options=("base", "crossbars")),
+    "spatial-spindrop":     Method(),
+    "spindrop":             Method(),
 }
 
 #: Options for which the checkpoint that comes with the project is not replaced.

@@ -18,6 +18,8 @@ from golden.methods.ensemble import EnsembleConvolution
 from golden.methods.scale_dropout import ScaleConvolution
 from golden.methods.scale_dropout_mean import MeanScaleConvolution
 from golden.methods.scale_dropout_random import RandomScaleConvolution
+from golden.methods.spatial_spindrop import SpatialConvolution
+from golden.methods.spindrop import NeuronConvolution
 from golden.methods.sub_set import GaussianScaleConvolution
 from golden.methods.tiny_ensemble import MemberConvolution
 
@@ -28,7 +30,8 @@ __all__ = ["CONVOLUTIONS", "CheckpointError", "export", "load"]
 #: The layers of binary networks by the method.
 CONVOLUTIONS = {convolution.method: convolution for convolution in (
     BinaryConvolution, ScaleConvolution, MeanScaleConvolution, RandomScaleConvolution,
-    GaussianScaleConvolution, MemberConvolution, EnsembleConvolution)}
+    GaussianScaleConvolution, MemberConvolution, EnsembleConvolution, SpatialConvolution,
+    NeuronConvolution)}
 
 
 def export(model: BayNN | SpinBayes, path: Path):

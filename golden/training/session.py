@@ -18,6 +18,8 @@ from golden.methods import (
     deterministic,
     scale_dropout_mean,
     scale_dropout_random,
+    spatial_spindrop,
+    spindrop,
     sub_set,
     tiny_ensemble,
 )
@@ -61,6 +63,8 @@ METHODS = {
     "tiny-ensemble":        _tuned(tiny_ensemble.TUNING),
     "ensemble":             Training({"tune": tune.train_ensemble}, tune.Plan(epochs=20), tune.PLANS,
                                      tuned=True),
+    "spatial-spindrop":     _tuned(spatial_spindrop.TUNING),
+    "spindrop":             _tuned(spindrop.TUNING),
 }
 
 

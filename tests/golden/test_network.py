@@ -8,8 +8,8 @@ import torch
 
 from gen.checkpoint import SHIPPED, read
 from gen.compile import compile_network
-from gen.ir import BankChoice, Draw, Input, Layer, Network, Normalization, Target
-from gen.methods import choose, network_of
+from gen.ir import BankChoice, Draw, Input, Layer, MaskChoice, Network, Normalization, Target
+from gen.methods import DEFAULT, METHODS, choose, name_of, network_of
 from gen.networks import NETWORKS
 from gen.precision import BOUND
 from gen.weights import pack
@@ -424,24 +424,40 @@ SHIPPED_NETWORKS = [("lenet5", 1), ("lenet5_wide", 1), *itertools.product(
     ("lenet5_spinbayes", "lenet5_4bit_spinbayes"), (1, 2, 4, 8))]
 
 
-def bits_of(choice, counts):
-    """The random bits (N, W) of choices (N, L), each of as many outcomes as ``counts`` says."""
-    return np.concatenate([choice[:, index, None] >> np.arange(count.bit_length() - 1)[::-1] & 1
-                           for index, count in enumerate(counts)], axis=1).astype(bool)
+def bits_of(network, choice):
+    """Random bits (N, W) for which each layer makes its choice (N, L)."""
+    parts = [np.zeros((len(choice), 0), int)]
+    for index, layer in enumerate(network.layers):
+        for made in layer.choices:
+            drawn = np.array([made.table.index(outcome) for outcome in choice[:, index].tolist()])
+            width = len(made.table).bit_length() - 1
+            parts.append(drawn[:, None] >> np.arange(width)[::-1] & 1)
+    return np.concatenate(parts, axis=1).astype(bool)
 
 
-@pytest.mark.parametrize("name, ways", SHIPPED_NETWORKS)
+#: Those of the other methods.
+OF_METHODS = [(name_of("lenet5", method), 1) for method in METHODS if method not in (DEFAULT, "spinbayes")]
+
+
+@pytest.mark.parametrize("name, ways", SHIPPED_NETWORKS + OF_METHODS)
 def test_equals_float_model(name, ways):
     """The torch model in float64: hidden bits exactly, probabilities to their bound."""
     network, path = network_of(name, ways=ways), SHIPPED / f"{name}.npz"
     model, network = load(network, path), compile_network(read(path, network), TARGET)
     images = np.concatenate([load_sample()[0][:20], random_images(network, 10)])
-    rng, count = np.random.default_rng(1), len(images)
-    counts = [layer.crossbars * layer.bank_count for layer in network.layers]
-    choice = np.stack([rng.integers(0, size, count) for size in counts], 1)
-    logits, maps = golden.forward(network, images, bits_of(choice, counts), maps=True)
-    pixels = torch.from_numpy(images)
-    choice = torch.from_numpy(choice if network.layers[0].crossbars > 1 else choice.astype(bool))
+    rng, count, number = np.random.default_rng(1), len(images), 0
+    if METHODS[network.method].choice is MaskChoice:
+        # What the masks keep is the bits themselves.
+        bits = choice = rng.random((count, len(network.drops))) < 0.7
+    elif METHODS[network.method].in_turn:
+        number, bits = 2, np.zeros((count, 0), bool)
+        choice = np.full((count, len(network.layers)), number)
+    else:
+        counts = [layer.crossbars * layer.bank_count for layer in network.layers]
+        choice = np.stack([rng.integers(0, size, count) for size in counts], 1)
+        bits   = bits_of(network, choice)
+    logits, maps = golden.forward(network, images, bits, number=number, maps=True)
+    pixels, choice = torch.from_numpy(images), torch.from_numpy(choice)
     for bits, expected in zip(maps, model.hidden(pixels, choice)[1:], strict=True):
         assert (bits == expected.numpy()).all()
     with torch.no_grad():

@@ -155,13 +155,30 @@ def scales_of(method, scale):
     return one
 
 
+def masked(method, layer, choice):
+    """What multiplies the inputs of a layer of the small network, by the definition of the method,
+    ``(N, H, W, C)``; and what of ``choice`` is that of the layers behind it."""
+    count = len(choice)
+    if method == "spatial-spindrop" and layer.name == "full": # the second layer, whose channels are five
+        return choice[:, None, None, :5], choice[:, 5:]
+    if method == "spindrop" and layer.name != "conv": # each input, in raster order
+        own = layer.height * layer.width * layer.channels
+        return choice[:, :own].reshape(count, layer.height, layer.width, -1), choice[:, own:]
+    return np.ones((1, 1, 1, 1), int), choice
+
+
 def by_the_file(path, maps, choice):
     """The maps that leave each layer of the small network, as the file alone defines them, before the sign:
     ``(N, H, W, C)``. ``maps`` are those that enter the first, of -1 and +1."""
     with np.load(path) as file:
         file, method = {name: file[name] for name in file.files}, str(file["method"])
-    images, found = np.arange(len(choice)), []
+    images, found, masks = np.arange(len(choice)), [], choice
+    if method.endswith("spindrop"): # of banks there is one
+        choice = np.zeros((len(choice), len(SMALL.layers)), int)
     for index, layer in enumerate(SMALL.layers):
+        mask, masks = masked(method, layer, masks)
+        maps = maps * mask
+
         def rows(name, of=layer.name, number=choice[:, index]):
             values = np.atleast_2d(file[f"{of}.{name}"] if name != "scale" else
                                    scales_of(method, file[f"{of}.scale"]))
@@ -183,6 +200,14 @@ def by_the_file(path, maps, choice):
     return found
 
 
+def choices_of(model, count):
+    """Random choices, each of them of a layer by itself."""
+    rng = np.random.default_rng(3)
+    if model.method.endswith("spindrop"):
+        return rng.random((count, sum(layer.columns for layer in model.layers))) < 0.7
+    return rng.integers([len(layer.shares()) for layer in model.layers], size=(count, len(model.layers)))
+
+
 @pytest.mark.parametrize("method", CONVOLUTIONS)
 def test_a_file_is_the_network(method, tmp_path):
     """What a method trains, what its file says by the definitions, and what is loaded from it, are one
@@ -190,8 +215,8 @@ def test_a_file_is_the_network(method, tmp_path):
     model = trained(convolution=CONVOLUTIONS[method])
     model.settle()
     count = 60
-    images, choices = images_of(count), [len(layer.shares()) for layer in model.layers]
-    choice = torch.tensor(np.random.default_rng(3).integers(choices, size=(count, len(choices))))
+    images = images_of(count)
+    choice = torch.tensor(choices_of(model, count))
     path = tmp_path / "small.npz"
     export(model, path)
     again = load(SMALL, path)
@@ -227,6 +252,7 @@ def test_members_of_a_file(method, tmp_path):
     export(model, tmp_path / "small.npz")
     with np.load(tmp_path / "small.npz") as file:
         shapes = {name.removeprefix("conv."): file[name].shape for name in file if name.startswith("conv.")}
+        names = file.files
         assert str(file["method"]) == method and file["conv.weight"].dtype == np.int8
     rows = ROWS.get(method, {})
     expected = {name: (5,) for name in ("bias", "scale", "gamma", "beta", "mean", "variance")}
@@ -234,6 +260,13 @@ def test_members_of_a_file(method, tmp_path):
     expected |= {name: (rows[name], *expected[name]) for name in rows}
     if method.startswith("scale-dropout"):
         expected["dropout"] = ()
+    if method == "spatial-spindrop":
+        # Of what is dropped, conv has none, as it is the first layer; full is behind a map, last is not.
+        assert [name in names for name in ("conv.dropout", "full.dropout", "last.dropout")] == [
+            False, True, False]
+    if method == "spindrop":
+        assert [name in names for name in ("conv.dropout", "full.dropout", "last.dropout")] == [
+            False, True, True]
     assert shapes == expected
 
 

@@ -36,7 +36,7 @@ def test_drops_in_evaluation_too(method, p, drop):
 def test_learns(method):
     images, labels = load_sample()
     known = Images([torch.tensor(images[:300])], torch.tensor(labels[:300]).long())
-    model = train_baseline(method, NETWORKS["lenet5"], known, 6, 1, Progress())
+    model = train_baseline(method, NETWORKS["lenet5"], known, 15, 1, Progress())
     result = measure(model, known.variants[0], labels[:300], 3, 1, Progress())
     assert list(result) == ["T = 1", "T = 3"] and result["T = 3"]["test/cls/Acc"] > 0.8
     assert result["T = 1"] != result["T = 3"]

@@ -1,0 +1,22 @@
+"""Spatial-SpinDrop: a pass drops whole channels of the maps that enter a layer (NeuSpin, III-A2).
+
+The survey states no probability. Of 0.05 and 0.1, that with the smaller loss on training images that were
+held back is taken.
+"""
+
+from golden.methods.masks import MaskedConvolution, tuning
+
+
+__all__ = ["P", "TUNING", "SpatialConvolution"]
+
+
+P = 0.05 #: Probability that a channel is dropped.
+
+
+class SpatialConvolution(MaskedConvolution):
+    """A layer that drops channels of its input, if that is a map of more than one position."""
+
+    method = "spatial-spindrop"
+
+
+TUNING = tuning(SpatialConvolution, P)
