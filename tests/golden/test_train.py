@@ -410,9 +410,9 @@ def test_methods_share_a_base(folder, tmp_path, monkeypatch, capsys):
     assert len(steps) == 2 + 4
     assert capsys.readouterr().err.splitlines()[0] == f"go on from {base} ..."
     assert run("two.npz", "--method", "tiny-ensemble", *shared) == 0
-    assert len(steps) == 4
+    assert len(steps) == 8 # it is trained twice as long
     assert run("three.npz", "--method", "tiny-ensemble") == 0
-    assert len(steps) == 4 + 4 + 4
+    assert len(steps) == 4 + 4 + 8
     assert (tmp_path / "two.npz").read_bytes() == (tmp_path / "three.npz").read_bytes()
     capsys.readouterr()
     assert run("four.npz", "--method", "sub-set", "--seed", "2", *shared) == 2
