@@ -19,9 +19,9 @@ def cases(draw) -> Case:
     network = draw(_networks())
     widest  = max(layer.columns_per_weight for layer in network.layers)
     most    = draw(st.integers(1, 64) | st.sampled_from((64, 32, 8, 1)))
-    widest_mask = max((layer.mask_choice.groups for layer in network.layers if layer.mask_choice), default=1)
     # Amaranth's simulator takes no signal of thousands of bits, as the masks of all passes together are.
-    most    = min(most, max(1, 2000 // widest_mask))
+    groups  = [layer.mask_choice.groups for layer in network.layers if layer.mask_choice]
+    most    = min(most, max(1, 2000 // max(groups, default=1)))
     target  = Target(
         array_rows=draw(st.sampled_from((256, 64, 32, 16, 8, 4))),
         array_columns=widest * draw(st.integers(1, 4)) + draw(st.integers(0, 1)),
