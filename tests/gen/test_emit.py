@@ -84,6 +84,7 @@ BLOCKS = {
     WordStore:        lambda: WordStore(unsigned(4), words=3, lanes=2, depth=4, by_credit=True,
                                         protect=False),
     BranchSequencer:  lambda: BranchSequencer(words=3, lanes=2, passes=5, depth=4, next_arrays=2,
+    apart=False,
                                               protect=False),
     WordFetcher:      lambda: WordFetcher(unsigned(4), words=12, lanes=2, block_memory=False,
                                           protect=False),
