@@ -104,8 +104,8 @@ PROOFS = [
       for arrays, next_arrays, passes, properties in (
           (1, 1, 3, keeps_stream_rules), (1, 1, 3, divides_each_set), (2, 2, 2, divides_each_set),
           (1, 2, 2, divides_each_set), (1, 1, 2, answers_in_time))),
-    *(Proof(partial(make, arrays=1, next_arrays=1, passes=2, depth=2, groups=1), properties, "bmc",
-            depth=DEPTHS[properties], reach=40) for properties in (keeps_stream_rules, divides_each_set)),
+    Proof(partial(make, arrays=1, next_arrays=1, passes=2, depth=2, groups=1), keeps_stream_rules, "bmc",
+          depth=DEPTHS[keeps_stream_rules], reach=40),
     Readiness(partial(make, arrays=1, next_arrays=1, passes=2, depth=2)),
     Readiness(partial(make, arrays=2, next_arrays=2, passes=2, depth=2)),
 ]

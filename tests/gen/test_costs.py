@@ -97,13 +97,17 @@ def test_every_method(tmp_path, method):
         "scale-dropout":        (1, 2, 1, 5), "scale-dropout-mean": (1, 2, 1, 5),
         "scale-dropout-random": (1, 5, 3, 15), "spinbayes": (8, 1, 3, 15), "sub-set": (1, 8, 3, 15),
         "tiny-ensemble":        (1, 4, 0, 0), "ensemble": (4, 1, 0, 0), "deterministic": (1, 1, 0, 0),
+        # A bit for each channel or input that is masked.
+        "spatial-spindrop":     (1, 1, {"conv2": 6, "fc1": 16}, 22),
+        "spindrop":             (1, 1, {"fc1": 256, "fc2": 120, "fc3": 84}, 460),
     }[method]
     assert (result["network"], result["method"], result["passes"]) == (network.name, made.title, 20)
     for layer in network.layers:
         part = result["layers"][layer.name]
+        own  = bits.get(layer.name, 0) if isinstance(bits, dict) else bits
         assert (part["arrays"], part["banks"], part["choice_bits"]) == (
-            arrays * len(layer.tiles), arrays * banks, bits)
-        assert part["random_bits_per_prediction"] == 20 * bits
+            arrays * len(layer.tiles), arrays * banks, own)
+        assert part["random_bits_per_prediction"] == 20 * own
     total = result["total"]
     assert (total["banks"], total["choice_bits"], total["random_bits_per_prediction"]) == (
         5 * arrays * banks, drawn, 20 * drawn)

@@ -78,19 +78,19 @@ def test_codes_of_binary_weights_are_counts(network):
     """Scale memories are for the number n of inputs that equal their weight: of the sum ``2 n - A``, where
     A is all inputs, they make the same."""
     *hidden, last = network.layers
-    for layer in hidden:
-        engine = lower_layer(layer, TARGET)
+    for index, layer in enumerate(hidden):
+        engine = lower_layer(network, index, TARGET)
         assert engine.adder.o.payload.shape()["sums"].shape.elem_shape.stop > layer.fan_in
-        for bank, words in zip(layer.banks, engine.scale_mux.banks, strict=True):
+        for bank, words in zip(layer.banks[0], engine.scale_mux.banks[0], strict=True):
             for threshold, invert, word in zip(bank.threshold, bank.invert, words, strict=True):
                 for n in range(layer.fan_in + 1):
                     assert (n >= word["threshold"][0]) ^ word["invert"] \
                         == (2 * n - layer.fan_in >= threshold) ^ invert
-    assert last.banks[0].dropped > 0
-    for dropped in (0, 1, last.banks[0].dropped):
-        layer  = replace(last, banks=tuple(replace(bank, dropped=dropped) for bank in last.banks))
-        engine = lower_layer(layer, TARGET)
-        for bank, words in zip(layer.banks, engine.scale_mux.banks, strict=True):
+    assert last.banks[0][0].dropped > 0
+    for dropped in (0, 1, last.banks[0][0].dropped):
+        layer  = replace(last, banks=(tuple(replace(bank, dropped=dropped) for bank in last.banks[0]),))
+        engine = lower_layer(replace(network, layers=(*hidden, layer)), len(hidden), TARGET)
+        for bank, words in zip(layer.banks[0], engine.scale_mux.banks[0], strict=True):
             for gain, offset, word in zip(bank.gain, bank.offset, words, strict=True):
                 for n in range(layer.fan_in + 1):
                     assert word["gain"] * n + word["offset"] >> engine.activation.dropped \

@@ -245,7 +245,7 @@ def _choice(**changes):
 def _drops(*drops):
     """The last layer draws bits with these probabilities."""
     def change(network, target, arrays):
-        network, *rest = _choice(table=(0, 1) * 2**(len(drops) - 1))(network, target, arrays)
+        network, *rest = _choice(table=(0, 1) * (2**len(drops) // 2))(network, target, arrays)
         return replace(network, draws=(*network.draws[:-1], Draw("fault", drops))), *rest
     return change
 
