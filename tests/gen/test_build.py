@@ -131,6 +131,21 @@ def test_layer_cycles(lenet5):
         assert layer["max_cycles"] == layer["maps_per_image"] * layer["cycles_per_map"] <= 784
 
 
+def test_synthesis_counts_the_periphery_of_the_method_alone(tmp_path, monkeypatch):
+    """That of others takes as long again for each of them."""
+    counted = []
+    monkeypatch.setattr(gen.build, "find", lambda *args, **options: "tool")
+    monkeypatch.setattr(gen.build, "prepare", lambda *args: None)
+    monkeypatch.setattr(gen.build, "synthesize", lambda *args: {"status": "run"})
+    monkeypatch.setattr(gen.build, "periphery",
+                        lambda network, *rest: counted.append(network.name) or {"LUT": 7})
+    reports = build("lenet5", Target(), tmp_path / "out", synth="ecp5")
+    own, *others = reports["method_costs"]["methods"]
+    assert counted == ["lenet5"] and own["periphery"] == {"LUT": 7} and others
+    assert {method["periphery"]["reason"] for method in others} == {
+        "of another method; golden.compare --cells counts them"}
+
+
 def test_synthesis_says_that_it_was_not_run(lenet5):
     assert read_json(lenet5 / "report" / "synth_ecp5.json") == {
         "source": "synthesized", "status": "not_run", "reason": "not asked for; add --synth ecp5"}
