@@ -37,9 +37,9 @@ def estimate_network(accelerator: Accelerator, network: Network, passes: int, cl
     chosen, else it is that of many images ``"at most"``. Where layers wait for room or for random bits,
     which ``exact`` denies, it depends on the images before, and the second one says ``"about"`` what it is.
 
-    The latencies are those of the same images, each by itself; ``latency_exact`` says whether they are those
-    of the hardware to the cycle. No figure is the largest that there can be: which choices are slowest is
-    not known.
+    The latencies are those of the same images, each by itself; ``latency_exact`` says whether they are
+    those of the hardware to the cycle. No figure is the largest that there can be: which choices are
+    slowest is not known.
     """
     most, one = _most(accelerator, network, passes), _most(accelerator, network, 1)
     outcomes = drawn(network, _DRAWN, passes)
@@ -82,8 +82,8 @@ def estimate_network(accelerator: Accelerator, network: Network, passes: int, cl
 def _most(accelerator, network, passes):
     outcomes = branching(network, passes)
     short = timeline(accelerator, np.broadcast_to(outcomes, (_IMAGES, *outcomes.shape)))
-    return (timeline(accelerator, np.broadcast_to(outcomes, (_WAITING, *outcomes.shape))) if short.waits else
-            short)
+    return (short if not short.waits else
+            timeline(accelerator, np.broadcast_to(outcomes, (_WAITING, *outcomes.shape))))
 
 
 def _random_cycles(accelerator, passes):

@@ -64,8 +64,9 @@ def timeline(accelerator: Accelerator, outcomes: np.ndarray) -> Timeline:
         edges.append(_Edge(edge, split, bank, behind))
         behind = _Engine(engine, edges[-1], bank)
         engines.insert(0, behind)
+    numbers = np.broadcast_to(np.arange(passes), (count, passes))
     for edge, split in ((accelerator.first_edge, outcomes[..., 0, 0]),
-                        (accelerator.sequential_edge, np.broadcast_to(np.arange(passes), (count, passes)))):
+                        (accelerator.sequential_edge, numbers)):
         if edge is not None:
             edges.append(_Edge(edge, [split], bank, behind))
             behind = _Store(edges[-1])
@@ -73,7 +74,7 @@ def timeline(accelerator: Accelerator, outcomes: np.ndarray) -> Timeline:
     pixel_input = accelerator.pixel_input
     entered, announced, firsts = 0, [], []
     for image in range(count):
-        # An image is not taken while announcements of four others wait for the mask bank or the first block.
+        # An image is not taken while those before it have not been begun.
         first = max([entered, *(taken[image - pixel_input.AHEAD] + 1 for taken in (bank.begun, announced)
                                 if image >= pixel_input.AHEAD and taken),
                      *(one + pixel_input.announcement for one in firsts[-1:])])
@@ -87,7 +88,7 @@ def timeline(accelerator: Accelerator, outcomes: np.ndarray) -> Timeline:
         announced.append(taken)
         entered = times[-1]
     return Timeline(tuple(firsts), tuple(head.results),
-                    tuple(len(engine.ends) - number for engine, number in zip(engines, before, strict=True)),
+                    tuple(len(engine.ends) - runs for engine, runs in zip(engines, before, strict=True)),
                     len(head.begins) - leaves, any(edge.waited for edge in edges), head.exact)
 
 
@@ -129,7 +130,7 @@ class _Edge:
     bank: _MaskBank
     behind: object               # the block that takes the maps
     waited: bool = False
-    released: list = field(default_factory=list) # cycle in which the last word of each branch set is fetched
+    released: list = field(default_factory=list) # cycle in which each branch set has been fetched
     written: list = field(default_factory=list)  # cycle in which the pass sets of each are stored
     _taken: deque = None                         # cycles in which the last words were taken
     _fetched: int = -1                           # cycle in which the last word was fetched
@@ -261,7 +262,8 @@ class _Head:
         self._read.append(begin + classes + averaging.DRAIN)
         self._busy = begin + classes + averaging.overhead
         if last:
-            self.results.append(begin + classes - 1 + averaging.latency + (classes - 1) * averaging.interval)
+            self.results.append(begin + classes - 1 + averaging.latency
+                                + (classes - 1) * averaging.interval)
             self._busy += classes * averaging.interval + 1
         return taken, range(self._entered, self._entered + classes)
 

@@ -95,17 +95,16 @@ class Accelerator(wiring.Component):
                         depth=2, by_credit=False, protect=protect)
 
         #: In front of the first layer, if passes enter it one after another.
-        self.sequential_edge = (image_edge(Choice(tuple(range(passes)), draw=None)) if sequential else
-                                None)
+        self.sequential_edge = image_edge(Choice(tuple(range(passes)), draw=None)) if sequential else None
         first = self.engines[0].early_choice
         #: In front of the first layer, if it makes a choice before maps enter.
         self.first_edge = (None if first is None or sequential and first.separates(passes) else
                            image_edge(first))
-        self._image_edges = [edge for edge in (self.sequential_edge, self.first_edge) if edge is not None]
+        self._image_edges = [edge for edge in (self.sequential_edge, self.first_edge) if edge]
         #: Behind each layer.
         self.edges = [
-            Edge(engine.word, words=engine.words, lanes=engine.lanes, passes=passes, late=engine.bank_choice,
-                 early=following and following.early_choice, protect=protect)
+            Edge(engine.word, words=engine.words, lanes=engine.lanes, passes=passes,
+                 late=engine.bank_choice, early=following and following.early_choice, protect=protect)
             for engine, following in zip(self.engines, [*self.engines[1:], None], strict=True)]
         # Who takes masks, of which draw: the blocks in the order in which a map passes them.
         way = [*self._image_edges, *itertools.chain(*zip(self.engines, self.edges, strict=True))]
@@ -127,10 +126,15 @@ class Accelerator(wiring.Component):
         }
         if hasattr(rng, "mtj"):
             members["mtj"] = rng.signature.members["mtj"]
-        for name, engine in zip(self.names, self.engines, strict=True):
+        for name, engine in zip(self.engine_names, self.engines, strict=True):
             if "arrays" in engine.signature.members:
-                members[f"layer_{name}"] = engine.signature.members["arrays"]
+                members[name] = engine.signature.members["arrays"]
         super().__init__(members)
+
+    @property
+    def engine_names(self):
+        """Names of the submodules of the layers, and of the pins of their arrays."""
+        return tuple(f"layer_{name}" for name in self.names)
 
     @property
     def blocks(self):
@@ -209,7 +213,7 @@ class Accelerator(wiring.Component):
             ]
             _hand_on(m, sets, edge.i_sets)
             words, sets = edge.o, edge.o_sets
-        for name, engine, edge in zip(self.names, self.engines, self.edges, strict=True):
+        for name, engine, edge in zip(self.engine_names, self.engines, self.edges, strict=True):
             connect(m, words, engine.i)
             _hand_on(m, sets, engine.i_sets)
             connect(m, engine.o, edge.i)
@@ -218,11 +222,11 @@ class Accelerator(wiring.Component):
             words, sets = edge.o, edge.o_sets
             for port, sent in (("o", words), ("o_sets", sets)):
                 # Copies of the maps that are sent, with names by which the test bench observes them.
-                observed = sent.signature.create(path=(f"layer_{name}", port))
+                observed = sent.signature.create(path=(name, port))
                 m.d.comb += [getattr(observed, part).eq(getattr(sent, part))
                              for part in ("payload", "valid", "ready")]
             if "arrays" in engine.signature.members:
-                for tile, pins in zip(engine.arrays, getattr(self, f"layer_{name}"), strict=True):
+                for tile, pins in zip(engine.arrays, getattr(self, name), strict=True):
                     connect(m, tile, flipped(pins))
         connect(m, words, self.softmax.i)
         connect(m, self.softmax.o, self.averaging.i)

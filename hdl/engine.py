@@ -145,6 +145,7 @@ class Engine(wiring.Component):
         rotated = [*banks[1 - ways:], *banks[:1 - ways]] if ways > 1 else banks
         make    = self._levels if isinstance(results, Levels) else self._logits
         self.stages = {"adder_accumulator": self.adder, **make(results, rotated, sums)}
+        self.scale_mux = self.stages["scale_mux"]
         #: Draw whose masks the engine takes, by the name of the port.
         self.drawn   = {} if masks is None else {"kept": masks.draw}
         self.latency = crossbar.latency + sum(stage.latency for stage in self.stages.values())
@@ -186,7 +187,8 @@ class Engine(wiring.Component):
         geometry, line_buffer = self.crossbar.geometry, self.line_buffer
         if (*line_buffer.positions, geometry.columns_per_read) != (1, 1, 1):
             raise ValueError(f"Output layer must read 1 column at 1 x 1 positions, not "
-                             f"{geometry.columns_per_read} at {' x '.join(map(str, line_buffer.positions))}")
+                             f"{geometry.columns_per_read} at {line_buffer.positions[0]} x "
+                             f"{line_buffer.positions[1]}")
         word = gain_layout(*(_signed_shape(fields[name] for of_array in banks
                                            for bank in of_array for fields in bank)
                              for name in ("gain", "offset")))

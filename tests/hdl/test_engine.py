@@ -81,7 +81,7 @@ SEEDS = [*APART, 0, 3, 4, 5, 7]
 
 
 def engine_of(compiled, seed, target, index):
-    """A layer of a random network, the arrays that the next one chooses from, and its block with the edge."""
+    """A layer of a random network, the arrays that the next one chooses from, and the block."""
     network, target = compiled(seed, target, hidden=2)
     layer, *later = network.layers[index:]
     next_arrays = later[0].crossbars if later else 1
