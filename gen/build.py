@@ -169,7 +169,7 @@ def _contents(network, target, accelerator):
                    for layer, block in zip(network.layers, accelerator.engine_names, strict=True)],
         "arrays": array_images(network, accelerator),
         "weights": weight_files(accelerator),
-        "logit": {"width": accelerator.engines[-1].logit.width, "signed": True},
+        "logit": {"width": accelerator.engines[-1].word.width, "signed": True},
         "results": fields(accelerator.results.payload.shape()),
         "passes": target.passes,
         "passes_max": target.passes_max,

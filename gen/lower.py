@@ -12,7 +12,9 @@ from gen.names import identifier
 from gen.transforms.tile import row_tiles
 from gen.weights import in_files
 from hdl.accelerator import Accelerator
-from hdl.engine import Engine
+from hdl.engine import Engine, Levels, Logits, Masks
+from hdl.layer.crossbar import Crossbar
+from hdl.layer.line_buffer import LineBuffer
 from hdl.pass_sets.pass_split import Choice
 from hdl.random.health import Health
 from hdl.random.mtj_rng import MtjRng
@@ -51,34 +53,29 @@ def lower(network: Network, target: Target) -> Accelerator:
 
 def lower_layer(network: Network, index: int, target: Target, filed: bool = False) -> Engine:
     """Return the engine of layer ``index`` of ``network``; its weights are in files if ``filed``."""
-    layer  = network.layers[index]
-    output = isinstance(layer.banks[0][0], Logit)
-    after  = None if output else network.layers[index + 1]
-    drawn  = [draw.name for draw in network.draws if draw.drops]
-    masked = {} if layer.mask_choice is None else {
-        "groups": layer.mask_choice.groups, "mask_draw": drawn.index(layer.mask_choice.draw)}
+    layer = network.layers[index]
     sums, banks = _of_codes(layer)
     return Engine(
-        layer.height, layer.width, layer.channels,
-        kernel=layer.kernel, stride=layer.stride, padding=layer.padding, pool=layer.pool,
-        bits=layer.input_bits,
-        weights=layer.arrays,
-        weight_bits=layer.weight_bits,
-        ways=layer.ways,
-        tile_rows=len(row_tiles(layer, target)[0]),
-        rows_per_read=layer.folding.rows_per_read,
-        columns_per_read=layer.folding.columns_per_read,
-        macro=None if target.view == "emulated" else cycles(target.array_ns, target),
-        file=f"{identifier(layer.name)}_weights" if filed else None,
+        LineBuffer(layer.height, layer.width, layer.channels * layer.input_bits, kernel=layer.kernel,
+                   stride=layer.stride, padding=layer.padding, protect=target.protect),
+        Crossbar(layer.arrays, layer.fan_in,
+                 tile_rows=len(row_tiles(layer, target)[0]),
+                 rows_per_read=layer.folding.rows_per_read,
+                 columns_per_read=layer.folding.columns_per_read,
+                 weight_bits=layer.weight_bits,
+                 masked=layer.mask_choice is not None,
+                 macro=None if target.view == "emulated" else cycles(target.array_ns, target),
+                 file=f"{identifier(layer.name)}_weights" if filed else None,
+                 protect=target.protect),
+        Logits(_logit(layer), banks[0][0].dropped) if isinstance(banks[0][0], Logit) else
+        Levels(layer.output_bits, layer.pool),
         sums=sums,
         banks=[[_words(bank, 2**layer.output_bits - 1) for bank in of_array] for of_array in banks],
+        bits=layer.input_bits,
+        ways=layer.ways,
         array_choice=_choice(network, layer.array_choice),
         bank_choice=_choice(network, layer.bank_choice),
-        next_early_choice=_early(network, after, target),
-        **masked,
-        output_bits=layer.output_bits,
-        logit=_logit(layer) if output else None,
-        dropped=banks[0][0].dropped if output else 0,
+        masks=_masks(network, layer.mask_choice),
         passes=target.passes_max,
         protect=target.protect,
     )
@@ -106,19 +103,22 @@ def _rng(network, target):
     return sources[0] if len(sources) == 1 else RngBank(sources)
 
 
-def _early(network, layer, target):
-    """How passes come to enter ``layer`` apart from each other."""
-    if layer is None or layer.mask_choice is None:
-        return _choice(network, layer and layer.array_choice)
-    return Choice(tuple(range(target.passes_max)), draw=None)
-
-
 def _choice(network, choice):
     """How the passes of a pass set come to the outcomes of ``choice``."""
     if choice is None:
         return None
-    drawn = [draw.name for draw in network.draws if draw.drops]
+    drawn = _drawn(network)
     return Choice(choice.table, drawn.index(choice.draw) if choice.draw in drawn else None)
+
+
+def _masks(network, choice):
+    """The masks of the inputs of a layer."""
+    return None if choice is None else Masks(choice.groups, _drawn(network).index(choice.draw))
+
+
+def _drawn(network):
+    """Names of the draws that have random bits."""
+    return [draw.name for draw in network.draws if draw.drops]
 
 
 def _of_codes(layer: Layer) -> tuple[range, tuple[tuple[Comparison | Logit, ...], ...]]:

@@ -1,6 +1,8 @@
 # amaranth: UnusedElaboratable=no
 """The whole accelerator: pixels in, statistics of the class probabilities out."""
 
+import itertools
+
 from amaranth import *
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
@@ -12,7 +14,8 @@ from hdl.head.softmax import Softmax
 from hdl.input.binarizer import Binarizer
 from hdl.input.pixel_input import PixelInput
 from hdl.layer.array import EmulatedArray
-from hdl.pass_sets.first_pass_sets import ArrayPasses, SequentialPasses, SharedPasses
+from hdl.pass_sets.edge import Edge
+from hdl.pass_sets.pass_split import Choice
 from hdl.random.mask_bank import MaskBank
 
 
@@ -86,25 +89,31 @@ class Accelerator(wiring.Component):
         self.protect     = protect
         self.pixel_input = PixelInput(pixels, passes, protect=protect)
         self.binarizer   = Binarizer(thresholds, bits=bits)
-        width  = len(self.binarizer.o.payload)
-        choice = self.engines[0].early_choice
-        self.first_pass_sets = (
-            SequentialPasses(width, words=pixels, passes=passes, protect=protect) if sequential
-            else SharedPasses(passes))
-        #: In front of a first layer with several arrays.
-        self.array_passes = (ArrayPasses(width, words=pixels, choice=choice, passes=passes,
-                                         protect=protect)
-                             if choice is not None else None)
+
+        def image_edge(early):
+            return Edge(self.binarizer.o.payload.shape(), words=pixels, lanes=1, passes=passes, early=early,
+                        depth=2, by_credit=False, protect=protect)
+
+        #: In front of the first layer, if passes enter it one after another.
+        self.sequential_edge = image_edge(Choice(tuple(range(passes)), draw=None)) if sequential else None
+        first = self.engines[0].early_choice
+        #: In front of the first layer, if it makes a choice before maps enter.
+        self.first_edge = (None if first is None or sequential and first.separates(passes) else
+                           image_edge(first))
+        self._image_edges = [edge for edge in (self.sequential_edge, self.first_edge) if edge]
+        #: Behind each layer.
+        self.edges = [
+            Edge(engine.word, words=engine.words, lanes=engine.lanes, passes=passes,
+                 late=engine.bank_choice, early=following and following.early_choice, protect=protect)
+            for engine, following in zip(self.engines, [*self.engines[1:], None], strict=True)]
         # Who takes masks, of which draw: the blocks in the order in which a map passes them.
-        self._takers = ([(self.array_passes, "mask", choice.draw)]
-                        if choice is not None and choice.bits else [])
-        self._takers += [(engine, name, draw) for engine in self.engines
-                         for name, draw in engine.drawn.items()]
+        way = [*self._image_edges, *itertools.chain(*zip(self.engines, self.edges, strict=True))]
+        self._takers = [(block, name, draw) for block in way for name, draw in block.drawn.items()]
         self.mask_bank  = (MaskBank(draws, [draw for _, _, draw in self._takers], passes, protect=protect)
                            if self._takers else None)
         self.rng        = rng
         self.health     = tuple(health)
-        self.softmax    = Softmax(self.engines[-1].logit, classes=classes, fraction=fraction,
+        self.softmax    = Softmax(self.engines[-1].word, classes=classes, fraction=fraction,
                                   guard=guard, protect=protect)
         self.averaging  = Averaging(classes, passes, confidence=confidence, agreement=agreement,
                                     protect=protect)
@@ -139,11 +148,12 @@ class Accelerator(wiring.Component):
         named = [
             ("pixel_input",     self.pixel_input),
             ("binarizer",       self.binarizer),
-            ("first_pass_sets", self.first_pass_sets),
             *([("mask_bank", self.mask_bank), ("rng", self.rng)] if self.mask_bank else []),
             *((f"health_{number}", test) for number, (_, test) in enumerate(self.health)),
-            *([("array_passes", self.array_passes)] if self.array_passes else []),
-            *zip(self.engine_names, self.engines, strict=True),
+            *([("sequential_edge", self.sequential_edge)] if self.sequential_edge else []),
+            *([("first_edge", self.first_edge)] if self.first_edge else []),
+            *(block for name, engine, edge in zip(self.names, self.engines, self.edges, strict=True)
+              for block in ((f"layer_{name}", engine), (f"edge_{name}", edge))),
             ("softmax",         self.softmax),
             ("averaging",       self.averaging),
         ]
@@ -170,7 +180,6 @@ class Accelerator(wiring.Component):
         connect(m, flipped(self.pixels), self.pixel_input.i)
         m.d.comb += self.pixel_input.passes.eq(self.passes)
         connect(m, self.pixel_input.o, self.binarizer.i)
-        connect(m, self.pixel_input.maps, self.first_pass_sets.images)
         if self.mask_bank is None:
             m.d.comb += self.pixel_input.masks.ready.eq(1)
         else:
@@ -195,22 +204,24 @@ class Accelerator(wiring.Component):
             for source, pins in junctions:
                 connect(m, source, flipped(pins))
 
-        words, sets = self.binarizer.o, self.first_pass_sets.o_sets
-        if self.sequential:
-            connect(m, words, self.first_pass_sets.i)
-            words = self.first_pass_sets.o
-        # The choice among the arrays of a layer divides the pass sets before its maps are sent, so the
-        # block in front of the layer takes its masks.
-        if self.array_passes is not None:
-            connect(m, words, self.array_passes.i)
-            connect(m, sets, self.array_passes.i_sets)
-            words, sets = self.array_passes.o, self.array_passes.o_sets
-        for name, engine in zip(self.engine_names, self.engines, strict=True):
+        words, sets = self.binarizer.o, self.pixel_input.sets
+        for edge in self._image_edges:
+            m.d.comb += [
+                edge.i.payload[0].eq(words.payload),
+                edge.i.valid.eq(words.valid),
+                words.ready.eq(edge.i.ready),
+            ]
+            _hand_on(m, sets, edge.i_sets)
+            words, sets = edge.o, edge.o_sets
+        for name, engine, edge in zip(self.engine_names, self.engines, self.edges, strict=True):
             connect(m, words, engine.i)
-            connect(m, sets, engine.i_sets)
-            words, sets = engine.o, engine.o_sets
+            _hand_on(m, sets, engine.i_sets)
+            connect(m, engine.o, edge.i)
+            connect(m, engine.o_sets, edge.i_sets)
+            connect(m, edge.credit, engine.credit)
+            words, sets = edge.o, edge.o_sets
             for port, sent in (("o", words), ("o_sets", sets)):
-                # Copies of the outputs of a layer, with names by which the test bench observes them.
+                # Copies of the maps that are sent, with names by which the test bench observes them.
                 observed = sent.signature.create(path=(name, port))
                 m.d.comb += [getattr(observed, part).eq(getattr(sent, part))
                              for part in ("payload", "valid", "ready")]
@@ -219,7 +230,14 @@ class Accelerator(wiring.Component):
                     connect(m, tile, flipped(pins))
         connect(m, words, self.softmax.i)
         connect(m, self.softmax.o, self.averaging.i)
-        connect(m, sets, self.averaging.sets)
+        _hand_on(m, sets, self.averaging.sets)
         connect(m, self.averaging.o, flipped(self.results))
 
         return m
+
+
+def _hand_on(m, sets, port):
+    """Connect a stream of pass sets to ``port``, which takes the outcome that comes with them if it has a
+    use for it."""
+    m.d.comb += [port.valid.eq(sets.valid), sets.ready.eq(port.ready)]
+    m.d.comb += [port.payload[field].eq(sets.payload[field]) for field in ("set", "last", "choice")]

@@ -17,8 +17,7 @@ CLASSES = ("thresholds", "logit words", "weights", "maps", "pass sets", "masks",
 _NARROW = 12
 
 #: Blocks of :mod:`hdl` whose submodules have other names.
-_BLOCKS = {"array_passes": "first_pass_sets", "relative": "softmax", "power": "softmax",
-           "normalizer": "softmax"}
+_BLOCKS = {"relative": "softmax", "power": "softmax", "normalizer": "softmax"}
 
 
 def block_of(design: Design, scope: str) -> str:

@@ -44,7 +44,7 @@ ROOMS = {
     "hdl/random":      {"checks", "stream"},
     "hdl/layer":       {"checks", "stream"},
     "hdl/pass_sets":   {"checks", "stream"},
-    "hdl/input":       {"checks", "layer", "stream"},
+    "hdl/input":       {"checks", "layer", "pass_sets", "stream"},
     "hdl/head":        {"checks", "pass_sets", "stream"},
     "gen/transforms":  {"check_target", "ir", "outcomes", "precision", "weights"},
     "golden/random":   {"answers", "head", "network", "metrics", "scores"},

@@ -494,8 +494,11 @@ class Averaging(wiring.Component):
     #: Cycles from the index of a class to its totals and votes.
     READ = 2
 
+    #: Cycles from a pass set to the first probability of its leaf: its passes are counted.
+    COUNT = 3
+
     #: Cycles of a leaf beside those of its probabilities: to count its passes, and to store its totals.
-    overhead = 3 + DRAIN
+    overhead = COUNT + DRAIN
 
     latency = DRAIN + 4 + READ
 

@@ -7,6 +7,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hdl.checks.parity import Parity, error_port
+from hdl.pass_sets.pass_split import pass_set_layout
 from hdl.stream import moves
 
 
@@ -17,9 +18,9 @@ class PixelInput(wiring.Component):
     """Count pixels; with the first pixel of each image, announce its number of passes T.
 
     Pixels go through unchanged in the same cycle. ``passes`` is sampled as the first pixel of an image
-    is taken; a value of 0 counts as 1, one above T_max as T_max. T is announced on both ``masks`` and
-    ``maps`` two cycles later. Announcements wait in queues; while one of these is full, the first pixel
-    of an image is not taken.
+    is taken; a value of 0 counts as 1, one above T_max as T_max. Two cycles later T is announced on
+    ``masks``, and the first pass set of the image, {0, ..., T - 1}, is sent on ``sets``. Both wait in
+    queues; while one of these is full, the first pixel of an image is not taken.
 
     Parameters
     ----------
@@ -38,9 +39,10 @@ class PixelInput(wiring.Component):
         Pixels.
     passes : In(range(passes + 1))
         Passes of the next image.
-    masks, maps : Out(stream.Signature(range(passes + 1)))
-        Number of passes of each image, for the mask bank (:mod:`hdl.random.mask_bank`) and for the
-        block that creates its first pass sets (:mod:`hdl.pass_sets.first_pass_sets`).
+    masks : Out(stream.Signature(range(passes + 1)))
+        Number of passes of each image, for the mask bank (:mod:`hdl.random.mask_bank`).
+    sets : Out(stream.Signature(pass_set_layout(passes)))
+        Pass set of each image: the lowest T bits are 1.
     error : Out(1)
         1 for a cycle after an announcement has lost its parity. Only with ``protect``.
     """
@@ -60,7 +62,7 @@ class PixelInput(wiring.Component):
             "o":      Out(stream.Signature(width)),
             "passes": In(range(passes + 1)),
             "masks":  Out(stream.Signature(range(passes + 1))),
-            "maps":   Out(stream.Signature(range(passes + 1))),
+            "sets":   Out(stream.Signature(pass_set_layout(passes))),
             **error_port(protect),
         })
 
@@ -79,19 +81,21 @@ class PixelInput(wiring.Component):
         announced = Signal.like(self.passes)
         m.d.sync += [announce.eq(begin), announced.eq(passes)]
         queues = []
-        for port in (self.masks, self.maps):
-            queue = parity.fifo(width=len(port.payload), depth=self.AHEAD)
+        for port in (self.masks, self.sets):
+            queue = parity.fifo(width=len(announced), depth=self.AHEAD)
             queues.append(queue)
             m.d.comb += [
                 queue.w_en.eq(announce),
                 queue.w_data.eq(announced),
                 port.valid.eq(queue.r_rdy),
-                port.payload.eq(queue.r_data),
                 queue.r_en.eq(port.ready),
             ]
-        m.submodules.masks_queue, m.submodules.maps_queue = queues
+        m.submodules.masks_queue, m.submodules.sets_queue = queues
 
         m.d.comb += [
+            self.masks.payload.eq(queues[0].r_data),
+            self.sets.payload.set.eq(Cat(queues[1].r_data > number for number in range(self.most))),
+            self.sets.payload.last.eq(1),
             passes.eq(Mux(self.passes == 0, 1, Mux(self.passes > self.most, self.most, self.passes))),
             space.eq(queues[0].w_rdy & queues[1].w_rdy & ~announce),
             self.o.payload.eq(self.i.payload),

@@ -61,6 +61,9 @@ class LineBuffer(wiring.Component):
             raise ValueError(f"Stride must be at least 1, not {stride!r}")
         if not 0 <= padding < min(kernel):
             raise ValueError(f"Padding must be from 0 to {min(kernel) - 1}, not {padding!r}")
+        #: Kernel positions of a map, in rows and columns.
+        self.positions = tuple((extent - side) // stride + 1
+                               for extent, side in zip(self.padded, kernel, strict=True))
         super().__init__({
             "i": In(stream.Signature(word_bits)),
             "o": Out(stream.Signature(kernel[0] * kernel[1] * word_bits)),

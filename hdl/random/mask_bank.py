@@ -80,12 +80,15 @@ class MaskBank(wiring.Component):
     def interval(self, passes, rng):
         """Cycles from image to image of ``passes`` passes with the random source ``rng``, whose
         sources divide the bits of a pass evenly."""
-        def requests(bits):
-            turns, rest = divmod(bits, rng.count)
-            return turns * max(rng.count, rng.interval) + rest
+        return max(self.requests(passes, rng), 1 + self.latency(passes, rng))
 
-        bits = passes * sum(self.draws)
-        return max(requests(bits), requests(bits - 1) + rng.latency + self.overhead)
+    def requests(self, passes, rng):
+        """Cycles from the first request of an image to the first that can follow its last."""
+        return _turns(passes * sum(self.draws), rng)
+
+    def latency(self, passes, rng):
+        """Cycles from the first request of an image until its masks can be taken."""
+        return _turns(passes * sum(self.draws) - 1, rng) + rng.latency + self.overhead - 1
 
     def elaborate(self, platform):
         m = Module()
@@ -158,3 +161,9 @@ class MaskBank(wiring.Component):
         parity.report()
 
         return m
+
+
+def _turns(bits, rng):
+    """Cycles in which ``bits`` bits are asked for."""
+    turns, rest = divmod(bits, rng.count)
+    return turns * max(rng.count, rng.interval) + rest

@@ -1,14 +1,17 @@
-"""Proofs about a layer."""
+"""Proofs about a layer and the edge behind it."""
 
 from functools import partial
 
 from amaranth.hdl import Array, Assert, Assume, Cover, Signal
 
-from hdl.engine import Engine
+from hdl.engine import Engine, Levels, Masks
+from hdl.layer.crossbar import Crossbar
+from hdl.layer.line_buffer import LineBuffer
 from hdl.pass_sets.pass_split import Choice
 from tests.formal.proof import Proof
 from tests.formal.readiness import Readiness
 from tests.formal.streams import answers_within, check_stream_rules, free, moved, patient
+from tests.layers import LayerWithEdge
 
 
 def environment(m, dut):
@@ -16,7 +19,7 @@ def environment(m, dut):
     free(m, dut)
     sets = dut.i_sets.payload
     m.d.comb += Assume(~dut.i_sets.valid | sets.set.any())
-    if dut.groups is not None:
+    if dut.engine.masks is not None:
         m.d.comb += Assume(~dut.i_sets.valid | (sets.set == 1 << sets.choice))
 
 
@@ -36,7 +39,7 @@ def divides_each_set(m, dut):
     Maps are numbered modulo 8, more than can be in flight.
     """
     environment(m, dut)
-    passes, words = len(dut.i_sets.payload.set), dut.buffer.words
+    passes, words = len(dut.i_sets.payload.set), dut.engine.words
     sets   = Array(Signal(passes, name=f"set_{number}") for number in range(8))
     lasts  = Array(Signal(name=f"last_{number}") for number in range(8))
     entered, leaving, gone = Signal(3), Signal(3), Signal(passes)
@@ -85,14 +88,17 @@ def make(*, arrays, next_arrays, passes, depth, groups=None):
     """A layer of two positions and two channels; with one array, its choice is a keep bit, and with groups
     each pass masks its inputs too."""
     bank, several = [{"threshold": [1], "invert": 0}] * 2, arrays > 1
-    return Engine(1, 2, 1, kernel=(1, 1), weights=((0, 1),) * arrays, tile_rows=1, rows_per_read=1,
-                  columns_per_read=1, sums=range(-1, 2) if groups else range(2),
-                  banks=[[bank]] * arrays if several else [[bank, bank]],
-                  array_choice=Choice(tuple(range(arrays))) if several else None,
-                  bank_choice=None if several else Choice((0, 1)),
-                  next_early_choice=Choice(tuple(range(next_arrays))) if next_arrays > 1 else None,
-                  groups=groups,
-                  passes=passes, depth=depth, macro=1)
+    engine = Engine(
+        LineBuffer(1, 2, 1, kernel=(1, 1)),
+        Crossbar(((0, 1),) * arrays, 1, tile_rows=1, rows_per_read=1, columns_per_read=1, macro=1,
+                 masked=groups is not None),
+        Levels(), sums=range(-1, 2) if groups else range(2),
+        banks=[[bank]] * arrays if several else [[bank, bank]],
+        array_choice=Choice(tuple(range(arrays))) if several else None,
+        bank_choice=None if several else Choice((0, 1)),
+        masks=groups and Masks(groups), passes=passes)
+    early = Choice(tuple(range(next_arrays))) if next_arrays > 1 else None
+    return LayerWithEdge(engine, early, depth=depth)
 
 
 #: Cycles that a solver looks at within its time limit.

@@ -20,8 +20,9 @@ def passes_pixels(m, dut):
 
 
 def announces_each_image(m, dut):
-    """The k-th announcement of either kind is the number of passes at the k-th first pixel, from 1 to
-    T_max; there is exactly one for each image, and never room for one too few.
+    """The k-th announcement is the number of passes T at the k-th first pixel, from 1 to T_max, and the
+    k-th pass set that of the lowest T bits; there is exactly one of both for each image, and never room for
+    one too few.
     """
     free(m, dut)
     left  = Signal(range(dut.pixels))
@@ -38,7 +39,7 @@ def announces_each_image(m, dut):
         m.d.sync += image.eq(image + 1)
         with m.If(image == followed):
             m.d.sync += value.eq(wanted)
-    for name, port in (("masks", dut.masks), ("maps", dut.maps)):
+    for name, port in (("masks", dut.masks), ("sets", dut.sets)):
         number, waiting = Signal(range(images), name=f"{name}_number"), Signal(range(images), name=name)
         m.d.sync += waiting.eq(waiting + first - moved(port))
         m.d.comb += [
@@ -49,18 +50,22 @@ def announces_each_image(m, dut):
         with m.If(moved(port)):
             m.d.sync += number.eq(number + 1)
         with m.If(port.valid):
-            m.d.comb += [Assert(port.payload != 0), Assert(port.payload <= dut.most)]
+            passes = port.payload if name == "masks" else sum(port.payload.set)
+            m.d.comb += [Assert(passes != 0), Assert(passes <= dut.most)]
+            if name == "sets":
+                m.d.comb += [Assert((port.payload.set & (port.payload.set + 1)) == 0),
+                             Assert(port.payload.last)]
             with m.If(number == followed):
-                m.d.comb += Assert(port.payload == value)
+                m.d.comb += Assert(passes == value)
 
 
 def answers_in_time(m, dut):
     """With pixels and announcements taken within 2 cycles, a pixel is taken within 6 cycles."""
     free(m, dut)
-    for name, port in (("o", dut.o), ("masks", dut.masks), ("maps", dut.maps)):
+    for name, port in (("o", dut.o), ("masks", dut.masks), ("sets", dut.sets)):
         patient(m, port.ready, 2, name)
     answers_within(m, dut.i.valid & ~dut.i.ready, 6, "pixel")
-    m.d.comb += Cover(moved(dut.maps))
+    m.d.comb += Cover(moved(dut.sets))
 
 
 SMALL = partial(PixelInput, pixels=3, passes=5, width=2)

@@ -36,6 +36,7 @@ from hdl.input.pixel_input import PixelInput
 from hdl.layer.adder_accumulator import AdderAccumulator
 from hdl.layer.arbiter import Arbiter
 from hdl.layer.array import ArrayGeometry, EmulatedArray
+from hdl.layer.choice_queue import ArrayQueue, MaskQueue
 from hdl.layer.comparator import Comparator
 from hdl.layer.crossbar import Crossbar
 from hdl.layer.line_buffer import LineBuffer
@@ -46,7 +47,7 @@ from hdl.layer.reader import Reader
 from hdl.layer.scale_mux import ScaleMux, comparison_layout, gain_layout
 from hdl.layer.weight_memory import WeightMemory
 from hdl.layer.word_packer import WordPacker
-from hdl.pass_sets.first_pass_sets import ArrayPasses, SequentialPasses, SharedPasses
+from hdl.pass_sets.edge import Edge
 from hdl.pass_sets.map_buffer import BranchSequencer, MapBuffer, WordFetcher, WordStore
 from hdl.pass_sets.pass_split import Choice, PassSplit
 from hdl.random.health import Health
@@ -94,9 +95,11 @@ BLOCKS = {
     PseudoRng:        lambda: PseudoRng((1, 2), seed=1),
     Reader:           lambda: Reader(6, SHAPE),
     RngBank:          lambda: RngBank([PseudoRng((1, 2), seed=seed) for seed in (1, 2)]),
-    ArrayPasses:      lambda: ArrayPasses(2, words=4, choice=Choice(range(4)), passes=5),
-    SharedPasses:     lambda: SharedPasses(5),
-    SequentialPasses: lambda: SequentialPasses(2, words=4, passes=5),
+    ArrayQueue:       lambda: ArrayQueue(12, ArrayGeometry(6, 4, rows_per_read=3, columns_per_read=2,
+                                                           arrays=2)),
+    MaskQueue:        lambda: MaskQueue(12, SHAPE, groups=4, passes=5),
+    Edge:             lambda: Edge(2, words=4, lanes=2, passes=5, late=Choice((0, 1)),
+                                   early=Choice(range(4), draw=1)),
     ScaleMux:         lambda: ScaleMux(comparison_layout(range(7)), [WORDS], 3, columns=2),
     Relative:         lambda: Relative(signed(8), classes=3),
     PowerOfTwo:       lambda: PowerOfTwo(8, fraction=4, guard=2),

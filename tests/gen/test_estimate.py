@@ -7,11 +7,12 @@ import pytest
 
 from gen.checkpoint import SHIPPED, read
 from gen.compile import compile_network
-from gen.estimate import estimate_layers, estimate_network, timeline
+from gen.estimate import estimate_layers, estimate_network
 from gen.ir import Folding, Input, Layer, Network, Normalization, Target
 from gen.lower import lower
 from gen.methods import network_of
 from gen.outcomes import branching, drawn
+from gen.timeline import timeline
 from gen.transforms.folding import map_cycles
 from golden.random.generator import choices
 from golden.random.outcomes import outcomes
@@ -60,8 +61,8 @@ def test_equals_simulation(compiled, seed, hidden, passes, interval, schedule):
     assert (result.interval, result.latency) == (results[-1] - results[-2], results[0])
 
 
-def made(layer):
-    """A network for 6 x 6 pixels of ``layer`` and one of ten classes."""
+def made(layer, p=(0.5, 0.5)):
+    """A network for 6 x 6 pixels of ``layer`` and one of ten classes, with dropout probabilities ``p``."""
     rng = np.random.default_rng(0)
     layers = layer, Layer("last", *layer.output_shape, layer.output_shape[:2], 10)
     network = Network("made", Input(6, 6, (128,)), tuple(replace(
@@ -70,45 +71,50 @@ def made(layer):
         normalizations=((Normalization(
             *map(tuple, rng.uniform(0.5, 2, (6, part.outputs)).tolist())),) * 2,))
         for part in layers))
-    return with_choices(network, [0.5, 0.5])
+    return with_choices(network, list(p))
 
 
-def test_says_when_a_buffer_is_full():
+def check(accelerator, network, images, passes):
+    """The cycles are those of the simulation, although something waits."""
+    result = timeline(accelerator, made_by(network, images, passes))
+    first_pixels, results = simulated(accelerator, network, images, passes)
+    assert result.waits
+    assert result.first_pixels == first_pixels
+    assert result.results == results
+    return result
+
+
+def test_says_when_the_softmax_is_full():
     """The averaging block is slower than the pixels of a tiny image, so everything waits for it."""
     target  = replace(TARGET, passes=2)
     network = compile_network(made(Layer("layer", 6, 6, 1, (6, 6), 3)), target)
     accelerator = lower(network, target)
     result = timeline(accelerator, made_by(network, 90, 2))
-    first_pixels, _ = simulated(accelerator, network, 90, 2)
-    assert not result.exact
-    assert result.first_pixels != first_pixels
+    assert result.waits and not result.exact
 
 
-def test_says_when_a_layer_is_too_slow():
-    """The second layer takes longer than the first, which its buffer hides for a while only."""
-    target  = replace(TARGET, passes=1)
+@pytest.mark.parametrize("passes", [1, 2, 5])
+def test_layer_that_is_too_slow(passes):
+    """The second layer takes longer than the first, which its edge hides for a while only."""
+    target  = replace(TARGET, passes=passes)
     network = compile_network(made(Layer("layer", 6, 6, 1, (1, 1), 3)), target)
     slow = replace(network.layers[-1], folding=Folding(1, 1, 14, 10), tiles=())
     network = replace(network, layers=(network.layers[0], slow))
     accelerator = lower(network, target)
-    keep = made_by(network, 12, 1)
-    few, many = timeline(accelerator, keep[:4]), timeline(accelerator, keep)
-    first_pixels, results = simulated(accelerator, network, 12, 1)
-    assert few.exact and (few.first_pixels, few.results) == (first_pixels[:4], results[:4])
-    assert not many.exact and many.first_pixels != first_pixels
+    assert not timeline(accelerator, made_by(network, 2, 1)).waits
+    assert check(accelerator, network, 12, passes).exact
 
 
-def test_says_when_random_bits_are_late():
-    """80 bits of an image come while it waits for them, in less than the interval; with 10 it does not."""
+@pytest.mark.parametrize("images", [1, 16])
+@pytest.mark.parametrize("passes, waits", [(5, False), (40, True)])
+def test_random_bits_that_are_late(images, passes, waits):
+    """Images wait for their bits, and then the pixels for the images."""
     target  = replace(TARGET, passes_max=40)
-    network = compile_network(made(Layer("layer", 6, 6, 1, (6, 6), 3)), target)
+    network = compile_network(made(Layer("layer", 6, 6, 1, (6, 6), 3), p=[0.0, 0.0]), target)
     accelerator = lower(network, target)
-    late, early = (timeline(accelerator, made_by(network, 1, passes)) for passes in (40, 5))
-    assert not late.exact and late.results < simulated(accelerator, network, 1, 40)[1]
-    assert (late.latency + late.late,) == simulated(accelerator, network, 1, 40)[1]
-    assert early.exact and early.late == 0 and early.results == simulated(accelerator, network, 1, 5)[1]
-    report = estimate_network(accelerator, network, 40, 125.0)
-    assert report["random_cycles_per_image"] <= report["interval_cycles"] and not report["exact"]
+    result = timeline(accelerator, made_by(network, images, passes))
+    assert result.exact and result.waits == waits
+    assert (result.first_pixels, result.results) == simulated(accelerator, network, images, passes)
 
 
 @pytest.mark.parametrize("seed, hidden, passes", [(2, 0, 6), (8, 0, 6), (11, 1, 2), (19, 2, 2)])

@@ -11,7 +11,6 @@ from gen.lower import cycles, lower, lower_layer
 from gen.transforms.folding import map_cycles
 from gen.transforms.watch import cutoffs
 from golden.network import paths
-from hdl.pass_sets.first_pass_sets import SequentialPasses, SharedPasses
 from hdl.random.mtj_rng import MtjRng
 from hdl.random.pseudo_rng import PseudoRng
 
@@ -29,7 +28,7 @@ def test_accelerator(network):
     assert accelerator.names == tuple(layer.name for layer in network.layers)
     assert accelerator.pixel_input.pixels == network.input.height * network.input.width
     assert accelerator.binarizer.thresholds == network.input.thresholds
-    assert isinstance(accelerator.first_pass_sets, SharedPasses)
+    assert accelerator.sequential_edge is None
     assert isinstance(accelerator.rng, PseudoRng)
     assert ((accelerator.rng.seed,), accelerator.rng.drop) == (
         network.generator.seeds, network.generator.drop)
@@ -55,7 +54,7 @@ def test_engines_follow_the_compiler(network):
                 shape.column_groups) == (
             layer.folding.rows_per_read, layer.folding.columns_per_read,
             layer.folding.row_groups, layer.folding.column_groups)
-        assert (engine.logit is not None) == isinstance(layer.banks[0][0], Logit)
+        assert ("logit_scaler" in engine.stages) == isinstance(layer.banks[0][0], Logit)
 
 
 def test_arrays_to_choose_from(compiled):
@@ -64,13 +63,14 @@ def test_arrays_to_choose_from(compiled):
         network, target = compiled(seed, TARGET, hidden=2)
         accelerator = lower(network, target)
         assert accelerator.mask_bank.draws == tuple(len(draw.drops) for draw in network.draws)
-        assert (accelerator.array_passes is None) == (network.layers[0].crossbars == 1)
+        assert (accelerator.first_edge is None) == (network.layers[0].crossbars == 1)
         after = [*(layer.crossbars for layer in network.layers[1:]), 1]
-        for layer, engine, arrays in zip(network.layers, accelerator.engines, after, strict=True):
+        for layer, engine, edge, arrays in zip(
+                network.layers, accelerator.engines, accelerator.edges, after, strict=True):
             assert engine.crossbar.weights == layer.arrays
-            assert (engine.crossbars, engine.lanes) == (layer.crossbars, layer.bank_count)
+            assert (engine.crossbar.geometry.arrays, engine.lanes) == (layer.crossbars, layer.bank_count)
             assert engine.reader.bits == layer.input_bits
-            assert engine.buffer.next_arrays == arrays
+            assert edge.buffer.next_arrays == arrays
             assert engine.map_cycles == map_cycles(layer, layer.folding)
 
 
@@ -93,14 +93,15 @@ def test_codes_of_binary_weights_are_counts(network):
         for bank, words in zip(layer.banks[0], engine.scale_mux.banks[0], strict=True):
             for gain, offset, word in zip(bank.gain, bank.offset, words, strict=True):
                 for n in range(layer.fan_in + 1):
-                    assert word["gain"] * n + word["offset"] >> engine.activation.dropped \
+                    assert word["gain"] * n + word["offset"] >> engine.stages["logit_scaler"].dropped \
                         == gain * (2 * n - layer.fan_in) + offset >> dropped
 
 
 def test_sequential(network):
-    sets = lower(network, replace(TARGET, schedule="sequential")).first_pass_sets
-    assert isinstance(sets, SequentialPasses)
-    assert (sets.words, sets.passes) == (network.input.height * network.input.width, 5)
+    """Passes go apart in front of the first layer; where they do so for its masks, they do once."""
+    buffer = lower(network, replace(TARGET, schedule="sequential")).sequential_edge.buffer
+    assert (buffer.words, buffer.next_arrays) == (network.input.height * network.input.width, 5)
+    assert buffer.branch_sequencer.apart
 
 
 def test_mtj(random_network):
@@ -150,7 +151,7 @@ def test_logits_fit(random_network, seed):
     """No logit that the network can have needs more bits, and one bit less is too few for a sum that
     the words allow."""
     network = compile_network(random_network(seed), TARGET)
-    logit  = lower_layer(network, -1, TARGET).logit
+    logit  = lower_layer(network, -1, TARGET).word
     images = np.random.default_rng(0).integers(
         0, 256, (20, network.input.height, network.input.width), dtype=np.uint8)
     reached = paths(network, images)

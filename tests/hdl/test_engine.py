@@ -8,10 +8,13 @@ from gen.ir import Logit, Target
 from gen.lower import lower_layer
 from golden.network import compare, layer_sums, logits
 from golden.pass_sets import part, replay
-from hdl.engine import Engine
+from hdl.engine import Engine, Levels, Logits, Masks
+from hdl.layer.crossbar import Crossbar
+from hdl.layer.line_buffer import LineBuffer
 from hdl.pass_sets.pass_split import Choice, pass_set_layout
 from sim.compare.packing import pack
 from sim.component import transfer
+from tests.layers import LayerWithEdge
 
 
 PASSES = 5
@@ -30,15 +33,15 @@ def make_maps(layer, images, seed=0, next_arrays=1):
     rng = np.random.default_rng(seed)
     most = 2**layer.input_bits
     ports = {"i": [], "i_sets": []}
-    ports |= {"mask": []} if layer.bank_choice else {}
-    ports |= {"next_mask": []} if next_arrays > 1 else {}
+    ports |= {"late": []} if layer.bank_choice else {}
+    ports |= {"early": []} if next_arrays > 1 else {}
     leaving, leaving_sets = [], []
     for _ in range(images):
         own, later = rng.integers(0, 2, PASSES), rng.integers(0, next_arrays, PASSES)
-        if "mask" in ports:
-            ports["mask"].append(pack(own, 1))
+        if "late" in ports:
+            ports["late"].append(pack(own, 1))
         if next_arrays > 1:
-            ports["next_mask"].append(sum(
+            ports["early"].append(sum(
                 int(choice >> bit & 1) << bit * PASSES + number
                 for number, choice in enumerate(later) for bit in range(next_arrays.bit_length() - 1)))
         count = int(rng.integers(1, 4))
@@ -48,7 +51,7 @@ def make_maps(layer, images, seed=0, next_arrays=1):
             array = int(rng.integers(layer.crossbars))
             ports["i"] += [pack(word, layer.input_bits) for word in x.reshape(-1, layer.channels)]
             ports["i_sets"].append(set_of(inside, last, array, layer.crossbars))
-            drawn = own if "mask" in ports else [array] * PASSES
+            drawn = own if "late" in ports else [array] * PASSES
             branches = part(inside, [*zip(drawn, later, strict=True)])
             for (outcome, next_array), pass_set, is_last in replay(branches, last):
                 leaving += run(layer, x, array, outcome if layer.bank_choice else 0)
@@ -78,11 +81,12 @@ SEEDS = [*APART, 0, 3, 4, 5, 7]
 
 
 def engine_of(compiled, seed, target, index):
-    """A layer of a random network, the arrays that the next one chooses from, and its engine."""
+    """A layer of a random network, the arrays that the next one chooses from, and the block."""
     network, target = compiled(seed, target, hidden=2)
     layer, *later = network.layers[index:]
     next_arrays = later[0].crossbars if later else 1
-    return layer, next_arrays, lower_layer(network, index, target)
+    early = Choice(tuple(range(next_arrays))) if next_arrays > 1 else None
+    return layer, next_arrays, LayerWithEdge(lower_layer(network, index, target), early)
 
 
 @pytest.mark.parametrize("index", LAYERS)
@@ -91,26 +95,27 @@ def engine_of(compiled, seed, target, index):
 def test_matches_golden(compiled, seed, target, index):
     """Hidden layers and an output layer, with padding, stride, pool, tiles and groups. Where nothing
     waits, each word and the first word that leaves come in the cycle that is stated."""
-    layer, next_arrays, engine = engine_of(compiled, seed, target, index)
+    layer, next_arrays, block = engine_of(compiled, seed, target, index)
     ports, leaving, leaving_sets = make_maps(layer, 2, seed, next_arrays)
-    passed = transfer(engine, ports, {"o": len(leaving), "o_sets": len(leaving_sets)})
+    passed = transfer(block, ports, {"o": len(leaving), "o_sets": len(leaving_sets)})
     assert passed["o"].words == leaving
     assert passed["o_sets"].words == leaving_sets
-    # As many maps as the buffer holds never wait.
+    # As many maps as the edge holds never wait.
+    engine, edge = block.engine, block.edge
     taken = [number * engine.map_cycles + cycle
-             for number in range(min(len(ports["i_sets"]), engine.buffer.depth))
+             for number in range(min(len(ports["i_sets"]), edge.buffer.depth))
              for cycle in engine.word_cycles]
     assert passed["i"].cycles[:len(taken)] == taken
-    assert passed["o"].cycles[0] == engine.last_read + engine.latency
+    assert passed["o"].cycles[0] == engine.last_read + engine.latency + edge.latency
 
 
 @pytest.mark.parametrize("index", LAYERS)
 @pytest.mark.parametrize("target", TARGETS, ids=["streamed", "unfolded", "folded"])
 @pytest.mark.parametrize("seed", SEEDS[:4])
 def test_under_back_pressure(compiled, seed, target, index):
-    layer, next_arrays, engine = engine_of(compiled, seed, target, index)
+    layer, next_arrays, block = engine_of(compiled, seed, target, index)
     ports, leaving, leaving_sets = make_maps(layer, 2, seed, next_arrays)
-    passed = transfer(engine, ports, {"o": len(leaving), "o_sets": len(leaving_sets)}, duty=0.5)
+    passed = transfer(block, ports, {"o": len(leaving), "o_sets": len(leaving_sets)}, duty=0.5)
     assert passed["o"].words == leaving
     assert passed["o_sets"].words == leaving_sets
 
@@ -131,11 +136,11 @@ WAITS = {
 @pytest.mark.parametrize("seed", APART)
 def test_waits(compiled, seed, index, wait):
     """More maps than any queue holds, whichever end is late or slow."""
-    layer, next_arrays, engine = engine_of(compiled, seed, TARGETS[0], index)
+    layer, next_arrays, block = engine_of(compiled, seed, TARGETS[0], index)
     ports, leaving, leaving_sets = make_maps(layer, 4, seed, next_arrays)
     often, starts = WAITS[wait]
-    passed = transfer(engine, ports, {"o": len(leaving), "o_sets": len(leaving_sets)}, starts=starts,
-                      duty={name: times / engine.map_cycles for name, times in often.items()})
+    passed = transfer(block, ports, {"o": len(leaving), "o_sets": len(leaving_sets)}, starts=starts,
+                      duty={name: times / block.engine.map_cycles for name, times in often.items()})
     assert passed["o"].words == leaving
     assert passed["o_sets"].words == leaving_sets
 
@@ -150,11 +155,14 @@ def test_masks(groups, banks, duty):
     weights = [int(rng.integers(1 << 8)) for _ in range(3)]
     words = [[{"threshold": [int(rng.integers(-8, 10))], "invert": int(rng.integers(2))} for _ in range(3)]
              for _ in range(banks)]
-    engine = Engine(3, 2, 2, kernel=(2, 2), weights=[weights], tile_rows=4, rows_per_read=2,
-                    columns_per_read=2, sums=sums, banks=[words], groups=groups, passes=PASSES,
-                    bank_choice=Choice((0, 1), draw=0) if banks > 1 else None, mask_draw=1)
-    assert engine.drawn == {**({"mask": 0} if banks > 1 else {}), "kept": 1}
-    ports = {"i": [], "i_sets": [], "kept": [], **({"mask": []} if banks > 1 else {})}
+    engine = Engine(
+        LineBuffer(3, 2, 2, kernel=(2, 2)),
+        Crossbar([weights], 8, tile_rows=4, rows_per_read=2, columns_per_read=2, masked=True),
+        Levels(), sums=sums, banks=[words], masks=Masks(groups, draw=1), passes=PASSES,
+        bank_choice=Choice((0, 1), draw=0) if banks > 1 else None)
+    block = LayerWithEdge(engine)
+    assert block.drawn == {**({"late": 0} if banks > 1 else {}), "kept": 1}
+    ports = {"i": [], "i_sets": [], "kept": [], **({"late": []} if banks > 1 else {})}
     leaving, leaving_sets = [], []
     for _ in range(4):
         passes = int(rng.integers(1, 4))
@@ -164,7 +172,7 @@ def test_masks(groups, banks, duty):
         ports["kept"].append(sum(int(kept[number, group]) << (groups - 1 - group) * PASSES + number
                                  for number in range(PASSES) for group in range(groups)))
         if banks > 1:
-            ports["mask"].append(pack(keep, 1))
+            ports["late"].append(pack(keep, 1))
         for number in range(passes):
             x = rng.integers(0, 2, (3, 2, 2))
             ports["i"] += [pack(word, 1) for word in x.reshape(-1, 2)]
@@ -177,36 +185,39 @@ def test_masks(groups, banks, duty):
                     >= words[keep[number]][column]["threshold"][0]) ^ words[keep[number]][column]["invert"])
                     << column for column in range(3)))
             leaving_sets.append(set_of(1 << number, number == passes - 1))
-    passed = transfer(engine, ports, {"o": len(leaving), "o_sets": len(leaving_sets)}, duty=duty)
+    passed = transfer(block, ports, {"o": len(leaving), "o_sets": len(leaving_sets)}, duty=duty)
     assert passed["o"].words == leaving
     assert passed["o_sets"].words == leaving_sets
-    late = transfer(engine, ports, {"o": len(leaving), "o_sets": len(leaving_sets)}, starts={"kept": 300})
-    assert late["o"].words == leaving and late["o"].cycles[0] > 300
+    later = transfer(block, ports, {"o": len(leaving), "o_sets": len(leaving_sets)}, starts={"kept": 300})
+    assert later["o"].words == leaving and later["o"].cycles[0] > 300
 
 
 def test_no_word_leaves_without_a_set():
     """A map waits for its pass set and for the mask of its image."""
-    engine = make_engine()
-    passed = transfer(engine, {"i": [1] * 8, "i_sets": [set_of(3, 1)] * 2, "mask": [1, 2]},
-                      {"o": 4, "o_sets": 4}, starts={"mask": 300})
+    block  = LayerWithEdge(make_engine())
+    passed = transfer(block, {"i": [1] * 8, "i_sets": [set_of(3, 1)] * 2, "late": [1, 2]},
+                      {"o": 4, "o_sets": 4}, starts={"late": 300})
     assert passed["o"].cycles[0] > 300
 
 
 def test_reads_wait_for_the_array():
     """A map is not read before it is known from which array."""
-    engine = make_engine(arrays=2)
+    block = LayerWithEdge(make_engine(arrays=2))
     ports  = {"i": [1] * 8, "i_sets": [set_of(3, 1, array, 2) for array in range(2)]}
-    passed = transfer(engine, ports, {"o": 2, "o_sets": 2}, starts={"i_sets": 300})
+    passed = transfer(block, ports, {"o": 2, "o_sets": 2}, starts={"i_sets": 300})
     assert passed["o"].cycles[0] > 300
 
 
 def make_engine(logit=None, columns_per_read=1, height=2, outputs=1, arrays=1):
     word = {"threshold": [1], "invert": 0} if logit is None else {"gain": 1, "offset": 0}
-    return Engine(height, 2, 1, kernel=(2, 2), weights=[[0b1010] * outputs] * arrays, tile_rows=4,
-                  rows_per_read=4, columns_per_read=columns_per_read, sums=range(5),
-                  banks=[[[word] * outputs]] * arrays if arrays > 1 else [[[word] * outputs] * 2],
-                  array_choice=Choice(tuple(range(arrays))) if arrays > 1 else None,
-                  bank_choice=None if arrays > 1 else Choice((0, 1)), logit=logit, passes=PASSES)
+    return Engine(
+        LineBuffer(height, 2, 1, kernel=(2, 2)),
+        Crossbar([[0b1010] * outputs] * arrays, 4, tile_rows=4, rows_per_read=4,
+                 columns_per_read=columns_per_read),
+        Levels() if logit is None else Logits(logit), sums=range(5),
+        banks=[[[word] * outputs]] * arrays if arrays > 1 else [[[word] * outputs] * 2],
+        array_choice=Choice(tuple(range(arrays))) if arrays > 1 else None,
+        bank_choice=None if arrays > 1 else Choice((0, 1)), passes=PASSES)
 
 
 @pytest.mark.parametrize("columns_per_read, height, message", [

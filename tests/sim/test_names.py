@@ -11,8 +11,8 @@ from gen.methods import choose
 
 
 #: Of blocks, ports, what else the top has, the harness, Verilog, and of torch, QONNX and other people.
-NAMES = ("softmax", "averaging", "rng", "first_pass_sets", "binarizer", "mask_bank", "pixel_input",
-         "array_passes", "health_0", "names", "engines", "engine_names", "blocks", "source", "pixels",
+NAMES = ("softmax", "averaging", "rng", "sequential_edge", "binarizer", "mask_bank", "pixel_input",
+         "first_edge", "health_0", "names", "engines", "engine_names", "blocks", "source", "pixels",
          "alarm", "results", "passes", "mtj", "clk", "rst", "dut", "harness", "cycle", "always", "layer_fc",
          "features.0.conv", "/conv/MatMul", "a__0__read", "größe", "my layer", "accelerator", "p", "r")
 

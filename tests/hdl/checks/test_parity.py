@@ -15,7 +15,7 @@ from hdl.layer.crossbar import Crossbar
 from hdl.layer.line_buffer import LineBuffer
 from hdl.layer.pool import Pool
 from hdl.layer.scale_mux import ScaleMux, comparison_layout
-from hdl.pass_sets.first_pass_sets import ArrayPasses, SequentialPasses
+from hdl.pass_sets.edge import Edge
 from hdl.pass_sets.map_buffer import MapBuffer
 from hdl.pass_sets.pass_split import Choice, branches_layout, pass_set_layout
 from hdl.random.mask_bank import MaskBank
@@ -57,7 +57,7 @@ def make_mask_bank(protect):
 
 def make_pixel_input(protect):
     dut = PixelInput(3, 4, protect=protect)
-    return dut, {"i": bits(8, 12)}, {"o": 12, "masks": 4, "maps": 4}
+    return dut, {"i": bits(8, 12)}, {"o": 12, "masks": 4, "sets": 4}
 
 
 def make_line_buffer(protect):
@@ -84,21 +84,24 @@ def make_averaging(protect):
     return dut, {"i": bits(16, 18), "sets": sets}, {"o": 9}
 
 
-def make_sequential_passes(protect):
-    dut = SequentialPasses(3, words=5, passes=4, protect=protect)
-    return dut, {"i": bits(3, 15), "images": [2, 4, 1]}, {"o": 35, "o_sets": 7}
-
-
-def make_array_passes(protect):
-    dut = ArrayPasses(3, words=20, choice=Choice((0, 1, 2, 3)), passes=4, protect=protect)
+def make_array_edge(protect):
+    dut = Edge(3, words=20, lanes=1, early=Choice((0, 1, 2, 3)), passes=4, depth=2, by_credit=False,
+               protect=protect)
     sets = [pass_set_layout(4).const({"set": 15, "last": 1}).as_bits()] * 3
-    return dut, {"i": bits(3, 60), "i_sets": sets, "mask": [0b0110_0011] * 3}, {"o": 180, "o_sets": 9}
+    return dut, {"i": bits(3, 60), "i_sets": sets, "early": [0b0110_0011] * 3}, {"o": 180, "o_sets": 9}
+
+
+def make_pass_edge(protect):
+    dut = Edge(3, words=5, lanes=1, early=Choice((0, 1, 2, 3), draw=None), passes=4, depth=2,
+               by_credit=False, protect=protect)
+    sets = [pass_set_layout(4).const({"set": members, "last": 1}).as_bits() for members in (3, 15, 1)]
+    return dut, {"i": bits(3, 15), "i_sets": sets}, {"o": 35, "o_sets": 7}
 
 
 #: Each block, and how many memories it has.
 BLOCKS = [(make_scale_mux, 1), (make_crossbar, 2), (make_map_buffer, 4), (make_small_map_buffer, 4),
           (make_mask_bank, 2), (make_pixel_input, 2), (make_line_buffer, 1), (make_pool, 1),
-          (make_softmax, 6), (make_averaging, 3), (make_sequential_passes, 1), (make_array_passes, 4)]
+          (make_softmax, 6), (make_averaging, 3), (make_array_edge, 4), (make_pass_edge, 4)]
 
 
 def memories(fragment):

@@ -1,0 +1,281 @@
+"""Cycles of an accelerator, map by map: when each is read, stored and sent.
+
+Nothing here simulates logic. A map is a step of the blocks that it passes, each of which states its latency
+and how much it holds; what a step waits for, room, a pass set or a random bit, is known, as maps keep their
+order: the steps of a map come after those of all maps before it, down to the result.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from hdl.accelerator import Accelerator
+
+
+__all__ = ["Timeline", "timeline"]
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """When images enter and leave, in cycles from the first pixel of the first image."""
+
+    first_pixels: tuple[int, ...] #: Cycle in which the first pixel of each image is taken.
+    results: tuple[int, ...]      #: Cycle in which the last word of each result is taken.
+    maps: tuple[int, ...]         #: Maps that each engine has run for the last image.
+    leaves: int                   #: Leaves of the last image.
+    waits: bool                   #: Whether a layer has waited for room or for random bits.
+    exact: bool                   #: Whether the cycles are exact: the softmax has never been full, which is
+                                  #: the one thing that is not followed.
+
+    @property
+    def interval(self) -> float:
+        """Cycles from image to image of images that are all alike: those between the last two, or if a
+        layer waits, which it may do for some images and not for others, the mean of the later half."""
+        return self.mean_interval if self.waits else self.results[-1] - self.results[-2]
+
+    @property
+    def mean_interval(self) -> float:
+        """Mean cycles from image to image over the later half: the start-up is over."""
+        # Where nothing waits, images come as fast as the first layer takes them, and the pixels say it
+        # without what latencies differ by.
+        later = (self.results if self.waits else self.first_pixels)[len(self.results) // 2:]
+        return (later[-1] - later[0]) / (len(later) - 1)
+
+    @property
+    def latency(self) -> int:
+        """Cycles from the first pixel of the first image to the end of its result."""
+        return self.results[0]
+
+
+def timeline(accelerator: Accelerator, outcomes: np.ndarray) -> Timeline:
+    """Follow images back to back from reset on, with the ``outcomes`` of all choices, int (N, T, L, 2)
+    (:func:`gen.outcomes.outcomes_of`). Results are taken as they come."""
+    count, passes = outcomes.shape[:2]
+    bank    = _MaskBank(accelerator, passes)
+    head    = _Head(accelerator)
+    engines, edges = [], []
+    behind  = head
+    for index, (engine, edge) in reversed([*enumerate(zip(
+            accelerator.engines, accelerator.edges, strict=True))]):
+        split = [outcomes[..., index, 1]]
+        if index + 1 < len(accelerator.engines):
+            split.append(outcomes[..., index + 1, 0])
+        edges.append(_Edge(edge, split, bank, behind))
+        behind = _Engine(engine, edges[-1], bank)
+        engines.insert(0, behind)
+    numbers = np.broadcast_to(np.arange(passes), (count, passes))
+    for edge, split in ((accelerator.first_edge, outcomes[..., 0, 0]),
+                        (accelerator.sequential_edge, numbers)):
+        if edge is not None:
+            edges.append(_Edge(edge, [split], bank, behind))
+            behind = _Store(edges[-1])
+
+    pixel_input = accelerator.pixel_input
+    entered, announced, firsts = 0, [], []
+    for image in range(count):
+        # An image is not taken while those before it have not been begun.
+        first = max([entered, *(taken[image - pixel_input.AHEAD] + 1 for taken in (bank.begun, announced)
+                                if image >= pixel_input.AHEAD and taken),
+                     *(one + pixel_input.announcement for one in firsts[-1:])])
+        firsts.append(first)
+        offered = first + pixel_input.announcement
+        bank.draw(image, offered)
+        before = [len(engine.ends) for engine in engines]
+        leaves = len(head.begins)
+        taken, times = behind.enter(first + accelerator.binarizer.latency, offered, image,
+                                    (1 << passes) - 1, True)
+        announced.append(taken)
+        entered = times[-1]
+    return Timeline(tuple(firsts), tuple(head.results),
+                    tuple(len(engine.ends) - runs for engine, runs in zip(engines, before, strict=True)),
+                    len(head.begins) - leaves, any(edge.waited for edge in edges), head.exact)
+
+
+class _MaskBank:
+    """When the masks of each image are there (:class:`hdl.random.mask_bank.MaskBank`)."""
+
+    def __init__(self, accelerator, passes):
+        self.bank  = accelerator.mask_bank
+        self.begun = [] # cycles in which images are taken
+        self.there = [] # cycles from which masks are there
+        self.taken = [] # cycles in which the last taker has taken them
+        if self.bank is not None:
+            self.turns   = self.bank.requests(passes, accelerator.rng)
+            self.latency = self.bank.latency(passes, accelerator.rng)
+            self._asked  = -self.turns
+
+    def draw(self, image, offered):
+        """An image is announced."""
+        self.taken.append(0)
+        if self.bank is None:
+            self.there.append(0)
+            return
+        begun = max([offered, *self.there[-1:]])
+        self._asked = max(begun + 1, self._asked + self.turns)
+        there = self._asked + self.latency
+        if image >= self.bank.AHEAD:
+            # Masks are handed out when all queues have had room for a cycle.
+            there = max(there, self.taken[image - self.bank.AHEAD] + 3)
+        self.begun.append(begun)
+        self.there.append(there)
+
+
+@dataclass
+class _Edge:
+    """When maps are sent (:class:`hdl.pass_sets.edge.Edge`)."""
+
+    edge: object
+    split: list[np.ndarray]      # outcomes (images, passes) of each choice that divides pass sets
+    bank: _MaskBank
+    behind: object               # the block that takes the maps
+    waited: bool = False
+    released: list = field(default_factory=list) # cycle in which each branch set has been fetched
+    written: list = field(default_factory=list)  # cycle in which the pass sets of each are stored
+    _taken: deque = None                         # cycles in which the last words were taken
+    _fetched: int = -1                           # cycle in which the last word was fetched
+    _set_taken: int = -2                         # cycle in which the last pass set was taken
+
+    def __post_init__(self):
+        self.buffer = self.edge.buffer
+        self._taken = deque(maxlen=self.buffer.FETCHED + 1)
+
+    def room(self):
+        """Cycle from which there is room for the next branch set."""
+        number = len(self.released)
+        return self.released[number - self.buffer.depth] + 1 if number >= self.buffer.depth else 0
+
+    def take_set(self, offered, image, last):
+        """A pass set is offered; return when it is taken."""
+        number, depth = len(self.written), self.buffer.depth
+        taken = max([offered, *self.written[-1:], self.bank.there[image] if self.edge.drawn else 0])
+        written = max([taken + self.edge.split.latency, *(one + 1 for one in self.written[-1:])])
+        if number > depth:
+            written = max(written, self.released[number - depth - 1] + 1)
+        self.written.append(written)
+        if self.edge.drawn and last:
+            self.bank.taken[image] = max(self.bank.taken[image], taken)
+        return taken
+
+    def put(self, filled, image, members, last):
+        """The last word of a branch set is stored in the cycle ``filled``: send its maps."""
+        ready  = filled + self.buffer.branch_sequencer.latency
+        divided = self.written[-1] + self.buffer.branch_sequencer.latency
+        self.waited |= divided > ready
+        parts = _divide(members, [came_to[image] for came_to in self.split])
+        ahead, words = self.buffer.FETCHED, self.buffer.words
+        for number, part in enumerate(parts):
+            fetch = max(ready, divided, self._fetched + 1, self._set_taken + 1)
+            if len(self._taken) >= ahead:
+                # A word is fetched two cycles after there was room for it.
+                fetch = max(fetch, self._taken[-ahead] + 2)
+            self._set_taken, times = self.behind.enter(
+                fetch + self.buffer.word_fetcher.latency, fetch + 1, image, part,
+                last and number + 1 == len(parts))
+            self._taken.extend(times)
+            self._fetched = fetch + words - 1
+            if len(self._taken) > ahead:
+                self._fetched = max(self._fetched, self._taken[-1 - ahead] + 2)
+        self.released.append(self._fetched)
+
+
+class _Store:
+    """When the words of maps are stored in an edge that they can wait in front of."""
+
+    def __init__(self, edge):
+        self.edge  = edge
+        self._free = 0
+
+    def enter(self, arrival, offered, image, members, last):
+        """A map arrives; return when its pass set and its last words are taken."""
+        taken = self.edge.take_set(offered, image, last)
+        words = self.edge.buffer.words
+        start = max(arrival, self._free, self.edge.room())
+        self._free = start + words
+        self.edge.put(start + words - 1, image, members, last)
+        return taken, range(max(start, self._free - 2 * self.edge.buffer.FETCHED), self._free)
+
+
+class _Engine:
+    """When maps are read (:class:`hdl.engine.Engine`)."""
+
+    def __init__(self, engine, edge, bank):
+        self.engine = engine
+        self.edge   = edge
+        self.bank   = bank
+        self.ends   = [] # cycles in which the last reads of maps are issued
+        self._free  = 0
+
+    def enter(self, arrival, offered, image, members, last):
+        """The first word of a map arrives and its pass set is offered; return when the set is taken, and
+        when its last words are."""
+        engine, edge, number = self.engine, self.edge, len(self.ends)
+        if engine.choices is not None and number >= engine.choices.AHEAD:
+            offered = max(offered, self.ends[number - engine.choices.AHEAD] + 1)
+        if engine.drawn:
+            offered = max(offered, self.bank.there[image])
+        taken = edge.take_set(offered, image, last)
+        if engine.drawn and last:
+            self.bank.taken[image] = max(self.bank.taken[image], taken)
+        start = max(arrival - engine.word_cycles[0], self._free)
+        read  = start + engine.first_read
+        wait  = max(0, edge.room() - read,
+                    taken + engine.choices.latency - read if engine.choices else 0)
+        edge.waited |= wait > 0
+        self._free = start + wait + engine.map_cycles
+        self.ends.append(start + wait + engine.final_read)
+        edge.put(start + wait + engine.last_read + engine.latency, image, members, last)
+        # Words that come with or before the first position do not wait.
+        ahead = engine.first_read - engine.line_buffer.latency
+        return taken, [start + cycle + (wait if cycle > ahead else 0)
+                       for cycle in engine.word_cycles[-2 * edge.buffer.FETCHED:]]
+
+
+class _Head:
+    """When leaves go through softmax and averaging block (:mod:`hdl.head`)."""
+
+    def __init__(self, accelerator):
+        self.softmax   = accelerator.softmax
+        self.averaging = accelerator.averaging
+        self.begins    = [] # cycles in which the first probabilities of leaves are taken
+        self.results   = [] # cycles in which the last words of results are
+        self.exact     = True
+        self._read     = [] # cycles in which the pass sets of leaves leave their queue
+        self._entered  = -self.averaging.classes
+        self._division = -self.softmax.interval
+        self._busy     = 0
+
+    def enter(self, arrival, offered, image, members, last):
+        """The first logit of a leaf arrives; return when its pass set is taken, and when its logits are."""
+        averaging, classes, number = self.averaging, self.averaging.classes, len(self.begins)
+        taken = offered
+        if number >= averaging.AHEAD:
+            taken = max(taken, self._read[number - averaging.AHEAD] + 1)
+        self._entered = max(arrival, self._entered + classes)
+        if number >= self.softmax.capacity:
+            room = self.begins[number - self.softmax.capacity]
+            self.exact &= room <= self._entered
+            self._entered = max(self._entered, room)
+        self._division = max(self._entered + classes - 1, self._division + self.softmax.interval)
+        begin = max(self._busy, self._division + self.softmax.latency, taken + averaging.COUNT)
+        self.begins.append(begin)
+        self._read.append(begin + classes + averaging.DRAIN)
+        self._busy = begin + classes + averaging.overhead
+        if last:
+            self.results.append(begin + classes - 1 + averaging.latency
+                                + (classes - 1) * averaging.interval)
+            self._busy += classes * averaging.interval + 1
+        return taken, range(self._entered, self._entered + classes)
+
+
+def _divide(members, split):
+    """Parts of a pass set that are not empty, by the outcomes (T,) of each choice for its passes; those of
+    the last choice vary fastest."""
+    parts = {}
+    while members:
+        lowest = members & -members
+        number = lowest.bit_length() - 1
+        key = tuple(int(came_to[number]) for came_to in split)
+        parts[key] = parts.get(key, 0) | lowest
+        members ^= lowest
+    return [parts[key] for key in sorted(parts)]

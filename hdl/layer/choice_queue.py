@@ -1,0 +1,147 @@
+"""Arrays of the maps of a layer, or masks of their inputs, that wait for the reads of these maps."""
+
+from amaranth import *
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from hdl.checks.parity import Parity, error_port
+from hdl.layer.popcount import popcount, popcount_latency
+from hdl.layer.reader import choice_layout
+from hdl.stream import delayed, moves
+
+
+__all__ = ["ArrayQueue", "MaskQueue", "pass_layout"]
+
+
+def pass_layout(passes):
+    """Number of the one pass of a map, and whether this is the last map of an image."""
+    return data.StructLayout({"number": range(passes), "last": 1})
+
+
+class ArrayQueue(wiring.Component):
+    """Queue of the arrays that maps are to be read from.
+
+    Latency is one cycle, throughput one map per cycle.
+
+    Parameters
+    ----------
+    fan_in, geometry
+        See :class:`hdl.layer.reader.Reader`.
+    protect : bool
+        Check the parity of arrays that wait.
+
+    Members
+    -------
+    i : In(stream.Signature(range(arrays)))
+        Array of each map.
+    o : Out(stream.Signature(choice_layout(fan_in, geometry)))
+        Array of each map.
+    error : Out(1)
+        1 for a cycle after an array has lost its parity. Only with ``protect``.
+    """
+
+    #: Maps that can wait.
+    AHEAD = 4
+
+    latency = 1
+
+    def __init__(self, fan_in, geometry, *, protect=False):
+        self.protect = protect
+        super().__init__({
+            "i": In(stream.Signature(range(geometry.arrays))),
+            "o": Out(stream.Signature(choice_layout(fan_in, geometry))),
+            **error_port(protect),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+
+        parity = Parity(m, self)
+        m.submodules.arrays = arrays = parity.fifo(width=len(self.i.payload), depth=self.AHEAD)
+        m.d.comb += [
+            self.i.ready.eq(arrays.w_rdy),
+            arrays.w_en.eq(self.i.valid),
+            arrays.w_data.eq(self.i.payload),
+            self.o.valid.eq(arrays.r_rdy),
+            self.o.payload.array.eq(arrays.r_data),
+            arrays.r_en.eq(self.o.ready),
+        ]
+        parity.report()
+
+        return m
+
+
+class MaskQueue(wiring.Component):
+    """Queue of the masks of the inputs of maps, each of one pass, and of the numbers of inputs that these
+    keep: they are counted while the words of a map are on their way.
+
+    Latency is ``latency`` cycles, throughput one map per cycle.
+
+    Parameters
+    ----------
+    fan_in, geometry, groups
+        See :class:`hdl.layer.reader.Reader`.
+    passes : int
+        T_max.
+    protect : bool
+        Check the parity of masks that wait.
+
+    Members
+    -------
+    i : In(stream.Signature(pass_layout(passes)))
+        Pass of each map.
+    kept : In(stream.Signature(passes * groups))
+        Masks of the bits of the groups, for each image; that of the last group is lowest.
+    o : Out(stream.Signature(choice_layout(fan_in, geometry, groups)))
+        Mask of each map.
+    error : Out(1)
+        1 for a cycle after a mask has lost its parity. Only with ``protect``.
+    """
+
+    #: Maps that can wait.
+    AHEAD = 4
+
+    def __init__(self, fan_in, geometry, *, groups, passes, protect=False):
+        self.fan_in  = fan_in
+        self.groups  = groups
+        self.passes  = passes
+        self.protect = protect
+        #: Cycles in which the inputs that a mask keeps are counted.
+        self.counting = popcount_latency(groups)
+        self.latency  = 1 + self.counting
+        super().__init__({
+            "i":    In(stream.Signature(pass_layout(passes))),
+            "kept": In(stream.Signature(passes * groups)),
+            "o":    Out(stream.Signature(choice_layout(fan_in, geometry, groups))),
+            **error_port(protect),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+
+        parity  = Parity(m, self)
+        entered = moves(self.i)
+        # Group 0 is drawn first, so its bit is the most significant one.
+        kept = Signal(self.groups)
+        m.d.comb += [kept[group].eq(self.kept.payload.word_select(self.groups - 1 - group, self.passes)
+                                    .bit_select(self.i.payload.number, 1))
+                     for group in range(self.groups)]
+        m.submodules.masks  = masks  = parity.fifo(width=self.groups, depth=self.AHEAD)
+        m.submodules.counts = counts = parity.fifo(width=len(self.o.payload.count), depth=self.AHEAD)
+        m.d.comb += [
+            self.i.ready.eq(masks.w_rdy & self.kept.valid),
+            self.kept.ready.eq(entered & self.i.payload.last),
+            masks.w_en.eq(entered),
+            masks.w_data.eq(kept),
+            # There are never more counts than masks, which are taken together.
+            counts.w_en.eq(delayed(m, entered, self.counting, name="counted")),
+            counts.w_data.eq(self.fan_in // self.groups * popcount(m, kept, "kept")),
+            self.o.valid.eq(masks.r_rdy & counts.r_rdy),
+            self.o.payload.kept.eq(masks.r_data),
+            self.o.payload.count.eq(counts.r_data),
+            masks.r_en.eq(self.o.ready & counts.r_rdy),
+            counts.r_en.eq(self.o.ready & masks.r_rdy),
+        ]
+        parity.report()
+
+        return m

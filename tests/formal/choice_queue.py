@@ -1,0 +1,71 @@
+"""Proofs about arrays and masks that wait for the reads of their maps."""
+
+from functools import partial
+
+from amaranth.asserts import AnyConst
+from amaranth.hdl import Array, Assert, Assume, Cover, Signal
+
+from hdl.layer.array import ArrayGeometry
+from hdl.layer.choice_queue import ArrayQueue, MaskQueue
+from tests.formal.proof import Proof
+from tests.formal.readiness import Readiness
+from tests.formal.streams import free, keeps_stream_rules, moved
+
+
+#: Maps are numbered modulo this, more than can be in flight.
+MAPS = 8
+
+
+def numbered(m, dut):
+    """Number of an arbitrary map, and those of the next map that enters and of the next that leaves."""
+    free(m, dut)
+    followed, entering, leaving = AnyConst(range(MAPS)), Signal(range(MAPS)), Signal(range(MAPS))
+    m.d.sync += [entering.eq(entering + moved(dut.i)), leaving.eq(leaving + moved(dut.o))]
+    m.d.comb += [Assert((entering + 1)[:3] != leaving), Assert(~dut.o.valid | (entering != leaving))]
+    return followed, entering, leaving
+
+
+def keeps_arrays(m, dut):
+    """Arrays leave as they entered, in their order."""
+    followed, entering, leaving = numbered(m, dut)
+    array = Signal.like(dut.i.payload)
+    with m.If(moved(dut.i) & (entering == followed)):
+        m.d.sync += array.eq(dut.i.payload)
+    with m.If(dut.o.valid & (leaving == followed)):
+        m.d.comb += [Assert(dut.o.payload.array == array), Cover(array != 0)]
+
+
+def keeps_masks(m, dut):
+    """A map leaves with the bits that its pass has of each group, and with the number of inputs of these
+    groups; masks are taken with the last map of their image, and no map enters without them."""
+    followed, entering, leaving = numbered(m, dut)
+    m.d.comb += Assert(moved(dut.kept) == (moved(dut.i) & dut.i.payload.last))
+    m.d.comb += Assert(~moved(dut.i) | dut.kept.valid)
+    m.d.comb += Assume(dut.i.payload.number < dut.passes)
+    group, bit = AnyConst(range(dut.groups)), Signal()
+    m.d.comb += Assume(group < dut.groups)
+    words = Array(dut.kept.payload.word_select(dut.groups - 1 - index, dut.passes)
+                  for index in range(dut.groups))
+    with m.If(moved(dut.i) & (entering == followed)):
+        m.d.sync += bit.eq(words[group].bit_select(dut.i.payload.number, 1))
+    with m.If(dut.o.valid & (leaving == followed)):
+        m.d.comb += [
+            Assert(dut.o.payload.kept.bit_select(group, 1) == bit),
+            Assert(dut.o.payload.count == dut.fan_in // dut.groups * sum(dut.o.payload.kept)),
+            Cover(dut.o.payload.kept == 0b10),
+        ]
+
+
+SHAPE = partial(ArrayGeometry, 4, 1, rows_per_read=4, columns_per_read=1)
+
+ARRAYS = partial(ArrayQueue, 4, SHAPE(arrays=3))
+MASKS  = partial(MaskQueue, 4, SHAPE(), groups=2, passes=3)
+
+PROOFS = [
+    Proof(ARRAYS, keeps_stream_rules),
+    Proof(ARRAYS, keeps_arrays),
+    Proof(MASKS, keeps_stream_rules),
+    Proof(MASKS, keeps_masks),
+    Readiness(ARRAYS),
+    Readiness(MASKS),
+]

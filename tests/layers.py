@@ -1,0 +1,52 @@
+# amaranth: UnusedElaboratable=no
+"""A layer with the edge behind it, as one block."""
+
+from amaranth.hdl import Module
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from hdl.engine import Engine
+from hdl.pass_sets.edge import Edge
+
+
+class LayerWithEdge(wiring.Component):
+    """Maps in, and the maps that a layer makes of them out, each with its pass set.
+
+    ``early`` is the choice of the layer behind. The masks of the choices come at ``kept``, ``late`` and
+    ``early``.
+    """
+
+    def __init__(self, engine: Engine, early=None, *, depth=4):
+        self.engine = engine
+        passes = len(engine.i_sets.payload.set)
+        self.edge = Edge(engine.word, words=engine.words, lanes=engine.lanes, passes=passes, depth=depth,
+                         late=engine.bank_choice, early=early, protect=engine.protect)
+        #: Draws of the masks that come, by their ports.
+        self.drawn = {**engine.drawn, **self.edge.drawn}
+        members = engine.signature.members
+        super().__init__({
+            **{name: members[name] for name in ("i", "i_sets", *engine.drawn)},
+            **{name: In(getattr(self.edge, name).signature.flip()) for name in self.edge.drawn},
+            **{name: Out(getattr(self.edge, name).signature) for name in ("o", "o_sets")},
+            **{name: members[name] for name in ("arrays",) if name in members},
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+
+        m.submodules.engine = self.engine
+        m.submodules.edge   = self.edge
+        for name in ("i", "i_sets", *self.engine.drawn):
+            connect(m, flipped(getattr(self, name)), getattr(self.engine, name))
+        for name in self.edge.drawn:
+            connect(m, flipped(getattr(self, name)), getattr(self.edge, name))
+        connect(m, self.engine.o, self.edge.i)
+        connect(m, self.engine.o_sets, self.edge.i_sets)
+        connect(m, self.edge.credit, self.engine.credit)
+        connect(m, self.edge.o, flipped(self.o))
+        connect(m, self.edge.o_sets, flipped(self.o_sets))
+        if "arrays" in self.signature.members:
+            for pins, tile in zip(self.engine.arrays, self.arrays, strict=True):
+                connect(m, pins, flipped(tile))
+
+        return m
