@@ -121,7 +121,7 @@ class _MaskBank:
         self.there.append(max(self._asked + self.latency, masks + 3))
 
     def take(self, image, taken, kind):
-        """Masks (``kind`` 0) or words (1) of an image are taken in the cycle ``taken``, for the last time."""
+        """Masks (``kind`` 0) or words (1) of an image are taken in the cycle ``taken``."""
         self.taken[image][kind] = max(self.taken[image][kind], taken)
 
 

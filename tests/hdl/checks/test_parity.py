@@ -4,7 +4,9 @@
 import random
 
 import pytest
-from amaranth.hdl import Fragment, Signal, signed, unsigned
+from amaranth.hdl import Fragment, Module, Signal, signed, unsigned
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
 from amaranth.sim import Simulator
 
 from hdl.checks.parity import ParityCheck, with_parity
@@ -135,7 +137,8 @@ def make_pass_edge(protect):
 
 #: Each block, and how many memories it has.
 BLOCKS = [(make_scale_mux, 1), (make_crossbar, 2), (make_map_buffer, 4), (make_small_map_buffer, 4),
-          (make_mask_bank, 2), (make_mask_store, 1), (make_pixel_input, 2), (make_line_buffer, 1), (make_pool, 1),
+          (make_mask_bank, 2), (make_mask_store, 1), (make_pixel_input, 2), (make_line_buffer, 1),
+          (make_pool, 1),
           (make_softmax, 6), (make_averaging, 3), (make_array_edge, 4), (make_pass_edge, 4)]
 
 
