@@ -62,7 +62,8 @@ def timeline(accelerator: Accelerator, outcomes: np.ndarray) -> Timeline:
         if index + 1 < len(accelerator.engines):
             split.append(outcomes[..., index + 1, 0])
         edges.append(_Edge(edge, split, bank, behind))
-        behind = _Engine(engine, edges[-1], bank)
+        store  = accelerator.mask_stores.get(accelerator.names[index])
+        behind = _Engine(engine, edges[-1], bank, store and store.latency)
         engines.insert(0, behind)
     numbers = np.broadcast_to(np.arange(passes), (count, passes))
     for edge, split in ((accelerator.first_edge, outcomes[..., 0, 0]),
@@ -99,7 +100,7 @@ class _MaskBank:
         self.bank  = accelerator.mask_bank
         self.begun = [] # cycles in which images are taken
         self.there = [] # cycles from which masks are there
-        self.taken = [] # cycles in which the last taker has taken them
+        self.taken = [] # cycles in which the last edge has taken them, and the last layer its words
         if self.bank is not None:
             self.turns   = self.bank.requests(passes, accelerator.rng)
             self.latency = self.bank.latency(passes, accelerator.rng)
@@ -107,18 +108,21 @@ class _MaskBank:
 
     def draw(self, image, offered):
         """An image is announced."""
-        self.taken.append(0)
+        self.taken.append([0, 0])
         if self.bank is None:
             self.there.append(0)
             return
-        begun = max([offered, *self.there[-1:]])
+        masks, words = self.taken[image - self.bank.AHEAD] if image >= self.bank.AHEAD else (-1, -1)
+        # An image is begun when all stores have room for its words, and its masks are handed out when all
+        # queues have had room for a cycle.
+        begun = max([offered, words + 1, *self.there[-1:]])
         self._asked = max(begun + 1, self._asked + self.turns)
-        there = self._asked + self.latency
-        if image >= self.bank.AHEAD:
-            # Masks are handed out when all queues have had room for a cycle.
-            there = max(there, self.taken[image - self.bank.AHEAD] + 3)
         self.begun.append(begun)
-        self.there.append(there)
+        self.there.append(max(self._asked + self.latency, masks + 3))
+
+    def take(self, image, taken, kind):
+        """Masks (``kind`` 0) or words (1) of an image are taken in the cycle ``taken``."""
+        self.taken[image][kind] = max(self.taken[image][kind], taken)
 
 
 @dataclass
@@ -154,7 +158,7 @@ class _Edge:
             written = max(written, self.released[number - depth - 1] + 1)
         self.written.append(written)
         if self.edge.drawn and last:
-            self.bank.taken[image] = max(self.bank.taken[image], taken)
+            self.bank.take(image, taken, 0)
         return taken
 
     def put(self, filled, image, members, last):
@@ -199,28 +203,37 @@ class _Store:
 class _Engine:
     """When maps are read (:class:`hdl.engine.Engine`)."""
 
-    def __init__(self, engine, edge, bank):
-        self.engine = engine
-        self.edge   = edge
-        self.bank   = bank
-        self.ends   = [] # cycles in which the last reads of maps are issued
-        self._free  = 0
+    def __init__(self, engine, edge, bank, store):
+        self.engine  = engine
+        self.edge    = edge
+        self.bank    = bank
+        self.store   = store # latency of the store of its masks, if inputs are masked
+        self.ends    = []    # cycles in which the last reads of maps are issued
+        self._queued = []    # cycles in which arrays and masks of maps are in their queue
+        self._free   = 0
 
     def enter(self, arrival, offered, image, members, last):
         """The first word of a map arrives and its pass set is offered; return when the set is taken, and
         when its last words are."""
         engine, edge, number = self.engine, self.edge, len(self.ends)
-        if engine.choices is not None and number >= engine.choices.AHEAD:
-            offered = max(offered, self.ends[number - engine.choices.AHEAD] + 1)
-        if engine.drawn:
-            offered = max(offered, self.bank.there[image])
-        taken = edge.take_set(offered, image, last)
-        if engine.drawn and last:
-            self.bank.taken[image] = max(self.bank.taken[image], taken)
+        queue = engine.choices
+        if queue:
+            room = self.ends[number - queue.AHEAD] + 1 if number >= queue.AHEAD else 0
+            if self.store is None:
+                offered = max(offered, room)
+            else:
+                # The store answers in turn: an answer that waits holds up the questions behind it.
+                offered = max([offered, self.bank.there[image], *self._queued[-1:]])
+        taken  = edge.take_set(offered, image, last)
+        queued = taken
+        if self.store is not None:
+            queued = max(taken + self.store, room)
+            if last:
+                self.bank.take(image, taken, 1)
+        self._queued.append(queued)
         start = max(arrival - engine.word_cycles[0], self._free)
         read  = start + engine.first_read
-        wait  = max(0, edge.room() - read,
-                    taken + engine.choices.latency - read if engine.choices else 0)
+        wait  = max(0, edge.room() - read, queued + queue.latency - read if queue else 0)
         edge.waited |= wait > 0
         self._free = start + wait + engine.map_cycles
         self.ends.append(start + wait + engine.final_read)

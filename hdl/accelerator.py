@@ -1,8 +1,6 @@
 # amaranth: UnusedElaboratable=no
 """The whole accelerator: pixels in, statistics of the class probabilities out."""
 
-import itertools
-
 from amaranth import *
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
@@ -17,6 +15,7 @@ from hdl.layer.array import EmulatedArray
 from hdl.pass_sets.edge import Edge
 from hdl.pass_sets.pass_split import Choice
 from hdl.random.mask_bank import MaskBank
+from hdl.random.mask_store import MaskStore
 
 
 __all__ = ["Accelerator"]
@@ -106,11 +105,16 @@ class Accelerator(wiring.Component):
             Edge(engine.word, words=engine.words, lanes=engine.lanes, passes=passes,
                  late=engine.bank_choice, early=following and following.early_choice, protect=protect)
             for engine, following in zip(self.engines, [*self.engines[1:], None], strict=True)]
-        # Who takes masks, of which draw: the blocks in the order in which a map passes them.
-        way = [*self._image_edges, *itertools.chain(*zip(self.engines, self.edges, strict=True))]
-        self._takers = [(block, name, draw) for block in way for name, draw in block.drawn.items()]
-        self.mask_bank  = (MaskBank(draws, [draw for _, _, draw in self._takers], passes, protect=protect)
-                           if self._takers else None)
+        # Who takes masks, of which draw: the edges in the order in which a map passes them.
+        self._takers = [(edge, name, draw) for edge in (*self._image_edges, *self.edges)
+                        for name, draw in edge.drawn.items()]
+        #: Masks of the inputs of layers, by the names of these.
+        self.mask_stores = {name: MaskStore(engine.masks.groups, passes=passes, protect=protect)
+                            for name, engine in zip(self.names, self.engines, strict=True) if engine.masks}
+        self.mask_bank = (
+            MaskBank(draws, [draw for _, _, draw in self._takers], passes, protect=protect,
+                     stores=[engine.masks.draw for engine in self.engines if engine.masks])
+            if self._takers or self.mask_stores else None)
         self.rng        = rng
         self.health     = tuple(health)
         self.softmax    = Softmax(self.engines[-1].word, classes=classes, fraction=fraction,
@@ -149,6 +153,7 @@ class Accelerator(wiring.Component):
             ("pixel_input",     self.pixel_input),
             ("binarizer",       self.binarizer),
             *([("mask_bank", self.mask_bank), ("rng", self.rng)] if self.mask_bank else []),
+            *((f"masks_{name}", store) for name, store in self.mask_stores.items()),
             *((f"health_{number}", test) for number, (_, test) in enumerate(self.health)),
             *([("sequential_edge", self.sequential_edge)] if self.sequential_edge else []),
             *([("first_edge", self.first_edge)] if self.first_edge else []),
@@ -188,6 +193,8 @@ class Accelerator(wiring.Component):
             connect(m, self.rng.o, self.mask_bank.bits)
             for mask, (block, name, _) in zip(self.mask_bank.masks, self._takers, strict=True):
                 connect(m, mask, getattr(block, name))
+            for drawn, store in zip(self.mask_bank.drawn, self.mask_stores.values(), strict=True):
+                connect(m, drawn, store.drawn)
             # The bits go to many tests, so they come from registers, a cycle late.
             taken = Signal.like(self.mask_bank.taken)
             bit   = Signal()
@@ -213,6 +220,7 @@ class Accelerator(wiring.Component):
             ]
             _hand_on(m, sets, edge.i_sets)
             words, sets = edge.o, edge.o_sets
+        stores = iter(self.mask_stores.values())
         for name, engine, edge in zip(self.engine_names, self.engines, self.edges, strict=True):
             connect(m, words, engine.i)
             _hand_on(m, sets, engine.i_sets)
@@ -225,6 +233,10 @@ class Accelerator(wiring.Component):
                 observed = sent.signature.create(path=(name, port))
                 m.d.comb += [getattr(observed, part).eq(getattr(sent, part))
                              for part in ("payload", "valid", "ready")]
+            if engine.masks:
+                store = next(stores)
+                connect(m, engine.passes, store.passes)
+                connect(m, store.o, engine.kept)
             if "arrays" in engine.signature.members:
                 for tile, pins in zip(engine.arrays, getattr(self, name), strict=True):
                     connect(m, tile, flipped(pins))

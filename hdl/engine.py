@@ -19,6 +19,7 @@ from hdl.layer.reader import Reader
 from hdl.layer.scale_mux import ScaleMux, comparison_layout, gain_layout
 from hdl.layer.word_packer import WordPacker
 from hdl.pass_sets.pass_split import Choice, pass_set_layout
+from hdl.random.mask_store import pass_layout
 
 
 __all__ = ["Engine", "Levels", "Logits", "Masks"]
@@ -95,8 +96,10 @@ class Engine(wiring.Component):
     i_sets : In(stream.Signature(pass_set_layout(passes, outcomes)))
         Pass set of each map, and the outcome of ``early_choice``: the array that computes it, or the number
         of its pass.
-    kept : In(stream.Signature(passes * groups))
-        Masks of the bits of the groups, for each image (:class:`hdl.random.mask_bank.MaskBank`). Only with
+    passes : Out(stream.Signature(pass_layout(passes)))
+        The pass of each map. Only with ``masks``.
+    kept : In(stream.Signature(groups))
+        Which groups of inputs this pass keeps (:class:`hdl.random.mask_store.MaskStore`). Only with
         ``masks``.
     o : Out(stream.Signature(ArrayLayout(word, lanes)))
         Words of maps in raster order, or logits in the order of classes, of all banks.
@@ -136,7 +139,7 @@ class Engine(wiring.Component):
         self.choices = (
             None if self.early_choice is None else
             ArrayQueue(fan_in, geometry, protect=protect) if masks is None else
-            MaskQueue(fan_in, geometry, groups=groups, passes=passes, protect=protect))
+            MaskQueue(fan_in, geometry, groups=groups, protect=protect))
         self.adder  = AdderAccumulator(geometry.codes.elem_shape, tiles=crossbar.tiles,
                                        columns=geometry.columns_per_read, groups=ways * geometry.row_groups,
                                        planes=bits, arrays=geometry.arrays, masked=masks is not None)
@@ -146,8 +149,6 @@ class Engine(wiring.Component):
         make    = self._levels if isinstance(results, Levels) else self._logits
         self.stages = {"adder_accumulator": self.adder, **make(results, rotated, sums)}
         self.scale_mux = self.stages["scale_mux"]
-        #: Draw whose masks the engine takes, by the name of the port.
-        self.drawn   = {} if masks is None else {"kept": masks.draw}
         self.latency = crossbar.latency + sum(stage.latency for stage in self.stages.values())
         self._schedule(self.reader.reads)
 
@@ -155,7 +156,8 @@ class Engine(wiring.Component):
         super().__init__({
             "i":      In(line_buffer.i.signature.flip()),
             "i_sets": In(stream.Signature(pass_set_layout(passes, entering))),
-            **({} if masks is None else {"kept": In(self.choices.kept.signature.flip())}),
+            **({} if masks is None else {"passes": Out(stream.Signature(pass_layout(passes))),
+                                         "kept":   In(stream.Signature(groups))}),
             "o":      Out(stream.Signature(data.ArrayLayout(self.word, self.lanes), always_ready=True)),
             "o_sets": Out(stream.Signature(pass_set_layout(passes))),
             "credit": In(stream.Signature(0)),
@@ -285,20 +287,25 @@ class Engine(wiring.Component):
             ]
         else:
             m.submodules.choices = queue = self.choices
+            if self.masks is None:
+                told = queue.i
+                m.d.comb += told.payload.eq(self.i_sets.payload.choice)
+            else:
+                told = self.passes
+                m.d.comb += [
+                    told.payload.number.eq(self.i_sets.payload.choice),
+                    told.payload.last.eq(self.i_sets.payload.last),
+                ]
+                connect(m, flipped(self.kept), queue.i)
             m.d.comb += [
-                *([queue.i.payload.eq(self.i_sets.payload.choice)] if self.masks is None else
-                  [queue.i.payload.number.eq(self.i_sets.payload.choice),
-                   queue.i.payload.last.eq(self.i_sets.payload.last)]),
-                queue.i.valid.eq(self.i_sets.valid & self.o_sets.ready),
-                self.o_sets.valid.eq(self.i_sets.valid & queue.i.ready),
-                self.i_sets.ready.eq(self.o_sets.ready & queue.i.ready),
+                told.valid.eq(self.i_sets.valid & self.o_sets.ready),
+                self.o_sets.valid.eq(self.i_sets.valid & told.ready),
+                self.i_sets.ready.eq(self.o_sets.ready & told.ready),
                 chosen.payload.eq(queue.o.payload),
                 chosen.valid.eq(queue.o.valid & self.credit.valid),
                 queue.o.ready.eq(chosen.ready & self.credit.valid),
                 self.credit.ready.eq(chosen.ready & queue.o.valid),
             ]
-        if self.masks is not None:
-            connect(m, flipped(self.kept), self.choices.kept)
 
         parity = Parity(m, self)
         parity.watch(self.line_buffer, self.crossbar, *self.stages.values(),

@@ -28,6 +28,10 @@ def block_of(design: Design, scope: str) -> str:
             return match[1]
         if part in _BLOCKS:
             return _BLOCKS[part]
+        if re.fullmatch("edge_.+|sequential_edge|first_edge", part):
+            return "edge"
+        if part.startswith("masks_"):
+            return "mask_store"
         if (part in ("line_buffer", "reader", "crossbar", "adder_accumulator", "scale_mux", "comparator",
                      "pool", "word_packer", "logit_scaler", "pass_split", "map_buffer")
                 or part in design.manifest["blocks"] and part not in design.layers):
@@ -51,7 +55,7 @@ def class_of(design: Design, scope: str, name: str, width: int, words: int) -> s
         return "pass sets"
     if memory and block == "map_buffer":
         return "maps"
-    if block == "mask_bank" and (memory or width > _NARROW):
+    if block == "mask_store" and memory or block == "mask_bank" and (memory or width > _NARROW):
         return "masks"
     if memory:
         return "line buffers" if block in ("line_buffer", "pool") else "memories of the head"

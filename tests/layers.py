@@ -12,8 +12,8 @@ from hdl.pass_sets.edge import Edge
 class LayerWithEdge(wiring.Component):
     """Maps in, and the maps that a layer makes of them out, each with its pass set.
 
-    ``early`` is the choice of the layer behind. The masks of the choices come at ``kept``, ``late`` and
-    ``early``.
+    ``early`` is the choice of the layer behind. The masks of the choices come at ``late`` and ``early``,
+    those of the inputs of maps at ``kept``.
     """
 
     def __init__(self, engine: Engine, early=None, *, depth=4):
@@ -21,14 +21,12 @@ class LayerWithEdge(wiring.Component):
         passes = len(engine.i_sets.payload.set)
         self.edge = Edge(engine.word, words=engine.words, lanes=engine.lanes, passes=passes, depth=depth,
                          late=engine.bank_choice, early=early, protect=engine.protect)
-        #: Draws of the masks that come, by their ports.
-        self.drawn = {**engine.drawn, **self.edge.drawn}
         members = engine.signature.members
+        self._own = [name for name in ("i", "i_sets", "kept", "passes", "arrays") if name in members]
         super().__init__({
-            **{name: members[name] for name in ("i", "i_sets", *engine.drawn)},
+            **{name: members[name] for name in self._own},
             **{name: In(getattr(self.edge, name).signature.flip()) for name in self.edge.drawn},
             **{name: Out(getattr(self.edge, name).signature) for name in ("o", "o_sets")},
-            **{name: members[name] for name in ("arrays",) if name in members},
         })
 
     def elaborate(self, platform):
@@ -36,8 +34,10 @@ class LayerWithEdge(wiring.Component):
 
         m.submodules.engine = self.engine
         m.submodules.edge   = self.edge
-        for name in ("i", "i_sets", *self.engine.drawn):
-            connect(m, flipped(getattr(self, name)), getattr(self.engine, name))
+        for name in self._own:
+            if name != "arrays":
+                inside, outside = getattr(self.engine, name), flipped(getattr(self, name))
+                connect(m, *((inside, outside) if name == "passes" else (outside, inside)))
         for name in self.edge.drawn:
             connect(m, flipped(getattr(self, name)), getattr(self.edge, name))
         connect(m, self.engine.o, self.edge.i)

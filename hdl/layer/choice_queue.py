@@ -1,7 +1,7 @@
 """Arrays of the maps of a layer, or masks of their inputs, that wait for the reads of these maps."""
 
 from amaranth import *
-from amaranth.lib import data, stream, wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hdl.checks.parity import Parity, error_port
@@ -10,12 +10,7 @@ from hdl.layer.reader import choice_layout
 from hdl.stream import delayed, moves
 
 
-__all__ = ["ArrayQueue", "MaskQueue", "pass_layout"]
-
-
-def pass_layout(passes):
-    """Number of the one pass of a map, and whether this is the last map of an image."""
-    return data.StructLayout({"number": range(passes), "last": 1})
+__all__ = ["ArrayQueue", "MaskQueue"]
 
 
 class ArrayQueue(wiring.Component):
@@ -72,8 +67,8 @@ class ArrayQueue(wiring.Component):
 
 
 class MaskQueue(wiring.Component):
-    """Queue of the masks of the inputs of maps, each of one pass, and of the numbers of inputs that these
-    keep: they are counted while the words of a map are on their way.
+    """Queue of the masks of the inputs of maps (SpinDrop), and of the numbers of inputs that these keep:
+    they are counted while the words of a map are on their way.
 
     Latency is ``latency`` cycles, throughput one map per cycle.
 
@@ -81,19 +76,15 @@ class MaskQueue(wiring.Component):
     ----------
     fan_in, geometry, groups
         See :class:`hdl.layer.reader.Reader`.
-    passes : int
-        T_max.
     protect : bool
         Check the parity of masks that wait.
 
     Members
     -------
-    i : In(stream.Signature(pass_layout(passes)))
-        Pass of each map.
-    kept : In(stream.Signature(passes * groups))
-        Masks of the bits of the groups, for each image; that of the last group is lowest.
+    i : In(stream.Signature(groups))
+        Mask of each map: which groups it keeps, group 0 lowest.
     o : Out(stream.Signature(choice_layout(fan_in, geometry, groups)))
-        Mask of each map.
+        Mask of each map, and the number of inputs that it keeps.
     error : Out(1)
         1 for a cycle after a mask has lost its parity. Only with ``protect``.
     """
@@ -101,18 +92,16 @@ class MaskQueue(wiring.Component):
     #: Maps that can wait.
     AHEAD = 4
 
-    def __init__(self, fan_in, geometry, *, groups, passes, protect=False):
+    def __init__(self, fan_in, geometry, *, groups, protect=False):
         self.fan_in  = fan_in
         self.groups  = groups
-        self.passes  = passes
         self.protect = protect
         #: Cycles in which the inputs that a mask keeps are counted.
         self.counting = popcount_latency(groups)
         self.latency  = 1 + self.counting
         super().__init__({
-            "i":    In(stream.Signature(pass_layout(passes))),
-            "kept": In(stream.Signature(passes * groups)),
-            "o":    Out(stream.Signature(choice_layout(fan_in, geometry, groups))),
+            "i": In(stream.Signature(groups)),
+            "o": Out(stream.Signature(choice_layout(fan_in, geometry, groups))),
             **error_port(protect),
         })
 
@@ -121,21 +110,15 @@ class MaskQueue(wiring.Component):
 
         parity  = Parity(m, self)
         entered = moves(self.i)
-        # Group 0 is drawn first, so its bit is the most significant one.
-        kept = Signal(self.groups)
-        m.d.comb += [kept[group].eq(self.kept.payload.word_select(self.groups - 1 - group, self.passes)
-                                    .bit_select(self.i.payload.number, 1))
-                     for group in range(self.groups)]
         m.submodules.masks  = masks  = parity.fifo(width=self.groups, depth=self.AHEAD)
         m.submodules.counts = counts = parity.fifo(width=len(self.o.payload.count), depth=self.AHEAD)
         m.d.comb += [
-            self.i.ready.eq(masks.w_rdy & self.kept.valid),
-            self.kept.ready.eq(entered & self.i.payload.last),
+            self.i.ready.eq(masks.w_rdy),
             masks.w_en.eq(entered),
-            masks.w_data.eq(kept),
+            masks.w_data.eq(self.i.payload),
             # There are never more counts than masks, which are taken together.
             counts.w_en.eq(delayed(m, entered, self.counting, name="counted")),
-            counts.w_data.eq(self.fan_in // self.groups * popcount(m, kept, "kept")),
+            counts.w_data.eq(self.fan_in // self.groups * popcount(m, self.i.payload, "kept")),
             self.o.valid.eq(masks.r_rdy & counts.r_rdy),
             self.o.payload.kept.eq(masks.r_data),
             self.o.payload.count.eq(counts.r_data),

@@ -7,6 +7,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hdl.checks.parity import Parity, error_port
+from hdl.random.mask_store import drawn_signature
 from hdl.stream import counter, moves
 
 
@@ -22,6 +23,9 @@ class MaskBank(wiring.Component):
     is what pass ``t`` has drawn; bits of passes that the image does not have are zero. While masks wait to
     be taken, the bits of the next images are drawn, up to ``AHEAD`` images.
 
+    A draw of many bits that is asked for pass by pass goes to a :class:`hdl.random.mask_store.MaskStore`
+    instead, a word for each pass.
+
     An image takes :meth:`interval` cycles while no mask waits.
 
     Parameters
@@ -30,6 +34,8 @@ class MaskBank(wiring.Component):
         Bits of each draw, at least 1.
     outputs : sequence of int
         For each choice that takes masks, the number of its draw.
+    stores : sequence of int
+        For each store of words, the number of its draw.
     passes : int
         T_max.
     protect : bool
@@ -48,6 +54,8 @@ class MaskBank(wiring.Component):
     masks : tuple of stream.Signature(passes * bits), as Out
         Per output and image the masks of the bits of its draw, that of the least significant bit lowest.
         The ports are named ``mask_0`` and so on.
+    drawn : tuple of drawn_signature(bits), as Out
+        Per store the words of the bits of its draw. The ports are named ``drawn_0`` and so on.
     error : Out(1)
         1 for a cycle after a mask has lost its parity. Only with ``protect``.
     """
@@ -58,9 +66,10 @@ class MaskBank(wiring.Component):
     #: Cycles from the last bit of an image to the first request of the next.
     overhead = 3
 
-    def __init__(self, draws, outputs, passes, *, protect=False):
+    def __init__(self, draws, outputs, passes, *, stores=(), protect=False):
         self.draws   = tuple(map(operator.index, draws))
         self.outputs = tuple(map(operator.index, outputs))
+        self.stores  = tuple(map(operator.index, stores))
         self.passes  = operator.index(passes)
         self.protect = protect
         super().__init__({
@@ -70,12 +79,18 @@ class MaskBank(wiring.Component):
             "taken":  Out(sum(self.draws)),
             **{f"mask_{output}": Out(stream.Signature(passes * self.draws[draw]))
                for output, draw in enumerate(self.outputs)},
+            **{f"drawn_{store}": Out(drawn_signature(self.draws[draw]))
+               for store, draw in enumerate(self.stores)},
             **error_port(protect),
         })
 
     @property
     def masks(self):
         return tuple(getattr(self, f"mask_{output}") for output in range(len(self.outputs)))
+
+    @property
+    def drawn(self):
+        return tuple(getattr(self, f"drawn_{store}") for store in range(len(self.stores)))
 
     def interval(self, passes, rng):
         """Cycles from image to image of ``passes`` passes with the random source ``rng``, whose
@@ -94,10 +109,13 @@ class MaskBank(wiring.Component):
         m = Module()
 
         parity = Parity(m, self)
-        # Masks of the bits of each draw, in the order in which they are drawn.
-        drawn  = [[Signal(self.passes, name=f"mask_{draw}_{bit}") for bit in reversed(range(bits))]
-                  for draw, bits in enumerate(self.draws)]
-        masks  = [mask for of_draw in drawn for mask in of_draw]
+        # Masks of the bits of each draw that some output takes, in the order in which they are drawn, and
+        # where the bits of each draw begin.
+        drawn  = {draw: [Signal(self.passes, name=f"mask_{draw}_{bit}")
+                         for bit in reversed(range(self.draws[draw]))] for draw in set(self.outputs)}
+        firsts = [sum(self.draws[:draw]) for draw in range(len(self.draws))]
+        masks  = {firsts[draw] + place: mask for draw, of_draw in drawn.items()
+                  for place, mask in enumerate(of_draw)}
         queues = []
         for output, (sent, draw) in enumerate(zip(self.masks, self.outputs, strict=True)):
             m.submodules[f"queue_{output}"] = queue = parity.fifo(
@@ -112,14 +130,14 @@ class MaskBank(wiring.Component):
 
         # Requests run ahead of the bits that answer them. Either side counts the bits of a pass up and the
         # passes of the image down.
-        request_bit, last_request = counter(m, len(masks), moves(self.draw), name="request_bit")
-        response_bit, last_response = counter(m, len(masks), moves(self.bits), name="response_bit")
+        request_bit, last_request = counter(m, sum(self.draws), moves(self.draw), name="request_bit")
+        response_bit, last_response = counter(m, sum(self.draws), moves(self.bits), name="response_bit")
         passes_to_request = Signal(range(self.passes + 1))
         passes_to_receive = Signal(range(self.passes + 1))
         response_pass     = Signal(self.passes) # one-hot
         # A register, as two images never complete their masks in consecutive cycles.
         space = Signal()
-        m.d.sync += space.eq(Cat(queue.w_rdy for queue in queues).all())
+        m.d.sync += space.eq(Cat(Const(1), *(queue.w_rdy for queue in queues)).all())
 
         m.d.comb += [
             self.draw.valid.eq(passes_to_request != 0),
@@ -130,21 +148,21 @@ class MaskBank(wiring.Component):
 
         with m.FSM():
             with m.State("Idle"):
-                m.d.comb += self.images.ready.eq(1)
-                with m.If(self.images.valid):
+                m.d.comb += self.images.ready.eq(Cat(Const(1), *(store.room for store in self.drawn)).all())
+                with m.If(moves(self.images)):
                     m.d.sync += [
                         passes_to_request.eq(self.images.payload),
                         passes_to_receive.eq(self.images.payload),
                         response_pass.eq(1),
                     ]
-                    m.d.sync += [mask.eq(0) for mask in masks]
+                    m.d.sync += [mask.eq(0) for mask in masks.values()]
                     m.next = "Draw"
             with m.State("Draw"):
                 m.d.comb += self.bits.ready.eq(1)
                 with m.If(self.bits.valid):
-                    for index, mask in enumerate(masks):
+                    m.d.comb += self.taken.eq(1 << response_bit)
+                    for index, mask in masks.items():
                         with m.If(response_bit == index):
-                            m.d.comb += self.taken[index].eq(1)
                             m.d.sync += mask.eq(
                                 mask | response_pass & self.bits.payload.replicate(self.passes))
                     with m.If(last_response):
@@ -157,7 +175,15 @@ class MaskBank(wiring.Component):
             with m.State("Hand out"):
                 with m.If(space):
                     m.d.comb += [queue.w_en.eq(1) for queue in queues]
+                    m.d.comb += [store.handed.eq(1) for store in self.drawn]
                     m.next = "Idle"
+        # The bits of a draw move into its word from above.
+        for store, draw in zip(self.drawn, self.stores, strict=True):
+            word = store.words.payload
+            of_draw = self.taken[firsts[draw]:firsts[draw] + self.draws[draw]]
+            with m.If(of_draw.any()):
+                m.d.sync += word.eq(Cat(word, self.bits.payload)[1:])
+            m.d.sync += store.words.valid.eq(of_draw[-1])
         parity.report()
 
         return m

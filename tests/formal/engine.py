@@ -75,7 +75,7 @@ def answers_in_time(m, dut):
     for name, port in (("o", dut.o), ("o_sets", dut.o_sets)):
         patient(m, port.ready, 1, name)
     m.d.comb += Assume(dut.i.valid)
-    m.d.comb += [Assume(getattr(dut, name).valid) for name in dut.drawn]
+    m.d.comb += [Assume(getattr(dut, name).valid) for name in dut.edge.drawn]
     owed = Signal(4)
     m.d.sync += owed.eq(owed + moved(dut.i_sets) - (moved(dut.o_sets) & dut.o_sets.payload.last))
     with m.If(dut.i_sets.valid):

@@ -52,6 +52,7 @@ from hdl.pass_sets.map_buffer import BranchSequencer, MapBuffer, WordFetcher, Wo
 from hdl.pass_sets.pass_split import Choice, PassSplit
 from hdl.random.health import Health
 from hdl.random.mask_bank import MaskBank
+from hdl.random.mask_store import MaskStore
 from hdl.random.mtj_rng import MtjRng
 from hdl.random.pseudo_rng import PseudoRng
 from hdl.random.rng_bank import RngBank
@@ -88,7 +89,8 @@ BLOCKS = {
                                               apart=False, protect=False),
     WordFetcher:      lambda: WordFetcher(unsigned(4), words=12, lanes=2, block_memory=False,
                                           protect=False),
-    MaskBank:         lambda: MaskBank((1, 1, 3), (0, 1, 2), 5),
+    MaskBank:         lambda: MaskBank((1, 1, 3), (0, 1, 2), 5, stores=(2,)),
+    MaskStore:        lambda: MaskStore(3, passes=5),
     MtjRng:           lambda: MtjRng((1, 2), code=8, set_cycles=2, read_cycles=1, reset_cycles=1),
     PassSplit:        lambda: PassSplit(5, (Choice(range(2)), Choice(range(4)))),
     Pool:             lambda: Pool(4, 4, 2, size=2, lanes=2, columns=2),
@@ -97,7 +99,7 @@ BLOCKS = {
     RngBank:          lambda: RngBank([PseudoRng((1, 2), seed=seed) for seed in (1, 2)]),
     ArrayQueue:       lambda: ArrayQueue(12, ArrayGeometry(6, 4, rows_per_read=3, columns_per_read=2,
                                                            arrays=2)),
-    MaskQueue:        lambda: MaskQueue(12, SHAPE, groups=4, passes=5),
+    MaskQueue:        lambda: MaskQueue(12, SHAPE, groups=4),
     Edge:             lambda: Edge(2, words=4, lanes=2, passes=5, late=Choice((0, 1)),
                                    early=Choice(range(4), draw=1)),
     ScaleMux:         lambda: ScaleMux(comparison_layout(range(7)), [WORDS], 3, columns=2),

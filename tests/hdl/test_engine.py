@@ -12,6 +12,7 @@ from hdl.engine import Engine, Levels, Logits, Masks
 from hdl.layer.crossbar import Crossbar
 from hdl.layer.line_buffer import LineBuffer
 from hdl.pass_sets.pass_split import Choice, pass_set_layout
+from hdl.random.mask_store import pass_layout
 from sim.compare.packing import pack
 from sim.component import transfer
 from tests.layers import LayerWithEdge
@@ -161,22 +162,22 @@ def test_masks(groups, banks, duty):
         Levels(), sums=sums, banks=[words], masks=Masks(groups, draw=1), passes=PASSES,
         bank_choice=Choice((0, 1), draw=0) if banks > 1 else None)
     block = LayerWithEdge(engine)
-    assert block.drawn == {**({"late": 0} if banks > 1 else {}), "kept": 1}
+    assert block.edge.drawn == ({"late": 0} if banks > 1 else {})
     ports = {"i": [], "i_sets": [], "kept": [], **({"late": []} if banks > 1 else {})}
-    leaving, leaving_sets = [], []
+    leaving, leaving_sets, asked = [], [], []
     for _ in range(4):
         passes = int(rng.integers(1, 4))
         kept   = rng.integers(0, 2, (PASSES, groups))
         keep   = rng.integers(0, banks, PASSES)
-        # Bit t of the mask of a group; that of the last group is lowest.
-        ports["kept"].append(sum(int(kept[number, group]) << (groups - 1 - group) * PASSES + number
-                                 for number in range(PASSES) for group in range(groups)))
         if banks > 1:
             ports["late"].append(pack(keep, 1))
         for number in range(passes):
             x = rng.integers(0, 2, (3, 2, 2))
             ports["i"] += [pack(word, 1) for word in x.reshape(-1, 2)]
             ports["i_sets"].append(set_of(1 << number, number == passes - 1, number, PASSES))
+            ports["kept"].append(pack(kept[number], 1))
+            asked.append(pass_layout(PASSES).const(
+                {"number": number, "last": number == passes - 1}).as_bits())
             for row in range(2):
                 inputs = x[row:row + 2].ravel()
                 leaving.append(sum((int(sum(
@@ -185,10 +186,12 @@ def test_masks(groups, banks, duty):
                     >= words[keep[number]][column]["threshold"][0]) ^ words[keep[number]][column]["invert"])
                     << column for column in range(3)))
             leaving_sets.append(set_of(1 << number, number == passes - 1))
-    passed = transfer(block, ports, {"o": len(leaving), "o_sets": len(leaving_sets)}, duty=duty)
+    taken  = {"o": len(leaving), "o_sets": len(leaving_sets), "passes": len(asked)}
+    passed = transfer(block, ports, taken, duty=duty)
     assert passed["o"].words == leaving
     assert passed["o_sets"].words == leaving_sets
-    later = transfer(block, ports, {"o": len(leaving), "o_sets": len(leaving_sets)}, starts={"kept": 300})
+    assert passed["passes"].words == asked
+    later = transfer(block, ports, taken, starts={"kept": 300})
     assert later["o"].words == leaving and later["o"].cycles[0] > 300
 
 

@@ -4,7 +4,9 @@
 import random
 
 import pytest
-from amaranth.hdl import Fragment, Signal, signed, unsigned
+from amaranth.hdl import Fragment, Module, Signal, signed, unsigned
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
 from amaranth.sim import Simulator
 
 from hdl.checks.parity import ParityCheck, with_parity
@@ -19,6 +21,7 @@ from hdl.pass_sets.edge import Edge
 from hdl.pass_sets.map_buffer import MapBuffer
 from hdl.pass_sets.pass_split import Choice, branches_layout, pass_set_layout
 from hdl.random.mask_bank import MaskBank
+from hdl.random.mask_store import MaskStore
 from sim.component import PERIOD, transfer
 
 
@@ -53,6 +56,40 @@ def make_small_map_buffer(protect):
 def make_mask_bank(protect):
     dut = MaskBank([1, 2], [0, 1], 4, protect=protect)
     return dut, {"images": [4, 3, 4], "bits": bits(1, 33)}, {"draw": 33, "mask_0": 3, "mask_1": 3}
+
+
+class StoredWords(wiring.Component):
+    """A store of masks whose words come as a stream; the top bit marks the last of an image."""
+
+    def __init__(self, protect):
+        self.store = MaskStore(3, passes=4, protect=protect)
+        super().__init__({
+            "words":  In(stream.Signature(4)),
+            "passes": In(self.store.passes.signature.flip()),
+            "o":      Out(self.store.o.signature),
+            **({"error": Out(1)} if protect else {}),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.store = store = self.store
+        taken = self.words.valid & self.words.ready
+        m.d.comb += [
+            self.words.ready.eq(store.drawn.room),
+            store.drawn.words.payload.eq(self.words.payload[:3]),
+            store.drawn.words.valid.eq(taken),
+            store.drawn.handed.eq(taken & self.words.payload[3]),
+        ]
+        connect(m, flipped(self.passes), store.passes)
+        connect(m, store.o, flipped(self.o))
+        if "error" in self.signature.members:
+            m.d.comb += self.error.eq(store.error)
+        return m
+
+
+def make_mask_store(protect):
+    words = [word | (place % 4 == 3) << 3 for place, word in enumerate(bits(3, 16))]
+    return StoredWords(protect), {"words": words, "passes": [0, 1, 2, 4 | 3] * 4}, {"o": 16}
 
 
 def make_pixel_input(protect):
@@ -100,7 +137,8 @@ def make_pass_edge(protect):
 
 #: Each block, and how many memories it has.
 BLOCKS = [(make_scale_mux, 1), (make_crossbar, 2), (make_map_buffer, 4), (make_small_map_buffer, 4),
-          (make_mask_bank, 2), (make_pixel_input, 2), (make_line_buffer, 1), (make_pool, 1),
+          (make_mask_bank, 2), (make_mask_store, 1), (make_pixel_input, 2), (make_line_buffer, 1),
+          (make_pool, 1),
           (make_softmax, 6), (make_averaging, 3), (make_array_edge, 4), (make_pass_edge, 4)]
 
 
