@@ -71,7 +71,7 @@ class Accelerator(wiring.Component):
         Sticky: a health test of the random bits has failed.
     error : Out(1)
         Sticky: a fault has been seen, or an alarm raised. Only with ``protect``.
-    mtj : Out(mtj_signature(code))
+    mtj : Out(mtj_signature(code, reset_current))
         Pins of the junction, an array of them if there are several. Only with
         :class:`hdl.random.mtj_rng.MtjRng`.
     layer_<name> : Out(array_signature(geometry)).array(row tiles)

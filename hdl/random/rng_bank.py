@@ -31,7 +31,7 @@ class RngBank(wiring.Component):
         Layer of each bit to draw.
     o : Out(stream.Signature(1))
         Bits.
-    mtj : Out(mtj_signature(code)).array(count)
+    mtj : Out(mtj_signature(code, reset_current)).array(count)
         Only with :class:`hdl.random.mtj_rng.MtjRng`: pins of the junctions.
     """
 

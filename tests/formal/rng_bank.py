@@ -35,7 +35,7 @@ def gives_bits_in_turn(m, dut):
 
 
 def make(*, count, cycles):
-    return RngBank([MtjRng((1, 2), code=2, set_cycles=cycles, read_cycles=cycles, reset_cycles=cycles)
+    return RngBank([MtjRng((1, 2), 3, code=2, set_cycles=cycles, read_cycles=cycles, reset_cycles=cycles)
                     for _ in range(count)])
 
 

@@ -88,7 +88,7 @@ BLOCKS = {
     WordFetcher:      lambda: WordFetcher(unsigned(4), words=12, lanes=2, block_memory=False,
                                           protect=False),
     MaskBank:         lambda: MaskBank((1, 1, 3), (0, 1, 2), 5),
-    MtjRng:           lambda: MtjRng((1, 2), code=8, set_cycles=2, read_cycles=1, reset_cycles=1),
+    MtjRng:           lambda: MtjRng((1, 2), 9, code=8, set_cycles=2, read_cycles=1, reset_cycles=1),
     PassSplit:        lambda: PassSplit(5, (Choice(range(2)), Choice(range(4)))),
     Pool:             lambda: Pool(4, 4, 2, size=2, lanes=2, columns=2),
     PseudoRng:        lambda: PseudoRng((1, 2), seed=1),

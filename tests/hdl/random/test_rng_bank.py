@@ -38,7 +38,7 @@ CURRENTS = (3, 200)
 
 
 def make_junctions(count, cycles):
-    return RngBank([MtjRng(CURRENTS, code=8, set_cycles=cycles[0], read_cycles=cycles[1],
+    return RngBank([MtjRng(CURRENTS, 255, code=8, set_cycles=cycles[0], read_cycles=cycles[1],
                            reset_cycles=cycles[2]) for _ in range(count)])
 
 
