@@ -115,7 +115,7 @@ def choose(network: Network, method: str, count: int | None = None, ways: int = 
     Raises
     ------
     ValueError
-        If there is nothing to choose from, or it is no array.
+        If there is nothing to choose from, or it is no array; or if the method is not for this network.
     """
     made   = METHODS[method]
     chosen = made.count if count is None else count
@@ -128,6 +128,9 @@ def choose(network: Network, method: str, count: int | None = None, ways: int = 
     if chosen.bit_count() != 1 and not made.in_turn:
         raise ValueError(f"Arrays or banks to choose from by random bits must be a power of two, not "
                          f"{count}")
+    if not _suits(network, made):
+        raise ValueError(f"Method {method!r} is not for network {network.name!r}: an input that is dropped "
+                         "adds 0, which only levels from -1 to 1 have amid them")
     more = {} if made.choice is not ArrayChoice else {"ways": ways}
     layers, draws = [], []
     for layer in network.layers:
@@ -144,6 +147,11 @@ def choose(network: Network, method: str, count: int | None = None, ways: int = 
         layers.append(replace(layer, weight_bits=made.weight_bits))
     return replace(network, name=name_of(network.name, method), layers=tuple(layers), draws=tuple(draws),
                    method=method, head=made.head if network.head == Head() else network.head)
+
+
+def _suits(network, method):
+    """Whether inputs of ``network`` can be masked, if ``method`` does so."""
+    return method.choice is not MaskChoice or all(layer.input_low == -1 for layer in network.layers[1:])
 
 
 def with_dropout(network: Network, dropouts: dict[str, float | None]) -> Network:
@@ -202,8 +210,9 @@ def base_of(network: Network) -> str:
 
 
 def known_names() -> list[str]:
-    """Return the names of all networks, each with the choices of each method."""
-    return [name_of(base, method) for base in NETWORKS for method in METHODS]
+    """Return the names of all networks, each with the choices of each method that is for it."""
+    return [name_of(base, method) for base, network in NETWORKS.items()
+            for method, made in METHODS.items() if _suits(network, made)]
 
 
 def network_of(name: str, method: str | None = None, count: int | None = None, ways: int = 1) -> Network:
