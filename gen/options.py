@@ -96,7 +96,7 @@ def read_options(args: argparse.Namespace, network: str | None) -> dict:
     asked |= {name: None if value == _NONE else value for name, value in given.items() if value is not None}
     if asked.get("rng") != "mtj":
         for name in ("mtj_currents", "mtj_reset_current"):
-            if asked.pop(name, None) and getattr(args, name) is not None:
+            if asked.pop(name, None) not in (None, ()) and getattr(args, name) is not None:
                 raise BuildError("Write current codes are for the pins of an MTJ; add --rng mtj")
     if "network" not in asked:
         raise BuildError(f"No network is named; choose one of: {', '.join(NETWORKS)}")
@@ -104,7 +104,7 @@ def read_options(args: argparse.Namespace, network: str | None) -> dict:
         asked["network"] = _of_method(asked["network"], args.method)
     for name, what in CALIBRATED.items():
         wanted = asked["network"] if name == "network" else asked.get(name, getattr(Target(), name, None))
-        if currents.get(name, wanted) != wanted:
+        if name in currents and currents[name] != wanted:
             option = "" if name == "network" else f" --{name.replace('_', '-')} {wanted}"
             raise BuildError(f"File {args.mtj_currents} has codes for {what} {currents[name]}, not "
                              f"{wanted}; make them with: python -m golden.currents {asked['network']} "

@@ -193,7 +193,7 @@ def test_wrong_file_of_options(tmp_path, content, message):
 def test_currents_without_pins(tmp_path):
     path = tmp_path / "currents.json"
     path.write_text('{"currents": [1], "reset_current": 0}')
-    for option, value in (("--mtj-currents", path), ("--mtj-reset-current", 9)):
+    for option, value in (("--mtj-currents", path), ("--mtj-reset-current", 0)):
         with pytest.raises(BuildError, match="^Write current codes are for the pins of an MTJ; add --rng "
                                              "mtj$"):
             parse(option, value, network="lenet5")
