@@ -52,15 +52,36 @@ class Method:
 
     def drops(self, dropout: float, count: int) -> tuple[float, ...] | None:
         """Probability of a 0 of each bit of a draw."""
-        return None if self.in_turn else (dropout,) * self.keeps + (0.5,) * (count - 1).bit_length()
+        return None if self.in_turn else (dropout,) * self.keeps + _alike(count)[0]
 
     def table(self, count: int) -> tuple[int, ...]:
         """Outcome of each number drawn, with ``count`` alike."""
-        outcomes = tuple(range(count))
+        outcomes = tuple(range(count)) if self.in_turn else _alike(count)[1]
         # With the keep bit, which is the most significant one, bank 0 is dropped where there is one value
         # for it, so that the bit is the number of the bank; else bank 0 is kept, as in the checkpoint.
         return (outcomes if not self.keeps else (0, 1) if count == 1 else
-                (*range(1, count + 1), *(0,) * count))
+                (*(1 + outcome for outcome in outcomes), *(0,) * len(outcomes)))
+
+
+def _alike(count):
+    """Bits of a draw, by the probability of a 0 of each, and the outcome of each number that they are, such
+    that ``count`` outcomes are alike.
+
+    They are divided into groups as large as the ones among the binary digits of ``count``. A bit for each
+    group but the last says whether the outcome is in it, given that it is in none of those before; fair
+    bits say which one of a group it is. So it takes neither more than one try nor a bias.
+    """
+    groups = [1 << digit for digit in reversed(range(count.bit_length())) if count >> digit & 1]
+    fair   = groups[0].bit_length() - 1
+    starts = [sum(groups[:group]) for group in range(len(groups))]
+    drops  = tuple(size / (count - start) for size, start in zip(groups[:-1], starts, strict=False))
+    table  = []
+    for number in range(2**(len(drops) + fair)):
+        # The first of the leading bits that is 0 is that of the group.
+        chosen = (number >> fair) ^ (2**len(drops) - 1)
+        group  = len(drops) - chosen.bit_length()
+        table.append(starts[group] + number % groups[group])
+    return drops + (0.5,) * fair, tuple(table)
 
 
 def _unitary(scale):
@@ -125,9 +146,6 @@ def choose(network: Network, method: str, count: int | None = None, ways: int = 
         raise ValueError(f"Method {method!r} has one array per layer; leave --ways out")
     if count is not None and count < 2:
         raise ValueError(f"Arrays or banks to choose from must be at least 2, not {count}")
-    if chosen.bit_count() != 1 and not made.in_turn:
-        raise ValueError(f"Arrays or banks to choose from by random bits must be a power of two, not "
-                         f"{count}")
     if not _suits(network, made):
         raise ValueError(f"Method {method!r} is not for network {network.name!r}: an input that is dropped "
                          "adds 0, which only levels from -1 to 1 have amid them")

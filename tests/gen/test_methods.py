@@ -9,7 +9,7 @@ import pytest
 
 from gen.checkpoint import read_parameters
 from gen.compile import compile_network
-from gen.ir import ArrayChoice, BankChoice, Draw, Head, Input, Layer, Network, Target
+from gen.ir import ArrayChoice, BankChoice, Draw, Generator, Head, Input, Layer, Network, Target
 from gen.lower import lower
 from gen.methods import (
     DEFAULT,
@@ -25,6 +25,8 @@ from gen.methods import (
 )
 from gen.networks import NETWORKS
 from gen.verify import verify
+from golden.random.generator import choices
+from golden.random.outcomes import outcomes
 from tests.conftest import with_choices
 
 
@@ -139,13 +141,51 @@ def test_quoted_sources_say_where():
     *((method, count, 1, f"Arrays or banks to choose from must be at least 2, not {count}")
       for method in ("scale-dropout-random", "spinbayes", "sub-set", "tiny-ensemble", "ensemble")
       for count in (1, 0, -8)),
-    *((method, count, 1,
-       f"Arrays or banks to choose from by random bits must be a power of two, not {count}")
-      for method in ("scale-dropout-random", "spinbayes", "sub-set") for count in (3, 6)),
 ])
 def test_what_cannot_be_chosen(method, count, ways, message):
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         choose(PLAIN, method, count, ways)
+
+
+@pytest.mark.parametrize("count", range(2, 33))
+def test_outcomes_are_alike(count):
+    """The chances of all numbers that give one outcome add up to 1 / N; powers of two take no more bits
+    than log2 N, and others one more for each further one among their binary digits."""
+    made  = METHODS["spinbayes"]
+    drops, table = made.drops(0.25, count), made.table(count)
+    assert len(drops) == count.bit_length() - 1 + count.bit_count() - 1 and len(table) == 2**len(drops)
+    bits  = np.arange(len(table))[:, None] >> np.arange(len(drops))[::-1] & 1
+    share = np.where(bits, 1 - np.array(drops), drops).prod(1)
+    assert np.bincount(table, share) == pytest.approx(np.full(count, 1 / count))
+    if count.bit_count() == 1:
+        assert drops == (0.5,) * (count.bit_length() - 1) and table == tuple(range(count))
+    # Beside a keep bit: kept, or each of N values.
+    made = METHODS["scale-dropout-random"]
+    drops, table = made.drops(0.25, count), made.table(count)
+    bits  = np.arange(len(table))[:, None] >> np.arange(len(drops))[::-1] & 1
+    share = np.where(bits, 1 - np.array(drops), drops).prod(1)
+    assert np.bincount(table, share) == pytest.approx([0.75, *[0.25 / count] * count])
+
+
+def test_five_of_eight_numbers():
+    assert METHODS["sub-set"].drops(0.0, 5) == (0.8, 0.5, 0.5)
+    assert METHODS["sub-set"].table(5) == (0, 1, 2, 3, 4, 4, 4, 4)
+    network = choose(PLAIN, "spinbayes", 5)
+    assert [layer.crossbars for layer in network.layers] == [5, 5]
+    verify(network, Target(array_columns=16))
+
+
+@pytest.mark.parametrize("method", ["spinbayes", "sub-set"])
+def test_what_the_generator_draws_is_alike(method):
+    """Of 16 bits for each probability, within five deviations."""
+    network = choose(PLAIN, method, 5)
+    drop    = tuple(round(p * 65536) for p in network.drops)
+    drawn   = choices(Generator((1,), drop), 2000, 10)
+    for taken in outcomes(network, drawn):
+        for layer in range(2):
+            found = np.bincount(taken[..., layer].ravel(), minlength=5) / 20_000
+            if found[0] < 1: # a choice
+                assert abs(found - 0.2).max() < 5 * (0.2 * 0.8 / 20_000)**0.5
 
 
 def test_scales():

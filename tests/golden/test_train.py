@@ -236,9 +236,6 @@ NOT_REPLACED = ("with --epochs, --teacher-epochs, --seed, --recipe, --crossbars,
        f"--crossbars is not for method '{method}', but for 'scale-dropout-random' or 'spinbayes' or "
        "'sub-set' or 'tiny-ensemble' or 'ensemble'")
       for method in ("scale-dropout", "deterministic", "spindrop")),
-    *((["lenet5", "--out", "x", "--method", method, "--crossbars", "6"],
-       "Arrays or banks to choose from by random bits must be a power of two, not 6")
-      for method in ("spinbayes", "sub-set")),
     (["lenet5", "--base", "x"],
      "--base is not for method 'scale-dropout', but for 'deterministic' or 'scale-dropout-mean' or "
      "'scale-dropout-random' or 'sub-set' or 'tiny-ensemble' or 'ensemble' or 'spatial-spindrop' or "
