@@ -92,9 +92,7 @@ def _rng(network, target):
             set_cycles=target.cycles(target.set_ns),
             read_cycles=target.cycles(target.read_ns),
             reset_cycles=target.cycles(target.reset_ns)) for _ in generator.seeds]
-    if not sources:
-        return None
-    return sources[0] if len(sources) == 1 else RngBank(sources)
+    return RngBank(sources) if sources else None
 
 
 def _early(network, layer, target):

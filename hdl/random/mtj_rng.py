@@ -60,8 +60,6 @@ class MtjRng(wiring.Component):
         Pins of the junction. ``sense`` is sampled in the last cycle of ``read``.
     """
 
-    count = 1 #: Sources; :class:`hdl.random.rng_bank.RngBank` has several.
-
     def __init__(self, currents, reset_current, *, code, set_cycles, read_cycles, reset_cycles):
         self.currents = tuple(operator.index(current) for current in currents)
         self.reset_current = operator.index(reset_current)

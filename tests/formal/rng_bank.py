@@ -44,6 +44,7 @@ SMALL = partial(make, count=2, cycles=1)
 PROOFS = [
     Proof(SMALL, keeps_stream_rules),
     Proof(SMALL, gives_bits_in_turn),
+    Proof(partial(make, count=1, cycles=2), gives_bits_in_turn),
     Proof(partial(make, count=3, cycles=2), gives_bits_in_turn, reach=30),
     Readiness(SMALL),
 ]

@@ -509,8 +509,8 @@ def test_mtj_from_the_command(tmp_path, capsys, small, monkeypatch):
     assert manifest["rng"] == "mtj"
     assert manifest["mtj"] == {"set_ns": 10.0, "read_ns": 5.0, "reset_ns": 5.0, "currents": [7],
                                "reset_current": 9}
-    assert set(manifest["interface"]["members"]["mtj"]["members"]) == {
-        "set", "read", "reset", "current", "sense"}
+    assert [port["name"] for port in manifest["ports"] if port["name"].startswith("mtj")] == [
+        f"mtj__0__{pin}" for pin in ("set", "read", "reset", "current", "sense")]
 
 
 def test_config_names_the_checkpoint_for_any_folder(tmp_path, lenet5, monkeypatch, capsys):

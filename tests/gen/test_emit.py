@@ -211,7 +211,7 @@ def test_modules_name_their_file(random_spinbayes, weights_in_files, tmp_path, f
     assert set(modules) == set(re.findall(r"^module \\?(\S+?) ?#?\(", text, re.MULTILINE))
     assert set(modules.values()) <= {path.stem for path in Path(hdl.__path__[0]).rglob("*.py")}
     assert modules["accelerator"] == "accelerator"
-    assert modules["accelerator.rng"] == "pseudo_rng"
+    assert modules["accelerator.rng.source_0"] == "pseudo_rng"
     assert modules["accelerator.averaging.sets_queue"] == "averaging"
 
 

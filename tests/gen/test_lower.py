@@ -30,9 +30,9 @@ def test_accelerator(network):
     assert accelerator.pixel_input.pixels == network.input.height * network.input.width
     assert accelerator.binarizer.thresholds == network.input.thresholds
     assert isinstance(accelerator.first_pass_sets, SharedPasses)
-    assert isinstance(accelerator.rng, PseudoRng)
-    assert ((accelerator.rng.seed,), accelerator.rng.drop) == (
-        network.generator.seeds, network.generator.drop)
+    [source] = accelerator.rng.sources
+    assert isinstance(source, PseudoRng)
+    assert ((source.seed,), source.drop) == (network.generator.seeds, network.generator.drop)
     assert (accelerator.mask_bank.draws, accelerator.mask_bank.outputs) == ((1, 1, 1), (0, 1, 2))
     assert accelerator.mask_bank.passes == 5
     assert network.health == tuple(
@@ -107,10 +107,11 @@ def test_mtj(random_network):
     """10, 5 and 5 ns at 250 MHz; the pins and the currents of the target."""
     target  = replace(TARGET, rng="mtj", mtj_currents=(10, 20, 30), mtj_reset_current=255, clock_mhz=250.0)
     accelerator = lower(compile_network(random_network(3, hidden=2), target), target)
-    assert isinstance(accelerator.rng, MtjRng)
-    assert (accelerator.rng.currents, accelerator.rng.reset_current) == ((10, 20, 30), 255)
-    assert accelerator.rng.cycles == (3, 2, 2)
-    assert "mtj" in accelerator.signature.members
+    [source] = accelerator.rng.sources
+    assert isinstance(source, MtjRng)
+    assert (source.currents, source.reset_current) == ((10, 20, 30), 255)
+    assert source.cycles == (3, 2, 2)
+    assert accelerator.signature.members["mtj"].dimensions == (1,)
 
 
 def test_a_source_for_each_bit(random_network):

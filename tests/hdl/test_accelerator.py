@@ -116,7 +116,7 @@ def test_stuck_junction_raises_the_alarm(random_network, sources, stuck):
     target  = replace(TARGET, rng="mtj", mtj_currents=(1, 2, 3), mtj_reset_current=255, sources=sources)
     network = compile_network(network, target)
     dut     = lower(network, target)
-    pins    = list(dut.mtj) if sources == "layer" else [dut.mtj]
+    pins    = list(dut.mtj)
     alarms, flags = [], []
 
     async def play(ctx):

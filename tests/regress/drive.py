@@ -64,7 +64,7 @@ def simulate(case, accelerator, images, wanted, idle_limit) -> Record:
     sim = Simulator(top)
     sim.add_clock(PERIOD)
     sim.add_testbench(bench)
-    for number, pins in enumerate(_junctions(accelerator)):
+    for number, pins in enumerate(getattr(accelerator, "mtj", ())):
         drawn.append([])
         sim.add_testbench(_emulate(pins, drawn[-1], number, case.target), background=True)
     sim.run()
@@ -155,12 +155,6 @@ async def _check_end(ctx, accelerator, wanted):
             raise Failure(f"More than {wanted} words of results came")
     if ctx.get(accelerator.alarm):
         raise Failure("The health tests have raised the alarm, though the bits are good")
-
-
-def _junctions(accelerator):
-    """Return the pins of each junction."""
-    pins = getattr(accelerator, "mtj", ())
-    return (pins,) if pins and accelerator.rng.count == 1 else pins
 
 
 def _emulate(pins, bits, seed, target):

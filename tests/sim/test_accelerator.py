@@ -124,4 +124,4 @@ def test_waves(mtj, simulate):
     """Waves take another simulator; the results are the same."""
     assert simulate(mtj, random_images(mtj, 2), waves=True)["bit_exact"]
     text = (mtj / "sim_waves" / "dump.vcd").read_text()
-    assert "$var" in text and " mtj__sense " in text
+    assert "$var" in text and " mtj__0__sense " in text

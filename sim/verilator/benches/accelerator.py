@@ -27,7 +27,7 @@ async def images_to_results(dut):
 
 
 def play(dut, sources, bits_file, seed=1, played=None, **times):
-    """Stand in for all junctions; their pins have numbers where there are several.
+    """Stand in for all junctions.
 
     Instead of junctions that start from ``seed`` and what follows it, the bits of the file ``played`` can
     be given.
@@ -37,9 +37,8 @@ def play(dut, sources, bits_file, seed=1, played=None, **times):
     from golden.random.bad_sources import Played
 
     for source in range(sources):
-        pins = f"mtj__{source}" if sources > 1 else "mtj"
         set_, read, reset, current, sense = (
-            getattr(dut, f"{pins}__{pin}") for pin in ("set", "read", "reset", "current", "sense"))
+            getattr(dut, f"mtj__{source}__{pin}") for pin in ("set", "read", "reset", "current", "sense"))
         junction = Mtj(seed + source) if played is None else Played(
             bit == "1" for bit in Path(played).read_text()[source::sources])
         cocotb.start_soon(play_junction(set_, read, reset, current, sense, junction,
