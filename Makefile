@@ -136,6 +136,6 @@ $(DESIGNS)/%/manifest.json: $(wildcard gen/*.py gen/transforms/*.py gen/checkpoi
 
 $(DESIGNS)/lenet5_mtj/manifest.json: $(DESIGNS)/currents.json
 
-$(DESIGNS)/currents.json: $(wildcard gen/checkpoints/*) $(VENV)/test
+$(DESIGNS)/currents.json: $(wildcard gen/checkpoints/*) golden/currents.py golden/device/junction.py $(VENV)/test
 	mkdir -p $(DESIGNS)
 	$(RUN) -m golden.currents lenet5 --json $@

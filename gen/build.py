@@ -180,7 +180,7 @@ def _contents(network, target, accelerator):
         "random_sources": len(network.generator.seeds),
         "protect": target.protect,
         "mtj": {"set_ns": target.set_ns, "read_ns": target.read_ns, "reset_ns": target.reset_ns,
-                "currents": list(target.mtj_currents)},
+                "currents": list(target.mtj_currents), "reset_current": target.mtj_reset_current},
         "blocks": list(accelerator.blocks),
     }
 

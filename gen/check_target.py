@@ -52,6 +52,8 @@ def check_target(target: Target):
         value = getattr(target, f"{name}_ns")
         need(0 < value <= longest_ns, f"The {name} time must be above 0 and at most {longest_ns:g} ns, "
                                       f"{TIME_CYCLES} cycles of {target.clock_mhz:g} MHz", value)
-    for code in target.mtj_currents:
-        need(0 <= code < 1 << target.mtj_bits,
-             f"A SET current code must be from 0 to {(1 << target.mtj_bits) - 1}", code)
+    reset = () if target.mtj_reset_current is None else (target.mtj_reset_current,)
+    for name, codes in (("SET", target.mtj_currents), ("RESET", reset)):
+        for code in codes:
+            need(0 <= code < 1 << target.mtj_bits,
+                 f"A {name} current code must be from 0 to {(1 << target.mtj_bits) - 1}", code)

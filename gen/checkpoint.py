@@ -52,6 +52,9 @@ def read_parameters(network: Network, path: Path | str | None = None, p: float |
     network = read(Path(path or SHIPPED / f"{network.name}.npz"), network)
     if p is None:
         return network
+    if not network.method:
+        raise CheckpointError(f"Network {network.name!r} has choices of its own, with the probabilities of "
+                              "its draws; leave --p out")
     if not any(has_dropout(network, layer) for layer in network.layers):
         raise CheckpointError(f"Method {network.method!r} has no dropout probability; leave --p out")
     if not 0 <= p <= 1:

@@ -227,6 +227,12 @@ def _read_layer(archive, layer: Layer, network, refuse) -> Parameters:
         scale=rows("scale", method.single) if method.scaled else None,
         dropout=(archive.take(f"{layer.name}.dropout", (), "float").item()
                  if has_dropout(network, layer) else None))
+    if network.method and layer.bank_count > 1 and not method.single and all(
+            vectors is None or len(vectors) == 1 for vectors in (
+                parameters.bias, parameters.scale, parameters.gamma, parameters.beta, parameters.mean,
+                parameters.variance)):
+        refuse(f"has the same constants for all {layer.bank_count} banks of layer {layer.name!r}, so there "
+               "is nothing to choose", *more)
     for extreme in parameters.variance.min().item(), parameters.variance.max().item():
         if not 0 < extreme + parameters.epsilon < math.inf:
             refuse(f"has '{layer.name}.variance' of {extreme}, but with epsilon it must be above zero, and "

@@ -51,6 +51,8 @@ def compile_network(network: Network, target: Target) -> Network:
     if target.rng == "mtj" and len(target.mtj_currents) != len(network.drops):
         raise ImpossibleTarget(f"The target has {len(target.mtj_currents)} SET current codes, but a pass "
                                f"of network {network.name!r} draws {len(network.drops)} random bits")
+    if target.rng == "mtj" and target.mtj_reset_current is None:
+        raise ImpossibleTarget("The target has no RESET current code, which pins of an MTJ need")
     verify(network, target)
     for layer in network.layers:
         if target.array_columns < layer.columns_per_weight:

@@ -21,7 +21,9 @@ when. :func:`dump` and :func:`load` turn a network into JSON and back without lo
 """
 
 import json
+import math
 from dataclasses import dataclass, field, fields, is_dataclass
+from fractions import Fraction
 
 
 __all__ = [
@@ -81,14 +83,25 @@ class Target:
     read_ns: float = _option(5.0, "settling time of the sense amplifier in ns")
     reset_ns: float = _option(5.0, "RESET pulse in ns (Scale-Dropout, V-B)")
     array_ns: float = _option(16.0, "a read of a macro's array in ns, from strobe to ADC codes")
-    mtj_bits: int = _option(8, "bits of a SET current code", limits=range(1, 33),
-                            called="A SET current code must have {} bits")
-    mtj_currents: tuple[int, ...] = _option((), "SET current code of each random bit of a pass, for pins "
-                                                "of an MTJ")
+    mtj_bits: int = _option(8, "bits of a write current code", limits=range(1, 33),
+                            called="A write current code must have {} bits")
+    mtj_currents: tuple[int, ...] = _option((), "SET current code of each random bit of a pass, and the "
+                                                "RESET current code, for pins of an MTJ")
+    mtj_reset_current: int | None = _option(None, "another RESET current code than that of the file")
     seed: int = _option(1, "start of the pseudo-random stream", limits=range(1, 2**64),
                         called="The seed must be {}")
     protect: bool = _option(False, "check parity of all that is stored and sequences, for bits that flip "
                                    "in operation")
+
+    def cycles(self, time_ns: float) -> int:
+        """Return the clock cycles that last at least ``time_ns``."""
+        # Exactly: 16 ns at 125 MHz are two cycles, whatever floats make of the product.
+        time, clock = (Fraction(repr(float(value))) for value in (time_ns, self.clock_mhz))
+        return max(1, math.ceil(time * clock / 1000))
+
+    def lasts_ns(self, time_ns: float) -> float:
+        """Return how long a pulse of at least ``time_ns`` lasts, which is whole cycles."""
+        return float(self.cycles(time_ns) * 1000 / Fraction(repr(float(self.clock_mhz))))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,7 @@
 # amaranth: UnusedElaboratable=no
 """Choose the hardware for a compiled network."""
 
-import math
 from dataclasses import replace
-from fractions import Fraction
 
 from amaranth.hdl import signed
 
@@ -22,7 +20,7 @@ from hdl.random.pseudo_rng import PseudoRng
 from hdl.random.rng_bank import RngBank
 
 
-__all__ = ["cycles", "lower", "lower_layer"]
+__all__ = ["lower", "lower_layer"]
 
 
 def lower(network: Network, target: Target) -> Accelerator:
@@ -64,7 +62,7 @@ def lower_layer(network: Network, index: int, target: Target, filed: bool = Fals
                  columns_per_read=layer.folding.columns_per_read,
                  weight_bits=layer.weight_bits,
                  masked=layer.mask_choice is not None,
-                 macro=None if target.view == "emulated" else cycles(target.array_ns, target),
+                 macro=None if target.view == "emulated" else target.cycles(target.array_ns),
                  file=f"{identifier(layer.name)}_weights" if filed else None,
                  protect=target.protect),
         Logits(_logit(layer), banks[0][0].dropped) if isinstance(banks[0][0], Logit) else
@@ -81,26 +79,17 @@ def lower_layer(network: Network, index: int, target: Target, filed: bool = Fals
     )
 
 
-def cycles(time_ns: float, target: Target) -> int:
-    """Return the clock cycles that last at least ``time_ns``."""
-    # Exactly: 16 ns at 125 MHz are two cycles, whatever floats make of the product.
-    time, clock = (Fraction(repr(float(value))) for value in (time_ns, target.clock_mhz))
-    return max(1, math.ceil(time * clock / 1000))
-
-
 def _rng(network, target):
     generator = network.generator
     if target.rng == "emulated":
         sources = [PseudoRng(generator.drop, seed=seed) for seed in generator.seeds]
     else:
         sources = [MtjRng(
-            target.mtj_currents, code=target.mtj_bits,
-            set_cycles=cycles(target.set_ns, target),
-            read_cycles=cycles(target.read_ns, target),
-            reset_cycles=cycles(target.reset_ns, target)) for _ in generator.seeds]
-    if not sources:
-        return None
-    return sources[0] if len(sources) == 1 else RngBank(sources)
+            target.mtj_currents, target.mtj_reset_current, code=target.mtj_bits,
+            set_cycles=target.cycles(target.set_ns),
+            read_cycles=target.cycles(target.read_ns),
+            reset_cycles=target.cycles(target.reset_ns)) for _ in generator.seeds]
+    return RngBank(sources) if sources else None
 
 
 def _choice(network, choice):

@@ -52,15 +52,36 @@ class Method:
 
     def drops(self, dropout: float, count: int) -> tuple[float, ...] | None:
         """Probability of a 0 of each bit of a draw."""
-        return None if self.in_turn else (dropout,) * self.keeps + (0.5,) * (count - 1).bit_length()
+        return None if self.in_turn else (dropout,) * self.keeps + _alike(count)[0]
 
     def table(self, count: int) -> tuple[int, ...]:
         """Outcome of each number drawn, with ``count`` alike."""
-        outcomes = tuple(range(count))
+        outcomes = tuple(range(count)) if self.in_turn else _alike(count)[1]
         # With the keep bit, which is the most significant one, bank 0 is dropped where there is one value
         # for it, so that the bit is the number of the bank; else bank 0 is kept, as in the checkpoint.
         return (outcomes if not self.keeps else (0, 1) if count == 1 else
-                (*range(1, count + 1), *(0,) * count))
+                (*(1 + outcome for outcome in outcomes), *(0,) * len(outcomes)))
+
+
+def _alike(count):
+    """Bits of a draw, by the probability of a 0 of each, and the outcome of each number that they are, such
+    that ``count`` outcomes are alike.
+
+    They are divided into groups as large as the ones among the binary digits of ``count``. A bit for each
+    group but the last says whether the outcome is in it, given that it is in none of those before; fair
+    bits say which one of a group it is. So it takes neither more than one try nor a bias.
+    """
+    groups = [1 << digit for digit in reversed(range(count.bit_length())) if count >> digit & 1]
+    fair   = groups[0].bit_length() - 1
+    starts = [sum(groups[:group]) for group in range(len(groups))]
+    drops  = tuple(size / (count - start) for size, start in zip(groups[:-1], starts, strict=False))
+    table  = []
+    for number in range(2**(len(drops) + fair)):
+        # The first of the leading bits that is 0 is that of the group.
+        chosen = (number >> fair) ^ (2**len(drops) - 1)
+        group  = len(drops) - chosen.bit_length()
+        table.append(starts[group] + number % groups[group])
+    return drops + (0.5,) * fair, tuple(table)
 
 
 def _unitary(scale):
@@ -115,7 +136,7 @@ def choose(network: Network, method: str, count: int | None = None, ways: int = 
     Raises
     ------
     ValueError
-        If there is nothing to choose from, or it is no array.
+        If there is nothing to choose from, or it is no array; or if the method is not for this network.
     """
     made   = METHODS[method]
     chosen = made.count if count is None else count
@@ -125,9 +146,9 @@ def choose(network: Network, method: str, count: int | None = None, ways: int = 
         raise ValueError(f"Method {method!r} has one array per layer; leave --ways out")
     if count is not None and count < 2:
         raise ValueError(f"Arrays or banks to choose from must be at least 2, not {count}")
-    if chosen.bit_count() != 1 and not made.in_turn:
-        raise ValueError(f"Arrays or banks to choose from by random bits must be a power of two, not "
-                         f"{count}")
+    if not _suits(network, made):
+        raise ValueError(f"Method {method!r} is not for network {network.name!r}: an input that is dropped "
+                         "adds 0, which only levels from -1 to 1 have amid them")
     more = {} if made.choice is not ArrayChoice else {"ways": ways}
     layers, draws = [], []
     for layer in network.layers:
@@ -144,6 +165,11 @@ def choose(network: Network, method: str, count: int | None = None, ways: int = 
         layers.append(replace(layer, weight_bits=made.weight_bits))
     return replace(network, name=name_of(network.name, method), layers=tuple(layers), draws=tuple(draws),
                    method=method, head=made.head if network.head == Head() else network.head)
+
+
+def _suits(network, method):
+    """Whether inputs of ``network`` can be masked, if ``method`` does so."""
+    return method.choice is not MaskChoice or all(layer.input_low == -1 for layer in network.layers[1:])
 
 
 def with_dropout(network: Network, dropouts: dict[str, float | None]) -> Network:
@@ -202,8 +228,9 @@ def base_of(network: Network) -> str:
 
 
 def known_names() -> list[str]:
-    """Return the names of all networks, each with the choices of each method."""
-    return [name_of(base, method) for base in NETWORKS for method in METHODS]
+    """Return the names of all networks, each with the choices of each method that is for it."""
+    return [name_of(base, method) for base, network in NETWORKS.items()
+            for method, made in METHODS.items() if _suits(network, made)]
 
 
 def network_of(name: str, method: str | None = None, count: int | None = None, ways: int = 1) -> Network:

@@ -17,6 +17,10 @@ __all__ = ["BESIDE_TARGET", "BuildError", "add_options", "chosen_target", "named
 #: What a file of options holds beside the fields of the target.
 BESIDE_TARGET = "network", "crossbars", "ways", "p", "checkpoint", "synth"
 
+#: What the codes of currents depend on, and what it is called.
+CALIBRATED = {"network": "network", "mtj_bits": "bits", "clock_mhz": "a clock in MHz of",
+              "set_ns": "a SET time in ns of", "reset_ns": "a RESET time in ns of"}
+
 _CURRENTS = "python -m golden.currents NETWORK --json FILE"
 
 
@@ -57,7 +61,8 @@ def add_options(parser: argparse.ArgumentParser):
         name, text = f"--{field.name.replace('_', '-')}", field.metadata["help"]
         default = {"passes": f"that of the paper of the method, or {field.default}",
                    "passes_max": f"{field.default}, or T where that is larger",
-                   "mtj_currents": None, "interval": None, "adcs": None}.get(field.name, field.default)
+                   "mtj_currents": None, "mtj_reset_current": None, "interval": None,
+                   "adcs": None}.get(field.name, field.default)
         text += f" (default: {default})" if default is not None else ""
         if field.type is bool:
             parser.add_argument(name, action=argparse.BooleanOptionalAction, default=None, help=text)
@@ -84,20 +89,26 @@ def read_options(args: argparse.Namespace, network: str | None) -> dict:
     currents = _currents(args.mtj_currents) if args.mtj_currents else {}
     given = {name: getattr(args, name, None) for name in known} | {
         "network": network, "mtj_currents": currents.get("currents")}
+    if given["mtj_reset_current"] is None:
+        given["mtj_reset_current"] = currents.get("reset_current")
     if given["checkpoint"]:
         given["checkpoint"] = str(given["checkpoint"])
     asked |= {name: None if value == _NONE else value for name, value in given.items() if value is not None}
-    if asked.get("rng") != "mtj" and asked.pop("mtj_currents", ()) and args.mtj_currents:
-        raise BuildError("SET current codes are for the pins of an MTJ; add --rng mtj")
+    if asked.get("rng") != "mtj":
+        for name in ("mtj_currents", "mtj_reset_current"):
+            if asked.pop(name, None) not in (None, ()) and getattr(args, name) is not None:
+                raise BuildError("Write current codes are for the pins of an MTJ; add --rng mtj")
     if "network" not in asked:
         raise BuildError(f"No network is named; choose one of: {', '.join(NETWORKS)}")
     if args.method:
         asked["network"] = _of_method(asked["network"], args.method)
-    for what, wanted in (("network", asked["network"]),
-                         ("bits", asked.get("mtj_bits", Target().mtj_bits))):
-        if currents.get(what, wanted) != wanted:
-            raise BuildError(f"File {args.mtj_currents} has codes for {what} {currents[what]}, not "
-                             f"{wanted}; make them with: {_CURRENTS} --bits N, as --mtj-bits has it")
+    for name, what in CALIBRATED.items():
+        wanted = asked["network"] if name == "network" else asked.get(name, getattr(Target(), name, None))
+        if name in currents and currents[name] != wanted:
+            option = "" if name == "network" else f" --{name.replace('_', '-')} {wanted}"
+            raise BuildError(f"File {args.mtj_currents} has codes for {what} {currents[name]}, not "
+                             f"{wanted}; make them with: python -m golden.currents {asked['network']} "
+                             f"--json FILE{option}")
     return asked
 
 
@@ -140,9 +151,9 @@ def chosen_target(asked: dict, network: Network) -> Target:
         target = Target(**values, passes_max=max(target.passes, target.passes_max))
     if target.rng != "mtj" or not network.drops:
         return target # without random bits there are no junctions, which is for the compiler to say
-    if not target.mtj_currents:
-        raise BuildError(f"Pins of an MTJ need the SET current codes of the random bits; make them with: "
-                         f"{_CURRENTS}, and add --mtj-currents FILE")
+    if not target.mtj_currents or target.mtj_reset_current is None:
+        raise BuildError(f"Pins of an MTJ need the SET current codes of the random bits and the RESET "
+                         f"current code; make them with: {_CURRENTS}, and add --mtj-currents FILE")
     if len(target.mtj_currents) != len(network.drops):
         raise BuildError(f"SET current codes must be one for each of the {len(network.drops)} random bits "
                          f"of a pass, not {len(target.mtj_currents)}; make them with: {_CURRENTS}")
@@ -179,10 +190,10 @@ def _currents(path):
     """What :mod:`golden.currents` wrote, with the SET current codes as a tuple."""
     try:
         contents = json.loads(path.read_text())
-        codes = contents["currents"]
+        codes, _ = contents["currents"], contents["reset_current"]
         if not isinstance(codes, list):
             raise TypeError(f"not {codes!r}")
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BuildError(f"File {path} has no list 'currents' ({error}); make it with: {_CURRENTS}"
-                          ) from None
+        raise BuildError(f"File {path} has no list 'currents' and 'reset_current' ({error}); make it with: "
+                         f"{_CURRENTS}") from None
     return contents | {"currents": tuple(codes)}

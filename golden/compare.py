@@ -2,41 +2,54 @@
 
 Each method that has a checkpoint is compiled, and its golden model, to which the hardware is equal in
 every bit, predicts the test images of MNIST and the sets that are out of distribution for it. Costs and
-cycles are those that the compiler states of the same design. Beside them stands what the papers have, where
-they have it for this network.
+cycles are those that the compiler states of the same design. Baselines of floating point
+(:mod:`golden.training.baselines`) predict the same images, and cost nothing that could be stated. Beside
+them stands what the papers have, where they have it for this network.
 """
 
 import html
 import json
 import subprocess
 import sys
+from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 from tabulate import tabulate
 
-from gen.checkpoint_file import SHIPPED
-from gen.command import Parser, command, whole
+from gen.command import Parser, UserError, command, whole
 from gen.files import refuse_unwritable, replacing, write_json
+from gen.ir import Head
 from gen.methods import METHODS, name_of
 from gen.networks import NETWORKS
 from gen.progress import Progress
+from gen.tools import install_hint
 from golden import metrics
 from golden.answers import answer
 from golden.compiler import CompileError, compiled
 from golden.data import OOD, DataError, folder_of, load_mnist
+from golden.head import average
+from golden.methods import BASELINES, shipped
 from golden.scores import Scores, scores_of
 
 
 __all__ = ["PAPER", "compare", "main"]
 
 
+#: All that can be compared, and T.
+_PASSES = {name: method.passes for name, method in METHODS.items()} | BASELINES
+
 #: What the papers have for LeNet-5 on MNIST: error and share of Fashion-MNIST that is flagged (SpinBayes,
-#: Tables 1 and 3; with weights and activations of 4 bits), and energy in microjoules of a prediction of 10
-#: passes (NeuSpin; Scale-Dropout, Table VIII; SpinBayes, Table 5). No accuracy is given for the others.
+#: Tables 1 and 3; with weights and activations of 4 bits, those of baselines of 32), and energy in
+#: microjoules of a prediction of 10 passes (NeuSpin; Scale-Dropout, Table VIII; SpinBayes, Table 5). No
+#: accuracy is given for the others.
 PAPER = {
     "scale-dropout": {"energy_uj": 0.18},
     "spinbayes": {"accuracy": 0.9923, "flagged/fashion-mnist": 1.0, "energy_uj": 0.26},
     "sub-set": {"energy_uj": 0.30},
+    "mc-dropout": {"accuracy": 0.9923},
+    "mc-dropconnect": {"accuracy": 0.9943},
 }
 
 #: Test images of the sample that comes with the project take the place of those of a data folder.
@@ -62,10 +75,12 @@ def compare(network: str, methods: list[str], folder: Path, *, passes: int | Non
 
     Raises
     ------
-    CompileError
+    CheckpointError, CompileError
         If a method has no checkpoint, or the compiler refuses it.
     DataError
         If MNIST is missing or damaged.
+    UserError
+        If a method is a baseline, and there is no torch.
     """
     steps = steps or Progress()
     pixels, labels = (each[:images] for each in load_mnist(folder))
@@ -73,29 +88,57 @@ def compare(network: str, methods: list[str], folder: Path, *, passes: int | Non
     rows  = []
     for method in methods:
         name  = name_of(network, method)
-        count = METHODS[method].passes if passes is None else passes
-        steps.step(f"{name}: compile, estimate")
-        stated = _costs(name, count, cells)
-        model  = compiled(name, passes=count)
+        count = _PASSES[method] if passes is None else passes
+        if method in BASELINES:
+            steps.step(f"{name}: read")
+            scores, stated = _baseline(network, method, count, steps), None
+        else:
+            steps.step(f"{name}: compile, estimate")
+            stated = _costs(name, count, cells)
+            scores = _model(compiled(name, passes=count), count)
         steps.step(f"{name}: {len(pixels):,} images, and {sum(map(len, sets.values())):,} out of "
                    "distribution")
-        judged, first, found = _scores(model, pixels, count, 0), len(pixels), {}
+        judged, first, found = scores(pixels, 0), len(pixels), {}
         for kind, outside in sets.items():
-            found[kind] = _scores(model, outside, count, first)
+            found[kind] = scores(outside, first)
             first += len(outside)
         rows.append(_row(method, count, judged, labels, found, stated))
     return rows
 
 
-def _scores(network, images, passes, first) -> Scores:
-    return scores_of(answer(network, images, passes, first))
+def _model(network, passes) -> Callable[[np.ndarray, int], Scores]:
+    """How to score images by the golden model of ``network``, where so many were scored before them."""
+    return lambda images, first: scores_of(answer(network, images, passes, first))
+
+
+def _baseline(network, method, passes, steps) -> Callable[[np.ndarray, int], Scores]:
+    """The same by a network of floating point."""
+    try:
+        # Not above, as all other methods need no torch.
+        from golden.training.baselines import network_of, read
+        from golden.training.measure import probabilities_of
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise UserError(f"Method {method!r} needs the package torch; install it with: "
+                        f"{install_hint('golden')}, or leave it out with --methods") from None
+    model = read(network_of(network, method), shipped(network, method))
+
+    def scores(images, first):
+        probabilities = probabilities_of(model, images, passes, 1 + first, steps)
+        mean = probabilities.mean(1)
+        # The head's rule, of probabilities as it has them.
+        rejected = average(65536 * probabilities, Head()).reject
+        return Scores(mean, metrics.predictive_entropy(mean), metrics.mutual_information(probabilities),
+                      rejected)
+    return scores
 
 
 def _row(method, passes, judged, labels, found, stated):
     figures = metrics.classification(judged.mean, labels)
-    total, estimate = stated["total"], stated["estimate"]
     row = {
         "method": method,
+        "source": "compiled golden model" if stated else "floating point",
         "passes": passes,
         "accuracy": figures["test/cls/Acc"],
         "nll": figures["test/cls/NLL"],
@@ -105,18 +148,7 @@ def _row(method, passes, judged, labels, found, stated):
     for name, scores in found.items():
         row[f"auroc/{name}"]   = metrics.detection(judged.entropy, scores.entropy)["ood/AUROC"]
         row[f"flagged/{name}"] = float(scores.rejected.mean())
-    row |= {
-        "random_bits": total["random_bits_per_prediction"],
-        "arrays": total["arrays"],
-        "cells": total["cells"],
-        "banks": total["banks"],
-        "reads_shared": total["reads_shared"],
-        "reads_one_by_one": total["reads_sequential"],
-        "interval_cycles": estimate["interval_cycles_mean"],
-        "latency_cycles": estimate["latency_cycles_mean"],
-        "lut4": stated.get("periphery", {}).get("LUT"),
-        "flip_flops": stated.get("periphery", {}).get("FF"),
-    }
+    row |= {name: stated and read(stated) for name, read in _STATED.items()}
     return row | {"paper": {"source": "quoted", **PAPER[method]} if method in PAPER else None}
 
 
@@ -130,24 +162,42 @@ def _costs(name, passes, cells):
     return json.loads(run.stdout)
 
 
+#: Figures of the hardware, of what the compiler says.
+_STATED = {
+    "random_bits":      lambda stated: stated["total"]["random_bits_per_prediction"],
+    "arrays":           lambda stated: stated["total"]["arrays"],
+    "cells":            lambda stated: stated["total"]["cells"],
+    "banks":            lambda stated: stated["total"]["banks"],
+    "reads_shared":     lambda stated: stated["total"]["reads_shared"],
+    "reads_one_by_one": lambda stated: stated["total"]["reads_sequential"],
+    "interval_cycles":  lambda stated: stated["estimate"]["interval_cycles_mean"],
+    "latency_cycles":   lambda stated: stated["estimate"]["latency_cycles_mean"],
+    "lut4":             lambda stated: stated.get("periphery", {}).get("LUT"),
+    "flip_flops":       lambda stated: stated.get("periphery", {}).get("FF"),
+}
+
 #: Columns of the table: what they are called, and how a row is read.
 _COLUMNS = {
-    "method":       lambda row: row["method"],
+    "method":       lambda row: row["method"] + " (float)" * (row["source"] == "floating point"),
     "T":            lambda row: row["passes"],
     "accuracy %":   lambda row: f"{100 * row['accuracy']:.2f}",
     "NLL":          lambda row: f"{row['nll']:.4f}",
     "ECE %":        lambda row: f"{100 * row['ece']:.2f}",
     "AUROC":        lambda row: _each(row, "auroc"),
     "flagged %":    lambda row: _each(row, "flagged"),
-    "random bits":  lambda row: f"{row['random_bits']:,}",
-    "arrays":       lambda row: f"{row['arrays']:,}",
-    "cells":        lambda row: f"{row['cells']:,}",
-    "array reads":  lambda row: f"{row['reads_shared']:,.0f}",
-    "one by one":   lambda row: f"{row['reads_one_by_one']:,}",
-    "cycles":       lambda row: f"{row['interval_cycles']:,.0f}",
-    "LUT4":         lambda row: "-" if row["lut4"] is None else f"{row['lut4']:,}",
+    "random bits":  lambda row: _whole(row["random_bits"]),
+    "arrays":       lambda row: _whole(row["arrays"]),
+    "cells":        lambda row: _whole(row["cells"]),
+    "array reads":  lambda row: _whole(row["reads_shared"]),
+    "one by one":   lambda row: _whole(row["reads_one_by_one"]),
+    "cycles":       lambda row: _whole(row["interval_cycles"]),
+    "LUT4":         lambda row: _whole(row["lut4"]),
     "paper":        lambda row: _paper(row["paper"]),
 }
+
+
+def _whole(value):
+    return "-" if value is None else f"{value:,.0f}"
 
 
 def _each(row, kind):
@@ -160,7 +210,8 @@ def _paper(quoted):
     if quoted is None:
         return "-"
     words = [f"accuracy {100 * quoted['accuracy']:.2f} %"] if "accuracy" in quoted else []
-    return ", ".join([*words, f"{quoted['energy_uj']:.2f} uJ at T = 10"])
+    words += [f"{quoted['energy_uj']:.2f} uJ at T = 10"] if "energy_uj" in quoted else []
+    return ", ".join(words)
 
 
 def _table(rows, form):
@@ -181,7 +232,7 @@ def _page(network, rows, sets):
 def _legend(sets):
     return (f"AUROC by predictive entropy and share flagged: {' / '.join(sets) or 'no set is there'}. "
             "Reads and cycles are those of an image: what passes have in common read once, passes one by "
-            "one, and the mean interval of the shared schedule.")
+            "one, and the mean interval of the shared schedule. Of what is marked float nothing is built.")
 
 
 @command("golden.compare")
@@ -192,7 +243,7 @@ def main(arguments=None):
         help="network without the ending of a method: %(choices)s")
     parser.add_argument("--data", type=Path, metavar="DIR", help="data folder (default: SPINCIM_DATA)")
     parser.add_argument("--methods", metavar="A,B",
-        help=f"methods to compare, of {', '.join(METHODS)} (default: all that have a checkpoint)")
+        help=f"methods to compare, of {', '.join(_PASSES)} (default: all that have a checkpoint)")
     parser.add_argument("--passes", type=whole(1), metavar="T",
         help="stochastic forward passes (default: those of the paper of each method)")
     parser.add_argument("--images", type=whole(1), metavar="N",
@@ -210,8 +261,8 @@ def main(arguments=None):
                    steps=Progress())
     sets = [name.removeprefix("auroc/") for name in rows[0] if name.startswith("auroc/")]
     if args.json:
-        write_json(args.json, {"network": args.network, "source": "compiled golden model", "status": "run",
-                               "images": args.images, "methods": rows})
+        write_json(args.json, {"network": args.network, "status": "run", "images": args.images,
+                               "methods": rows})
     if args.html:
         with replacing(args.html) as file:
             file.write(_page(args.network, rows, sets).encode())
@@ -220,7 +271,8 @@ def main(arguments=None):
 
 
 def _methods(parser, args):
-    there = [method for method in METHODS if (SHIPPED / f"{name_of(args.network, method)}.npz").exists()]
+    there = [method for method in _PASSES if shipped(args.network, method).exists()
+             and (method not in BASELINES or find_spec("torch"))]
     if args.methods is None:
         if not there:
             raise DataError(f"Network {args.network!r} has no checkpoint of any method; make one with: "
@@ -228,8 +280,8 @@ def _methods(parser, args):
         return there
     methods = args.methods.split(",")
     for method in methods:
-        if method not in METHODS:
-            parser.error(f"method {method!r} is unknown; choose from: {', '.join(METHODS)}")
+        if method not in _PASSES:
+            parser.error(f"method {method!r} is unknown; choose from: {', '.join(_PASSES)}")
     return list(dict.fromkeys(methods))
 
 

@@ -1,63 +1,103 @@
-"""Choose the SET current of every random bit: ``python -m golden.currents lenet5 --json FILE``."""
+"""Choose the write currents of junctions: ``python -m golden.currents lenet5 --json FILE``."""
 
+import math
+from dataclasses import fields
 from pathlib import Path
 
 from tabulate import tabulate
 
-from gen.command import Parser, command
+from gen.command import Parser, UserError, command
 from gen.files import refuse_overlap, refuse_unwritable, write_json
-from gen.ir import Network
+from gen.ir import Network, Target
 from gen.methods import known_names
 from gen.networks import NETWORKS
 from golden.compiler import compiled
-from golden.device.junction import Dac
+from golden.device.junction import Dac, write_codes
 
 
 __all__ = ["currents"]
 
 
-def currents(network: Network, dac: Dac = Dac()) -> dict:
-    """Return the SET current code of each random bit of a pass, with its effect on a nominal junction.
+#: What the codes depend on of a target, beside the network.
+_TARGET = "clock_mhz", "set_ns", "reset_ns"
 
-    ``currents`` are the codes that ``gen.build --mtj-currents`` takes; ``current_ua`` is the current
-    of each, ``dropout`` the probability asked for and ``switching_probability`` what the code gives
-    (Scale-Dropout, eq. 25).
+#: Largest chance that a RESET fails, of one that counts as certain.
+FAILS = 1e-6
+
+
+def currents(network: Network, target: Target = Target()) -> dict:
+    """Return the SET current code of each random bit of a pass and the RESET current code, with their
+    effect on a nominal junction.
+
+    ``currents`` and ``reset_current`` are the codes that ``gen.build --mtj-currents`` takes;
+    ``current_ua`` is the current of each bit, ``dropout`` the probability asked for and
+    ``switching_probability`` what the code gives (Scale-Dropout, eq. 25), with pulses of ``set_pulse_ns``
+    and ``reset_pulse_ns``, whole cycles.
+
+    Raises
+    ------
+    UserError
+        If even the best code fails to RESET a junction more often than :data:`FAILS`.
     """
-    dropout = list(network.drops)
-    codes = [dac.write_code(p) for p in dropout]
+    dac   = Dac(target.mtj_bits)
+    codes = write_codes(network.drops, target, dac)
+    set_ns, reset_ns = map(target.lasts_ns, (target.set_ns, target.reset_ns))
+    currents, reset  = codes["mtj_currents"], codes["mtj_reset_current"]
+    certain = float(dac.probability(reset, pulse_ns=reset_ns))
+    if certain < 1 - FAILS:
+        raise UserError(f"A RESET of {reset_ns:g} ns, with a probability of {certain:.6f}, is not certain "
+                        "for any current; make it longer, here and in the build, with --reset-ns")
     return {
         "source": "estimate",
         "network": network.name,
-        "bits": dac.bits,
-        "currents": codes,
-        "current_ua": [float(dac.current(code)) for code in codes],
-        "dropout": dropout,
-        "switching_probability": [float(dac.probability(code)) for code in codes],
+        "mtj_bits": dac.bits,
+        **{name: getattr(target, name) for name in _TARGET},
+        "set_pulse_ns": set_ns,
+        "reset_pulse_ns": reset_ns,
+        "currents": list(currents),
+        "current_ua": [float(dac.current(code)) for code in currents],
+        "dropout": list(network.drops),
+        "switching_probability": [float(dac.probability(code, pulse_ns=set_ns)) for code in currents],
+        "reset_current": reset,
+        "reset_current_ua": float(dac.current(reset)),
+        "reset_probability": certain,
     }
 
 
 @command("golden.currents")
 def main(arguments=None):
     """Write the codes, and print them."""
-    parser = Parser(prog="golden.currents", description="Choose the SET current of every random bit.")
+    parser = Parser(prog="golden.currents", description="Choose the write currents of junctions: of SET "
+                    "for every random bit, and of RESET.")
     parser.add_argument("network", choices=known_names(), metavar="NETWORK",
                         help=f"network whose dropout probabilities are meant: {', '.join(NETWORKS)}, or "
                              "one of these with the ending of a method")
     parser.add_argument("--checkpoint", type=Path,
                         help="trained parameters (default: those that come with the project)")
-    parser.add_argument("--bits", type=int, default=Dac().bits,
-                        help="bits of a code, those of gen.build --mtj-bits (default: %(default)s)")
+    parser.add_argument("--mtj-bits", type=int, default=Dac().bits, metavar="N",
+                        help="bits of a code, as of gen.build (default: %(default)s)")
+    texts = {field.name: field.metadata["help"] for field in fields(Target)}
+    for name in _TARGET:
+        parser.add_argument(f"--{name.replace('_', '-')}", type=float, default=getattr(Target(), name),
+                            metavar="X", help=f"{texts[name]}, as of gen.build (default: %(default)s)")
     parser.add_argument("--json", type=Path, required=True, metavar="FILE", help="file to write")
     args = parser.parse_args(arguments)
-    if not 2 <= args.bits <= 16:
-        parser.error(f"--bits must be from 2 to 16, not {args.bits}")
+    if not 2 <= args.mtj_bits <= 16:
+        parser.error(f"--mtj-bits must be from 2 to 16, not {args.mtj_bits}")
+    for name in _TARGET:
+        if not 0 < getattr(args, name) < math.inf:
+            parser.error(f"--{name.replace('_', '-')} must be above 0, not {getattr(args, name)}")
     refuse_overlap([args.json], [args.checkpoint])
     refuse_unwritable(args.json)
-    report = currents(compiled(args.network, args.checkpoint, passes=1, seed=1), Dac(bits=args.bits))
+    report = currents(compiled(args.network, args.checkpoint, passes=1, seed=1), Target(
+        mtj_bits=args.mtj_bits, **{name: getattr(args, name) for name in _TARGET}))
     write_json(args.json, report)
-    print(tabulate({name: report[key] for name, key in (
-        ("dropout", "dropout"), ("code", "currents"), ("current in uA", "current_ua"),
-        ("switching probability", "switching_probability"))}, headers="keys", floatfmt=".3f"))
+    print(f"SET pulses of {report['set_pulse_ns']:g} ns, RESET pulses of {report['reset_pulse_ns']:g} ns")
+    print(tabulate({name: report[key] + [last] for name, key, last in (
+        ("dropout", "dropout", "RESET"), ("code", "currents", report["reset_current"]),
+        ("current in uA", "current_ua", report["reset_current_ua"]),
+        ("switching probability", "switching_probability", report["reset_probability"]))},
+        headers="keys", floatfmt=".3f"))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
 A method is how a network makes its random choices (:mod:`golden.methods`). Methods ``scale-dropout`` and
 ``spinbayes`` have recipes of their own, :mod:`golden.training.scale_dropout` and
-:mod:`golden.training.bayes`; all others begin with one deterministic network (:mod:`golden.training.tune`).
+:mod:`golden.training.bayes`; baselines are in floating point (:mod:`golden.training.baselines`); all others
+begin with one deterministic network (:mod:`golden.training.tune`).
 A training that was stopped goes on with the same command (:mod:`golden.training.journal`).
 
 No training selects anything by the test images: it is tested once, when the checkpoint is written. The
@@ -15,13 +16,13 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-import gen.checkpoint_file
 from gen.command import Parser, UserError, command, whole
 from gen.files import refuse_unwritable
-from gen.methods import choose, known_names, method_of, name_of
+from gen.methods import choose, known_names, method_of
 from gen.networks import NETWORKS
 from gen.progress import Progress
 from gen.tools import install_hint
+from golden.methods import BASELINES, shipped
 
 
 __all__ = ["METHODS", "Method", "main"]
@@ -48,6 +49,7 @@ METHODS = {
     "ensemble":             Method(options=("base", "crossbars")),
     "spatial-spindrop":     Method(),
     "spindrop":             Method(),
+    **{method: Method(("float",), options=()) for method in BASELINES},
 }
 
 #: Options for which the checkpoint that comes with the project is not replaced.
@@ -69,12 +71,13 @@ def _parse(arguments):
     parser.add_argument("--epochs", type=whole(1), metavar="N",
         help="epochs of the first stage of the network itself (default: by network)")
     parser.add_argument("--teacher-epochs", type=whole(0), metavar="N",
-        help="epochs of its teacher, a float network; 0 for no teacher (default: 8; recipe paper has none)")
+        help="epochs of its teacher, a float network; 0 for no teacher (default: 8; recipes paper and "
+             "float have none)")
     parser.add_argument("--seed", type=whole(1), default=1, metavar="N",
         help="start of all random numbers (default: %(default)s)")
     parser.add_argument("--recipe", choices=dict.fromkeys(
             recipe for method in METHODS.values() for recipe in method.recipes), metavar="NAME",
-        help="how to train: %(choices)s (default: spread, bayes or tune, by method)")
+        help="how to train: %(choices)s (default: spread, bayes, tune or float, by method)")
     parser.add_argument("--base", type=Path, metavar="FILE",
         help="keep the deterministic network that other methods begin with in this file, or take it from "
              "there; for methods of recipe tune")
@@ -102,26 +105,28 @@ def _parse(arguments):
     if options.recipe not in (None, *method.recipes):
         parser.error(f"recipe {options.recipe!r} is not for method {options.method!r}, but "
                      + _either(method.recipes))
-    if options.teacher_epochs is not None and (options.recipe == "paper" or options.arrays):
-        parser.error("--teacher-epochs is not for recipe 'paper' or --arrays, which have no teacher")
+    recipe = options.recipe or method.recipes[0]
+    if options.teacher_epochs is not None and (recipe in ("paper", "float") or options.arrays):
+        parser.error("--teacher-epochs is not for recipe 'paper' or 'float', or --arrays, which have no "
+                     "teacher")
     for name in dict.fromkeys(name for every in METHODS.values() for name in every.options):
         if getattr(options, name) and name not in method.options:
             users = [other for other, own in METHODS.items() if name in own.options]
             parser.error(f"{_flag(name)} is not for method {options.method!r}, but for {_either(users)}")
-    try:
-        network = choose(NETWORKS[options.network], options.method, options.crossbars)
-    except ValueError as error:
-        parser.error(str(error))
-    if options.ways and options.ways > (most := network.layers[0].crossbars):
-        parser.error(f"--ways must be at most {most}, the crossbars of a layer, not {options.ways}")
+    if options.method not in BASELINES:
+        try:
+            network = choose(NETWORKS[options.network], options.method, options.crossbars)
+        except ValueError as error:
+            parser.error(str(error))
+        if options.ways and options.ways > (most := network.layers[0].crossbars):
+            parser.error(f"--ways must be at most {most}, the crossbars of a layer, not {options.ways}")
     if options.out is None:
         if any(getattr(options, name) != parser.get_default(name) for name in OWN):
             *flags, last = map(_flag, OWN)
             parser.error(f"with {', '.join(flags)} or {last}, the checkpoint that comes with the project "
                          "is not replaced; name another with --out FILE")
-        name = name_of(options.network, options.method)
-        options.out = Path(gen.checkpoint_file.__file__).parent / "checkpoints" / f"{name}.npz"
-    options.recipe = options.recipe or method.recipes[0]
+        options.out = shipped(options.network, options.method)
+    options.recipe = recipe
     return options
 
 

@@ -43,9 +43,8 @@ class Accelerator(wiring.Component):
         ``layer_``, so that none has the name of another block or port.
     draws : sequence of int
         Random bits of each draw of a pass. Choices of the engines name one by its number.
-    rng : component or None
-        :class:`hdl.random.pseudo_rng.PseudoRng`, :class:`hdl.random.mtj_rng.MtjRng`, or several in a
-        :class:`hdl.random.rng_bank.RngBank`; None if nothing is drawn.
+    rng : hdl.random.rng_bank.RngBank or None
+        None if nothing is drawn.
     health : sequence of (sequence of int, hdl.random.health.Health)
         Tests of the random bits, each with the bits of a pass that it tests, numbered in the order in
         which they are drawn.
@@ -73,9 +72,8 @@ class Accelerator(wiring.Component):
         Sticky: a health test of the random bits has failed.
     error : Out(1)
         Sticky: a fault has been seen, or an alarm raised. Only with ``protect``.
-    mtj : Out(mtj_signature(code))
-        Pins of the junction, an array of them if there are several. Only with
-        :class:`hdl.random.mtj_rng.MtjRng`.
+    mtj : Out(mtj_signature(code, reset_current)).array(sources)
+        Pins of the junctions. Only with :class:`hdl.random.mtj_rng.MtjRng`.
     layer_<name> : Out(array_signature(geometry)).array(row tiles)
         Pins of the arrays of a layer. Only of engines with ``macro``.
     """
@@ -206,9 +204,7 @@ class Accelerator(wiring.Component):
                 ]
         m.d.comb += self.alarm.eq(Cat(test.alarm for _, test in self.health).any())
         if "mtj" in self.signature.members:
-            junctions = [(self.rng.mtj, self.mtj)] if self.rng.count == 1 else zip(
-                self.rng.mtj, self.mtj, strict=True)
-            for source, pins in junctions:
+            for source, pins in zip(self.rng.mtj, self.mtj, strict=True):
                 connect(m, source, flipped(pins))
 
         words, sets = self.binarizer.o, self.pixel_input.sets

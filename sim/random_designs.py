@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gen.ir import Network
+from gen.ir import Network, Target
 from gen.progress import Progress
 from golden.device.junction import Dac
 from golden.network import path_probabilities
@@ -66,9 +66,11 @@ def judge_junction(program: Program, design: Design, network: Network,
     """Test what a design makes of the bits of a junction at its pins, with the simulator ``program``;
     return the tests and the report of the averages."""
     # What the junction was set to do is not quite what the network asked for.
+    junction = design.manifest["mtj"]
+    pulse_ns = Target(clock_mhz=design.clock_mhz).lasts_ns(junction["set_ns"])
     actual = replace(network, draws=tuple(
-        replace(draw, drops=(float(Dac().probability(code)),))
-        for draw, code in zip(network.draws, design.manifest["mtj"]["currents"], strict=True)))
+        replace(draw, drops=(float(Dac().probability(code, pulse_ns=pulse_ns)),))
+        for draw, code in zip(network.draws, junction["currents"], strict=True)))
     exact  = replace(Exact.of(network, images), share=path_probabilities(actual))
     p_kept = 1 - np.array(actual.drops)
     tests  = []

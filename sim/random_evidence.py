@@ -14,8 +14,8 @@ import numpy as np
 from gen.ir import Generator, Network
 from gen.progress import Progress
 from golden.compiler import compiled as compiled_network
+from golden.currents import currents
 from golden.data import DataError, folder_of, load_fashion_mnist, load_mnist, load_sample
-from golden.device.junction import Dac
 from golden.random.bad_sources import Source, kept
 from golden.random.generator import choices
 from golden.random.health import alarm_bit
@@ -183,9 +183,9 @@ def gather(data: Path | None, work: Path, steps: Progress) -> dict:
 
     steps.step("emitted design, junction at the pins: build, simulate "
                f"{2 * REPEATS_JUNCTION * len(images)} images")
-    currents = work / "currents.json"
-    currents.write_text(json.dumps({"currents": [Dac().write_code(p) for p in emitted.drops]}))
-    design = build_design(work / "junction", "--rng=mtj", f"--mtj-currents={currents}")
+    codes = work / "currents.json"
+    codes.write_text(json.dumps(currents(emitted)))
+    design = build_design(work / "junction", "--rng=mtj", f"--mtj-currents={codes}")
     with compiled(design, steps) as program:
         junction, averages["junction"] = judge_junction(program, design, emitted, images)
         steps.step("faulty sources at the pins of the emitted design")

@@ -83,7 +83,8 @@ def make_checkpoint(path, network, seed=0, **changes):
         rows = (layer.crossbars * layer.bank_count, shape) if method.in_turn else shape
         weight = rng.choice([-1, 1], size) if layer.weight_bits == 1 else (
             rng.integers(-most, most + 1, size))
-        scales = shape if layer.bank_count <= 2 else (layer.bank_count, shape)
+        one    = 2 if method.single or not network.method else 1
+        scales = shape if layer.bank_count <= one else (layer.bank_count, shape)
         values = {
             "weight": weight.astype(np.int8),
             "bias": rng.normal(0, 1, shape),
@@ -269,7 +270,7 @@ def compiled(request):
             target.array_columns, *(layer.columns_per_weight for layer in network.layers)))
         if target.rng == "mtj":
             target = replace(target, mtj_currents=tuple(
-                np.resize(target.mtj_currents, len(network.drops)).tolist()))
+                np.resize(target.mtj_currents, len(network.drops)).tolist()), mtj_reset_current=255)
         return compile_network(network, target), target
     return compiled
 

@@ -10,12 +10,39 @@ from gen.ir import Layer
 from golden.float.layers import normalize, vectors_of
 
 
-__all__ = ["BayesianConvolution", "Gaussian", "PRIOR", "quantize"]
+__all__ = ["BayesianConvolution", "Gaussian", "PRIOR", "divergence", "free_energy", "quantize"]
 
 
 PRIOR   = 0.3   #: Standard deviation of the prior of a weight.
 _MEAN   = 0.25  #: Standard deviation of the initial means.
 _SPREAD = 0.03  #: Initial standard deviation of the posterior of a weight.
+_RAMP   = 0.25  #: Share of a training in which the weight of the divergence grows to its full value.
+
+
+def divergence(mean: Tensor, deviation: Tensor, prior_mean: float, prior_deviation: float) -> Tensor:
+    """Return the Kullback-Leibler divergence of independent Gaussians to those of the prior, in nats."""
+    variance = (deviation / prior_deviation).square()
+    return (variance + ((mean - prior_mean) / prior_deviation).square() - 1 - variance.log()).sum() / 2
+
+
+def free_energy(loss: Tensor, model: nn.Module, weight: float, count: int, done: float) -> Tensor:
+    """Return the loss to be minimized: ``loss`` and the divergence of all layers to their prior.
+
+    Parameters
+    ----------
+    loss : Tensor ``()``
+        Negative log likelihood of an image.
+    model : nn.Module
+        Each of its layers has a ``divergence()``.
+    weight : float
+        Weight of the divergence; 1 is Bayes' rule.
+    count : int
+        Training images, over which the divergence is spread.
+    done : float
+        Share of the training that is done; the weight of the divergence grows at the beginning.
+    """
+    weight = weight * min(done / _RAMP, 1) / count
+    return loss + weight * sum(layer.divergence() for layer in model.layers)
 
 
 class Gaussian(nn.Module):
@@ -42,9 +69,8 @@ class Gaussian(nn.Module):
         return self.mean + self.deviation() * torch.randn_like(self.mean)
 
     def divergence(self) -> Tensor:
-        """Return the Kullback-Leibler divergence to the prior ``N(0, PRIOR ** 2)``, in nats."""
-        variance = (self.deviation() / PRIOR).square()
-        return (variance + (self.mean / PRIOR).square() - 1 - variance.log()).sum() / 2
+        """Return the divergence to the prior ``N(0, PRIOR ** 2)``, in nats."""
+        return divergence(self.mean, self.deviation(), 0, PRIOR)
 
 
 def quantize(weight: Tensor, bits: int) -> Tensor:
@@ -95,6 +121,10 @@ class BayesianConvolution(nn.Module):
             nn.init.constant_(self.normalization.bias, 0.25)
         self.register_buffer("bias", torch.zeros(layer.outputs))
         self.register_buffer("arrays", None)
+
+    def divergence(self) -> Tensor:
+        """Return the divergence of the weights to their prior, in nats."""
+        return self.posterior.divergence()
 
     def hold(self, arrays: Tensor):
         """Use ``arrays`` as the weights from now on, and the posterior no longer."""

@@ -13,11 +13,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gen.ir import Layer
+from golden.float.bayes import divergence, free_energy
 from golden.float.layers import BinaryConvolution, normalize
 from golden.methods.tuning import Tuning
 
 
-__all__ = ["BITS", "TUNING", "GaussianScaleConvolution", "objective", "quantize_scale"]
+__all__ = ["BITS", "TUNING", "GaussianScaleConvolution", "quantize_scale"]
 
 
 BITS    = 4     #: Of a stored scale, in steps of an eighth.
@@ -25,7 +26,6 @@ PRIOR   = 0.3   #: Standard deviation of the prior of a scale.
 SPREAD  = 0.2   #: Initial standard deviation of the posterior of a scale.
 WEIGHT  = 10.0  #: Weight of the divergence to the prior, per image; 1 would be Bayes' rule, by which the
                 #: posterior becomes so narrow that its samples hardly differ.
-RAMP    = 0.25  #: Share of the training in which that weight grows to its full value.
 
 
 def quantize_scale(scale: Tensor) -> Tensor:
@@ -70,9 +70,8 @@ class GaussianScaleConvolution(BinaryConvolution):
         return functional.softplus(self.rho)
 
     def divergence(self) -> Tensor:
-        """Return the Kullback-Leibler divergence of the scales to their prior, in nats."""
-        variance = (self.deviation() / PRIOR).square()
-        return (variance + ((self.scale - 1) / PRIOR).square() - 1 - variance.log()).sum() / 2
+        """Return the divergence of the scales to their prior, in nats."""
+        return divergence(self.scale, self.deviation(), 1, PRIOR)
 
     def shares(self) -> list[float]:
         return [1 / len(self.samples)] * len(self.samples)
@@ -103,20 +102,5 @@ class GaussianScaleConvolution(BinaryConvolution):
         return normalize(self.normalization, (s + self.bias.view(1, -1, 1, 1)) * scale[:, :, None, None])
 
 
-def objective(loss: Tensor, model: nn.Module, count: int, done: float) -> Tensor:
-    """Return the loss to be minimized: ``loss`` and the divergence of the scales to their prior.
-
-    Parameters
-    ----------
-    loss : Tensor ``()``
-        Negative log likelihood of an image.
-    count : int
-        Training images, over which the divergence is spread.
-    done : float
-        Share of the training that is done; the weight of the divergence grows at the beginning.
-    """
-    weight = WEIGHT * min(done / RAMP, 1) / count
-    return loss + weight * sum(layer.divergence() for layer in model.layers)
-
-
-TUNING = Tuning(GaussianScaleConvolution, objective=objective)
+TUNING = Tuning(GaussianScaleConvolution,
+                objective=lambda loss, model, count, done: free_energy(loss, model, WEIGHT, count, done))

@@ -67,15 +67,16 @@ class Played:
         self.next = 0
         self.switched = False
 
-    def set(self, code: int) -> bool:
+    def set(self, code: int, pulse_ns: float) -> bool:
         """Take the next bit; a switched junction is a keep bit of 0."""
         self.switched = not self.bits[self.next]
         self.next = (self.next + 1) % len(self.bits)
         return self.switched
 
-    def reset(self):
+    def reset(self, code: int, pulse_ns: float) -> bool:
         """Apply a RESET pulse."""
         self.switched = False
+        return self.switched
 
 
 def kept(generator: Generator) -> np.ndarray:

@@ -13,11 +13,13 @@ from golden.training.journal import Journal
 from golden.training.teacher import augment, check_loss, one_cycle, predict_teacher, train_teacher
 
 
-__all__ = ["BATCH", "Images", "Stage", "distill", "distillation_loss", "fit", "recalibrate"]
+__all__ = ["BATCH", "Images", "Stage", "distill", "distillation_loss", "fit", "measure_anew",
+           "recalibrate"]
 
 
 TEMPERATURE = 2.0  #: Of the softmax of teacher and student in the distillation loss.
 BATCH       = 100  #: Images per optimizer step.
+MEASURED    = 20_000 #: Images that the batch normalization is measured over.
 
 
 @dataclass(frozen=True)
@@ -170,3 +172,11 @@ def recalibrate(model: nn.Module, images: Tensor, passes: int = 1):
     # Chunks of equal size, give or take one: a chunk of a single image would have no variance.
     for chunk in images.tensor_split(-(-len(images) // 500)):
         model(chunk.repeat(passes, 1, 1))
+
+
+def measure_anew(model: nn.Module, images: Images, steps: Progress, passes: int = 1):
+    """Measure the batch normalization of ``model`` anew, as :func:`recalibrate` does, over a part of
+    ``images``, in one step (SpinBayes, 3.2)."""
+    steps.step("measure the batch normalization anew")
+    chosen = torch.randperm(len(images.labels))[:MEASURED]
+    recalibrate(model, images.variants[0][chosen], passes)

@@ -8,14 +8,17 @@ from gen.ir import Network
 from gen.methods import METHODS
 from gen.progress import Progress
 from golden import metrics
+from golden.methods import BASELINES
 
 
-__all__ = ["logits_of_passes", "measure", "passes_of"]
+__all__ = ["logits_of_passes", "measure", "passes_of", "probabilities_of"]
 
 
 def passes_of(network: Network) -> int:
     """Return how many passes ``network`` is measured with: as many as the paper of its method has; where
     nothing is random, one of each choice."""
+    if network.method in BASELINES:
+        return BASELINES[network.method]
     method = METHODS[network.method]
     if method.choice is None:
         return 1
@@ -32,6 +35,15 @@ def logits_of_passes(model: nn.Module, images: Tensor, passes: int, seed: int,
     parts = [model.passes(chunk, drawn).cpu().numpy()
              for chunk, drawn in steps.bar(list(zip(images.split(500), choice.split(500), strict=True)))]
     return np.concatenate(parts)
+
+
+def probabilities_of(model: nn.Module, images: np.ndarray, passes: int, seed: int,
+                     steps: Progress) -> np.ndarray:
+    """Return the class probabilities, float64 ``(N, passes, classes)``, of uint8 ``images`` ``(N, H, W)``;
+    torch's random numbers start from ``seed``, too."""
+    torch.manual_seed(seed)
+    logits = logits_of_passes(model.eval(), torch.tensor(images), passes, seed, steps)
+    return torch.tensor(logits).double().softmax(-1).numpy()
 
 
 def measure(model: nn.Module, images: Tensor, labels: np.ndarray, passes: int, seed: int,

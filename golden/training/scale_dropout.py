@@ -17,7 +17,7 @@ from gen.progress import Progress
 from golden import metrics
 from golden.float.model import BayNN, paths
 from golden.methods.scale_dropout import ScaleConvolution, jitter, objective
-from golden.training.fit import Images, Stage, distill, fit, recalibrate
+from golden.training.fit import Images, Stage, distill, fit, measure_anew
 from golden.training.journal import Journal
 
 
@@ -71,8 +71,7 @@ def train_spread(network: Network, images: Images, plan: Plan, steps: Progress,
     fit(model, images, Stage(plan.spread_epochs, 1.5e-3, masks=3, name="spread"),
         lambda loss, done: objective(loss, model, spread=0.1), steps, journal)
 
-    steps.step("measure the batch normalization anew")
-    recalibrate(model, images.variants[0][torch.randperm(len(images.labels))[:20000]])
+    measure_anew(model, images, steps)
     return model
 
 

@@ -15,6 +15,7 @@ from gen.networks import NETWORKS
 from gen.progress import Progress
 from golden.data import DataError, load_mnist
 from golden.methods import (
+    BASELINES,
     deterministic,
     scale_dropout_mean,
     scale_dropout_random,
@@ -24,9 +25,9 @@ from golden.methods import (
     tiny_ensemble,
 )
 from golden.methods.checkpoints import export, load
-from golden.training import bayes, scale_dropout, tune
+from golden.training import baselines, bayes, scale_dropout, tune
 from golden.training.base import begin
-from golden.training.fit import BATCH, Images
+from golden.training.fit import BATCH, Images, measure_anew
 from golden.training.journal import Journal, TrainingError
 from golden.training.measure import measure, passes_of
 
@@ -43,6 +44,8 @@ class Training:
     plans: dict = field(default_factory=dict)
     tuned: bool = False                #: Whether the recipes begin with the deterministic network.
     measure: Callable = measure
+    write: Callable = export           #: The checkpoint, given the model and the path.
+    read: Callable = load              #: It, given the network and the path.
 
 
 def _tuned(tuning):
@@ -65,6 +68,8 @@ METHODS = {
                                      tuned=True),
     "spatial-spindrop":     _tuned(spatial_spindrop.TUNING),
     "spindrop":             _tuned(spindrop.TUNING),
+    **{method: Training({"float": baselines.train_baseline}, baselines.Plan(epochs=12),
+                        write=baselines.write, read=baselines.read) for method in BASELINES},
 }
 
 
@@ -97,7 +102,7 @@ def train(options: argparse.Namespace, state: Path, steps: Progress) -> dict[str
     images = Images([torch.tensor(pixels, device=device)], torch.tensor(labels, device=device).long())
     if options.arrays:
         model = load(network, options.arrays).to(device)
-        bayes.measure_anew(model, images, steps)
+        measure_anew(model, images, steps)
         export(model, options.out)
     else:
         run = {
@@ -121,11 +126,11 @@ def train(options: argparse.Namespace, state: Path, steps: Progress) -> dict[str
                 images = begin(plain, images, plan.epochs, plan.teacher_epochs, steps, base)
         with journal:
             model = training.recipes[options.recipe](network, images, plan, steps, journal)
-        export(model, options.out)
+        training.write(model, options.out)
         journal.remove()
     steps.step("test")
     try:
-        return training.measure(load(network, options.out), torch.tensor(test_pixels), test_labels,
+        return training.measure(training.read(network, options.out), torch.tensor(test_pixels), test_labels,
                                 passes_of(network), options.seed, steps)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"stopped; checkpoint {options.out} is written, but not tested") from None
@@ -133,6 +138,8 @@ def train(options: argparse.Namespace, state: Path, steps: Progress) -> dict[str
 
 def _network(options) -> Network:
     """Return the network that ``options`` name, with the choices of the method."""
+    if options.method in BASELINES:
+        return baselines.network_of(options.network, options.method)
     network = choose(NETWORKS[options.network], options.method, options.crossbars, options.ways or 1)
     bits = options.weight_bits
     return replace(network, layers=tuple(

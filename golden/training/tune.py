@@ -16,7 +16,7 @@ from golden.methods import deterministic
 from golden.methods.ensemble import join
 from golden.methods.tuning import Tuning
 from golden.training.base import Start, train_member
-from golden.training.fit import Images, Stage, fit, recalibrate
+from golden.training.fit import Images, Stage, fit, measure_anew
 from golden.training.journal import Journal
 from golden.training.measure import passes_of
 from golden.training.temperature import set_temperature
@@ -58,10 +58,8 @@ def tune(tuning: Tuning, network: Network, base: BayNN, images: Images, epochs: 
     fit(model, images, stage, lambda loss, done: tuning.objective(loss, model, len(images.labels), done),
         steps, journal)
 
-    steps.step("measure the batch normalization anew")
     model.settle()
-    chosen = images.variants[0][torch.randperm(len(images.labels))[:20000]]
-    recalibrate(model, chosen, passes_of(model.network) if tuning.convolution.tied else 1)
+    measure_anew(model, images, steps, passes_of(model.network) if tuning.convolution.tied else 1)
     return model
 
 

@@ -12,18 +12,19 @@ from hdl.stream import moves, vacant
 __all__ = ["MtjRng", "mtj_signature"]
 
 
-def mtj_signature(code):
+def mtj_signature(code, reset_current):
     """Pins of the write and read circuit of one MTJ.
 
-    ``set`` and ``reset`` are write pulses of either direction, ``current`` the code of the SET
-    current, stable from before the pulse to its end; ``read`` enables the sense amplifier, whose
-    answer ``sense`` is 1 when SET has switched the junction. At most one of the three is up.
+    ``set`` and ``reset`` are write pulses of either direction, ``current`` the code of the current of
+    the pulse, stable from the cycle before it to its end, after reset ``reset_current``; ``read`` enables
+    the sense amplifier, whose answer ``sense`` is 1 when SET has switched the junction. At most one of
+    the three is up.
     """
     return wiring.Signature({
         "set":     Out(1),
         "read":    Out(1),
         "reset":   Out(1),
-        "current": Out(code),
+        "current": Out(code, init=reset_current),
         "sense":   In(1),
     })
 
@@ -33,7 +34,8 @@ class MtjRng(wiring.Component):
 
     The junction switches with the dropout probability of the layer (Scale-Dropout, V-B and eq. 25),
     so a switched junction is a keep bit of 0. After reset the junction is first put into its idle
-    state by a RESET pulse.
+    state by a RESET pulse. RESET has a current of its own: with that of a SET of even chance, and half as
+    long, it fails more often than not, and the junction stays switched.
 
     A bit takes ``interval`` cycles; latency from a request to its bit is ``latency`` cycles.
 
@@ -41,6 +43,8 @@ class MtjRng(wiring.Component):
     ----------
     currents : sequence of int
         Per layer the code of the SET current.
+    reset_current : int
+        Code of the RESET current.
     code : int
         Bits of a current code.
     set_cycles, read_cycles, reset_cycles : int
@@ -52,16 +56,15 @@ class MtjRng(wiring.Component):
         Layer of each bit to draw.
     o : Out(stream.Signature(1))
         Keep bits.
-    mtj : Out(mtj_signature(code))
+    mtj : Out(mtj_signature(code, reset_current))
         Pins of the junction. ``sense`` is sampled in the last cycle of ``read``.
     """
 
-    count = 1 #: Sources; :class:`hdl.random.rng_bank.RngBank` has several.
-
-    def __init__(self, currents, *, code, set_cycles, read_cycles, reset_cycles):
+    def __init__(self, currents, reset_current, *, code, set_cycles, read_cycles, reset_cycles):
         self.currents = tuple(operator.index(current) for current in currents)
+        self.reset_current = operator.index(reset_current)
         self.cycles   = set_cycles, read_cycles, reset_cycles
-        for current in self.currents:
+        for current in (*self.currents, self.reset_current):
             if not 0 <= current < 1 << code:
                 raise ValueError(f"Current must be from 0 to {(1 << code) - 1}, not {current!r}")
         for name, cycles in zip(("SET", "Read", "RESET"), self.cycles, strict=True):
@@ -72,7 +75,7 @@ class MtjRng(wiring.Component):
         super().__init__({
             "i":   In(stream.Signature(range(len(self.currents)))),
             "o":   Out(stream.Signature(1)),
-            "mtj": Out(mtj_signature(code)),
+            "mtj": Out(mtj_signature(code, self.reset_current)),
         })
 
     def elaborate(self, platform):
@@ -103,7 +106,13 @@ class MtjRng(wiring.Component):
             with m.State("SET"):
                 m.d.sync += left.eq(left - 1)
                 with m.If(left == 0):
-                    m.d.sync += [self.mtj.set.eq(0), self.mtj.read.eq(1), left.eq(read_cycles - 1)]
+                    # The current of RESET settles during the read.
+                    m.d.sync += [
+                        self.mtj.set.eq(0),
+                        self.mtj.read.eq(1),
+                        self.mtj.current.eq(self.reset_current),
+                        left.eq(read_cycles - 1),
+                    ]
                     m.next = "Read"
             with m.State("Read"):
                 m.d.sync += left.eq(left - 1)

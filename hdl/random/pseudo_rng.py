@@ -37,7 +37,6 @@ class PseudoRng(wiring.Component):
         Keep bits.
     """
 
-    count    = 1 #: Sources; :class:`hdl.random.rng_bank.RngBank` has several.
     latency  = 1
     interval = 1
 

@@ -1,4 +1,4 @@
-"""Several random sources behind the ports of one."""
+"""Random sources, one or several, behind the ports of one."""
 
 from amaranth import *
 from amaranth.lib import wiring
@@ -22,7 +22,7 @@ class RngBank(wiring.Component):
     Parameters
     ----------
     sources : sequence of component
-        At least two sources with the same ports, :class:`hdl.random.pseudo_rng.PseudoRng` or
+        At least one source, and all with the same ports, :class:`hdl.random.pseudo_rng.PseudoRng` or
         :class:`hdl.random.mtj_rng.MtjRng`. A :exc:`ValueError` is raised otherwise.
 
     Members
@@ -31,15 +31,22 @@ class RngBank(wiring.Component):
         Layer of each bit to draw.
     o : Out(stream.Signature(1))
         Bits.
-    mtj : Out(mtj_signature(code)).array(count)
+    mtj : Out(mtj_signature(code, reset_current)).array(count)
         Only with :class:`hdl.random.mtj_rng.MtjRng`: pins of the junctions.
+
+    Attributes
+    ----------
+    count : int
+        Sources.
+    latency, interval : int
+        Those of a source.
     """
 
     def __init__(self, sources):
         self.sources  = tuple(sources)
         self.count    = len(self.sources)
-        if self.count < 2:
-            raise ValueError(f"A bank must have at least two sources, not {self.count}")
+        if self.count < 1:
+            raise ValueError(f"A bank must have at least one source, not {self.count}")
         first = self.sources[0]
         if any(source.signature != first.signature for source in self.sources):
             raise ValueError("All sources of a bank must have the same ports")
@@ -56,9 +63,16 @@ class RngBank(wiring.Component):
     def elaborate(self, platform):
         m = Module()
 
-        # One-hot: the source that the next request goes to, and that the next bit comes from.
-        request_turn = Signal(self.count, init=1)
-        bit_turn     = Signal(self.count, init=1)
+        def turn(stream):
+            """One-hot: the source that the next word of ``stream`` belongs to."""
+            if self.count == 1:
+                return Const(1) # a register, though it never changes, could be upset
+            turn = Signal(self.count, init=1)
+            with m.If(moves(stream)):
+                m.d.sync += turn.eq(turn.rotate_left(1))
+            return turn
+
+        request_turn, bit_turn = turn(self.i), turn(self.o)
         for number, source in enumerate(self.sources):
             m.submodules[f"source_{number}"] = source
             m.d.comb += [
@@ -77,9 +91,5 @@ class RngBank(wiring.Component):
             self.o.valid.eq(of(bit_turn, (source.o.valid for source in self.sources))),
             self.o.payload.eq(of(bit_turn, (source.o.payload for source in self.sources))),
         ]
-        with m.If(moves(self.i)):
-            m.d.sync += request_turn.eq(request_turn.rotate_left(1))
-        with m.If(moves(self.o)):
-            m.d.sync += bit_turn.eq(bit_turn.rotate_left(1))
 
         return m

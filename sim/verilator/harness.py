@@ -123,9 +123,8 @@ def _skip_draws(design):
     """A task that draws from each source of random bits once and forgets the bits."""
     yield "task automatic skip_draws();"
     if design.manifest["rng"] == "emulated":
-        sources = design.manifest["random_sources"]
-        for source in range(sources):
-            state = f"dut.rng{f'.source_{source}' if sources > 1 else ''}.state"
+        for source in range(design.manifest["random_sources"]):
+            state = f"dut.rng.source_{source}.state"
             for shift in ("<< 13", ">> 7", "<< 17"):
                 yield f"  {state} = {state} ^ ({state} {shift});"
     yield "endtask"

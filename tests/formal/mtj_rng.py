@@ -35,7 +35,7 @@ def keeps_the_phases(m, dut):
 
 def holds_the_current(m, dut):
     """Through the whole of a SET pulse, and in the cycle before it, the current is that of the layer
-    that was asked for last.
+    that was asked for last; through a RESET pulse, and in the cycle before it, that of RESET.
     """
     free(m, dut)
     layer, before = Signal.like(dut.i.payload), Signal.like(dut.mtj.current)
@@ -45,6 +45,8 @@ def holds_the_current(m, dut):
     with m.If(dut.mtj.set):
         wanted = Array(dut.currents)[layer]
         m.d.comb += [Assert(dut.mtj.current == wanted), Assert(before == wanted), Cover(layer == 1)]
+    with m.If(dut.mtj.reset):
+        m.d.comb += [Assert(dut.mtj.current == dut.reset_current), Assert(before == dut.reset_current)]
 
 
 def gives_each_bit_once(m, dut):
@@ -87,8 +89,8 @@ def answers_in_time(m, dut):
         m.d.comb += [Assert(dut.o.valid), Cover(1)]
 
 
-SMALL = partial(MtjRng, currents=(1, 2), code=2, set_cycles=3, read_cycles=2, reset_cycles=4)
-SHORT = partial(MtjRng, currents=(1, 2), code=2, set_cycles=1, read_cycles=1, reset_cycles=1)
+SMALL = partial(MtjRng, (1, 2), reset_current=3, code=2, set_cycles=3, read_cycles=2, reset_cycles=4)
+SHORT = partial(MtjRng, (1, 2), reset_current=3, code=2, set_cycles=1, read_cycles=1, reset_cycles=1)
 
 PROOFS = [
     *(Proof(make, properties, reach=40) for make in (SMALL, SHORT) for properties in (

@@ -35,7 +35,7 @@ def gives_bits_in_turn(m, dut):
 
 
 def make(*, count, cycles):
-    return RngBank([MtjRng((1, 2), code=2, set_cycles=cycles, read_cycles=cycles, reset_cycles=cycles)
+    return RngBank([MtjRng((1, 2), 3, code=2, set_cycles=cycles, read_cycles=cycles, reset_cycles=cycles)
                     for _ in range(count)])
 
 
@@ -44,6 +44,7 @@ SMALL = partial(make, count=2, cycles=1)
 PROOFS = [
     Proof(SMALL, keeps_stream_rules),
     Proof(SMALL, gives_bits_in_turn),
+    Proof(partial(make, count=1, cycles=2), gives_bits_in_turn),
     Proof(partial(make, count=3, cycles=2), gives_bits_in_turn, reach=30),
     Readiness(SMALL),
 ]

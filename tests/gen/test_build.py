@@ -218,8 +218,9 @@ def run(capsys, *arguments):
     (["--seed", "0"], "The seed must be from 1 to 18446744073709551615, not 0"),
     (["--checkpoint", "nowhere.npz"], "Checkpoint nowhere.npz does not exist; make it again with: "
                                       "python -m golden.train lenet5 --data DIR"),
-    (["--rng", "mtj"], "Pins of an MTJ need the SET current codes of the random bits; make them with: "
-                       "python -m golden.currents NETWORK --json FILE, and add --mtj-currents FILE"),
+    (["--rng", "mtj"], "Pins of an MTJ need the SET current codes of the random bits and the RESET current "
+                       "code; make them with: python -m golden.currents NETWORK --json FILE, and add "
+                       "--mtj-currents FILE"),
     (["--array-ns", "1e300"], "The array time must be above 0 and at most 8192 ns, 1024 cycles of 125 MHz, "
                               "not 1e+300"),
     (["--array-rows", "7"], "Array rows must be even and from 2 to 1048576, as a weight takes two "
@@ -276,7 +277,7 @@ def test_folder_of_someone_else_is_left_alone(tmp_path, capsys):
 
 @pytest.mark.parametrize("content, problem", [
     (None, "No such file or directory"), ("no JSON", "Expecting value"), ("{}", "'currents'"),
-    ("[1, 2]", "list indices must be integers"),
+    ("[1, 2]", "list indices must be integers"), ('{"currents": [1]}', "'reset_current'"),
 ])
 def test_wrong_currents(tmp_path, capsys, content, problem):
     path = tmp_path / "currents.json"
@@ -285,7 +286,8 @@ def test_wrong_currents(tmp_path, capsys, content, problem):
     status, line = run(capsys, "--layers", "lenet5", "--rng", "mtj", "--mtj-currents", path,
                        "--out", tmp_path / "out")
     assert status == 2
-    assert line.startswith(f"gen.build: File {path} has no list 'currents' (") and problem in line
+    assert line.startswith(f"gen.build: File {path} has no list 'currents' and 'reset_current' (")
+    assert problem in line
     assert line.endswith("make it with: python -m golden.currents NETWORK --json FILE")
 
 
@@ -297,7 +299,7 @@ def test_wrong_currents(tmp_path, capsys, content, problem):
 ])
 def test_wrong_currents_in_a_list(tmp_path, capsys, codes, message):
     path = tmp_path / "currents.json"
-    path.write_text(json.dumps({"currents": codes}))
+    path.write_text(json.dumps({"currents": codes, "reset_current": 9}))
     assert run(capsys, "--layers", "lenet5", "--rng", "mtj", "--mtj-currents", path,
                "--out", tmp_path / "out") == (2, f"gen.build: {message}")
     assert names(tmp_path) == ["currents.json"]
@@ -499,15 +501,16 @@ def test_version(capsys):
 
 def test_mtj_from_the_command(tmp_path, capsys, small, monkeypatch):
     path = tmp_path / "currents.json"
-    path.write_text(json.dumps({"currents": [7]}))
+    path.write_text(json.dumps({"currents": [7], "reset_current": 9}))
     monkeypatch.setitem(NETWORKS, "lenet5", small)
     assert main(["--layers", "lenet5", "--rng", "mtj", "--mtj-currents", str(path),
                  "--out", str(tmp_path / "out")]) == 0
     manifest = read_json(tmp_path / "out" / "manifest.json")
     assert manifest["rng"] == "mtj"
-    assert manifest["mtj"] == {"set_ns": 10.0, "read_ns": 5.0, "reset_ns": 5.0, "currents": [7]}
-    assert set(manifest["interface"]["members"]["mtj"]["members"]) == {
-        "set", "read", "reset", "current", "sense"}
+    assert manifest["mtj"] == {"set_ns": 10.0, "read_ns": 5.0, "reset_ns": 5.0, "currents": [7],
+                               "reset_current": 9}
+    assert [port["name"] for port in manifest["ports"] if port["name"].startswith("mtj")] == [
+        f"mtj__0__{pin}" for pin in ("set", "read", "reset", "current", "sense")]
 
 
 def test_config_names_the_checkpoint_for_any_folder(tmp_path, lenet5, monkeypatch, capsys):

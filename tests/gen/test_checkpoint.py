@@ -437,3 +437,27 @@ def test_method_without_a_dropout_probability(path, write_checkpoint, method):
     with pytest.raises(CheckpointError,
                        match=f"^Method {method!r} has no dropout probability; leave --p out$"):
         read_parameters(of_method(method), path, 0.5)
+
+
+def test_choices_of_its_own_have_their_probabilities(path, write_checkpoint):
+    network = with_choices(NETWORK, [0.5, 0.25])
+    write_checkpoint(path, network)
+    with pytest.raises(CheckpointError, match=(
+            f"^Network {network.name!r} has choices of its own, with the probabilities of its draws; leave "
+            "--p out$")):
+        read_parameters(network, path, 0.5)
+
+
+@pytest.mark.parametrize("method, count", [
+    ("scale-dropout-random", 5), ("sub-set", 8), ("tiny-ensemble", 4)])
+def test_banks_that_are_all_the_same(path, write_checkpoint, method, count):
+    """A file with one row of everything would make banks between which there is nothing to choose."""
+    network, ones = of_method(method), np.ones(NETWORK.layers[1].outputs)
+    write_checkpoint(path, network, **{f"{NETWORK.layers[1].name}__{name}": ones for name in (
+        "bias", "scale", "gamma", "beta", "mean", "variance")})
+    asked = count - METHODS[method].keeps
+    with pytest.raises(CheckpointError, match=(
+            f"^Checkpoint {path} has the same constants for all {count} banks of layer "
+            f"'{NETWORK.layers[1].name}', so there is nothing to choose; ask for fewer, or make one with: "
+            f"python -m golden.train .* --data DIR --crossbars {asked} --out FILE$")):
+        read_parameters(network, path)

@@ -97,6 +97,12 @@ def test_needs_a_current_for_each_random_bit(random_network):
         compile_network(random_network(0, hidden=2), Target(rng="mtj", mtj_currents=(1, 2)))
 
 
+def test_needs_a_current_for_reset(random_network):
+    with pytest.raises(ImpossibleTarget, match="^The target has no RESET current code, which pins of an "
+                                               "MTJ need$"):
+        compile_network(random_network(0, hidden=2), Target(rng="mtj", mtj_currents=(1, 2, 3)))
+
+
 @pytest.mark.parametrize("method", ["ensemble", "deterministic"])
 def test_no_junctions_where_nothing_is_drawn(method):
     with pytest.raises(ImpossibleTarget, match=f"^Network 'lenet5_{method}' draws no random bits, so there "

@@ -91,7 +91,7 @@ BLOCKS = {
                                           protect=False),
     MaskBank:         lambda: MaskBank((1, 1, 3), (0, 1, 2), 5, stores=(2,)),
     MaskStore:        lambda: MaskStore(3, passes=5),
-    MtjRng:           lambda: MtjRng((1, 2), code=8, set_cycles=2, read_cycles=1, reset_cycles=1),
+    MtjRng:           lambda: MtjRng((1, 2), 9, code=8, set_cycles=2, read_cycles=1, reset_cycles=1),
     PassSplit:        lambda: PassSplit(5, (Choice(range(2)), Choice(range(4)))),
     Pool:             lambda: Pool(4, 4, 2, size=2, lanes=2, columns=2),
     PseudoRng:        lambda: PseudoRng((1, 2), seed=1),
@@ -216,7 +216,7 @@ def test_modules_name_their_file(random_spinbayes, weights_in_files, tmp_path, f
     assert set(modules) == set(re.findall(r"^module \\?(\S+?) ?#?\(", text, re.MULTILINE))
     assert set(modules.values()) <= {path.stem for path in Path(hdl.__path__[0]).rglob("*.py")}
     assert modules["accelerator"] == "accelerator"
-    assert modules["accelerator.rng"] == "pseudo_rng"
+    assert modules["accelerator.rng.source_0"] == "pseudo_rng"
     assert modules["accelerator.averaging.sets_queue"] == "averaging"
 
 

@@ -188,7 +188,7 @@ def test_sequential_takes_an_interval_per_pass(lenet5_network):
 
 def test_random_bits_can_be_the_slowest(lenet5_network):
     """One junction draws 1,000 bits of 5 cycles each, and an image waits for them."""
-    target = replace(LENET5, rng="mtj", mtj_currents=(1,) * 5, passes_max=200)
+    target = replace(LENET5, rng="mtj", mtj_currents=(1,) * 5, mtj_reset_current=255, passes_max=200)
     report = estimate_network(lower(lenet5_network, target), lenet5_network, 200, 125.0)
     assert report["random_cycles_per_image"] == report["interval_cycles"] == 5 * 1000 + 3
     assert report["interval_cycles_mean"] == 5 * 1000 + 3

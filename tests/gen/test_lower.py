@@ -7,7 +7,7 @@ import pytest
 
 from gen.compile import compile_network
 from gen.ir import HealthTest, Logit, Target
-from gen.lower import cycles, lower, lower_layer
+from gen.lower import lower, lower_layer
 from gen.transforms.folding import map_cycles
 from gen.transforms.watch import cutoffs
 from golden.network import paths
@@ -29,9 +29,9 @@ def test_accelerator(network):
     assert accelerator.pixel_input.pixels == network.input.height * network.input.width
     assert accelerator.binarizer.thresholds == network.input.thresholds
     assert accelerator.sequential_edge is None
-    assert isinstance(accelerator.rng, PseudoRng)
-    assert ((accelerator.rng.seed,), accelerator.rng.drop) == (
-        network.generator.seeds, network.generator.drop)
+    [source] = accelerator.rng.sources
+    assert isinstance(source, PseudoRng)
+    assert ((source.seed,), source.drop) == (network.generator.seeds, network.generator.drop)
     assert (accelerator.mask_bank.draws, accelerator.mask_bank.outputs) == ((1, 1, 1), (0, 1, 2))
     assert accelerator.mask_bank.passes == 5
     assert network.health == tuple(
@@ -106,12 +106,13 @@ def test_sequential(network):
 
 def test_mtj(random_network):
     """10, 5 and 5 ns at 250 MHz; the pins and the currents of the target."""
-    target  = replace(TARGET, rng="mtj", mtj_currents=(10, 20, 30), clock_mhz=250.0)
+    target  = replace(TARGET, rng="mtj", mtj_currents=(10, 20, 30), mtj_reset_current=255, clock_mhz=250.0)
     accelerator = lower(compile_network(random_network(3, hidden=2), target), target)
-    assert isinstance(accelerator.rng, MtjRng)
-    assert accelerator.rng.currents == (10, 20, 30)
-    assert accelerator.rng.cycles == (3, 2, 2)
-    assert "mtj" in accelerator.signature.members
+    [source] = accelerator.rng.sources
+    assert isinstance(source, MtjRng)
+    assert (source.currents, source.reset_current) == ((10, 20, 30), 255)
+    assert source.cycles == (3, 2, 2)
+    assert accelerator.signature.members["mtj"].dimensions == (1,)
 
 
 def test_a_source_for_each_bit(random_network):
@@ -125,7 +126,7 @@ def test_a_source_for_each_bit(random_network):
         for place, drop in enumerate(network.generator.drop)]
     assert [name for name in accelerator.blocks if "health" in name] == [
         f"health_{number}" for number in range(6)]
-    target = replace(target, rng="mtj", mtj_currents=(10, 20, 30))
+    target = replace(target, rng="mtj", mtj_currents=(10, 20, 30), mtj_reset_current=255)
     assert lower(network, target).signature.members["mtj"].dimensions == (3,)
 
 
@@ -143,7 +144,7 @@ def test_macro(network):
     (0.1, 125.0, 1), (10.0, 99.9, 1), (10.0, 100.0, 1), (10.0, 100.1, 2), (5.0, 200.0, 1),
 ])
 def test_cycles(time_ns, clock_mhz, count):
-    assert cycles(time_ns, Target(clock_mhz=clock_mhz)) == count
+    assert Target(clock_mhz=clock_mhz).cycles(time_ns) == count
 
 
 @pytest.mark.parametrize("seed", range(10))

@@ -19,6 +19,7 @@ OTHER = {
     "adcs": ("300", 300),
     "clock_mhz": ("99.5", 99.5), "set_ns": ("11.5", 11.5), "read_ns": ("6", 6.0), "reset_ns": ("7", 7.0),
     "array_ns": ("20", 20.0), "mtj_bits": ("9", 9), "mtj_currents": ("{currents}", (1, 2, 3, 4, 300)),
+    "mtj_reset_current": ("301", 301),
     "seed": ("5", 5), "protect": (None, True),
 }
 
@@ -34,7 +35,8 @@ def target_of(asked):
 
 
 def test_every_field_of_a_target_is_an_option(tmp_path):
-    (tmp_path / "currents.json").write_text(json.dumps({"currents": [1, 2, 3, 4, 300]}))
+    (tmp_path / "currents.json").write_text(
+        json.dumps({"currents": [1, 2, 3, 4, 300], "reset_current": 400}))
     assert set(OTHER) == {field.name for field in fields(Target)}
     arguments = []
     for name, (text, value) in OTHER.items():
@@ -106,15 +108,19 @@ def test_unknown_network():
 def test_a_current_for_each_random_bit(method, count):
     network = network_of("lenet5", method)
     asked   = {"network": network.name, "rng": "mtj"}
-    with pytest.raises(BuildError, match=(
-            "^Pins of an MTJ need the SET current codes of the random bits; make them with: "
-            "python -m golden.currents NETWORK --json FILE, and add --mtj-currents FILE$")):
-        chosen_target(asked, network)
+    for missing in ({}, {"mtj_currents": (7,) * count}, {"mtj_reset_current": 9}):
+        with pytest.raises(BuildError, match=(
+                "^Pins of an MTJ need the SET current codes of the random bits and the RESET current code; "
+                "make them with: python -m golden.currents NETWORK --json FILE, and add --mtj-currents "
+                "FILE$")):
+            chosen_target(asked | missing, network)
+    asked["mtj_reset_current"] = 9
     with pytest.raises(BuildError, match=(
             f"^SET current codes must be one for each of the {count} random bits of a pass, not 4; make "
             "them with: python -m golden.currents NETWORK --json FILE$")):
         chosen_target(asked | {"mtj_currents": (1, 2, 3, 4)}, network)
-    assert chosen_target(asked | {"mtj_currents": (7,) * count}, network).mtj_currents == (7,) * count
+    target = chosen_target(asked | {"mtj_currents": (7,) * count}, network)
+    assert (target.mtj_currents, target.mtj_reset_current) == ((7,) * count, 9)
 
 
 @pytest.mark.parametrize("method", ["tiny-ensemble", "ensemble", "deterministic"])
@@ -145,7 +151,7 @@ def test_file_of_options(tmp_path):
         "seed": 8, "protect": False, "crossbars": 3, "ways": 1, "p": 0.5, "checkpoint": "b.npz",
         "network": "lenet5"}
     assert parse("--config", path, "--method", "ensemble") == every | {"network": "lenet5_ensemble"}
-    assert "mtj_currents" not in parse("--config", path, "--rng", "emulated")
+    assert not {"mtj_currents", "mtj_reset_current"} & set(parse("--config", path, "--rng", "emulated"))
 
 
 @pytest.mark.parametrize("text", ["6.5", "1e3", "many", ""])
@@ -185,22 +191,31 @@ def test_wrong_file_of_options(tmp_path, content, message):
 
 
 def test_currents_without_pins(tmp_path):
-    (tmp_path / "currents.json").write_text('{"currents": [1]}')
-    with pytest.raises(BuildError, match="^SET current codes are for the pins of an MTJ; add --rng mtj$"):
-        parse("--mtj-currents", tmp_path / "currents.json", network="lenet5")
-
-
-
-
-@pytest.mark.parametrize("contents, options, message", [
-    ({"bits": 8}, ["--mtj-bits", 10], "bits 8, not 10"),
-    ({"bits": 10}, [], "bits 10, not 8"),
-    ({"network": "lenet5_wide"}, [], "network lenet5_wide, not lenet5"),
-])
-def test_currents_for_something_else(tmp_path, contents, options, message):
     path = tmp_path / "currents.json"
-    path.write_text(json.dumps({"currents": [1] * 5, **contents}))
-    with pytest.raises(BuildError, match=f"^File {path} has codes for {message}; make them with: "):
+    path.write_text('{"currents": [1], "reset_current": 0}')
+    for option, value in (("--mtj-currents", path), ("--mtj-reset-current", 0)):
+        with pytest.raises(BuildError, match="^Write current codes are for the pins of an MTJ; add --rng "
+                                             "mtj$"):
+            parse(option, value, network="lenet5")
+
+
+@pytest.mark.parametrize("contents, options, message, way_out", [
+    ({"mtj_bits": 8}, ["--mtj-bits", 10], "bits 8, not 10", " --mtj-bits 10"),
+    ({"mtj_bits": 10}, [], "bits 10, not 8", " --mtj-bits 8"),
+    ({"network": "lenet5_wide"}, [], "network lenet5_wide, not lenet5", ""),
+    ({"clock_mhz": 125.0}, ["--clock-mhz", 200], "a clock in MHz of 125.0, not 200.0",
+     " --clock-mhz 200.0"),
+    ({"set_ns": 12.5}, [], "a SET time in ns of 12.5, not 10.0", " --set-ns 10.0"),
+    ({"reset_ns": 5.0}, ["--reset-ns", 9], "a RESET time in ns of 5.0, not 9.0", " --reset-ns 9.0"),
+])
+def test_currents_for_something_else(tmp_path, contents, options, message, way_out):
+    path  = tmp_path / "currents.json"
+    codes = {"currents": [1] * 5, "reset_current": 9}
+    path.write_text(json.dumps(codes | contents))
+    with pytest.raises(BuildError, match=(
+            f"^File {path} has codes for {message}; make them with: python -m golden.currents lenet5 "
+            f"--json FILE{way_out}$")):
         parse("--rng", "mtj", "--mtj-currents", path, *options, network="lenet5")
-    path.write_text(json.dumps({"currents": [1] * 5, "bits": 8, "network": "lenet5"}))
-    assert parse("--rng", "mtj", "--mtj-currents", path, network="lenet5")["mtj_currents"] == (1,) * 5
+    path.write_text(json.dumps(codes | {"mtj_bits": 8, "network": "lenet5", "clock_mhz": 125.0}))
+    asked = parse("--rng", "mtj", "--mtj-currents", path, network="lenet5")
+    assert (asked["mtj_currents"], asked["mtj_reset_current"]) == ((1,) * 5, 9)

@@ -11,7 +11,8 @@ from gen.pins import TOP, frame
 from gen.tools import find
 
 
-@pytest.mark.parametrize("options", [{}, {"rng": "mtj", "mtj_currents": (1, 2), "view": "macro"}])
+@pytest.mark.parametrize("options", [{}, {
+    "rng": "mtj", "mtj_currents": (1, 2), "mtj_reset_current": 255, "view": "macro"}])
 def test_every_port_is_connected(random_network, tmp_path, options):
     """Yosys finds the ports, no logic between them is lost, and the frame has four pins."""
     target = replace(Target(array_rows=16, array_columns=4, passes=2, passes_max=3), **options)

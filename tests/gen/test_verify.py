@@ -79,8 +79,7 @@ THREE = (((0, 4), (0, 4)), ((4, 8), (0, 4)), ((8, 12), (0, 4)))
 
 
 @pytest.mark.parametrize("network", [
-    NETWORK, *(network_of(name) for name in known_names() if not name.startswith("lenet5_4bit_sp") or
-               name.endswith("bayes")), with_tiles(*THREE),
+    NETWORK, *map(network_of, known_names()), with_tiles(*THREE),
     with_tiles(*THREE, folding=Folding(3, 2, 2, 2)),
     with_last(arrays=((0, 1, 2**12 - 1, 5),), normalizations=((NORMALIZATION,) * 2,)),
     with_last(banks=((Affine(VECTOR, VECTOR),) * 2,)),
@@ -370,7 +369,7 @@ def test_rejects_spinbayes(network, message):
 @pytest.mark.parametrize("changes", [
     {}, {"passes": 1, "passes_max": 1}, {"passes": 1024, "passes_max": 1024}, {"interval": 1},
     {"array_rows": 2, "array_columns": 1}, {"seed": 2**64 - 1}, {"schedule": "sequential"},
-    {"rng": "mtj", "view": "macro", "mtj_currents": (0, 255)}])
+    {"rng": "mtj", "view": "macro", "mtj_currents": (0, 255), "mtj_reset_current": 255}])
 def test_accepts_target(changes):
     check_target(Target(**changes))
 
@@ -409,10 +408,13 @@ def test_accepts_target(changes):
                           "not 1e+300"),
     ({"clock_mhz": 1000, "set_ns": 1025.0}, "The set time must be above 0 and at most 1024 ns, 1024 cycles "
                                             "of 1000 MHz, not 1025.0"),
-    ({"mtj_bits": 0}, "A SET current code must have from 1 to 32 bits, not 0"),
-    ({"mtj_bits": 33}, "A SET current code must have from 1 to 32 bits, not 33"),
+    ({"mtj_bits": 0}, "A write current code must have from 1 to 32 bits, not 0"),
+    ({"mtj_bits": 33}, "A write current code must have from 1 to 32 bits, not 33"),
     ({"mtj_currents": (0, 255, 256)}, "A SET current code must be from 0 to 255, not 256"),
     ({"mtj_currents": (-1,)}, "A SET current code must be from 0 to 255, not -1"),
+    ({"mtj_reset_current": 256}, "A RESET current code must be from 0 to 255, not 256"),
+    ({"mtj_reset_current": -1}, "A RESET current code must be from 0 to 255, not -1"),
+    ({"mtj_reset_current": "1"}, "Target mtj_reset_current must be a whole number or none, not '1'"),
     ({"seed": 0}, "The seed must be from 1 to 18446744073709551615, not 0"),
     ({"seed": 2**64}, "The seed must be from 1 to 18446744073709551615, not 18446744073709551616"),
     ({"passes": "20"}, "Target passes must be a whole number, not '20'"),

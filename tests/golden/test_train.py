@@ -16,6 +16,7 @@ from gen.progress import Progress
 from golden import train
 from golden.data import load_sample
 from golden.float.model import BayNN, paths
+from golden.methods import BASELINES, shipped
 from golden.methods.checkpoints import load
 from golden.methods.scale_dropout import ScaleConvolution, objective
 from golden.training import fit, session
@@ -208,7 +209,12 @@ NOT_REPLACED = ("with --epochs, --teacher-epochs, --seed, --recipe, --crossbars,
     (["lenet5", "--out", "x", "--teacher-epochs", "-1"],
      "argument --teacher-epochs: must be a whole number of at least 0, not '-1'"),
     (["lenet5", "--out", "x", "--recipe", "paper", "--teacher-epochs", "1"],
-     "--teacher-epochs is not for recipe 'paper' or --arrays, which have no teacher"),
+     "--teacher-epochs is not for recipe 'paper' or 'float', or --arrays, which have no teacher"),
+    (["lenet5", "--out", "x", "--method", "mc-dropout", "--teacher-epochs", "1"],
+     "--teacher-epochs is not for recipe 'paper' or 'float', or --arrays, which have no teacher"),
+    (["lenet5", "--out", "x", "--method", "mc-dropconnect", "--recipe", "tune"],
+     "recipe 'tune' is not for method 'mc-dropconnect', but 'float'"),
+    (["lenet5", "--method", "mc-dropout", "--epochs", "3"], NOT_REPLACED),
     (["lenet5_spinbayes", "--crossbars", "4"], NOT_REPLACED),
     (["lenet5_spinbayes", "--out", "x", "--recipe", "spread"],
      "recipe 'spread' is not for method 'spinbayes', but 'bayes'"),
@@ -230,9 +236,6 @@ NOT_REPLACED = ("with --epochs, --teacher-epochs, --seed, --recipe, --crossbars,
        f"--crossbars is not for method '{method}', but for 'scale-dropout-random' or 'spinbayes' or "
        "'sub-set' or 'tiny-ensemble' or 'ensemble'")
       for method in ("scale-dropout", "deterministic", "spindrop")),
-    *((["lenet5", "--out", "x", "--method", method, "--crossbars", "6"],
-       "Arrays or banks to choose from by random bits must be a power of two, not 6")
-      for method in ("spinbayes", "sub-set")),
     (["lenet5", "--base", "x"],
      "--base is not for method 'scale-dropout', but for 'deterministic' or 'scale-dropout-mean' or "
      "'scale-dropout-random' or 'sub-set' or 'tiny-ensemble' or 'ensemble' or 'spatial-spindrop' or "
@@ -272,6 +275,24 @@ def test_checkpoint_that_comes_with_the_project(arguments, name):
     assert name_of(options.network, options.method) == name and options.network in NETWORKS
 
 
+@pytest.mark.parametrize("method", BASELINES)
+def test_command_trains_baselines(method, folder, tmp_path, capsys):
+    """The same again from the same seed, and no teacher."""
+    def run(name, *arguments):
+        out = tmp_path / name
+        assert train.main(["lenet5", "--method", method, "--data", str(folder), "--out", str(out),
+                           "--epochs", "2", *arguments]) == 0
+        return out.read_bytes()
+
+    first  = run("first.npz")
+    output = capsys.readouterr()
+    assert output.err.splitlines() == [
+        f"train lenet5_{method.replace('-', '_')} in floating point, 2 epochs ...", "test ..."]
+    assert [line[:6] for line in output.out.splitlines()[2:4]] == ["T = 1 ", "T = 20"]
+    assert run("second.npz") == first != run("third.npz", "--seed", "2")
+    assert train._parse(["lenet5_wide", "--method", method]).out == shipped("lenet5_wide", method)
+
+
 @pytest.mark.parametrize("method, count, members", [("sub-set", 4, 4), ("ensemble", 3, 3)])
 def test_number_of_banks_and_members(method, count, members, folder, tmp_path, capsys):
     """Of all methods that choose from several, a training makes as many as are asked for."""
@@ -288,8 +309,11 @@ def test_number_of_banks_and_members(method, count, members, folder, tmp_path, c
 def test_methods_are_those_that_can_be_trained():
     """The command knows them without torch, and the training with it."""
     assert list(train.METHODS) == list(session.METHODS)
-    assert set(train.METHODS) == set(METHODS)
+    assert set(train.METHODS) == set(METHODS) | set(BASELINES)
     for name, method in train.METHODS.items():
+        if name in BASELINES:
+            assert method.recipes == tuple(session.METHODS[name].recipes) and not method.options
+            continue
         training, known = session.METHODS[name], METHODS[name]
         assert ("crossbars" in method.options) == (
             known.choice in (ArrayChoice, BankChoice) and not known.single)

@@ -113,10 +113,10 @@ def test_stuck_junction_raises_the_alarm(random_network, sources, stuck):
     cycles after the bit that makes 61 of it equal, and results that follow bear the error."""
     network = random_network(0, 2)
     network = replace(network, draws=tuple(replace(draw, drops=(0.5,)) for draw in network.draws))
-    target  = replace(TARGET, rng="mtj", mtj_currents=(1, 2, 3), sources=sources)
+    target  = replace(TARGET, rng="mtj", mtj_currents=(1, 2, 3), mtj_reset_current=255, sources=sources)
     network = compile_network(network, target)
     dut     = lower(network, target)
-    pins    = list(dut.mtj) if sources == "layer" else [dut.mtj]
+    pins    = list(dut.mtj)
     alarms, flags = [], []
 
     async def play(ctx):

@@ -64,9 +64,9 @@ def simulate(case, accelerator, images, wanted, idle_limit) -> Record:
     sim = Simulator(top)
     sim.add_clock(PERIOD)
     sim.add_testbench(bench)
-    for number, pins in enumerate(_junctions(accelerator)):
+    for number, pins in enumerate(getattr(accelerator, "mtj", ())):
         drawn.append([])
-        sim.add_testbench(_emulate(pins, drawn[-1], number), background=True)
+        sim.add_testbench(_emulate(pins, drawn[-1], number, case.target), background=True)
     sim.run()
     # Junctions are read in turn: each has drawn as many bits as the others, or one more.
     record.bits = np.array(list(zip(*drawn, strict=False)), int).ravel()
@@ -157,25 +157,21 @@ async def _check_end(ctx, accelerator, wanted):
         raise Failure("The health tests have raised the alarm, though the bits are good")
 
 
-def _junctions(accelerator):
-    """Return the pins of each junction."""
-    pins = getattr(accelerator, "mtj", ())
-    return (pins,) if pins and accelerator.rng.count == 1 else pins
-
-
-def _emulate(pins, bits, seed):
+def _emulate(pins, bits, seed, target):
     """Return a testbench that takes the place of the junction at ``pins`` and records its ``bits``."""
+    set_ns, reset_ns = map(target.lasts_ns, (target.set_ns, target.reset_ns))
+
     async def junction(ctx):
-        mtj, setting, reading = Mtj(seed), 0, 0
+        mtj, setting, reading, resetting = Mtj(seed), 0, 0, 0
         while True:
             _, restart, set_, read, reset, code = await ctx.tick().sample(
                 pins.set, pins.read, pins.reset, pins.current)
             if set_ and not setting:
-                ctx.set(pins.sense, mtj.set(code))
+                ctx.set(pins.sense, mtj.set(code, set_ns))
             if reading and reset and not restart:
                 bits.append(int(not mtj.switched))
-            if reset:
-                mtj.reset()
-            setting, reading = set_, read
+            if reset and not resetting:
+                mtj.reset(code, reset_ns)
+            setting, reading, resetting = set_, read, reset
 
     return junction

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 from hypothesis import strategies as st
 
 from gen.ir import ArrayChoice, BankChoice, Draw, Head, Input, Layer, MaskChoice, Network, Target
-from golden.device.junction import Dac
+from golden.device.junction import write_codes
 
 
 __all__ = ["cases", "generate", "shrink"]
@@ -100,8 +100,8 @@ def _rare(share):
 def _junctions(draw, network):
     """What the target says of junctions; the currents give the probabilities of the bits."""
     times = st.sampled_from((5.0, 8.0, 1.0, 16.5))
-    return {"rng": "mtj", "set_ns": 10.0, "read_ns": draw(times), "reset_ns": draw(times),
-            "mtj_currents": tuple(map(Dac().write_code, network.drops))}
+    target = {"rng": "mtj", "set_ns": 10.0, "read_ns": draw(times), "reset_ns": draw(times)}
+    return target | write_codes(network.drops, Target(**target))
 
 
 def _gaps():

@@ -10,7 +10,7 @@ import pytest
 from gen.build import build, build_network
 from gen.ir import Target, load
 from golden.data import load_sample
-from golden.device.junction import Dac
+from golden.device.junction import Dac, write_codes
 
 
 IMAGES, LABELS = load_sample()
@@ -90,10 +90,9 @@ def mtj(random_network, tmp_path_factory):
     network = random_network(10, hidden=2)
     network = replace(network, draws=tuple(
         replace(draw, drops=(p,)) for draw, p in zip(network.draws, (0.5, 0.2, 0.9), strict=True)))
-    codes = tuple(Dac().write_code(p) for p in network.drops)
     folder = tmp_path_factory.mktemp("mtj") / "network"
-    build_network(network, Target(array_rows=32, rng="mtj", mtj_currents=codes, passes=6,
-                                  passes_max=8), folder)
+    build_network(network, Target(array_rows=32, rng="mtj", passes=6, passes_max=8,
+                                  **write_codes(network.drops, Target())), folder)
     return folder
 
 
@@ -117,7 +116,7 @@ def test_junction_switches_as_often_as_asked(mtj, simulate, last_run):
     bits = np.array(list((last_run(mtj) / "bits_0.txt").read_text()))[:300 * 8 * 3] == "1"
     codes = json.loads((mtj / "manifest.json").read_text())["mtj"]["currents"]
     for kept, code in zip(bits.reshape(-1, 3).T, codes, strict=True):
-        p = 1 - float(Dac().probability(code))
+        p = 1 - float(Dac().probability(code, pulse_ns=16.0)) # two cycles
         assert abs(kept.mean() - p) < 5 * (p * (1 - p) / len(kept))**0.5
 
 
@@ -125,4 +124,4 @@ def test_waves(mtj, simulate):
     """Waves take another simulator; the results are the same."""
     assert simulate(mtj, random_images(mtj, 2), waves=True)["bit_exact"]
     text = (mtj / "sim_waves" / "dump.vcd").read_text()
-    assert "$var" in text and " mtj__sense " in text
+    assert "$var" in text and " mtj__0__sense " in text

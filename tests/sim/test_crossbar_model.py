@@ -12,7 +12,7 @@ import pytest
 
 from gen.build import build_network
 from gen.ir import Target
-from golden.device.junction import Dac
+from golden.device.junction import write_codes
 from sim.design import Design, DesignError
 from sim.verilator.simulator import SimulatorFailed
 
@@ -68,8 +68,7 @@ def test_slowest_array(make, simulate):
 
 
 def test_arrays_to_choose_from(make, simulate):
-    folder, images = make("spinbayes", 6, array_ns=8.0, rng="mtj",
-                          mtj_currents=(Dac().write_code(0.5),) * 6)
+    folder, images = make("spinbayes", 6, array_ns=8.0, rng="mtj", **write_codes((0.5,) * 6, Target()))
     layers = manifest(folder)["arrays"].values()
     assert [layer["latency_cycles"] for layer in layers] == [1] * 3
     assert [max(image["crossbar"] for image in layer["images"]) for layer in layers] == [1, 3, 7]

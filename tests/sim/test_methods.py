@@ -18,12 +18,12 @@ CHANNELS = 6
 SCHEDULES = ("shared", "sequential")
 
 
-def of_method(write_checkpoint, folder, method, side=1):
+def of_method(write_checkpoint, folder, method, side=1, count=None):
     """A network of one layer for maps of ``side`` by ``side``, with the choices of ``method`` and the
     parameters of a checkpoint."""
     layer   = Layer(f"layer_{method}", side, side, CHANNELS, (side, side), CHANNELS)
     pixels  = Input(side, side, tuple(range(40, 40 + 30 * CHANNELS, 30)))
-    network = choose(Network("network", pixels, (layer,)), method)
+    network = choose(Network("network", pixels, (layer,)), method, count)
     path = folder / f"{method}.npz"
     write_checkpoint(path, network, seed=len(method))
     return read(path, network)
@@ -58,6 +58,16 @@ def test_methods(write_checkpoint, tmp_path, simulate, schedule):
         (1, 2), (1, 2), (1, 5), (8, 1), (1, 8), (1, 4), (4, 1), (1, 1)]
     manifest = check(network, tmp_path / "out", simulate, schedule)
     assert manifest["random_sources"] == 1 and "mask_bank" in manifest["blocks"]
+
+
+def test_any_number_of_outcomes(write_checkpoint, tmp_path, simulate):
+    """Not only powers of two."""
+    network = together([of_method(write_checkpoint, tmp_path, method, side, count)
+                        for method, side, count in (("spinbayes", 3, 5), ("sub-set", 1, 7),
+                                                    ("scale-dropout-random", 1, 3))])
+    assert [(layer.crossbars, layer.bank_count) for layer in network.layers] == [(5, 1), (1, 7), (1, 4)]
+    assert [len(draw.drops) for draw in network.draws] == [3, 4, 3]
+    check(network, tmp_path / "out", simulate, "shared")
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)

@@ -10,9 +10,10 @@ import pytest
 from gen.build import build_network
 from gen.ir import Target
 from gen.progress import Progress
-from golden.device.junction import Dac
+from golden.device.junction import HALF_UA, RESET_NS, switching_probability, write_codes
 from golden.network import path_probabilities, predict
 from golden.random.bad_sources import Source
+from golden.random.health import alarm_bit
 from golden.random.hypothesis_tests import failures
 from golden.random.quality import Exact, output_tests
 from sim import randomness
@@ -29,10 +30,9 @@ def design(random_network, tmp_path_factory):
     network = random_network(18, hidden=2)
     network = replace(network, draws=tuple(
         replace(draw, drops=(p,)) for draw, p in zip(network.draws, (0.5, 0.3, 0.6), strict=True)))
-    codes = tuple(Dac().write_code(p) for p in network.drops)
     folder = tmp_path_factory.mktemp("free") / "network"
-    build_network(network, Target(array_rows=32, rng="mtj", mtj_currents=codes, passes=6, passes_max=8),
-                  folder)
+    build_network(network, Target(array_rows=32, rng="mtj", passes=6, passes_max=8,
+                                  **write_codes(network.drops, Target())), folder)
     return Design(folder)
 
 
@@ -88,6 +88,32 @@ def test_seeded_junction(program, design, network):
         drawn.append(bits[:500])
     assert (drawn[0] != drawn[1]).any()
     assert path_probabilities(network).sum() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("equal", [True, False])
+def test_current_of_reset(random_network, tmp_path, equal):
+    """With the current of SET, a RESET mostly fails: 77 % of the bits are 0, 85 % of those after a 0, and
+    the health tests see it. With the code that is meant for it the chances are even, and they do not."""
+    network = random_network(18, hidden=2)
+    network = replace(network, draws=tuple(replace(draw, drops=(0.5,)) for draw in network.draws))
+    target  = Target(array_rows=32, rng="mtj", passes=6, passes_max=8, clock_mhz=200.0, mtj_bits=8)
+    target  = replace(target, **write_codes(network.drops, target))
+    if equal:
+        target = replace(target, mtj_reset_current=target.mtj_currents[0])
+    build_network(network, target, tmp_path / "network")
+    design = Design(tmp_path / "network")
+    with compiled(design, Progress(io.StringIO())) as program:
+        results, bits = Simulation(design, pictures(network, 300), 6).answer(program)
+    r = switching_probability(HALF_UA, RESET_NS) if equal else 1.0
+    zeros, after = 0.5 / (1 - 0.5 * (1 - r)), 1 - r + 0.5 * r
+    # Within five deviations, and the half step of a code.
+    rho, bits = after - 0.5, bits[:300 * 6 * 3]
+    error = 5 * (zeros * (1 - zeros) * (1 + rho) / (1 - rho) / len(bits))**0.5 + 0.007
+    assert abs((~bits).mean() - zeros) < error
+    following = ~bits[1:][~bits[:-1]]
+    assert abs(following.mean() - after) < 5 * (after * (1 - after) / len(following))**0.5 + 0.007
+    assert results.alarm == equal
+    assert results.alarm == (alarm_bit(bits, design.network.generator, design.network.health) is not None)
 
 
 def test_faults_of_the_command(tmp_path, capsys):

@@ -544,11 +544,11 @@ def test_missing_compiler(tiny, tmp_path, capsys, monkeypatch):
 def test_pins_come_from_the_manifest(tiny, random_network, tmp_path):
     assert list(Design(tiny).pins()) == []
     network = random_network(3, hidden=0)
-    build_network(network, Target(rng="mtj", mtj_currents=(7,), mtj_bits=6, view="macro",
-                                  array_rows=32), tmp_path / "out")
+    build_network(network, Target(rng="mtj", mtj_currents=(7,), mtj_reset_current=63, mtj_bits=6,
+                                  view="macro", array_rows=32), tmp_path / "out")
     pins = {name: (width, driven) for name, width, driven in Design(tmp_path / "out").pins()}
     assert {name: pins[name] for name in pins if name.startswith("mtj")} == {
-        "mtj__set": (1, False), "mtj__read": (1, False), "mtj__reset": (1, False),
-        "mtj__current": (6, False), "mtj__sense": (1, True)}
+        "mtj__0__set": (1, False), "mtj__0__read": (1, False), "mtj__0__reset": (1, False),
+        "mtj__0__current": (6, False), "mtj__0__sense": (1, True)}
     assert any(re.fullmatch(r"layer_last__\d+__codes", name) and driven
                for name, (_, driven) in pins.items())

@@ -6,7 +6,7 @@ import pytest
 from gen.build import build, build_network, named
 from gen.ir import Target
 from golden.data import load_sample
-from golden.device.junction import Dac
+from golden.device.junction import write_codes
 
 
 IMAGES, LABELS = load_sample()
@@ -64,8 +64,8 @@ def test_arrays_chosen_by_junctions(random_spinbayes, tmp_path, simulate, source
     of a layer has its own, as an arbiter in SpinBayes, 3.5.1."""
     network = random_spinbayes(16, 1)
     target  = Target(array_rows=32, array_columns=max(layer.columns_per_weight for layer in network.layers),
-                     rng="mtj", mtj_currents=(Dac().write_code(0.5),) * len(network.drops),
-                     passes=6, passes_max=8, sources=sources)
+                     rng="mtj", passes=6, passes_max=8, sources=sources,
+                     **write_codes(network.drops, Target()))
     build_network(network, target, tmp_path / "network")
     images = np.random.default_rng(0).integers(
         0, 256, (12, network.input.height, network.input.width), dtype=np.uint8)

@@ -9,7 +9,7 @@ import signal
 from pathlib import Path
 
 import cocotb
-from cocotb.triggers import FallingEdge, RisingEdge, Timer
+from cocotb.triggers import FallingEdge, First, RisingEdge, Timer
 from cocotb.utils import get_sim_time
 
 
@@ -27,7 +27,7 @@ async def images_to_results(dut):
 
 
 def play(dut, sources, bits_file, seed=1, played=None, **times):
-    """Stand in for all junctions; their pins have numbers where there are several.
+    """Stand in for all junctions.
 
     Instead of junctions that start from ``seed`` and what follows it, the bits of the file ``played`` can
     be given.
@@ -37,9 +37,8 @@ def play(dut, sources, bits_file, seed=1, played=None, **times):
     from golden.random.bad_sources import Played
 
     for source in range(sources):
-        pins = f"mtj__{source}" if sources > 1 else "mtj"
         set_, read, reset, current, sense = (
-            getattr(dut, f"{pins}__{pin}") for pin in ("set", "read", "reset", "current", "sense"))
+            getattr(dut, f"mtj__{source}__{pin}") for pin in ("set", "read", "reset", "current", "sense"))
         junction = Mtj(seed + source) if played is None else Played(
             bit == "1" for bit in Path(played).read_text()[source::sources])
         cocotb.start_soon(play_junction(set_, read, reset, current, sense, junction,
@@ -48,16 +47,21 @@ def play(dut, sources, bits_file, seed=1, played=None, **times):
 
 async def play_junction(set_, read, reset, current, sense, junction, path, set_ns, read_ns, reset_ns):
     """Stand in for an MTJ: check every pulse, switch by chance, and write down each bit."""
+    async def pulse(pin, name, least_ns):
+        """Wait for a pulse to end; return the current code, and how long it was."""
+        begin, code = get_sim_time("ns"), int(current.value)
+        # The current may change as the pulse ends: then both have their new values.
+        await First(FallingEdge(pin), current.value_change)
+        assert not pin.value, f"Current changed during {name}"
+        length_ns = get_sim_time("ns") - begin
+        assert length_ns >= least_ns, f"{name} pulse is too short"
+        return code, length_ns
+
     with path.open("w") as bits:
         while True:
             await RisingEdge(set_)
-            begin = get_sim_time("ns")
-            code = int(current.value)
             assert not read.value and not reset.value, "SET overlaps another phase"
-            await FallingEdge(set_)
-            assert get_sim_time("ns") - begin >= set_ns, "SET pulse is too short"
-            assert int(current.value) == code, "Current changed during SET"
-            sense.value = int(junction.set(code))
+            sense.value = int(junction.set(*await pulse(set_, "SET", set_ns)))
             if not read.value:
                 await RisingEdge(read)
             begin = get_sim_time("ns")
@@ -68,7 +72,4 @@ async def play_junction(set_, read, reset, current, sense, junction, path, set_n
             bits.flush()
             if not reset.value:
                 await RisingEdge(reset)
-            begin = get_sim_time("ns")
-            await FallingEdge(reset)
-            assert get_sim_time("ns") - begin >= reset_ns, "RESET pulse is too short"
-            junction.reset()
+            junction.reset(*await pulse(reset, "RESET", reset_ns))

@@ -35,7 +35,7 @@ def test_objective_gains_the_divergence_over_a_quarter():
     model = BayNN(network, GaussianScaleConvolution)
     divergence = sum(layer.divergence().item() for layer in model.layers)
     for done, share in ((0, 0), (0.125, 0.5), (0.25, 1), (0.9, 1)):
-        assert sub_set.objective(torch.tensor(2.5), model, 600, done).item() == pytest.approx(
+        assert sub_set.TUNING.objective(torch.tensor(2.5), model, 600, done).item() == pytest.approx(
             2.5 + sub_set.WEIGHT * share * divergence / 600)
 
 

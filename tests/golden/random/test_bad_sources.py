@@ -66,11 +66,10 @@ def test_period():
 def test_played_at_the_pins():
     """A keep bit of 0 is a switched junction; after the last bit comes the first."""
     played = Played([0, 1, 1])
-    assert [played.set(5) for _ in range(5)] == [True, False, False, True, False]
-    assert played.set(5) is played.switched is False
-    played.set(5)
-    played.reset()
-    assert not played.switched
+    assert [played.set(5, 10.0) for _ in range(5)] == [True, False, False, True, False]
+    assert played.set(5, 10.0) is played.switched is False
+    played.set(5, 10.0)
+    assert played.reset(5, 10.0) is played.switched is False
 
 
 @pytest.mark.parametrize("fields, message", [

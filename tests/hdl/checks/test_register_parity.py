@@ -97,7 +97,7 @@ def test_the_same_values():
     lambda: Averaging(3, 6, confidence=40000),
     lambda: PixelInput(5, 6),
     lambda: MaskBank([1, 2], [0, 1], 6),
-    lambda: MtjRng([1, 2], code=4, set_cycles=3, read_cycles=1, reset_cycles=2),
+    lambda: MtjRng([1, 2], 9, code=4, set_cycles=3, read_cycles=1, reset_cycles=2),
     lambda: LineBuffer(5, 6, 2, kernel=(3, 2)),
 ], ids=["everything", "averaging", "pixel_input", "mask_bank", "mtj_rng", "line_buffer"])
 def test_every_flip_is_seen(make):

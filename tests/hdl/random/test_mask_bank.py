@@ -132,10 +132,10 @@ SOURCES = [None, (2, 1, 1), (1, 1, 9)]
 def make_source(layers, passes, mtj=None, several=False):
     drop = (20000,) * layers
     rngs = [PseudoRng(drop, seed=5) if mtj is None else
-            MtjRng((0,) * layers, code=8, set_cycles=mtj[0], read_cycles=mtj[1], reset_cycles=mtj[2])
+            MtjRng((0,) * layers, 9, code=8, set_cycles=mtj[0], read_cycles=mtj[1], reset_cycles=mtj[2])
             for _ in range(layers if several else 1)]
     bank = MaskBank((1,) * layers, range(layers), passes)
-    return Source(bank, RngBank(rngs) if several else rngs[0]), drop
+    return Source(bank, RngBank(rngs)), drop
 
 
 def test_masks_from_the_generator():

@@ -8,7 +8,7 @@ from hdl.random.mtj_rng import MtjRng
 from sim.component import transfer
 
 
-CURRENTS = (3, 200, 0, 255)
+CURRENTS, RESET = (3, 200, 0, 255), 77
 
 #: Cycles of SET, read and RESET.
 CYCLES = [(2, 1, 1), (1, 1, 1), (5, 3, 4)]
@@ -33,12 +33,13 @@ class Junction:
             phase = names[0] if names else None
             if phase is not None and phase == before:
                 name, cycles, code = self.phases.pop()
-                assert name != "set" or code == current, "current changed during SET"
+                assert name == "read" or code == current, f"current changed during {name}"
                 self.phases.append((name, cycles + 1, code))
             elif phase is not None:
                 self.phases.append((phase, 1, current))
+            if phase in ("set", "reset") and before != phase:
+                assert settled in (current, None), f"current changed as {phase} began"
             if phase == "set" and before != "set":
-                assert current == settled, "current changed as SET began"
                 switched = rng.random() < 0.5
                 self.states.append(switched)
             if phase == "reset":
@@ -49,7 +50,7 @@ class Junction:
 
 
 def run(cycles, layers, **how):
-    dut = MtjRng(CURRENTS, code=8, set_cycles=cycles[0], read_cycles=cycles[1],
+    dut = MtjRng(CURRENTS, RESET, code=8, set_cycles=cycles[0], read_cycles=cycles[1],
                  reset_cycles=cycles[2])
     junction = Junction(dut.mtj)
     passed = transfer(dut, {"i": layers}, {"o": len(layers)}, processes=[junction.play], **how)
@@ -66,8 +67,8 @@ def test_draws(cycles, duty):
     _, junction, passed = run(cycles, layers, duty=duty)
     assert passed["o"].words == [not state for state in junction.states]
     wake, *phases = junction.phases
-    assert wake[:2] == ("reset", cycles[2])
-    expected = [(name, length, CURRENTS[layer]) for layer in layers
+    assert wake == ("reset", cycles[2], RESET)
+    expected = [(name, length, CURRENTS[layer] if name == "set" else RESET) for layer in layers
                 for name, length in zip(("set", "read", "reset"), cycles, strict=True)]
     # The last RESET may be cut by the end of the run.
     assert phases[:3 * 40 - 1] == expected[:-1]
@@ -94,11 +95,13 @@ def test_timing(cycles):
 @pytest.mark.parametrize("changes, message", [
     ({"currents": (0, 256)}, "Current must be from 0 to 255, not 256"),
     ({"currents": (-1,)}, "Current must be from 0 to 255, not -1"),
+    ({"reset_current": 256}, "Current must be from 0 to 255, not 256"),
+    ({"reset_current": -1}, "Current must be from 0 to 255, not -1"),
     ({"set_cycles": 0}, "SET must take at least 1 cycle, not 0"),
     ({"read_cycles": 0}, "Read must take at least 1 cycle, not 0"),
     ({"reset_cycles": -2}, "RESET must take at least 1 cycle, not -2"),
 ])
 def test_rejects(changes, message):
     with pytest.raises(ValueError, match=f"^{message}$"):
-        MtjRng(**{"currents": CURRENTS, "code": 8, "set_cycles": 1, "read_cycles": 1,
-                  "reset_cycles": 1, **changes})
+        MtjRng(**{"currents": CURRENTS, "reset_current": RESET, "code": 8, "set_cycles": 1,
+                  "read_cycles": 1, "reset_cycles": 1, **changes})

