@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from amaranth.hdl import signed
 
-from gen.ir import Comparison, Layer, Logit, Network, Target
+from gen.ir import Centred, Comparison, Layer, Logit, Network, Target
 from gen.names import identifier
 from gen.transforms.tile import row_tiles
 from gen.weights import in_files
@@ -121,7 +121,7 @@ def _choice(network, choice):
     return Choice(choice.table, drawn.index(choice.draw) if choice.draw in drawn else None)
 
 
-def _of_codes(layer: Layer) -> tuple[range, tuple[tuple[Comparison | Logit, ...], ...]]:
+def _of_codes(layer: Layer) -> tuple[range, tuple[tuple[Comparison | Centred | Logit, ...], ...]]:
     """Return the values that the codes of an array can add up to, and the banks of ``layer`` over these.
 
     Those of binary weights add up to ``n``, and the sum is ``2 * n - A``. As all inputs are active, A is
@@ -132,20 +132,21 @@ def _of_codes(layer: Layer) -> tuple[range, tuple[tuple[Comparison | Logit, ...]
     active = layer.sums.stop - 1
     return range(active + 1), tuple(tuple(
         replace(bank, threshold=tuple(-(-(value + active) // 2) for value in bank.threshold))
-        if isinstance(bank, Comparison) else _logit_of_codes(bank, active) for bank in of_array)
+        if isinstance(bank, Comparison) else _line_of_codes(bank, active) for bank in of_array)
         for of_array in layer.banks)
 
 
-def _logit_of_codes(bank: Logit, active: int) -> Logit:
-    """Return the words of the same logits, ``gain * (2 * n - active) + offset >> dropped``, over ``n``."""
+def _line_of_codes(bank: Centred | Logit, active: int) -> Centred | Logit:
+    """Return the words of the same values, ``gain * (2 * n - active) + offset``, over ``n``; or of the same
+    logits, which are these less ``dropped`` bits."""
     offset = tuple(offset - gain * active for gain, offset in zip(bank.gain, bank.offset, strict=True))
-    if not bank.dropped:
-        return Logit(tuple(2 * gain for gain in bank.gain), offset, 0)
+    if isinstance(bank, Centred) or not bank.dropped:
+        return replace(bank, gain=tuple(2 * gain for gain in bank.gain), offset=offset)
     # The lowest bit that is dropped is that of the offset alone, so it may as well not be there.
     return Logit(bank.gain, tuple(value >> 1 for value in offset), bank.dropped - 1)
 
 
-def _words(bank: Comparison | Logit, thresholds: int = 1) -> list[dict]:
+def _words(bank: Comparison | Centred | Logit, thresholds: int = 1) -> list[dict]:
     if isinstance(bank, Comparison):
         return [{"threshold": bank.threshold[channel * thresholds:(channel + 1) * thresholds],
                  "invert": invert} for channel, invert in enumerate(bank.invert)]

@@ -48,6 +48,7 @@ METHODS = {
     "ensemble":             Method(options=("base", "crossbars")),
     "spatial-spindrop":     Method(),
     "spindrop":             Method(),
+    "affine":               Method(),
 }
 
 #: Options for which the checkpoint that comes with the project is not replaced.

@@ -10,6 +10,7 @@ from hdl.layer.adder_accumulator import AdderAccumulator
 from hdl.layer.array import array_signature
 from hdl.layer.comparator import Comparator
 from hdl.layer.crossbar import Crossbar
+from hdl.layer.instance_norm import InstanceNorm
 from hdl.layer.line_buffer import LineBuffer
 from hdl.layer.logit_scaler import LogitScaler
 from hdl.layer.pool import Pool
@@ -58,7 +59,8 @@ class Engine(wiring.Component):
         See :class:`hdl.layer.pool.Pool`.
     banks : sequence of sequence of sequence of dict
         Per array, bank and output channel the fields ``threshold`` and ``invert``, or for an output layer
-        ``gain`` and ``offset``. With ``ways``, an array stands for those from it on.
+        and inverted normalization ``gain`` and ``offset``. With ``ways``, an array stands for those from it
+        on.
     array_choice, bank_choice : hdl.pass_sets.pass_split.Choice or None
         How each pass chooses one of the arrays, and one of the banks; None if there is one.
     next_early_choice : hdl.pass_sets.pass_split.Choice or None
@@ -144,16 +146,25 @@ class Engine(wiring.Component):
         buffer = {"lanes": self.lanes, "passes": passes, "depth": depth, "next_arrays": next_outcomes,
                   "apart": apart, "by_credit": True, "protect": protect}
         total  = Shape.cast(sums)
+        # The adder tags a sum with the last array read for it, ``(chosen + ways - 1) % crossbars``, so
+        # the banks are stored rotated by ``ways - 1``.
+        rotated = [*banks[1 - ways:], *banks[:1 - ways]] if ways > 1 else banks
         if logit is None:
-            word = comparison_layout(sums, output_bits)
-            self.activation = Comparator(word, total, lanes=self.lanes, columns=columns_per_read)
-            self.pool   = Pool(rows, columns, shape.column_groups, size=pool, lanes=self.lanes,
-                               columns=columns_per_read, bits=output_bits, protect=protect)
             self.packer = WordPacker(outputs, columns=columns_per_read, lanes=self.lanes,
                                      bits=output_bits)
             self.buffer = MapBuffer(unsigned(outputs * output_bits),
                                     words=(rows // pool) * (columns // pool), **buffer)
-            stages = [self.pool, self.packer]
+        if logit is None and "gain" in banks[0][0][0]:
+            self.activation = InstanceNorm(rotated, sums, rows, columns, size=pool,
+                                           columns=columns_per_read, protect=protect)
+            self.muxes = [self.activation.gain_mux, self.activation.offset_mux]
+            self._named = {"instance_norm": self.activation, "word_packer": self.packer}
+        elif logit is None:
+            word = comparison_layout(sums, output_bits)
+            self.activation = Comparator(word, total, lanes=self.lanes, columns=columns_per_read)
+            self.pool   = Pool(rows, columns, shape.column_groups, size=pool, lanes=self.lanes,
+                               columns=columns_per_read, bits=output_bits, protect=protect)
+            self._named = {"comparator": self.activation, "pool": self.pool, "word_packer": self.packer}
         else:
             if (rows, columns, columns_per_read) != (1, 1, 1):
                 raise ValueError(f"Output layer must read 1 column at 1 x 1 positions, not "
@@ -163,12 +174,12 @@ class Engine(wiring.Component):
                                  for name in ("gain", "offset")))
             self.activation = LogitScaler(word, total, logit, dropped=dropped, lanes=self.lanes)
             self.buffer = MapBuffer(logit, words=outputs, **buffer)
-            stages = []
-        # The adder tags a sum with the last array read for it, ``(chosen + ways - 1) % crossbars``, so
-        # the banks are stored rotated by ``ways - 1``.
-        rotated = [*banks[1 - ways:], *banks[:1 - ways]] if ways > 1 else banks
-        self.scale_mux = ScaleMux(word, rotated, total, columns=columns_per_read, protect=protect)
-        self.stages = [self.adder, self.scale_mux, self.activation, *stages]
+            self._named = {"logit_scaler": self.activation}
+        if not isinstance(self.activation, InstanceNorm):
+            self.scale_mux = ScaleMux(word, rotated, total, columns=columns_per_read, protect=protect)
+            self.muxes  = [self.scale_mux]
+            self._named = {"scale_mux": self.scale_mux, **self._named}
+        self.stages = [self.adder, *self._named.values()]
         # What divides the pass sets.
         divisions = {"mask": bank_choice, "next_mask": None if apart else next_early_choice}
         divisions = {name: choice for name, choice in divisions.items() if choice is not None}
@@ -233,13 +244,8 @@ class Engine(wiring.Component):
         m.submodules.reader    = self.reader
         m.submodules.crossbar  = self.crossbar
         m.submodules.adder_accumulator = self.adder
-        m.submodules.scale_mux = self.scale_mux
-        if self.logit is None:
-            m.submodules.comparator = self.activation
-            m.submodules.pool       = self.pool
-            m.submodules.word_packer = self.packer
-        else:
-            m.submodules.logit_scaler = self.activation
+        for name, block in self._named.items():
+            m.submodules[name] = block
         m.submodules.map_buffer = self.buffer
         m.submodules.pass_split = self.split
 
@@ -253,21 +259,23 @@ class Engine(wiring.Component):
         # The reads of a map have a credit for its results in the map buffer, so nothing behind the
         # crossbar ever waits. Sums of the adder can have a top bit too many, as it counts all row groups
         # and tiles as full.
+        behind = self.stages[1]
         m.d.comb += [
             self.adder.i.valid.eq(self.crossbar.o.valid),
             self.adder.i.payload.eq(self.crossbar.o.payload),
             self.adder.o.ready.eq(1),
-            self.scale_mux.i.valid.eq(self.adder.o.valid),
-            self.scale_mux.i.payload.choice.eq(self.adder.o.payload.choice),
+            behind.i.valid.eq(self.adder.o.valid),
+            behind.i.payload.choice.eq(self.adder.o.payload.choice),
         ]
         m.d.comb += [narrow.eq(wide) for narrow, wide in zip(
-            self.scale_mux.i.payload.sums, self.adder.o.payload.sums, strict=True)]
+            behind.i.payload.sums, self.adder.o.payload.sums, strict=True)]
         for stage, following in zip(self.stages[1:], [*self.stages[2:], self.buffer], strict=True):
             m.d.comb += [
                 following.i.valid.eq(stage.o.valid),
                 following.i.payload.eq(stage.o.payload),
-                stage.o.ready.eq(1),
             ]
+            if not stage.o.signature.always_ready:
+                m.d.comb += stage.o.ready.eq(1)
 
         m.d.comb += [
             self.split.i.payload.set.eq(self.i_sets.payload.set),

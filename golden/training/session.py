@@ -15,6 +15,7 @@ from gen.networks import NETWORKS
 from gen.progress import Progress
 from golden.data import DataError, load_mnist
 from golden.methods import (
+    affine,
     deterministic,
     scale_dropout_mean,
     scale_dropout_random,
@@ -65,6 +66,7 @@ METHODS = {
                                      tuned=True),
     "spatial-spindrop":     _tuned(spatial_spindrop.TUNING),
     "spindrop":             _tuned(spindrop.TUNING),
+    "affine":               _tuned(affine.TUNING),
 }
 
 

@@ -216,7 +216,7 @@ def test_accepts(network):
     (with_last(banks=((Comparison((0,) * 4, (0,) * 4),) * 2,)),
      "Layer 'fc' has a bank of Comparison, but the last layer takes Affine or Logit"),
     (with_hidden(banks=((Affine((0.0,) * 3, (0.0,) * 3),) * 2,)),
-     "Layer 'conv' has a bank of Affine, but a hidden layer takes Comparison"),
+     "Layer 'conv' has a bank of Affine, but a hidden layer takes Comparison or Centred"),
     (with_hidden(banks=((Comparison((0, 0, 0), (0, 0)),) * 2,)),
      "Layer 'conv' has 2 invert values, but 3 outputs"),
     (with_hidden(banks=((Comparison((0, 20, 0), (0,) * 3),) * 2,)),
