@@ -113,8 +113,7 @@ METHODS = {
     # The last layer has a batch normalization: the paper says nothing of it, and without a gain behind it a
     # normalization of ten logits would hold them near each other.
     "affine": Method(
-        "Affine dropout", "Inverted normalization, III", BankChoice, keeps=2, affines=_dropped_affines,
-        sources_quoted="layer", sources_paper="Inverted normalization, III-B"),
+        "Affine dropout", "Inverted normalization, III", BankChoice, keeps=2, affines=_dropped_affines),
     "deterministic": Method(
         "Deterministic", "no random choice"),
 }

@@ -38,6 +38,7 @@ from hdl.layer.arbiter import Arbiter
 from hdl.layer.array import ArrayGeometry, EmulatedArray
 from hdl.layer.comparator import Comparator
 from hdl.layer.crossbar import Crossbar
+from hdl.layer.instance_norm import InstanceNorm
 from hdl.layer.line_buffer import LineBuffer
 from hdl.layer.logit_scaler import LogitScaler
 from hdl.layer.pool import Pool
@@ -92,6 +93,8 @@ BLOCKS = {
     PassSplit:        lambda: PassSplit(5, (Choice(range(2)), Choice(range(4)))),
     Pool:             lambda: Pool(4, 4, 2, size=2, lanes=2, columns=2),
     PseudoRng:        lambda: PseudoRng((1, 2), seed=1),
+    InstanceNorm:     lambda: InstanceNorm([[[{"gain": 3, "offset": 1}, {"gain": 2, "offset": 0}]]],
+                                           range(5), 4, 2, size=2, columns=1),
     Reader:           lambda: Reader(6, SHAPE),
     RngBank:          lambda: RngBank([PseudoRng((1, 2), seed=seed) for seed in (1, 2)]),
     ArrayPasses:      lambda: ArrayPasses(2, words=4, choice=Choice(range(4)), passes=5),

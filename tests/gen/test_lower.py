@@ -1,5 +1,6 @@
 # amaranth: UnusedElaboratable=no
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -95,6 +96,19 @@ def test_codes_of_binary_weights_are_counts(network):
                 for n in range(layer.fan_in + 1):
                     assert word["gain"] * n + word["offset"] >> engine.activation.dropped \
                         == gain * (2 * n - layer.fan_in) + offset >> dropped
+
+
+def test_codes_of_inverted_normalization(centred_network):
+    """The same of gains and offsets over the number n."""
+    network = compile_network(centred_network(3, hidden=2), TARGET)
+    for index, layer in enumerate(network.layers[:-1]):
+        norm = lower_layer(network, index, TARGET).activation
+        assert norm.sums == range(layer.fan_in + 1)
+        assert norm.count == math.prod(layer.output_shape)
+        for bank, words in zip(layer.banks[0], norm.banks[0], strict=True):
+            for gain, offset, word in zip(bank.gain, bank.offset, words, strict=True):
+                for n in norm.sums:
+                    assert word["gain"] * n + word["offset"] == gain * (2 * n - layer.fan_in) + offset
 
 
 def test_sequential(network):
