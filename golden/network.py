@@ -16,8 +16,9 @@ from golden.random.outcomes import masks, outcomes
 
 
 __all__ = [
-    "COMBINATIONS_LIMIT", "batches", "combination_count", "combinations", "compare", "compare_with_mean",
-    "forward", "input_levels", "layer_sums", "layer_weights", "logits", "path_probabilities", "paths", "predict",
+    "COMBINATIONS_LIMIT", "batches", "combination_count", "combinations", "compare",
+    "compare_with_mean", "forward", "input_levels", "layer_sums", "layer_weights", "logits",
+    "path_probabilities", "paths", "predict",
 ]
 
 

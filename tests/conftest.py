@@ -83,7 +83,7 @@ def make_checkpoint(path, network, seed=0, **changes):
         rows = (layer.crossbars * layer.bank_count, shape) if method.in_turn else shape
         weight = rng.choice([-1, 1], size) if layer.weight_bits == 1 else (
             rng.integers(-most, most + 1, size))
-        scales = shape if layer.bank_count <= 2 else (layer.bank_count, shape)
+        scales = shape if layer.bank_count <= 2 or method.single else (layer.bank_count, shape)
         values = {
             "weight": weight.astype(np.int8),
             "bias": rng.normal(0, 1, shape),

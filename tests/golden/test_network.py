@@ -125,7 +125,8 @@ def slow(network, image, taken, known=None):
         if part.centred:
             every = [s for row in y for pixel in row for s in pixel]
             mean, near = Fraction(sum(every), len(every)), undecided(layer)
-            x = [[[value(known[len(maps)][row, column, output] if abs(s - mean) <= near else s >= mean, 1, -1)
+            level = known[len(maps)] if known else None
+            x = [[[value(level[row, column, output] if abs(s - mean) <= near else s >= mean, 1, -1)
                    for output, s in enumerate(pixel)] for column, pixel in enumerate(of_row)]
                  for row, of_row in enumerate(y)]
             maps.append(x)
@@ -237,7 +238,7 @@ def mixed(mixed_network):
     network = mixed_network()
     assert len(network.drops) == 5 and [draw.drops is None for draw in network.draws].count(True) == 1
     assert [(layer.crossbars, layer.bank_count) for layer in network.layers] == [
-        (1, 1), (1, 2), (1, 4), (4, 1), (2, 3), (1, 2), (3, 1)]
+        (1, 4), (1, 1), (1, 2), (1, 4), (4, 1), (2, 3), (1, 2), (3, 1)]
     return network, compile_network(network, WIDE)
 
 

@@ -4,7 +4,7 @@ import torch
 
 from gen.ir import Input, Layer, Network
 from golden.float.model import BayNN
-from golden.methods.affine import FRACTION, P, TUNING, AffineConvolution
+from golden.methods.affine import FRACTION, TUNING, AffineConvolution, P
 
 
 NETWORK = Network("network", Input(4, 5, (90, 180)), (
