@@ -140,5 +140,5 @@ def begin(model: nn.Module, p: float):
 
 
 #: Thresholds that the normalization of a batch has learned are of little use to that of a map, so more is
-#: to be learned than by other methods.
-TUNING = Tuning(AffineConvolution, partial(begin, p=P), longer=4)
+#: to be learned than by other methods, in larger steps.
+TUNING = Tuning(AffineConvolution, partial(begin, p=P), peak=3e-3, longer=4)
