@@ -18,7 +18,7 @@ _NARROW = 12
 
 #: Blocks of :mod:`hdl` whose submodules have other names.
 _BLOCKS = {"array_passes": "first_pass_sets", "relative": "softmax", "power": "softmax",
-           "normalizer": "softmax"}
+           "normalizer": "softmax", "gains": "scale_mux", "offsets": "scale_mux"}
 
 
 def block_of(design: Design, scope: str) -> str:
@@ -30,7 +30,7 @@ def block_of(design: Design, scope: str) -> str:
         if part in _BLOCKS:
             return _BLOCKS[part]
         if (part in ("line_buffer", "reader", "crossbar", "adder_accumulator", "scale_mux", "comparator",
-                     "pool", "word_packer", "logit_scaler", "pass_split", "map_buffer")
+                     "pool", "instance_norm", "word_packer", "logit_scaler", "pass_split", "map_buffer")
                 or part in design.manifest["blocks"] and part not in design.layers):
             return {"rng": "pseudo_rng"}.get(part, part)
     return "engine" if parts else "accelerator"
@@ -55,7 +55,7 @@ def class_of(design: Design, scope: str, name: str, width: int, words: int) -> s
     if block == "mask_bank" and (memory or width > _NARROW):
         return "masks"
     if memory:
-        return "line buffers" if block in ("line_buffer", "pool") else "memories of the head"
+        return "line buffers" if block in ("line_buffer", "pool", "instance_norm") else "memories of the head"
     if block == "pseudo_rng" and width > _NARROW:
         return "random source"
     if name.startswith("fsm_state"):
