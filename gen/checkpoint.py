@@ -66,11 +66,15 @@ def _with_parameters(layer: Layer, own: Parameters, method: Method) -> Layer:
     # In float64, whatever the file has: the next float32 is beside many thresholds.
     deviation = np.sqrt(own.variance + own.epsilon)
     scale = np.ones((1, layer.outputs)) if own.scale is None else method.scales(own.scale)
+    gamma, beta = own.gamma, own.beta
+    centred = method.affines is not None and bool(layer.choices)
+    if centred:
+        gamma, beta = method.affines(gamma, beta)
     rows  = [[tuple(row) for row in vectors.tolist()]
-             for vectors in (own.bias, scale, own.gamma, own.beta, own.mean, deviation)]
+             for vectors in (own.bias, scale, gamma, beta, own.mean, deviation)]
 
     def normalization(number):
-        return Normalization(*(vectors[number % len(vectors)] for vectors in rows))
+        return Normalization(*(vectors[number % len(vectors)] for vectors in rows), centred=centred)
 
     return replace(
         layer,

@@ -12,7 +12,8 @@ those of the first array first:
                      follow but the last two
 ``<layer>.scale``    alpha; ``(C,)`` where the method says what a dropped scale is, and
                      left out of methods without scales
-``<layer>.gamma``    of the batch normalization, as all below
+``<layer>.gamma``    of the batch normalization, as all below; ``(C,)`` where the method
+                     says what a dropped gamma or beta is
 ``<layer>.beta``
 ``<layer>.mean``
 ``<layer>.variance`` without epsilon
@@ -191,7 +192,7 @@ def _read_layer(archive, layer: Layer, network, refuse) -> Parameters:
     method = method_for(network, scaled=f"{layer.name}.scale" in archive)
     name, shape = f"{layer.name}.weight", (layer.outputs, layer.fan_in)
     several = layer.array_choice is not None
-    count   = max(layer.crossbars, layer.bank_count - method.keeps)
+    count   = 1 if method.single else max(layer.crossbars, layer.bank_count - method.keeps)
     more    = [f"ask for fewer, or make one with: python -m golden.train {network.name} --data DIR "
                f"--crossbars {count} --out FILE"] if count > 1 else []
     if several:
@@ -222,7 +223,8 @@ def _read_layer(archive, layer: Layer, network, refuse) -> Parameters:
         return archive.take(name, (found[0], layer.outputs), "float")[:most]
 
     parameters = Parameters(
-        weight, bits, **{name: rows(name) for name in ("bias", "gamma", "beta", "mean", "variance")},
+        weight, bits, **{name: rows(name, name in ("gamma", "beta") and method.affines is not None)
+                         for name in ("bias", "gamma", "beta", "mean", "variance")},
         epsilon=archive.take(f"{layer.name}.epsilon", (), "float").item(),
         scale=rows("scale", method.single) if method.scaled else None,
         dropout=(archive.take(f"{layer.name}.dropout", (), "float").item()

@@ -71,7 +71,8 @@ def write_images(network: Network, accelerator: Accelerator, directory: Path):
       lines, then as many of its negative bit lines; a magnitude is divided among the cells of its sign as
       evenly as can be, and the first cells get the remainder.
 
-    A line of scales is a row of :class:`hdl.layer.scale_mux.ScaleMux`, and a line of
+    A line of scales is a row of :class:`hdl.layer.scale_mux.ScaleMux`; of inverted normalization those of
+    gains, then those of offsets (:class:`hdl.layer.instance_norm.InstanceNorm`). A line of
     ``<layer>_weights_<row tile>.hex`` a word of :class:`hdl.layer.array.EmulatedArray`. All files have the
     format of ``$readmemh``.
     """
@@ -84,9 +85,8 @@ def write_images(network: Network, accelerator: Accelerator, directory: Path):
                        _multilevel_rows(held, layer.cells_per_side))
             for tile, file in enumerate(engine.crossbar.files):
                 _write(directory / file, _words(engine.crossbar, weights, tile), more=crossbar > 0)
-        mux = engine.scale_mux
-        (directory / f"{identifier(layer.name)}_scales.hex").write_text(
-            "".join(f"{row:0{-(-mux.row_width // 4)}x}\n" for row in mux.rows()))
+        (directory / f"{identifier(layer.name)}_scales.hex").write_text("".join(
+            f"{row:0{-(-mux.row_width // 4)}x}\n" for mux in engine.muxes for row in mux.rows()))
 
 
 def _arrays(layer):

@@ -28,8 +28,8 @@ from fractions import Fraction
 
 __all__ = [
     "JUNCTIONS", "Target", "Input", "Draw", "ArrayChoice", "BankChoice", "MaskChoice", "Normalization",
-    "Comparison", "Affine", "Logit", "Tile", "Folding", "Layer", "Head", "Generator", "HealthTest",
-    "Network", "dump", "load",
+    "Comparison", "Centred", "Affine", "Logit", "Tile", "Folding", "Layer", "Head", "Generator",
+    "HealthTest", "Network", "dump", "load",
 ]
 
 
@@ -175,7 +175,13 @@ class MaskChoice:
 @dataclass(frozen=True, slots=True)
 class Normalization:
     """Float parameters of a bank as trained, one value per output channel (Scale-Dropout, eq. 7-8):
-    ``y = gamma * ((s + bias) * scale - mean) / deviation + beta``."""
+    ``y = gamma * ((s + bias) * scale - mean) / deviation + beta``.
+
+    With inverted normalization (Ahmed et al., Inverted Normalization with Stochastic Affine
+    Transformations, III-A) this is only the affine transformation, and the mean of y over all channels and
+    positions of the pooled map of an image is subtracted from it: a bit is ``y >= mean(y)``. The positive
+    deviation that y is divided by then does not matter.
+    """
 
     bias: tuple[float, ...]
     scale: tuple[float, ...]
@@ -183,6 +189,7 @@ class Normalization:
     beta: tuple[float, ...]
     mean: tuple[float, ...]
     deviation: tuple[float, ...]   #: ``sqrt(variance + epsilon)``, positive, rounded to float64.
+    centred: bool = False          #: Whether normalization is inverted.
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +203,16 @@ class Comparison:
     threshold: tuple[int, ...]     #: Per channel ``2 ** output_bits - 1`` that ascend, channel by
                                    #: channel; each from ``Layer.sums.start`` to ``Layer.sums.stop``.
     invert: tuple[int, ...]        #: Each 0 or 1.
+
+
+@dataclass(frozen=True, slots=True)
+class Centred:
+    """A bank of a hidden layer with inverted normalization: the bit ``N * z >= total``, where
+    ``z = gain * sum + offset`` and ``total`` is that of all N sums of the pooled map of an image, of all
+    channels and positions. Either all banks of a layer are of this kind, or none."""
+
+    gain: tuple[int, ...]
+    offset: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,7 +294,8 @@ class Layer:
     normalizations: tuple[tuple[Normalization, ...], ...] = () #: Per array, which is that of the outcome
                                    #: of its choice, and bank. Until
                                    #: :func:`gen.transforms.banks.make_banks`.
-    banks: tuple[tuple[Comparison | Affine | Logit, ...], ...] = () #: Per array and bank, likewise.
+    banks: tuple[tuple[Comparison | Centred | Affine | Logit, ...], ...] = () #: Per array and bank,
+                                   #: likewise.
     tiles: tuple[Tile, ...] = ()   #: Set by :func:`gen.transforms.tile.tile`.
     folding: Folding | None = None #: Set by :func:`gen.transforms.folding.choose_folding`.
 
@@ -438,8 +456,8 @@ class Network:
 
 
 _KINDS = {kind.__name__: kind for kind in (
-    Target, Input, Draw, ArrayChoice, BankChoice, MaskChoice, Normalization, Comparison, Affine, Logit,
-    Tile, Folding, Layer, Head, Generator, HealthTest, Network)}
+    Target, Input, Draw, ArrayChoice, BankChoice, MaskChoice, Normalization, Comparison, Centred, Affine,
+    Logit, Tile, Folding, Layer, Head, Generator, HealthTest, Network)}
 
 
 def dump(value) -> str:

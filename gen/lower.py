@@ -5,12 +5,12 @@ from dataclasses import replace
 
 from amaranth.hdl import signed
 
-from gen.ir import Comparison, Layer, Logit, Network, Target
+from gen.ir import Centred, Comparison, Layer, Logit, Network, Target
 from gen.names import identifier
 from gen.transforms.tile import row_tiles
 from gen.weights import in_files
 from hdl.accelerator import Accelerator
-from hdl.engine import Engine, Levels, Logits, Masks
+from hdl.engine import CentredBits, Engine, Levels, Logits, Masks
 from hdl.layer.crossbar import Crossbar
 from hdl.layer.line_buffer import LineBuffer
 from hdl.pass_sets.pass_split import Choice
@@ -65,8 +65,7 @@ def lower_layer(network: Network, index: int, target: Target, filed: bool = Fals
                  macro=None if target.view == "emulated" else target.cycles(target.array_ns),
                  file=f"{identifier(layer.name)}_weights" if filed else None,
                  protect=target.protect),
-        Logits(_logit(layer), banks[0][0].dropped) if isinstance(banks[0][0], Logit) else
-        Levels(layer.output_bits, layer.pool),
+        _results(layer, banks[0][0]),
         sums=sums,
         banks=[[_words(bank, 2**layer.output_bits - 1) for bank in of_array] for of_array in banks],
         bits=layer.input_bits,
@@ -77,6 +76,13 @@ def lower_layer(network: Network, index: int, target: Target, filed: bool = Fals
         passes=target.passes_max,
         protect=target.protect,
     )
+
+
+def _results(layer, bank):
+    """What the engine of ``layer`` sends, of which ``bank`` is one."""
+    if isinstance(bank, Logit):
+        return Logits(_logit(layer), bank.dropped)
+    return CentredBits(layer.pool) if isinstance(bank, Centred) else Levels(layer.output_bits, layer.pool)
 
 
 def _rng(network, target):
@@ -110,7 +116,7 @@ def _drawn(network):
     return [draw.name for draw in network.draws if draw.drops]
 
 
-def _of_codes(layer: Layer) -> tuple[range, tuple[tuple[Comparison | Logit, ...], ...]]:
+def _of_codes(layer: Layer) -> tuple[range, tuple[tuple[Comparison | Centred | Logit, ...], ...]]:
     """Return the values that the codes of an array can add up to, and the banks of ``layer`` over these.
 
     Those of binary weights add up to ``n``, and the sum is ``2 * n - A``. As all inputs are active, A is
@@ -121,20 +127,21 @@ def _of_codes(layer: Layer) -> tuple[range, tuple[tuple[Comparison | Logit, ...]
     active = layer.sums.stop - 1
     return range(active + 1), tuple(tuple(
         replace(bank, threshold=tuple(-(-(value + active) // 2) for value in bank.threshold))
-        if isinstance(bank, Comparison) else _logit_of_codes(bank, active) for bank in of_array)
+        if isinstance(bank, Comparison) else _line_of_codes(bank, active) for bank in of_array)
         for of_array in layer.banks)
 
 
-def _logit_of_codes(bank: Logit, active: int) -> Logit:
-    """Return the words of the same logits, ``gain * (2 * n - active) + offset >> dropped``, over ``n``."""
+def _line_of_codes(bank: Centred | Logit, active: int) -> Centred | Logit:
+    """Return the words of the same values, ``gain * (2 * n - active) + offset``, over ``n``; or of the same
+    logits, which are these less ``dropped`` bits."""
     offset = tuple(offset - gain * active for gain, offset in zip(bank.gain, bank.offset, strict=True))
-    if not bank.dropped:
-        return Logit(tuple(2 * gain for gain in bank.gain), offset, 0)
+    if isinstance(bank, Centred) or not bank.dropped:
+        return replace(bank, gain=tuple(2 * gain for gain in bank.gain), offset=offset)
     # The lowest bit that is dropped is that of the offset alone, so it may as well not be there.
     return Logit(bank.gain, tuple(value >> 1 for value in offset), bank.dropped - 1)
 
 
-def _words(bank: Comparison | Logit, thresholds: int = 1) -> list[dict]:
+def _words(bank: Comparison | Centred | Logit, thresholds: int = 1) -> list[dict]:
     if isinstance(bank, Comparison):
         return [{"threshold": bank.threshold[channel * thresholds:(channel + 1) * thresholds],
                  "invert": invert} for channel, invert in enumerate(bank.invert)]

@@ -32,13 +32,17 @@ class Method:
     choice: type | None = None        #: What a pass chooses; None: nothing.
     count: int = 1                    #: Outcomes of a choice, unless asked otherwise. Beside a keep bit:
                                       #: the values that a dropped scale can have.
-    keeps: bool = False               #: Whether the first bit keeps the trained scale, which it drops with
-                                      #: the dropout probability of the layer; else all outcomes are alike.
+    keeps: int = 0                    #: Bits, the first ones, that keep what was trained, which they drop
+                                      #: with the dropout probability of the layer: the scale, or weight and
+                                      #: bias of an affine transformation. None: all outcomes are alike.
     groups: Callable = lambda layer: 0 #: Groups of inputs of a layer behind the first that are masked; 0:
                                       #: none.
     in_turn: bool = False             #: Whether pass t takes outcome t modulo ``count`` in all layers.
     scaled: bool = True               #: Whether a checkpoint has scales.
     scales: Callable = lambda scale: scale #: What makes those of the banks (B, C) of these, also (B, C).
+    affines: Callable | None = None   #: What makes gamma and beta of the banks, each (B, C), of those of a
+                                      #: checkpoint, also (B, C), where layers but the last have inverted
+                                      #: normalization; None where none has.
     weight_bits: int = 1              #: Unless a checkpoint states another number.
     passes: int = 20                  #: T in the paper.
     head: Head = Head()
@@ -47,8 +51,9 @@ class Method:
 
     @property
     def single(self) -> bool:
-        """Whether a checkpoint has the trained scale alone, and the method says what a dropped one is."""
-        return self.keeps and self.count == 1
+        """Whether a checkpoint has what was trained alone, and the method says what is in its place when it
+        is dropped."""
+        return self.keeps > 0 and self.count == 1
 
     def drops(self, dropout: float, count: int) -> tuple[float, ...] | None:
         """Probability of a 0 of each bit of a draw."""
@@ -57,9 +62,9 @@ class Method:
     def table(self, count: int) -> tuple[int, ...]:
         """Outcome of each number drawn, with ``count`` alike."""
         outcomes = tuple(range(count)) if self.in_turn else _alike(count)[1]
-        # With the keep bit, which is the most significant one, bank 0 is dropped where there is one value
-        # for it, so that the bit is the number of the bank; else bank 0 is kept, as in the checkpoint.
-        return (outcomes if not self.keeps else (0, 1) if count == 1 else
+        # With a keep bit, which is the most significant one, bank 0 is dropped where there is one value for
+        # it, so that the bits are the number of the bank; else bank 0 is kept, as in the checkpoint.
+        return (outcomes if not self.keeps else tuple(range(2**self.keeps)) if count == 1 else
                 (*(1 + outcome for outcome in outcomes), *(0,) * len(outcomes)))
 
 
@@ -92,15 +97,21 @@ def _mean(scale):
     return np.stack([np.full_like(scale[0], scale[0].mean()), scale[0]])
 
 
+def _dropped_affines(gamma, beta):
+    """Both dropped, beta kept, gamma kept, both kept."""
+    ones, zeros = np.ones_like(gamma[0]), np.zeros_like(beta[0])
+    return np.stack([ones, ones, gamma[0], gamma[0]]), np.stack([zeros, beta[0], zeros, beta[0]])
+
+
 METHODS = {
     "scale-dropout": Method(
-        "Scale-Dropout", "Scale-Dropout, eq. 5 to 9", BankChoice, keeps=True, scales=_unitary,
+        "Scale-Dropout", "Scale-Dropout, eq. 5 to 9", BankChoice, keeps=1, scales=_unitary,
         sources_quoted="model", sources_paper="Scale-Dropout, V-B"),
     "scale-dropout-mean": Method(
-        "Scale-Dropout, mean", "Scale-Dropout, III-B", BankChoice, keeps=True, scales=_mean,
+        "Scale-Dropout, mean", "Scale-Dropout, III-B", BankChoice, keeps=1, scales=_mean,
         sources_quoted="model", sources_paper="Scale-Dropout, V-B"),
     "scale-dropout-random": Method(
-        "Scale-Dropout, random", "Scale-Dropout, III-B", BankChoice, count=4, keeps=True,
+        "Scale-Dropout, random", "Scale-Dropout, III-B", BankChoice, count=4, keeps=1,
         sources_quoted="model", sources_paper="Scale-Dropout, V-B"),
     # An input is rejected unless 99 % of its passes reach a probability of 0.9 (SpinBayes, 4.1).
     "spinbayes": Method(
@@ -120,6 +131,10 @@ METHODS = {
     "spindrop": Method(
         "SpinDrop", "NeuSpin, III-A1", MaskChoice,
         groups=lambda layer: layer.fan_in if layer.kernel == (layer.height, layer.width) else 0),
+    # The last layer has a batch normalization: the paper says nothing of it, and without a gain behind it a
+    # normalization of ten logits would hold them near each other.
+    "affine": Method(
+        "Affine dropout", "Inverted normalization, III", BankChoice, keeps=2, affines=_dropped_affines),
     "deterministic": Method(
         "Deterministic", "no random choice"),
 }
@@ -158,7 +173,7 @@ def choose(network: Network, method: str, count: int | None = None, ways: int = 
             if groups:
                 layer = replace(layer, choices=(MaskChoice(name, groups),))
                 draws.append(Draw(name, (layer.dropout,) * groups))
-        elif made.choice is not None:
+        elif made.choice is not None and (made.affines is None or layer is not network.layers[-1]):
             layer = replace(layer, choices=(made.choice(name, made.table(chosen), **more),))
             if name not in (draw.name for draw in draws):
                 draws.append(Draw(name, made.drops(layer.dropout, chosen)))
@@ -182,17 +197,17 @@ def with_dropout(network: Network, dropouts: dict[str, float | None]) -> Network
             layers.append(layer)
             continue
         layers.append(replace(layer, dropout=dropout))
-        # Of all bits of a mask, or of the first, which keeps a scale.
+        # Of all bits of a mask, or of the first ones, which keep what was trained.
         drops = draws[layer.name].drops
-        draws[layer.name] = replace(draws[layer.name], drops=(
-            (dropout,) * len(drops) if layer.mask_choice else (dropout, *drops[1:])))
+        keeps = len(drops) if layer.mask_choice else method_for(network).keeps
+        draws[layer.name] = replace(draws[layer.name], drops=(dropout,) * keeps + drops[keeps:])
     return replace(network, draws=tuple(draws.values()), layers=tuple(layers))
 
 
 def has_dropout(network: Network, layer: Layer) -> bool:
     """Return whether a layer of ``network`` has a dropout probability that a checkpoint states."""
     return bool(layer.choices) and (layer.mask_choice is not None and network.method != ""
-                                    or method_for(network).keeps)
+                                    or method_for(network).keeps > 0)
 
 
 def method_for(network: Network, scaled: bool = True) -> Method:

@@ -4,7 +4,7 @@ import math
 from dataclasses import fields
 
 from gen.check_shapes import MalformedNetwork, by, check_shapes
-from gen.ir import Affine, Comparison, Layer, Logit, Network, Normalization, Target
+from gen.ir import Affine, Centred, Comparison, Layer, Logit, Network, Normalization, Target
 from gen.transforms.tile import columns_max
 from gen.weights import unpack
 
@@ -30,14 +30,14 @@ def verify(network: Network, target: Target):
     """
     check_shapes(network)
     for layer in network.layers:
-        _check_parameters(layer)
+        _check_parameters(layer, last=layer is network.layers[-1])
         _check_banks(layer, last=layer is network.layers[-1])
         _check_folding(layer, target)
         _check_tiles(layer, target)
     _check_head(network)
 
 
-def _check_parameters(layer):
+def _check_parameters(layer, last):
     if layer.arrays and len(layer.arrays) != layer.crossbars:
         raise MalformedNetwork(f"Layer {layer.name!r} has the weights of {len(layer.arrays)} arrays, "
                                f"but chooses one of {layer.crossbars}")
@@ -51,8 +51,9 @@ def _check_parameters(layer):
         if layer.weight_bits > 1 and unpack(layer, number).min() == least:
             raise MalformedNetwork(f"Layer {layer.name!r} must have weights from {least + 1} to "
                                    f"{~least}, not {least}")
+    _check_centred(layer, [part.centred for part in _each(layer, "normalizations")], last)
     for part in _each(layer, "normalizations"):
-        for name in (field.name for field in fields(Normalization)):
+        for name in (field.name for field in fields(Normalization) if field.name != "centred"):
             values = getattr(part, name)
             _check_length(layer, f"{name} values", values)
             _check_finite(layer, name, values)
@@ -76,7 +77,8 @@ def _check_banks(layer, last):
     if layer.normalizations:
         raise MalformedNetwork(f"Layer {layer.name!r} has both normalizations and banks, but banks are "
                                "made of them")
-    kinds = (Affine, Logit) if last else (Comparison,)
+    kinds = (Affine, Logit) if last else (Comparison, Centred)
+    _check_centred(layer, [isinstance(bank, Centred) for bank in _each(layer, "banks")], last=False)
     for bank in _each(layer, "banks"):
         if not isinstance(bank, kinds):
             raise MalformedNetwork(f"Layer {layer.name!r} has a bank of {type(bank).__name__}, but "
@@ -88,11 +90,28 @@ def _check_banks(layer, last):
                               each=2**layer.output_bits - 1 if field.name == "threshold" else 1)
         if isinstance(bank, Comparison):
             _check_comparison(layer, bank)
+        elif isinstance(bank, Centred):
+            _check_lines(layer, bank, 0, "value to compare with the mean")
         elif isinstance(bank, Affine):
             _check_finite(layer, "gain", bank.gain)
             _check_finite(layer, "offset", bank.offset)
         else:
             _check_logit(layer, bank)
+
+
+def _check_centred(layer, centred, last):
+    """Check which normalizations or banks, by whether each of them is inverted, a layer has."""
+    if not any(centred):
+        return
+    if not all(centred):
+        raise MalformedNetwork(f"Layer {layer.name!r} must have inverted normalization in all banks or in "
+                               f"none, not in {sum(centred)} of {len(centred)}")
+    if last:
+        raise MalformedNetwork(f"Layer {layer.name!r} is the last and must have no inverted normalization, "
+                               "as it has logits and no bits")
+    if layer.output_bits != 1:
+        raise MalformedNetwork(f"Layer {layer.name!r} must have output levels of 1 bit with inverted "
+                               f"normalization, not {layer.output_bits}")
 
 
 def _check_comparison(layer, bank):
@@ -115,11 +134,16 @@ def _check_logit(layer, bank):
     if not 0 <= bank.dropped <= DROPPED_BITS or bank.dropped != layer.banks[0][0].dropped:
         raise MalformedNetwork(f"Layer {layer.name!r} must drop from 0 to {DROPPED_BITS} bits of a scaled "
                                f"sum, the same in all banks, not {bank.dropped}")
+    _check_lines(layer, bank, bank.dropped, "logit")
+
+
+def _check_lines(layer, bank, dropped, what):
+    """Check that ``gain * sum + offset`` of each channel is a number that a host can hold."""
     for gain, offset in zip(bank.gain, bank.offset, strict=True):
         for value in (layer.sums.start, layer.sums.stop - 1):
-            logit = gain * value + offset >> bank.dropped
-            if not -1 << LOGIT_BITS - 1 <= logit < 1 << LOGIT_BITS - 1:
-                raise MalformedNetwork(f"Layer {layer.name!r} has a logit of {_size(logit)}, but it must "
+            found = gain * value + offset >> dropped
+            if not -1 << LOGIT_BITS - 1 <= found < 1 << LOGIT_BITS - 1:
+                raise MalformedNetwork(f"Layer {layer.name!r} has a {what} of {_size(found)}, but it must "
                                        f"fit in {LOGIT_BITS} bits")
 
 

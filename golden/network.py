@@ -10,14 +10,15 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from gen.ir import Layer, Logit, Network
+from gen.ir import Centred, Layer, Logit, Network
 from golden.head import Prediction, average, join, softmax
 from golden.random.outcomes import masks, outcomes
 
 
 __all__ = [
-    "COMBINATIONS_LIMIT", "batches", "combination_count", "combinations", "compare", "forward",
-    "input_levels", "layer_sums", "layer_weights", "logits", "path_probabilities", "paths", "predict",
+    "COMBINATIONS_LIMIT", "batches", "combination_count", "combinations", "compare",
+    "compare_with_mean", "forward", "input_levels", "layer_sums", "layer_weights", "logits",
+    "path_probabilities", "paths", "predict",
 ]
 
 
@@ -214,6 +215,16 @@ def compare(layer: Layer, sums: np.ndarray, array: np.ndarray, bank: np.ndarray)
     return reached ^ invert[array, bank][:, None, None] * np.uint8(levels)
 
 
+def compare_with_mean(layer: Layer, sums: np.ndarray, array: np.ndarray, bank: np.ndarray) -> np.ndarray:
+    """Compare ``gain * sum + offset`` of pooled ``sums`` (M, h, w, O) with its mean over each map, for the
+    bank ``bank`` (M,) of array ``array`` (M,), to uint8 levels."""
+    gain, offset = (np.array([[getattr(each, name) for each in of_array] for of_array in layer.banks],
+                             dtype=np.int64)[array, bank][:, None, None] for name in ("gain", "offset"))
+    # Exact, as z has 32 bits (gen.verify) and a map fewer than 2 ** 31 sums.
+    z = gain * sums.astype(np.int64) + offset
+    return (z * math.prod(layer.output_shape) >= z.sum((1, 2, 3), keepdims=True)).astype(np.uint8)
+
+
 def logits(layer: Layer, sums: np.ndarray, array: np.ndarray, bank: np.ndarray) -> np.ndarray:
     """Return the logits int64 (M, K) of ``sums`` (M, 1, 1, K) with the bank ``bank`` (M,) of array
     ``array`` (M,)."""
@@ -265,7 +276,8 @@ def _sums(layer, x, source, array, mask, chip):
 
 def _activate(layer, sums, array, bank):
     """Return the levels or logits that ``layer`` makes of pooled ``sums`` (M, h, w, O)."""
-    return (logits if isinstance(layer.banks[0][0], Logit) else compare)(layer, sums, array, bank)
+    kinds = {Logit: logits, Centred: compare_with_mean}
+    return kinds.get(type(layer.banks[0][0]), compare)(layer, sums, array, bank)
 
 
 def _exact_float(layer: Layer) -> type:

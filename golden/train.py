@@ -49,6 +49,7 @@ METHODS = {
     "ensemble":             Method(options=("base", "crossbars")),
     "spatial-spindrop":     Method(),
     "spindrop":             Method(),
+    "affine":               Method(),
     **{method: Method(("float",), options=()) for method in BASELINES},
 }
 

@@ -13,6 +13,7 @@ from hdl.checks.parity import Parity, error_port
 from hdl.layer.adder_accumulator import AdderAccumulator
 from hdl.layer.choice_queue import ArrayQueue, MaskQueue
 from hdl.layer.comparator import Comparator
+from hdl.layer.instance_norm import InstanceNorm
 from hdl.layer.logit_scaler import LogitScaler
 from hdl.layer.pool import Pool
 from hdl.layer.reader import Reader
@@ -22,7 +23,7 @@ from hdl.pass_sets.pass_split import Choice, pass_set_layout
 from hdl.random.mask_store import pass_layout
 
 
-__all__ = ["Engine", "Levels", "Logits", "Masks"]
+__all__ = ["CentredBits", "Engine", "Levels", "Logits", "Masks"]
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,16 @@ class Levels:
 
     bits: int = 1 #: Bits of a level.
     pool: int = 1 #: See :class:`hdl.layer.pool.Pool`.
+
+
+@dataclass(frozen=True)
+class CentredBits:
+    """What a hidden layer with inverted normalization makes of its sums: bits, from pooled sums
+    (:class:`hdl.layer.instance_norm.InstanceNorm`)."""
+
+    pool: int = 1 #: See :class:`hdl.layer.pool.Pool`.
+
+    bits = 1
 
 
 @dataclass(frozen=True)
@@ -68,14 +79,14 @@ class Engine(wiring.Component):
         Where the words of maps come to; its words are those of ``bits`` bits for each channel.
     crossbar : hdl.layer.crossbar.Crossbar
         The arrays; masked with ``masks``.
-    results : Levels or Logits
+    results : Levels, CentredBits or Logits
         What the layer sends. A :exc:`ValueError` is raised for logits of several positions, or of several
         columns at a time.
     sums : range
         Values that the codes of an array can add up to; words of ``banks`` are for these.
     banks : sequence of sequence of sequence of dict
-        Per array, bank and output channel the fields ``threshold`` and ``invert``, or for logits ``gain``
-        and ``offset``. With ``ways``, an array stands for those from it on.
+        Per array, bank and output channel the fields ``threshold`` and ``invert``, or for centred bits and
+        logits ``gain`` and ``offset``. With ``ways``, an array stands for those from it on.
     bits : int
         Bits of a level of the maps that enter.
     ways : int
@@ -146,9 +157,8 @@ class Engine(wiring.Component):
         # The adder tags a sum with the last array read for it, ``(chosen + ways - 1) % arrays``, so the
         # banks are stored rotated by ``ways - 1``.
         rotated = [*banks[1 - ways:], *banks[:1 - ways]] if ways > 1 else banks
-        make    = self._levels if isinstance(results, Levels) else self._logits
+        make    = self._logits if isinstance(results, Logits) else self._levels
         self.stages = {"adder_accumulator": self.adder, **make(results, rotated, sums)}
-        self.scale_mux = self.stages["scale_mux"]
         self.latency = crossbar.latency + sum(stage.latency for stage in self.stages.values())
         self._schedule(self.reader.reads)
 
@@ -170,18 +180,26 @@ class Engine(wiring.Component):
         """Blocks behind the adder of a hidden layer."""
         geometry, line_buffer = self.crossbar.geometry, self.line_buffer
         columns, outputs = geometry.columns_per_read, len(banks[0][0])
-        word, total = comparison_layout(sums, results.bits), Shape.cast(sums)
         lanes = {"columns": columns, "lanes": self.lanes}
         self.pooled = tuple(side // results.pool for side in line_buffer.positions)
         self.pool   = results.pool
         #: Shape of a word that leaves, and words of a map.
         self.word, self.words = unsigned(outputs * results.bits), math.prod(self.pooled)
+        packer = {"word_packer": WordPacker(outputs, bits=results.bits, **lanes)}
+        if isinstance(results, CentredBits):
+            norm = InstanceNorm(banks, sums, *line_buffer.positions, size=results.pool, columns=columns,
+                                protect=self.protect)
+            self.muxes = [norm.gain_mux, norm.offset_mux]
+            return {"instance_norm": norm, **packer}
+        word, total = comparison_layout(sums, results.bits), Shape.cast(sums)
+        scale_mux   = ScaleMux(word, banks, total, columns=columns, protect=self.protect)
+        self.muxes  = [scale_mux]
         return {
-            "scale_mux":   ScaleMux(word, banks, total, columns=columns, protect=self.protect),
-            "comparator":  Comparator(word, total, **lanes),
-            "pool":        Pool(*line_buffer.positions, geometry.column_groups,
-                                size=results.pool, bits=results.bits, protect=self.protect, **lanes),
-            "word_packer": WordPacker(outputs, bits=results.bits, **lanes),
+            "scale_mux":  scale_mux,
+            "comparator": Comparator(word, total, **lanes),
+            "pool":       Pool(*line_buffer.positions, geometry.column_groups, size=results.pool,
+                               bits=results.bits, protect=self.protect, **lanes),
+            **packer,
         }
 
     def _logits(self, results, banks, sums):
@@ -198,8 +216,10 @@ class Engine(wiring.Component):
         self.pooled, self.pool = (1, 1), 1
         #: Shape of a word that leaves, and words of a map.
         self.word, self.words = results.shape, len(banks[0][0])
+        scale_mux  = ScaleMux(word, banks, total, columns=1, protect=self.protect)
+        self.muxes = [scale_mux]
         return {
-            "scale_mux":    ScaleMux(word, banks, total, columns=1, protect=self.protect),
+            "scale_mux":    scale_mux,
             "logit_scaler": LogitScaler(word, total, results.shape, dropped=results.dropped,
                                         lanes=self.lanes),
         }
@@ -248,29 +268,24 @@ class Engine(wiring.Component):
 
         # The reads of a map have a credit for its results, so nothing behind the crossbar ever waits. Sums
         # of the adder can have a top bit too many, as it counts all row groups and tiles as full.
-        adder, scale_mux, *following = self.stages.values()
+        adder, behind, *following = self.stages.values()
         m.d.comb += [
             adder.i.valid.eq(self.crossbar.o.valid),
             adder.i.payload.eq(self.crossbar.o.payload),
             adder.o.ready.eq(1),
-            scale_mux.i.valid.eq(adder.o.valid),
-            scale_mux.i.payload.choice.eq(adder.o.payload.choice),
+            behind.i.valid.eq(adder.o.valid),
+            behind.i.payload.choice.eq(adder.o.payload.choice),
         ]
         m.d.comb += [narrow.eq(wide) for narrow, wide in zip(
-            scale_mux.i.payload.sums, adder.o.payload.sums, strict=True)]
-        sent = scale_mux.o
-        for stage in following:
+            behind.i.payload.sums, adder.o.payload.sums, strict=True)]
+        for stage, sent in zip((behind, *following), (*(stage.i for stage in following), self.o),
+                               strict=True):
             m.d.comb += [
-                stage.i.valid.eq(sent.valid),
-                stage.i.payload.eq(sent.payload),
-                sent.ready.eq(1),
+                sent.valid.eq(stage.o.valid),
+                sent.payload.eq(stage.o.payload),
             ]
-            sent = stage.o
-        m.d.comb += [
-            self.o.valid.eq(sent.valid),
-            self.o.payload.eq(sent.payload),
-            sent.ready.eq(1),
-        ]
+            if not stage.o.signature.always_ready:
+                m.d.comb += stage.o.ready.eq(1)
 
         # Pass sets go past the layer. The reads of a map wait for a credit, and for its array or mask.
         m.d.comb += [

@@ -17,7 +17,8 @@ CLASSES = ("thresholds", "logit words", "weights", "maps", "pass sets", "masks",
 _NARROW = 12
 
 #: Blocks of :mod:`hdl` whose submodules have other names.
-_BLOCKS = {"relative": "softmax", "power": "softmax", "normalizer": "softmax"}
+_BLOCKS = {"relative": "softmax", "power": "softmax", "normalizer": "softmax", "gains": "scale_mux",
+           "offsets": "scale_mux"}
 
 
 def block_of(design: Design, scope: str) -> str:
@@ -33,7 +34,7 @@ def block_of(design: Design, scope: str) -> str:
         if part.startswith("masks_"):
             return "mask_store"
         if (part in ("line_buffer", "reader", "crossbar", "adder_accumulator", "scale_mux", "comparator",
-                     "pool", "word_packer", "logit_scaler", "pass_split", "map_buffer")
+                     "pool", "instance_norm", "word_packer", "logit_scaler", "pass_split", "map_buffer")
                 or part in design.manifest["blocks"] and part not in design.layers):
             return {"rng": "pseudo_rng"}.get(part, part)
     return "engine" if parts else "accelerator"
@@ -58,7 +59,8 @@ def class_of(design: Design, scope: str, name: str, width: int, words: int) -> s
     if block == "mask_store" and memory or block == "mask_bank" and (memory or width > _NARROW):
         return "masks"
     if memory:
-        return "line buffers" if block in ("line_buffer", "pool") else "memories of the head"
+        of_layer = block in ("line_buffer", "pool", "instance_norm")
+        return "line buffers" if of_layer else "memories of the head"
     if block == "pseudo_rng" and width > _NARROW:
         return "random source"
     if name.startswith("fsm_state"):

@@ -179,17 +179,33 @@ def make_spinbayes(seed, hidden=None):
         plain.input, thresholds=tuple(thresholds.tolist()), bits=int(bits[0]))), choices)
 
 
+def make_centred(seed, hidden=None):
+    """Return a small random network as :func:`make_network`, with inverted normalization in all hidden
+    layers."""
+    plain = make_network(seed, hidden)
+    return replace(plain, name=f"centred{seed}", layers=(*map(_centred, plain.layers[:-1]),
+                                                         plain.layers[-1]))
+
+
+def _centred(layer):
+    return replace(layer, normalizations=tuple(
+        tuple(replace(part, centred=True) for part in of_array) for of_array in layer.normalizations))
+
+
 def make_mixed(seed=0):
     """Return a small network with parameters, whose layers choose in every way there is: not at all; one of
     two banks, or of four; arrays, of which two are added up; arrays and banks, by two draws; by a draw that
-    another layer has too; and in the last, one of three arrays by the number of the pass.
+    another layer has too; and in the last, one of three arrays by the number of the pass. Two of them have
+    inverted normalization.
 
     No table but one is in ascending order.
     """
     rng = np.random.default_rng(seed)
     draws = Draw("keep", (0.3,)), Draw("turn", None), Draw("bank", (0.5, 0.25)), Draw("array", (0.5, 0.5))
     levels = {"input_bits": 2, "input_low": 0, "output_bits": 2, "output_low": 0}
+    one = {"output_bits": 1, "output_low": -1}
     layers = (
+        Layer("mean", 7, 6, 2, (2, 2), 2, choices=(BankChoice("bank", (3, 1, 0, 2)),)),
         Layer("none", 6, 5, 2, (3, 2), 3, padding=1, pool=2, output_bits=2, output_low=0),
         Layer("two", 3, 3, 3, (2, 2), 3, choices=(BankChoice("keep", (0, 1)),), **levels),
         Layer("four", 2, 2, 3, (1, 1), 3, weight_bits=3,
@@ -197,17 +213,20 @@ def make_mixed(seed=0):
         Layer("arrays", 2, 2, 3, (2, 2), 4,
               choices=(ArrayChoice("array", (1, 3, 0, 2), ways=2),), **levels),
         Layer("both", 1, 1, 4, (1, 1), 4, weight_bits=4,
-              choices=(BankChoice("bank", (0, 2, 2, 1)), ArrayChoice("keep", (1, 0))), **levels),
-        Layer("shared", 1, 1, 4, (1, 1), 4, choices=(BankChoice("array", (1, 1, 0, 1)),), **levels),
+              choices=(BankChoice("bank", (0, 2, 2, 1)), ArrayChoice("keep", (1, 0))), **levels | one),
+        Layer("shared", 1, 1, 4, (1, 1), 4, choices=(BankChoice("array", (1, 1, 0, 1)),),
+              output_bits=2, output_low=0),
         Layer("last", 1, 1, 4, (1, 1), 3, choices=(ArrayChoice("turn", (0, 2, 1)),),
               input_bits=2, input_low=0),
     )
-    return Network("mixed", Input(6, 5, (90, 180)), tuple(replace(
+    layers = tuple(replace(
         layer,
         normalizations=tuple(tuple(_make_normalization(rng, layer) for _ in range(layer.bank_count))
                              for _ in range(layer.crossbars)),
         arrays=tuple(pack(_make_weights(rng, layer), layer.weight_bits) for _ in range(layer.crossbars)))
-        for layer in layers), draws=draws)
+        for layer in layers)
+    return Network("mixed", Input(7, 6, (90, 180)), tuple(
+        _centred(layer) if layer.name in ("mean", "both") else layer for layer in layers), draws=draws)
 
 
 def _keep_or_drop(kept):
@@ -252,6 +271,11 @@ def random_network():
 @pytest.fixture(scope="session")
 def random_spinbayes():
     return make_spinbayes
+
+
+@pytest.fixture(scope="session")
+def centred_network():
+    return make_centred
 
 
 @pytest.fixture(scope="session")

@@ -4,11 +4,16 @@ import math
 from dataclasses import replace
 from fractions import Fraction
 
-from gen.ir import Affine, Comparison, Layer, Network, Normalization, Target
+from gen.ir import Affine, Centred, Comparison, Layer, Network, Normalization, Target
 from gen.weights import unpack
 
 
-__all__ = ["float_sum", "make_banks"]
+__all__ = ["SHARE", "float_sum", "make_banks"]
+
+
+#: Largest error of z of a :class:`gen.ir.Centred` bank, as a share of what one more of the sum adds to z in
+#: the channel with the largest gain. A sum of binary products goes in steps of 2.
+SHARE = Fraction(1, 16)
 
 
 def make_banks(network: Network, target: Target) -> Network:
@@ -23,15 +28,24 @@ def make_banks(network: Network, target: Target) -> Network:
     A level that no sum changes has one form only: as many thresholds as the level at ``sums.start``,
     which every sum reaches, the others at ``sums.stop``, which none does, and no invert.
 
+    Where normalization is inverted, the bit is ``y >= mean(y)``, for which any positive multiple of y will
+    do. It is ``z = gain * sum + offset``, integers of as few fraction bits as keep z within :data:`SHARE`
+    of that of the float parameters for any sum, and so its distance to the mean within twice as much. Their
+    unit is the smallest of the largest gains of the banks: those of a bank that drops them to one value
+    become a power of two, which takes no multiplier. What all offsets of a bank have in common is left out,
+    as the mean has it too.
+
     The output layer keeps its sums: ``log2(e) * y = gain * s + offset`` in float64, since the head
     works in powers of two.
 
     Needs: weights and normalizations in every layer. Ensures: a bank for each normalization,
-    :class:`Comparison` in hidden layers and :class:`Affine` in the last; no normalizations.
+    :class:`Comparison` or :class:`Centred` in hidden layers and :class:`Affine` in the last; no
+    normalizations.
     """
     *hidden, last = network.layers
-    return replace(network, layers=(
-        *(_with_banks(layer, _comparison) for layer in hidden), _with_banks(last, _affine)))
+    return replace(network, layers=(*(
+        _with_centred(layer) if layer.normalizations[0][0].centred else _with_banks(layer, _comparison)
+        for layer in hidden), _with_banks(last, _affine)))
 
 
 def float_sum(layer: Layer, outcome: int) -> tuple[Fraction, tuple[Fraction, ...]]:
@@ -111,6 +125,33 @@ def _thresholds(sums, bounds, step, start, a, gamma, beta, mean, deviation) -> t
 
 def _constant(sums, level, levels):
     return [sums.start] * level + [sums.stop] * (levels - level)
+
+
+def _with_centred(layer: Layer) -> Layer:
+    lines = [[list(_lines(layer, outcome, normalization)) for normalization in of_array]
+             for outcome, of_array in enumerate(layer.normalizations)]
+    largest = [most for of_array in lines for bank in of_array
+               if (most := max(abs(slope) for slope, _ in bank))]
+    # Rounding is off by a half at most: the offset, and the gain for each one of the largest sum.
+    fraction = math.ceil(layer.sums.stop / (2 * SHARE) - 1).bit_length()
+    scale = 2**fraction / min(largest, default=Fraction(1))
+
+    def centred(bank):
+        gain, offset = ([round(value * scale) for value in values] for values in zip(*bank, strict=True))
+        common = sum(offset) // len(offset)
+        return Centred(tuple(gain), tuple(value - common for value in offset))
+
+    return replace(layer, normalizations=(),
+                   banks=tuple(tuple(map(centred, of_array)) for of_array in lines))
+
+
+def _lines(layer: Layer, outcome: int, normalization: Normalization):
+    """Yield for each channel ``slope`` and ``start`` of ``y = slope * sum + start``."""
+    step, starts = float_sum(layer, outcome)
+    for values, start in zip(_channels(normalization), starts, strict=True):
+        bias, a, gamma, beta, mean, deviation = map(Fraction, values)
+        slope = gamma * a * step / deviation
+        yield slope, (gamma * ((start + bias) * a - mean)) / deviation + beta
 
 
 def _affine(layer: Layer, normalization: Normalization, line) -> Affine:

@@ -14,6 +14,7 @@ from gen.methods import base_of
 from golden.float.layers import BinaryConvolution
 from golden.float.model import BayNN
 from golden.float.spinbayes import SpinBayes
+from golden.methods.affine import AffineConvolution
 from golden.methods.ensemble import EnsembleConvolution
 from golden.methods.scale_dropout import ScaleConvolution
 from golden.methods.scale_dropout_mean import MeanScaleConvolution
@@ -31,7 +32,7 @@ __all__ = ["CONVOLUTIONS", "CheckpointError", "export", "load"]
 CONVOLUTIONS = {convolution.method: convolution for convolution in (
     BinaryConvolution, ScaleConvolution, MeanScaleConvolution, RandomScaleConvolution,
     GaussianScaleConvolution, MemberConvolution, EnsembleConvolution, SpatialConvolution,
-    NeuronConvolution)}
+    NeuronConvolution, AffineConvolution)}
 
 
 def export(model: BayNN | SpinBayes, path: Path):

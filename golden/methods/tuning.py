@@ -31,4 +31,5 @@ class Tuning:
                           #: training that is done, returns the loss to be minimized.
     passes: int | None = 3 #: Of each image in a step of the training; None: as many as there are choices.
     separate: bool = False #: Whether each of them has a loss of its own, instead of one on their mean.
+    peak: float = 1.5e-3  #: Largest learning rate.
     longer: int = 1       #: How many times as long as other methods it is trained.

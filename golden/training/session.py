@@ -16,6 +16,7 @@ from gen.progress import Progress
 from golden.data import DataError, load_mnist
 from golden.methods import (
     BASELINES,
+    affine,
     deterministic,
     scale_dropout_mean,
     scale_dropout_random,
@@ -68,6 +69,7 @@ METHODS = {
                                      tuned=True),
     "spatial-spindrop":     _tuned(spatial_spindrop.TUNING),
     "spindrop":             _tuned(spindrop.TUNING),
+    "affine":               _tuned(affine.TUNING),
     **{method: Training({"float": baselines.train_baseline}, baselines.Plan(epochs=12),
                         write=baselines.write, read=baselines.read) for method in BASELINES},
 }

@@ -25,9 +25,6 @@ from golden.training.temperature import set_temperature
 __all__ = ["PLANS", "Plan", "train_ensemble", "train_tuned", "tune"]
 
 
-PEAK = 1.5e-3 #: Largest learning rate after the deterministic training.
-
-
 @dataclass(frozen=True)
 class Plan:
     """How a network is trained by default."""
@@ -54,7 +51,7 @@ def tune(tuning: Tuning, network: Network, base: BayNN, images: Images, epochs: 
             layer.weight.copy_(start.weight)
             layer.normalization.load_state_dict(start.normalization.state_dict())
     tuning.begin(model)
-    stage = Stage(epochs, PEAK, tuning.passes or passes_of(model.network), tuning.separate, name)
+    stage = Stage(epochs, tuning.peak, tuning.passes or passes_of(model.network), tuning.separate, name)
     fit(model, images, stage, lambda loss, done: tuning.objective(loss, model, len(images.labels), done),
         steps, journal)
 

@@ -316,6 +316,11 @@ def test_every_method(path, write_checkpoint, method):
             dropped = {"scale-dropout": np.ones(layer.outputs),
                        "scale-dropout-mean": np.full(layer.outputs, alpha.mean())}
             scales = np.stack([dropped[method], alpha[0]]) if method in dropped else alpha
+            inverted = method == "affine" and layer.choices != ()
+            if inverted: # one or gamma, and zero or beta, by the bits of the number
+                one, gamma, beta = np.ones(layer.outputs), own["gamma"][0], own["beta"][0]
+                own |= {"gamma": np.stack([one, one, gamma, gamma]),
+                        "beta": np.stack([0 * beta, beta, 0 * beta, beta])}
             for number, part in enumerate(part for of_array in layer.normalizations for part in of_array):
                 def row(values, number=number):
                     return tuple(values[number % len(values)].tolist())
@@ -323,7 +328,18 @@ def test_every_method(path, write_checkpoint, method):
                 deviation = np.sqrt(own["variance"] + arrays[f"{layer.name}.epsilon"])
                 assert part == Normalization(
                     row(own["bias"]), row(scales), row(own["gamma"]), row(own["beta"]), row(own["mean"]),
-                    row(deviation))
+                    row(deviation), inverted)
+
+
+@pytest.mark.parametrize("name", ["gamma", "beta", "scale"])
+def test_what_is_dropped_has_one_row(path, write_checkpoint, name):
+    """The method says what is in its place, so a file cannot."""
+    wanted = of_method("affine")
+    write_checkpoint(path, wanted, **{f"conv__{name}": np.ones((4, 3))})
+    message = (f"Checkpoint {path} has 'conv.{name}' of shape (4, 3), but network {wanted.name!r} needs "
+               f"(3,); {AGAIN}")
+    with pytest.raises(CheckpointError, match=f"^{re.escape(message)}$"):
+        read(path, wanted)
 
 
 @pytest.mark.parametrize("method, count, rows", [

@@ -100,17 +100,20 @@ def test_every_method(tmp_path, method):
         # A bit for each channel or input that is masked.
         "spatial-spindrop":     (1, 1, {"conv2": 6, "fc1": 16}, 22),
         "spindrop":             (1, 1, {"fc1": 256, "fc2": 120, "fc3": 84}, 460),
+        # The last layer has no choice.
+        "affine":               (1, {"fc3": 1}, dict.fromkeys(("conv1", "conv2", "fc1", "fc2"), 2), 8),
     }[method]
     assert (result["network"], result["method"], result["passes"]) == (network.name, made.title, 20)
     for layer in network.layers:
         part = result["layers"][layer.name]
         own  = bits.get(layer.name, 0) if isinstance(bits, dict) else bits
+        each = banks.get(layer.name, 4) if isinstance(banks, dict) else banks
         assert (part["arrays"], part["banks"], part["choice_bits"]) == (
-            arrays * len(layer.tiles), arrays * banks, own)
+            arrays * len(layer.tiles), arrays * each, own)
         assert part["random_bits_per_prediction"] == 20 * own
     total = result["total"]
     assert (total["banks"], total["choice_bits"], total["random_bits_per_prediction"]) == (
-        5 * arrays * banks, drawn, 20 * drawn)
+        17 if method == "affine" else 5 * arrays * banks, drawn, 20 * drawn)
     assert result["random_sources"] == {"per_layer": None, "per_model": min(1, drawn)}
     assert result["random_sources_quoted"] == {
         "per_layer": 3 if made.sources_quoted == "layer" else None,

@@ -39,6 +39,7 @@ from hdl.layer.array import ArrayGeometry, EmulatedArray
 from hdl.layer.choice_queue import ArrayQueue, MaskQueue
 from hdl.layer.comparator import Comparator
 from hdl.layer.crossbar import Crossbar
+from hdl.layer.instance_norm import InstanceNorm
 from hdl.layer.line_buffer import LineBuffer
 from hdl.layer.logit_scaler import LogitScaler
 from hdl.layer.pool import Pool
@@ -95,6 +96,8 @@ BLOCKS = {
     PassSplit:        lambda: PassSplit(5, (Choice(range(2)), Choice(range(4)))),
     Pool:             lambda: Pool(4, 4, 2, size=2, lanes=2, columns=2),
     PseudoRng:        lambda: PseudoRng((1, 2), seed=1),
+    InstanceNorm:     lambda: InstanceNorm([[[{"gain": 3, "offset": 1}, {"gain": 2, "offset": 0}]]],
+                                           range(5), 4, 2, size=2, columns=1),
     Reader:           lambda: Reader(6, SHAPE),
     RngBank:          lambda: RngBank([PseudoRng((1, 2), seed=seed) for seed in (1, 2)]),
     ArrayQueue:       lambda: ArrayQueue(12, ArrayGeometry(6, 4, rows_per_read=3, columns_per_read=2,

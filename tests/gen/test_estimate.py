@@ -61,6 +61,20 @@ def test_equals_simulation(compiled, seed, hidden, passes, interval, schedule):
     assert (result.interval, result.latency) == (results[-1] - results[-2], results[0])
 
 
+@pytest.mark.parametrize("schedule", ["shared", "sequential"])
+@pytest.mark.parametrize("seed, hidden, passes, interval", [
+    (14, 1, 2, None), (3, 3, 4, 300), (10, 2, 3, None), (13, 2, 5, 400)])
+def test_equals_simulation_with_inverted_normalization(centred_network, seed, hidden, passes, interval,
+                                                       schedule):
+    """A layer has the whole map before the first of its bits leaves."""
+    target  = replace(TARGET, passes=passes, schedule=schedule, interval=interval, seed=seed)
+    network = compile_network(centred_network(seed, hidden), target)
+    accelerator = lower(network, target)
+    result = timeline(accelerator, made_by(network, 5, passes))
+    assert result.exact
+    assert (result.first_pixels, result.results) == simulated(accelerator, network, 5, passes)
+
+
 def made(layer, p=(0.5, 0.5)):
     """A network for 6 x 6 pixels of ``layer`` and one of ten classes, with dropout probabilities ``p``."""
     rng = np.random.default_rng(0)

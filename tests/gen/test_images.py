@@ -87,7 +87,7 @@ def test_multilevel_cells_hold_weights(random_spinbayes, tmp_path, seed):
     each array, no cell has more than four junctions, and those of a side differ by one at most."""
     target = Target(array_rows=16, array_columns=128)
     network = compile_network(random_spinbayes(seed, hidden=2), target)
-    engine = SimpleNamespace(scale_mux=SCALES, crossbar=SimpleNamespace(files=()))
+    engine = SimpleNamespace(muxes=[SCALES], crossbar=SimpleNamespace(files=()))
     write_images(network, SimpleNamespace(engines=[engine] * 3), tmp_path)
     for layer in network.layers:
         arrays = len(layer.tiles) * layer.crossbars
@@ -157,7 +157,7 @@ def test_words_of_weights(tmp_path, fan_in, columns, rows, rows_per_read, column
     crossbar = Crossbar(weights, fan_in, tile_rows=rows, rows_per_read=rows_per_read,
                         columns_per_read=columns_per_read, weight_bits=weight_bits, protect=protect,
                         file="layer_weights")
-    engine = SimpleNamespace(crossbar=crossbar, scale_mux=SCALES)
+    engine = SimpleNamespace(crossbar=crossbar, muxes=[SCALES])
     write_images(SimpleNamespace(layers=[layer]), SimpleNamespace(engines=[engine]), tmp_path)
 
     assert len(crossbar.files) == len(list(tmp_path.glob("layer_weights_*.hex"))) == -(-fan_in // rows)

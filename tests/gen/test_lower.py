@@ -1,5 +1,6 @@
 # amaranth: UnusedElaboratable=no
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -81,7 +82,7 @@ def test_codes_of_binary_weights_are_counts(network):
     for index, layer in enumerate(hidden):
         engine = lower_layer(network, index, TARGET)
         assert engine.adder.o.payload.shape()["sums"].shape.elem_shape.stop > layer.fan_in
-        for bank, words in zip(layer.banks[0], engine.scale_mux.banks[0], strict=True):
+        for bank, words in zip(layer.banks[0], engine.stages["scale_mux"].banks[0], strict=True):
             for threshold, invert, word in zip(bank.threshold, bank.invert, words, strict=True):
                 for n in range(layer.fan_in + 1):
                     assert (n >= word["threshold"][0]) ^ word["invert"] \
@@ -90,11 +91,24 @@ def test_codes_of_binary_weights_are_counts(network):
     for dropped in (0, 1, last.banks[0][0].dropped):
         layer  = replace(last, banks=(tuple(replace(bank, dropped=dropped) for bank in last.banks[0]),))
         engine = lower_layer(replace(network, layers=(*hidden, layer)), len(hidden), TARGET)
-        for bank, words in zip(layer.banks[0], engine.scale_mux.banks[0], strict=True):
+        for bank, words in zip(layer.banks[0], engine.stages["scale_mux"].banks[0], strict=True):
             for gain, offset, word in zip(bank.gain, bank.offset, words, strict=True):
                 for n in range(layer.fan_in + 1):
                     assert word["gain"] * n + word["offset"] >> engine.stages["logit_scaler"].dropped \
                         == gain * (2 * n - layer.fan_in) + offset >> dropped
+
+
+def test_codes_of_inverted_normalization(centred_network):
+    """The same of gains and offsets over the number n."""
+    network = compile_network(centred_network(3, hidden=2), TARGET)
+    for index, layer in enumerate(network.layers[:-1]):
+        norm = lower_layer(network, index, TARGET).stages["instance_norm"]
+        assert norm.sums == range(layer.fan_in + 1)
+        assert norm.count == math.prod(layer.output_shape)
+        for bank, words in zip(layer.banks[0], norm.banks[0], strict=True):
+            for gain, offset, word in zip(bank.gain, bank.offset, words, strict=True):
+                for n in norm.sums:
+                    assert word["gain"] * n + word["offset"] == gain * (2 * n - layer.fan_in) + offset
 
 
 def test_sequential(network):

@@ -52,6 +52,8 @@ EXPECTED = {
     "sub-set":              (BankChoice, (0, 1, 2, 3, 4, 5, 6, 7), [FAIR, FAIR]),
     "tiny-ensemble":        (BankChoice, (0, 1, 2, 3), None),
     "ensemble":             (ArrayChoice, (0, 1, 2, 3), None),
+    # Two bits of all layers but the last.
+    "affine":               (BankChoice, (0, 1, 2, 3), [(0.25, 0.25)]),
     "deterministic":        (None, (), []),
 }
 
@@ -87,8 +89,8 @@ def test_choices_and_draws(method):
     kind, table, drops = EXPECTED[method]
     members = drops is None
     assert [layer.choices for layer in network.layers] == [
-        () if kind is None else (kind("member" if members else layer.name, table),)
-        for layer in PLAIN.layers]
+        () if not members and index >= len(drops) else (kind("member" if members else layer.name, table),)
+        for index, layer in enumerate(PLAIN.layers)]
     assert network.draws == ((Draw("member", None),) if members else tuple(
         Draw(layer.name, each) for layer, each in zip(PLAIN.layers, drops, strict=False)))
     assert network.method == method and method_for(network) is METHODS[method]
@@ -135,7 +137,7 @@ def test_quoted_sources_say_where():
 
 @pytest.mark.parametrize("method, count, ways, message", [
     *((method, 8, 1, f"Method {method!r} has nothing to choose --crossbars of; leave it out")
-      for method in ("scale-dropout", "scale-dropout-mean", "deterministic", *MASKED)),
+      for method in ("scale-dropout", "scale-dropout-mean", "affine", "deterministic", *MASKED)),
     *((method, None, 2, f"Method {method!r} has one array per layer; leave --ways out")
       for method, (kind, *_) in EXPECTED.items() if kind is not ArrayChoice),
     *((method, count, 1, f"Arrays or banks to choose from must be at least 2, not {count}")
@@ -198,7 +200,25 @@ def test_scales():
         assert METHODS[method].scales(rows) is rows
 
 
-@pytest.mark.parametrize("method", EXPECTED)
+def test_affines():
+    """Of the banks by the number drawn: gamma is dropped to one in the first two, beta to zero in the first
+    and third."""
+    gamma, beta = np.array([[1.5, 0.5]]), np.array([[-1.0, 2.0]])
+    gammas, betas = METHODS["affine"].affines(gamma, beta)
+    assert gammas.tolist() == [[1, 1], [1, 1], [1.5, 0.5], [1.5, 0.5]]
+    assert betas.tolist() == [[0, 0], [-1, 2], [0, 0], [-1, 2]]
+    assert {name for name, made in METHODS.items() if made.affines} == {"affine"}
+
+
+def test_dropout_of_both_bits():
+    """Of the layer that is named; the last one has none."""
+    network = choose(MAPS, "affine")
+    changed = with_dropout(network, {"conv": 0.75, "last": 0.75})
+    assert [draw.drops for draw in changed.draws] == [(0.5, 0.5), (0.75, 0.75), (0.5, 0.5)]
+    assert [layer.dropout for layer in changed.layers] == [0.5, 0.75, 0.5, 0.25]
+
+
+@pytest.mark.parametrize("method", [name for name in EXPECTED if name != "affine"])
 def test_with_dropout(method):
     """The keep bit alone has another probability, in the layers that are named."""
     network = choose(PLAIN, method)

@@ -9,6 +9,7 @@ from gen.ir import (
     Affine,
     ArrayChoice,
     BankChoice,
+    Centred,
     Comparison,
     Draw,
     Folding,
@@ -36,6 +37,7 @@ DRAWS = Draw("first", (0.5,)), Draw("second", (0.5,))
 NETWORK = Network("network", Input(6, 7, (50, 100)), (HIDDEN, LAST), draws=DRAWS)
 VECTOR = (0.5,) * 4
 NORMALIZATION = Normalization(*(VECTOR,) * 6)
+OF_HIDDEN = Normalization(*((0.5,) * 3,) * 6)
 
 
 def with_last(**changes):
@@ -86,6 +88,7 @@ THREE = (((0, 4), (0, 4)), ((4, 8), (0, 4)), ((8, 12), (0, 4)))
     with_last(banks=((Logit((-2**27,) * 4, (2**29 - 1,) * 4, 0),) * 2,)),     # 12 * 2**27 + 2**29 is 2**31
     with_last(banks=((Logit((-2**58,) * 4, (2**60 - 1,) * 4, 31),) * 2,)),
     with_hidden(banks=((Comparison((-18, 5, 19), (0, 1, 0)),) * 2,)),
+    with_hidden(banks=((Centred((-2**26, 0, 2**26), (2**29, -5, 2**29 - 1)),) * 2,)),
     *(with_hidden(name=name) for name in ("conv 1", "features.0.conv", "/conv/MatMul", "größe", "always",
                                           "softmax", "c" * 100)),
     *(with_hidden(dropout=p) for p in (0.0, 1.0)),
@@ -215,7 +218,21 @@ def test_accepts(network):
     (with_last(banks=((Comparison((0,) * 4, (0,) * 4),) * 2,)),
      "Layer 'fc' has a bank of Comparison, but the last layer takes Affine or Logit"),
     (with_hidden(banks=((Affine((0.0,) * 3, (0.0,) * 3),) * 2,)),
-     "Layer 'conv' has a bank of Affine, but a hidden layer takes Comparison"),
+     "Layer 'conv' has a bank of Affine, but a hidden layer takes Comparison or Centred"),
+    (with_hidden(banks=((Comparison((0,) * 3, (0,) * 3), Centred((1,) * 3, (0,) * 3)),)),
+     "Layer 'conv' must have inverted normalization in all banks or in none, not in 1 of 2"),
+    (with_hidden(normalizations=((replace(OF_HIDDEN, centred=True), OF_HIDDEN),)),
+     "Layer 'conv' must have inverted normalization in all banks or in none, not in 1 of 2"),
+    (with_last(normalizations=((replace(NORMALIZATION, centred=True),) * 2,)),
+     "Layer 'fc' is the last and must have no inverted normalization, as it has logits and no bits"),
+    (with_last(banks=((Centred(VECTOR, VECTOR),) * 2,)),
+     "Layer 'fc' has a bank of Centred, but the last layer takes Affine or Logit"),
+    (with_hidden(banks=((Centred((1, 2**27), (0, 0, 0)),) * 2,)),
+     "Layer 'conv' has 2 gain values, but 3 outputs"),
+    (with_hidden(banks=((Centred((1, 1, 2**27), (0,) * 3),) * 2,)),
+     "Layer 'conv' has a value to compare with the mean of -2415919104, but it must fit in 32 bits"),
+    (levels(banks=((Centred((1,) * 3, (0,) * 3),),) * 4),
+     "Layer 'conv' must have output levels of 1 bit with inverted normalization, not 2"),
     (with_hidden(banks=((Comparison((0, 0, 0), (0, 0)),) * 2,)),
      "Layer 'conv' has 2 invert values, but 3 outputs"),
     (with_hidden(banks=((Comparison((0, 20, 0), (0,) * 3),) * 2,)),

@@ -12,6 +12,7 @@ from gen.ir import BankChoice, Draw, Input, Layer, MaskChoice, Network, Normaliz
 from gen.methods import DEFAULT, METHODS, choose, name_of, network_of
 from gen.networks import NETWORKS
 from gen.precision import BOUND
+from gen.transforms.banks import SHARE
 from gen.weights import pack
 from golden import network as golden
 from golden.data import load_sample
@@ -74,10 +75,23 @@ def weight_of(layer, first, output, number):
     return Fraction(total, layer.ways)
 
 
-def slow(network, image, taken):
+def undecided(layer):
+    """How near y may be to its mean over a map without the level being known, as both are rounded: twice
+    the error of each, in units of what one more of a sum adds to y in a channel with a large gain."""
+    most = max(1, 2**(layer.weight_bits - 1) - 1)
+    step = Fraction(1 - layer.input_low, (1 + (layer.weight_bits == 1)) * (2**layer.input_bits - 1) * most
+                    * layer.ways)
+    largest = [max(abs(Fraction(gamma) * Fraction(scale) / Fraction(deviation)) for gamma, scale, deviation
+                   in zip(part.gamma, part.scale, part.deviation, strict=True))
+               for of_array in layer.normalizations for part in of_array]
+    return 2 * SHARE * min(filter(None, largest)) * step
+
+
+def slow(network, image, taken, known=None):
     """One pass of an uncompiled network by the definitions, with the array and the bank ``taken`` in each
     layer: products of values, one at a time, and rational numbers. Returns the values that leave each
-    hidden layer, and the float logits ``y``."""
+    hidden layer, and the float logits ``y``. Levels that rounding decides are those of the maps ``known``.
+    """
     first  = network.layers[0]
     bounds = np.array(network.input.thresholds).reshape(-1, 2**network.input.bits - 1).tolist()
     x = [[[value(sum(pixel >= bound for bound in channel), first.input_bits, first.input_low)
@@ -108,6 +122,15 @@ def slow(network, image, taken):
             y[row][column][output] = Fraction(part.gamma[output]) * (z - Fraction(
                 part.mean[output])) / Fraction(part.deviation[output]) + Fraction(part.beta[output])
         bits, low = layer.output_bits, layer.output_low
+        if part.centred:
+            every = [s for row in y for pixel in row for s in pixel]
+            mean, near = Fraction(sum(every), len(every)), undecided(layer)
+            level = known[len(maps)] if known else None
+            x = [[[value(level[row, column, output] if abs(s - mean) <= near else s >= mean, 1, -1)
+                   for output, s in enumerate(pixel)] for column, pixel in enumerate(of_row)]
+                 for row, of_row in enumerate(y)]
+            maps.append(x)
+            continue
         ends = [low + (j - Fraction(1, 2)) * (1 - low) / (2**bits - 1) for j in range(1, 2**bits)]
         x = [[[value(sum(s >= end for end in ends), bits, low) for s in pixel] for pixel in row]
              for row in y]
@@ -160,6 +183,33 @@ def test_spinbayes_equals_definitions(random_spinbayes, seed):
 
 
 @pytest.mark.parametrize("seed", range(25))
+def test_inverted_normalization(centred_network, seed):
+    """By the definition, but for what rounding decides; and exactly by a loop over the integers of the
+    compiled network."""
+    network  = centred_network(seed)
+    compiled = compile_network(network, TARGET)
+    [image]  = random_images(network, 1)
+    for bits in combinations(network)[:8]:
+        taken = outcomes(network, bits)
+        logits, maps = golden.forward(compiled, image[None], bits[None], maps=True)
+        maps = [levels[0] for levels in maps]
+        expected, y = slow(network, image, taken, maps)
+        for layer, levels, values in zip(network.layers, maps, expected, strict=False):
+            assert values_of(layer, levels) == values
+        assert abs(softmax(logits[0], compiled.head) / 65536 - float_softmax(y)).max() <= BOUND
+        entering = golden.input_levels(network, image[None])
+        for layer, levels, (array, bank) in zip(compiled.layers, maps, taken, strict=False):
+            sums = golden.layer_sums(layer, entering, array)[0].astype(int).tolist()
+            part = layer.banks[array][bank]
+            z = [[[gain * s + offset for s, gain, offset in zip(pixel, part.gain, part.offset, strict=True)]
+                  for pixel in row] for row in sums]
+            every = [each for row in z for pixel in row for each in pixel]
+            assert levels.tolist() == [[[int(len(every) * each >= sum(every)) for each in pixel]
+                                        for pixel in row] for row in z]
+            entering = levels[None]
+
+
+@pytest.mark.parametrize("seed", range(25))
 def test_spinbayes_paths_equal_forward(random_spinbayes, seed):
     network = compile_network(random_spinbayes(seed, hidden=1), WIDE)
     images = random_images(network, 5)
@@ -188,7 +238,7 @@ def mixed(mixed_network):
     network = mixed_network()
     assert len(network.drops) == 5 and [draw.drops is None for draw in network.draws].count(True) == 1
     assert [(layer.crossbars, layer.bank_count) for layer in network.layers] == [
-        (1, 1), (1, 2), (1, 4), (4, 1), (2, 3), (1, 2), (3, 1)]
+        (1, 4), (1, 1), (1, 2), (1, 4), (4, 1), (2, 3), (1, 2), (3, 1)]
     return network, compile_network(network, WIDE)
 
 
@@ -202,12 +252,12 @@ def test_all_kinds_of_choice_equal_definitions(mixed):
             taken = outcomes(network, bits, number)
             seen |= {(layer.name, *pair) for layer, pair in zip(network.layers, taken, strict=True)}
             logits, maps = golden.forward(compiled, image, bits[None], number=number, maps=True)
-            expected, y = slow(network, image[0], taken)
+            expected, y = slow(network, image[0], taken, [levels[0] for levels in maps])
             for layer, levels, values in zip(network.layers, maps, expected, strict=False):
                 assert values_of(layer, levels[0]) == values
             assert len(maps) == len(expected)
             assert abs(softmax(logits[0], compiled.head) / 65536 - float_softmax(y)).max() <= BOUND
-    assert len(seen) == 1 + 2 + 4 + 4 + 6 + 2 + 3 # each array with each bank
+    assert len(seen) == 4 + 1 + 2 + 4 + 4 + 6 + 2 + 3 # each array with each bank
 
 
 def test_all_kinds_of_choice_are_predicted(mixed, monkeypatch):

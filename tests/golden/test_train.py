@@ -235,11 +235,11 @@ NOT_REPLACED = ("with --epochs, --teacher-epochs, --seed, --recipe, --crossbars,
     *((["lenet5", "--out", "x", "--method", method, "--crossbars", "4"],
        f"--crossbars is not for method '{method}', but for 'scale-dropout-random' or 'spinbayes' or "
        "'sub-set' or 'tiny-ensemble' or 'ensemble'")
-      for method in ("scale-dropout", "deterministic", "spindrop")),
+      for method in ("scale-dropout", "deterministic", "spindrop", "affine")),
     (["lenet5", "--base", "x"],
      "--base is not for method 'scale-dropout', but for 'deterministic' or 'scale-dropout-mean' or "
      "'scale-dropout-random' or 'sub-set' or 'tiny-ensemble' or 'ensemble' or 'spatial-spindrop' or "
-     "'spindrop'"),
+     "'spindrop' or 'affine'"),
     (["lenet5_spinbayes", "--out", "x", "--ways", "0"],
      "argument --ways: must be a whole number of at least 1, not '0'"),
     (["lenet5_spinbayes", "--out", "x", "--ways", "9"],

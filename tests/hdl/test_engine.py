@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from amaranth.hdl import signed
 
-from gen.ir import Logit, Target
+from gen.compile import compile_network
+from gen.ir import Centred, Logit, Target
 from gen.lower import lower_layer
-from golden.network import compare, layer_sums, logits
+from golden.network import compare, compare_with_mean, layer_sums, logits
 from golden.pass_sets import part, replay
 from hdl.engine import Engine, Levels, Logits, Masks
 from hdl.layer.crossbar import Crossbar
@@ -69,8 +70,9 @@ def run(layer, x, array, bank):
     sums, chosen = layer_sums(layer, x, array), (np.array([array]), np.array([bank]))
     if isinstance(layer.banks[0][0], Logit):
         return logits(layer, sums, *chosen)[0].tolist()
+    level = compare_with_mean if isinstance(layer.banks[0][0], Centred) else compare
     return [pack(word, layer.output_bits) for word in
-            compare(layer, sums, *chosen).reshape(-1, layer.outputs)]
+            level(layer, sums, *chosen).reshape(-1, layer.outputs)]
 
 
 #: Layers of a random network: two hidden ones, and that of the output.
@@ -119,6 +121,22 @@ def test_under_back_pressure(compiled, seed, target, index):
     passed = transfer(block, ports, {"o": len(leaving), "o_sets": len(leaving_sets)}, duty=0.5)
     assert passed["o"].words == leaving
     assert passed["o_sets"].words == leaving_sets
+
+
+@pytest.mark.parametrize("duty", [1.0, 0.5])
+@pytest.mark.parametrize("index", LAYERS[:-1])
+@pytest.mark.parametrize("target", TARGETS, ids=["streamed", "unfolded", "folded"])
+@pytest.mark.parametrize("seed", SEEDS[:4])
+def test_inverted_normalization(centred_network, seed, target, index, duty):
+    """The same of layers that compare with the mean of a map, which maps pass in close succession."""
+    network = compile_network(centred_network(seed, hidden=2), target)
+    block   = LayerWithEdge(lower_layer(network, index, target))
+    ports, leaving, leaving_sets = make_maps(network.layers[index], 3, seed)
+    passed = transfer(block, ports, {"o": len(leaving), "o_sets": len(leaving_sets)}, duty=duty)
+    assert passed["o"].words == leaving
+    assert passed["o_sets"].words == leaving_sets
+    if duty == 1:
+        assert passed["o"].cycles[0] == block.engine.last_read + block.engine.latency + block.edge.latency
 
 
 #: How often ports are active in the cycles of a map, and first cycles of ports: so queues run empty, fill

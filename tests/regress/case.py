@@ -17,8 +17,8 @@ from gen.ir import ArrayChoice, BankChoice, Draw, Network, Target
 from gen.methods import DEFAULT, choose, has_dropout, method_for
 
 
-__all__ = ["FAULTS", "IMAGES", "VECTORS", "WEIGHTS", "Case", "Gaps", "Parameters", "load", "make_images",
-           "prepare", "save"]
+__all__ = ["FAULTS", "IMAGES", "VECTORS", "WEIGHTS", "Case", "Gaps", "Parameters", "centred", "load",
+           "make_images", "prepare", "save"]
 
 
 #: What the weights of a layer can be like; ``mixed``: whole channels at an end, or at zero.
@@ -43,6 +43,7 @@ class Parameters:
     beta: str = "plain"
     mean: str = "plain"
     variance: str = "plain"
+    centred: bool = False     #: Inverted normalization, which no file states of choices of its own.
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,14 @@ def prepare(case: Case, checkpoint: Path) -> tuple[Network, Target]:
     if case.fault == "damaged file":
         checkpoint.write_bytes(checkpoint.read_bytes()[:-100])
     return network, target
+
+
+def centred(case: Case, network: Network) -> Network:
+    """Return ``network``, as it was read, with the inverted normalization of ``case``."""
+    return replace(network, layers=tuple(replace(layer, normalizations=tuple(tuple(
+        replace(each, centred=each.centred or part.centred) for each in of_array)
+        for of_array in layer.normalizations))
+        for layer, part in zip(network.layers, case.parameters, strict=True)))
 
 
 def make_images(case: Case, seed: int = 0) -> np.ndarray:

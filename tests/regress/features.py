@@ -41,6 +41,10 @@ def features(case: Case) -> list[str]:
             layer.mask_choice and layer.mask_choice.groups == layer.fan_in for layer in layers),
         "choices: a mask and a bank in one layer": any(
             layer.mask_choice and layer.bank_choice for layer in layers),
+        "inverted normalization": any(part.centred for part in case.parameters),
+        "inverted normalization of several banks": any(
+            part.centred and layer.bank_count > 1
+            for layer, part in zip(layers, case.parameters, strict=True)),
         "choices: none": not users,
         "choices: none in some layers": bool(users) and not all(layer.choices for layer in layers),
         "choices: no number for each outcome": any(len(set(table)) < len(table) for table in tables),

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-from case import Case, Gaps, make_images, prepare
+from case import Case, Gaps, centred, make_images, prepare
 from drive import Failure, simulate
 
 from gen.build import BuildError, build_network
@@ -68,7 +68,7 @@ def play(case: Case, runtime: Path | None = None) -> Outcome:
             network, target = prepare(case, checkpoint)
             try:
                 # The steps of gen.build.
-                network = read(checkpoint, network)
+                network = centred(case, read(checkpoint, network))
                 compiled = compile_network(network, target)
             except REFUSALS as error:
                 return _refused(str(error), work)

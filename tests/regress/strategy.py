@@ -36,7 +36,7 @@ def cases(draw) -> Case:
     slow = draw(st.sampled_from(((), (), ("pixels",), ("results",), ("pixels", "results"))))
     return Case(
         network, target,
-        parameters=tuple(draw(_parameters(layer is network.layers[-1])) for layer in network.layers),
+        parameters=tuple(draw(_parameters(layer, layer is network.layers[-1])) for layer in network.layers),
         counts=draw(_counts(most)),
         images=draw(st.sampled_from(IMAGES)),
         **{end: draw(_gaps()) for end in slow},
@@ -119,14 +119,15 @@ def _counts(most):
 
 
 @st.composite
-def _parameters(draw, last):
+def _parameters(draw, layer, last):
     # Huge numbers in the last layer make logits that no build takes, so they are rare.
     extreme = draw(st.booleans())
     kinds = st.just("plain") if not extreme else st.sampled_from(
         [kind for kind in VECTORS if kind != "huge"] if last and not draw(_rare(6)) else VECTORS)
     return Parameters(
         draw(st.integers(0, 2**16)), draw(st.just("random") | st.sampled_from(WEIGHTS)),
-        *(draw(st.just("plain") | kinds) for _ in range(6)))
+        *(draw(st.just("plain") | kinds) for _ in range(6)),
+        centred=not last and layer.output_bits == 1 and draw(_rare(4)))
 
 
 @st.composite

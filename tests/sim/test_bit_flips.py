@@ -20,6 +20,17 @@ def protected(random_network, tmp_path_factory):
     return folder, IMAGES[:, :network.input.height, :network.input.width]
 
 
+def test_faults_in_inverted_normalization_are_seen(centred_network, tmp_path):
+    """The sums that wait for their mean, and gains and offsets, are never wrong in silence."""
+    network = centred_network(3, hidden=2)
+    build_network(network, Target(array_rows=32, passes=6, passes_max=8, protect=True), tmp_path / "out")
+    result = inject(tmp_path / "out", IMAGES[:, :network.input.height, :network.input.width], flips=60)
+    for name in ("thresholds", "line buffers", "counters and flags"):
+        row = result["classes"][name]
+        assert row["silent"] == row["hang"] == 0 and row["detected"] > 0, name
+    assert {"instance_norm", "scale_mux"} <= set(result["blocks"])
+
+
 def test_faults_in_what_is_protected_are_seen(protected):
     """What memories hold and what sequences is never wrong in silence; what nothing protects is."""
     folder, images = protected

@@ -20,13 +20,16 @@ SCHEDULES = ("shared", "sequential")
 
 def of_method(write_checkpoint, folder, method, side=1, count=None):
     """A network of one layer for maps of ``side`` by ``side``, with the choices of ``method`` and the
-    parameters of a checkpoint."""
+    parameters of a checkpoint: those that it has where another layer is behind it."""
     layer   = Layer(f"layer_{method}", side, side, CHANNELS, (side, side), CHANNELS)
     pixels  = Input(side, side, tuple(range(40, 40 + 30 * CHANNELS, 30)))
-    network = choose(Network("network", pixels, (layer,)), method, count)
+    network = choose(Network("network", pixels, (
+        layer, Layer("behind", 1, 1, CHANNELS, (1, 1), CHANNELS))), method, count)
     path = folder / f"{method}.npz"
     write_checkpoint(path, network, seed=len(method))
-    return read(path, network)
+    network = read(path, network)
+    return replace(network, layers=network.layers[:1],
+                   draws=tuple(draw for draw in network.draws if draw.name != "behind"))
 
 
 def together(networks):
@@ -55,9 +58,10 @@ def test_methods(write_checkpoint, tmp_path, simulate, schedule):
                         for index, method in enumerate(METHODS)
                         if METHODS[method].choice is not MaskChoice])
     assert [(layer.crossbars, layer.bank_count) for layer in network.layers] == [
-        (1, 2), (1, 2), (1, 5), (8, 1), (1, 8), (1, 4), (4, 1), (1, 1)]
+        (1, 2), (1, 2), (1, 5), (8, 1), (1, 8), (1, 4), (4, 1), (1, 4), (1, 1)]
     manifest = check(network, tmp_path / "out", simulate, schedule)
     assert manifest["random_sources"] == 1 and "mask_bank" in manifest["blocks"]
+    assert "instance_norm" in manifest["modules"].values()
 
 
 def test_any_number_of_outcomes(write_checkpoint, tmp_path, simulate):
@@ -97,6 +101,21 @@ def test_masks(write_checkpoint, tmp_path, simulate, method, groups, schedule, o
                            {"second": 0.3, "third": 0.2, "last": 0.4})
     manifest = check(network, tmp_path / "out", simulate, schedule, **options)
     assert manifest["random_sources"] == (sum(groups) if options else 1)
+
+
+@pytest.mark.parametrize("schedule, options", [
+    ("shared", {"view": "macro", "protect": True}), ("shared", {"interval": 1}), ("sequential", {})])
+def test_inverted_normalization(write_checkpoint, tmp_path, simulate, schedule, options):
+    """Of maps with pools and padding, which leave rows and columns out, and of fully connected layers; with
+    a column a read, and with all."""
+    network = choose(Network("affine", Input(8, 9, (90, 180)), (
+        Layer("first", 8, 9, 2, (3, 3), 3, pool=2), Layer("second", 3, 3, 3, (2, 2), 5, padding=1),
+        Layer("third", 4, 4, 5, (4, 4), 7), Layer("last", 1, 1, 7, (1, 1), 4))), "affine")
+    write_checkpoint(tmp_path / "affine.npz", network, seed=5)
+    network = with_dropout(read(tmp_path / "affine.npz", network),
+                           {"first": 0.3, "second": 0.3, "third": 0.5})
+    manifest = check(network, tmp_path / "out", simulate, schedule, **options)
+    assert list(manifest["modules"].values()).count("instance_norm") >= 3
 
 
 @pytest.mark.parametrize("schedule, sources", [("shared", "layer"), ("sequential", "model")])

@@ -5,8 +5,19 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from gen.ir import Affine, ArrayChoice, BankChoice, Comparison, Input, Layer, Network, Normalization, Target
-from gen.transforms.banks import float_sum, make_banks
+from gen.ir import (
+    Affine,
+    ArrayChoice,
+    BankChoice,
+    Centred,
+    Comparison,
+    Input,
+    Layer,
+    Network,
+    Normalization,
+    Target,
+)
+from gen.transforms.banks import SHARE, float_sum, make_banks
 from gen.weights import pack, unpack
 
 
@@ -205,6 +216,80 @@ def test_each_array_and_bank_has_its_own(arrays, banks):
     for array, number in np.ndindex(arrays, banks):
         for m in layer.sums:
             assert compared(after, after.banks[array][number], 0, m) == level(layer, array, number, 0, m)
+
+
+def check_centred(before, after):
+    """Each z, less what all channels have in common, is that of the float parameters up to one factor and
+    the share that is stated."""
+    assert after.normalizations == ()
+    assert list(map(len, after.banks)) == [before.bank_count] * before.crossbars
+    slopes, found = {}, {}
+    for array, number in np.ndindex(before.crossbars, before.bank_count):
+        part, bank = before.normalizations[array][number], after.banks[array][number]
+        assert isinstance(bank, Centred)
+        step, starts = float_sum(before, array)
+        for channel, start in enumerate(starts):
+            ends = [y(part, channel, step * m + start) for m in (0, 1)]
+            slopes[array, number, channel] = ends[1] - ends[0], ends[0]
+            found[array, number, channel]  = bank.gain[channel], bank.offset[channel]
+    largest = [max(abs(slope) for (*where, _), (slope, _) in slopes.items() if where == list(place))
+               for place in np.ndindex(before.crossbars, before.bank_count)]
+    unit   = min(filter(None, largest), default=1)
+    factor = next(2**bits / unit for bits in range(40)
+                  if Fraction(before.sums.stop, 2**(bits + 1)) <= SHARE)
+    for array, number in np.ndindex(before.crossbars, before.bank_count):
+        # The error of each z is at most the share, around one shift for all channels.
+        errors = [found[array, number, channel][0] * m + found[array, number, channel][1]
+                  - factor * (slopes[array, number, channel][0] * m + slopes[array, number, channel][1])
+                  for channel in range(before.outputs) for m in (before.sums[0], 0, before.sums[-1])]
+        assert max(errors) - min(errors) <= 2 * SHARE * factor * unit
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_inverted_normalization_of_random_networks(centred_network, seed):
+    network = centred_network(seed)
+    for before, after in zip(network.layers[:-1], make_banks(network, TARGET).layers, strict=False):
+        check_centred(before, after)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_inverted_normalization_of_every_kind_of_layer(mixed_network, seed):
+    """Of arrays and banks, and levels and weights of several bits."""
+    network = mixed_network(seed)
+    for before, after in zip(network.layers, make_banks(network, TARGET).layers, strict=True):
+        if before.normalizations[0][0].centred:
+            check_centred(before, after)
+
+
+def centred_banks(gains, offsets, fan_in=8):
+    """Banks of a layer with these gains and offsets of each bank and channel."""
+    count = len(gains[0])
+    parts = tuple(Normalization(*((0.0,) * count, (1.0,) * count, tuple(gain), tuple(offset),
+                                  (0.0,) * count, (1.0,) * count), centred=True)
+                  for gain, offset in zip(gains, offsets, strict=True))
+    layer = Layer("hidden", 1, 1, fan_in, (1, 1), count, arrays=((0,) * count,), normalizations=(parts,),
+                  choices=(BankChoice("bank", tuple(range(len(gains)))),))
+    last = Layer("last", 1, 1, count, (1, 1), 2, arrays=((0, 0),),
+                 normalizations=((Normalization(*((1.0, 1.0),) * 6),),))
+    network = Network("network", Input(1, 1, (128,) * fan_in), (layer, last))
+    return make_banks(network, TARGET).layers[0].banks[0]
+
+
+def test_dropped_gains_are_a_power_of_two():
+    """And multiples of 2 ** -7 are exact: 9 / 2 ** 8 is below 1 / 16, but 9 / 2 ** 7 is not."""
+    dropped, kept = centred_banks([(1.0, 1.0, 1.0), (1.5, -0.25, 1 + 2**-7)],
+                                  [(0.0, 0.0, 0.0), (3.0, -1.0, 2**-7)])
+    assert dropped == Centred((128, 128, 128), (0, 0, 0))
+    assert kept == Centred((192, -32, 129), (384 - 85, -128 - 85, 1 - 85)) # the mean of 384, -128, 1
+
+
+@pytest.mark.parametrize("gains, expected", [
+    ([(0.0, 0.0)], (0, 0)),             # of no gain the unit is one
+    ([(0.0, 0.0), (0.5, -0.25)], (0, 0)),
+])
+def test_gains_of_zero(gains, expected):
+    banks = centred_banks(gains, [(1.0, -1.0)] * len(gains))
+    assert banks[0].gain == expected and banks[0].offset[0] == -banks[0].offset[1] > 0
 
 
 def returned(layer, row, q, active):

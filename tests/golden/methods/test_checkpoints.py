@@ -179,9 +179,16 @@ def by_the_file(path, maps, choice):
         mask, masks = masked(method, layer, masks)
         maps = maps * mask
 
-        def rows(name, of=layer.name, number=choice[:, index]):
+        inverted = method == "affine" and layer is not SMALL.layers[-1]
+
+        def rows(name, of=layer.name, number=choice[:, index], inverted=inverted):
             values = np.atleast_2d(file[f"{of}.{name}"] if name != "scale" else
                                    scales_of(method, file[f"{of}.scale"]))
+            if inverted and name in ("gamma", "beta"):
+                # Dropped to one, or zero: by the first bit of the choice, or the second.
+                dropped = np.full_like(values[0], name == "gamma")
+                values  = np.stack([values[0] if number >> (name == "gamma") & 1 else dropped
+                                    for number in range(4)])
             return values[number % len(values)][:, None, None]
 
         weight = file[f"{layer.name}.weight"].astype(int)
@@ -195,6 +202,8 @@ def by_the_file(path, maps, choice):
             s = s.reshape(len(s), 3, 2, 3, 2, -1).max((2, 4))
         y = (rows("gamma") * ((s + rows("bias")) * rows("scale") - rows("mean"))
              / np.sqrt(rows("variance") + file[f"{layer.name}.epsilon"]) + rows("beta"))
+        if inverted:
+            y = y - y.mean((1, 2, 3), keepdims=True)
         found.append(y)
         maps = np.where(y >= 0, 1, -1)
     return found
@@ -258,8 +267,10 @@ def test_members_of_a_file(method, tmp_path):
     expected = {name: (5,) for name in ("bias", "scale", "gamma", "beta", "mean", "variance")}
     expected |= {"weight": (5, 12), "epsilon": ()}
     expected |= {name: (rows[name], *expected[name]) for name in rows}
-    if method.startswith("scale-dropout"):
+    if method.startswith("scale-dropout") or method == "affine":
         expected["dropout"] = ()
+    if method == "affine":
+        assert "full.dropout" in names and "last.dropout" not in names
     if method == "spatial-spindrop":
         # Of what is dropped, conv has none, as it is the first layer; full is behind a map, last is not.
         assert [name in names for name in ("conv.dropout", "full.dropout", "last.dropout")] == [

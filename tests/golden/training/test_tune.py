@@ -115,6 +115,7 @@ def test_statistics_are_those_of_the_stored_choices(start):
 @pytest.mark.parametrize("name, passes", [
     ("scale_dropout_mean", 20), ("scale_dropout_random", 20), ("sub_set", 20), ("tiny_ensemble", 4),
     ("ensemble", 4), ("spatial_spindrop", 20), ("spindrop", 20),
+    ("affine", 20),
 ])
 def test_shipped_checkpoints(name, passes):
     """On the first 1000 test images, where one error is 0.1 points: an accuracy not below that of the

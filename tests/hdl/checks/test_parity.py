@@ -14,6 +14,7 @@ from hdl.head.averaging import Averaging
 from hdl.head.softmax import Softmax
 from hdl.input.pixel_input import PixelInput
 from hdl.layer.crossbar import Crossbar
+from hdl.layer.instance_norm import InstanceNorm
 from hdl.layer.line_buffer import LineBuffer
 from hdl.layer.pool import Pool
 from hdl.layer.scale_mux import ScaleMux, comparison_layout
@@ -107,6 +108,15 @@ def make_pool(protect):
     return dut, {"i": bits(len(dut.i.payload.as_value()), 96)}, {"o": 24}
 
 
+def make_instance_norm(protect):
+    words = [{"gain": number - 2, "offset": number} for number in range(6)]
+    dut   = InstanceNorm([[words, [{"gain": 2, "offset": 0}] * 6]], range(-7, 8), 4, 6, size=2, columns=2,
+                         protect=protect)
+    sums  = [dut.i.payload.shape().const({"sums": [number % 15 - 7, number % 13 - 6]}).as_bits()
+             for number in range(216)]
+    return dut, {"i": sums}, {"o": 54}
+
+
 def make_softmax(protect):
     dut = Softmax(signed(14), classes=3, fraction=8, guard=2, protect=protect)
     rng = random.Random(0)
@@ -138,7 +148,7 @@ def make_pass_edge(protect):
 #: Each block, and how many memories it has.
 BLOCKS = [(make_scale_mux, 1), (make_crossbar, 2), (make_map_buffer, 4), (make_small_map_buffer, 4),
           (make_mask_bank, 2), (make_mask_store, 1), (make_pixel_input, 2), (make_line_buffer, 1),
-          (make_pool, 1),
+          (make_pool, 1), (make_instance_norm, 4),
           (make_softmax, 6), (make_averaging, 3), (make_array_edge, 4), (make_pass_edge, 4)]
 
 
