@@ -161,9 +161,8 @@ def choose(network: Network, method: str, count: int | None = None, ways: int = 
         raise ValueError(f"Method {method!r} has one array per layer; leave --ways out")
     if count is not None and count < 2:
         raise ValueError(f"Arrays or banks to choose from must be at least 2, not {count}")
-    if not _suits(network, made):
-        raise ValueError(f"Method {method!r} is not for network {network.name!r}: an input that is dropped "
-                         "adds 0, which only levels from -1 to 1 have amid them")
+    if unfit := _unfit(network, made):
+        raise ValueError(f"Method {method!r} is not for network {network.name!r}: {unfit}")
     more = {} if made.choice is not ArrayChoice else {"ways": ways}
     layers, draws = [], []
     for layer in network.layers:
@@ -182,9 +181,14 @@ def choose(network: Network, method: str, count: int | None = None, ways: int = 
                    method=method, head=made.head if network.head == Head() else network.head)
 
 
-def _suits(network, method):
-    """Whether inputs of ``network`` can be masked, if ``method`` does so."""
-    return method.choice is not MaskChoice or all(layer.input_low == -1 for layer in network.layers[1:])
+def _unfit(network, method):
+    """Why ``method`` is not for ``network``; nothing if it is."""
+    first, *others = network.layers
+    if method.choice is MaskChoice and any(layer.input_low != -1 for layer in others):
+        return "an input that is dropped adds 0, which only levels from -1 to 1 have amid them"
+    if method.affines is not None and any(layer.output_bits > 1 for layer in (first, *others[:-1])):
+        return "a sum that is compared with the mean of its map gives one bit"
+    return ""
 
 
 def with_dropout(network: Network, dropouts: dict[str, float | None]) -> Network:
@@ -245,7 +249,7 @@ def base_of(network: Network) -> str:
 def known_names() -> list[str]:
     """Return the names of all networks, each with the choices of each method that is for it."""
     return [name_of(base, method) for base, network in NETWORKS.items()
-            for method, made in METHODS.items() if _suits(network, made)]
+            for method, made in METHODS.items() if not _unfit(network, made)]
 
 
 def network_of(name: str, method: str | None = None, count: int | None = None, ways: int = 1) -> Network:

@@ -258,7 +258,7 @@ def test_names_and_back(name):
 
 
 def test_names():
-    others = {"lenet5_4bit_spindrop", "lenet5_4bit_spatial_spindrop"}
+    others = {"lenet5_4bit_spindrop", "lenet5_4bit_spatial_spindrop", "lenet5_4bit_affine"}
     assert len(set(known_names())) == len(known_names())
     assert set(known_names()) | others == {name_of(base, method) for base in NETWORKS for method in METHODS}
     assert not others & set(known_names())
@@ -270,12 +270,14 @@ def test_names():
         network_of("lenet6_spinbayes")
 
 
-@pytest.mark.parametrize("method", ["spindrop", "spatial-spindrop"])
-def test_masks_need_a_level_of_zero(method):
+@pytest.mark.parametrize("method, why", [
+    *((masks, "an input that is dropped adds 0, which only levels from -1 to 1 have amid them")
+      for masks in ("spindrop", "spatial-spindrop")),
+    ("affine", "a sum that is compared with the mean of its map gives one bit"),
+])
+def test_methods_that_are_not_for_a_network(method, why):
     """The name is not listed, and what the compiler would refuse is refused when it is asked for."""
-    with pytest.raises(ValueError, match=(
-            f"^Method '{method}' is not for network 'lenet5_4bit': an input that is dropped adds 0, which "
-            "only levels from -1 to 1 have amid them$")):
+    with pytest.raises(ValueError, match=f"^Method '{method}' is not for network 'lenet5_4bit': {why}$"):
         network_of("lenet5_4bit", method)
 
 
