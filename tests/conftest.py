@@ -83,8 +83,8 @@ def make_checkpoint(path, network, seed=0, **changes):
         rows = (layer.crossbars * layer.bank_count, shape) if method.in_turn else shape
         weight = rng.choice([-1, 1], size) if layer.weight_bits == 1 else (
             rng.integers(-most, most + 1, size))
-        one    = 2 if method.single or not network.method else 1
-        scales = shape if layer.bank_count <= one else (layer.bank_count, shape)
+        alone  = method.single or layer.bank_count <= (1 if network.method else 2)
+        scales = shape if alone else (layer.bank_count, shape)
         values = {
             "weight": weight.astype(np.int8),
             "bias": rng.normal(0, 1, shape),
