@@ -414,6 +414,7 @@ class Network:
     draws: tuple[Draw, ...] = ()   #: In the order in which a pass draws.
     method: str = ""               #: Name of the method that made draws and choices
                                    #: (:mod:`gen.methods`), if it was one.
+    data: str = "mnist"            #: Data set that it is trained and judged with (:mod:`golden.data`).
     generator: Generator | None = None #: Set by :func:`gen.transforms.seed.seed`.
     health: tuple[HealthTest, ...] = () #: Of the random bits; set by :func:`gen.transforms.watch.watch`.
 
