@@ -164,6 +164,7 @@ def _contents(network, target, accelerator):
         "generator_version": version(),
         "network": network.name,
         "pixels": network.input.height * network.input.width,
+        "colours": network.input.colours,
         "classes": network.layers[-1].outputs,
         "layers": [{"name": layer.name, "block": block}
                    for layer, block in zip(network.layers, accelerator.engine_names, strict=True)],

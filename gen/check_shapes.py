@@ -15,6 +15,9 @@ class MalformedNetwork(UserError):
 #: Bits of a level and of a weight; a bit more doubles the thresholds, and the levels of a read.
 LEVEL_BITS, WEIGHT_BITS = 8, 8
 
+#: Bits of a component of a pixel.
+PIXEL_BITS = 8
+
 
 def check_shapes(network: Network):
     """Raise :exc:`MalformedNetwork` unless the layers of ``network`` can be and fit each other."""
@@ -36,6 +39,11 @@ def _check_input(part):
     if not 1 <= part.bits <= LEVEL_BITS:
         raise MalformedNetwork(f"The input must have levels of 1 to {LEVEL_BITS} bits, "
                                f"not {part.bits}")
+    if part.colours not in (1, 3):
+        raise MalformedNetwork(f"The input must have pixels of 1 or 3 components, not {part.colours}")
+    if not thresholds and part.bits != PIXEL_BITS:
+        raise MalformedNetwork(f"The input has no thresholds, so it must have levels of {PIXEL_BITS} bits, "
+                               f"those of its pixels, not of {part.bits}")
     if len(thresholds) % (2**part.bits - 1):
         raise MalformedNetwork(f"The input has {len(thresholds)} thresholds, but a channel of "
                                f"{part.bits} bits takes {2**part.bits - 1}")

@@ -20,7 +20,8 @@ those of the first array first:
 ``<layer>.epsilon``  float ``()``
 ``<layer>.dropout``  float ``()``, probability p that the scale is dropped; only of
                      methods with a keep bit
-``thresholds``       integers, of the pixels, channel by channel
+``thresholds``       integers, of each component of the pixels, channel by
+                     channel; empty where there are none
 ``weight_bits``      integer ``()``, Q; 1 or that of the method unless given
 ``network``          the name of the network, a string ``()``; with the ending of the
                      method, or without
@@ -163,7 +164,7 @@ def _read(file, network, refuse):
             refuse(f"states {name!r} of {_short(found)}, but it must be {meaning[name]!r}", _CONVERT[name])
     network = _with_method(network, found_method, method, refuse)
     thresholds = archive.take("thresholds", (len(network.input.thresholds),), "integer")
-    if thresholds.min() < 1 or thresholds.max() > 255 or (np.diff(thresholds) < 0).any():
+    if ((thresholds < 1) | (thresholds > 255)).any() or (np.diff(thresholds) < 0).any():
         refuse(f"has 'thresholds' {_short(thresholds.tolist())}, which must ascend from 1 to 255")
     layers = [_read_layer(archive, layer, network, refuse) for layer in network.layers]
     if missing := [name for name in meaning if name not in archive]:

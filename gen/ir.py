@@ -106,19 +106,29 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """8-bit pixels, compared with thresholds: bits ``pixel >= threshold``.
+    """Pixels of one or more components of 8 bits, such as red, green and blue.
 
-    Each ``2 ** bits - 1`` of them make a channel, whose level is the number of ones.
+    Each component is compared with the same thresholds: bits ``component >= threshold``. Each
+    ``2 ** bits - 1`` of them make a channel, whose level is the number of ones; the channels of the first
+    component come first. Without thresholds each component is a channel, and its level, of 8 bits, as it
+    is.
     """
 
     height: int
     width: int
-    thresholds: tuple[int, ...]    #: Ascending, each from 1 to 255.
-    bits: int = 1                  #: Bits of a level.
+    thresholds: tuple[int, ...]    #: Ascending, each from 1 to 255; or none.
+    bits: int = 1                  #: Bits of a level; 8 without thresholds.
+    colours: int = 1               #: Components of a pixel: 1, grey, or 3.
 
     @property
     def channels(self) -> int:
-        return len(self.thresholds) // (2**self.bits - 1)
+        each = len(self.thresholds) // (2**self.bits - 1) if self.thresholds else 1
+        return self.colours * each
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of an image: height and width, and components where there are several."""
+        return (self.height, self.width, *([self.colours] if self.colours > 1 else []))
 
 
 @dataclass(frozen=True, slots=True)
@@ -435,6 +445,7 @@ class Network:
     draws: tuple[Draw, ...] = ()   #: In the order in which a pass draws.
     method: str = ""               #: Name of the method that made draws and choices
                                    #: (:mod:`gen.methods`), if it was one.
+    data: str = "mnist"            #: Data set that it is trained and judged with (:mod:`golden.data`).
     generator: Generator | None = None #: Set by :func:`gen.transforms.seed.seed`.
     health: tuple[HealthTest, ...] = () #: Of the random bits; set by :func:`gen.transforms.watch.watch`.
 

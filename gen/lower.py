@@ -31,6 +31,7 @@ def lower(network: Network, target: Target) -> Accelerator:
         height * width,
         thresholds=network.input.thresholds,
         bits=network.input.bits,
+        colours=network.input.colours,
         engines=[lower_layer(network, index, target, filed) for index in range(len(network.layers))],
         draws=[len(draw.drops) for draw in network.draws if draw.drops],
         names=[identifier(layer.name) for layer in network.layers],

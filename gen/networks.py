@@ -3,7 +3,7 @@
 from gen.ir import Input, Layer, Network
 
 
-__all__ = ["NETWORKS", "lenet", "levels_of_pixels"]
+__all__ = ["NETWORKS", "lenet", "levels_of_pixels", "vgg"]
 
 
 def levels_of_pixels(bits: int) -> tuple[int, ...]:
@@ -31,8 +31,31 @@ def lenet(name: str, channels: tuple[int, int, int, int], thresholds: tuple[int,
     ))
 
 
+def vgg(name: str, channels: tuple[int, int, int], hidden: int) -> Network:
+    """VGG-small for 32 x 32 pixels of three colours and ten classes: binary weights meet the 8 bits of each
+    colour as they are.
+
+    ``channels`` are those of each two convolutions that a pool follows, ``hidden`` those of the two hidden
+    fully connected layers.
+    """
+    layers, entering, side = [], 3, 32
+    for leaving in channels:
+        for pool in (1, 2):
+            layers.append(Layer(f"conv{len(layers) + 1}", side, side, entering, (3, 3), leaving, pool=pool,
+                                padding=1, input_bits=1 if layers else 8))
+            entering = leaving
+        side //= 2
+    return Network(name, Input(32, 32, (), bits=8, colours=3), (
+        *layers,
+        Layer("fc1", side, side, entering, (side, side), hidden),
+        Layer("fc2", 1, 1, hidden, (1, 1), hidden),
+        Layer("fc3", 1, 1, hidden, (1, 1), 10),
+    ), data="cifar10")
+
+
 NETWORKS = {network.name: network for network in (
     lenet("lenet5", (6, 16, 120, 84), thresholds=(64, 128, 192)),
     lenet("lenet5_wide", (20, 50, 500, 84), thresholds=(128,)),
     lenet("lenet5_4bit", (6, 16, 120, 84), thresholds=levels_of_pixels(4), bits=4, low=0),
+    vgg("vgg_small", (128, 256, 512), 1024),
 )}

@@ -1,13 +1,21 @@
-"""Data sets to train and judge with: MNIST, and sets that are out of distribution (OOD) for it.
+"""Data sets to train and judge with: MNIST, sets that are out of distribution (OOD) for it, and CIFAR-10.
 
-A data folder holds one folder per data set, each with gzipped IDX files::
+A data folder holds one folder per data set. Those of grey images have gzipped IDX files::
 
     mnist/          train-images-idx3-ubyte.gz  train-labels-idx1-ubyte.gz
                     t10k-images-idx3-ubyte.gz   t10k-labels-idx1-ubyte.gz
     fashion-mnist/  t10k-images-idx3-ubyte.gz   t10k-labels-idx1-ubyte.gz    (or balanced10k-...)
     notmnist/       t10k-images-idx3-ubyte.gz   t10k-labels-idx1-ubyte.gz
 
-``python -m golden.data fetch DIR`` downloads the first two. The first 1000 test images of MNIST come
+CIFAR-10 is two files of :func:`numpy.savez`, each with the arrays ``images``, uint8 (N, 32, 32, 3), red
+first, and ``labels``, 0 to 9::
+
+    cifar10/        train.npz  test.npz
+
+Of ``data = torchvision.datasets.CIFAR10(folder, train, download=True)`` they are made by
+``numpy.savez(file, images=data.data, labels=data.targets)``.
+
+``python -m golden.data fetch DIR`` downloads MNIST and Fashion-MNIST. The first 1000 test images of MNIST come
 with the project (:func:`load_sample`); ``python -m golden.data sample DIR`` makes their file again.
 """
 
@@ -17,7 +25,10 @@ import http.client
 import os
 import struct
 import urllib.request
+import zipfile
 import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -27,9 +38,9 @@ from gen.files import replacing
 
 
 __all__ = [
-    "DataError", "NOISE_DEVIATION", "NOISE_MEAN", "OOD", "OOD_NOISE", "SAMPLE", "SOURCES", "add_noise",
-    "fetch", "folder_of", "gaussian_noise", "load_fashion_mnist", "load_mnist", "load_notmnist",
-    "load_sample", "main", "make_sample", "parse_idx", "read_idx",
+    "DATA_SETS", "DataError", "DataSet", "NOISE_DEVIATION", "NOISE_MEAN", "OOD", "OOD_NOISE", "SAMPLE",
+    "SOURCES", "add_noise", "fetch", "folder_of", "gaussian_noise", "load_cifar10", "load_fashion_mnist",
+    "load_mnist", "load_notmnist", "load_sample", "main", "make_sample", "parse_idx", "read_idx",
 ]
 
 
@@ -47,6 +58,7 @@ _HINTS = {
     "mnist": "fetch it with: python -m golden.data fetch DIR",
     "fashion-mnist": "fetch it with: python -m golden.data fetch DIR",
     "notmnist": "take it from https://github.com/davidflanagan/notMNIST-to-MNIST",
+    "cifar10": "golden/data.py says how it is made from that of torchvision",
 }
 
 
@@ -185,6 +197,35 @@ def load_notmnist(folder: Path | str | None = None) -> tuple[np.ndarray, np.ndar
     return _load(folder, "notmnist", ("t10k",))
 
 
+def load_cifar10(folder: Path | str | None = None,
+                 split: str = "test") -> tuple[np.ndarray, np.ndarray]:
+    """Return images ``(N, 32, 32, 3)`` and labels ``(N,)`` of CIFAR-10, both uint8.
+
+    ``split`` is ``"train"`` (50,000) or ``"test"`` (10,000); ``folder`` as in :func:`folder_of`.
+
+    Raises
+    ------
+    DataError
+        If a file is missing or damaged, or has other arrays.
+    """
+    path = folder_of(folder) / "cifar10" / f"{split}.npz"
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            images, labels = file["images"], file["labels"]
+    except FileNotFoundError:
+        raise DataError(f"Data file {path} does not exist; {_HINTS['cifar10']}") from None
+    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise DataError(f"Data file {path} must have arrays 'images' and 'labels' "
+                        f"({' '.join(str(error).split())}); {_HINTS['cifar10']}") from None
+    if images.dtype != np.uint8 or images.shape[1:] != (32, 32, 3) or not len(images):
+        raise DataError(f"Images of {path} must be uint8 (N, 32, 32, 3), not {images.dtype} {images.shape}")
+    if labels.shape != images.shape[:1]:
+        raise DataError(f"Data file {path} has {len(images)} images, but {labels.size} labels")
+    if labels.dtype.kind not in "iu" or labels.min() < 0 or labels.max() > 9:
+        raise DataError(f"Labels of {path} must be integers from 0 to 9")
+    return images, labels.astype(np.uint8)
+
+
 def gaussian_noise(count: int, seed: int = 0) -> np.ndarray:
     """Return ``count`` uint8 images (N, 28, 28) of Gaussian noise (SpinBayes, 4.1).
 
@@ -211,6 +252,24 @@ OOD = {"fashion-mnist": load_fashion_mnist, "notmnist": load_notmnist}
 
 #: Sets likewise that are made from test images: those of SpinBayes, Table 3.
 OOD_NOISE = {"gaussian": lambda images: gaussian_noise(len(images)), "noisy-mnist": add_noise}
+
+
+@dataclass(frozen=True, slots=True)
+class DataSet:
+    """A data set that networks are trained and judged with."""
+
+    title: str
+    load: Callable                 #: Given the data folder and the split, returns images and labels.
+    ood: dict = field(default_factory=dict) #: Sets of a data folder that are out of distribution for it,
+                                   #: and their loaders.
+    ood_noise: dict = field(default_factory=dict) #: Sets likewise that are made from test images.
+
+
+#: By the name that :attr:`gen.ir.Network.data` has.
+DATA_SETS = {
+    "mnist": DataSet("MNIST", load_mnist, OOD, OOD_NOISE),
+    "cifar10": DataSet("CIFAR-10", load_cifar10),
+}
 
 
 def load_sample() -> tuple[np.ndarray, np.ndarray]:

@@ -5,7 +5,8 @@ estimate, which is one pass with all scales kept (Scale-Dropout) or else the fir
 mean over all combinations of random bits, to which the mean of T passes converges, unless there are too
 many (SpinBayes).
 
-The images are those of MNIST and of sets that are out of distribution for it, or a user's own
+The images are those of the data set of the network (:mod:`golden.data`) and of sets that are out of
+distribution for it, or a user's own
 (:mod:`golden.images`): ``python -m golden.evaluate lenet5 --input digits.npz --out answers.csv`` writes the
 prediction for each image (:mod:`golden.answers`). With a user's images no set is judged that is out of
 distribution: for those of MNIST it is known what is, for a user's it is not.
@@ -26,7 +27,7 @@ from gen.networks import NETWORKS
 from gen.progress import Progress
 from golden.answers import answer_passes, check_path, columns_help, join_answers, write_answers
 from golden.compiler import compiled
-from golden.data import OOD, OOD_NOISE, DataError, folder_of, load_mnist
+from golden.data import DATA_SETS, DataError, DataSet, folder_of
 from golden.images import Images, read_images
 from golden.network import COMBINATIONS_LIMIT, batches, combination_count
 from golden.random.generator import choices
@@ -66,7 +67,7 @@ def main(arguments=None):
     parser.add_argument("--labels", type=Path, metavar="FILE",
         help="their labels, if they are not in --input: .npy, .txt with a number per line, or IDX")
     parser.add_argument("--out", type=Path, metavar="FILE",
-        help="write the prediction for each image of --input, or of MNIST, to FILE: .csv or .npz")
+        help="write the prediction for each image of --input, or of the data set, to FILE: .csv or .npz")
     parser.add_argument("--passes", type=int,
         help="stochastic forward passes (default: those of the paper of the method)")
     parser.add_argument("--seed", type=int, default=1,
@@ -111,9 +112,9 @@ def _evaluate(args) -> dict:
     if args.input:
         judged, sets = read_images(args.input, network, args.labels), {}
     else:
-        judged = Images(*load_mnist(folder))
-        sets = _ood_sets(judged.pixels, folder, noise=spinbayes)
-    name_judged = "input" if args.input else "mnist"
+        judged = Images(*DATA_SETS[network.data].load(folder, "test"))
+        sets = _ood_sets(DATA_SETS[network.data], judged.pixels, folder, noise=spinbayes)
+    name_judged = "input" if args.input else network.data
 
     methods, first, answers = _methods(network), 0, {}
     scores = {method: {} for method in ("passes", *methods)}
@@ -152,18 +153,18 @@ def _evaluate(args) -> dict:
         figures["input"] = str(args.input)
     if spinbayes:
         figures |= {"crossbars": network.layers[0].crossbars, "ways": network.layers[0].ways}
-    if spinbayes and not args.input:
+    if spinbayes and network.data == "mnist" and not args.input:
         figures["paper"] = PAPER
     if args.out:
         write_answers(args.out, answers[name_judged], judged)
     return figures
 
 
-def _ood_sets(images: np.ndarray, folder: Path, *, noise: bool) -> dict[str, np.ndarray | str]:
-    """Return the out-of-distribution sets by name: pixels, or the reason why a set is not there. With
+def _ood_sets(data: DataSet, images: np.ndarray, folder: Path, *, noise: bool) -> dict[str, np.ndarray | str]:
+    """Return the sets by name that are out of distribution for ``data``: pixels, or the reason why a set is not there. With
     ``noise``, those that are made from ``images`` are among them."""
-    sets = {name: make(images) for name, make in OOD_NOISE.items()} if noise else {}
-    for name, load_images in OOD.items():
+    sets = {name: make(images) for name, make in data.ood_noise.items()} if noise else {}
+    for name, load_images in data.ood.items():
         if (folder / name).is_dir():
             sets[name], _ = load_images(folder)
         else:
@@ -196,7 +197,8 @@ def _table(figures: dict) -> str:
         columns["paper"] = figures["paper"]
         lines.append(f"paper: {figures['paper']['source'].removeprefix('quoted: ')}")
     images = figures["images"]
-    count  = f"{images['mnist']} images of MNIST" if "mnist" in images else f"{images['input']} images"
+    count  = next(f"{images[name]} images of {DATA_SETS[name].title}" if name in DATA_SETS else
+                  f"{images[name]} images" for name in ("input", *DATA_SETS) if name in images)
     cells  = [[row, *(_cell(column, row) for column in columns.values())] for row in _rows(passes)]
     table  = tabulate(cells, ["", *columns], disable_numparse=True,
                       colalign=("left", *["right"] * len(columns)))

@@ -1,9 +1,11 @@
-"""A user's own images: 8-bit grey pixels of the size of a network, with or without labels.
+"""A user's own images: pixels of the size and the components of a network, with or without labels.
 
 ============  =====================================================================================
-``.npz``      array ``images``, uint8 (N, H, W), and ``labels``, integers (N,), if there are any
-``.npy``      images, uint8 (N, H, W)
-``.png``      one image of 8-bit grey, or of fewer bits, which are spread over 0 to 255
+``.npz``      array ``images``, uint8 (N, H, W), or (N, H, W, 3) for a network of colours, and
+              ``labels``, integers (N,), if there are any
+``.npy``      images, likewise
+``.png``      one image of 8-bit grey, or of fewer bits, which are spread over 0 to 255; for a network
+              of colours, of 8-bit red, green and blue
 a folder      PNG files in the order of their names (``10.png`` before ``2.png``); or sub-folders of
               PNG files, each named by the number of a class, which is the label of its images. Other
               files in the folder are ignored, unless they are images of another format
@@ -14,6 +16,7 @@ Labels can also be in a separate file: ``.npy``, text with a number per line, or
 """
 
 import gzip
+import math
 import warnings
 import zipfile
 import zlib
@@ -39,7 +42,7 @@ _FORMATS = "known are .npz, .npy, .png, a folder of PNG files, and IDX, plain or
 class Images:
     """N images for a network, with their labels and files if these are known."""
 
-    pixels: np.ndarray              #: uint8 (N, H, W).
+    pixels: np.ndarray              #: uint8 (N, H, W), of several components (N, H, W, colours).
     labels: np.ndarray | None = None #: int64 (N,), from 0 to K - 1, if there are any.
     files: tuple[str, ...] | None = None #: File of each image, if the images are files of a folder.
 
@@ -58,18 +61,18 @@ def read_images(path: Path | str, network: Network, labels: Path | str | None = 
     Raises
     ------
     DataError
-        If a file is missing, damaged or of another kind; if pixels are no 8-bit grey, or images of another
-        size than the input of the network; if there is no image; or if labels are not one per image, or
+        If a file is missing, damaged or of another kind; if pixels are no 8-bit grey or colours, or images of
+        another size than the input of the network; if there is no image; or if labels are not one per image, or
         no classes of the network.
     """
-    path, size = Path(path), (network.input.height, network.input.width)
+    path, shape = Path(path), network.input.shape
     classes = network.layers[-1].outputs
     kind, found, files = path.suffix.lower(), None, None
     try:
         if path.is_dir():
-            pixels, found, files = _folder(path, size, classes)
+            pixels, found, files = _folder(path, shape, classes)
         elif kind == ".png":
-            pixels, files = _png(path, size)[None], (path.name,)
+            pixels, files = _png(path, shape)[None], (path.name,)
         elif kind == ".npz":
             pixels, found = _npz(path)
         elif kind == ".npy":
@@ -78,7 +81,7 @@ def read_images(path: Path | str, network: Network, labels: Path | str | None = 
             raise DataError(f"File {path} is no PNG; {_FORMATS}")
         else:
             pixels = _idx(path)
-        _check_pixels(pixels, path, size)
+        _check_pixels(pixels, path, shape)
         if found is not None and labels is not None:
             raise DataError(f"Labels are in {path} already; leave out {labels}")
         if labels is not None:
@@ -93,18 +96,20 @@ def read_images(path: Path | str, network: Network, labels: Path | str | None = 
     return Images(pixels, found, files)
 
 
-def _check_pixels(pixels, path, size):
-    height, width = size
+def _check_pixels(pixels, path, shape):
+    listed = ", ".join(map(str, shape))
     if pixels.dtype != np.uint8:
         raise DataError(f"Pixels of {path} must be uint8, from 0 to 255, not {_range(pixels)}; "
                         f"{_conversion(pixels)}")
-    if pixels.ndim != 3 or pixels.shape[1:] != size:
+    if pixels.shape[1:] != shape:
         # The conversion is named only where it has one meaning: not for images with swapped sides.
         way_out = ""
-        if tuple(side for side in pixels.shape[1:] if side != 1) in (size, (height * width,)) or (
-                pixels.shape == size):
-            way_out = f"; convert them with: images.reshape(-1, {height}, {width})"
-        raise DataError(f"Images of {path} must be (N, {height}, {width}), height before width, not "
+        if tuple(side for side in pixels.shape[1:] if side != 1) in (shape, (math.prod(shape),)) or (
+                pixels.shape == shape):
+            way_out = f"; convert them with: images.reshape(-1, {listed})"
+        elif len(shape) == 3 and pixels.shape[1:] == (shape[2], *shape[:2]):
+            way_out = "; convert them with: images.transpose(0, 2, 3, 1)"
+        raise DataError(f"Images of {path} must be (N, {listed}), height before width, not "
                         f"{pixels.shape}{way_out}")
     if not len(pixels):
         raise DataError(f"File {path} has no images")
@@ -190,7 +195,7 @@ def _labels(path):
     return _idx(path)
 
 
-def _folder(path, size, classes):
+def _folder(path, shape, classes):
     """Return the pixels, the labels if there are sub-folders, and the names of the files below ``path``."""
     entries = sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
     folders = [entry for entry in entries if entry.is_dir()]
@@ -210,9 +215,9 @@ def _folder(path, size, classes):
             labels += [int(folder.name)] * len(pictures)
     if not found:
         raise DataError(f"Folder {path} has no PNG files")
-    pixels = np.empty((len(found), *size), dtype=np.uint8)
+    pixels = np.empty((len(found), *shape), dtype=np.uint8)
     for index, file in enumerate(found):
-        pixels[index] = _png(file, size)
+        pixels[index] = _png(file, shape)
     return (pixels, None if labels is None else np.array(labels, dtype=np.int64),
             tuple(file.relative_to(path).as_posix() for file in found))
 
@@ -227,8 +232,10 @@ def _pictures(paths):
     return found
 
 
-def _png(path, size):
-    """Return the pixels uint8 (H, W) of an image whose size must be ``size``."""
+def _png(path, shape):
+    """Return the pixels of an image, uint8 of the shape ``shape``, which it must have."""
+    size, mode, known, kind = (shape, "L", ("1", "L"), "8-bit grey") if len(shape) == 2 else (
+        shape[:2], "RGB", ("RGB",), "8-bit red, green and blue")
     try:
         from PIL import Image, UnidentifiedImageError
     except ImportError:
@@ -242,9 +249,9 @@ def _png(path, size):
             if (image.height, image.width) != size:
                 raise DataError(f"Image {path} must be {size[0]} x {size[1]} (height x width), not "
                                 f"{image.height} x {image.width}")
-            if image.mode not in ("1", "L"):
-                raise DataError(f"Image {path} must be 8-bit grey, not {_kind(image.mode)}")
-            return np.asarray(image.convert("L"))
+            if image.mode not in known:
+                raise DataError(f"Image {path} must be {kind}, not {_kind(image.mode, mode)}")
+            return np.asarray(image.convert(mode))
     except (UnidentifiedImageError, Image.DecompressionBombError, SyntaxError, ValueError) as error:
         raise DataError(f"Image {path} is no PNG, or damaged ({_line(error)})") from None
     except OSError as error:
@@ -253,11 +260,13 @@ def _png(path, size):
         raise DataError(f"Image {path} is damaged ({_line(error)})") from None
 
 
-def _kind(mode):
+def _kind(mode, wanted):
     if mode.startswith("I"):
         return "16-bit; divide its pixels by 257 and save them with 8 bits"
-    way_out = "; convert it, for instance with Pillow: Image.open(FILE).convert('L').save(FILE)"
-    return {"LA": "grey with transparency", "P": "colour of a palette"}.get(mode, "colour") + way_out
+    way_out = f"; convert it, for instance with Pillow: Image.open(FILE).convert('{wanted}').save(FILE)"
+    kinds = {"1": "grey", "L": "grey", "LA": "grey with transparency", "P": "colour of a palette",
+             "RGBA": "colour with transparency" if wanted == "RGB" else "colour"}
+    return kinds.get(mode, "colour") + way_out
 
 
 def _line(error):

@@ -33,19 +33,24 @@ COMBINATIONS_LIMIT = 1024
 
 
 def input_levels(network: Network, images: np.ndarray) -> np.ndarray:
-    """Compare uint8 ``images`` (N, H, W) with the thresholds of the input, to uint8 (N, H, W, C).
+    """Compare uint8 ``images`` (N, H, W), of several components (N, H, W, colours), with the thresholds of
+    the input, to uint8 levels (N, H, W, C). Without thresholds the components are the levels.
 
     Raises
     ------
     ValueError
         If the images have another size than the input of the network.
     """
-    size = network.input.height, network.input.width
-    if images.shape[1:] != size:
-        raise ValueError(f"Images of {network.name!r} must be (N, {size[0]}, {size[1]}), "
+    part = network.input
+    if images.shape[1:] != part.shape:
+        raise ValueError(f"Images of {network.name!r} must be (N, {', '.join(map(str, part.shape))}), "
                          f"not {images.shape}")
-    reached = images[..., None] >= np.array(network.input.thresholds)
-    return reached.reshape(*images.shape, network.input.channels, -1).sum(-1, dtype=np.uint8)
+    levels = images.reshape(len(images), part.height, part.width, part.colours)
+    if not part.thresholds:
+        return levels
+    reached = (levels[..., None] >= np.array(part.thresholds)).reshape(
+        len(images), part.height, part.width, part.channels, -1)
+    return reached.sum(-1, dtype=np.uint8)
 
 
 def forward(network: Network, images: np.ndarray, bits: np.ndarray, *, number: int = 0, maps: bool = False,

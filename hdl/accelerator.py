@@ -34,7 +34,7 @@ class Accelerator(wiring.Component):
     ----------
     pixels : int
         Pixels of an image.
-    thresholds, bits
+    thresholds, bits, colours
         See :class:`hdl.input.binarizer.Binarizer`.
     engines : sequence of hdl.engine.Engine
         The layers in order; the last one has ``logit``.
@@ -62,8 +62,8 @@ class Accelerator(wiring.Component):
 
     Members
     -------
-    pixels : In(stream.Signature(8))
-        Pixels in raster order, images back to back.
+    pixels : In(stream.Signature(8 * colours))
+        Pixels in raster order, images back to back; the first component in the lowest bits.
     passes : In(range(passes + 1))
         Passes T of the image whose first pixel is taken.
     results : Out(stream.Signature(result_layout(classes, passes)))
@@ -78,14 +78,14 @@ class Accelerator(wiring.Component):
         Pins of the arrays of a layer. Only of engines with ``macro``.
     """
 
-    def __init__(self, pixels, *, thresholds, bits=1, engines, names, draws, rng, health, classes,
-                 passes, fraction, guard=0, confidence, agreement=90, sequential, protect=False):
+    def __init__(self, pixels, *, thresholds, bits=1, colours=1, engines, names, draws, rng, health,
+                 classes, passes, fraction, guard=0, confidence, agreement=90, sequential, protect=False):
         self.names       = tuple(names)
         self.engines     = tuple(engines)
         self.sequential  = sequential
         self.protect     = protect
-        self.pixel_input = PixelInput(pixels, passes, protect=protect)
-        self.binarizer   = Binarizer(thresholds, bits=bits)
+        self.binarizer   = Binarizer(thresholds, bits=bits, colours=colours)
+        self.pixel_input = PixelInput(pixels, passes, width=len(self.binarizer.i.payload), protect=protect)
 
         def image_edge(early):
             return Edge(self.binarizer.o.payload.shape(), words=pixels, lanes=1, passes=passes, early=early,
@@ -120,7 +120,7 @@ class Accelerator(wiring.Component):
         self.averaging  = Averaging(classes, passes, confidence=confidence, agreement=agreement,
                                     protect=protect)
         members = {
-            "pixels":  In(stream.Signature(8)),
+            "pixels":  In(stream.Signature(len(self.binarizer.i.payload))),
             "passes":  In(range(passes + 1)),
             "results": Out(stream.Signature(result_layout(classes, passes))),
             "alarm":   Out(1),

@@ -61,7 +61,7 @@ def simulate_answers(directory: Path | str, images: np.ndarray, labels=None, *, 
     ----------
     directory : Path or str
         Output of a build.
-    images : uint8 array (N, H, W)
+    images : uint8 array (N, H, W), of several components (N, H, W, colours)
         Images, sent back to back.
     labels : int array (N,), optional
         Their classes, for accuracy and calibration.
@@ -172,7 +172,7 @@ def simulate_answers(directory: Path | str, images: np.ndarray, labels=None, *, 
 def _check(design, sets, labels, passes, duty, jobs):
     """Refuse what cannot be simulated."""
     network = design.network
-    size, classes = (network.input.height, network.input.width), network.layers[-1].outputs
+    shape, classes = network.input.shape, network.layers[-1].outputs
     if not 1 <= passes <= design.passes_max:
         raise SimulationError(f"Passes must be from 1 to {design.passes_max} (T_max of this build), "
                               f"not {passes}")
@@ -183,12 +183,12 @@ def _check(design, sets, labels, passes, duty, jobs):
     if not 1 <= jobs <= most:
         raise SimulationError(f"Jobs must be from 1 to {most} ({JOBS_PER_CORE} for each core), not {jobs}")
     for images in sets.values():
-        if images.dtype != np.uint8 or images.ndim != 3 or not len(images):
-            raise SimulationError(f"Images must be uint8 (N, {size[0]}, {size[1]}), one at least, not "
-                                  f"{images.dtype} {images.shape}")
-        if images.shape[1:] != size:
-            raise SimulationError(f"Images must be {size[0]} x {size[1]}, not "
-                                  f"{images.shape[1]} x {images.shape[2]}")
+        if images.dtype != np.uint8 or images.ndim != 1 + len(shape) or not len(images):
+            raise SimulationError(f"Images must be uint8 (N, {', '.join(map(str, shape))}), one at least, "
+                                  f"not {images.dtype} {images.shape}")
+        if images.shape[1:] != shape:
+            raise SimulationError(f"Images must be {' x '.join(map(str, shape))}, not "
+                                  f"{' x '.join(map(str, images.shape[1:]))}")
     if labels is not None and len(labels) != len(sets[""]):
         raise SimulationError(f"There are {len(sets[''])} images, but {len(labels)} labels")
     if labels is not None and not ((labels >= 0) & (labels < classes)).all():

@@ -40,6 +40,7 @@ class Design:
         try:
             self.top     = manifest["top"]
             self.pixels  = manifest["pixels"]
+            self.colours = manifest["colours"]
             self.classes = manifest["classes"]
             #: Blocks of the layers, in their order.
             self.layers  = [layer["block"] for layer in manifest["layers"]]

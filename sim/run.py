@@ -22,7 +22,7 @@ from gen.command import Parser, command
 from gen.files import refuse_overlap, refuse_unwritable, write_json
 from gen.progress import Progress
 from golden.answers import check_path, columns_help, write_answers
-from golden.data import load_mnist, load_sample
+from golden.data import DATA_SETS, load_sample
 from golden.images import Images, read_images
 from sim.bit_exact import SimulationError, simulate, simulate_answers
 from sim.compare.quality import OOD_SETS, load_ood
@@ -68,7 +68,7 @@ def _parse(arguments):
     parser.add_argument("--images", type=int,
         help=f"number of images, of each set (default: {IMAGES}; of --input, all)")
     parser.add_argument("--data", type=Path,
-        help="folder with MNIST (default: the 1,000 test images that come with the project)")
+        help="data folder (default: the 1,000 test images of MNIST that come with the project)")
     parser.add_argument("--input", type=Path, metavar="FILE",
         help="images of your own: .npz (arrays images, labels), .npy, IDX, PNG, or a folder of PNGs")
     parser.add_argument("--labels", type=Path, metavar="FILE",
@@ -136,12 +136,24 @@ def _images(args, design):
         return read_images(args.input, design.network, args.labels)
     if args.labels:
         raise SimulationError("Labels belong to images of your own; name these with --input FILE")
-    images = Images(*(load_sample() if args.data is None else load_mnist(args.data, "test")))
-    expected, classes = design.network.input, design.network.layers[-1].outputs
-    if images.pixels.shape[1:] != (expected.height, expected.width) or images.labels.max() >= classes:
-        raise SimulationError(f"Network of {args.directory} takes images of {expected.height} x "
-                              f"{expected.width} in {classes} classes, and those of MNIST are 28 x 28 in "
-                              "10; name images of your own with --input FILE")
+    network = design.network
+    data    = DATA_SETS[network.data]
+    if args.data is not None:
+        images = Images(*data.load(args.data, "test"))
+    elif network.data == "mnist":
+        images = Images(*load_sample())
+    else:
+        raise SimulationError(f"No images of {data.title} come with the project; name a folder that has it "
+                              "with --data DIR, or images of your own with --input FILE")
+    if args.ood and not data.ood:
+        raise SimulationError(f"No set is known that is out of distribution for {data.title}; leave out "
+                              "--ood")
+    classes = network.layers[-1].outputs
+    if images.pixels.shape[1:] != network.input.shape or images.labels.max() >= classes:
+        sizes = [" x ".join(map(str, shape)) for shape in (network.input.shape, images.pixels.shape[1:])]
+        raise SimulationError(f"Network of {args.directory} takes images of {sizes[0]} in {classes} "
+                              f"classes, and those of {data.title} are {sizes[1]} in 10; name images of "
+                              "your own with --input FILE")
     return images
 
 

@@ -187,19 +187,24 @@ class BinaryConvolution(nn.Module):
         return sign_of_weights(standardize(self.weight)) if self.signs is None else self.signs
 
     def sums(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Return the pooled integer sums ``s`` of signs ``x`` of shape ``(N, C, H, W)``, multiplied by
-        ``mask`` with the border that the padding adds."""
+        """Return the pooled sums ``s`` of the products of signs ``x`` ``(N, C, H, W)``, integers, multiplied
+        by ``mask`` with the border that the padding adds.
+
+        For levels ``q`` of ``input_bits``, from 0 to L, ``x`` is ``2 q - L``, and stands for ``x / L``.
+        """
         # Integers below 2 ** 24 are exact in float32, which is faster than float64.
         layer, kind, x, weight = self.layer, x.dtype, x.float(), self.binary_weight().float()
+        most = 2**layer.input_bits - 1
         if layer.padding:
-            x = functional.pad(x, (layer.padding,) * 4, value=-1)
+            x = functional.pad(x, (layer.padding,) * 4, value=-most)
         if mask is not None:
             x = x * mask
         if layer.positions == (1, 1):
             s = functional.linear(x.flatten(1), weight.flatten(1))[:, :, None, None] # same, faster
         else:
             s = functional.conv2d(x, weight, stride=layer.stride)
-        return (functional.max_pool2d(s, layer.pool) if layer.pool > 1 else s).to(kind)
+        s = (functional.max_pool2d(s, layer.pool) if layer.pool > 1 else s).to(kind)
+        return s / most if most > 1 else s
 
     def normalize(self, s: Tensor, choice: Tensor | None = None) -> Tensor:
         """Return the value before the sign for pooled sums ``s`` and the choice ``(N,)`` of each sample.

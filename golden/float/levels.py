@@ -3,8 +3,10 @@
 import torch
 from torch import Tensor
 
+from gen.ir import Input
 
-__all__ = ["levels_of"]
+
+__all__ = ["levels_of", "levels_of_pixels"]
 
 
 class _Levels(torch.autograd.Function):
@@ -40,3 +42,14 @@ def levels_of(y: Tensor, bits: int, low: int) -> Tensor:
     half a level beyond the range; for one bit as that of a parabola, like :func:`golden.float.layers.sign`.
     """
     return _Levels.apply(y, bits, low)
+
+
+def levels_of_pixels(images: Tensor, thresholds: Tensor, part: Input) -> Tensor:
+    """Turn uint8 pixels ``(N, H, W)``, of several components ``(N, H, W, colours)``, into the levels
+    ``(N, C, H, W)`` of the input ``part``: counts of the ``thresholds`` that each component has reached, or
+    without thresholds the components."""
+    x = images[:, None] if part.colours == 1 else images.movedim(-1, 1)
+    if not len(thresholds):
+        return x
+    reached = x[:, :, None] >= thresholds.view(-1, 1, 1)
+    return reached.unflatten(2, (-1, 2**part.bits - 1)).sum(3).flatten(1, 2)

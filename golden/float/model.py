@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from gen.ir import Network
 from gen.methods import choose
 from golden.float.layers import BinaryConvolution, sign
+from golden.float.levels import levels_of_pixels
 
 
 __all__ = ["BayNN", "paths"]
@@ -58,12 +59,14 @@ class BayNN(nn.Module):
             layer.settle()
 
     def binarize(self, images: Tensor) -> Tensor:
-        """Turn uint8 pixels ``(N, H, W)`` into signs ``(N, C, H, W)``, +1 for pixel >= threshold."""
-        bits = images[:, None] >= self.thresholds.view(1, -1, 1, 1)
-        return bits.to(self.layers[0].scale.dtype).mul_(2).sub_(1)
+        """Turn uint8 pixels, as of :func:`.levels_of_pixels`, into what the first layer takes: signs
+        ``(N, C, H, W)``, or for levels ``q`` from 0 to ``L > 1`` the integers ``2 q - L``."""
+        q = levels_of_pixels(images, self.thresholds, self.network.input)
+        return q.to(self.layers[0].scale.dtype).mul_(2).sub_(2**self.network.input.bits - 1)
 
     def forward(self, images: Tensor, choice: Tensor | None = None) -> Tensor:
-        """Return the logits ``(N, classes)`` of uint8 ``images`` ``(N, H, W)`` in one pass.
+        """Return the logits ``(N, classes)`` of uint8 ``images`` ``(N, H, W)``, of several
+        components ``(N, H, W, colours)``, in one pass.
 
         ``choice`` holds the choice of each image and layer, ``(N, L)``, where keep bits may be bool; or
         which groups each mask keeps, ``(N, W)``. Without it, layers choose at random while training, and
@@ -94,13 +97,17 @@ class BayNN(nn.Module):
 
     @torch.no_grad()
     def hidden(self, images: Tensor, choice: Tensor) -> list[Tensor]:
-        """Return the feature map that enters each layer, bool ``(N, H, W, C)``, from the input on."""
+        """Return the feature map that enters each layer, levels ``(N, H, W, C)``, from the input on; those of
+        one bit as bool."""
         x = self.binarize(images)
         maps = [x]
         for layer, own in zip(self.layers[:-1], self._by_layer(choice)[:-1], strict=True):
             x = sign(layer(x, own))
             maps.append(x)
-        return [(x > 0).permute(0, 2, 3, 1) for x in maps]
+        signs = [(x > 0).permute(0, 2, 3, 1) for x in maps]
+        if self.network.input.bits > 1:
+            signs[0] = levels_of_pixels(images, self.thresholds, self.network.input).permute(0, 2, 3, 1)
+        return signs
 
 
 @torch.no_grad()

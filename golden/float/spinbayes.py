@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from gen.ir import Network
 from golden.float.bayes import BayesianConvolution
-from golden.float.levels import levels_of
+from golden.float.levels import levels_of, levels_of_pixels
 
 
 __all__ = ["SpinBayes"]
@@ -44,11 +44,7 @@ class SpinBayes(nn.Module):
 
     def levels(self, images: Tensor) -> Tensor:
         """Turn uint8 pixels ``(N, H, W)`` into levels ``(N, C, H, W)``: counts of reached thresholds."""
-        size = self.network.input
-        reached = images[:, None] >= self.thresholds.view(1, -1, 1, 1)
-        if size.bits > 1:
-            reached = reached.unflatten(1, (size.channels, -1)).sum(2)
-        return reached.to(self.layers[0].bias.dtype)
+        return levels_of_pixels(images, self.thresholds, self.network.input).to(self.layers[0].bias.dtype)
 
     def forward(self, images: Tensor, choice: Tensor | None = None) -> Tensor:
         """Return the logits ``(N, classes)`` of uint8 ``images`` ``(N, H, W)`` in one pass.

@@ -53,6 +53,7 @@ def pins(design: Design) -> str:
     """Return what the harness of ``design`` includes."""
     return "\n".join([
         f"localparam PIXELS = {design.pixels};",
+        f"localparam COLOURS = {design.colours};",
         f"localparam WORDS = {design.classes};",
         "", *_wires(design),
         "", f"{design.top} dut (.*);",

@@ -56,8 +56,10 @@ module harness;
       if (!pixels__valid || (!rst && pixels__ready)) begin
         pixels__valid <= 0;
         if (sent < images * PIXELS && 32'(lfsr_i[15:8]) < duty) begin
-          got = $fgetc(image_file);
-          pixels__payload <= got[7:0];
+          for (int colour = 0; colour < COLOURS; colour++) begin
+            got = $fgetc(image_file);
+            pixels__payload[8 * colour +: 8] <= got[7:0];
+          end
           pixels__valid   <= 1;
           sent <= sent + 1;
         end

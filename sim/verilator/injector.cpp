@@ -25,7 +25,7 @@
 #include <string>
 #include <vector>
 
-#include "design.h" // PIXELS, WORDS, PAYLOAD_WORDS, offsets of fields, ERROR_PORT
+#include "design.h" // PIXELS, COLOURS, WORDS, PAYLOAD_WORDS, offsets of fields, ERROR_PORT
 #include "verilated.h"
 #include "verilated_syms.h"
 #include "Vtop.h"
@@ -86,8 +86,13 @@ class Run {
 
     // One cycle; returns whether a word of a result was taken.
     bool step(Word& word) {
-        top.pixels___05Fvalid = sent < pixels.size();
-        if (top.pixels___05Fvalid) top.pixels___05Fpayload = pixels[sent];
+        top.pixels___05Fvalid = sent < pixels.size() / COLOURS;
+        if (top.pixels___05Fvalid) {
+            uint32_t pixel = 0;
+            for (int colour = 0; colour < COLOURS; colour++)
+                pixel |= uint32_t(pixels[sent * COLOURS + colour]) << 8 * colour;
+            top.pixels___05Fpayload = pixel;
+        }
         half(0);
         const bool taken = top.results___05Fvalid;
         if (taken) memcpy(word.data(), &top.results___05Fpayload, sizeof(word));
@@ -162,7 +167,7 @@ int main(int argc, char** argv) {
     size_t images = 0;
     if (mode == "run") {
         images = atoi(argv[3]);
-        pixels.resize(images * PIXELS);
+        pixels.resize(images * PIXELS * COLOURS);
         std::ifstream(argv[2], std::ios::binary).read(reinterpret_cast<char*>(pixels.data()), pixels.size());
     }
     Run run(context, pixels, mode == "run" ? atoi(argv[4]) : 1);

@@ -1,5 +1,6 @@
 # amaranth: UnusedElaboratable=no
 
+import numpy as np
 import pytest
 
 from hdl.input.binarizer import Binarizer
@@ -51,13 +52,30 @@ def test_fills_while_words_wait(thresholds):
 
 
 @pytest.mark.parametrize("thresholds, message", [
-    ((), "Binarizer must have at least one threshold"),
+    ((), "Levels without thresholds must have the 8 bits of a pixel, not 1"),
     ((1, 0), "Threshold must be from 1 to 255, not 0"),
     ((256,), "Threshold must be from 1 to 255, not 256"),
 ])
 def test_rejects(thresholds, message):
     with pytest.raises(ValueError, match=f"^{message}$"):
         Binarizer(thresholds)
+
+
+@pytest.mark.parametrize("thresholds, bits", [((1, 64, 255), 1), ((9, 99, 199), 2), ((), 8)])
+def test_each_component_of_colours(thresholds, bits):
+    """Channels of the first component come first; without thresholds a component is its own level."""
+    pixels = np.random.default_rng(0).integers(0, 256, (50, 3))
+    words  = [pack([int(part) for part in pixel], 8) for pixel in pixels]
+    passed = transfer(Binarizer(thresholds, bits=bits, colours=3), {"i": words}, {"o": len(words)})
+    each   = 2**bits - 1
+    assert passed["o"].words == [
+        pack([int((part >= np.array(thresholds[first:first + each])).sum()) for part in pixel
+              for first in range(0, len(thresholds), each)], bits) for pixel in pixels] if thresholds else words
+
+
+def test_rejects_pixels_without_components():
+    with pytest.raises(ValueError, match="^Pixels must have at least 1 component, not 0$"):
+        Binarizer((1,), colours=0)
 
 
 def test_rejects_part_of_a_channel():

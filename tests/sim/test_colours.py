@@ -1,0 +1,35 @@
+# amaranth: UnusedElaboratable=no
+"""Designs whose pixels are colours, or levels as they are: all that they answer is right."""
+
+import numpy as np
+import pytest
+
+from gen.build import build_network
+from gen.checkpoint import read
+from gen.ir import Input, Layer, Network, Target
+from gen.methods import choose
+
+
+@pytest.mark.parametrize("pixels, options", [
+    (Input(6, 7, (), bits=8, colours=3), {"protect": True}),
+    (Input(6, 7, (), bits=8, colours=3), {"view": "macro", "schedule": "sequential"}),
+    (Input(6, 7, (), bits=8), {}),
+    (Input(6, 7, (40, 80, 160, 90, 120, 230), bits=2, colours=3), {}),
+    (Input(6, 7, (90, 180), colours=3), {"view": "macro"}),
+])
+def test_colours(write_checkpoint, tmp_path, simulate, pixels, options):
+    """A border of level 0 around levels of several bits, a pool behind, and several row tiles; two shards,
+    of which the second begins in the midst of the images."""
+    if pixels.thresholds:
+        pixels = Input(pixels.height, pixels.width, tuple(sorted(pixels.thresholds)), pixels.bits,
+                       pixels.colours)
+    network = choose(Network("colours", pixels, (
+        Layer("first", 6, 7, pixels.channels, (3, 3), 5, pool=2, padding=1, input_bits=pixels.bits),
+        Layer("last", 3, 3, 5, (3, 3), 3))), "scale-dropout")
+    write_checkpoint(tmp_path / "colours.npz", network, seed=3)
+    network = read(tmp_path / "colours.npz", network)
+    build_network(network, Target(array_rows=16, array_columns=4, passes=6, passes_max=8, **options),
+                  tmp_path / "out")
+    images = np.random.default_rng(0).integers(0, 256, (6, *pixels.shape), dtype=np.uint8)
+    report = simulate(tmp_path / "out", images, maps=True, size=3)
+    assert report["bit_exact"] and report["map_mismatches"] == 0 and not report["alarm"]
