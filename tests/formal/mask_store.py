@@ -49,6 +49,8 @@ def answers_each_pass(m, dut):
     value, known, writing, reading = Signal.like(dut.o.payload), Signal(), Signal(numbers), Signal(numbers)
     m.d.sync += writing.eq(writing + dut.drawn.handed)
     m.d.sync += reading.eq(reading + (moved(dut.passes) & dut.passes.payload.last))
+    with m.If(dut.drawn.handed & ((writing + 1)[:3] == followed)):
+        m.d.sync += known.eq(0)
     with m.If(dut.drawn.words.valid & (writing == followed) & (count == member)):
         m.d.sync += [value.eq(dut.drawn.words.payload), known.eq(1)]
     with m.If(moved(dut.passes)):
@@ -72,6 +74,6 @@ SMALL = partial(MaskStore, bits=2, passes=2)
 
 PROOFS = [
     Proof(SMALL, keeps_stream_rules),
-    Proof(SMALL, answers_each_pass, "bmc", depth=24, reach=30),
+    Proof(SMALL, answers_each_pass, "bmc", depth=20, reach=30),
     Readiness(SMALL),
 ]
