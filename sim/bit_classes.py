@@ -55,7 +55,8 @@ def class_of(design: Design, scope: str, name: str, width: int, words: int) -> s
     if block == "mask_bank" and (memory or width > _NARROW):
         return "masks"
     if memory:
-        return "line buffers" if block in ("line_buffer", "pool", "instance_norm") else "memories of the head"
+        return ("line buffers" if block in ("line_buffer", "pool", "instance_norm") else
+                "memories of the head")
     if block == "pseudo_rng" and width > _NARROW:
         return "random source"
     if name.startswith("fsm_state"):
