@@ -16,7 +16,7 @@ from golden.random.outcomes import masks, outcomes
 
 
 __all__ = [
-    "COMBINATIONS_LIMIT", "batches", "combination_count", "combinations", "compare",
+    "COMBINATIONS_LIMIT", "activate", "batches", "combination_count", "combinations", "compare",
     "compare_with_mean", "forward", "input_levels", "layer_sums", "layer_weights", "logits",
     "path_probabilities", "paths", "predict",
 ]
@@ -70,7 +70,7 @@ def forward(network: Network, images: np.ndarray, bits: np.ndarray, *, number: i
     x = input_levels(network, images)
     for index, layer in enumerate(network.layers):
         place, x = _sums(layer, x, np.arange(len(images)), arrays[:, index], kept.get(index), chip)
-        x = _activate(layer, x[place], arrays[:, index], banks[:, index])
+        x = activate(layer, x[place], arrays[:, index], banks[:, index])
         results.append(x)
     return (x, results[:-1]) if maps else x
 
@@ -207,6 +207,13 @@ def layer_sums(layer: Layer, x: np.ndarray, outcome: int = 0, chip=None, *,
     return sums
 
 
+def activate(layer: Layer, sums: np.ndarray, array: np.ndarray, bank: np.ndarray) -> np.ndarray:
+    """Return what ``layer`` makes of pooled ``sums``: levels (M, h, w, O), or logits (M, K); for the others
+    see :func:`compare`."""
+    kinds = {Logit: logits, Centred: compare_with_mean}
+    return kinds.get(type(layer.banks[0][0]), compare)(layer, sums, array, bank)
+
+
 def compare(layer: Layer, sums: np.ndarray, array: np.ndarray, bank: np.ndarray) -> np.ndarray:
     """Compare pooled ``sums`` (M, h, w, O) with the bank ``bank`` (M,) of array ``array`` (M,) of each map,
     to uint8 levels."""
@@ -261,7 +268,7 @@ def _passes(network: Network, images: np.ndarray, bits: np.ndarray, chip=None) -
         number, sums = _sums(layer, x, source, read, mask, chip)
         branch, place = np.unique(place * layer.bank_count + bank, return_inverse=True)
         run, taken = np.divmod(branch, layer.bank_count)
-        x = _activate(layer, sums[number[run]], read[run], taken)
+        x = activate(layer, sums[number[run]], read[run], taken)
     return x[place].reshape(*bits.shape[:2], -1)
 
 
@@ -277,12 +284,6 @@ def _sums(layer, x, source, array, mask, chip):
         chosen = array == outcome
         sums[chosen] = layer_sums(layer, x[source[chosen]], outcome, chip)
     return np.arange(len(source)), sums
-
-
-def _activate(layer, sums, array, bank):
-    """Return the levels or logits that ``layer`` makes of pooled ``sums`` (M, h, w, O)."""
-    kinds = {Logit: logits, Centred: compare_with_mean}
-    return kinds.get(type(layer.banks[0][0]), compare)(layer, sums, array, bank)
 
 
 def _exact_float(layer: Layer) -> type:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from gen.compile import compile_network
-from gen.ir import Logit, Target
-from golden.network import compare, forward, input_levels, layer_sums, logits
+from gen.ir import Target
+from golden.network import activate, forward, input_levels, layer_sums
 from golden.pass_sets import members, part, replay
 from golden.random.generator import choices
 from golden.random.outcomes import outcomes
@@ -18,7 +18,6 @@ PASSES = 9
 
 def layer_output(layer, x, array, bank):
     """The map that ``layer`` makes of the map ``x`` (1, H, W, C) with an array and a bank."""
-    activate = logits if isinstance(layer.banks[0][0], Logit) else compare
     return activate(layer, layer_sums(layer, x, array), np.array([array]), np.array([bank]))
 
 

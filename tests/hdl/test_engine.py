@@ -5,9 +5,9 @@ import pytest
 from amaranth.hdl import signed
 
 from gen.compile import compile_network
-from gen.ir import Centred, Logit, Target
+from gen.ir import Logit, Target
 from gen.lower import lower_layer
-from golden.network import compare, compare_with_mean, layer_sums, logits
+from golden.network import activate, layer_sums
 from golden.pass_sets import part, replay
 from hdl.engine import Engine, Levels, Logits, Masks
 from hdl.layer.crossbar import Crossbar
@@ -68,11 +68,10 @@ def set_of(members, last, choice=0, choices=1):
 
 def run(layer, x, array, bank):
     sums, chosen = layer_sums(layer, x, array), (np.array([array]), np.array([bank]))
+    result = activate(layer, sums, *chosen)
     if isinstance(layer.banks[0][0], Logit):
-        return logits(layer, sums, *chosen)[0].tolist()
-    level = compare_with_mean if isinstance(layer.banks[0][0], Centred) else compare
-    return [pack(word, layer.output_bits) for word in
-            level(layer, sums, *chosen).reshape(-1, layer.outputs)]
+        return result[0].tolist()
+    return [pack(word, layer.output_bits) for word in result.reshape(-1, layer.outputs)]
 
 
 #: Layers of a random network: two hidden ones, and that of the output.
