@@ -15,8 +15,8 @@ first, and ``labels``, 0 to 9::
 Of ``data = torchvision.datasets.CIFAR10(folder, train, download=True)`` they are made by
 ``numpy.savez(file, images=data.data, labels=data.targets)``.
 
-``python -m golden.data fetch DIR`` downloads MNIST and Fashion-MNIST. The first 1000 test images of MNIST come
-with the project (:func:`load_sample`); ``python -m golden.data sample DIR`` makes their file again.
+``python -m golden.data fetch DIR`` downloads MNIST and Fashion-MNIST. The first 1000 test images of MNIST
+come with the project (:func:`load_sample`); ``python -m golden.data sample DIR`` makes their file again.
 """
 
 import gzip
@@ -210,7 +210,7 @@ def load_cifar10(folder: Path | str | None = None,
     """
     path = folder_of(folder) / "cifar10" / f"{split}.npz"
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as content, np.load(content, allow_pickle=False) as file:
             images, labels = file["images"], file["labels"]
     except FileNotFoundError:
         raise DataError(f"Data file {path} does not exist; {_HINTS['cifar10']}") from None

@@ -3,7 +3,7 @@
 Up to three predictions are compared: the mean of T passes with the random bits of the generator; a point
 estimate, which is one pass with all scales kept (Scale-Dropout) or else the first pass alone; and the exact
 mean over all combinations of random bits, to which the mean of T passes converges, unless there are too
-many (SpinBayes).
+many (SpinBayes, networks of many layers).
 
 The images are those of the data set of the network (:mod:`golden.data`) and of sets that are out of
 distribution for it, or a user's own
@@ -29,7 +29,7 @@ from golden.answers import answer_passes, check_path, columns_help, join_answers
 from golden.compiler import compiled
 from golden.data import DATA_SETS, DataError, DataSet, folder_of
 from golden.images import Images, read_images
-from golden.network import COMBINATIONS_LIMIT, batches, combination_count
+from golden.network import batches, combination_count
 from golden.random.generator import choices
 from golden.scores import Scores, join_scores, over_combinations, over_passes, report, scores_of
 
@@ -45,6 +45,9 @@ PAPER = {
     "noisy-mnist quantile/rejected": 0.9921,
     "fashion-mnist quantile/rejected": 1.0,
 }
+
+#: Most combinations of random bits whose exact mean is computed: more take longer than all the rest.
+EXACT = 64
 
 #: Figures that are no percentage.
 PLAIN = ("test/cls/NLL", "test/cls/Brier", "entropy_nats", "mutual_information_nats")
@@ -160,9 +163,10 @@ def _evaluate(args) -> dict:
     return figures
 
 
-def _ood_sets(data: DataSet, images: np.ndarray, folder: Path, *, noise: bool) -> dict[str, np.ndarray | str]:
-    """Return the sets by name that are out of distribution for ``data``: pixels, or the reason why a set is not there. With
-    ``noise``, those that are made from ``images`` are among them."""
+def _ood_sets(data: DataSet, images: np.ndarray, folder: Path, *,
+              noise: bool) -> dict[str, np.ndarray | str]:
+    """Return the sets by name that are out of distribution for ``data``: pixels, or the reason why a set is
+    not there. With ``noise``, those that are made from ``images`` are among them."""
     sets = {name: make(images) for name, make in data.ood_noise.items()} if noise else {}
     for name, load_images in data.ood.items():
         if (folder / name).is_dir():
@@ -179,7 +183,7 @@ def _methods(network: Network) -> dict[str, Callable[[np.ndarray, np.ndarray], S
         methods = {"all_kept": lambda images, bits: over_passes(network, images, np.ones_like(bits[:, :1]))}
     else:
         methods = {"one_pass": lambda images, bits: over_passes(network, images, bits[:, :1])}
-    if 1 < combination_count(network) <= COMBINATIONS_LIMIT:
+    if 1 < combination_count(network) <= EXACT:
         methods["exact"] = lambda images, bits: over_combinations(network, images)
     return methods
 

@@ -61,9 +61,9 @@ def read_images(path: Path | str, network: Network, labels: Path | str | None = 
     Raises
     ------
     DataError
-        If a file is missing, damaged or of another kind; if pixels are no 8-bit grey or colours, or images of
-        another size than the input of the network; if there is no image; or if labels are not one per image, or
-        no classes of the network.
+        If a file is missing, damaged or of another kind; if pixels are no 8-bit grey or colours, or images
+        of another size than the input of the network; if there is no image; or if labels are not one per
+        image, or no classes of the network.
     """
     path, shape = Path(path), network.input.shape
     classes = network.layers[-1].outputs

@@ -100,7 +100,7 @@ def _parse(arguments):
     options.network, ending = method_of(options.network)
     options.method = options.method or ending
     method = METHODS[options.method]
-    if not method.levels and any(layer.input_bits > 1 for layer in NETWORKS[options.network].layers):
+    if not method.levels and any(layer.output_bits > 1 for layer in NETWORKS[options.network].layers):
         parser.error(f"method {options.method!r} is not for network {options.network!r}, whose levels have "
                      "several bits, but " + _either(name for name in METHODS if METHODS[name].levels))
     if options.recipe not in (None, *method.recipes):

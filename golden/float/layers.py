@@ -187,8 +187,8 @@ class BinaryConvolution(nn.Module):
         return sign_of_weights(standardize(self.weight)) if self.signs is None else self.signs
 
     def sums(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Return the pooled sums ``s`` of the products of signs ``x`` ``(N, C, H, W)``, integers, multiplied
-        by ``mask`` with the border that the padding adds.
+        """Return the pooled sums ``s`` of the products of signs ``x`` ``(N, C, H, W)``, multiplied by
+        ``mask`` with the border that the padding adds.
 
         For levels ``q`` of ``input_bits``, from 0 to L, ``x`` is ``2 q - L``, and stands for ``x / L``.
         """

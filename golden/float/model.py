@@ -97,8 +97,8 @@ class BayNN(nn.Module):
 
     @torch.no_grad()
     def hidden(self, images: Tensor, choice: Tensor) -> list[Tensor]:
-        """Return the feature map that enters each layer, levels ``(N, H, W, C)``, from the input on; those of
-        one bit as bool."""
+        """Return the feature map that enters each layer, levels ``(N, H, W, C)``, from the input on; those
+        of one bit as bool."""
         x = self.binarize(images)
         maps = [x]
         for layer, own in zip(self.layers[:-1], self._by_layer(choice)[:-1], strict=True):
@@ -121,7 +121,7 @@ def paths(model: BayNN, images: Tensor) -> Tensor:
         layer, *rest = layers
         sums = layer.sums(x)
         for bit in (False, True):
-            y = layer.normalize(sums, torch.full((len(x),), bit))
+            y = layer.normalize(sums, torch.full((len(x),), bit, device=x.device))
             if rest:
                 yield from walk(sign(y), rest)
             else:

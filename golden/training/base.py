@@ -25,7 +25,7 @@ class Start:
 
     model: BayNN         #: Deterministic.
     images: Images       #: To train with, with the logits of the teacher.
-    held_back: Tensor    #: uint8 ``(N, 28, 28)``, images that no training sees.
+    held_back: Tensor    #: uint8 ``(N, H, W)``, images that no training sees.
     held_labels: Tensor  #: ``(N,)``
 
 

@@ -38,7 +38,7 @@ class Images:
 
     Attributes
     ----------
-    variants : list of Tensor ``(N, 28, 28)``
+    variants : list of Tensor ``(N, H, W)``, of several components ``(N, H, W, colours)``
         The uint8 images, then their augmented copies.
     labels : Tensor ``(N,)``
     teacher_logits : list of Tensor ``(N, 10)`` or None
@@ -141,7 +141,7 @@ def fit(model: nn.Module, images: Images, stage: Stage,
     for number, (pixels, labels, teacher_logits) in steps.bar(
             journal.batches(stage.name, stage.epochs, images.count, images.batches, parts),
             journal.left(stage.name, stage.epochs, images.count)):
-        logits = model(pixels.repeat(stage.masks, 1, 1)).unflatten(0, (stage.masks, -1))
+        logits = model(torch.cat([pixels] * stage.masks)).unflatten(0, (stage.masks, -1))
         if stage.separate:
             loss = sum(distillation_loss(own[None], labels, teacher_logits) for own in logits) / stage.masks
         else:
@@ -159,7 +159,7 @@ def fit(model: nn.Module, images: Images, stage: Stage,
 
 @torch.no_grad()
 def recalibrate(model: nn.Module, images: Tensor, passes: int = 1):
-    """Measure the statistics of the batch normalization anew over uint8 ``images`` ``(N, 28, 28)``.
+    """Measure the statistics of the batch normalization anew over uint8 ``images`` ``(N, H, W)``.
 
     Each image draws its random choices in each of the ``passes``, so mean and variance are those over all
     passes.
@@ -171,7 +171,7 @@ def recalibrate(model: nn.Module, images: Tensor, passes: int = 1):
             module.momentum = None # cumulative mean
     # Chunks of equal size, give or take one: a chunk of a single image would have no variance.
     for chunk in images.tensor_split(-(-len(images) // 500)):
-        model(chunk.repeat(passes, 1, 1))
+        model(torch.cat([chunk] * passes))
 
 
 def measure_anew(model: nn.Module, images: Images, steps: Progress, passes: int = 1):

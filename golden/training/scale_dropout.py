@@ -24,6 +24,7 @@ from golden.training.journal import Journal
 __all__ = ["PLANS", "Plan", "adaptive_dropout", "measure", "train_paper", "train_spread"]
 
 
+EXACT  = 64    #: Most combinations whose exact mean is measured.
 LAMBDA = 1e-5  #: Weight decay of recipe ``paper`` (Scale-Dropout, VI-B).
 
 
@@ -40,6 +41,7 @@ class Plan:
 PLANS = {
     "lenet5":      Plan(epochs=40, spread_epochs=5, copies=0),
     "lenet5_wide": Plan(epochs=16, spread_epochs=4, copies=4),
+    "vgg_small":   Plan(epochs=100, spread_epochs=5, copies=24, teacher_epochs=40),
 }
 
 
@@ -90,13 +92,25 @@ def train_paper(network: Network, images: Images, plan: Plan, steps: Progress,
 
 def measure(model: BayNN, images: Tensor, labels: np.ndarray, passes: int, seed: int,
             steps: Progress) -> dict[str, dict[str, float]]:
-    """Return the metrics with all scales kept, of ``passes`` random passes, and of the exact mean.
+    """Return the metrics with all scales kept, of ``passes`` random passes, and of the exact mean, where it
+    is the mean of at most :data:`EXACT` combinations of keep bits.
 
     Keys are ``"all kept"``, ``"T = <passes>"`` and ``"exact mean"``; values are as of
     :func:`golden.metrics.classification`. Keep bits are drawn anew for each image.
     """
     model.eval()
-    of_paths = np.concatenate([paths(model, chunk).numpy() for chunk in steps.bar(images.split(500))])
+    if 2**len(model.layers) > EXACT:
+        def averaged(choice):
+            choice = torch.tensor(choice, device=images.device)
+            parts  = list(zip(images.split(500), choice.split(500), strict=True))
+            return np.concatenate([model.passes(*part).softmax(-1).mean(1).cpu().numpy()
+                                   for part in steps.bar(parts)])
+
+        with torch.no_grad():
+            drawn = model.draw(np.random.default_rng(seed), len(images), passes)
+            return {name: metrics.classification(averaged(choice), labels) for name, choice in (
+                ("all kept", np.ones_like(drawn[:, :1])), (f"T = {passes}", drawn))}
+    of_paths = np.concatenate([paths(model, chunk).cpu().numpy() for chunk in steps.bar(images.split(500))])
     drop = np.array([layer.dropout.p for layer in model.layers])
     bits = np.arange(of_paths.shape[1])[:, None] >> np.arange(len(drop))[::-1] & 1
     weights = np.where(bits, 1 - drop, drop).prod(1)

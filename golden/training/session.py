@@ -13,7 +13,7 @@ from gen.ir import Network, dump
 from gen.methods import choose
 from gen.networks import NETWORKS
 from gen.progress import Progress
-from golden.data import DataError, load_mnist
+from golden.data import DATA_SETS, DataError
 from golden.methods import (
     BASELINES,
     affine,
@@ -95,10 +95,11 @@ def train(options: argparse.Namespace, state: Path, steps: Progress) -> dict[str
     training = METHODS[options.method]
     plain, network, plan = NETWORKS[options.network], _network(options), _plan(options, training)
     device = _device(options.device)
-    pixels, labels = load_mnist(options.data, "train")
-    test_pixels, test_labels = load_mnist(options.data, "test")
+    data = DATA_SETS[network.data]
+    pixels, labels = data.load(options.data, "train")
+    test_pixels, test_labels = data.load(options.data, "test")
     if len(labels) < BATCH:
-        raise DataError(f"MNIST must have at least {BATCH} training images, not {len(labels)}")
+        raise DataError(f"{data.title} must have at least {BATCH} training images, not {len(labels)}")
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
     images = Images([torch.tensor(pixels, device=device)], torch.tensor(labels, device=device).long())
@@ -132,8 +133,9 @@ def train(options: argparse.Namespace, state: Path, steps: Progress) -> dict[str
         journal.remove()
     steps.step("test")
     try:
-        return training.measure(training.read(network, options.out), torch.tensor(test_pixels), test_labels,
-                                passes_of(network), options.seed, steps)
+        return training.measure(training.read(network, options.out).to(device),
+                                torch.tensor(test_pixels, device=device), test_labels, passes_of(network),
+                                options.seed, steps)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"stopped; checkpoint {options.out} is written, but not tested") from None
 

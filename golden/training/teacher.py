@@ -1,4 +1,4 @@
-"""The teacher of the distillation: a float network that sees the grey pixels.
+"""The teacher of the distillation: a float network that sees the pixels.
 
 Its logits for all training images are computed once, before the student is trained.
 """
@@ -16,12 +16,26 @@ from golden.training.journal import Journal, TrainingError
 __all__ = ["augment", "check_loss", "one_cycle", "predict_teacher", "teacher", "train_teacher"]
 
 
-def teacher() -> nn.Module:
-    """Return an untrained convolutional network: float ``(N, 1, 28, 28)`` to logits ``(N, 10)``."""
+class _Residual(nn.Sequential):
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + super().forward(x)
+
+
+def teacher(components: int = 1) -> nn.Module:
+    """Return an untrained convolutional network: float ``(N, 1, 28, 28)`` to logits ``(N, 10)``; or, of
+    pixels of several ``components``, ``(N, components, H, W)`` of any size of at least 8 by 8."""
     def block(inputs, outputs):
         return (nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs),
                 nn.ReLU())
 
+    if components > 1:
+        return nn.Sequential(
+            *block(components, 64), *block(64, 128), nn.MaxPool2d(2),
+            _Residual(*block(128, 128), *block(128, 128)), *block(128, 256), nn.MaxPool2d(2),
+            *block(256, 512), nn.MaxPool2d(2), _Residual(*block(512, 512), *block(512, 512)),
+            nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Dropout(0.3), nn.Linear(512, 10),
+        ).to(memory_format=torch.channels_last)
     return nn.Sequential(
         nn.Conv2d(1, 24, 5, stride=2, padding=2, bias=False), nn.BatchNorm2d(24), nn.ReLU(),
         *block(24, 48), nn.MaxPool2d(2), *block(48, 96), nn.MaxPool2d(2),
@@ -30,11 +44,15 @@ def teacher() -> nn.Module:
 
 
 def augment(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Return uint8 ``images`` ``(N, 28, 28)``, each under a random affine map.
+    """Return uint8 ``images`` ``(N, 28, 28)``, each under a random affine map; or of several components,
+    ``(N, H, W, colours)``, each shifted by up to 4 pixels, and mirrored or not.
 
-    A map rotates by up to 12 degrees, scales by up to 12 %, shears by up to 0.15, and shifts by up to 2
-    pixels. (RandomAffine of torchvision draws one map for a whole batch.)
+    What is shifted in is black. A map rotates by up to 12 degrees, scales by up to 12 %, shears by up to
+    0.15, and shifts by up to 2 pixels. (RandomAffine of torchvision draws one map for a whole batch.)
     """
+    if images.ndim == 4:
+        return _crop_and_mirror(images, generator)
+
     def uniform(limit):
         return (torch.rand(len(images), generator=generator) * 2 - 1) * limit
 
@@ -50,6 +68,17 @@ def augment(images: Tensor, generator: torch.Generator) -> Tensor:
         moved = functional.grid_sample(chunk[:, None].float(), grid, align_corners=False)
         parts.append(moved[:, 0].round().clamp(0, 255).to(torch.uint8))
     return torch.cat(parts)
+
+
+def _crop_and_mirror(images, generator):
+    count, height, width, _ = images.shape
+    shift  = torch.randint(9, (2, count, 1), generator=generator).to(images.device)
+    mirror = torch.rand(count, 1, generator=generator).to(images.device) < 0.5
+    padded = functional.pad(images, (0, 0, 4, 4, 4, 4))
+    rows, columns = (torch.arange(size, device=images.device) for size in (height, width))
+    columns = torch.where(mirror, width - 1 - columns, columns)
+    place = torch.arange(count, device=images.device)
+    return padded[place[:, None, None], (shift[0] + rows)[:, :, None], (shift[1] + columns)[:, None]]
 
 
 def one_cycle(optimizer: torch.optim.Optimizer, peak: float, count: int):
@@ -69,11 +98,12 @@ def check_loss(loss: Tensor, model: str, number: int):
 
 def train_teacher(images: Tensor, labels: Tensor, epochs: int, steps: Progress,
                   journal: Journal = Journal()) -> nn.Module:
-    """Train a teacher on uint8 ``images`` ``(N, 28, 28)``, half of each batch augmented.
+    """Train a teacher on uint8 ``images``, as of :func:`augment`, half of each batch augmented.
 
     The ``journal`` keeps the state of the training, as stage ``teacher``.
     """
-    model, batch = teacher().to(images.device), 100
+    components = images.shape[3] if images.ndim == 4 else 1
+    model, batch = teacher(components).to(images.device), 100
     count = len(images) // batch
     optimizer = torch.optim.Adam(model.parameters(), fused=True)
     schedule = one_cycle(optimizer, 3e-3, epochs * count)
@@ -100,9 +130,10 @@ def train_teacher(images: Tensor, labels: Tensor, epochs: int, steps: Progress,
 
 @torch.no_grad()
 def predict_teacher(model: nn.Module, images: Tensor) -> Tensor:
-    """Return the logits ``(N, 10)`` of the teacher ``model`` for uint8 ``images`` ``(N, 28, 28)``."""
+    """Return the logits ``(N, 10)`` of the teacher ``model`` for uint8 ``images``."""
     return torch.cat([model(_float(chunk)) for chunk in images.split(1000)])
 
 
 def _float(pixels):
-    return pixels[:, None].float().div_(128).sub_(1).contiguous(memory_format=torch.channels_last)
+    x = pixels[:, None] if pixels.ndim == 3 else pixels.movedim(-1, 1)
+    return x.float().div_(128).sub_(1).contiguous(memory_format=torch.channels_last)

@@ -49,7 +49,8 @@ class Binarizer(wiring.Component):
         if self.colours < 1:
             raise ValueError(f"Pixels must have at least 1 component, not {colours!r}")
         if not self.thresholds and self.bits != width:
-            raise ValueError(f"Levels without thresholds must have the {width} bits of a pixel, not {bits!r}")
+            raise ValueError(f"Levels without thresholds must have the {width} bits of a pixel, "
+                             f"not {bits!r}")
         for threshold in self.thresholds:
             if not 1 <= threshold < 1 << width:
                 raise ValueError(f"Threshold must be from 1 to {(1 << width) - 1}, not {threshold!r}")

@@ -56,7 +56,8 @@ def test_periphery(tmp_path, monkeypatch):
 def test_wrong_arguments(capsys):
     assert gen.method_costs.main(["lenet6"]) == 2
     assert capsys.readouterr().err == (
-        "gen.method_costs: Network 'lenet6' is unknown; choose one of: lenet5, lenet5_wide, lenet5_4bit\n")
+        "gen.method_costs: Network 'lenet6' is unknown; choose one of: lenet5, lenet5_wide, "
+        "lenet5_4bit, vgg_small\n")
     assert gen.method_costs.main(["lenet5", "--method", "deterministic", "--p", "0.5"]) == 2
     assert capsys.readouterr().err == (
         "gen.method_costs: Method 'deterministic' has no dropout probability; leave --p out\n")

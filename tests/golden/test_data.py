@@ -49,6 +49,44 @@ def test_folder_from_environment(tmp_path, monkeypatch):
     assert same(data.load_mnist(), test)
 
 
+def write_cifar10(folder, split="test", **arrays):
+    path = folder / "cifar10" / f"{split}.npz"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez(path, **{"images": np.zeros((4, 32, 32, 3), np.uint8), "labels": [3, 0, 9, 1]} | arrays)
+    return path
+
+
+def test_cifar10(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), dtype=np.uint8)
+    write_cifar10(tmp_path, "train", images=images)
+    assert same(data.load_cifar10(tmp_path, "train"), (images, np.array([3, 0, 9, 1])))
+    with pytest.raises(DataError, match=f"^Data file {tmp_path}/cifar10/test.npz does not exist; golden/"):
+        data.load_cifar10(tmp_path)
+
+
+@pytest.mark.parametrize("arrays, message", [
+    ({"images": np.zeros((4, 3, 32, 32), np.uint8)},
+     r"Images of .* must be uint8 \(N, 32, 32, 3\), not uint8 \(4, 3, 32, 32\)"),
+    ({"images": np.zeros((4, 32, 32, 3))}, r"Images of .* must be uint8 \(N, 32, 32, 3\), not float64 .*"),
+    ({"labels": [1]}, "Data file .* has 4 images, but 1 labels"),
+    ({"labels": [1, 2, 3, 10]}, "Labels of .* must be integers from 0 to 9"),
+])
+def test_cifar10_of_other_arrays(tmp_path, arrays, message):
+    write_cifar10(tmp_path, **arrays)
+    with pytest.raises(DataError, match=f"^{message}$"):
+        data.load_cifar10(tmp_path)
+
+
+def test_cifar10_that_is_damaged(tmp_path):
+    path = write_cifar10(tmp_path)
+    path.write_bytes(path.read_bytes()[:5000])
+    with pytest.raises(DataError, match=r"test.npz must have arrays 'images' and 'labels' \("):
+        data.load_cifar10(tmp_path)
+    np.savez(path, images=np.zeros((4, 32, 32, 3), np.uint8))
+    with pytest.raises(DataError, match=r"test.npz must have arrays 'images' and 'labels' \("):
+        data.load_cifar10(tmp_path)
+
+
 def test_other_sets(tmp_path):
     letters = write_set(tmp_path / "notmnist", "t10k", 4)
     assert same(data.load_notmnist(tmp_path), letters)

@@ -8,8 +8,11 @@ import pytest
 
 import golden.evaluate
 import golden.network
+from gen.checkpoint import read
+from gen.compile import compile_network
+from gen.ir import Target
 from gen.methods import network_of
-from gen.networks import NETWORKS
+from gen.networks import NETWORKS, vgg
 from golden.data import read_idx
 from golden.evaluate import main
 from golden.random.generator import choices
@@ -155,7 +158,7 @@ def test_own_images_with_labels(data):
 
 def test_too_many_combinations(data, monkeypatch):
     """The exact mean of a deep network is left out, and nothing else."""
-    monkeypatch.setattr(golden.evaluate, "COMBINATIONS_LIMIT", 31)
+    monkeypatch.setattr(golden.evaluate, "EXACT", 31)
     figures, _ = judged(data)
     assert set(figures["prediction"]) == {"passes", "all_kept"}
 
@@ -211,3 +214,22 @@ def test_wrong_input_is_one_line(data, capsys, arguments, message):
     output = capsys.readouterr()
     assert output.out == ""
     assert [line for line in output.err.splitlines() if line != "compile lenet5 ..."] == [message]
+
+
+def test_network_of_colours(tmp_path, write_checkpoint, monkeypatch, capsys):
+    """It is judged by CIFAR-10, as its definition says, for which no set is out of distribution."""
+    network = vgg("vgg_tiny", (4, 4, 6), 8)
+    monkeypatch.setitem(NETWORKS, "vgg_tiny", network)
+    write_checkpoint(tmp_path / "vgg_tiny.npz", network)
+    of_file = compile_network(read(tmp_path / "vgg_tiny.npz", network), Target(passes=3))
+    monkeypatch.setattr(golden.evaluate, "compiled", lambda *_, **__: of_file) # another process knows none
+    (tmp_path / "cifar10").mkdir()
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "cifar10" / "test.npz", labels=rng.integers(0, 10, 5),
+             images=rng.integers(0, 256, (5, 32, 32, 3), dtype=np.uint8))
+    main(["vgg_tiny", "--data", str(tmp_path), "--checkpoint", str(tmp_path / "vgg_tiny.npz"),
+          "--passes", "3", "--json", str(tmp_path / "figures.json")])
+    first, header, *_ = capsys.readouterr().out.splitlines()
+    assert first == "vgg_tiny, 5 images of CIFAR-10, compiled golden model"
+    assert header.split() == ["T", "=", "3", "all", "kept"]
+    assert json.loads((tmp_path / "figures.json").read_text())["images"] == {"cifar10": 5}

@@ -335,3 +335,37 @@ def test_labels_that_are_no_file(network, tmp_path):
     assert refused(network, path, tmp_path / "labels.txt") == (
         f"File {tmp_path}/labels.txt must have the number of a class on each line (invalid literal for "
         "int() with base 10: 'cat')")
+
+
+@pytest.fixture
+def colours(network):
+    """The same for pixels of three colours."""
+    return replace(network, input=Input(8, 6, (), bits=8, colours=3))
+
+
+def test_colours(colours, tmp_path):
+    pixels = np.random.default_rng(1).integers(0, 256, (5, 8, 6, 3), dtype=np.uint8)
+    np.savez(tmp_path / "images.npz", images=pixels, labels=LABELS)
+    save_pngs(tmp_path / "images", pixels)
+    for path in ("images.npz", "images"):
+        assert (read_images(tmp_path / path, colours).pixels == pixels).all()
+
+
+@pytest.mark.parametrize("pixels, message", [
+    (PIXELS, r"Images of .* must be \(N, 8, 6, 3\), height before width, not \(5, 8, 6\)"),
+    (np.zeros((5, 3, 8, 6), np.uint8), r"Images of .* must be \(N, 8, 6, 3\), height before width, not "
+     r"\(5, 3, 8, 6\); convert them with: images.transpose\(0, 2, 3, 1\)"),
+    (np.zeros((5, 144), np.uint8), r"Images of .* must be \(N, 8, 6, 3\), height before width, not "
+     r"\(5, 144\); convert them with: images.reshape\(-1, 8, 6, 3\)"),
+])
+def test_arrays_that_are_no_colours(colours, tmp_path, pixels, message):
+    np.save(tmp_path / "images.npy", pixels)
+    with pytest.raises(DataError, match=f"^{message}$"):
+        read_images(tmp_path / "images.npy", colours)
+
+
+def test_grey_picture_for_colours(colours, tmp_path):
+    Image.fromarray(PIXELS[0]).save(tmp_path / "grey.png")
+    with pytest.raises(DataError, match="^Image .* must be 8-bit red, green and blue, not grey; convert it,"
+                       r" for instance with Pillow: .*convert\('RGB'\).save\(FILE\)$"):
+        read_images(tmp_path / "grey.png", colours)

@@ -11,7 +11,7 @@ import torch
 import gen.checkpoint
 from gen.ir import ArrayChoice, BankChoice
 from gen.methods import METHODS, name_of
-from gen.networks import NETWORKS
+from gen.networks import NETWORKS, vgg
 from gen.progress import Progress
 from golden import train
 from golden.data import load_sample
@@ -570,3 +570,20 @@ def test_loss_that_is_no_number(folder, tmp_path, monkeypatch, capsys):
         "golden.train: The loss of lenet5 is nan after 0 steps, from where nothing can be learned; "
         "try another --seed")
     assert not out.exists()
+
+
+def test_network_of_colours(tmp_path, monkeypatch, capsys):
+    """Trained with CIFAR-10, as its definition says, in crops and mirrored; of so many layers no exact mean
+    is computed."""
+    monkeypatch.setitem(NETWORKS, "vgg_tiny", vgg("vgg_tiny", (4, 4, 6), 8))
+    rng = np.random.default_rng(0)
+    (tmp_path / "cifar10").mkdir()
+    for split, count in (("train", 200), ("test", 20)):
+        np.savez(tmp_path / "cifar10" / f"{split}.npz", labels=rng.integers(0, 10, count),
+                 images=rng.integers(0, 256, (count, 32, 32, 3), dtype=np.uint8))
+    out = tmp_path / "vgg_tiny.npz"
+    assert train.main(["vgg_tiny", "--data", str(tmp_path), "--out", str(out), "--epochs", "1",
+                       "--teacher-epochs", "0"]) == 0
+    rows = [line.split()[:2] for line in capsys.readouterr().out.splitlines()]
+    assert ["all", "kept"] in rows and ["T", "="] in rows and ["exact", "mean"] not in rows
+    assert load(NETWORKS["vgg_tiny"], out).layers[0].binary_weight().shape == (4, 3, 3, 3)

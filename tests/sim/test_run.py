@@ -552,3 +552,17 @@ def test_pins_come_from_the_manifest(tiny, random_network, tmp_path):
         "mtj__0__current": (6, False), "mtj__0__sense": (1, True)}
     assert any(re.fullmatch(r"layer_last__\d+__codes", name) and driven
                for name, (_, driven) in pins.items())
+
+
+@pytest.mark.parametrize("options, message", [
+    ([], "No images of CIFAR-10 come with the project; name a folder that has it with --data DIR, or "
+         "images of your own with --input FILE"),
+    (["--ood", "notmnist"], "No set is known that is out of distribution for CIFAR-10; leave out --ood"),
+])
+def test_network_of_another_data_set(random_network, tmp_path, capsys, options, message):
+    build_network(replace(random_network(0), data="cifar10"), Target(), tmp_path / "out")
+    if options:
+        (tmp_path / "cifar10").mkdir()
+        np.savez(tmp_path / "cifar10" / "test.npz", images=np.zeros((1, 32, 32, 3), np.uint8), labels=[0])
+        options = [*options, "--data", str(tmp_path)]
+    assert fails(capsys, tmp_path / "out", *options) == f"sim.run: {message}"

@@ -10,7 +10,7 @@ from golden.float.layers import BinaryConvolution
 from golden.float.model import BayNN
 from golden.methods.checkpoints import CONVOLUTIONS, CheckpointError, export, load
 from golden.methods.scale_dropout import ScaleConvolution
-from golden.network import forward
+from golden.network import forward, input_levels
 
 
 #: Every geometry that matters for the order of weights: kernels over maps, flattening, channels.
@@ -39,8 +39,7 @@ def trained(network=SMALL, seed=0, convolution=ScaleConvolution):
 
 
 def images_of(count, network=SMALL):
-    pixels = np.random.default_rng(1).integers(
-        0, 256, (count, network.input.height, network.input.width), dtype=np.uint8)
+    pixels = np.random.default_rng(1).integers(0, 256, (count, *network.input.shape), dtype=np.uint8)
     return torch.tensor(pixels)
 
 
@@ -108,6 +107,27 @@ def test_equals_the_compiled_network_whatever_type_the_file_has(tmp_path, kind):
     expected = load(wide, path).hidden(images, keep)[1:]
     for found, bits in zip(maps, expected, strict=True):
         assert (found == bits.numpy()).all()
+
+
+@pytest.mark.parametrize("pixels", [
+    Input(8, 7, (), bits=8, colours=3), Input(8, 7, (), bits=8), Input(8, 7, (64, 192), colours=3),
+    Input(8, 7, (50, 100, 200), bits=2, colours=3)])
+def test_colours_equal_the_compiled_network(tmp_path, pixels):
+    """Levels of several bits meet binary weights, with a border of level 0."""
+    network = Network("colours", pixels, (
+        Layer("conv", 8, 7, pixels.channels, (3, 3), 9, pool=2, padding=1, input_bits=pixels.bits),
+        Layer("full", 4, 3, 9, (4, 3), 8), Layer("last", 1, 1, 8, (1, 1), 3)))
+    path, images, keep = tmp_path / "colours.npz", images_of(30, network), keep_of(30, network)
+    export(trained(network), path)
+    compiled = compile_network(read(path, network), Target())
+    logits, maps = forward(compiled, images.numpy(), keep.numpy(), maps=True)
+    model = load(network, path)
+    entering, *expected = model.hidden(images, keep)
+    assert (input_levels(compiled, images.numpy()) == entering.numpy()).all()
+    for found, bits in zip(maps, expected, strict=True):
+        assert (found == bits.numpy()).all()
+    assert logits / 2**compiled.head.fraction / np.log2(np.e) == pytest.approx(
+        model(images, keep).detach().numpy(), abs=0.02)
 
 
 @pytest.mark.parametrize("name, value, message", [

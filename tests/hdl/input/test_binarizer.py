@@ -68,9 +68,9 @@ def test_each_component_of_colours(thresholds, bits):
     words  = [pack([int(part) for part in pixel], 8) for pixel in pixels]
     passed = transfer(Binarizer(thresholds, bits=bits, colours=3), {"i": words}, {"o": len(words)})
     each   = 2**bits - 1
-    assert passed["o"].words == [
-        pack([int((part >= np.array(thresholds[first:first + each])).sum()) for part in pixel
-              for first in range(0, len(thresholds), each)], bits) for pixel in pixels] if thresholds else words
+    levels = [[int((part >= np.array(thresholds[first:first + each])).sum()) for part in pixel
+               for first in range(0, len(thresholds), each)] for pixel in pixels]
+    assert passed["o"].words == ([pack(level, bits) for level in levels] if thresholds else words)
 
 
 def test_rejects_pixels_without_components():
