@@ -13,8 +13,7 @@ from gen.transforms.tile import columns_max, row_tiles
 __all__ = ["GATES_MAX", "adcs", "choose_folding", "choose_interval", "gates", "map_cycles", "runs"]
 
 
-#: Cost of a network up to which it is folded for its default interval, more than that of any that comes
-#: with the project.
+#: Cost of a network up to which it is folded for its default interval, more than that of any LeNet-5.
 GATES_MAX = 16384
 
 

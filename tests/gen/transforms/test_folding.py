@@ -54,8 +54,11 @@ def test_shipped_networks_keep_pace_with_their_images(name, schedule):
 
 @pytest.mark.parametrize("schedule", ["shared", "sequential"])
 def test_no_network_that_is_known_costs_too_much(schedule):
+    """Large ones cost at most twice what the cheapest foldings of all layers do."""
     for name in known_names():
-        assert choose_interval(network_of(name), Target(schedule=schedule))["gates"] <= GATES_MAX, name
+        least = choose_interval(network_of(name), Target(schedule=schedule, interval=10**9))["gates"]
+        cost  = choose_interval(network_of(name), Target(schedule=schedule))["gates"]
+        assert cost <= max(GATES_MAX, 2 * least), name
 
 
 def with_keep_bits(network):
