@@ -1,8 +1,8 @@
 """Cycles of an accelerator, map by map: when each is read, stored and sent.
 
-Nothing here simulates logic. A map is a step of the blocks that it passes, each of which states its latency
-and how much it holds; what a step waits for, room, a pass set or a random bit, is known, as maps keep their
-order: the steps of a map come after those of all maps before it, down to the result.
+Nothing here simulates logic. A map takes one step in each block, which states its latency and how much it
+holds. A step begins once the map, its pass set, its random bits and room for its results are there; when
+that is is known, as each map is followed down to the results before the next one.
 """
 
 from collections import deque
@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from hdl.accelerator import Accelerator
+from hdl.random.mask_store import MaskStore
 
 
 __all__ = ["Timeline", "timeline"]
@@ -24,7 +25,8 @@ class Timeline:
     results: tuple[int, ...]      #: Cycle in which the last word of each result is taken.
     maps: tuple[int, ...]         #: Maps that each engine has run for the last image.
     leaves: int                   #: Leaves of the last image.
-    waits: bool                   #: Whether a layer has waited for room or for random bits.
+    waits: bool                   #: Whether a layer has waited for room, or for an array, a mask or random
+                                  #: bits.
     exact: bool                   #: Whether the cycles are exact: the softmax has never been full, which is
                                   #: the one thing that is not followed.
 
@@ -75,7 +77,7 @@ def timeline(accelerator: Accelerator, outcomes: np.ndarray) -> Timeline:
     pixel_input = accelerator.pixel_input
     entered, announced, firsts = 0, [], []
     for image in range(count):
-        # An image is not taken while those before it have not been begun.
+        # An image waits until the mask bank and the first block have taken the one ``AHEAD`` places before.
         first = max([entered, *(taken[image - pixel_input.AHEAD] + 1 for taken in (bank.begun, announced)
                                 if image >= pixel_input.AHEAD and taken),
                      *(one + pixel_input.announcement for one in firsts[-1:])])
@@ -112,9 +114,10 @@ class _MaskBank:
         if self.bank is None:
             self.there.append(0)
             return
-        masks, words = self.taken[image - self.bank.AHEAD] if image >= self.bank.AHEAD else (-1, -1)
-        # An image is begun when all stores have room for its words, and its masks are handed out when all
-        # queues have had room for a cycle.
+        # An image is begun when all stores have room for its words. Its masks are handed out when all
+        # queues have had room for a cycle, and are there a cycle later.
+        masks = self.taken[image - self.bank.AHEAD][0] if image >= self.bank.AHEAD else -1
+        words = self.taken[image - MaskStore.IMAGES][1] if image >= MaskStore.IMAGES else -1
         begun = max([offered, words + 1, *self.there[-1:]])
         self._asked = max(begun + 1, self._asked + self.turns)
         self.begun.append(begun)
@@ -222,7 +225,7 @@ class _Engine:
             if self.store is None:
                 offered = max(offered, room)
             else:
-                # The store answers in turn: an answer that waits holds up the questions behind it.
+                # The store serves requests in order, so one that waits holds up the next.
                 offered = max([offered, self.bank.there[image], *self._queued[-1:]])
         taken  = edge.take_set(offered, image, last)
         queued = taken

@@ -1,6 +1,6 @@
 """Tolerance of a network to junctions of other probabilities: ``python -m golden.dropout_study lenet5``.
 
-The dropout probability of each random bit of a chip is another than was asked for, by a Gaussian error of
+The dropout probability of each random bit of a chip differs from the one asked for, by a Gaussian error of
 its junction (Scale-Dropout, V-A and eq. 24). Here the error is drawn once for a chip, and its accuracy and
 likelihood are judged over many chips, with up to three times the deviation of the paper (Table IV).
 

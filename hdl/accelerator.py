@@ -37,7 +37,7 @@ class Accelerator(wiring.Component):
     thresholds, bits, colours
         See :class:`hdl.input.binarizer.Binarizer`.
     engines : sequence of hdl.engine.Engine
-        The layers in order; the last one has ``logit``.
+        The layers in order; the last one sends logits.
     names : sequence of str
         Names of the layers, each an identifier. Submodules and pins of layers are named with the prefix
         ``layer_``, so that none has the name of another block or port.
@@ -75,7 +75,7 @@ class Accelerator(wiring.Component):
     mtj : Out(mtj_signature(code, reset_current)).array(sources)
         Pins of the junctions. Only with :class:`hdl.random.mtj_rng.MtjRng`.
     layer_<name> : Out(array_signature(geometry)).array(row tiles)
-        Pins of the arrays of a layer. Only of engines with ``macro``.
+        Pins of the arrays of a layer. Only of engines whose arrays are macros.
     """
 
     def __init__(self, pixels, *, thresholds, bits=1, colours=1, engines, names, draws, rng, health,

@@ -63,15 +63,16 @@ class Masks:
 class Engine(wiring.Component):
     """Compute one layer for each feature map that enters, with every bank.
 
-    A map comes with its pass set, which is handed on, and with the outcome of the choice that is made
-    before it enters, of an array (SpinBayes, 3.3) or of a mask. The results of all banks leave side by
-    side, one lane for each: the edge behind (:mod:`hdl.pass_sets.edge`) divides the pass set by the bank
-    that each pass has chosen (Scale-Dropout, eq. 7 to 9).
+    A map comes with its pass set, which is handed on, and with what has divided this before the map
+    entered: its array (SpinBayes, 3.3), or the number of its only pass, which has a mask (SpinDrop). The
+    results of all banks leave side by side, one lane for each: the edge behind
+    (:mod:`hdl.pass_sets.edge`) divides the pass set by the bank that each pass has chosen (Scale-Dropout,
+    eq. 7 to 9).
 
     A map takes ``map_cycles`` cycles, and its words are taken in the cycles ``word_cycles`` (the border
     that padding adds takes cycles, but no words). Latency from the last read of a map, in cycle
     ``last_read``, to its last word is ``latency`` cycles. The first read of a map, in cycle ``first_read``,
-    waits for a credit of the edge; no block behind it ever waits.
+    waits for a credit of the edge, and for its array or mask; no block behind the crossbar ever waits.
 
     Parameters
     ----------
@@ -83,7 +84,7 @@ class Engine(wiring.Component):
         What the layer sends. A :exc:`ValueError` is raised for logits of several positions, or of several
         columns at a time.
     sums : range
-        Values that the codes of an array can add up to; words of ``banks`` are for these.
+        Values of a sum as the adder gives it; words of ``banks`` are for these.
     banks : sequence of sequence of sequence of dict
         Per array, bank and output channel the fields ``threshold`` and ``invert``, or for centred bits and
         logits ``gain`` and ``offset``. With ``ways``, an array stands for those from it on.
@@ -229,8 +230,8 @@ class Engine(wiring.Component):
         map that never waits.
 
         A word that completes a kernel position takes as many cycles as this has reads, any other word
-        takes one. Of the positions only those that are pooled count: the last of them completes the map
-        that is sent.
+        takes one. ``last_read`` is that of the last position that is pooled, which completes the map that
+        is sent, ``final_read`` that of the last position of all.
         """
         line_buffer = self.line_buffer
         rows, columns = self.pooled[0] * self.pool, self.pooled[1] * self.pool
@@ -248,7 +249,7 @@ class Engine(wiring.Component):
                 if position:
                     self.final_read = cycle + line_buffer.latency - 1
                 if position and row // stride < rows and column // stride < columns:
-                    self.last_read = cycle
+                    self.last_read = self.final_read
         self.map_cycles = cycle
 
     def elaborate(self, platform):

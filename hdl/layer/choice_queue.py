@@ -1,4 +1,4 @@
-"""Arrays of the maps of a layer, or masks of their inputs, that wait for the reads of these maps."""
+"""Queues of what the maps of a layer are read with: their arrays, or the masks of their inputs."""
 
 from amaranth import *
 from amaranth.lib import stream, wiring

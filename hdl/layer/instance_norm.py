@@ -18,7 +18,7 @@ __all__ = ["InstanceNorm"]
 class InstanceNorm(wiring.Component):
     """Max-pool the sums of a map, and compare each with the mean of all, in every lane.
 
-    With ``z = gain * sum + offset``, the words of whose channel and bank these are, the outcome is the bit
+    With ``z = gain * sum + offset``, of the gain and offset of its channel and bank, the outcome is the bit
     ``N * z >= total``, where ``total`` is that of z over the N pooled sums of the map, of all channels and
     positions (Ahmed et al., Inverted Normalization with Stochastic Affine Transformations, III; the
     deviation that z is divided by is positive, and so does not matter). All integers are exact.
@@ -29,9 +29,10 @@ class InstanceNorm(wiring.Component):
     channels needs none. The total of what offsets add is a constant, so they only come in at the
     comparison, as ``N * offset`` less that constant.
 
-    Nothing waits: there is always room, however fast maps come. As there is a sum a cycle at most, a map
-    takes no less time to come than its :attr:`words` cycles, in which it is compared; so comparisons are
-    over before the total of the next map is there, and a word is replaced only :attr:`depth` words later.
+    Nothing waits: there is always room, however fast maps come. As there is a group of sums a cycle at
+    most, a map takes no less time to come than its :attr:`words` cycles, in which it is compared; so
+    comparisons are over before the total of the next map is there, and a word is replaced only
+    :attr:`depth` words later.
 
     Latency is ``latency`` cycles from the last sums of a map that are pooled to its last bits, throughput
     one group per cycle.

@@ -1,5 +1,5 @@
 # amaranth: UnusedElaboratable=no
-"""What lies between a block that sends maps and the one that takes them."""
+"""Edge between two blocks: divides pass sets, stores maps, and sends each once for each part of its set."""
 
 from amaranth import *
 from amaranth.lib import stream, wiring
@@ -18,12 +18,12 @@ class Edge(wiring.Component):
     for each part.
 
     A map carries a *pass set* of T bits: bit t is 1 if pass t has produced exactly this map. Two choices
-    divide it. The *late* one is that of the block in front, which has made a map for each of its outcomes:
-    that of a bank (Scale-Dropout, eq. 7 to 9: a keep bit). These lanes are stored side by side. The *early*
-    one is that of the block behind, which takes a map once for each outcome: that of an array (SpinBayes,
-    3.3), whose number goes with the map, or that each pass goes apart. Maps with an empty pass set are not
-    sent. So the pass sets that leave for a map are disjoint, their union is the one that entered, and every
-    pass gets the result that it would get alone.
+    divide it. The *late* one was made behind the crossbar of the block in front: of a bank
+    (Scale-Dropout, eq. 7 to 9: a keep bit). That block has made a map for each of its outcomes, a lane;
+    they are stored side by side. The *early* one is made before the crossbar of the block behind: of an
+    array (SpinBayes, 3.3), whose number goes with the map, or that each pass goes apart. Maps with an
+    empty pass set are not sent. So the pass sets that leave for a map are disjoint, their union is the
+    one that entered, and every pass gets the result that it would get alone.
 
     A branch set, the maps of all lanes, is sent when its last word and its pass set are there. Latency,
     throughput and flow control of the words are those of :class:`hdl.pass_sets.map_buffer.MapBuffer`.
@@ -43,7 +43,7 @@ class Edge(wiring.Component):
     i, o, credit
         See :class:`hdl.pass_sets.map_buffer.MapBuffer`.
     i_sets : In(stream.Signature(pass_set_layout(passes)))
-        Pass set of each branch set.
+        Pass set of the map that each branch set is made of.
     late, early : In(stream.Signature(passes * bits))
         Masks of the choices, for each image (:class:`hdl.random.mask_bank.MaskBank`). Only of those that
         draw.

@@ -1,4 +1,4 @@
-"""Pass sets: which passes a map belongs to, and how a layer divides them."""
+"""Pass sets: which passes a map belongs to, and how an edge divides them."""
 
 import functools
 import itertools
@@ -44,7 +44,7 @@ def pass_set_layout(passes, arrays=1):
     """Pass set of one feature map: bit ``t`` is 1 if pass ``t`` has produced exactly this map.
 
     ``last`` marks the last map of an image. ``choice`` is the array, of the ``arrays`` of the layer that
-    the map enters, which the passes of the set have chosen.
+    the map enters, which the passes of the set have chosen; or where each pass enters apart, its number.
     """
     return data.StructLayout({"set": passes, "last": 1, "choice": range(arrays)})
 

@@ -13,9 +13,9 @@ __all__ = ["MaskStore", "drawn_signature", "pass_layout"]
 
 
 def drawn_signature(bits):
-    """What a draw of ``bits`` bits gives for one image: a word for each pass, in order, the bit that is
-    drawn first lowest. ``handed`` is 1 for a cycle when all are there. An image is begun only while there
-    is ``room`` for its words."""
+    """What a draw of ``bits`` bits gives: for each image a word for each pass, in order, the bit that is
+    drawn first lowest. ``handed`` is 1 for a cycle when all words of an image have been sent. An image is
+    begun only while there is ``room`` for its words."""
     return wiring.Signature({
         "words":  Out(stream.Signature(bits, always_ready=True)),
         "handed": Out(1),
@@ -56,7 +56,7 @@ class MaskStore(wiring.Component):
         1 for a cycle after a word has lost its parity. Only with ``protect``.
     """
 
-    #: Images whose words are stored.
+    #: Images whose words are stored: a power of two.
     IMAGES = 4
 
     latency = 2
