@@ -83,7 +83,7 @@ class Target:
     read_ns: float = _option(5.0, "settling time of the sense amplifier in ns")
     reset_ns: float = _option(5.0, "RESET pulse in ns (Scale-Dropout, V-B)")
     array_ns: float = _option(16.0, "a read of a macro's array in ns, from strobe to ADC codes")
-    mtj_bits: int = _option(8, "bits of a write current code", limits=range(1, 33),
+    mtj_bits: int = _option(8, "bits of a write current code", limits=range(2, 17),
                             called="A write current code must have {} bits")
     mtj_currents: tuple[int, ...] = _option((), "SET current code of each random bit of a pass, and the "
                                                 "RESET current code, for pins of an MTJ")

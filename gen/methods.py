@@ -34,7 +34,7 @@ class Method:
                                       #: the values that a dropped scale can have.
     keeps: int = 0                    #: Bits, the first ones, that keep what was trained, which they drop
                                       #: with the dropout probability of the layer: the scale, or weight and
-                                      #: bias of an affine transformation. None: all outcomes are alike.
+                                      #: bias of an affine transformation. 0: all outcomes are alike.
     groups: Callable = lambda layer: 0 #: Groups of inputs of a layer behind the first that are masked; 0:
                                       #: none.
     in_turn: bool = False             #: Whether pass t takes outcome t modulo ``count`` in all layers.

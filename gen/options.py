@@ -15,7 +15,7 @@ __all__ = ["BESIDE_TARGET", "BuildError", "add_options", "chosen_target", "named
 
 
 #: What a file of options holds beside the fields of the target.
-BESIDE_TARGET = "network", "crossbars", "ways", "p", "checkpoint", "synth"
+BESIDE_TARGET = "network", "crossbars", "ways", "p", "checkpoint", "synth", "mtj_dropout"
 
 #: What the codes of currents depend on, and what it is called.
 CALIBRATED = {"network": "network", "mtj_bits": "bits", "clock_mhz": "a clock in MHz of",
@@ -91,10 +91,13 @@ def read_options(args: argparse.Namespace, network: str | None) -> dict:
         "network": network, "mtj_currents": currents.get("currents")}
     if given["mtj_reset_current"] is None:
         given["mtj_reset_current"] = currents.get("reset_current")
+    if "dropout" in currents:
+        given["mtj_dropout"] = tuple(currents["dropout"])
     if given["checkpoint"]:
         given["checkpoint"] = str(given["checkpoint"])
     asked |= {name: None if value == _NONE else value for name, value in given.items() if value is not None}
     if asked.get("rng") != "mtj":
+        asked.pop("mtj_dropout", None)
         for name in ("mtj_currents", "mtj_reset_current"):
             if asked.pop(name, None) not in (None, ()) and getattr(args, name) is not None:
                 raise BuildError("Write current codes are for the pins of an MTJ; add --rng mtj")
@@ -141,7 +144,7 @@ def chosen_target(asked: dict, network: Network) -> Target:
     Raises
     ------
     BuildError
-        If junctions have no current codes, or not one for each random bit.
+        If junctions have no current codes, not one for each random bit, or those of other probabilities.
     """
     values = {field.name: asked[field.name] for field in fields(Target) if field.name in asked}
     if "passes" not in values:
@@ -157,6 +160,11 @@ def chosen_target(asked: dict, network: Network) -> Target:
     if len(target.mtj_currents) != len(network.drops):
         raise BuildError(f"SET current codes must be one for each of the {len(network.drops)} random bits "
                          f"of a pass, not {len(target.mtj_currents)}; make them with: {_CURRENTS}")
+    for place, (made, wanted) in enumerate(zip(asked.get("mtj_dropout", ()), network.drops, strict=False)):
+        if made != wanted:
+            raise BuildError(f"SET current codes are for a dropout probability of {made:g} of random bit "
+                             f"{place}, not {wanted:g}; make them with: {_CURRENTS}, and the --crossbars, "
+                             "--p and --checkpoint of the build")
     return target
 
 
@@ -176,7 +184,7 @@ def _read(path, known):
                              f"{', '.join(known)}")
         for kind, names, what in ((str, ("network", "checkpoint", "synth"), "a text"),
                                   (int, ("crossbars", "ways"), "a whole number"),
-                                  (int | float, ("p",), "a number")):
+                                  (int | float, ("p",), "a number"), (list, ("mtj_dropout",), "a list")):
             if name in names and (not isinstance(value, kind) or isinstance(value, bool)):
                 raise BuildError(f"Config {path} must have {what} for {name}, not {value!r}")
     if isinstance(asked.get("mtj_currents"), list):

@@ -13,7 +13,7 @@ from tabulate import tabulate
 from gen.command import Parser, UserError, command, whole
 from gen.files import refuse_unwritable, write_json
 from gen.ir import JUNCTIONS, Network
-from gen.methods import known_names
+from gen.methods import known_names, network_of
 from gen.networks import NETWORKS
 from gen.progress import Progress
 from golden.compiler import compiled
@@ -174,6 +174,8 @@ def main(arguments=None):
         help="of the devices (default: %(default)s)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure to FILE")
     args = parser.parse_args(arguments)
+    if network_of(args.network).data != "mnist":
+        parser.error(f"network {args.network!r} is not one of MNIST, whose images come with the project")
     steps = Progress()
     if args.json:
         refuse_unwritable(args.json)

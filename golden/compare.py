@@ -28,7 +28,7 @@ from gen.tools import install_hint
 from golden import metrics
 from golden.answers import answer
 from golden.compiler import CompileError, compiled
-from golden.data import OOD, DataError, folder_of, load_mnist
+from golden.data import DATA_SETS, DataError, folder_of
 from golden.head import average
 from golden.methods import BASELINES, shipped
 from golden.scores import Scores, scores_of
@@ -52,10 +52,6 @@ PAPER = {
     "mc-dropconnect": {"accuracy": 0.9943},
 }
 
-#: Test images of the sample that comes with the project take the place of those of a data folder.
-_SETS = tuple(OOD)
-
-
 def compare(network: str, methods: list[str], folder: Path, *, passes: int | None = None,
             images: int | None = None, cells: bool = False, steps: Progress | None = None) -> list[dict]:
     """Return one row of figures for each of ``methods``, by name.
@@ -65,7 +61,8 @@ def compare(network: str, methods: list[str], folder: Path, *, passes: int | Non
     network : str
         Name of a network without the ending of a method.
     folder : Path
-        Data folder, with MNIST and what there is of sets that are out of distribution.
+        Data folder, with the data set of the network and what there is of sets that are out of
+        distribution.
     passes : int or None
         T of all methods; those of the papers unless given.
     images : int or None
@@ -78,13 +75,14 @@ def compare(network: str, methods: list[str], folder: Path, *, passes: int | Non
     CheckpointError, CompileError
         If a method has no checkpoint, or the compiler refuses it.
     DataError
-        If MNIST is missing or damaged.
+        If the data set is missing or damaged.
     UserError
         If a method is a baseline, and there is no torch.
     """
     steps = steps or Progress()
-    pixels, labels = (each[:images] for each in load_mnist(folder))
-    sets  = {name: OOD[name](folder)[0][:images] for name in _SETS if (folder / name).is_dir()}
+    data = DATA_SETS[NETWORKS[network].data]
+    pixels, labels = (each[:images] for each in data.load(folder, "test"))
+    sets  = {name: load(folder)[0][:images] for name, load in data.ood.items() if (folder / name).is_dir()}
     rows  = []
     for method in methods:
         name  = name_of(network, method)

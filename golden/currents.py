@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from gen.command import Parser, UserError, command
+from gen.command import Parser, UserError, command, whole
 from gen.files import refuse_overlap, refuse_unwritable, write_json
 from gen.ir import Network, Target
 from gen.methods import known_names
@@ -74,6 +74,10 @@ def main(arguments=None):
                              "one of these with the ending of a method")
     parser.add_argument("--checkpoint", type=Path,
                         help="trained parameters (default: those that come with the project)")
+    parser.add_argument("--crossbars", type=whole(2), metavar="N",
+                        help="arrays or banks that each layer chooses from, as of gen.build")
+    parser.add_argument("--p", type=float, metavar="P",
+                        help="dropout probability of all layers, as of gen.build")
     parser.add_argument("--mtj-bits", type=int, default=Dac().bits, metavar="N",
                         help="bits of a code, as of gen.build (default: %(default)s)")
     texts = {field.name: field.metadata["help"] for field in fields(Target)}
@@ -89,7 +93,8 @@ def main(arguments=None):
             parser.error(f"--{name.replace('_', '-')} must be above 0, not {getattr(args, name)}")
     refuse_overlap([args.json], [args.checkpoint])
     refuse_unwritable(args.json)
-    report = currents(compiled(args.network, args.checkpoint, passes=1, seed=1), Target(
+    report = currents(compiled(args.network, args.checkpoint, passes=1, seed=1, crossbars=args.crossbars,
+                               p=args.p), Target(
         mtj_bits=args.mtj_bits, **{name: getattr(args, name) for name in _TARGET}))
     write_json(args.json, report)
     print(f"SET pulses of {report['set_pulse_ns']:g} ns, RESET pulses of {report['reset_pulse_ns']:g} ns")

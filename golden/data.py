@@ -214,7 +214,7 @@ def load_cifar10(folder: Path | str | None = None,
             images, labels = file["images"], file["labels"]
     except FileNotFoundError:
         raise DataError(f"Data file {path} does not exist; {_HINTS['cifar10']}") from None
-    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"Data file {path} must have arrays 'images' and 'labels' "
                         f"({' '.join(str(error).split())}); {_HINTS['cifar10']}") from None
     if images.dtype != np.uint8 or images.shape[1:] != (32, 32, 3) or not len(images):

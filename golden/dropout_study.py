@@ -17,12 +17,12 @@ from tabulate import tabulate
 from gen.command import Parser, UserError, command, whole
 from gen.files import refuse_unwritable, write_json
 from gen.ir import Network
-from gen.methods import known_names
+from gen.methods import known_names, network_of
 from gen.networks import NETWORKS
 from gen.progress import Progress
 from golden import metrics
 from golden.compiler import compiled
-from golden.data import folder_of, load_mnist, load_sample
+from golden.data import DATA_SETS, folder_of, load_sample
 from golden.device.junction import PROCESS_SIGMA
 from golden.head import average, softmax
 from golden.network import paths
@@ -105,7 +105,11 @@ def main(arguments=None):
         help="of the chips (default: %(default)s)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure to FILE")
     args = parser.parse_args(arguments)
-    images, labels = load_mnist(folder_of(args.data)) if args.data else load_sample()
+    data = DATA_SETS[network_of(args.network).data]
+    if not args.data and data is not DATA_SETS["mnist"]:
+        parser.error(f"no images of {data.title} come with the project; name a folder that has it with "
+                     "--data")
+    images, labels = data.load(folder_of(args.data), "test") if args.data else load_sample()
     steps = Progress()
     if args.json:
         refuse_unwritable(args.json)

@@ -25,8 +25,9 @@ __all__ = [
 #: Most images of a batch: their feature maps stay in the cache of the processor.
 BATCH = 100
 
-#: Limits of a batch, so that memory is bounded: distinct passes of all its images, and probabilities.
-RUNS, VALUES = 20 * BATCH, 2**20
+#: Limits of a batch, so that memory is bounded: distinct passes of all its images, probabilities, and
+#: inputs of a layer at all positions, as float32.
+RUNS, VALUES, INPUTS = 20 * BATCH, 2**20, 2**28
 
 #: Most combinations of random bits that are enumerated.
 COMBINATIONS_LIMIT = 1024
@@ -83,7 +84,10 @@ def batches(network: Network, images: int, passes: int) -> Iterator[slice]:
     """
     runs = min(passes, math.prod(passes if layer.mask_choice else layer.crossbars * layer.bank_count
                                  for layer in network.layers))
-    size = max(1, min(BATCH, RUNS // runs, VALUES // (passes * network.layers[-1].outputs)))
+    # A layer reads a copy of its map for each input of its kernel.
+    inputs = max(math.prod(layer.positions) * layer.fan_in for layer in network.layers)
+    size = max(1, min(BATCH, RUNS // runs, VALUES // (passes * network.layers[-1].outputs),
+                      INPUTS // (runs * inputs)))
     return (slice(start, min(start + size, images)) for start in range(0, images, size))
 
 

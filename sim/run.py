@@ -137,7 +137,10 @@ def _images(args, design):
     if args.labels:
         raise SimulationError("Labels belong to images of your own; name these with --input FILE")
     network = design.network
-    data    = DATA_SETS[network.data]
+    data    = DATA_SETS.get(network.data)
+    if data is None:
+        raise SimulationError(f"Data set {network.data!r} of the network is unknown; name images of your "
+                              "own with --input FILE")
     if args.data is not None:
         images = Images(*data.load(args.data, "test"))
     elif network.data == "mnist":

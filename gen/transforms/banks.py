@@ -8,12 +8,15 @@ from gen.ir import Affine, Centred, Comparison, Layer, Network, Normalization, T
 from gen.weights import unpack
 
 
-__all__ = ["SHARE", "float_sum", "make_banks"]
+__all__ = ["CENTRED_BITS", "SHARE", "float_sum", "make_banks"]
 
 
 #: Largest error of z of a :class:`gen.ir.Centred` bank, as a share of what one more of the sum adds to z in
 #: the channel with the largest gain. A sum of binary products goes in steps of 2.
 SHARE = Fraction(1, 16)
+
+#: Bits that z has at most, as the verifier demands.
+CENTRED_BITS = 32
 
 
 def make_banks(network: Network, target: Target) -> Network:
@@ -28,12 +31,13 @@ def make_banks(network: Network, target: Target) -> Network:
     A level that no sum changes has one form only: as many thresholds as the level at ``sums.start``,
     which every sum reaches, the others at ``sums.stop``, which none does, and no invert.
 
-    Where normalization is inverted, the bit is ``y >= mean(y)``, for which any positive multiple of y will
-    do. It is ``z = gain * sum + offset``, integers of as few fraction bits as keep z within :data:`SHARE`
-    of that of the float parameters for any sum, and so its distance to the mean within twice as much. Their
-    unit is the smallest of the largest gains of the banks: those of a bank that drops them to one value
-    become a power of two, which takes no multiplier. What all offsets of a bank have in common is left out,
-    as the mean has it too.
+    Where normalization is inverted, the bit is ``y >= mean(y)``, for which any positive multiple of y
+    will do. It is ``z = gain * sum + offset``, integers of as few fraction bits as keep z within
+    :data:`SHARE` of that of the float parameters for any sum, and so its distance to the mean within
+    twice as much, or fewer where z would not fit in :data:`CENTRED_BITS`. Their unit is the smallest of
+    the largest gains of the banks: those of a bank that drops them to one value become a power of two,
+    which takes no multiplier. What all offsets of a bank have in common is left out, as the mean has it
+    too.
 
     The output layer keeps its sums: ``log2(e) * y = gain * s + offset`` in float64, since the head
     works in powers of two.
@@ -134,7 +138,13 @@ def _with_centred(layer: Layer) -> Layer:
                if (most := max(abs(slope) for slope, _ in bank))]
     # Rounding is off by a half at most: the offset, and the gain for each one of the largest sum.
     fraction = math.ceil(layer.sums.stop / (2 * SHARE) - 1).bit_length()
-    scale = 2**fraction / min(largest, default=Fraction(1))
+    unit = 1 / min(largest, default=Fraction(1))
+    most = unit * max(abs(slope) * layer.sums.stop + 2 * abs(start) + 1
+                      for of_array in lines for bank in of_array for slope, start in bank)
+    # A layer of so many inputs that z would not fit rounds more.
+    while fraction and most * 2**fraction + layer.sums.stop >= 2**(CENTRED_BITS - 1):
+        fraction -= 1
+    scale = unit * 2**fraction
 
     def centred(bank):
         gain, offset = ([round(value * scale) for value in values] for values in zip(*bank, strict=True))

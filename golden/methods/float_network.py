@@ -56,7 +56,7 @@ class FloatConvolution(nn.Module):
 
 
 class FloatNetwork(nn.Module):
-    """A network of :mod:`gen.networks` with float weights, grey pixels and rectified activations.
+    """A network of :mod:`gen.networks` with float weights, pixels as they are and rectified activations.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ class FloatNetwork(nn.Module):
     def __init__(self, network: Network, convolution: type[FloatConvolution]):
         super().__init__()
         self.network = network
-        self.layers = nn.ModuleList(convolution(layer, layer.channels if index else 1)
+        self.layers = nn.ModuleList(convolution(layer, layer.channels if index else network.input.colours)
                                     for index, layer in enumerate(network.layers))
 
     def draw(self, rng: np.random.Generator, count: int, passes: int) -> np.ndarray:
@@ -81,8 +81,10 @@ class FloatNetwork(nn.Module):
         return torch.stack([self(images, of_pass) for of_pass in choice.unbind(1)], 1)
 
     def forward(self, images: Tensor, choice: Tensor | None = None) -> Tensor:
-        """Return the logits ``(N, classes)`` of uint8 ``images`` ``(N, H, W)`` in one random pass."""
-        x = images[:, None].to(self.layers[0].convolution.weight.dtype) / 128 - 1
+        """Return the logits ``(N, classes)`` of uint8 ``images`` ``(N, H, W)``, of several colours
+        ``(N, H, W, colours)``, in one random pass."""
+        x = images[:, None] if images.ndim == 3 else images.movedim(-1, 1)
+        x = x.to(self.layers[0].convolution.weight.dtype) / 128 - 1
         for layer in self.layers:
             y = layer(x)
             x = functional.relu(y)

@@ -2,6 +2,7 @@
 checkpoints. Nothing of them is built."""
 
 import zipfile
+import zlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -90,7 +91,8 @@ def read(network: Network, path: Path) -> FloatNetwork:
         model.load_state_dict({name: torch.tensor(value) for name, value in arrays.items()})
     except FileNotFoundError:
         raise CheckpointError(f"Checkpoint {path} does not exist; {again}") from None
-    except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, zipfile.BadZipFile,
+            zlib.error) as error:
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise CheckpointError(f"Checkpoint {path} is damaged ({reason[0]}); {again}") from None
     return model.eval()

@@ -6,7 +6,7 @@ from dataclasses import fields
 import pytest
 
 from gen.ir import Target
-from gen.methods import METHODS, known_names, name_of, network_of
+from gen.methods import METHODS, known_names, name_of, network_of, with_dropout
 from gen.networks import NETWORKS
 from gen.options import BESIDE_TARGET, BuildError, add_options, chosen_target, named, read_options
 
@@ -141,7 +141,7 @@ def write(tmp_path, content):
 def test_file_of_options(tmp_path):
     """Everything comes back, and what is given on the command line has precedence."""
     every = {"network": "lenet5_spinbayes", "crossbars": 4, "ways": 2, "p": 0.25,
-             "checkpoint": "some/where.npz", "synth": "ecp5",
+             "checkpoint": "some/where.npz", "synth": "ecp5", "mtj_dropout": [0.2],
              **{name: value for name, (_, value) in OTHER.items()}}
     assert set(every) == {*BESIDE_TARGET, *OTHER}
     path = write(tmp_path, every)
@@ -219,3 +219,30 @@ def test_currents_for_something_else(tmp_path, contents, options, message, way_o
     path.write_text(json.dumps(codes | {"mtj_bits": 8, "network": "lenet5", "clock_mhz": 125.0}))
     asked = parse("--rng", "mtj", "--mtj-currents", path, network="lenet5")
     assert (asked["mtj_currents"], asked["mtj_reset_current"]) == ((1,) * 5, 9)
+
+
+@pytest.mark.parametrize("options, bit, made", [
+    (["--p", 0.25], 0, 0.5), (["--method", "spinbayes", "--crossbars", 5], 0, 0.5)])
+def test_currents_for_other_probabilities(tmp_path, options, bit, made):
+    """Codes of the default network are refused where a probability is another, also from a config."""
+    path  = tmp_path / "currents.json"
+    asked = parse("--rng", "mtj", *options, network="lenet5")
+    network = named(asked["network"], crossbars=asked.get("crossbars"))
+    if "p" in asked:
+        network = with_dropout(network, {layer.name: asked["p"] for layer in network.layers})
+    wanted = network.drops
+    for drops, good in ((wanted, True), ((made, *wanted[1:]), False)):
+        path.write_text(json.dumps({"currents": [1] * len(wanted), "reset_current": 9, "dropout": drops}))
+        asked = parse("--rng", "mtj", *options, "--mtj-currents", path, network="lenet5")
+        (tmp_path / "config.json").write_text(json.dumps(asked))
+        again = parse("--config", tmp_path / "config.json", network=None)
+        for one in (asked, again):
+            if good:
+                assert chosen_target(one, network).mtj_currents == (1,) * len(wanted)
+                continue
+            with pytest.raises(BuildError) as error:
+                chosen_target(one, network)
+            assert str(error.value) == (
+                f"SET current codes are for a dropout probability of {made:g} of random bit {bit}, not "
+                f"{wanted[0]:g}; make them with: python -m golden.currents NETWORK --json FILE, and the "
+                "--crossbars, --p and --checkpoint of the build")

@@ -429,8 +429,8 @@ def test_accepts_target(changes):
                           "not 1e+300"),
     ({"clock_mhz": 1000, "set_ns": 1025.0}, "The set time must be above 0 and at most 1024 ns, 1024 cycles "
                                             "of 1000 MHz, not 1025.0"),
-    ({"mtj_bits": 0}, "A write current code must have from 1 to 32 bits, not 0"),
-    ({"mtj_bits": 33}, "A write current code must have from 1 to 32 bits, not 33"),
+    ({"mtj_bits": 1}, "A write current code must have from 2 to 16 bits, not 1"),
+    ({"mtj_bits": 17}, "A write current code must have from 2 to 16 bits, not 17"),
     ({"mtj_currents": (0, 255, 256)}, "A SET current code must be from 0 to 255, not 256"),
     ({"mtj_currents": (-1,)}, "A SET current code must be from 0 to 255, not -1"),
     ({"mtj_reset_current": 256}, "A RESET current code must be from 0 to 255, not 256"),

@@ -17,7 +17,7 @@ from gen.ir import (
     Normalization,
     Target,
 )
-from gen.transforms.banks import SHARE, float_sum, make_banks
+from gen.transforms.banks import CENTRED_BITS, SHARE, float_sum, make_banks
 from gen.weights import pack, unpack
 
 
@@ -281,6 +281,16 @@ def test_dropped_gains_are_a_power_of_two():
                                   [(0.0, 0.0, 0.0), (3.0, -1.0, 2**-7)])
     assert dropped == Centred((128, 128, 128), (0, 0, 0))
     assert kept == Centred((192, -32, 129), (384 - 85, -128 - 85, 1 - 85)) # the mean of 384, -128, 1
+
+
+@pytest.mark.parametrize("gain, offset", [(2.4, 0.1), (2.4, 20000.0), (100.0, -3.0)])
+def test_large_layers_round_more(gain, offset):
+    """What is compared with the mean fits in the bits that it may have, with one of them at most to spare
+    where that takes fraction bits."""
+    dropped, kept = centred_banks([(1.0, 1.0), (gain, -0.5)], [(0.0, 0.0), (offset, 1.0)], fan_in=8192)
+    most = max(abs(one) * 8192 + abs(start) for one, start in zip(kept.gain, kept.offset, strict=True))
+    assert 2**(CENTRED_BITS - 3) < most < 2**(CENTRED_BITS - 1)
+    assert set(dropped.gain) < {2**bits for bits in range(17)}
 
 
 @pytest.mark.parametrize("gains, expected", [

@@ -4,6 +4,8 @@ import torch
 
 from gen.checkpoint_file import CheckpointError
 from gen.ir import Layer
+from gen.methods import choose
+from gen.networks import vgg
 from gen.progress import Progress
 from golden.data import load_sample
 from golden.methods import BASELINES, FLOAT, mc_dropconnect, mc_dropout, shipped
@@ -32,6 +34,13 @@ def test_drops_in_evaluation_too(method, p, drop):
     assert layer.weight() is layer.convolution.weight
     x = torch.ones(1, 4, 4, 4)
     assert layer.inputs(x) is x
+
+
+def test_colours():
+    """Pixels of several components, which come last, are channels."""
+    network = choose(vgg("vgg_small", (2, 3, 4), 5), "scale-dropout")
+    model   = FloatNetwork(network, CONVOLUTIONS["mc-dropout"]).eval()
+    assert model(torch.zeros(2, 32, 32, 3, dtype=torch.uint8)).shape == (2, 10)
 
 
 @pytest.mark.parametrize("method", BASELINES)
