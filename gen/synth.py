@@ -125,7 +125,8 @@ def _place_and_route(command, directory, work, clock_mhz, seed):
     """Place and route from ``seed``, or from a later seed where the placement is not routable; return the
     seed.
 
-    The router repairs the timing, unless the placement is so slow that the repair would not end.
+    The router repairs the timing, unless the placement is so slow that the repair would not end, or that of
+    no placement does.
     """
     for attempt in range(seed, seed + ATTEMPTS):
         seeded = [*command, "--seed", str(attempt)]
@@ -134,6 +135,8 @@ def _place_and_route(command, directory, work, clock_mhz, seed):
             outcome = _route(seeded, directory, work, 0)
         if outcome == "done":
             return attempt
+    if _route([*command, "--seed", str(seed)], directory, work, 0) == "done":
+        return seed
     raise SynthesisError(f"Router found no way from {ATTEMPTS} placements; see what takes the place with "
                          "the cells of each block, or fold for a longer --interval")
 
