@@ -24,7 +24,7 @@ def test_faults_in_inverted_normalization_are_seen(centred_network, tmp_path):
     """The sums that wait for their mean, and gains and offsets, are never wrong in silence."""
     network = centred_network(3, hidden=2)
     build_network(network, Target(array_rows=32, passes=6, passes_max=8, protect=True), tmp_path / "out")
-    result = inject(tmp_path / "out", IMAGES[:, :network.input.height, :network.input.width], flips=60)
+    result = inject(tmp_path / "out", IMAGES[:, :network.input.height, :network.input.width], flips=200)
     for name in ("thresholds", "line buffers", "counters and flags"):
         row = result["classes"][name]
         assert row["flips"] > 0 and row["silent"] == row["hang"] == 0, name
