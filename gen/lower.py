@@ -3,8 +3,6 @@
 
 from dataclasses import replace
 
-from amaranth.hdl import signed
-
 from gen.ir import Centred, Comparison, Layer, Logit, Network, Target
 from gen.names import identifier
 from gen.transforms.tile import row_tiles
@@ -13,6 +11,7 @@ from hdl.accelerator import Accelerator
 from hdl.engine import CentredBits, Engine, Levels, Logits, Masks
 from hdl.layer.crossbar import Crossbar
 from hdl.layer.line_buffer import LineBuffer
+from hdl.layer.scale_mux import signed_shape
 from hdl.pass_sets.pass_split import Choice
 from hdl.random.health import Health
 from hdl.random.mtj_rng import MtjRng
@@ -155,4 +154,4 @@ def _logit(layer: Layer):
     extremes = [word["gain"] * n + word["offset"] >> bank.dropped
                 for of_array in layer.banks for bank in of_array for word in _words(bank)
                 for n in (layer.sums.start, layer.sums.stop - 1)]
-    return signed(1 + max((value if value >= 0 else ~value).bit_length() for value in extremes))
+    return signed_shape(extremes)

@@ -102,7 +102,8 @@ class _MaskBank:
         self.bank  = accelerator.mask_bank
         self.begun = [] # cycles in which images are taken
         self.there = [] # cycles from which masks are there
-        self.taken = [] # cycles in which the last edge has taken them, and the last layer its words
+        self.masks = [] # cycles in which the last edge has taken its masks of an image
+        self.words = [] # cycles in which the last layer has been told the last pass of an image
         if self.bank is not None:
             self.turns   = self.bank.requests(passes, accelerator.rng)
             self.latency = self.bank.latency(passes, accelerator.rng)
@@ -110,22 +111,19 @@ class _MaskBank:
 
     def draw(self, image, offered):
         """An image is announced."""
-        self.taken.append([0, 0])
+        self.masks.append(0)
+        self.words.append(0)
         if self.bank is None:
             self.there.append(0)
             return
         # An image is begun when all stores have room for its words. Its masks are handed out when all
         # queues have had room for a cycle, and are there a cycle later.
-        masks = self.taken[image - self.bank.AHEAD][0] if image >= self.bank.AHEAD else -1
-        words = self.taken[image - MaskStore.IMAGES][1] if image >= MaskStore.IMAGES else -1
+        masks = self.masks[image - self.bank.AHEAD] if image >= self.bank.AHEAD else -1
+        words = self.words[image - MaskStore.IMAGES] if image >= MaskStore.IMAGES else -1
         begun = max([offered, words + 1, *self.there[-1:]])
         self._asked = max(begun + 1, self._asked + self.turns)
         self.begun.append(begun)
         self.there.append(max(self._asked + self.latency, masks + 3))
-
-    def take(self, image, taken, kind):
-        """Masks (``kind`` 0) or words (1) of an image are taken in the cycle ``taken``."""
-        self.taken[image][kind] = max(self.taken[image][kind], taken)
 
 
 @dataclass
@@ -161,7 +159,7 @@ class _Edge:
             written = max(written, self.released[number - depth - 1] + 1)
         self.written.append(written)
         if self.edge.drawn and last:
-            self.bank.take(image, taken, 0)
+            self.bank.masks[image] = max(self.bank.masks[image], taken)
         return taken
 
     def put(self, filled, image, members, last):
@@ -232,7 +230,7 @@ class _Engine:
         if self.store is not None:
             queued = max(taken + self.store, room)
             if last:
-                self.bank.take(image, taken, 1)
+                self.bank.words[image] = max(self.bank.words[image], taken)
         self._queued.append(queued)
         start = max(arrival - engine.word_cycles[0], self._free)
         read  = start + engine.first_read

@@ -17,7 +17,7 @@ from hdl.layer.instance_norm import InstanceNorm
 from hdl.layer.logit_scaler import LogitScaler
 from hdl.layer.pool import Pool
 from hdl.layer.reader import Reader
-from hdl.layer.scale_mux import ScaleMux, comparison_layout, gain_layout
+from hdl.layer.scale_mux import ScaleMux, comparison_layout, gain_layout, signed_shape
 from hdl.layer.word_packer import WordPacker
 from hdl.pass_sets.pass_split import Choice, pass_set_layout
 from hdl.random.mask_store import pass_layout
@@ -210,7 +210,7 @@ class Engine(wiring.Component):
             raise ValueError(f"Output layer must read 1 column at 1 x 1 positions, not "
                              f"{geometry.columns_per_read} at {line_buffer.positions[0]} x "
                              f"{line_buffer.positions[1]}")
-        word = gain_layout(*(_signed_shape(fields[name] for of_array in banks
+        word = gain_layout(*(signed_shape(fields[name] for of_array in banks
                                            for bank in of_array for fields in bank)
                              for name in ("gain", "offset")))
         total = Shape.cast(sums)
@@ -329,8 +329,3 @@ class Engine(wiring.Component):
         parity.report()
 
         return m
-
-
-def _signed_shape(values):
-    """The narrowest signed shape of all integers ``values``."""
-    return signed(1 + max((value if value >= 0 else ~value).bit_length() for value in values))

@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 from hdl.checks.parity import Parity, error_port
 from hdl.layer.adder_accumulator import sums_layout
 from hdl.layer.pool import Pool
-from hdl.layer.scale_mux import ScaleMux
+from hdl.layer.scale_mux import ScaleMux, signed_shape
 from hdl.stream import counter, delayed
 
 
@@ -131,7 +131,7 @@ class InstanceNorm(wiring.Component):
         """A memory that joins what comes of each channel, of this shape, with its values in ``vectors``."""
         # A word of a memory has one bit at least.
         vectors = vectors or [[[0] * self.channels] * len(self.banks)]
-        value   = _signed(value for vector in vectors for row in vector for value in row)
+        value   = signed_shape(value for vector in vectors for row in vector for value in row)
         words   = [[[{"value": of_channel} for of_channel in zip(*of_array, strict=True)]]
                    for of_array in zip(*vectors, strict=True)]
         return ScaleMux(data.StructLayout({"value": data.ArrayLayout(value, len(vectors))}), words, shape,
@@ -302,8 +302,3 @@ def _multiple(value, factor):
     places = [place for place in range(factor.bit_length()) if abs(factor) >> place & 1]
     parts  = sum((value << place for place in places), Const(0))
     return -parts if factor < 0 else parts
-
-
-def _signed(values):
-    """The narrowest signed shape of all integers ``values``."""
-    return signed(1 + max((value if value >= 0 else ~value).bit_length() for value in values))

@@ -9,7 +9,7 @@ from hdl.layer.adder_accumulator import sums_layout
 from hdl.stream import counter, moves, vacant
 
 
-__all__ = ["ScaleMux", "comparison_layout", "gain_layout", "scaled_layout"]
+__all__ = ["ScaleMux", "comparison_layout", "gain_layout", "scaled_layout", "signed_shape"]
 
 
 def comparison_layout(sums, bits=1):
@@ -23,6 +23,11 @@ def comparison_layout(sums, bits=1):
         "threshold": data.ArrayLayout(range(sums.start, sums.stop + 1), 2**bits - 1),
         "invert":    1,
     })
+
+
+def signed_shape(values):
+    """The narrowest signed shape of all integers ``values``."""
+    return signed(1 + max((value if value >= 0 else ~value).bit_length() for value in values))
 
 
 def gain_layout(gain, offset):
