@@ -210,7 +210,7 @@ class Accelerator(wiring.Component):
         words, sets = self.binarizer.o, self.pixel_input.sets
         for edge in self._image_edges:
             m.d.comb += [
-                edge.i.payload[0].eq(words.payload),
+                edge.i.payload.eq(words.payload),
                 edge.i.valid.eq(words.valid),
                 words.ready.eq(edge.i.ready),
             ]

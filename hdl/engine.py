@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from amaranth import *
 from amaranth.hdl import ShapeLike
-from amaranth.lib import data, stream, wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hdl.checks.parity import Parity, error_port
@@ -113,8 +113,10 @@ class Engine(wiring.Component):
     kept : In(stream.Signature(groups))
         Which groups of inputs this pass keeps (:class:`hdl.random.mask_store.MaskStore`). Only with
         ``masks``.
-    o : Out(stream.Signature(ArrayLayout(word, lanes)))
-        Words of maps in raster order, or logits in the order of classes, of all banks.
+    o : Out(stream.Signature(lanes * width))
+        Words of maps in raster order, or logits in the order of classes, of all banks: that of the first
+        bank lowest. Plain bits, as ABC9 takes a wire of the name ``x[1]``, which Amaranth gives to a part
+        of an array, for bit 1 of the port ``x``.
     o_sets : Out(stream.Signature(pass_set_layout(passes)))
         Pass set of each map.
     credit : In(stream.Signature(0))
@@ -169,7 +171,7 @@ class Engine(wiring.Component):
             "i_sets": In(stream.Signature(pass_set_layout(passes, entering))),
             **({} if masks is None else {"passes": Out(stream.Signature(pass_layout(passes))),
                                          "kept":   In(stream.Signature(groups))}),
-            "o":      Out(stream.Signature(data.ArrayLayout(self.word, self.lanes), always_ready=True)),
+            "o":      Out(stream.Signature(self.lanes * Shape.cast(self.word).width, always_ready=True)),
             "o_sets": Out(stream.Signature(pass_set_layout(passes))),
             "credit": In(stream.Signature(0)),
             **({} if crossbar.macro is None else {
@@ -283,7 +285,7 @@ class Engine(wiring.Component):
                                strict=True):
             m.d.comb += [
                 sent.valid.eq(stage.o.valid),
-                sent.payload.eq(stage.o.payload),
+                Value.cast(sent.payload).eq(Value.cast(stage.o.payload)),
             ]
             if not stage.o.signature.always_ready:
                 m.d.comb += stage.o.ready.eq(1)

@@ -40,7 +40,10 @@ class Edge(wiring.Component):
 
     Members
     -------
-    i, o, credit
+    i : In(stream.Signature(lanes * width))
+        Words of all lanes, that of the first one lowest. Plain bits, as are those of
+        :class:`hdl.engine.Engine`.
+    o, credit
         See :class:`hdl.pass_sets.map_buffer.MapBuffer`.
     i_sets : In(stream.Signature(pass_set_layout(passes)))
         Pass set of the map that each branch set is made of.
@@ -71,7 +74,7 @@ class Edge(wiring.Component):
         #: Draws whose masks the edge takes, by the names of the ports.
         self.drawn = {name: choice.draw for name, choice in choices.items() if choice.bits}
         super().__init__({
-            "i":      In(self.buffer.i.signature.flip()),
+            "i":      In(stream.Signature(lanes * Shape.cast(shape).width, always_ready=by_credit)),
             "i_sets": In(stream.Signature(pass_set_layout(passes))),
             **{name: In(mask.signature.flip())
                for name, mask in zip(self.drawn, self.split.masks, strict=True)},
@@ -86,7 +89,12 @@ class Edge(wiring.Component):
 
         m.submodules.pass_split = self.split
         m.submodules.map_buffer = self.buffer
-        connect(m, flipped(self.i), self.buffer.i)
+        m.d.comb += [
+            Value.cast(self.buffer.i.payload).eq(self.i.payload),
+            self.buffer.i.valid.eq(self.i.valid),
+        ]
+        if not self.buffer.by_credit:
+            m.d.comb += self.i.ready.eq(self.buffer.i.ready)
         connect(m, flipped(self.i_sets), self.split.i)
         for name, mask in zip(self.drawn, self.split.masks, strict=True):
             connect(m, flipped(getattr(self, name)), mask)
