@@ -7,7 +7,8 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hdl.checks.parity import ParityCheck, error_port
 from hdl.checks.register_parity import RegisterParity
-from hdl.head.averaging import Averaging, result_layout
+from hdl.head.averaging import Averaging
+from hdl.head.result import result_layout
 from hdl.head.softmax import Softmax
 from hdl.input.binarizer import Binarizer
 from hdl.input.pixel_input import PixelInput

@@ -1,12 +1,13 @@
 """Proofs about the averaging block."""
 
+from contextlib import ExitStack
 from functools import partial
 from unittest.mock import patch
 
 from amaranth.asserts import AnyConst
 from amaranth.hdl import Assert, Assume, Cat, Cover, ResetSignal, Signal
 
-from hdl.head import averaging
+from hdl.head import averaging, result, totals, weigh
 from hdl.head.averaging import Averaging
 from tests.formal.proof import Proof
 from tests.formal.readiness import Readiness
@@ -100,7 +101,10 @@ class Narrow(Averaging):
             return super().elaborate(platform)
 
     def _narrow(self):
-        return patch.object(averaging, "PROBABILITY", self.bits)
+        patches = ExitStack()
+        for module in (averaging, result, totals, weigh):
+            patches.enter_context(patch.object(module, "PROBABILITY", self.bits))
+        return patches
 
 
 SMALL = partial(Narrow, classes=2, passes=2, bits=2, confidence=2)

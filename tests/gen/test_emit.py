@@ -21,16 +21,14 @@ from gen.compile import compile_network
 from gen.emit import emit, fields, ports
 from gen.ir import Target
 from gen.lower import lower, lower_layer
-from hdl.head.averaging import (
-    Averaging,
-    PartitionCheck,
-    Report,
-    Totals,
-    Votes,
-    Weigh,
-    result_layout,
-)
+from hdl.head.averaging import Averaging
+from hdl.head.partition_check import PartitionCheck
+from hdl.head.report import Report
+from hdl.head.result import result_layout
 from hdl.head.softmax import Normalizer, PowerOfTwo, Relative, Softmax
+from hdl.head.totals import Totals
+from hdl.head.votes import Votes
+from hdl.head.weigh import Weigh
 from hdl.input.binarizer import Binarizer
 from hdl.input.pixel_input import PixelInput
 from hdl.layer.adder_accumulator import AdderAccumulator
@@ -142,7 +140,7 @@ def test_no_block_is_forgotten():
     """Of ``hdl/``, only assemblies and what is no component are missing above."""
     files = {path.stem for path in Path(hdl.__path__[0]).rglob("*.py")} - {"__init__"}
     tested = {block.__module__.split(".")[-1] for block in BLOCKS}
-    assert files - tested == {"accelerator", "engine", "register_parity", "parity", "stream",
+    assert files - tested == {"accelerator", "engine", "register_parity", "parity", "result", "stream",
                               *(one.__module__.split(".")[-1] for one in (popcount, WeightMemory))}
 
 

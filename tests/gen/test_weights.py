@@ -42,5 +42,5 @@ def test_weights_of_large_networks_are_in_files(outputs, filed):
     assert in_files(network) == filed
 
 
-def test_what_comes_with_the_project_is_one_file():
-    assert not any(in_files(network_of(path.stem)) for path in SHIPPED.glob("*.npz"))
+def test_only_weights_of_vgg_are_in_files():
+    assert {path.stem for path in SHIPPED.glob("*.npz") if in_files(network_of(path.stem))} == {"vgg_small"}

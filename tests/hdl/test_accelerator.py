@@ -12,7 +12,7 @@ from gen.ir import Target
 from gen.lower import lower
 from golden.network import predict
 from golden.random.generator import choices
-from hdl.head.averaging import result_layout
+from hdl.head.result import result_layout
 from sim.component import PERIOD, transfer
 
 

@@ -26,7 +26,7 @@ from gen.verify import MalformedNetwork
 from golden.network import predict
 from golden.random.generator import choices
 from golden.random.outcomes import outcomes
-from hdl.head.averaging import result_layout
+from hdl.head.result import result_layout
 from sim import run
 
 

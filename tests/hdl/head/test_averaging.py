@@ -1,16 +1,14 @@
 # amaranth: UnusedElaboratable=no
 
-from fractions import Fraction
-
 import numpy as np
 import pytest
-from amaranth.sim import Simulator
 
 from gen.ir import Head
 from golden.head import average
-from hdl.head.averaging import Averaging, Report, Weigh, result_layout
+from hdl.head.averaging import Averaging
+from hdl.head.result import result_layout
 from hdl.pass_sets.pass_split import pass_set_layout
-from sim.component import PERIOD, transfer
+from sim.component import transfer
 
 
 CONFIDENCE = 40000
@@ -128,53 +126,3 @@ def test_reject_at_nine_tenths(sure, reject):
         leaves += [CONFIDENCE - 1, CONFIDENCE - 1]
     passed = transfer(Averaging(2, 20, confidence=CONFIDENCE), {"i": leaves, "sets": sets}, {"o": 2})
     assert [result_layout(2, 20).from_bits(word).reject for word in passed["o"].words] == [reject] * 2
-
-
-@pytest.mark.parametrize("count", [1, 3, 7])
-def test_weigh(count):
-    """Products of every class, the extremes of p among them, ``latency`` cycles later; the class comes two
-    cycles ahead, and the best one of the leaf is the first of the largest."""
-    dut   = Weigh(5, 7, confidence=CONFIDENCE)
-    leaf  = [65535, 0, CONFIDENCE, 65535, CONFIDENCE - 1]
-    ahead, products = [], []
-
-    async def bench(ctx):
-        ctx.set(dut.count, count)
-        for cycle in range(len(leaf) + dut.latency):
-            ctx.set(dut.i.valid, cycle < len(leaf))
-            ctx.set(dut.i.payload, {"p": leaf[cycle % len(leaf)], "index": cycle % len(leaf)})
-            await ctx.tick()
-            ahead.append((ctx.get(dut.ahead.valid), ctx.get(dut.ahead.payload)))
-            square = ctx.get(dut.o.square_low) + (ctx.get(dut.o.square_high) << 16)
-            products.append((ctx.get(dut.o.sum), square, ctx.get(dut.o.confident)))
-        assert ctx.get(dut.best) == 0
-
-    simulator = Simulator(dut)
-    simulator.add_clock(PERIOD)
-    simulator.add_testbench(bench)
-    simulator.run()
-    assert products[dut.latency - 1:-1] == [
-        (count * p, count * p * p, count if p >= CONFIDENCE else 0) for p in leaf]
-    begin = dut.latency - 3
-    assert [valid for valid, _ in ahead] == [int(begin <= cycle < begin + len(leaf))
-                                             for cycle in range(len(ahead))]
-    assert [index for valid, index in ahead if valid] == list(range(len(leaf)))
-
-
-@pytest.mark.parametrize("duty", [1.0, 0.3])
-@pytest.mark.parametrize("surest, passes, reject", [
-    (18, 20, 0), (17, 20, 1), (9, 10, 0), (8, 10, 1), (1, 1, 0)])
-def test_report(surest, passes, reject, duty):
-    """A word for each class: what comes of it, and the figures of the image."""
-    dut  = Report(3, 20, agreement=Fraction(9, 10))
-    rows = [{"totals": {"sum": 1000 + index, "square": 1 << 20 + index, "confident": index},
-             "votes": 5 * index, "index": index} for index in range(3)]
-    passed = transfer(dut, {"i": [dut.i.payload.shape().const(row).as_bits() for row in rows]}, {"o": 3},
-                      duty=duty, starts={"i": 2},
-                      pins={"passes": passes, "largest": 2, "surest": surest, "fault": 0})
-    for word, row in zip(passed["o"].words, rows, strict=True):
-        result = result_layout(3, 20).from_bits(word)
-        assert (result.sum, result.square, result.confident, result.votes) == (
-            *row["totals"].values(), row["votes"])
-        assert (result.prediction, result.reject, result.passes, result.error) == (2, reject, passes, 0)
-        assert result.last == (row["index"] == 2)

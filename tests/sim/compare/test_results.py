@@ -6,7 +6,7 @@ import pytest
 
 from gen.emit import fields
 from golden.head import Prediction
-from hdl.head.averaging import result_layout
+from hdl.head.result import result_layout
 from sim.compare.results import Results, compare, read
 
 

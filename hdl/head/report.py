@@ -1,0 +1,104 @@
+# amaranth: UnusedElaboratable=no
+"""The words of results, made of what was added up."""
+
+from amaranth import *
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from hdl.head.result import result_layout, totals_layout
+from hdl.stream import moves
+
+
+__all__ = ["Report"]
+
+
+class Report(wiring.Component):
+    """Send the words of results: the statistics of a class, joined with those of the image.
+
+    Latency is two cycles. A word is taken only after the one before has left.
+
+    Parameters
+    ----------
+    classes, passes : int
+        See :class:`hdl.head.averaging.Averaging`.
+    agreement : fraction
+        Share of the passes in which a class must be confident, or the input is rejected.
+
+    Members
+    -------
+    i : In(stream.Signature(StructLayout({"totals", "votes", "index"})))
+        Statistics of a class, and its number.
+    passes, largest, surest : In(range(passes + 1)), In(range(classes)), In(range(passes + 1))
+        Passes of the image, the class of the largest sum, and the confident passes of the class that has
+        most of them: the same from two cycles before the first word of a result is loaded into ``o`` until
+        the last one is.
+    fault : In(1)
+        ``error`` of the word that is loaded into ``o``.
+    o : Out(stream.Signature(result_layout(classes, passes)))
+        Results.
+    """
+
+    def __init__(self, classes, passes, *, agreement):
+        self.classes   = classes
+        self.most      = passes
+        self.agreement = agreement
+        super().__init__({
+            "i": In(stream.Signature(data.StructLayout({
+                "totals": totals_layout(passes), "votes": range(passes + 1), "index": range(classes)}))),
+            "passes":  In(range(passes + 1)),
+            "largest": In(range(classes)),
+            "surest":  In(range(passes + 1)),
+            "fault":   In(1),
+            "o": Out(stream.Signature(result_layout(classes, passes))),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+
+        # ``surest / passes < agreement``, without a division.
+        share    = self.agreement
+        required = Signal(range(share.numerator * self.most + 1))
+        reject   = Signal()
+        m.d.sync += [
+            required.eq(_times(self.passes, share.numerator)),
+            reject.eq(_times(self.surest, share.denominator) < required),
+        ]
+
+        # Two steps: a row, which gathers what the memories gave, then a word.
+        row       = Signal(self.i.payload.totals.shape())
+        row_votes = Signal.like(self.i.payload.votes)
+        row_index = Signal.like(self.i.payload.index)
+        row_valid = Signal()
+        free      = Signal()
+        word      = self.o.payload
+        # Rows come too seldom to fill `o` in the cycle in which its word leaves.
+        m.d.comb += [free.eq(~self.o.valid), self.i.ready.eq(free)]
+        with m.If(self.o.ready):
+            m.d.sync += self.o.valid.eq(0)
+        with m.If(free):
+            m.d.sync += [
+                row_valid.eq(self.i.valid),
+                self.o.valid.eq(row_valid),
+                word.sum.eq(row.sum),
+                word.square.eq(row.square),
+                word.votes.eq(row_votes),
+                word.confident.eq(row.confident),
+                word.prediction.eq(self.largest),
+                word.reject.eq(reject),
+                word.passes.eq(self.passes),
+                word.last.eq(row_index == self.classes - 1),
+                word.error.eq(self.fault),
+            ]
+        with m.If(moves(self.i)):
+            m.d.sync += [
+                row.eq(self.i.payload.totals),
+                row_votes.eq(self.i.payload.votes),
+                row_index.eq(self.i.payload.index),
+            ]
+
+        return m
+
+
+def _times(value, factor):
+    """Product with a constant, by shifts and sums."""
+    return sum(value << bit for bit in range(factor.bit_length()) if factor >> bit & 1)

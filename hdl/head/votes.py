@@ -1,0 +1,79 @@
+# amaranth: UnusedElaboratable=no
+"""How many passes voted for each class, in a memory."""
+
+from amaranth import *
+from amaranth.lib import memory, wiring
+from amaranth.lib.wiring import In, Out
+
+from hdl.checks.parity import Parity, error_port
+
+
+__all__ = ["Votes"]
+
+
+class Votes(wiring.Component):
+    """Count for each class, in a memory, the passes in which it had the largest probability.
+
+    Parameters
+    ----------
+    classes, passes : int
+        See :class:`hdl.head.averaging.Averaging`.
+    protect : bool
+        Check the parity of votes.
+
+    Members
+    -------
+    best, count : In(range(classes)), In(range(passes + 1))
+        Class with the largest probability of the leaf, and passes of the leaf.
+    vote : In(1)
+        Add ``count`` to the votes of ``best``, which has been the same for two cycles.
+    index : In(range(classes))
+        Class to read or to clear.
+    sending : In(1)
+        Read the votes of ``index``, not those of ``best``.
+    clear : In(1)
+        Set the votes of ``index`` to 0.
+    used : In(1)
+        What is read in this cycle is used.
+    votes : Out(range(passes + 1))
+        Votes that were read in the cycle before.
+    error : Out(1)
+        1 for a cycle after votes have lost their parity. Only with ``protect``.
+    """
+
+    def __init__(self, classes, passes, *, protect=False):
+        self.classes = classes
+        self.protect = protect
+        super().__init__({
+            "best":    In(range(classes)),
+            "count":   In(range(passes + 1)),
+            "vote":    In(1),
+            "index":   In(range(classes)),
+            "sending": In(1),
+            "clear":   In(1),
+            "used":    In(1),
+            "votes":   Out(range(passes + 1)),
+            **error_port(protect),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+
+        parity = Parity(m, self)
+        m.submodules.ballots = ballots = memory.Memory(
+            shape=len(self.votes) + parity.bits, depth=self.classes, init=[])
+        fetch = ballots.read_port(domain="comb")
+        store = ballots.write_port()
+        votes_next = Signal.like(self.votes)
+        m.d.comb += [
+            fetch.addr.eq(Mux(self.sending, self.index, self.best)),
+            votes_next.eq(Mux(self.vote, self.votes + self.count, 0)),
+            store.addr.eq(Mux(self.vote, self.best, self.index)),
+            store.data.eq(parity.stored(votes_next)),
+            store.en.eq(self.vote | self.clear),
+        ]
+        m.d.sync += self.votes.eq(fetch.data)
+        parity.check(fetch.data, self.used)
+        parity.report_at_once()
+
+        return m
