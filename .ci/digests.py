@@ -1,6 +1,7 @@
 """Print what each shipped network becomes, as hashes: its IR, and its hardware before Yosys sees it.
 
-The Verilog text carries the version of Yosys, and its order of ports; the RTLIL of Amaranth does not.
+The Verilog text carries the version of Yosys, and its order of ports; the RTLIL of Amaranth does not. Of a
+network whose weights are too many to stand in the Verilog, the arrays are those of a macro.
 """
 
 import hashlib
@@ -13,12 +14,15 @@ from gen.emit import ports
 from gen.ir import Target, dump
 from gen.lower import lower
 from gen.methods import network_of
+from gen.weights import in_files
 
 
 for path in sorted(SHIPPED.glob("*.npz")):
-    name     = path.stem
-    compiled = compile_network(read(path, network_of(name)), Target())
-    accelerator = lower(compiled, Target())
+    name    = path.stem
+    network = network_of(name)
+    target  = Target(view="macro" if in_files(network) else "emulated")
+    compiled    = compile_network(read(path, network), target)
+    accelerator = lower(compiled, target)
     hardware = rtlil.convert(accelerator, name="accelerator", ports=ports(accelerator), emit_src=False)
     for kind, text in (("IR", dump(compiled)), ("RTLIL", hardware)):
         print(f"{name:24}{kind:8}{hashlib.sha256(text.encode()).hexdigest()}")
