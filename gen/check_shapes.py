@@ -15,6 +15,9 @@ class MalformedNetwork(UserError):
 #: Bits of a level and of a weight; a bit more doubles the thresholds, and the levels of a read.
 LEVEL_BITS, WEIGHT_BITS = 8, 8
 
+#: Most bits of a draw that a table turns into outcomes.
+TABLE_BITS = 16
+
 #: Bits of a component of a pixel.
 PIXEL_BITS = 8
 
@@ -111,11 +114,14 @@ def _check_choices(layer, network):
         bits = draws[choice.draw].drops
         if isinstance(choice, MaskChoice):
             continue
+        if bits is not None and len(bits) > TABLE_BITS:
+            raise MalformedNetwork(f"Layer {layer.name!r} must choose by a draw of at most {TABLE_BITS} "
+                                   f"bits, not {len(bits)}")
         if bits is not None and len(choice.table) != 2**len(bits):
             raise MalformedNetwork(f"Layer {layer.name!r} must have an outcome for each of {2**len(bits)} "
                                    f"numbers of draw {choice.draw!r}, not {len(choice.table)}")
         found = set(choice.table)
-        if len(found) < 2 or found != set(range(1 + max(found))):
+        if len(found) < 2 or min(found) < 0 or len(found) <= max(found):
             raise MalformedNetwork(f"Layer {layer.name!r} must have outcomes from 0 up, at least two and "
                                    f"without a gap, not {sorted(found)}")
     if not 1 <= layer.ways <= layer.crossbars:

@@ -15,8 +15,9 @@ from gen.weights import pack
 __all__ = ["CheckpointError", "SHIPPED", "read", "read_parameters"]
 
 
-def read(path: Path, network: Network) -> Network:
-    """Return ``network`` with weights, normalizations, dropout probabilities and thresholds from ``path``.
+def read(path: Path, network: Network | None = None) -> Network:
+    """Return ``network``, or where none is given the one that the file holds, with weights, normalizations,
+    dropout probabilities and thresholds from ``path``.
 
     A network without a method gets the choices of that of the file. Of more arrays or banks than a layer
     chooses from, the first are taken. The bits of a weight are those that the file was made for.
@@ -24,11 +25,13 @@ def read(path: Path, network: Network) -> Network:
     Raises
     ------
     CheckpointError
-        If the file is missing, damaged, or made for another network.
+        If the file is missing, damaged, or made for another network; or if none is given, and it
+        holds none.
     MalformedNetwork
         If there can be no network of that shape.
     """
-    check_shapes(network)
+    if network is not None:
+        check_shapes(network)
     network, thresholds, layers = read_file(path, network)
     network = replace(
         network, input=replace(network.input, thresholds=tuple(thresholds.tolist())),

@@ -29,6 +29,8 @@ those of the first array first:
 ``order``            of the inputs of a weight, a string ``()``; :data:`STATED`
 ``pool``             where a layer pools, a string ``()``; likewise
 ``padding``          what a border holds, a string ``()``; likewise
+``structure``        the network itself, a string ``()`` of JSON (:mod:`gen.structure`);
+                     without it, it must be one of :mod:`gen.networks`, or given
 ===================  =================================================================
 
 Floats may be of 16, 32 or 64 bits and integers of any width. Each is widened to 64 bits before
@@ -37,10 +39,14 @@ file has. The last members are strings that say what the numbers mean. A file th
 the one that scales tell of, or not; one that lacks another of them is taken to mean what this project
 does, and the log says so.
 
+So a file with a structure is a network of one's own, whole: :func:`write_file` writes one, and
+:func:`read_file` reads it without being told a network. It may come from anywhere.
+
 The compiler and the float models of :mod:`golden` both begin with this file and share no arithmetic, so
 there is none here.
 """
 
+import io
 import logging
 import math
 import os
@@ -53,11 +59,13 @@ from pathlib import Path
 import numpy as np
 
 from gen.command import UserError
+from gen.files import replacing
 from gen.ir import Layer, Network
 from gen.methods import METHODS, base_of, choose, has_dropout, known_names, method_for, name_of, stated
+from gen.structure import LONGEST, StructureError, dump_structure, load_structure, plain
 
 
-__all__ = ["CheckpointError", "Parameters", "SHIPPED", "STATED", "read_file"]
+__all__ = ["CheckpointError", "Parameters", "SHIPPED", "STATED", "members", "read_file", "write_file"]
 
 
 #: Folder of the checkpoints that come with the project, ``<network>.npz``.
@@ -83,6 +91,9 @@ _CONVERT = {
 
 #: Most bits of a weight.
 _WEIGHT_BITS = 8
+
+#: A file may unpack to so many bytes, and to so many more for each of its own.
+_UNPACKED, _PACKED = 2**26, 100
 
 #: Types by the kind that a member must have: how the message calls them, the letters that numpy has for
 #: their kinds, and the type that they are widened to.
@@ -115,20 +126,22 @@ class Parameters:
     dropout: float | None
 
 
-def read_file(path: Path, network: Network) -> tuple[Network, np.ndarray, list[Parameters]]:
+def read_file(path: Path, network: Network | None = None) -> tuple[Network, np.ndarray, list[Parameters]]:
     """Return ``network``, the thresholds, int64 ``(thresholds,)``, and the parameters of each layer.
 
-    A network without a method gets the choices of that of the file. Of more arrays or banks than a layer
-    chooses from, the first are taken. What the file leaves open of what it means (:data:`STATED`) is logged
-    as a warning of one line.
+    Where no network is given, it is the one that the file holds. A network without a method gets the
+    choices of that of the file. Of more arrays or banks than a layer chooses from, the first are taken.
+    What the file leaves open of what it means (:data:`STATED`) is logged as a warning of one line.
 
     Raises
     ------
     CheckpointError
-        If the file is missing, damaged, or made for another network.
+        If the file is missing, damaged, or made for another network; or if none is given, and it
+        holds none.
     """
     again = (f"make it again with: python -m golden.train {network.name} --data DIR"
-             if network.name in known_names() else "gen/checkpoint_file.py says what it must hold")
+             if network is not None and network.name in known_names() else
+             "gen/checkpoint_file.py says what it must hold")
 
     def refuse(what, way_out=again):
         raise CheckpointError(f"Checkpoint {path} {what}; {way_out}") from None
@@ -139,7 +152,7 @@ def read_file(path: Path, network: Network) -> tuple[Network, np.ndarray, list[P
             refuse("is a folder, not a file" if stat.S_ISDIR(kind) else "is no regular file",
                    "name a file that golden.train has written")
         with open(path, "rb") as file:
-            return _read(file, network, refuse)
+            return _read(file, path, network, refuse)
     except FileNotFoundError:
         refuse("does not exist")
     except OSError as error:
@@ -147,8 +160,69 @@ def read_file(path: Path, network: Network) -> tuple[Network, np.ndarray, list[P
                "name another file, or change its permissions")
 
 
-def _read(file, network, refuse):
-    archive = _Archive(file, network, refuse)
+def write_file(path: Path, network: Network, parameters: list[Parameters]):
+    """Write ``network`` with the parameters of its layers to ``path``, whole or not at all.
+
+    What the network itself has of parameters is left out, but for its thresholds. A weight has the bits
+    that its parameters state, in all layers the same or those of the network.
+
+    Raises
+    ------
+    CheckpointError
+        If they are no parameters of this network, or there can be no such network.
+    FileError
+        If ``path`` cannot be written.
+    """
+    path, content = Path(path), io.BytesIO()
+    network = replace(network, layers=tuple(
+        replace(layer, weight_bits=own.weight_bits)
+        for layer, own in zip(network.layers, parameters, strict=True)))
+    arrays = members(network)
+    for layer, own in zip(network.layers, parameters, strict=True):
+        arrays[f"{layer.name}.weight"] = own.weight.astype(
+            np.int8).reshape(own.weight.shape[layer.array_choice is None:])
+        for name in ("bias", "scale", "gamma", "beta", "mean", "variance"):
+            rows = getattr(own, name)
+            if rows is not None:
+                arrays[f"{layer.name}.{name}"] = rows if len(rows) > 1 else rows[0]
+        arrays[f"{layer.name}.epsilon"] = np.float64(own.epsilon)
+        if own.dropout is not None:
+            arrays[f"{layer.name}.dropout"] = np.float64(own.dropout)
+    np.savez_compressed(content, **arrays)
+
+    def refuse(what, way_out="so it is not written"):
+        raise CheckpointError(f"Checkpoint {path} {what}; {way_out}") from None
+
+    _read(content, path, None, refuse)
+    with replacing(path) as file:
+        file.write(content.getvalue())
+
+
+def members(network: Network) -> dict[str, np.ndarray]:
+    """Return the members of a file for ``network`` that are none of its layers'."""
+    found = {"network": np.array(base_of(network)),
+             **{name: np.array(text) for name, text in STATED.items()},
+             "structure": np.array(dump_structure(network)),
+             "thresholds": np.array(network.input.thresholds, np.int64)}
+    if network.method:
+        found["method"] = np.array(network.method)
+    bits = {layer.weight_bits for layer in network.layers}
+    if len(bits) == 1 and bits != {1}:
+        found["weight_bits"] = np.int64(bits.pop())
+    return found
+
+
+def _read(file, path, network, refuse):
+    archive = _Archive(file, path, refuse)
+    held    = _held(archive, refuse)
+    if network is None and held is None:
+        refuse("holds parameters and no network", "name the network that they are of")
+    if network is None:
+        network = held
+    elif held is not None and (different := _different(held, network)):
+        refuse(f"is of another network than {network.name!r}: {different}", "name a checkpoint of this "
+               "network, or leave out its name and take the network of the file")
+    archive.network = network
     meaning = {"network": network.name, **STATED}
     found_method = archive.take("method", (), "string") if "method" in archive else None
     method = stated(found_method, f"{network.layers[0].name}.scale" in archive)
@@ -171,6 +245,28 @@ def _read(file, network, refuse):
         _LOG.warning("Checkpoint %s does not state %s; taken as %s", archive.path, _listed(missing),
                      _listed([meaning[name] for name in missing]))
     return network, thresholds, layers
+
+
+def _held(archive, refuse):
+    """The network that a file holds; None if it holds none."""
+    if "structure" not in archive:
+        return None
+    try:
+        return load_structure(archive.take("structure", (), "string"))
+    except StructureError as error:
+        refuse(f"has 'structure' that cannot be: {error}", "gen/structure.py says what it must hold")
+
+
+def _different(held, network):
+    """In what the network of a file differs from the one that is asked for; nothing if they are alike."""
+    held, network = plain(held), plain(network)
+    if held.input != network.input:
+        return "its input differs"
+    names = [layer.name for layer in held.layers], [layer.name for layer in network.layers]
+    if names[0] != names[1]:
+        return "its layers have other names"
+    return next((f"its layer {found.name!r} differs"
+                 for found, layer in zip(held.layers, network.layers, strict=True) if found != layer), "")
 
 
 def _with_method(network, found, method, refuse):
@@ -251,14 +347,17 @@ class _Archive:
     So whatever a header claims, nothing is held in memory that the file does not have.
     """
 
-    def __init__(self, file, network, refuse):
-        self.path, self.network, self._refuse = file.name, network, refuse
+    def __init__(self, file, path, refuse):
+        self.path, self.network, self._refuse = path, None, refuse
         self._archive = self._guard(zipfile.ZipFile, file)
         self._members = {}
         for info in self._archive.infolist():
             if info.filename in self._members:
                 refuse(f"has {_short(info.filename)} twice")
             self._members[info.filename] = info
+        there = file.seek(0, os.SEEK_END)
+        if (size := sum(info.file_size for info in self._members.values())) > _UNPACKED + _PACKED * there:
+            refuse(f"unpacks to {size:,} bytes from {there:,}, as no trained parameters do")
 
     def __contains__(self, name):
         return f"{name}.npy" in self._members
@@ -272,10 +371,12 @@ class _Archive:
         def check(file, found, fortran, dtype):
             what, letters, widest = _TYPES[kind]
             if found != shape:
-                self._refuse(f"has {name!r} of shape {_short(found)}, but network "
-                             f"{self.network.name!r} needs {shape}")
+                of = f"network {self.network.name!r}" if self.network else "every network"
+                self._refuse(f"has {name!r} of shape {_short(found)}, but {of} needs {shape}")
             if dtype.kind not in letters or widest and not np.can_cast(dtype, widest):
                 self._refuse(f"has {name!r} of type {_short(dtype, str)}, but it must be {what}")
+            if kind == "string" and dtype.itemsize > 4 * LONGEST:
+                self._refuse(f"has {name!r} of {dtype.itemsize // 4:,} characters, not at most {LONGEST:,}")
             size = int(np.prod(shape, dtype=object)) * dtype.itemsize
             content = file.read(size)
             if len(content) < size or file.read(1):
