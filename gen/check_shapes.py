@@ -37,8 +37,8 @@ def check_shapes(network: Network):
 
 def _check_input(part):
     thresholds = part.thresholds
-    if not all(1 <= value <= 255 for value in thresholds) or list(thresholds) != sorted(thresholds):
-        raise MalformedNetwork(f"Input thresholds must ascend from 1 to 255, not {thresholds}")
+    if not all(1 <= value <= 256 for value in thresholds) or list(thresholds) != sorted(thresholds):
+        raise MalformedNetwork(f"Input thresholds must ascend from 1 to 256, not {thresholds}")
     if not 1 <= part.bits <= LEVEL_BITS:
         raise MalformedNetwork(f"The input must have levels of 1 to {LEVEL_BITS} bits, "
                                f"not {part.bits}")

@@ -7,7 +7,7 @@ import numpy as np
 
 from gen.check_shapes import check_shapes
 from gen.checkpoint_file import SHIPPED, CheckpointError, Parameters, read_file
-from gen.ir import Layer, Network, Normalization
+from gen.ir import Comparison, Layer, Network, Normalization
 from gen.methods import Method, has_dropout, method_for, with_dropout
 from gen.weights import pack
 
@@ -32,7 +32,14 @@ def read(path: Path, network: Network | None = None) -> Network:
     """
     if network is not None:
         check_shapes(network)
-    network, thresholds, layers = read_file(path, network)
+    if path.suffix == ".onnx":
+        from gen.from_qonnx import read_qonnx # its package is in an extra
+        if network is not None:
+            raise CheckpointError(f"File {path} has a network of its own, with its parameters; name it as the "
+                                  "network, without --checkpoint")
+        network, thresholds, layers = read_qonnx(path)
+    else:
+        network, thresholds, layers = read_file(path, network)
     network = replace(
         network, input=replace(network.input, thresholds=tuple(thresholds.tolist())),
         layers=tuple(_with_parameters(*both, method_for(network, scaled=both[1].scale is not None))
@@ -66,6 +73,11 @@ def read_parameters(network: Network, path: Path | str | None = None, p: float |
 
 
 def _with_parameters(layer: Layer, own: Parameters, method: Method) -> Layer:
+    layer = replace(layer, weight_bits=own.weight_bits,
+                    arrays=tuple(pack(array, own.weight_bits) for array in own.weight))
+    if own.threshold is not None:
+        bank = Comparison(tuple(own.threshold.ravel().tolist()), tuple(own.invert.tolist()))
+        return replace(layer, banks=((bank,),) * layer.crossbars)
     # In float64, whatever the file has: the next float32 is beside many thresholds.
     deviation = np.sqrt(own.variance + own.epsilon)
     scale = np.ones((1, layer.outputs)) if own.scale is None else method.scales(own.scale)
@@ -79,10 +91,6 @@ def _with_parameters(layer: Layer, own: Parameters, method: Method) -> Layer:
     def normalization(number):
         return Normalization(*(vectors[number % len(vectors)] for vectors in rows), centred=centred)
 
-    return replace(
-        layer,
-        weight_bits=own.weight_bits,
-        arrays=tuple(pack(array, own.weight_bits) for array in own.weight),
-        normalizations=tuple(
-            tuple(normalization(array * layer.bank_count + bank) for bank in range(layer.bank_count))
-            for array in range(layer.crossbars)))
+    return replace(layer, normalizations=tuple(
+        tuple(normalization(array * layer.bank_count + bank) for bank in range(layer.bank_count))
+        for array in range(layer.crossbars)))

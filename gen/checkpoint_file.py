@@ -20,6 +20,11 @@ those of the first array first:
 ``<layer>.epsilon``  float ``()``
 ``<layer>.dropout``  float ``()``, probability p that the scale is dropped; only of
                      methods with a keep bit
+``<layer>.threshold`` integers ``(C, L)``, ascending: the level of a channel is the
+                     number of them that its sum has reached (:class:`gen.ir.Comparison`),
+                     of L + 1 levels. In a hidden layer, with ``invert`` in place of all
+                     floats, where the numbers that thresholds are made of are not known
+``<layer>.invert``   integers ``(C,)``, 1 where the bits of the level are inverted, or 0
 ``thresholds``       integers, of each component of the pixels, channel by
                      channel; empty where there are none
 ``weight_bits``      integer ``()``, Q; 1 or that of the method unless given
@@ -112,18 +117,23 @@ class CheckpointError(UserError):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Parameters:
-    """The parameters of one layer, as its file has them; vectors are float64 ``(1, C)`` or ``(B, C)``."""
+    """The parameters of one layer, as its file has them; vectors are float64 ``(1, C)`` or ``(B, C)``.
+
+    A hidden layer has these, or thresholds.
+    """
 
     weight: np.ndarray         #: int64 (N, C, F).
     weight_bits: int           #: Q, or 1 for weights of -1 and +1.
-    bias: np.ndarray
-    gamma: np.ndarray
-    beta: np.ndarray
-    mean: np.ndarray
-    variance: np.ndarray
-    epsilon: float
-    scale: np.ndarray | None   #: None where the method has none, as below.
-    dropout: float | None
+    bias: np.ndarray | None = None
+    gamma: np.ndarray | None = None
+    beta: np.ndarray | None = None
+    mean: np.ndarray | None = None
+    variance: np.ndarray | None = None
+    epsilon: float | None = None
+    scale: np.ndarray | None = None   #: None where the method has none, as below.
+    dropout: float | None = None
+    threshold: np.ndarray | None = None #: int64 (C, L), of all arrays.
+    invert: np.ndarray | None = None  #: int64 (C,), likewise.
 
 
 def read_file(path: Path, network: Network | None = None) -> tuple[Network, np.ndarray, list[Parameters]]:
@@ -185,9 +195,9 @@ def write_file(path: Path, network: Network, parameters: list[Parameters]):
             rows = getattr(own, name)
             if rows is not None:
                 arrays[f"{layer.name}.{name}"] = rows if len(rows) > 1 else rows[0]
-        arrays[f"{layer.name}.epsilon"] = np.float64(own.epsilon)
-        if own.dropout is not None:
-            arrays[f"{layer.name}.dropout"] = np.float64(own.dropout)
+        for name in ("epsilon", "dropout", "threshold", "invert"):
+            if getattr(own, name) is not None:
+                arrays[f"{layer.name}.{name}"] = np.array(getattr(own, name))
     np.savez_compressed(content, **arrays)
 
     def refuse(what, way_out="so it is not written"):
@@ -238,8 +248,8 @@ def _read(file, path, network, refuse):
             refuse(f"states {name!r} of {_short(found)}, but it must be {meaning[name]!r}", _CONVERT[name])
     network = _with_method(network, found_method, method, refuse)
     thresholds = archive.take("thresholds", (len(network.input.thresholds),), "integer")
-    if ((thresholds < 1) | (thresholds > 255)).any() or (np.diff(thresholds) < 0).any():
-        refuse(f"has 'thresholds' {_short(thresholds.tolist())}, which must ascend from 1 to 255")
+    if ((thresholds < 1) | (thresholds > 256)).any() or (np.diff(thresholds) < 0).any():
+        refuse(f"has 'thresholds' {_short(thresholds.tolist())}, which must ascend from 1 to 256")
     layers = [_read_layer(archive, layer, network, refuse) for layer in network.layers]
     if missing := [name for name in meaning if name not in archive]:
         _LOG.warning("Checkpoint %s does not state %s; taken as %s", archive.path, _listed(missing),
@@ -319,13 +329,17 @@ def _read_layer(archive, layer: Layer, network, refuse) -> Parameters:
             refuse(f"has {name!r} of {found[0]} rows in layer {layer.name!r}, not {most}", *more)
         return archive.take(name, (found[0], layer.outputs), "float")[:most]
 
+    dropout = (archive.take(f"{layer.name}.dropout", (), "float").item()
+               if has_dropout(network, layer) else None)
+    if dropout is not None and not 0 <= dropout <= 1:
+        refuse(f"has '{layer.name}.dropout' of {dropout}, which is no probability")
+    if f"{layer.name}.threshold" in archive:
+        return _with_thresholds(archive, layer, Parameters(weight, bits, dropout=dropout), network, refuse)
     parameters = Parameters(
         weight, bits, **{name: rows(name, name in ("gamma", "beta") and method.affines is not None)
                          for name in ("bias", "gamma", "beta", "mean", "variance")},
         epsilon=archive.take(f"{layer.name}.epsilon", (), "float").item(),
-        scale=rows("scale", method.single) if method.scaled else None,
-        dropout=(archive.take(f"{layer.name}.dropout", (), "float").item()
-                 if has_dropout(network, layer) else None))
+        scale=rows("scale", method.single) if method.scaled else None, dropout=dropout)
     if network.method and layer.bank_count > 1 and not method.single and all(
             vectors is None or len(vectors) == 1 for vectors in (
                 parameters.bias, parameters.scale, parameters.gamma, parameters.beta, parameters.mean,
@@ -336,9 +350,19 @@ def _read_layer(archive, layer: Layer, network, refuse) -> Parameters:
         if not 0 < extreme + parameters.epsilon < math.inf:
             refuse(f"has '{layer.name}.variance' of {extreme}, but with epsilon it must be above zero, and "
                    "finite")
-    if parameters.dropout is not None and not 0 <= parameters.dropout <= 1:
-        refuse(f"has '{layer.name}.dropout' of {parameters.dropout}, which is no probability")
     return parameters
+
+
+def _with_thresholds(archive, layer, parameters, network, refuse):
+    """Return ``parameters`` with the thresholds of a layer."""
+    if layer is network.layers[-1]:
+        refuse(f"has thresholds in layer {layer.name!r}, which is the last and has logits")
+    if layer.bank_choice is not None:
+        refuse(f"has thresholds in layer {layer.name!r}, but method {network.method!r} chooses among scales or "
+               "normalizations", "name a method that masks inputs, or chooses among arrays")
+    return replace(parameters, threshold=archive.take(
+        f"{layer.name}.threshold", (layer.outputs, 2**layer.output_bits - 1), "integer"),
+        invert=archive.take(f"{layer.name}.invert", (layer.outputs,), "integer"))
 
 
 class _Archive:

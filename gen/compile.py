@@ -58,7 +58,7 @@ def compile_network(network: Network, target: Target) -> Network:
         if target.array_columns < layer.columns_per_weight:
             raise ImpossibleTarget(f"An array has {target.array_columns} columns, but a weight of "
                                    f"layer {layer.name!r} takes {layer.columns_per_weight}")
-        if not layer.arrays or not layer.normalizations:
+        if not layer.arrays or not layer.normalizations and not layer.banks:
             raise MalformedNetwork(f"Layer {layer.name!r} has no parameters; read a checkpoint first")
     for run in TRANSFORMS:
         network = run(network, target)

@@ -188,12 +188,9 @@ def read_qonnx(path: Path | str) -> tuple[Network, np.ndarray, list[Parameters]]
 class _Reader:
 
     def __init__(self, path, model):
-        from onnx import helper, numpy_helper, reference
+        from onnx import numpy_helper
 
-        self.path, self.graph = path, model.graph
-        self.attribute, self.evaluator = helper.get_attribute_value, reference.ReferenceEvaluator
-        self.opsets = {each.domain: each.version for each in model.opset_import
-                       if each.domain in ("", "ai.onnx")}
+        self.path, self.graph, self.opsets = path, model.graph, model.opset_import
         self.constants = {each.name: numpy_helper.to_array(each) for each in self.graph.initializer}
         self.chain, self.input = [], None
         self.name = self.state = self.ended = None
@@ -275,14 +272,15 @@ class _Reader:
         self.constants[node.output[0]] = result
 
     def _evaluate(self, node, given):
-        plain = type(node)()
-        plain.CopyFrom(node)
-        names = [f"input{number}" for number in range(len(given))]
-        del plain.input[:]
-        plain.input.extend(names)
+        from onnx import helper, numpy_helper, reference
+
+        names = [name for name in node.input if name]
+        alone = helper.make_model(helper.make_graph(
+            [node], "constant", [], [helper.make_empty_tensor_value_info(node.output[0])],
+            [numpy_helper.from_array(array, name) for name, array in zip(names, given, strict=True)]),
+            opset_imports=self.opsets)
         try:
-            return np.asarray(self.evaluator(plain, opsets=self.opsets).run(
-                None, dict(zip(names, given, strict=True)))[0])
+            return np.asarray(reference.ReferenceEvaluator(alone).run(None, {})[0])
         except Exception as error: # whatever its functions make of what the file has
             raise _Refused(f"cannot be evaluated ({' '.join(str(error).split())[:120]})",
                            "fold constants before the export") from None
@@ -324,7 +322,9 @@ class _Reader:
         return 0, 2**bits - 1 - narrow, rounding
 
     def _attributes(self, node):
-        return {each.name: self.attribute(each) for each in node.attribute}
+        from onnx import helper
+
+        return {each.name: helper.get_attribute_value(each) for each in node.attribute}
 
     def _array(self, node, place):
         """The constant that ``node`` takes at this place, as numbers."""
