@@ -65,7 +65,8 @@ from gen.methods import METHODS, base_of, choose, has_dropout, known_names, meth
 from gen.structure import LONGEST, StructureError, dump_structure, load_structure, plain
 
 
-__all__ = ["CheckpointError", "Parameters", "SHIPPED", "STATED", "members", "read_file", "write_file"]
+__all__ = ["CheckpointError", "Parameters", "SHIPPED", "STATED", "members", "read_file",
+           "read_structure", "write_file"]
 
 
 #: Folder of the checkpoints that come with the project, ``<network>.npz``.
@@ -139,6 +140,22 @@ def read_file(path: Path, network: Network | None = None) -> tuple[Network, np.n
         If the file is missing, damaged, or made for another network; or if none is given, and it
         holds none.
     """
+    return _opened(path, network, _read)
+
+
+def read_structure(path: Path) -> Network:
+    """Return the network that a file holds, without its parameters.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is missing or damaged, or holds none.
+    """
+    return _opened(path, None, lambda file, path, _, refuse: _held(_Archive(file, path, refuse), refuse))
+
+
+def _opened(path, network, read):
+    """What ``read`` makes of the file, given also its path, ``network``, and how to refuse it."""
     again = (f"make it again with: python -m golden.train {network.name} --data DIR"
              if network is not None and network.name in known_names() else
              "gen/checkpoint_file.py says what it must hold")
@@ -152,7 +169,7 @@ def read_file(path: Path, network: Network | None = None) -> tuple[Network, np.n
             refuse("is a folder, not a file" if stat.S_ISDIR(kind) else "is no regular file",
                    "name a file that golden.train has written")
         with open(path, "rb") as file:
-            return _read(file, path, network, refuse)
+            return read(file, path, network, refuse)
     except FileNotFoundError:
         refuse("does not exist")
     except OSError as error:
@@ -214,12 +231,9 @@ def members(network: Network) -> dict[str, np.ndarray]:
 
 def _read(file, path, network, refuse):
     archive = _Archive(file, path, refuse)
-    held    = _held(archive, refuse)
-    if network is None and held is None:
-        refuse("holds parameters and no network", "name the network that they are of")
     if network is None:
-        network = held
-    elif held is not None and (different := _different(held, network)):
+        network = _held(archive, refuse)
+    elif "structure" in archive and (different := _different(_held(archive, refuse), network)):
         refuse(f"is of another network than {network.name!r}: {different}", "name a checkpoint of this "
                "network, or leave out its name and take the network of the file")
     archive.network = network
@@ -248,9 +262,9 @@ def _read(file, path, network, refuse):
 
 
 def _held(archive, refuse):
-    """The network that a file holds; None if it holds none."""
+    """The network that a file holds."""
     if "structure" not in archive:
-        return None
+        refuse("holds parameters and no network", "name the network that they are of")
     try:
         return load_structure(archive.take("structure", (), "string"))
     except StructureError as error:

