@@ -1,11 +1,11 @@
 """Whether the layers of a network can be, and fit each other."""
 
 from gen.command import UserError
-from gen.ir import MaskChoice, Network
+from gen.ir import Layer, MaskChoice, Network
 from gen.names import NAME_LENGTH, identifier
 
 
-__all__ = ["MalformedNetwork", "by", "check_shapes"]
+__all__ = ["MalformedNetwork", "by", "check_layer", "check_shapes"]
 
 
 class MalformedNetwork(UserError):
@@ -28,7 +28,7 @@ def check_shapes(network: Network):
         raise MalformedNetwork(f"Network {network.name!r} has no layers")
     _check_input(network.input)
     for layer in network.layers:
-        _check_shape(layer)
+        check_layer(layer)
     _check_chain(network)
     _check_draws(network)
     for layer in network.layers:
@@ -52,7 +52,8 @@ def _check_input(part):
                                f"{part.bits} bits takes {2**part.bits - 1}")
 
 
-def _check_shape(layer):
+def check_layer(layer: Layer):
+    """Raise :exc:`MalformedNetwork` unless ``layer`` by itself can be."""
     def need(holds, what, value):
         if not holds:
             raise MalformedNetwork(f"Layer {layer.name!r} must have {what}, not {value}")

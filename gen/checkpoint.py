@@ -12,7 +12,8 @@ from gen.methods import Method, has_dropout, method_for, with_dropout
 from gen.weights import pack
 
 
-__all__ = ["CheckpointError", "SHIPPED", "read", "read_parameters"]
+__all__ = ["CheckpointError", "SHIPPED", "read", "read_parameters", "with_parameters",
+           "with_probability"]
 
 
 def read(path: Path, network: Network | None = None) -> Network:
@@ -32,16 +33,15 @@ def read(path: Path, network: Network | None = None) -> Network:
     """
     if network is not None:
         check_shapes(network)
-    if path.suffix == ".onnx":
-        from gen.from_qonnx import read_qonnx # its package is in an extra
-        if network is not None:
-            raise CheckpointError(f"File {path} has a network of its own, with its parameters; name it as the "
-                                  "network, without --checkpoint")
-        network, thresholds, layers = read_qonnx(path)
-    else:
-        network, thresholds, layers = read_file(path, network)
+    network, thresholds, layers = read_file(path, network)
+    return with_parameters(
+        replace(network, input=replace(network.input, thresholds=tuple(thresholds.tolist()))), layers)
+
+
+def with_parameters(network: Network, layers: list[Parameters]) -> Network:
+    """Return ``network`` with the parameters of its ``layers``."""
     network = replace(
-        network, input=replace(network.input, thresholds=tuple(thresholds.tolist())),
+        network,
         layers=tuple(_with_parameters(*both, method_for(network, scaled=both[1].scale is not None))
                      for both in zip(network.layers, layers, strict=True)))
     return with_dropout(network, {
@@ -60,8 +60,12 @@ def read_parameters(network: Network, path: Path | str | None = None, p: float |
         As :func:`read`.
     """
     network = read(Path(path or SHIPPED / f"{network.name}.npz"), network)
-    if p is None:
-        return network
+    return network if p is None else with_probability(network, p)
+
+
+def with_probability(network: Network, p: float) -> Network:
+    """Return ``network`` with the dropout probability ``p`` in all layers; otherwise as
+    :func:`read_parameters`."""
     if not network.method:
         raise CheckpointError(f"Network {network.name!r} has choices of its own, with the probabilities of "
                               "its draws; leave --p out")

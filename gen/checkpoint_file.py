@@ -70,7 +70,8 @@ from gen.methods import METHODS, base_of, choose, has_dropout, known_names, meth
 from gen.structure import LONGEST, StructureError, dump_structure, load_structure, plain
 
 
-__all__ = ["CheckpointError", "Parameters", "SHIPPED", "STATED", "members", "read_file", "write_file"]
+__all__ = ["CheckpointError", "Parameters", "SHIPPED", "STATED", "members", "read_file",
+           "read_structure", "write_file"]
 
 
 #: Folder of the checkpoints that come with the project, ``<network>.npz``.
@@ -139,8 +140,8 @@ class Parameters:
 def read_file(path: Path, network: Network | None = None) -> tuple[Network, np.ndarray, list[Parameters]]:
     """Return ``network``, the thresholds, int64 ``(thresholds,)``, and the parameters of each layer.
 
-    Where no network is given, it is the one that the file holds. A network without a method gets the
-    choices of that of the file. Of more arrays or banks than a layer chooses from, the first are taken.
+    The file is one of QONNX (:mod:`gen.from_qonnx`) if its name ends with ``.onnx``. Where no network is
+    given, it is the one that the file holds. A network without a method gets the choices of that of the file. Of more arrays or banks than a layer chooses from, the first are taken.
     What the file leaves open of what it means (:data:`STATED`) is logged as a warning of one line.
 
     Raises
@@ -149,6 +150,43 @@ def read_file(path: Path, network: Network | None = None) -> tuple[Network, np.n
         If the file is missing, damaged, or made for another network; or if none is given, and it
         holds none.
     """
+    return _of_qonnx(path, network) if is_qonnx(path) else _opened(path, network, _read)
+
+
+def read_structure(path: Path) -> Network:
+    """Return the network that a file holds, without its parameters.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is missing or damaged, or holds none.
+    """
+    if is_qonnx(path):
+        return _of_qonnx(path, None)[0]
+    return _opened(path, None, lambda file, path, _, refuse: _held(_Archive(file, path, refuse), refuse))
+
+
+def is_qonnx(path: Path | str) -> bool:
+    """Return whether ``path`` is a file of :mod:`gen.from_qonnx`, by its ending, and none of ours."""
+    return Path(path).suffix.lower() == ".onnx"
+
+
+def _of_qonnx(path, network):
+    """As :func:`read_file`, of a file of QONNX."""
+    from gen.from_qonnx import read_qonnx # its package is in an extra
+
+    found, thresholds, layers = read_qonnx(path)
+    if network is not None and (different := _different(found, network)):
+        raise CheckpointError(f"QONNX file {path} is of another network than {network.name!r}: {different}; "
+                              "name it as the network, and no other one")
+    if network is not None and network.draws:
+        raise CheckpointError(f"QONNX file {path} makes no random choices, but network {network.name!r} does; "
+                              "leave them out")
+    return network or found, thresholds, layers
+
+
+def _opened(path, network, read):
+    """What ``read`` makes of the file, given also its path, ``network``, and how to refuse it."""
     again = (f"make it again with: python -m golden.train {network.name} --data DIR"
              if network is not None and network.name in known_names() else
              "gen/checkpoint_file.py says what it must hold")
@@ -162,7 +200,7 @@ def read_file(path: Path, network: Network | None = None) -> tuple[Network, np.n
             refuse("is a folder, not a file" if stat.S_ISDIR(kind) else "is no regular file",
                    "name a file that golden.train has written")
         with open(path, "rb") as file:
-            return _read(file, path, network, refuse)
+            return read(file, path, network, refuse)
     except FileNotFoundError:
         refuse("does not exist")
     except OSError as error:
@@ -224,12 +262,9 @@ def members(network: Network) -> dict[str, np.ndarray]:
 
 def _read(file, path, network, refuse):
     archive = _Archive(file, path, refuse)
-    held    = _held(archive, refuse)
-    if network is None and held is None:
-        refuse("holds parameters and no network", "name the network that they are of")
     if network is None:
-        network = held
-    elif held is not None and (different := _different(held, network)):
+        network = _held(archive, refuse)
+    elif "structure" in archive and (different := _different(_held(archive, refuse), network)):
         refuse(f"is of another network than {network.name!r}: {different}", "name a checkpoint of this "
                "network, or leave out its name and take the network of the file")
     archive.network = network
@@ -258,9 +293,9 @@ def _read(file, path, network, refuse):
 
 
 def _held(archive, refuse):
-    """The network that a file holds; None if it holds none."""
+    """The network that a file holds."""
     if "structure" not in archive:
-        return None
+        refuse("holds parameters and no network", "name the network that they are of")
     try:
         return load_structure(archive.take("structure", (), "string"))
     except StructureError as error:

@@ -24,12 +24,10 @@ from pathlib import Path
 import numpy as np
 
 from gen.bounds import ROUNDINGS, Bound, thresholds_of
-from gen.check_shapes import LEVEL_BITS, WEIGHT_BITS
+from gen.check_shapes import LEVEL_BITS, WEIGHT_BITS, check_shapes
 from gen.checkpoint_file import CheckpointError, Parameters
 from gen.ir import Input, Layer, Network
 from gen.tools import ToolMissing, install_hint
-from gen.transforms.banks import float_sum
-from gen.weights import pack
 
 
 __all__ = ["QonnxError", "read_qonnx"]
@@ -715,6 +713,7 @@ class _Reader:
             re.sub(r"[^A-Za-z0-9_.-]", "_", self.path.stem).lstrip(".-") or "network", self.input,
             tuple(sums.layer for sums in self.chain), method="deterministic",
             data="cifar10" if self.input.colours == 3 else "mnist")
+        check_shapes(network)
         return (network, np.array(self.input.thresholds, np.int64),
                 [*map(_hidden, self.chain[:-1]), _output(last)])
 
@@ -742,10 +741,14 @@ def _hidden(sums: _Sums) -> Parameters:
 
 def _output(sums: _Sums) -> Parameters:
     """The parameters of the last layer: ``y = gamma * s + beta``."""
-    layer = replace(sums.layer, arrays=(pack(sums.weights, sums.layer.weight_bits),))
-    step, starts = float_sum(layer, 0)
+    layer = sums.layer
+    levels, low = 2**layer.input_bits - 1, layer.input_low
+    most = max(1, 2**(layer.weight_bits - 1) - 1)
+    # With w / W for weights and values from low to 1, s is `step * sum + start` of each channel.
+    step = Fraction(1 - low, levels * (2 if layer.weight_bits == 1 else most))
     gammas, betas = [], []
-    for channel, start in enumerate(starts):
+    for channel, total in enumerate(sums.weights.sum(1).tolist()):
+        start = total * (Fraction(1 + low, 2) if layer.weight_bits == 1 else Fraction(low, most))
         slope, offset = Fraction(1), Fraction(0)
         for _, slopes, offsets in sums.steps:
             slope, offset = slopes[channel] * slope, slopes[channel] * offset + offsets[channel]

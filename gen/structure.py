@@ -31,7 +31,7 @@ LONGEST, NAME, ITEMS, PARTS, WHOLE = 2**20, 100, 2**16, 1000, 2**31
 #: Most inputs of a kernel, and weights of a network.
 INPUTS, WEIGHTS = 2**20, 2**28
 
-#: Names of networks: they become names of folders and files.
+#: Names of networks and data sets: they become names of folders and files.
 _NETWORK = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
@@ -72,6 +72,9 @@ def check_network(network: Network):
     if not _NETWORK.fullmatch(network.name):
         raise StructureError("the network must have a name of letters, digits, '_', '-' and '.', not "
                              f"{network.name!r}")
+    if not _NETWORK.fullmatch(network.data):
+        raise StructureError("its data set must have a name of letters, digits, '_', '-' and '.', not "
+                             f"{network.data!r}")
     for what, parts in ("layers", network.layers), ("draws", network.draws):
         if len(parts) > PARTS:
             raise StructureError(f"the network must have at most {PARTS:,} {what}, not {len(parts):,}")

