@@ -48,6 +48,7 @@ from golden.float.layers import BinaryConvolution
 from golden.float.levels import levels_of
 from golden.float.model import BayNN
 from golden.float.spinbayes import SpinBayes
+from golden.methods.checkpoints import CONVOLUTIONS
 from spincim.nn import BinaryConv2d, BinaryLinear, ScaleDropout, Sign, SpatialSpinDrop, SpinDrop
 
 
@@ -147,10 +148,10 @@ def from_torch(model: nn.Module, input_shape: tuple[int, int, int] = (1, 28, 28)
     shape = tuple(input_shape)
     if len(shape) != 3 or shape[0] not in (1, 3) or min(shape) < 1:
         raise ConvertError(f"The shape of an image must be (1 or 3 channels, height, width), not {shape}")
-    if not std > 0:
+    if not (0 < std < math.inf and abs(mean) < math.inf):
         raise ConvertError(f"The deviation that pixels are divided by must be above zero, not {std}; the mean "
                            "and the deviation of all channels are alike")
-    low, step = -Fraction(mean) / Fraction(std), 1 / (255 * Fraction(std))
+    low, step = -_decimal(mean) / _decimal(std), 1 / (255 * _decimal(std))
     return _Walk(model, _Pixels(shape, low, step)).network(name)
 
 
@@ -161,8 +162,8 @@ class _Tracer(fx.Tracer):
         super().__init__(autowrap_functions=(golden_layers.sign, levels_of))
 
     def is_leaf_module(self, module, name):
-        return (isinstance(module, _DropoutNd | Sign | BinaryConv2d | BinaryLinear | BinaryConvolution)
-                or super().is_leaf_module(module, name))
+        return (isinstance(module, _DropoutNd | Sign | BinaryConv2d | BinaryLinear)
+                or type(module) in CONVOLUTIONS.values() or super().is_leaf_module(module, name))
 
 
 class _Walk:
@@ -227,7 +228,9 @@ class _Walk:
     # Modules.
 
     def _module(self, module):
-        # A class that is derived from one of torch computes what it likes.
+        if type(module) in CONVOLUTIONS.values():
+            return self._golden(module)
+        # A class that is derived from one of torch may compute what it likes.
         kind = next((kind for kind in _MODULES if isinstance(module, kind)
                      and type(module).forward is kind.forward), None)
         if kind is None:
@@ -461,11 +464,12 @@ class _Walk:
         """A factor or a shift of pixels."""
         state = self.state
         if not isinstance(state, _Pixels) or node.kwargs or len(node.args) != 2 \
-                or not all(each is self.newest or isinstance(each, int | float) for each in node.args):
+                or not all(each is self.newest or isinstance(each, int | float) and math.isfinite(each)
+                           for each in node.args):
             raise _Refused("computes what is no number times pixels, or added to them",
                            "use ScaleDropout or a batch normalization for layers")
         first = node.args[0] is not self.newest # the number is
-        number = Fraction(node.args[0 if first else 1])
+        number = _decimal(node.args[0 if first else 1])
         slope, offset = {
             "add": (1, number), "sub": (-1, number) if first else (1, -number), "mul": (number, 0),
             "truediv": (0, 0) if first or not number else (1 / number, 0),
@@ -503,7 +507,8 @@ class _Walk:
         method = METHODS[self.parts[0].golden.method]
         first  = self.parts[0]
         several = method.choice not in (None, MaskChoice) and not method.single
-        count  = max(len(np.atleast_2d(first.bias)), first.weight.shape[0] if first.weight.ndim == 5 else 1)
+        count  = max(len(first.weight) if first.weight.ndim == 5 else 1, *(
+            len(np.atleast_2d(vectors)) for vectors in (first.bias, first.scale, *first.normalization.values())))
         chosen = choose(base, first.golden.method, count - method.keeps if several else None)
         for part, layer in zip(self.parts, chosen.layers, strict=True):
             if (method.choice is MaskChoice or method.affines) and layer.choices != part.golden.layer.choices:
@@ -584,10 +589,17 @@ def _own_parameters(model: BayNN | SpinBayes) -> list[Parameters]:
 
 def _array(value: Tensor | float, what: str) -> np.ndarray:
     """``value`` as float64, finite."""
-    array = torch.as_tensor(value).detach().cpu().double().numpy()
+    # A float of Python has 64 bits, which torch would not keep.
+    array = (value.detach().cpu().double().numpy() if isinstance(value, Tensor) else
+             np.array(value, np.float64))
     if not np.isfinite(array).all():
         raise _Refused(f"has {what} that are not finite numbers", "train it again")
     return array
+
+
+def _decimal(value: float) -> Fraction:
+    """``value`` as it is written: 0.2 is a fifth."""
+    return Fraction(repr(float(value)))
 
 
 def _words(state):
@@ -602,7 +614,7 @@ _MODULES = {
     BinaryConv2d: "_convolution", BinaryLinear: "_linear", nn.Conv2d: "_convolution", nn.Linear: "_linear",
     nn.BatchNorm1d: "_normalization", nn.BatchNorm2d: "_normalization", nn.MaxPool2d: "_max_pool",
     ScaleDropout: "_scale_dropout", SpinDrop: "_mask", SpatialSpinDrop: "_mask", nn.Softmax: "_softmax",
-    nn.LogSoftmax: "_softmax", BinaryConvolution: "_golden",
+    nn.LogSoftmax: "_softmax",
 }
 
 #: What functions compute of pixels, by their names: those of operators, of torch and of tensors.

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,9 +17,8 @@ from golden.float.layers import sign
 from golden.float.model import BayNN
 from golden.float.spinbayes import SpinBayes
 from golden.head import softmax
-from golden.methods.checkpoints import CONVOLUTIONS
+from golden.methods.checkpoints import CONVOLUTIONS, export
 from golden.network import forward
-from golden.random.generator import choices
 from spincim.from_torch import ConvertError, from_torch
 from spincim.nn import BinaryConv2d, BinaryLinear, ScaleDropout, Sign, SpatialSpinDrop, SpinDrop
 
@@ -290,20 +290,25 @@ def trained(method, network=GOLDEN, **options):
     return model.eval()
 
 
-@pytest.mark.parametrize("method", CONVOLUTIONS)
+@pytest.mark.parametrize("method", [*CONVOLUTIONS, SpinBayes.method])
 def test_float_networks(method, tmp_path):
+    """They become what their checkpoint says."""
     model = trained(method)
-    network, parameters = from_torch(model, name="own")
-    write_file(tmp_path / "own.npz", network, parameters)
-    network = compile_network(read(tmp_path / "own.npz"), Target(passes=4, passes_max=4))
-    images, grey = pixels()
-    rng = np.random.default_rng(1)
-    choice = model.draw(rng, 40, 1)
-    assert network.method == method and network.name == "own"
-    [bits] = [choice[:, 0]] if choice.dtype == bool or method in ("scale-dropout", "deterministic") else [None]
-    if method == "deterministic":
-        bits = np.zeros((40, 0), bool)
-    if bits is None:
-        bits = choices(network.generator, 40, 1)[:, 0]
-        pytest.skip("bits of this method are not its choices")
-    check(network, model(torch.tensor(grey), torch.tensor(choice[:, 0])), grey, bits.astype(bool))
+    export(model, tmp_path / "golden.npz")
+    write_file(tmp_path / "own.npz", *from_torch(model))
+    expected = read(tmp_path / "golden.npz")
+    assert read(tmp_path / "own.npz") == replace(expected, name="converted")
+
+
+@pytest.mark.parametrize("method", CONVOLUTIONS)
+def test_layers_of_methods(method, tmp_path):
+    """A chain of the layers of a float network becomes the same, but for names and what enters."""
+    network = replace(GOLDEN, input=Input(SIDE, SIDE, (128,)), layers=(
+        replace(GOLDEN.layers[0], channels=1), *GOLDEN.layers[1:]))
+    model = trained(method, network)
+    export(model, tmp_path / "golden.npz")
+    chain = nn.Sequential(Sign(), model.layers[0], Sign(), model.layers[1], Sign(), model.layers[2], nn.Flatten())
+    write_file(tmp_path / "own.npz", *from_torch(chain, (1, SIDE, SIDE), mean=0.5, std=0.5))
+    own, expected = read(tmp_path / "own.npz"), read(tmp_path / "golden.npz")
+    assert own == replace(expected, name="converted")
+    assert own.method == method
