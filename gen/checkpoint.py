@@ -12,8 +12,8 @@ from gen.methods import Method, has_dropout, method_for, with_dropout
 from gen.weights import pack
 
 
-__all__ = ["CheckpointError", "SHIPPED", "read", "read_parameters", "with_parameters",
-           "with_probability"]
+__all__ = ["CheckpointError", "SHIPPED", "check_probability", "read", "read_parameters", "with_parameters",
+           "with_thresholds"]
 
 
 def read(path: Path, network: Network | None = None) -> Network:
@@ -34,8 +34,12 @@ def read(path: Path, network: Network | None = None) -> Network:
     if network is not None:
         check_shapes(network)
     network, thresholds, layers = read_file(path, network)
-    return with_parameters(
-        replace(network, input=replace(network.input, thresholds=tuple(thresholds.tolist()))), layers)
+    return with_parameters(with_thresholds(network, thresholds), layers)
+
+
+def with_thresholds(network: Network, thresholds: np.ndarray) -> Network:
+    """Return ``network`` with the ``thresholds`` of its input."""
+    return replace(network, input=replace(network.input, thresholds=tuple(thresholds.tolist())))
 
 
 def with_parameters(network: Network, layers: list[Parameters]) -> Network:
@@ -60,12 +64,14 @@ def read_parameters(network: Network, path: Path | str | None = None, p: float |
         As :func:`read`.
     """
     network = read(Path(path or SHIPPED / f"{network.name}.npz"), network)
-    return network if p is None else with_probability(network, p)
+    if p is None:
+        return network
+    check_probability(network, p)
+    return with_dropout(network, {layer.name: p for layer in network.layers})
 
 
-def with_probability(network: Network, p: float) -> Network:
-    """Return ``network`` with the dropout probability ``p`` in all layers; otherwise as
-    :func:`read_parameters`."""
+def check_probability(network: Network, p: float):
+    """Raise :exc:`CheckpointError` unless layers of ``network`` can have the dropout probability ``p``."""
     if not network.method:
         raise CheckpointError(f"Network {network.name!r} has choices of its own, with the probabilities of "
                               "its draws; leave --p out")
@@ -73,7 +79,6 @@ def with_probability(network: Network, p: float) -> Network:
         raise CheckpointError(f"Method {network.method!r} has no dropout probability; leave --p out")
     if not 0 <= p <= 1:
         raise CheckpointError(f"A dropout probability must be from 0 to 1, not {p}")
-    return with_dropout(network, {layer.name: p for layer in network.layers})
 
 
 def _with_parameters(layer: Layer, own: Parameters, method: Method) -> Layer:

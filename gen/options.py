@@ -2,10 +2,12 @@
 
 import argparse
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
-from gen.checkpoint import read_parameters, with_parameters, with_probability
+from gen.check_shapes import check_shapes
+from gen.checkpoint import check_probability, with_parameters, with_thresholds
+from gen.checkpoint_file import Parameters, read_file
 from gen.command import UserError
 from gen.ir import Network, Target
 from gen.methods import DEFAULT, METHODS, known_names, method_for, method_of, name_of
@@ -15,7 +17,7 @@ from gen.sources import SourceError, find, is_file
 
 
 __all__ = ["BESIDE_TARGET", "BuildError", "add_options", "chosen_network", "chosen_target", "named",
-           "read_options", "trained"]
+           "read_options", "stored", "trained"]
 
 
 #: What a file of options holds beside the fields of the target.
@@ -153,31 +155,50 @@ def chosen_network(asked: dict) -> Network:
 
 
 def trained(asked: dict) -> Network:
-    """Return the network that the options ``asked`` name, with its parameters.
+    """Return the network that the options ``asked`` name with its parameters; otherwise as
+    :func:`stored`."""
+    return with_parameters(*stored(asked))
+
+
+def stored(asked: dict) -> tuple[Network, list[Parameters]]:
+    """Return the network that the options ``asked`` name, with its thresholds, and the parameters of its
+    layers.
 
     Raises
     ------
     BuildError
         As :func:`named`; or if it has none yet.
     CheckpointError
-        As :func:`gen.checkpoint.read_parameters`.
+        If its checkpoint cannot be used; or if a dropout probability is asked for that cannot be.
+    MalformedNetwork
+        If there can be no such network.
     """
     network = chosen_network(asked)
     p, seed = asked.get("p"), asked.get("random")
+    if p is not None:
+        check_probability(network, p)
+    network, parameters = _stored(network, asked, seed)
+    if p is not None:
+        parameters = [own if own.dropout is None else replace(own, dropout=p) for own in parameters]
+    return network, parameters
+
+
+def _stored(network, asked, seed):
     if seed is not None:
         if asked.get("checkpoint"):
             raise BuildError("Parameters are random or those of a checkpoint; leave out --random or "
                              "--checkpoint")
         if seed < 0:
             raise BuildError(f"A seed of random parameters must be at least 0, not {seed}")
-        network = with_parameters(network, random_parameters(network, seed))
-        return network if p is None else with_probability(network, p)
+        return network, random_parameters(network, seed)
     path = Path(asked.get("checkpoint") or find(asked["network"]).checkpoint(network.method))
     if is_file(asked["network"]) and not asked.get("checkpoint") and not path.exists():
         raise BuildError(f"Network {network.name!r} has no parameters, as there is no {path}; train it "
                          f"with: python -m golden.train {asked['network']} --data DIR, or take random ones "
                          "with --random SEED")
-    return read_parameters(network, path, p)
+    check_shapes(network)
+    network, thresholds, parameters = read_file(path, network)
+    return with_thresholds(network, thresholds), parameters
 
 
 def _of_method(name, method):

