@@ -24,18 +24,22 @@ from gen.images import array_images, weight_files, write_images
 from gen.ir import Network, Target, dump
 from gen.lower import lower
 from gen.method_costs import periphery
-from gen.methods import METHODS, method_of, name_of, network_of
+from gen.methods import METHODS, base_of, name_of, network_of
 from gen.networks import NETWORKS
 from gen.options import (
     BESIDE_TARGET,
     BuildError,
     add_options,
+    chosen_network,
     chosen_target,
     named,
     read_options,
+    trained,
 )
 from gen.output import folder
 from gen.progress import Progress
+from gen.sources import HELP
+from gen.structure import plain
 from gen.summary import summary
 from gen.synth import ROUTER, synthesize
 from gen.tools import find, prepare, version
@@ -51,30 +55,29 @@ LONG_S = 20
 
 def build(network: Network | str, target: Target, out: Path, *, checkpoint=None, p=None, synth=None,
           asked=None, steps=None) -> dict:
-    """Write an accelerator for ``network``, or that of this name, to the folder ``out``; return its
-    reports.
+    """Write an accelerator for ``network``, or that of this name or file (:mod:`gen.sources`), to the
+    folder ``out``; return its reports.
 
-    ``checkpoint`` is a path, that of the shipped one unless given; ``p`` the dropout probability of all
-    layers, as trained unless given; ``synth`` is ``"ecp5"`` or None; what was ``asked`` for beside the
-    target goes to ``config.json``. ``steps`` says how far it is, in eight steps and three more with
-    ``synth``.
+    ``checkpoint`` is a path, that of the shipped one or of the file unless given; ``p`` the dropout
+    probability of all layers, as trained unless given; ``synth`` is ``"ecp5"`` or None; what was ``asked``
+    for beside the target goes to ``config.json``. ``steps`` says how far it is, in eight steps and three
+    more with ``synth``.
     """
-    if isinstance(network, str):
-        network = named(network)
     steps = steps or Progress(io.StringIO())
     steps.step("checkpoint")
-    others  = [read(path, other) for other, path in _others(network)]
-    network = read_parameters(network, checkpoint, p)
-    return build_network(network, target, out, synth=synth, asked=asked, steps=steps, others=others)
+    network = (trained({"network": network, "checkpoint": checkpoint, "p": p}) if isinstance(network, str)
+               else read_parameters(network, checkpoint, p))
+    return build_network(network, target, out, synth=synth, asked=asked, steps=steps,
+                         others=_others(network))
 
 
 def _others(network):
-    """The same layers for the other methods, and their checkpoints, as far as there are any."""
-    base, own = method_of(network.name)
-    for method in METHODS:
+    """The same layers for the other methods, as far as they come with the project."""
+    base = base_of(network)
+    for method in METHODS if base in NETWORKS and plain(NETWORKS[base]) == plain(network) else ():
         path = SHIPPED / f"{name_of(base, method)}.npz"
-        if method != own and base in NETWORKS and path.exists():
-            yield network_of(base, method), path
+        if method != network.method and path.exists():
+            yield read(path, network_of(base, method))
 
 
 def build_network(network: Network, target: Target, out: Path, *, synth=None, asked=None, steps=None,
@@ -192,7 +195,7 @@ def _json(contents):
 
 def _parse(arguments):
     parser = Parser(prog="gen.build", description="Build an accelerator.")
-    parser.add_argument("--layers", metavar="NETWORK", help=f"network to build: {', '.join(NETWORKS)}")
+    parser.add_argument("--layers", metavar="NETWORK", help=f"network to build: {HELP}")
     add_options(parser)
     parser.add_argument("--out", type=Path, metavar="DIR",
         help="folder to write (default: build/NETWORK)")
@@ -206,13 +209,16 @@ def main(arguments=None):
     """Build, and print what was built."""
     args    = _parse(arguments)
     asked   = read_options(args, args.layers)
-    network = named(asked["network"], crossbars=asked.get("crossbars"), ways=asked.get("ways", 1))
+    chosen_network(asked) # a wrong name is said at once
+    steps   = Progress()
+    steps.step("checkpoint")
+    network = trained(asked)
     out     = args.out or Path("build", network.name)
     try:
         with _quiet():
-            reports = build(network, chosen_target(asked, network), out,
-                            checkpoint=asked.get("checkpoint"), p=asked.get("p"),
-                            synth=asked.get("synth"), asked=_beside_target(asked), steps=Progress())
+            reports = build_network(
+                network, chosen_target(asked, network), out, synth=asked.get("synth"),
+                asked=_beside_target(asked), steps=steps, others=_others(network))
     except OSError as error:
         raise BuildError(f"{error.strerror or error}: {error.filename or out}; choose another folder with "
                          f"--out") from None

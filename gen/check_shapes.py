@@ -1,11 +1,11 @@
 """Whether the layers of a network can be, and fit each other."""
 
 from gen.command import UserError
-from gen.ir import MaskChoice, Network
+from gen.ir import Layer, MaskChoice, Network
 from gen.names import NAME_LENGTH, identifier
 
 
-__all__ = ["MalformedNetwork", "by", "check_shapes"]
+__all__ = ["MalformedNetwork", "by", "check_layer", "check_shapes"]
 
 
 class MalformedNetwork(UserError):
@@ -14,6 +14,9 @@ class MalformedNetwork(UserError):
 
 #: Bits of a level and of a weight; a bit more doubles the thresholds, and the levels of a read.
 LEVEL_BITS, WEIGHT_BITS = 8, 8
+
+#: Most bits of a draw that a table turns into outcomes.
+TABLE_BITS = 16
 
 #: Bits of a component of a pixel.
 PIXEL_BITS = 8
@@ -25,7 +28,7 @@ def check_shapes(network: Network):
         raise MalformedNetwork(f"Network {network.name!r} has no layers")
     _check_input(network.input)
     for layer in network.layers:
-        _check_shape(layer)
+        check_layer(layer)
     _check_chain(network)
     _check_draws(network)
     for layer in network.layers:
@@ -34,8 +37,8 @@ def check_shapes(network: Network):
 
 def _check_input(part):
     thresholds = part.thresholds
-    if not all(1 <= value <= 255 for value in thresholds) or list(thresholds) != sorted(thresholds):
-        raise MalformedNetwork(f"Input thresholds must ascend from 1 to 255, not {thresholds}")
+    if not all(1 <= value <= 256 for value in thresholds) or list(thresholds) != sorted(thresholds):
+        raise MalformedNetwork(f"Input thresholds must ascend from 1 to 256, not {thresholds}")
     if not 1 <= part.bits <= LEVEL_BITS:
         raise MalformedNetwork(f"The input must have levels of 1 to {LEVEL_BITS} bits, "
                                f"not {part.bits}")
@@ -49,7 +52,8 @@ def _check_input(part):
                                f"{part.bits} bits takes {2**part.bits - 1}")
 
 
-def _check_shape(layer):
+def check_layer(layer: Layer):
+    """Raise :exc:`MalformedNetwork` unless ``layer`` by itself can be."""
     def need(holds, what, value):
         if not holds:
             raise MalformedNetwork(f"Layer {layer.name!r} must have {what}, not {value}")
@@ -111,11 +115,14 @@ def _check_choices(layer, network):
         bits = draws[choice.draw].drops
         if isinstance(choice, MaskChoice):
             continue
+        if bits is not None and len(bits) > TABLE_BITS:
+            raise MalformedNetwork(f"Layer {layer.name!r} must choose by a draw of at most {TABLE_BITS} "
+                                   f"bits, not {len(bits)}")
         if bits is not None and len(choice.table) != 2**len(bits):
             raise MalformedNetwork(f"Layer {layer.name!r} must have an outcome for each of {2**len(bits)} "
                                    f"numbers of draw {choice.draw!r}, not {len(choice.table)}")
         found = set(choice.table)
-        if len(found) < 2 or found != set(range(1 + max(found))):
+        if len(found) < 2 or min(found) < 0 or len(found) <= max(found):
             raise MalformedNetwork(f"Layer {layer.name!r} must have outcomes from 0 up, at least two and "
                                    f"without a gap, not {sorted(found)}")
     if not 1 <= layer.ways <= layer.crossbars:

@@ -7,16 +7,18 @@ import numpy as np
 
 from gen.check_shapes import check_shapes
 from gen.checkpoint_file import SHIPPED, CheckpointError, Parameters, read_file
-from gen.ir import Layer, Network, Normalization
+from gen.ir import Comparison, Layer, Network, Normalization
 from gen.methods import Method, has_dropout, method_for, with_dropout
 from gen.weights import pack
 
 
-__all__ = ["CheckpointError", "SHIPPED", "read", "read_parameters"]
+__all__ = ["CheckpointError", "SHIPPED", "check_probability", "read", "read_parameters", "with_parameters",
+           "with_thresholds"]
 
 
-def read(path: Path, network: Network) -> Network:
-    """Return ``network`` with weights, normalizations, dropout probabilities and thresholds from ``path``.
+def read(path: Path, network: Network | None = None) -> Network:
+    """Return ``network``, or where none is given the one that the file holds, with weights, normalizations,
+    dropout probabilities and thresholds from ``path``.
 
     A network without a method gets the choices of that of the file. Of more arrays or banks than a layer
     chooses from, the first are taken. The bits of a weight are those that the file was made for.
@@ -24,14 +26,26 @@ def read(path: Path, network: Network) -> Network:
     Raises
     ------
     CheckpointError
-        If the file is missing, damaged, or made for another network.
+        If the file is missing, damaged, or made for another network; or if none is given, and it
+        holds none.
     MalformedNetwork
         If there can be no network of that shape.
     """
-    check_shapes(network)
+    if network is not None:
+        check_shapes(network)
     network, thresholds, layers = read_file(path, network)
+    return with_parameters(with_thresholds(network, thresholds), layers)
+
+
+def with_thresholds(network: Network, thresholds: np.ndarray) -> Network:
+    """Return ``network`` with the ``thresholds`` of its input."""
+    return replace(network, input=replace(network.input, thresholds=tuple(thresholds.tolist())))
+
+
+def with_parameters(network: Network, layers: list[Parameters]) -> Network:
+    """Return ``network`` with the parameters of its ``layers``."""
     network = replace(
-        network, input=replace(network.input, thresholds=tuple(thresholds.tolist())),
+        network,
         layers=tuple(_with_parameters(*both, method_for(network, scaled=both[1].scale is not None))
                      for both in zip(network.layers, layers, strict=True)))
     return with_dropout(network, {
@@ -52,6 +66,12 @@ def read_parameters(network: Network, path: Path | str | None = None, p: float |
     network = read(Path(path or SHIPPED / f"{network.name}.npz"), network)
     if p is None:
         return network
+    check_probability(network, p)
+    return with_dropout(network, {layer.name: p for layer in network.layers})
+
+
+def check_probability(network: Network, p: float):
+    """Raise :exc:`CheckpointError` unless layers of ``network`` can have the dropout probability ``p``."""
     if not network.method:
         raise CheckpointError(f"Network {network.name!r} has choices of its own, with the probabilities of "
                               "its draws; leave --p out")
@@ -59,10 +79,14 @@ def read_parameters(network: Network, path: Path | str | None = None, p: float |
         raise CheckpointError(f"Method {network.method!r} has no dropout probability; leave --p out")
     if not 0 <= p <= 1:
         raise CheckpointError(f"A dropout probability must be from 0 to 1, not {p}")
-    return with_dropout(network, {layer.name: p for layer in network.layers})
 
 
 def _with_parameters(layer: Layer, own: Parameters, method: Method) -> Layer:
+    layer = replace(layer, weight_bits=own.weight_bits,
+                    arrays=tuple(pack(array, own.weight_bits) for array in own.weight))
+    if own.threshold is not None:
+        bank = Comparison(tuple(own.threshold.ravel().tolist()), tuple(own.invert.tolist()))
+        return replace(layer, banks=((bank,),) * layer.crossbars)
     # In float64, whatever the file has: the next float32 is beside many thresholds.
     deviation = np.sqrt(own.variance + own.epsilon)
     scale = np.ones((1, layer.outputs)) if own.scale is None else method.scales(own.scale)
@@ -76,10 +100,6 @@ def _with_parameters(layer: Layer, own: Parameters, method: Method) -> Layer:
     def normalization(number):
         return Normalization(*(vectors[number % len(vectors)] for vectors in rows), centred=centred)
 
-    return replace(
-        layer,
-        weight_bits=own.weight_bits,
-        arrays=tuple(pack(array, own.weight_bits) for array in own.weight),
-        normalizations=tuple(
-            tuple(normalization(array * layer.bank_count + bank) for bank in range(layer.bank_count))
-            for array in range(layer.crossbars)))
+    return replace(layer, normalizations=tuple(
+        tuple(normalization(array * layer.bank_count + bank) for bank in range(layer.bank_count))
+        for array in range(layer.crossbars)))

@@ -20,6 +20,11 @@ those of the first array first:
 ``<layer>.epsilon``  float ``()``
 ``<layer>.dropout``  float ``()``, probability p that the scale is dropped; only of
                      methods with a keep bit
+``<layer>.threshold`` integers ``(C, L)``, ascending: the level of a channel is the
+                     number of them that its sum has reached (:class:`gen.ir.Comparison`),
+                     of L + 1 levels. In a hidden layer, with ``invert`` in place of all
+                     floats, where the numbers that thresholds are made of are not known
+``<layer>.invert``   integers ``(C,)``, 1 where the bits of the level are inverted, or 0
 ``thresholds``       integers, of each component of the pixels, channel by
                      channel; empty where there are none
 ``weight_bits``      integer ``()``, Q; 1 or that of the method unless given
@@ -29,6 +34,8 @@ those of the first array first:
 ``order``            of the inputs of a weight, a string ``()``; :data:`STATED`
 ``pool``             where a layer pools, a string ``()``; likewise
 ``padding``          what a border holds, a string ``()``; likewise
+``structure``        the network itself, a string ``()`` of JSON (:mod:`gen.structure`);
+                     without it, it must be one of :mod:`gen.networks`, or given
 ===================  =================================================================
 
 Floats may be of 16, 32 or 64 bits and integers of any width. Each is widened to 64 bits before
@@ -37,10 +44,14 @@ file has. The last members are strings that say what the numbers mean. A file th
 the one that scales tell of, or not; one that lacks another of them is taken to mean what this project
 does, and the log says so.
 
+So a file with a structure is a network of one's own, whole: :func:`write_file` writes one, and
+:func:`read_file` reads it without being told a network. It may come from anywhere.
+
 The compiler and the float models of :mod:`golden` both begin with this file and share no arithmetic, so
 there is none here.
 """
 
+import io
 import logging
 import math
 import os
@@ -53,11 +64,14 @@ from pathlib import Path
 import numpy as np
 
 from gen.command import UserError
+from gen.files import replacing
 from gen.ir import Layer, Network
 from gen.methods import METHODS, base_of, choose, has_dropout, known_names, method_for, name_of, stated
+from gen.structure import LONGEST, StructureError, dump_structure, load_structure, plain
 
 
-__all__ = ["CheckpointError", "Parameters", "SHIPPED", "STATED", "read_file"]
+__all__ = ["CheckpointError", "Parameters", "SHIPPED", "STATED", "members", "read_file",
+           "read_structure", "write_file"]
 
 
 #: Folder of the checkpoints that come with the project, ``<network>.npz``.
@@ -84,6 +98,9 @@ _CONVERT = {
 #: Most bits of a weight.
 _WEIGHT_BITS = 8
 
+#: A file may unpack to so many bytes, and to so many more for each of its own.
+_UNPACKED, _PACKED = 2**26, 100
+
 #: Types by the kind that a member must have: how the message calls them, the letters that numpy has for
 #: their kinds, and the type that they are widened to.
 _TYPES = {
@@ -101,34 +118,78 @@ class CheckpointError(UserError):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Parameters:
-    """The parameters of one layer, as its file has them; vectors are float64 ``(1, C)`` or ``(B, C)``."""
+    """The parameters of one layer, as its file has them; vectors are float64 ``(1, C)`` or ``(B, C)``.
+
+    A hidden layer has these, or thresholds.
+    """
 
     weight: np.ndarray         #: int64 (N, C, F).
     weight_bits: int           #: Q, or 1 for weights of -1 and +1.
-    bias: np.ndarray
-    gamma: np.ndarray
-    beta: np.ndarray
-    mean: np.ndarray
-    variance: np.ndarray
-    epsilon: float
-    scale: np.ndarray | None   #: None where the method has none, as below.
-    dropout: float | None
+    bias: np.ndarray | None = None
+    gamma: np.ndarray | None = None
+    beta: np.ndarray | None = None
+    mean: np.ndarray | None = None
+    variance: np.ndarray | None = None
+    epsilon: float | None = None
+    scale: np.ndarray | None = None   #: None where the method has none, as below.
+    dropout: float | None = None
+    threshold: np.ndarray | None = None #: int64 (C, L), of all arrays.
+    invert: np.ndarray | None = None  #: int64 (C,), likewise.
 
 
-def read_file(path: Path, network: Network) -> tuple[Network, np.ndarray, list[Parameters]]:
+def read_file(path: Path, network: Network | None = None) -> tuple[Network, np.ndarray, list[Parameters]]:
     """Return ``network``, the thresholds, int64 ``(thresholds,)``, and the parameters of each layer.
 
-    A network without a method gets the choices of that of the file. Of more arrays or banks than a layer
-    chooses from, the first are taken. What the file leaves open of what it means (:data:`STATED`) is logged
-    as a warning of one line.
+    The file is one of QONNX (:mod:`gen.from_qonnx`) if its name ends with ``.onnx``. Where no network is
+    given, it is the one that the file holds. A network without a method gets the choices of that of the file. Of more arrays or banks than a layer chooses from, the first are taken.
+    What the file leaves open of what it means (:data:`STATED`) is logged as a warning of one line.
 
     Raises
     ------
     CheckpointError
-        If the file is missing, damaged, or made for another network.
+        If the file is missing, damaged, or made for another network; or if none is given, and it
+        holds none.
     """
+    return _of_qonnx(path, network) if is_qonnx(path) else _opened(path, network, _read)
+
+
+def read_structure(path: Path) -> Network:
+    """Return the network that a file holds, without its parameters.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is missing or damaged, or holds none.
+    """
+    if is_qonnx(path):
+        return _of_qonnx(path, None)[0]
+    return _opened(path, None, lambda file, path, _, refuse: _held(_Archive(file, path, refuse), refuse))
+
+
+def is_qonnx(path: Path | str) -> bool:
+    """Return whether ``path`` is a file of :mod:`gen.from_qonnx`, by its ending, and none of ours."""
+    return Path(path).suffix.lower() == ".onnx"
+
+
+def _of_qonnx(path, network):
+    """As :func:`read_file`, of a file of QONNX."""
+    from gen.from_qonnx import read_qonnx # its package is in an extra
+
+    found, thresholds, layers = read_qonnx(path)
+    if network is not None and (different := _different(found, network)):
+        raise CheckpointError(f"QONNX file {path} is of another network than {network.name!r}: {different}; "
+                              "name it as the network, and no other one")
+    if network is not None and network.draws:
+        raise CheckpointError(f"QONNX file {path} makes no random choices, but network {network.name!r} does; "
+                              "leave them out")
+    return network or found, thresholds, layers
+
+
+def _opened(path, network, read):
+    """What ``read`` makes of the file, given also its path, ``network``, and how to refuse it."""
     again = (f"make it again with: python -m golden.train {network.name} --data DIR"
-             if network.name in known_names() else "gen/checkpoint_file.py says what it must hold")
+             if network is not None and network.name in known_names() else
+             "gen/checkpoint_file.py says what it must hold")
 
     def refuse(what, way_out=again):
         raise CheckpointError(f"Checkpoint {path} {what}; {way_out}") from None
@@ -139,7 +200,7 @@ def read_file(path: Path, network: Network) -> tuple[Network, np.ndarray, list[P
             refuse("is a folder, not a file" if stat.S_ISDIR(kind) else "is no regular file",
                    "name a file that golden.train has written")
         with open(path, "rb") as file:
-            return _read(file, network, refuse)
+            return read(file, path, network, refuse)
     except FileNotFoundError:
         refuse("does not exist")
     except OSError as error:
@@ -147,8 +208,66 @@ def read_file(path: Path, network: Network) -> tuple[Network, np.ndarray, list[P
                "name another file, or change its permissions")
 
 
-def _read(file, network, refuse):
-    archive = _Archive(file, network, refuse)
+def write_file(path: Path, network: Network, parameters: list[Parameters]):
+    """Write ``network`` with the parameters of its layers to ``path``, whole or not at all.
+
+    What the network itself has of parameters is left out, but for its thresholds. A weight has the bits
+    that its parameters state, in all layers the same or those of the network.
+
+    Raises
+    ------
+    CheckpointError
+        If they are no parameters of this network, or there can be no such network.
+    FileError
+        If ``path`` cannot be written.
+    """
+    path, content = Path(path), io.BytesIO()
+    network = replace(network, layers=tuple(
+        replace(layer, weight_bits=own.weight_bits)
+        for layer, own in zip(network.layers, parameters, strict=True)))
+    arrays = members(network)
+    for layer, own in zip(network.layers, parameters, strict=True):
+        arrays[f"{layer.name}.weight"] = own.weight.astype(
+            np.int8).reshape(own.weight.shape[layer.array_choice is None:])
+        for name in ("bias", "scale", "gamma", "beta", "mean", "variance"):
+            rows = getattr(own, name)
+            if rows is not None:
+                arrays[f"{layer.name}.{name}"] = rows if len(rows) > 1 else rows[0]
+        for name in ("epsilon", "dropout", "threshold", "invert"):
+            if getattr(own, name) is not None:
+                arrays[f"{layer.name}.{name}"] = np.array(getattr(own, name))
+    np.savez_compressed(content, **arrays)
+
+    def refuse(what, way_out="so it is not written"):
+        raise CheckpointError(f"Checkpoint {path} {what}; {way_out}") from None
+
+    _read(content, path, None, refuse)
+    with replacing(path) as file:
+        file.write(content.getvalue())
+
+
+def members(network: Network) -> dict[str, np.ndarray]:
+    """Return the members of a file for ``network`` that are none of its layers'."""
+    found = {"network": np.array(base_of(network)),
+             **{name: np.array(text) for name, text in STATED.items()},
+             "structure": np.array(dump_structure(network)),
+             "thresholds": np.array(network.input.thresholds, np.int64)}
+    if network.method:
+        found["method"] = np.array(network.method)
+    bits = {layer.weight_bits for layer in network.layers}
+    if len(bits) == 1 and bits != {1}:
+        found["weight_bits"] = np.int64(bits.pop())
+    return found
+
+
+def _read(file, path, network, refuse):
+    archive = _Archive(file, path, refuse)
+    if network is None:
+        network = _held(archive, refuse)
+    elif "structure" in archive and (different := _different(_held(archive, refuse), network)):
+        refuse(f"is of another network than {network.name!r}: {different}", "name a checkpoint of this "
+               "network, or leave out its name and take the network of the file")
+    archive.network = network
     meaning = {"network": network.name, **STATED}
     found_method = archive.take("method", (), "string") if "method" in archive else None
     method = stated(found_method, f"{network.layers[0].name}.scale" in archive)
@@ -164,13 +283,35 @@ def _read(file, network, refuse):
             refuse(f"states {name!r} of {_short(found)}, but it must be {meaning[name]!r}", _CONVERT[name])
     network = _with_method(network, found_method, method, refuse)
     thresholds = archive.take("thresholds", (len(network.input.thresholds),), "integer")
-    if ((thresholds < 1) | (thresholds > 255)).any() or (np.diff(thresholds) < 0).any():
-        refuse(f"has 'thresholds' {_short(thresholds.tolist())}, which must ascend from 1 to 255")
+    if ((thresholds < 1) | (thresholds > 256)).any() or (np.diff(thresholds) < 0).any():
+        refuse(f"has 'thresholds' {_short(thresholds.tolist())}, which must ascend from 1 to 256")
     layers = [_read_layer(archive, layer, network, refuse) for layer in network.layers]
     if missing := [name for name in meaning if name not in archive]:
         _LOG.warning("Checkpoint %s does not state %s; taken as %s", archive.path, _listed(missing),
                      _listed([meaning[name] for name in missing]))
     return network, thresholds, layers
+
+
+def _held(archive, refuse):
+    """The network that a file holds."""
+    if "structure" not in archive:
+        refuse("holds parameters and no network", "name the network that they are of")
+    try:
+        return load_structure(archive.take("structure", (), "string"))
+    except StructureError as error:
+        refuse(f"has 'structure' that cannot be: {error}", "gen/structure.py says what it must hold")
+
+
+def _different(held, network):
+    """In what the network of a file differs from the one that is asked for; nothing if they are alike."""
+    held, network = plain(held), plain(network)
+    if held.input != network.input:
+        return "its input differs"
+    names = [layer.name for layer in held.layers], [layer.name for layer in network.layers]
+    if names[0] != names[1]:
+        return "its layers have other names"
+    return next((f"its layer {found.name!r} differs"
+                 for found, layer in zip(held.layers, network.layers, strict=True) if found != layer), "")
 
 
 def _with_method(network, found, method, refuse):
@@ -223,13 +364,17 @@ def _read_layer(archive, layer: Layer, network, refuse) -> Parameters:
             refuse(f"has {name!r} of {found[0]} rows in layer {layer.name!r}, not {most}", *more)
         return archive.take(name, (found[0], layer.outputs), "float")[:most]
 
+    dropout = (archive.take(f"{layer.name}.dropout", (), "float").item()
+               if has_dropout(network, layer) else None)
+    if dropout is not None and not 0 <= dropout <= 1:
+        refuse(f"has '{layer.name}.dropout' of {dropout}, which is no probability")
+    if f"{layer.name}.threshold" in archive:
+        return _with_thresholds(archive, layer, Parameters(weight, bits, dropout=dropout), network, refuse)
     parameters = Parameters(
         weight, bits, **{name: rows(name, name in ("gamma", "beta") and method.affines is not None)
                          for name in ("bias", "gamma", "beta", "mean", "variance")},
         epsilon=archive.take(f"{layer.name}.epsilon", (), "float").item(),
-        scale=rows("scale", method.single) if method.scaled else None,
-        dropout=(archive.take(f"{layer.name}.dropout", (), "float").item()
-                 if has_dropout(network, layer) else None))
+        scale=rows("scale", method.single) if method.scaled else None, dropout=dropout)
     if network.method and layer.bank_count > 1 and not method.single and all(
             vectors is None or len(vectors) == 1 for vectors in (
                 parameters.bias, parameters.scale, parameters.gamma, parameters.beta, parameters.mean,
@@ -240,9 +385,19 @@ def _read_layer(archive, layer: Layer, network, refuse) -> Parameters:
         if not 0 < extreme + parameters.epsilon < math.inf:
             refuse(f"has '{layer.name}.variance' of {extreme}, but with epsilon it must be above zero, and "
                    "finite")
-    if parameters.dropout is not None and not 0 <= parameters.dropout <= 1:
-        refuse(f"has '{layer.name}.dropout' of {parameters.dropout}, which is no probability")
     return parameters
+
+
+def _with_thresholds(archive, layer, parameters, network, refuse):
+    """Return ``parameters`` with the thresholds of a layer."""
+    if layer is network.layers[-1]:
+        refuse(f"has thresholds in layer {layer.name!r}, which is the last and has logits")
+    if layer.bank_choice is not None:
+        refuse(f"has thresholds in layer {layer.name!r}, but method {network.method!r} chooses among scales or "
+               "normalizations", "name a method that masks inputs, or chooses among arrays")
+    return replace(parameters, threshold=archive.take(
+        f"{layer.name}.threshold", (layer.outputs, 2**layer.output_bits - 1), "integer"),
+        invert=archive.take(f"{layer.name}.invert", (layer.outputs,), "integer"))
 
 
 class _Archive:
@@ -251,14 +406,17 @@ class _Archive:
     So whatever a header claims, nothing is held in memory that the file does not have.
     """
 
-    def __init__(self, file, network, refuse):
-        self.path, self.network, self._refuse = file.name, network, refuse
+    def __init__(self, file, path, refuse):
+        self.path, self.network, self._refuse = path, None, refuse
         self._archive = self._guard(zipfile.ZipFile, file)
         self._members = {}
         for info in self._archive.infolist():
             if info.filename in self._members:
                 refuse(f"has {_short(info.filename)} twice")
             self._members[info.filename] = info
+        there = file.seek(0, os.SEEK_END)
+        if (size := sum(info.file_size for info in self._members.values())) > _UNPACKED + _PACKED * there:
+            refuse(f"unpacks to {size:,} bytes from {there:,}, as no trained parameters do")
 
     def __contains__(self, name):
         return f"{name}.npy" in self._members
@@ -272,10 +430,12 @@ class _Archive:
         def check(file, found, fortran, dtype):
             what, letters, widest = _TYPES[kind]
             if found != shape:
-                self._refuse(f"has {name!r} of shape {_short(found)}, but network "
-                             f"{self.network.name!r} needs {shape}")
+                of = f"network {self.network.name!r}" if self.network else "every network"
+                self._refuse(f"has {name!r} of shape {_short(found)}, but {of} needs {shape}")
             if dtype.kind not in letters or widest and not np.can_cast(dtype, widest):
                 self._refuse(f"has {name!r} of type {_short(dtype, str)}, but it must be {what}")
+            if kind == "string" and dtype.itemsize > 4 * LONGEST:
+                self._refuse(f"has {name!r} of {dtype.itemsize // 4:,} characters, not at most {LONGEST:,}")
             size = int(np.prod(shape, dtype=object)) * dtype.itemsize
             content = file.read(size)
             if len(content) < size or file.read(1):

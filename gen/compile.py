@@ -4,11 +4,10 @@ As a command, ``python -m gen.compile lenet5`` prints the compiled network as JS
 """
 
 from gen.check_target import ImpossibleTarget, check_target
-from gen.checkpoint import read_parameters
 from gen.command import Parser, command
 from gen.ir import Network, Target, dump
-from gen.networks import NETWORKS
-from gen.options import add_options, chosen_target, named, read_options
+from gen.options import add_options, chosen_target, read_options, trained
+from gen.sources import HELP
 from gen.transforms.banks import make_banks
 from gen.transforms.folding import choose_folding
 from gen.transforms.quantize import quantize
@@ -58,7 +57,7 @@ def compile_network(network: Network, target: Target) -> Network:
         if target.array_columns < layer.columns_per_weight:
             raise ImpossibleTarget(f"An array has {target.array_columns} columns, but a weight of "
                                    f"layer {layer.name!r} takes {layer.columns_per_weight}")
-        if not layer.arrays or not layer.normalizations:
+        if not layer.arrays or not layer.normalizations and not layer.banks:
             raise MalformedNetwork(f"Layer {layer.name!r} has no parameters; read a checkpoint first")
     for run in TRANSFORMS:
         network = run(network, target)
@@ -75,12 +74,11 @@ def main(arguments=None):
     """Print a compiled network."""
     parser = Parser(prog="gen.compile", description="Print a compiled network.")
     parser.add_argument("network", nargs="?", metavar="NETWORK",
-        help=f"network to compile: {', '.join(NETWORKS)}, or one of these with the ending of a method")
+        help=f"network to compile: {HELP}")
     add_options(parser)
     args = parser.parse_args(arguments)
     asked   = read_options(args, args.network)
-    network = named(asked["network"], crossbars=asked.get("crossbars"), ways=asked.get("ways", 1))
-    network = read_parameters(network, asked.get("checkpoint"), asked.get("p"))
+    network = trained(asked)
     print(dump(compile_network(network, chosen_target(asked, network))))
 
 

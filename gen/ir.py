@@ -116,7 +116,8 @@ class Input:
 
     height: int
     width: int
-    thresholds: tuple[int, ...]    #: Ascending, each from 1 to 255; or none.
+    thresholds: tuple[int, ...]    #: Ascending, each from 1 to 256, which no component
+                                   #: reaches; or none.
     bits: int = 1                  #: Bits of a level; 8 without thresholds.
     colours: int = 1               #: Components of a pixel: 1, grey, or 3.
 

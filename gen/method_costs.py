@@ -9,7 +9,6 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from gen.checkpoint import read_parameters
 from gen.command import Parser, command
 from gen.compile import compile_network
 from gen.costs import costs
@@ -17,8 +16,8 @@ from gen.emit import emit
 from gen.estimate import estimate_network
 from gen.ir import Network, Target
 from gen.lower import lower
-from gen.networks import NETWORKS
-from gen.options import add_options, chosen_target, named, read_options
+from gen.options import add_options, chosen_target, read_options, trained
+from gen.sources import HELP
 from gen.synth import SynthesisError, count_cells
 
 
@@ -43,15 +42,15 @@ def main(arguments=None):
     parser = Parser(prog="gen.method_costs",
                     description="Print what a method costs, and its estimate, as JSON.")
     parser.add_argument("network", nargs="?", metavar="NETWORK",
-        help=f"network: {', '.join(NETWORKS)}, or one of these with the ending of a method")
+        help=f"network: {HELP}")
     parser.add_argument("--cells", action="store_true",
         help="count the cells of the periphery for an ECP5, too, which takes minutes")
     add_options(parser)
     args    = parser.parse_args(arguments)
     asked   = read_options(args, args.network)
-    network = named(asked["network"], crossbars=asked.get("crossbars"), ways=asked.get("ways", 1))
+    network = trained(asked)
     target  = chosen_target(asked, network)
-    network = compile_network(read_parameters(network, asked.get("checkpoint"), asked.get("p")), target)
+    network = compile_network(network, target)
     report  = costs(network, target) | {"estimate": estimate_network(
         lower(network, target), network, target.passes, target.clock_mhz)}
     if args.cells:

@@ -15,8 +15,8 @@ from gen.networks import NETWORKS
 
 
 __all__ = [
-    "DEFAULT", "METHODS", "Method", "base_of", "choose", "has_dropout", "known_names", "method_for",
-    "method_of", "name_of", "network_of", "stated", "with_dropout",
+    "DEFAULT", "METHODS", "Method", "base_of", "choose", "count_of", "has_dropout", "is_chosen",
+    "known_names", "method_for", "method_of", "name_of", "network_of", "stated", "with_dropout",
 ]
 
 
@@ -179,6 +179,34 @@ def choose(network: Network, method: str, count: int | None = None, ways: int = 
         layers.append(replace(layer, weight_bits=made.weight_bits))
     return replace(network, name=name_of(network.name, method), layers=tuple(layers), draws=tuple(draws),
                    method=method, head=made.head if network.head == Head() else network.head)
+
+
+def count_of(network: Network) -> int | None:
+    """Return how many outcomes the choices of ``network`` were asked to have, those of its method; None
+    where that cannot be asked for."""
+    method = METHODS[network.method]
+    if method.choice in (None, MaskChoice) or method.single:
+        return None
+    first = next((layer for layer in network.layers if layer.choices), network.layers[0])
+    return max(first.crossbars, first.bank_count - method.keeps)
+
+
+def is_chosen(network: Network) -> bool:
+    """Return whether :func:`choose` makes the choices that ``network`` has by its method, whatever the
+    probabilities of its draws."""
+    layers = tuple(replace(layer, choices=()) for layer in network.layers)
+    try:
+        chosen = choose(replace(network, draws=(), layers=layers), network.method, count_of(network),
+                        network.layers[0].ways)
+    except ValueError:
+        return False
+    return _choices_of(chosen) == _choices_of(network)
+
+
+def _choices_of(network):
+    """Choices and draws of ``network`` without probabilities."""
+    return ([layer.choices for layer in network.layers],
+            [(draw.name, None if draw.drops is None else len(draw.drops)) for draw in network.draws])
 
 
 def _unfit(network, method):

@@ -2,20 +2,27 @@
 
 import argparse
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
+from gen.check_shapes import check_shapes
+from gen.checkpoint import check_probability, with_parameters, with_thresholds
+from gen.checkpoint_file import Parameters, read_file
 from gen.command import UserError
 from gen.ir import Network, Target
-from gen.methods import DEFAULT, METHODS, known_names, method_for, method_of, name_of, network_of
+from gen.methods import DEFAULT, METHODS, known_names, method_for, method_of, name_of
 from gen.networks import NETWORKS
+from gen.random_parameters import random_parameters
+from gen.sources import SourceError, find, is_file
 
 
-__all__ = ["BESIDE_TARGET", "BuildError", "add_options", "chosen_target", "named", "read_options"]
+__all__ = ["BESIDE_TARGET", "BuildError", "add_options", "chosen_network", "chosen_target", "named",
+           "read_options", "stored", "trained"]
 
 
 #: What a file of options holds beside the fields of the target.
-BESIDE_TARGET = "network", "crossbars", "ways", "p", "checkpoint", "synth", "mtj_dropout"
+BESIDE_TARGET = ("network", "method", "crossbars", "ways", "p", "checkpoint", "random", "synth",
+                 "mtj_dropout")
 
 #: What the codes of currents depend on, and what it is called.
 CALIBRATED = {"network": "network", "mtj_bits": "bits", "clock_mhz": "a clock in MHz of",
@@ -56,7 +63,10 @@ def add_options(parser: argparse.ArgumentParser):
     parser.add_argument("--p", type=float, metavar="P",
         help="dropout probability of all layers, for methods that have one (default: as trained)")
     parser.add_argument("--checkpoint", type=Path, metavar="FILE",
-        help="trained parameters (default: those that come with the project)")
+        help="trained parameters (default: those that come with the project, or with the file of the "
+             "network)")
+    parser.add_argument("--random", type=int, metavar="SEED",
+        help="random parameters instead, which need no training: cycles and area, but no answers")
     for field in fields(Target):
         name, text = f"--{field.name.replace('_', '-')}", field.metadata["help"]
         default = {"passes": f"that of the paper of the method, or {field.default}",
@@ -102,11 +112,20 @@ def read_options(args: argparse.Namespace, network: str | None) -> dict:
             if asked.pop(name, None) not in (None, ()) and getattr(args, name) is not None:
                 raise BuildError("Write current codes are for the pins of an MTJ; add --rng mtj")
     if "network" not in asked:
-        raise BuildError(f"No network is named; choose one of: {', '.join(NETWORKS)}")
-    if args.method:
-        asked["network"] = _of_method(asked["network"], args.method)
+        raise BuildError(f"No network is named; choose one of: {', '.join(NETWORKS)}; or name a file that "
+                         "ends with .npz, .onnx or .toml")
+    if is_file(asked["network"]):
+        asked["network"] = str(Path(asked["network"]).absolute()) # as it holds in any folder
+        if args.method:
+            asked["method"] = args.method
+    elif method := args.method or asked.pop("method", None):
+        asked["network"] = _of_method(asked["network"], method)
+    for one, other in ("random", "checkpoint"), ("checkpoint", "random"):
+        if given[one] is not None and given[other] is None:
+            asked.pop(other, None) # of the file of options
     for name, what in CALIBRATED.items():
-        wanted = asked["network"] if name == "network" else asked.get(name, getattr(Target(), name, None))
+        wanted = (chosen_network(asked).name if name == "network" and currents else
+                  asked.get(name, getattr(Target(), name, None)))
         if name in currents and currents[name] != wanted:
             option = "" if name == "network" else f" --{name.replace('_', '-')} {wanted}"
             raise BuildError(f"File {args.mtj_currents} has codes for {what} {currents[name]}, not "
@@ -125,11 +144,61 @@ def named(name: str, method: str | None = None, crossbars: int | None = None, wa
         If there is none, or its method has nothing to choose from.
     """
     try:
-        return network_of(name, method, crossbars, ways)
-    except KeyError:
-        raise BuildError(f"Network {name!r} is unknown; choose one of: {', '.join(NETWORKS)}") from None
-    except ValueError as error:
+        return find(name).network(method, crossbars, ways)
+    except SourceError as error:
         raise BuildError(str(error)) from None
+
+
+def chosen_network(asked: dict) -> Network:
+    """Return the network that the options ``asked`` name, without parameters; raises as :func:`named`."""
+    return named(asked["network"], asked.get("method"), asked.get("crossbars"), asked.get("ways", 1))
+
+
+def trained(asked: dict) -> Network:
+    """Return the network that the options ``asked`` name with its parameters; otherwise as
+    :func:`stored`."""
+    return with_parameters(*stored(asked))
+
+
+def stored(asked: dict) -> tuple[Network, list[Parameters]]:
+    """Return the network that the options ``asked`` name, with its thresholds, and the parameters of its
+    layers.
+
+    Raises
+    ------
+    BuildError
+        As :func:`named`; or if it has none yet.
+    CheckpointError
+        If its checkpoint cannot be used; or if a dropout probability is asked for that cannot be.
+    MalformedNetwork
+        If there can be no such network.
+    """
+    network = chosen_network(asked)
+    p, seed = asked.get("p"), asked.get("random")
+    if p is not None:
+        check_probability(network, p)
+    network, parameters = _stored(network, asked, seed)
+    if p is not None:
+        parameters = [own if own.dropout is None else replace(own, dropout=p) for own in parameters]
+    return network, parameters
+
+
+def _stored(network, asked, seed):
+    if seed is not None:
+        if asked.get("checkpoint"):
+            raise BuildError("Parameters are random or those of a checkpoint; leave out --random or "
+                             "--checkpoint")
+        if seed < 0:
+            raise BuildError(f"A seed of random parameters must be at least 0, not {seed}")
+        return network, random_parameters(network, seed)
+    path = Path(asked.get("checkpoint") or find(asked["network"]).checkpoint(network.method))
+    if is_file(asked["network"]) and not asked.get("checkpoint") and not path.exists():
+        raise BuildError(f"Network {network.name!r} has no parameters, as there is no {path}; train it "
+                         f"with: python -m golden.train {asked['network']} --data DIR, or take random ones "
+                         "with --random SEED")
+    check_shapes(network)
+    network, thresholds, parameters = read_file(path, network)
+    return with_thresholds(network, thresholds), parameters
 
 
 def _of_method(name, method):
@@ -182,13 +251,16 @@ def _read(path, known):
         if name not in known:
             raise BuildError(f"Config {path} has the unknown option {name!r}; known are: "
                              f"{', '.join(known)}")
-        for kind, names, what in ((str, ("network", "checkpoint", "synth"), "a text"),
-                                  (int, ("crossbars", "ways"), "a whole number"),
+        for kind, names, what in ((str, ("network", "method", "checkpoint", "synth"), "a text"),
+                                  (int, ("crossbars", "ways", "random"), "a whole number"),
                                   (int | float, ("p",), "a number"), (list, ("mtj_dropout",), "a list")):
             if name in names and (not isinstance(value, kind) or isinstance(value, bool)):
                 raise BuildError(f"Config {path} must have {what} for {name}, not {value!r}")
     if isinstance(asked.get("mtj_currents"), list):
         asked["mtj_currents"] = tuple(asked["mtj_currents"])
+    if asked.get("method", DEFAULT) not in METHODS:
+        raise BuildError(f"Config {path} must have one of {', '.join(METHODS)} for method, not "
+                         f"{asked['method']!r}")
     if asked.get("synth", "ecp5") != "ecp5":
         raise BuildError(f"Config {path} must have 'ecp5' for synth, not {asked['synth']!r}")
     return asked

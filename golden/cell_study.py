@@ -13,11 +13,10 @@ from tabulate import tabulate
 from gen.command import Parser, UserError, command, whole
 from gen.files import refuse_unwritable, write_json
 from gen.ir import JUNCTIONS, Network
-from gen.methods import known_names, network_of
-from gen.networks import NETWORKS
 from gen.progress import Progress
+from gen.sources import HELP, source_argument
 from golden.compiler import compiled
-from golden.data import load_sample
+from golden.data import check_for, load_sample
 from golden.device.cell import (
     Chip,
     Devices,
@@ -160,8 +159,7 @@ def main(arguments=None):
     images, labels = load_sample()
     parser = Parser(prog="golden.cell_study",
                     description="Judge converters and networks under device spread.")
-    parser.add_argument("network", choices=known_names(), metavar="NETWORK",
-        help=f"network to judge: {', '.join(NETWORKS)}, or one of these with the ending of a method")
+    parser.add_argument("source", type=source_argument, metavar="NETWORK", help=f"network to judge: {HELP}")
     parser.add_argument("--checkpoint", type=Path,
         help="trained parameters (default: those that come with the project)")
     parser.add_argument("--images", type=whole(1, len(images)), default=len(images), metavar="N",
@@ -174,13 +172,15 @@ def main(arguments=None):
         help="of the devices (default: %(default)s)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure to FILE")
     args = parser.parse_args(arguments)
-    if network_of(args.network).data != "mnist":
-        parser.error(f"network {args.network!r} is not one of MNIST, whose images come with the project")
+    asked = args.source.network()
+    if asked.data != "mnist":
+        parser.error(f"network {asked.name!r} is not one of MNIST, whose images come with the project")
+    check_for(asked, images, labels)
     steps = Progress()
     if args.json:
         refuse_unwritable(args.json)
-    steps.step(f"compile {args.network}")
-    network = compiled(args.network, args.checkpoint, args.passes, 1)
+    steps.step(f"compile {asked.name}")
+    network = compiled(args.source.text, args.checkpoint, args.passes, 1)
     try:
         figures = study(network, images[:args.images], labels[:args.images], passes=args.passes,
                         reads=args.reads, seed=args.seed, steps=steps)

@@ -9,8 +9,6 @@ them stands what the papers have, where they have it for this network.
 
 import html
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,11 +22,12 @@ from gen.ir import Head
 from gen.methods import METHODS, name_of
 from gen.networks import NETWORKS
 from gen.progress import Progress
+from gen.sources import Source, is_file, source_argument
 from gen.tools import install_hint
 from golden import metrics
 from golden.answers import answer
-from golden.compiler import CompileError, compiled
-from golden.data import DATA_SETS, DataError, folder_of
+from golden.compiler import compiled, run_compiler
+from golden.data import DataError, check_for, data_set, folder_of, load_for
 from golden.head import average
 from golden.methods import BASELINES, shipped
 from golden.scores import Scores, scores_of
@@ -52,14 +51,15 @@ PAPER = {
     "mc-dropconnect": {"accuracy": 0.9943},
 }
 
-def compare(network: str, methods: list[str], folder: Path, *, passes: int | None = None,
+
+def compare(sources: list[tuple[Source, str]], folder: Path, *, passes: int | None = None,
             images: int | None = None, cells: bool = False, steps: Progress | None = None) -> list[dict]:
-    """Return one row of figures for each of ``methods``, by name.
+    """Return one row of figures for each of ``sources``.
 
     Parameters
     ----------
-    network : str
-        Name of a network without the ending of a method.
+    sources : list
+        Networks, each with the method that is meant of it. All are of the same data set.
     folder : Path
         Data folder, with the data set of the network and what there is of sets that are out of
         distribution.
@@ -80,27 +80,30 @@ def compare(network: str, methods: list[str], folder: Path, *, passes: int | Non
         If a method is a baseline, and there is no torch.
     """
     steps = steps or Progress()
-    data = DATA_SETS[NETWORKS[network].data]
-    pixels, labels = (each[:images] for each in data.load(folder, "test"))
+    first, _ = sources[0]
+    data  = data_set(first.plain.data)
+    pixels, labels = (each[:images] for each in load_for(first.plain, folder))
     sets  = {name: load(folder)[0][:images] for name, load in data.ood.items() if (folder / name).is_dir()}
     rows  = []
-    for method in methods:
-        name  = name_of(network, method)
-        count = _PASSES[method] if passes is None else passes
+    for source, method in sources:
+        check_for(source.plain, pixels, labels)
+        name  = name_of(source.plain.name, method)
+        count = _PASSES.get(method, 20) if passes is None else passes
         if method in BASELINES:
             steps.step(f"{name}: read")
-            scores, stated = _baseline(network, method, count, steps), None
+            scores, stated = _baseline(source, method, count, steps), None
         else:
             steps.step(f"{name}: compile, estimate")
-            stated = _costs(name, count, cells)
-            scores = _model(compiled(name, passes=count), count)
+            stated = _costs(source, method, count, cells)
+            scores = _model(compiled(source.text, passes=count, method=method or None), count)
         steps.step(f"{name}: {len(pixels):,} images, and {sum(map(len, sets.values())):,} out of "
                    "distribution")
         judged, first, found = scores(pixels, 0), len(pixels), {}
         for kind, outside in sets.items():
             found[kind] = scores(outside, first)
             first += len(outside)
-        rows.append(_row(method, count, judged, labels, found, stated))
+        paper = None if is_file(source.text) else PAPER.get(method)
+        rows.append(_row(source, method, count, judged, labels, found, stated, paper))
     return rows
 
 
@@ -109,18 +112,18 @@ def _model(network, passes) -> Callable[[np.ndarray, int], Scores]:
     return lambda images, first: scores_of(answer(network, images, passes, first))
 
 
-def _baseline(network, method, passes, steps) -> Callable[[np.ndarray, int], Scores]:
+def _baseline(source, method, passes, steps) -> Callable[[np.ndarray, int], Scores]:
     """The same by a network of floating point."""
     try:
         # Not above, as all other methods need no torch.
-        from golden.training.baselines import network_of, read
+        from golden.training.baselines import read, with_method
         from golden.training.measure import probabilities_of
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise
         raise UserError(f"Method {method!r} needs the package torch; install it with: "
                         f"{install_hint('golden')}, or leave it out with --methods") from None
-    model = read(network_of(network, method), shipped(network, method))
+    model = read(with_method(source.plain, method), _checkpoint(source, method))
 
     def scores(images, first):
         probabilities = probabilities_of(model, images, passes, 1 + first, steps)
@@ -132,9 +135,15 @@ def _baseline(network, method, passes, steps) -> Callable[[np.ndarray, int], Sco
     return scores
 
 
-def _row(method, passes, judged, labels, found, stated):
+def _checkpoint(source, method):
+    """Where the checkpoint is of this method."""
+    return source.checkpoint(method) if is_file(source.text) else shipped(source.plain.name, method)
+
+
+def _row(source, method, passes, judged, labels, found, stated, paper):
     figures = metrics.classification(judged.mean, labels)
     row = {
+        **({"file": source.text} if source.held is not None else {}),
         "method": method,
         "source": "compiled golden model" if stated else "floating point",
         "passes": passes,
@@ -147,17 +156,14 @@ def _row(method, passes, judged, labels, found, stated):
         row[f"auroc/{name}"]   = metrics.detection(judged.entropy, scores.entropy)["ood/AUROC"]
         row[f"flagged/{name}"] = float(scores.rejected.mean())
     row |= {name: stated and read(stated) for name, read in _STATED.items()}
-    return row | {"paper": {"source": "quoted", **PAPER[method]} if method in PAPER else None}
+    return row | {"paper": {"source": "quoted", **paper} if paper else None}
 
 
-def _costs(name, passes, cells):
-    """What the compiler, run as a command, says that the network ``name`` costs."""
-    run = subprocess.run([sys.executable, "-m", "gen.method_costs", name, f"--passes={passes}",
-                          *(["--cells"] if cells else [])], capture_output=True, text=True)
-    if run.returncode:
-        lines = run.stderr.strip().splitlines() or ["the compiler failed without a word"]
-        raise CompileError(lines[-1].removeprefix("gen.method_costs: "))
-    return json.loads(run.stdout)
+def _costs(source, method, passes, cells):
+    """What the compiler, run as a command, says that a network costs."""
+    output, _ = run_compiler(["gen.method_costs", source.text, f"--passes={passes}",
+                              *([f"--method={method}"] if method else []), *(["--cells"] if cells else [])])
+    return json.loads(output)
 
 
 #: Figures of the hardware, of what the compiler says.
@@ -176,7 +182,8 @@ _STATED = {
 
 #: Columns of the table: what they are called, and how a row is read.
 _COLUMNS = {
-    "method":       lambda row: row["method"] + " (float)" * (row["source"] == "floating point"),
+    "method":       lambda row: f"{row['file']}: " * ("file" in row) + (row["method"] or "of its own")
+                                + " (float)" * (row["source"] == "floating point"),
     "T":            lambda row: row["passes"],
     "accuracy %":   lambda row: f"{100 * row['accuracy']:.2f}",
     "NLL":          lambda row: f"{row['nll']:.4f}",
@@ -237,8 +244,10 @@ def _legend(sets):
 def main(arguments=None):
     """Compare methods, and print the table."""
     parser = Parser(prog="golden.compare", description="Compare the methods on one network.")
-    parser.add_argument("network", choices=NETWORKS, metavar="NETWORK",
-        help="network without the ending of a method: %(choices)s")
+    parser.add_argument("sources", type=source_argument, nargs="+", metavar="NETWORK",
+        help=f"network without the ending of a method: {', '.join(NETWORKS)}, or a file .toml that "
+             "describes one, of which the methods are compared whose checkpoints are beside it; or files "
+             ".npz, checkpoints that hold their networks, which are compared with each other")
     parser.add_argument("--data", type=Path, metavar="DIR", help="data folder (default: SPINCIM_DATA)")
     parser.add_argument("--methods", metavar="A,B",
         help=f"methods to compare, of {', '.join(_PASSES)} (default: all that have a checkpoint)")
@@ -251,30 +260,50 @@ def main(arguments=None):
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure to FILE")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write the table to FILE, a page")
     args    = parser.parse_args(arguments)
-    methods = _methods(parser, args)
+    sources = _sources(parser, args)
     folder  = folder_of(args.data)
     for path in filter(None, (args.json, args.html)):
         refuse_unwritable(path)
-    rows = compare(args.network, methods, folder, passes=args.passes, images=args.images, cells=args.cells,
+    rows = compare(sources, folder, passes=args.passes, images=args.images, cells=args.cells,
                    steps=Progress())
+    network = ", ".join(dict.fromkeys(source.plain.name for source, _ in sources))
     sets = [name.removeprefix("auroc/") for name in rows[0] if name.startswith("auroc/")]
     if args.json:
-        write_json(args.json, {"network": args.network, "status": "run", "images": args.images,
+        write_json(args.json, {"network": network, "status": "run", "images": args.images,
                                "methods": rows})
     if args.html:
         with replacing(args.html) as file:
-            file.write(_page(args.network, rows, sets).encode())
+            file.write(_page(network, rows, sets).encode())
     print(_table(rows, "simple"))
     print(_legend(sets))
 
 
-def _methods(parser, args):
-    there = [method for method in _PASSES if shipped(args.network, method).exists()
-             and (method not in BASELINES or find_spec("torch"))]
+def _sources(parser, args):
+    """The networks that are compared, each with the method that is meant."""
+    first, *others = args.sources
+    if first.held is not None or others:
+        for each in args.sources:
+            if each.held is None:
+                parser.error(f"{each.text} is no checkpoint; compare several that are, or one network")
+            if each.plain.data != first.plain.data:
+                parser.error(f"{each.text} is of data set {each.plain.data!r}, and {first.text} of "
+                             f"{first.plain.data!r}; compare networks of the same")
+        if args.methods is not None:
+            parser.error("a checkpoint has its method; leave out --methods")
+        return [(each, each.method) for each in args.sources]
+    return [(first, method) for method in _methods(parser, args, first)]
+
+
+def _methods(parser, args, source):
+    if not is_file(source.text) and source.text not in NETWORKS:
+        parser.error(f"argument NETWORK: must be without the ending of a method, {source.plain.name!r}, "
+                     f"not {source.text!r}; choose methods with --methods")
     if args.methods is None:
+        there = [method for method in _PASSES if _checkpoint(source, method).exists()
+                 and (method not in BASELINES or find_spec("torch"))]
         if not there:
-            raise DataError(f"Network {args.network!r} has no checkpoint of any method; make one with: "
-                            f"python -m golden.train {args.network} --data DIR")
+            raise DataError(f"Network {source.plain.name!r} has no checkpoint of any method; make one "
+                            f"with: python -m golden.train {source.text} --data DIR")
         return there
     methods = args.methods.split(",")
     for method in methods:

@@ -9,7 +9,7 @@ from gen.command import UserError
 from gen.ir import Network, load
 
 
-__all__ = ["CompileError", "compiled"]
+__all__ = ["CompileError", "compiled", "run_compiler"]
 
 
 class CompileError(UserError):
@@ -17,8 +17,10 @@ class CompileError(UserError):
 
 
 def compiled(name: str, checkpoint: Path | None = None, passes: int = 20, seed: int = 1, *,
-             crossbars: int | None = None, ways: int = 1, p: float | None = None) -> Network:
-    """Return the network ``name`` as ``python -m gen.compile`` prints it.
+             crossbars: int | None = None, ways: int = 1, p: float | None = None,
+             method: str | None = None) -> Network:
+    """Return the network ``name``, or that of this file (:mod:`gen.sources`), as ``python -m gen.compile``
+    prints it.
 
     Warnings of the compiler go to standard error.
 
@@ -27,17 +29,32 @@ def compiled(name: str, checkpoint: Path | None = None, passes: int = 20, seed: 
     CompileError
         If the compiler refuses its arguments or the checkpoint.
     """
-    command = [sys.executable, "-m", "gen.compile", name, f"--passes={passes}", f"--seed={seed}"]
-    for option, value in (("checkpoint", checkpoint), ("crossbars", crossbars), ("ways", ways), ("p", p)):
+    command = ["gen.compile", name, f"--passes={passes}", f"--seed={seed}"]
+    for option, value in (("checkpoint", checkpoint), ("crossbars", crossbars), ("ways", ways), ("p", p),
+                          ("method", method)):
         if value is not None:
             command.append(f"--{option}={value}")
+    output, said = run_compiler(command)
+    print(said, end="", file=sys.stderr)
+    return load(output)
+
+
+def run_compiler(command: list[str]) -> tuple[str, str]:
+    """Run a command of :mod:`gen` by its module, whatever lies in the working folder; return its output and
+    what it says on standard error.
+
+    Raises
+    ------
+    CompileError
+        If it fails, with the last line that it said.
+    """
     folders = [str(Path(__file__).parent.parent)]
     if os.environ.get("PYTHONPATH"):
         folders.append(os.environ["PYTHONPATH"])
-    run = subprocess.run(command, capture_output=True, text=True,
+    # -P: modules are not looked for in the working folder, where there may be a file gen.py.
+    run = subprocess.run([sys.executable, "-P", "-m", *command], capture_output=True, text=True,
                          env=os.environ | {"PYTHONPATH": os.pathsep.join(folders)})
     if run.returncode:
         lines = run.stderr.strip().splitlines() or ["the compiler failed without a word"]
-        raise CompileError(lines[-1].removeprefix("gen.compile: "))
-    print(run.stderr, end="", file=sys.stderr)
-    return load(run.stdout)
+        raise CompileError(lines[-1].removeprefix(f"{command[0]}: "))
+    return run.stdout, run.stderr

@@ -9,8 +9,7 @@ from tabulate import tabulate
 from gen.command import Parser, UserError, command, whole
 from gen.files import refuse_overlap, refuse_unwritable, write_json
 from gen.ir import Network, Target
-from gen.methods import known_names
-from gen.networks import NETWORKS
+from gen.sources import HELP, source_argument
 from golden.compiler import compiled
 from golden.device.junction import Dac, write_codes
 
@@ -69,9 +68,8 @@ def main(arguments=None):
     """Write the codes, and print them."""
     parser = Parser(prog="golden.currents", description="Choose the write currents of junctions: of SET "
                     "for every random bit, and of RESET.")
-    parser.add_argument("network", choices=known_names(), metavar="NETWORK",
-                        help=f"network whose dropout probabilities are meant: {', '.join(NETWORKS)}, or "
-                             "one of these with the ending of a method")
+    parser.add_argument("source", type=source_argument, metavar="NETWORK",
+                        help=f"network whose dropout probabilities are meant: {HELP}")
     parser.add_argument("--checkpoint", type=Path,
                         help="trained parameters (default: those that come with the project)")
     parser.add_argument("--crossbars", type=whole(2), metavar="N",
@@ -93,8 +91,8 @@ def main(arguments=None):
             parser.error(f"--{name.replace('_', '-')} must be above 0, not {getattr(args, name)}")
     refuse_overlap([args.json], [args.checkpoint])
     refuse_unwritable(args.json)
-    report = currents(compiled(args.network, args.checkpoint, passes=1, seed=1, crossbars=args.crossbars,
-                               p=args.p), Target(
+    report = currents(compiled(args.source.text, args.checkpoint, passes=1, seed=1,
+                               crossbars=args.crossbars, p=args.p), Target(
         mtj_bits=args.mtj_bits, **{name: getattr(args, name) for name in _TARGET}))
     write_json(args.json, report)
     print(f"SET pulses of {report['set_pulse_ns']:g} ns, RESET pulses of {report['reset_pulse_ns']:g} ns")

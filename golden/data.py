@@ -13,7 +13,9 @@ first, and ``labels``, 0 to 9::
     cifar10/        train.npz  test.npz
 
 Of ``data = torchvision.datasets.CIFAR10(folder, train, download=True)`` they are made by
-``numpy.savez(file, images=data.data, labels=data.targets)``.
+``numpy.savez(file, images=data.data, labels=data.targets)``. A data set of any other name is likewise two
+files in the folder of its name, ``train.npz`` and ``test.npz``, of images of any one size, grey (N, H, W)
+or of colours (N, H, W, 3), and labels from 0 on.
 
 ``python -m golden.data fetch DIR`` downloads MNIST and Fashion-MNIST. The first 1000 test images of MNIST
 come with the project (:func:`load_sample`); ``python -m golden.data sample DIR`` makes their file again.
@@ -29,18 +31,21 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from gen.command import Parser, UserError, command
 from gen.files import replacing
+from gen.ir import Network
 
 
 __all__ = [
-    "DATA_SETS", "DataError", "DataSet", "NOISE_DEVIATION", "NOISE_MEAN", "OOD", "OOD_NOISE", "SAMPLE",
-    "SOURCES", "add_noise", "fetch", "folder_of", "gaussian_noise", "load_cifar10", "load_fashion_mnist",
-    "load_mnist", "load_notmnist", "load_sample", "main", "make_sample", "parse_idx", "read_idx",
+    "DATA_SETS", "NOISE_DEVIATION", "NOISE_MEAN", "OOD", "OOD_NOISE", "SAMPLE", "SOURCES", "DataError",
+    "DataSet", "add_noise", "check_for", "data_set", "fetch", "folder_of", "gaussian_noise",
+    "load_cifar10", "load_fashion_mnist", "load_for", "load_mnist", "load_notmnist", "load_own",
+    "load_sample", "main", "make_sample", "parse_idx", "read_idx",
 ]
 
 
@@ -209,21 +214,44 @@ def load_cifar10(folder: Path | str | None = None,
         If a file is missing or damaged, or has other arrays.
     """
     path = folder_of(folder) / "cifar10" / f"{split}.npz"
-    try:
-        with path.open("rb") as content, np.load(content, allow_pickle=False) as file:
-            images, labels = file["images"], file["labels"]
-    except FileNotFoundError:
-        raise DataError(f"Data file {path} does not exist; {_HINTS['cifar10']}") from None
-    except (OSError, KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise DataError(f"Data file {path} must have arrays 'images' and 'labels' "
-                        f"({' '.join(str(error).split())}); {_HINTS['cifar10']}") from None
+    images, labels = _load_arrays(path, _HINTS["cifar10"])
     if images.dtype != np.uint8 or images.shape[1:] != (32, 32, 3) or not len(images):
         raise DataError(f"Images of {path} must be uint8 (N, 32, 32, 3), not {images.dtype} {images.shape}")
+    _check_labels(path, images, labels, 9)
+    return images, labels.astype(np.uint8)
+
+
+def load_own(name: str, folder: Path | str | None = None,
+             split: str = "test") -> tuple[np.ndarray, np.ndarray]:
+    """Return images, uint8 ``(N, H, W)`` or ``(N, H, W, 3)``, and labels ``(N,)``, uint16, of the data set
+    ``name`` of a user; otherwise as :func:`load_cifar10`."""
+    path = folder_of(folder) / name / f"{split}.npz"
+    images, labels = _load_arrays(path, "write it with: numpy.savez(FILE, images=images, labels=labels)")
+    if images.dtype != np.uint8 or images.ndim not in (3, 4) or images.shape[3:] not in ((), (3,)) or (
+            not images.size):
+        raise DataError(f"Images of {path} must be uint8 (N, H, W), or (N, H, W, 3), not {images.dtype} "
+                        f"{images.shape}")
+    _check_labels(path, images, labels, 65535)
+    return images, labels.astype(np.uint16)
+
+
+def _load_arrays(path, way_out):
+    try:
+        with path.open("rb") as content, np.load(content, allow_pickle=False) as file:
+            return file["images"], file["labels"]
+    except FileNotFoundError:
+        raise DataError(f"Data file {path} does not exist; {way_out}") from None
+    except (OSError, KeyError, ValueError, TypeError, IndexError, EOFError, zipfile.BadZipFile,
+            zlib.error) as error:
+        raise DataError(f"Data file {path} must have arrays 'images' and 'labels' "
+                        f"({' '.join(str(error).split())}); {way_out}") from None
+
+
+def _check_labels(path, images, labels, most):
     if labels.shape != images.shape[:1]:
         raise DataError(f"Data file {path} has {len(images)} images, but {labels.size} labels")
-    if labels.dtype.kind not in "iu" or labels.min() < 0 or labels.max() > 9:
-        raise DataError(f"Labels of {path} must be integers from 0 to 9")
-    return images, labels.astype(np.uint8)
+    if labels.dtype.kind not in "iu" or labels.min() < 0 or labels.max() > most:
+        raise DataError(f"Labels of {path} must be integers from 0 to {most}")
 
 
 def gaussian_noise(count: int, seed: int = 0) -> np.ndarray:
@@ -270,6 +298,38 @@ DATA_SETS = {
     "mnist": DataSet("MNIST", load_mnist, OOD, OOD_NOISE),
     "cifar10": DataSet("CIFAR-10", load_cifar10),
 }
+
+
+def data_set(name: str) -> DataSet:
+    """Return the data set ``name``: one of :data:`DATA_SETS`, or a user's own."""
+    return DATA_SETS.get(name) or DataSet(name, partial(load_own, name))
+
+
+def load_for(network: Network, folder: Path | str | None = None,
+             split: str = "test") -> tuple[np.ndarray, np.ndarray]:
+    """Return the images and labels of the data set of ``network``, as it takes them.
+
+    Raises
+    ------
+    DataError
+        If a file is missing or damaged, or the images are not for this network.
+    """
+    data = data_set(network.data)
+    images, labels = data.load(folder, split)
+    check_for(network, images, labels)
+    return images, labels
+
+
+def check_for(network: Network, images: np.ndarray, labels: np.ndarray):
+    """Raise :exc:`DataError` unless ``network`` takes ``images`` of its data set, and has ``labels``."""
+    title, classes = data_set(network.data).title, network.layers[-1].outputs
+    if images.shape[1:] != network.input.shape:
+        sizes = [" x ".join(map(str, shape)) for shape in (network.input.shape, images.shape[1:])]
+        raise DataError(f"Network {network.name!r} takes images of {sizes[0]}, and those of {title} are "
+                        f"{sizes[1]}; give it the name of its own data set, as golden/data.py says")
+    if labels.size and labels.max() >= classes:
+        raise DataError(f"Network {network.name!r} has {classes} classes, and {title} has a label "
+                        f"{labels.max()}; give it the name of its own data set, as golden/data.py says")
 
 
 def load_sample() -> tuple[np.ndarray, np.ndarray]:

@@ -17,12 +17,11 @@ from tabulate import tabulate
 from gen.command import Parser, UserError, command, whole
 from gen.files import refuse_unwritable, write_json
 from gen.ir import Network
-from gen.methods import known_names, network_of
-from gen.networks import NETWORKS
 from gen.progress import Progress
+from gen.sources import HELP, source_argument
 from golden import metrics
 from golden.compiler import compiled
-from golden.data import DATA_SETS, folder_of, load_sample
+from golden.data import check_for, data_set, folder_of, load_for, load_sample
 from golden.device.junction import PROCESS_SIGMA
 from golden.head import average, softmax
 from golden.network import paths
@@ -91,8 +90,7 @@ def main(arguments=None):
     """Study a network, and print what was found."""
     parser = Parser(prog="golden.dropout_study",
                     description="Judge a network whose junctions have other probabilities than asked for.")
-    parser.add_argument("network", choices=known_names(), metavar="NETWORK",
-        help=f"network to judge: {', '.join(NETWORKS)}, or one of these with the ending of a method")
+    parser.add_argument("source", type=source_argument, metavar="NETWORK", help=f"network to judge: {HELP}")
     parser.add_argument("--checkpoint", type=Path,
         help="trained parameters (default: those that come with the project)")
     parser.add_argument("--data", type=Path, metavar="DIR",
@@ -105,16 +103,17 @@ def main(arguments=None):
         help="of the chips (default: %(default)s)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure to FILE")
     args = parser.parse_args(arguments)
-    data = DATA_SETS[network_of(args.network).data]
-    if not args.data and data is not DATA_SETS["mnist"]:
-        parser.error(f"no images of {data.title} come with the project; name a folder that has it with "
-                     "--data")
-    images, labels = data.load(folder_of(args.data), "test") if args.data else load_sample()
+    asked = args.source.network()
+    if not args.data and asked.data != "mnist":
+        parser.error(f"no images of {data_set(asked.data).title} come with the project; name a folder that "
+                     "has it with --data")
+    images, labels = load_for(asked, folder_of(args.data)) if args.data else load_sample()
+    check_for(asked, images, labels)
     steps = Progress()
     if args.json:
         refuse_unwritable(args.json)
-    steps.step(f"compile {args.network}")
-    network = compiled(args.network, args.checkpoint, args.passes, 1)
+    steps.step(f"compile {asked.name}")
+    network = compiled(args.source.text, args.checkpoint, args.passes, 1)
     try:
         figures = study(network, images, labels, passes=args.passes, chips=args.chips, seed=args.seed,
                         steps=steps)

@@ -5,8 +5,8 @@ estimate, which is one pass with all scales kept (Scale-Dropout) or else the fir
 mean over all combinations of random bits, to which the mean of T passes converges, unless there are too
 many (SpinBayes, networks of many layers).
 
-The images are those of the data set of the network (:mod:`golden.data`) and of sets that are out of
-distribution for it, or a user's own
+The network may be one of a file, too (:mod:`gen.sources`). The images are those of the data set of the
+network (:mod:`golden.data`) and of sets that are out of distribution for it, or a user's own
 (:mod:`golden.images`): ``python -m golden.evaluate lenet5 --input digits.npz --out answers.csv`` writes the
 prediction for each image (:mod:`golden.answers`). With a user's images no set is judged that is out of
 distribution: for those of MNIST it is known what is, for a user's it is not.
@@ -22,12 +22,12 @@ from tabulate import tabulate
 from gen.command import Parser, command
 from gen.files import refuse_overlap, refuse_unwritable, write_json
 from gen.ir import Network
-from gen.methods import METHODS, known_names, method_for, method_of, name_of
-from gen.networks import NETWORKS
+from gen.methods import METHODS, method_for
 from gen.progress import Progress
+from gen.sources import HELP, is_file, source_argument
 from golden.answers import answer_passes, check_path, columns_help, join_answers, write_answers
 from golden.compiler import compiled
-from golden.data import DATA_SETS, DataError, DataSet, folder_of
+from golden.data import DataError, DataSet, data_set, folder_of, load_for
 from golden.images import Images, read_images
 from golden.network import batches, combination_count
 from golden.random.generator import choices
@@ -59,8 +59,7 @@ def main(arguments=None):
     parser = Parser(
         prog="golden.evaluate", description="Judge the compiled golden model.",
         epilog=columns_help(simulated=False), formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("network", choices=known_names(), metavar="NETWORK",
-        help=f"network to judge: {', '.join(NETWORKS)}, or one of these with the ending of a method")
+    parser.add_argument("source", type=source_argument, metavar="NETWORK", help=f"network to judge: {HELP}")
     parser.add_argument("--method", choices=METHODS,
         help="what is random in it (default: what its name ends with)")
     parser.add_argument("--data", type=Path, help="data folder (default: SPINCIM_DATA)")
@@ -76,7 +75,8 @@ def main(arguments=None):
     parser.add_argument("--seed", type=int, default=1,
         help="start of the pseudo-random stream (default: %(default)s)")
     parser.add_argument("--checkpoint", type=Path,
-        help="trained parameters (default: those that come with the project)")
+        help="trained parameters (default: those that come with the project, or with the file of the "
+             "network)")
     parser.add_argument("--crossbars", type=int, metavar="N",
         help="arrays or banks that each layer chooses from, for methods that have several "
              "(default: by method)")
@@ -93,11 +93,9 @@ def main(arguments=None):
 
 
 def _evaluate(args) -> dict:
-    base, method = method_of(args.network)
-    method    = args.method or method
-    name      = name_of(base, method)
-    spinbayes = method == "spinbayes"
-    passes    = METHODS[method].passes if args.passes is None else args.passes
+    asked     = args.source.network(args.method, args.crossbars, args.ways)
+    spinbayes = asked.method == "spinbayes"
+    passes    = method_for(asked).passes if args.passes is None else args.passes
     if args.labels and not args.input:
         raise DataError("Labels belong to images of your own; name these with --input FILE")
     if args.data and args.input:
@@ -109,14 +107,14 @@ def _evaluate(args) -> dict:
         check_path(args.out)
     if args.json:
         refuse_unwritable(args.json) # a wrong path is refused before the work, not after
-    steps.step(f"compile {name}")
-    network = compiled(name, args.checkpoint, passes, args.seed,
-                       crossbars=args.crossbars, ways=args.ways, p=args.p)
+    steps.step(f"compile {asked.name}")
+    network = compiled(args.source.text, args.checkpoint, passes, args.seed, crossbars=args.crossbars,
+                       ways=args.ways, p=args.p, method=args.method)
     if args.input:
         judged, sets = read_images(args.input, network, args.labels), {}
     else:
-        judged = Images(*DATA_SETS[network.data].load(folder, "test"))
-        sets = _ood_sets(DATA_SETS[network.data], judged.pixels, folder, noise=spinbayes)
+        judged = Images(*load_for(network, folder))
+        sets = _ood_sets(data_set(network.data), judged.pixels, folder, noise=spinbayes)
     name_judged = "input" if args.input else network.data
 
     methods, first, answers = _methods(network), 0, {}
@@ -156,7 +154,7 @@ def _evaluate(args) -> dict:
         figures["input"] = str(args.input)
     if spinbayes:
         figures |= {"crossbars": network.layers[0].crossbars, "ways": network.layers[0].ways}
-    if spinbayes and network.data == "mnist" and not args.input:
+    if spinbayes and network.data == "mnist" and not args.input and not is_file(args.source.text):
         figures["paper"] = PAPER
     if args.out:
         write_answers(args.out, answers[name_judged], judged)
@@ -201,8 +199,8 @@ def _table(figures: dict) -> str:
         columns["paper"] = figures["paper"]
         lines.append(f"paper: {figures['paper']['source'].removeprefix('quoted: ')}")
     images = figures["images"]
-    count  = next(f"{images[name]} images of {DATA_SETS[name].title}" if name in DATA_SETS else
-                  f"{images[name]} images" for name in ("input", *DATA_SETS) if name in images)
+    judged = next(iter(images)) # those that the network is for come first
+    count  = f"{images[judged]} images" + (f" of {data_set(judged).title}" if judged != "input" else "")
     cells  = [[row, *(_cell(column, row) for column in columns.values())] for row in _rows(passes)]
     table  = tabulate(cells, ["", *columns], disable_numparse=True,
                       colalign=("left", *["right"] * len(columns)))

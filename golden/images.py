@@ -29,7 +29,7 @@ from gen.ir import Network
 from golden.data import DataError, parse_idx
 
 
-__all__ = ["Images", "read_images"]
+__all__ = ["Images", "check_pixels", "read_images"]
 
 
 #: Endings of image files, so that an image that cannot be read is refused, not ignored.
@@ -81,7 +81,7 @@ def read_images(path: Path | str, network: Network, labels: Path | str | None = 
             raise DataError(f"File {path} is no PNG; {_FORMATS}")
         else:
             pixels = _idx(path)
-        _check_pixels(pixels, path, shape)
+        check_pixels(pixels, path, shape)
         if found is not None and labels is not None:
             raise DataError(f"Labels are in {path} already; leave out {labels}")
         if labels is not None:
@@ -96,7 +96,8 @@ def read_images(path: Path | str, network: Network, labels: Path | str | None = 
     return Images(pixels, found, files)
 
 
-def _check_pixels(pixels, path, shape):
+def check_pixels(pixels: np.ndarray, path: Path | str, shape: tuple[int, ...]):
+    """Raise :exc:`DataError` unless ``pixels``, of ``path``, are those of images of this ``shape``."""
     listed = ", ".join(map(str, shape))
     if pixels.dtype != np.uint8:
         raise DataError(f"Pixels of {path} must be uint8, from 0 to 255, not {_range(pixels)}; "

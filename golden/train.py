@@ -18,9 +18,9 @@ from tabulate import tabulate
 
 from gen.command import Parser, UserError, command, whole
 from gen.files import refuse_unwritable
-from gen.methods import choose, known_names, method_of
-from gen.networks import NETWORKS
+from gen.methods import choose, count_of
 from gen.progress import Progress
+from gen.sources import HELP, is_file, source_argument
 from gen.tools import install_hint
 from golden.methods import BASELINES, shipped
 
@@ -60,15 +60,16 @@ OWN = ("epochs", "teacher_epochs", "seed", "recipe", "crossbars", "weight_bits",
 def _parse(arguments):
     parser = Parser(prog="golden.train", description="Train a network and write its checkpoint. A training "
                     "that was stopped goes on with the same command, from FILE.training.")
-    parser.add_argument("network", choices=known_names(), metavar="NETWORK",
-        help=f"network to train: {', '.join(NETWORKS)}, or one of these with the ending of a method")
+    parser.add_argument("source", type=source_argument, metavar="NETWORK",
+        help=f"network to train, of a file only its layers: {HELP}")
     parser.add_argument("--method", choices=METHODS, metavar="NAME",
         help="how the network makes its random choices: %(choices)s (default: what the name of the "
              "network ends with, or scale-dropout)")
     parser.add_argument("--data", type=Path, metavar="DIR",
         help="data folder (default: the variable SPINCIM_DATA); see golden.data")
     parser.add_argument("--out", type=Path, metavar="FILE",
-        help="checkpoint to write (default: the one that comes with the project)")
+        help="checkpoint to write (default: the one that comes with the project, or of the name of a .toml "
+             "file and beside it)")
     parser.add_argument("--epochs", type=whole(1), metavar="N",
         help="epochs of the first stage of the network itself (default: by network)")
     parser.add_argument("--teacher-epochs", type=whole(0), metavar="N",
@@ -97,11 +98,14 @@ def _parse(arguments):
     parser.add_argument("--device", default="cpu", metavar="NAME",
         help="where to train, as torch calls it: cpu, cuda, cuda:1, ... (default: %(default)s)")
     options = parser.parse_args(arguments)
-    options.network, ending = method_of(options.network)
-    options.method = options.method or ending
+    plain, held = options.source.plain, options.source.held
+    if not (options.method or options.source.method):
+        parser.error(f"network {plain.name!r} has choices of its own, which cannot be trained; name a "
+                     "method with --method")
+    options.method = options.method or options.source.method
     method = METHODS[options.method]
-    if not method.levels and any(layer.output_bits > 1 for layer in NETWORKS[options.network].layers):
-        parser.error(f"method {options.method!r} is not for network {options.network!r}, whose levels have "
+    if not method.levels and any(layer.output_bits > 1 for layer in plain.layers):
+        parser.error(f"method {options.method!r} is not for network {plain.name!r}, whose levels have "
                      "several bits, but " + _either(name for name in METHODS if METHODS[name].levels))
     if options.recipe not in (None, *method.recipes):
         parser.error(f"recipe {options.recipe!r} is not for method {options.method!r}, but "
@@ -114,21 +118,37 @@ def _parse(arguments):
         if getattr(options, name) and name not in method.options:
             users = [other for other, own in METHODS.items() if name in own.options]
             parser.error(f"{_flag(name)} is not for method {options.method!r}, but for {_either(users)}")
+    if held is not None and options.method == options.source.method:
+        _as_held(options, method, held)
     if options.method not in BASELINES:
         try:
-            network = choose(NETWORKS[options.network], options.method, options.crossbars)
+            network = choose(plain, options.method, options.crossbars)
         except ValueError as error:
             parser.error(str(error))
         if options.ways and options.ways > (most := network.layers[0].crossbars):
             parser.error(f"--ways must be at most {most}, the crossbars of a layer, not {options.ways}")
+    if options.out is None and is_file(options.source.text):
+        if held is not None:
+            parser.error(f"name the checkpoint to write with --out FILE; {options.source.text} is not "
+                         "replaced unless it is named there")
+        options.out = options.source.checkpoint(options.method)
     if options.out is None:
         if any(getattr(options, name) != parser.get_default(name) for name in OWN):
             *flags, last = map(_flag, OWN)
             parser.error(f"with {', '.join(flags)} or {last}, the checkpoint that comes with the project "
                          "is not replaced; name another with --out FILE")
-        options.out = shipped(options.network, options.method)
+        options.out = shipped(plain.name, options.method)
     options.recipe = recipe
     return options
+
+
+def _as_held(options, method, held):
+    """Take from the network of a checkpoint what is not asked for otherwise."""
+    first = held.layers[0]
+    for name, value in {"crossbars": count_of(held), "ways": first.ways,
+                        "weight_bits": first.weight_bits}.items():
+        if name in method.options and getattr(options, name) is None:
+            setattr(options, name, value)
 
 
 def _flag(name):

@@ -22,7 +22,7 @@ from gen.command import Parser, command
 from gen.files import refuse_overlap, refuse_unwritable, write_json
 from gen.progress import Progress
 from golden.answers import check_path, columns_help, write_answers
-from golden.data import DATA_SETS, load_sample
+from golden.data import data_set, load_sample
 from golden.images import Images, read_images
 from sim.bit_exact import SimulationError, simulate, simulate_answers
 from sim.compare.quality import OOD_SETS, load_ood
@@ -137,10 +137,7 @@ def _images(args, design):
     if args.labels:
         raise SimulationError("Labels belong to images of your own; name these with --input FILE")
     network = design.network
-    data    = DATA_SETS.get(network.data)
-    if data is None:
-        raise SimulationError(f"Data set {network.data!r} of the network is unknown; name images of your "
-                              "own with --input FILE")
+    data    = data_set(network.data)
     if args.data is not None:
         images = Images(*data.load(args.data, "test"))
     elif network.data == "mnist":
@@ -155,7 +152,8 @@ def _images(args, design):
     if images.pixels.shape[1:] != network.input.shape or images.labels.max() >= classes:
         sizes = [" x ".join(map(str, shape)) for shape in (network.input.shape, images.pixels.shape[1:])]
         raise SimulationError(f"Network of {args.directory} takes images of {sizes[0]} in {classes} "
-                              f"classes, and those of {data.title} are {sizes[1]} in 10; name images of "
+                              f"classes, and those of {data.title} are {sizes[1]} in "
+                              f"{1 + images.labels.max()}; name images of "
                               "your own with --input FILE")
     return images
 

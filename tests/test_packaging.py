@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 
-PACKAGES = "constraints", "gen", "golden", "hdl", "sim"
+PACKAGES = "constraints", "gen", "golden", "hdl", "sim", "spincim"
 
 #: What makes a distribution, beside the packages.
 ABOUT = "pyproject.toml", "README.md", "LICENSE"

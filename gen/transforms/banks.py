@@ -42,12 +42,15 @@ def make_banks(network: Network, target: Target) -> Network:
     The output layer keeps its sums: ``log2(e) * y = gain * s + offset`` in float64, since the head
     works in powers of two.
 
-    Needs: weights and normalizations in every layer. Ensures: a bank for each normalization,
+    A hidden layer that has banks, as its checkpoint gave thresholds, keeps them.
+
+    Needs: weights, and normalizations or, in hidden layers, banks. Ensures: a bank for each normalization,
     :class:`Comparison` or :class:`Centred` in hidden layers and :class:`Affine` in the last; no
     normalizations.
     """
     *hidden, last = network.layers
     return replace(network, layers=(*(
+        layer if layer.banks else
         _with_centred(layer) if layer.normalizations[0][0].centred else _with_banks(layer, _comparison)
         for layer in hidden), _with_banks(last, _affine)))
 

@@ -7,10 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from gen.checkpoint_file import STATED, CheckpointError, read_file
+from gen.checkpoint_file import CheckpointError, members, read_file
 from gen.files import replacing
 from gen.ir import Network
-from gen.methods import base_of
 from golden.float.layers import BinaryConvolution
 from golden.float.model import BayNN
 from golden.float.spinbayes import SpinBayes
@@ -45,12 +44,7 @@ def export(model: BayNN | SpinBayes, path: Path):
     FileError
         If ``path`` cannot be written.
     """
-    arrays = {"network": np.array(base_of(model.network)), "method": np.array(model.method),
-              **{name: np.array(value) for name, value in STATED.items()},
-              "thresholds": np.array(model.network.input.thresholds, np.int64)}
-    bits = {layer.layer.weight_bits for layer in model.layers}
-    if len(bits) == 1 and bits != {1}:
-        arrays["weight_bits"] = np.int64(bits.pop())
+    arrays = members(model.network)
     for layer in model.layers:
         stored = layer.stored()
         # torch keeps the channel before the kernel; a map arrives with the channel fastest.

@@ -22,7 +22,7 @@ from golden.training.fit import Images, Stage, fit
 from golden.training.journal import Journal
 
 
-__all__ = ["CONVOLUTIONS", "Plan", "network_of", "read", "train_baseline", "write"]
+__all__ = ["CONVOLUTIONS", "Plan", "network_of", "read", "train_baseline", "with_method", "write"]
 
 
 PEAK = 3e-3 #: Largest learning rate.
@@ -40,7 +40,12 @@ class Plan:
 
 def network_of(name: str, method: str) -> Network:
     """Return the network ``name`` of :mod:`gen.networks` as one of ``method``."""
-    return replace(NETWORKS[name], name=name_of(name, method), method=method)
+    return with_method(NETWORKS[name], method)
+
+
+def with_method(network: Network, method: str) -> Network:
+    """Return ``network``, without choices, as one of ``method``."""
+    return replace(network, name=name_of(network.name, method), method=method)
 
 
 def train_baseline(network: Network, images: Images, plan: Plan, steps: Progress,

@@ -41,14 +41,18 @@ class Images:
     variants : list of Tensor ``(N, H, W)``, of several components ``(N, H, W, colours)``
         The uint8 images, then their augmented copies.
     labels : Tensor ``(N,)``
-    teacher_logits : list of Tensor ``(N, 10)`` or None
+    teacher_logits : list of Tensor ``(N, classes)`` or None
         The logits for each variant; None without a teacher.
+    classes : int
+        Numbers that a label may be.
     """
 
-    def __init__(self, variants: list[Tensor], labels: Tensor, teacher_logits: list[Tensor] | None = None):
+    def __init__(self, variants: list[Tensor], labels: Tensor, teacher_logits: list[Tensor] | None = None,
+                 classes: int = 10):
         self.variants = variants
         self.labels = labels
         self.teacher_logits = teacher_logits
+        self.classes = classes
 
     @property
     def count(self) -> int:
@@ -84,14 +88,14 @@ def distill(images: Images, copies: int, epochs: int, steps: Progress,
     teacher = teacher_logits = None
     if epochs:
         steps.step(f"train a float teacher, {epochs} epochs")
-        teacher = train_teacher(images.variants[0], images.labels, epochs, steps, journal)
+        teacher = train_teacher(images.variants[0], images.labels, epochs, steps, journal, images.classes)
     else:
         steps.step("no teacher")
     generator = torch.Generator().manual_seed(torch.randint(1 << 31, ()).item())
     variants = images.variants + [augment(images.variants[0], generator) for _ in range(copies)]
     if teacher is not None:
         teacher_logits = [predict_teacher(teacher, variant) for variant in variants]
-    return Images(variants, images.labels, teacher_logits)
+    return Images(variants, images.labels, teacher_logits, images.classes)
 
 
 def distillation_loss(logits: Tensor, labels: Tensor, teacher_logits: Tensor | None) -> Tensor:

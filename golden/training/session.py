@@ -11,9 +11,8 @@ import torch
 
 from gen.ir import Network, dump
 from gen.methods import choose
-from gen.networks import NETWORKS
 from gen.progress import Progress
-from golden.data import DATA_SETS, DataError
+from golden.data import DataError, data_set, load_for
 from golden.methods import (
     BASELINES,
     affine,
@@ -93,16 +92,17 @@ def train(options: argparse.Namespace, state: Path, steps: Progress) -> dict[str
         If a file, the data or the device cannot be used.
     """
     training = METHODS[options.method]
-    plain, network, plan = NETWORKS[options.network], _network(options), _plan(options, training)
+    plain, network, plan = options.source.plain, _network(options), _plan(options, training)
     device = _device(options.device)
-    data = DATA_SETS[network.data]
-    pixels, labels = data.load(options.data, "train")
-    test_pixels, test_labels = data.load(options.data, "test")
+    pixels, labels = load_for(network, options.data, "train")
+    test_pixels, test_labels = load_for(network, options.data, "test")
     if len(labels) < BATCH:
-        raise DataError(f"{data.title} must have at least {BATCH} training images, not {len(labels)}")
+        raise DataError(f"{data_set(network.data).title} must have at least {BATCH} training images, not "
+                        f"{len(labels)}")
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
-    images = Images([torch.tensor(pixels, device=device)], torch.tensor(labels, device=device).long())
+    images = Images([torch.tensor(pixels, device=device)], torch.tensor(labels.astype(int), device=device),
+                    classes=network.layers[-1].outputs)
     if options.arrays:
         model = load(network, options.arrays).to(device)
         measure_anew(model, images, steps)
@@ -143,8 +143,8 @@ def train(options: argparse.Namespace, state: Path, steps: Progress) -> dict[str
 def _network(options) -> Network:
     """Return the network that ``options`` name, with the choices of the method."""
     if options.method in BASELINES:
-        return baselines.network_of(options.network, options.method)
-    network = choose(NETWORKS[options.network], options.method, options.crossbars, options.ways or 1)
+        return baselines.with_method(options.source.plain, options.method)
+    network = choose(options.source.plain, options.method, options.crossbars, options.ways or 1)
     bits = options.weight_bits
     return replace(network, layers=tuple(
         replace(layer, weight_bits=bits or layer.weight_bits) for layer in network.layers))
@@ -152,7 +152,7 @@ def _network(options) -> Network:
 
 def _plan(options, training: Training):
     """Return the plan to train by, with what ``options`` change."""
-    plan = training.plans.get(options.network, training.default)
+    plan = training.plans.get(options.source.plain.name, training.default)
     if options.teacher_epochs is not None:
         plan = replace(plan, teacher_epochs=options.teacher_epochs)
     return replace(plan, epochs=options.epochs or plan.epochs)

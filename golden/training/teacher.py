@@ -16,15 +16,19 @@ from golden.training.journal import Journal, TrainingError
 __all__ = ["augment", "check_loss", "one_cycle", "predict_teacher", "teacher", "train_teacher"]
 
 
+#: Least height and width of an image.
+LEAST = 8
+
+
 class _Residual(nn.Sequential):
 
     def forward(self, x: Tensor) -> Tensor:
         return x + super().forward(x)
 
 
-def teacher(components: int = 1) -> nn.Module:
-    """Return an untrained convolutional network: float ``(N, 1, 28, 28)`` to logits ``(N, 10)``; or, of
-    pixels of several ``components``, ``(N, components, H, W)`` of any size of at least 8 by 8."""
+def teacher(components: int = 1, classes: int = 10, size: tuple[int, int] = (28, 28)) -> nn.Module:
+    """Return an untrained convolutional network: float ``(N, components, H, W)``, of the ``size`` H and W,
+    each at least :data:`LEAST`, to logits ``(N, classes)``."""
     def block(inputs, outputs):
         return (nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs),
                 nn.ReLU())
@@ -34,17 +38,18 @@ def teacher(components: int = 1) -> nn.Module:
             *block(components, 64), *block(64, 128), nn.MaxPool2d(2),
             _Residual(*block(128, 128), *block(128, 128)), *block(128, 256), nn.MaxPool2d(2),
             *block(256, 512), nn.MaxPool2d(2), _Residual(*block(512, 512), *block(512, 512)),
-            nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Dropout(0.3), nn.Linear(512, 10),
+            nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Dropout(0.3), nn.Linear(512, classes),
         ).to(memory_format=torch.channels_last)
+    area = math.prod((side + 1) // 2 // 4 for side in size)
     return nn.Sequential(
         nn.Conv2d(1, 24, 5, stride=2, padding=2, bias=False), nn.BatchNorm2d(24), nn.ReLU(),
         *block(24, 48), nn.MaxPool2d(2), *block(48, 96), nn.MaxPool2d(2),
-        nn.Flatten(), nn.Dropout(0.3), nn.Linear(96 * 9, 128), nn.ReLU(),
-        nn.Dropout(0.3), nn.Linear(128, 10)).to(memory_format=torch.channels_last)
+        nn.Flatten(), nn.Dropout(0.3), nn.Linear(96 * area, 128), nn.ReLU(),
+        nn.Dropout(0.3), nn.Linear(128, classes)).to(memory_format=torch.channels_last)
 
 
 def augment(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Return uint8 ``images`` ``(N, 28, 28)``, each under a random affine map; or of several components,
+    """Return uint8 ``images`` ``(N, H, W)``, each under a random affine map; or of several components,
     ``(N, H, W, colours)``, each shifted by up to 4 pixels, and mirrored or not.
 
     What is shifted in is black. A map rotates by up to 12 degrees, scales by up to 12 %, shears by up to
@@ -64,7 +69,7 @@ def augment(images: Tensor, generator: torch.Generator) -> Tensor:
         torch.stack([shear + sine, high * cosine, uniform(shift)], 1)], 1)
     parts = []
     for chunk, maps in zip(images.split(2000), matrix.to(images.device).split(2000), strict=True):
-        grid = functional.affine_grid(maps, (len(chunk), 1, 28, 28), align_corners=False)
+        grid = functional.affine_grid(maps, (len(chunk), 1, *images.shape[1:]), align_corners=False)
         moved = functional.grid_sample(chunk[:, None].float(), grid, align_corners=False)
         parts.append(moved[:, 0].round().clamp(0, 255).to(torch.uint8))
     return torch.cat(parts)
@@ -97,13 +102,21 @@ def check_loss(loss: Tensor, model: str, number: int):
 
 
 def train_teacher(images: Tensor, labels: Tensor, epochs: int, steps: Progress,
-                  journal: Journal = Journal()) -> nn.Module:
+                  journal: Journal = Journal(), classes: int = 10) -> nn.Module:
     """Train a teacher on uint8 ``images``, as of :func:`augment`, half of each batch augmented.
 
     The ``journal`` keeps the state of the training, as stage ``teacher``.
+
+    Raises
+    ------
+    TrainingError
+        If the images are too small for it.
     """
-    components = images.shape[3] if images.ndim == 4 else 1
-    model, batch = teacher(components).to(images.device), 100
+    components, size = images.shape[3] if images.ndim == 4 else 1, tuple(images.shape[1:3])
+    if min(size) < LEAST:
+        raise TrainingError(f"A teacher takes images of at least {LEAST} x {LEAST} pixels, not "
+                            f"{size[0]} x {size[1]}; train without, by --teacher-epochs 0")
+    model, batch = teacher(components, classes, size).to(images.device), 100
     count = len(images) // batch
     optimizer = torch.optim.Adam(model.parameters(), fused=True)
     schedule = one_cycle(optimizer, 3e-3, epochs * count)
@@ -130,7 +143,7 @@ def train_teacher(images: Tensor, labels: Tensor, epochs: int, steps: Progress,
 
 @torch.no_grad()
 def predict_teacher(model: nn.Module, images: Tensor) -> Tensor:
-    """Return the logits ``(N, 10)`` of the teacher ``model`` for uint8 ``images``."""
+    """Return the logits ``(N, classes)`` of the teacher ``model`` for uint8 ``images``."""
     return torch.cat([model(_float(chunk)) for chunk in images.split(1000)])
 
 

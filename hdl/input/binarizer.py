@@ -23,7 +23,8 @@ class Binarizer(wiring.Component):
     ----------
     thresholds : sequence of int
         ``2 ** bits - 1`` thresholds of each channel, channel by channel; or none. A :exc:`ValueError` is
-        raised for a threshold outside of 1 to ``2 ** width - 1``, and for a channel that is not complete.
+        raised for a threshold outside of 1 to ``2 ** width``, which is never reached, and for a channel that
+        is not complete.
     width : int
         Bits of a component.
     bits : int
@@ -52,8 +53,8 @@ class Binarizer(wiring.Component):
             raise ValueError(f"Levels without thresholds must have the {width} bits of a pixel, "
                              f"not {bits!r}")
         for threshold in self.thresholds:
-            if not 1 <= threshold < 1 << width:
-                raise ValueError(f"Threshold must be from 1 to {(1 << width) - 1}, not {threshold!r}")
+            if not 1 <= threshold <= 1 << width:
+                raise ValueError(f"Threshold must be from 1 to {1 << width}, not {threshold!r}")
         if len(self.thresholds) % levels:
             raise ValueError(f"Number of thresholds must be a multiple of {levels}, not "
                              f"{len(self.thresholds)}")

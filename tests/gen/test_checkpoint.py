@@ -272,9 +272,9 @@ def test_left_out(path, write_checkpoint, name):
     ("conv.dropout", np.float64(1.01),
      "has 'conv.dropout' of 1.01, which is no probability"),
     ("conv.dropout", np.float64(-0.5), "has 'conv.dropout' of -0.5, which is no probability"),
-    ("thresholds", np.array([2, 1]), "has 'thresholds' [2, 1], which must ascend from 1 to 255"),
-    ("thresholds", np.array([0, 1]), "has 'thresholds' [0, 1], which must ascend from 1 to 255"),
-    ("thresholds", np.array([1, 256]), "has 'thresholds' [1, 256], which must ascend from 1 to 255"),
+    ("thresholds", np.array([2, 1]), "has 'thresholds' [2, 1], which must ascend from 1 to 256"),
+    ("thresholds", np.array([0, 1]), "has 'thresholds' [0, 1], which must ascend from 1 to 256"),
+    ("thresholds", np.array([1, 257]), "has 'thresholds' [1, 257], which must ascend from 1 to 256"),
 ])
 def test_refuses(path, write_checkpoint, name, array, message):
     write_checkpoint(path, NETWORK, **{name: array})

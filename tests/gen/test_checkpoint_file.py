@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 
 from gen.checkpoint import SHIPPED
-from gen.checkpoint_file import STATED, CheckpointError, read_file
+from gen.checkpoint import read as read_checkpoint
+from gen.checkpoint_file import STATED, CheckpointError, Parameters, read_file, read_structure, write_file
 from gen.ir import Input, Layer, Network, load
-from gen.methods import choose, network_of
+from gen.methods import METHODS, choose, network_of
 from tests.conftest import with_choices
 
 
@@ -298,3 +299,103 @@ def test_a_command_says_so_in_one_line(path, write_checkpoint):
                          capture_output=True, text=True, check=True)
     assert run.stderr == (f"Checkpoint {path} does not state 'order'; taken as 'height, width, channel'\n")
     assert load(run.stdout).name == "lenet5"
+
+
+# A file that holds its network.
+
+def parameters_of(path, network):
+    return read_file(path, network)[2]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_file_of_its_own(path, tmp_path, write_checkpoint, method):
+    """What is written is read without being told a network, and is what it was."""
+    network = choose(NETWORK, method)
+    write_checkpoint(path, network, conv__variance=np.full(3, 3.0), thresholds=np.array([7, 9]))
+    read = read_file(path, network)
+    write_file(tmp_path / "own.npz", replace(network, input=replace(network.input, thresholds=(7, 9))),
+               read[2])
+    own = read_file(tmp_path / "own.npz")
+    assert own[0] == replace(network, input=replace(network.input, thresholds=(7, 9)))
+    assert own[1].tolist() == [7, 9]
+    for one, other in zip(own[2], read[2], strict=True):
+        for name in Parameters.__slots__:
+            assert np.array_equal(getattr(one, name), getattr(other, name)), name
+    assert read_checkpoint(tmp_path / "own.npz") == read_checkpoint(path, network)
+
+
+def test_weights_of_any_bits(path, tmp_path, write_checkpoint):
+    """Layers may differ in them."""
+    network = with_choices(NETWORK, [(2, 1), 0.5])
+    network = replace(network, layers=(replace(network.layers[0], weight_bits=4), network.layers[1]))
+    write_checkpoint(path, network)
+    write_file(tmp_path / "own.npz", network, parameters_of(path, network))
+    assert read_file(tmp_path / "own.npz")[0] == network
+    assert [layer.weight_bits for layer in read_checkpoint(tmp_path / "own.npz").layers] == [4, 1]
+
+
+def test_the_network_of_the_file_is_the_one_that_is_asked_for(tmp_path, path):
+    """Layers of the same sizes may be others."""
+    held = choose(NETWORK, "scale-dropout")
+    write_file(tmp_path / "own.npz", held, parameters_of(path, held))
+    assert read_file(tmp_path / "own.npz", held)[0] == held
+    other = replace(held, layers=(replace(held.layers[0], padding=1, stride=2), held.layers[1]))
+    refused(tmp_path / "own.npz", "is of another network than 'small': its layer 'conv' differs",
+            "name a checkpoint of this network, or leave out its name and take the network of the file",
+            other)
+    refused(tmp_path / "own.npz", "is of another network than 'small': its layers have other names",
+            "name a checkpoint of this network, or leave out its name and take the network of the file",
+            replace(held, layers=held.layers[:1]))
+    refused(tmp_path / "own.npz", "is of another network than 'small': its input differs",
+            "name a checkpoint of this network, or leave out its name and take the network of the file",
+            replace(held, input=Input(3, 4, (1,))))
+
+
+def test_parameters_without_a_network(path):
+    refused(path, "holds parameters and no network", "name the network that they are of", None)
+
+
+@pytest.mark.parametrize("found, message", [
+    (np.array("{}"), "has 'structure' that cannot be: the network must be of kind Network, not None"),
+    (np.array("["), "has 'structure' that cannot be: it is no JSON (Expecting value: line 1 column 2 (char "
+                    "1))"),
+    (np.array(b"{}"), "has 'structure' of type |S2, but it must be a string"),
+    (np.array(["{}"]), "has 'structure' of shape (1,), but every network needs ()"),
+])
+def test_no_structure(path, found, message):
+    change(path, structure=npy(found))
+    for network in None, NETWORK:
+        refused(path, message, "gen/structure.py says what it must hold" if "that cannot" in message else
+                AGAIN, network)
+
+
+def test_what_unpacks_to_far_more(path):
+    """Whatever a few bytes of a file become, not all of it is held in memory."""
+    bomb = path.with_name("bomb.npz")
+    np.savez_compressed(bomb, structure=" " * 2**25)
+    change(path, structure=npy(np.array(" " * (2**20 + 1))))
+    tracemalloc.start()
+    for read in read_file, read_structure:
+        with pytest.raises(CheckpointError, match=(
+                rf"^Checkpoint {bomb} unpacks to [\d,]+ bytes from [\d,]+, as no trained parameters do; ")):
+            read(bomb)
+    refused(path, "has 'structure' of 1,048,577 characters, not at most 1,048,576", network=None)
+    assert tracemalloc.get_traced_memory()[1] < 10e6
+    tracemalloc.stop()
+
+
+def test_written_whole_or_not_at_all(path, tmp_path):
+    own, network = tmp_path / "own.npz", choose(NETWORK, "scale-dropout")
+    own.write_text("before")
+    parameters = parameters_of(path, network)
+    for changed, message in (
+            (replace(parameters[0], mean=np.full((1, 3), np.nan)),
+             "has 'conv.mean' with values that are not finite numbers"),
+            (replace(parameters[0], dropout=None), "has no 'conv.dropout'"),
+            (replace(parameters[0], weight=parameters[0].weight[:, :2]),
+             "has 'conv.weight' of shape (2, 8), but network 'small' needs (3, 8)")):
+        with pytest.raises(CheckpointError, match=(
+                f"^{re.escape(f'Checkpoint {own} {message}; so it is not written')}$")):
+            write_file(own, network, [changed, parameters[1]])
+    assert own.read_text() == "before"
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["own.npz", "small.npz"]

@@ -11,7 +11,8 @@ from sim.component import transfer
 @pytest.mark.parametrize("duty", [1.0, 0.5, 0.1])
 @pytest.mark.parametrize("thresholds, width", [
     ((128,), 8),
-    ((1, 64, 255), 8),      # the least and the largest
+    ((1, 64, 255), 8),      # the least and the largest that is ever reached
+    ((100, 256), 8),
     ((3, 1, 3), 2),
 ])
 def test_compares_every_pixel(thresholds, width, duty):
@@ -26,6 +27,7 @@ def test_compares_every_pixel(thresholds, width, duty):
 @pytest.mark.parametrize("duty", [1.0, 0.5])
 @pytest.mark.parametrize("thresholds, bits", [
     ((1, 64, 255), 2),
+    ((64, 192, 256), 2),
     (tuple(range(9, 255, 17)), 4),
     ((1, 2, 3, 255, 128, 128), 2),      # two channels
 ])
@@ -53,8 +55,8 @@ def test_fills_while_words_wait(thresholds):
 
 @pytest.mark.parametrize("thresholds, message", [
     ((), "Levels without thresholds must have the 8 bits of a pixel, not 1"),
-    ((1, 0), "Threshold must be from 1 to 255, not 0"),
-    ((256,), "Threshold must be from 1 to 255, not 256"),
+    ((1, 0), "Threshold must be from 1 to 256, not 0"),
+    ((257,), "Threshold must be from 1 to 256, not 257"),
 ])
 def test_rejects(thresholds, message):
     with pytest.raises(ValueError, match=f"^{message}$"):

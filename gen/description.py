@@ -1,0 +1,231 @@
+"""A network that a person describes in a file, in TOML: its input, its layers, and what is random in it.
+
+All shapes follow from the input. This is LeNet-5::
+
+    name = "mine"           # that of the file, unless given
+    data = "mnist"          # what it is trained with (golden.data), "mnist" unless given
+    method = "sub-set"      # scale-dropout, unless given
+
+    [input]
+    height = 28
+    width = 28
+    thresholds = [64, 128, 192]
+
+    [[layers]]
+    kind = "conv"
+    outputs = 6
+    kernel = 5
+    pool = 2
+
+    [[layers]]
+    kind = "conv"
+    outputs = 16
+    kernel = 5
+    pool = 2
+
+    [[layers]]
+    kind = "linear"
+    outputs = 120
+
+    [[layers]]
+    kind = "linear"
+    outputs = 84
+
+    [[layers]]
+    kind = "linear"
+    outputs = 10
+
+============  ========================================================================================
+of the input
+============  ========================================================================================
+``height``    of an image, in pixels; likewise ``width``
+``colours``   1, grey, unless given; or 3
+``thresholds``  from 1 to 255: for each, a channel is 1 where a pixel reaches it
+``bits``      in place of thresholds, 1 to 7: pixels are rounded to so many bits; or 8: taken as they are.
+              With both, each ``2 ** bits - 1`` thresholds make a channel
+``low``       what the lowest level stands for, -1 unless given; or 0
+============  ========================================================================================
+
+============  ========================================================================================
+of a layer
+============  ========================================================================================
+``kind``      ``"conv"``; or ``"linear"``, fully connected
+``outputs``   channels or neurons; of the last layer, classes
+``kernel``    side of a convolution, or height and width as ``[5, 3]``
+``stride``    1, unless given
+``padding``   0, unless given: a border of the lowest level on every side
+``pool``      1, unless given; or 2: a max-pool of 2 by 2
+``dropout``   probability that a training begins with, 0.5 unless given
+``bits``      of what leaves the layer, 1 unless given
+``low``       what the lowest of these levels stands for, -1 unless given; or 0
+``name``      ``conv1``, ``conv2``, ... and ``fc1``, ``fc2``, ..., unless given
+============  ========================================================================================
+
+The last layer has logits, so ``pool``, ``bits`` and ``low`` mean nothing there.
+"""
+
+import os
+import stat
+import tomllib
+from pathlib import Path
+
+from gen.check_shapes import MalformedNetwork, check_layer
+from gen.command import UserError
+from gen.ir import Input, Layer, Network
+from gen.methods import DEFAULT, METHODS, known_names
+from gen.networks import levels_of_pixels
+from gen.structure import LONGEST, StructureError, check_network
+
+
+__all__ = ["DescriptionError", "read_description"]
+
+
+class DescriptionError(UserError):
+    """A file that describes no network, with the way out in its message."""
+
+
+def _whole(least, most):
+    return (lambda value: type(value) is int and least <= value <= most,
+            f"a whole number from {least} to {most}")
+
+
+def _either(*words):
+    return lambda value: type(value) in (int, str) and value in words, " or ".join(map(repr, words))
+
+
+_SIZE = _whole(1, 2**20)
+_NAME = (lambda value: type(value) is str and 0 < len(value) <= 100 and value.isprintable(),
+         "a text of 1 to 100 printable characters")
+_KERNEL = (lambda value: _SIZE[0](value) or type(value) is list and len(value) == 2
+           and all(map(_SIZE[0], value)), "a whole number of at least 1, or two: height and width")
+_THRESHOLDS = (lambda value: type(value) is list and 0 < len(value) <= 2**16
+               and all(map(_whole(1, 255)[0], value)), "a list of whole numbers from 1 to 255")
+_SHARE = (lambda value: type(value) in (int, float) and 0 <= value <= 1, "a number from 0 to 1")
+_PARTS = (lambda value: type(value) is dict, "a table, [input]")
+_LIST  = (lambda value: type(value) is list and value and all(type(item) is dict for item in value),
+          "tables, one [[layers]] for each")
+
+#: What each table may have: whether a value is right, and what it must be.
+_TOP   = {"name": _NAME, "data": _NAME, "method": _either(*METHODS), "input": _PARTS, "layers": _LIST}
+_INPUT = {"height": _SIZE, "width": _SIZE, "colours": _either(1, 3), "thresholds": _THRESHOLDS,
+          "bits": _whole(1, 8), "low": _either(-1, 0)}
+_LAYER = {"kind": _either("conv", "linear"), "name": _NAME, "outputs": _SIZE, "kernel": _KERNEL,
+          "stride": _SIZE, "padding": _whole(0, 2**20), "pool": _either(1, 2), "dropout": _SHARE,
+          "bits": _whole(1, 8), "low": _either(-1, 0)}
+
+#: What only a convolution has.
+_CONVOLUTION = "kernel", "stride", "padding"
+
+
+def read_description(path: Path) -> tuple[Network, str]:
+    """Return the network that the file ``path`` describes, without choices, and its method.
+
+    Raises
+    ------
+    DescriptionError
+        If there is no such file, or no such network.
+    """
+    def refuse(what, way_out="gen/description.py says what it may hold"):
+        raise DescriptionError(f"File {path} {what}; {way_out}") from None
+
+    text = _read(path, refuse)
+    try:
+        found = tomllib.loads(text)
+    except RecursionError:
+        refuse("is nested too deeply")
+    except ValueError as error:
+        refuse(f"is no TOML ({' '.join(str(error).split())[:120]})")
+    _check(found, _TOP, ("input", "layers"), "", refuse)
+    name = found.get("name", path.stem)
+    if name in known_names():
+        refuse(f"has the name {name!r}, that of a network of the project", "give it another 'name'")
+    try:
+        pixels, low = _input(found["input"], refuse)
+        network = Network(name, pixels, _layers(found["layers"], pixels, low, refuse),
+                          data=found.get("data", "mnist"))
+        check_network(network)
+    except MalformedNetwork as error:
+        refuse(f"describes no network: {error}")
+    except StructureError as error:
+        refuse(f"describes no network: {error}")
+    return network, found.get("method", DEFAULT)
+
+
+def _read(path, refuse):
+    other = "name a file that describes a network"
+    try:
+        kind = os.stat(path).st_mode
+        if not stat.S_ISREG(kind): # a pipe would be waited for
+            refuse("is a folder, not a file" if stat.S_ISDIR(kind) else "is no regular file", other)
+        with open(path, "rb") as file:
+            content = file.read(LONGEST + 1)
+        if len(content) > LONGEST:
+            refuse(f"has more than {LONGEST:,} bytes", other)
+        return content.decode()
+    except FileNotFoundError:
+        refuse("does not exist", other)
+    except OSError as error:
+        refuse(f"cannot be read ({error.strerror or error})",
+               "name another file, or change its permissions")
+    except UnicodeDecodeError as error:
+        refuse(f"is no text in UTF-8 ({error.reason} at byte {error.start})")
+
+
+def _check(table, known, needed, where, refuse):
+    """Refuse a table that has what none may have, lacks what each must have, or has wrong values."""
+    of = f" in {where}" if where else ""
+    for name, value in table.items():
+        if name not in known:
+            refuse(f"has {_short(name)}{of}, which is unknown", f"known are {', '.join(known)}")
+        right, what = known[name]
+        if not right(value):
+            refuse(f"has {name!r}{of} of {_short(value)}, but it must be {what}")
+    for name in needed:
+        if name not in table:
+            refuse(f"has no {name!r}{of}")
+
+
+def _input(table, refuse):
+    """The input, and what its lowest level stands for."""
+    where = "[input]"
+    _check(table, _INPUT, ("height", "width"), where, refuse)
+    thresholds, bits = table.get("thresholds"), table.get("bits")
+    if thresholds is None and bits is None:
+        refuse(f"has neither 'thresholds' nor 'bits' in {where}")
+    if thresholds is None:
+        thresholds = () if bits == 8 else levels_of_pixels(bits)
+    return Input(table["height"], table["width"], tuple(thresholds), bits or 1,
+                 table.get("colours", 1)), table.get("low", -1)
+
+
+def _layers(tables, pixels, low, refuse):
+    layers, numbers = [], {"conv": 0, "fc": 0}
+    shape, bits = (pixels.height, pixels.width, pixels.channels), pixels.bits
+    for number, table in enumerate(tables, 1):
+        where = f"layer {number}"
+        _check(table, _LAYER, ("kind", "outputs"), where, refuse)
+        convolution = table["kind"] == "conv"
+        if convolution and "kernel" not in table:
+            refuse(f"has no 'kernel' in {where}, a convolution")
+        for name in () if convolution else _CONVOLUTION:
+            if name in table:
+                refuse(f"has {name!r} in {where}, which is fully connected",
+                       "take it out, or make it a 'conv'")
+        kind = "conv" if convolution else "fc"
+        numbers[kind] += 1
+        kernel = table.get("kernel", list(shape[:2]))
+        layer = Layer(
+            table.get("name", f"{kind}{numbers[kind]}"), *shape,
+            kernel=(kernel, kernel) if type(kernel) is int else tuple(kernel), outputs=table["outputs"],
+            pool=table.get("pool", 1), stride=table.get("stride", 1), padding=table.get("padding", 0),
+            dropout=float(table.get("dropout", 0.5)), input_bits=bits, input_low=low,
+            output_bits=table.get("bits", 1), output_low=table.get("low", -1))
+        check_layer(layer)
+        layers.append(layer)
+        shape, bits, low = layer.output_shape, layer.output_bits, layer.output_low
+    return tuple(layers)
+
+
+def _short(value):
+    whole = repr(value)
+    return whole if len(whole) <= 60 else f"{whole[:57]}..."

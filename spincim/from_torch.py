@@ -1,0 +1,622 @@
+"""Turn a model of torch into a network and its parameters.
+
+A model is a chain of modules, as :func:`torch.fx.symbolic_trace` sees it: of an :class:`torch.nn.Sequential`
+or of any module whose ``forward`` goes straight on. What each becomes:
+
+========================================  ==============================================================
+module                                    becomes
+========================================  ==============================================================
+``BinaryConv2d``, ``BinaryLinear``        the weights of a layer, and its bias
+``nn.Conv2d``, ``nn.Linear``              likewise, if the weights of each output channel are of one
+                                          size; without padding, unless the lowest level is 0
+``BatchNorm1d``, ``BatchNorm2d``          its normalization, with weight and bias or without
+``ScaleDropout``                          the choice among two banks, one with a scale of 1
+``SpinDrop``, ``SpatialSpinDrop``         a mask on the inputs of the layer that follows
+``MaxPool2d(2)``                          the pool of the layer, wherever it is before the next one
+``Sign``                                  thresholds
+``Flatten``                               the order of the inputs of the layer that follows
+``Identity``, ``Hardtanh`` before a sign  nothing
+``Softmax``, ``LogSoftmax`` at the end    the head, which computes it anyway
+========================================  ==============================================================
+
+and the layers of :mod:`golden.methods`, in a chain with :class:`.nn.Sign` or in a whole
+:class:`golden.float.model.BayNN`. Factors and shifts before the first sign become thresholds of the pixels.
+
+Nothing is approximated and nothing left out: what has no counterpart is refused by its name. A trained
+number of the model is one of the checkpoint, widened to float64; the sign of what the model computes of these
+numbers, without rounding, is that of the hardware. A model in float32 may differ where a value is within its
+rounding errors of zero.
+"""
+
+import math
+import operator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+import numpy as np
+import torch
+from torch import Tensor, fx, nn
+from torch.nn.modules.dropout import _DropoutNd
+
+from gen.check_shapes import check_shapes
+from gen.checkpoint_file import Parameters
+from gen.command import UserError
+from gen.ir import BankChoice, Draw, Input, Layer, MaskChoice, Network
+from gen.methods import METHODS, choose, has_dropout, is_chosen
+from golden.float import layers as golden_layers
+from golden.float.layers import BinaryConvolution
+from golden.float.levels import levels_of
+from golden.float.model import BayNN
+from golden.float.spinbayes import SpinBayes
+from golden.methods.checkpoints import CONVOLUTIONS
+from spincim.nn import BinaryConv2d, BinaryLinear, ScaleDropout, Sign, SpatialSpinDrop, SpinDrop
+
+
+__all__ = ["ConvertError", "from_torch"]
+
+
+class ConvertError(UserError):
+    """A model that cannot be built, with the module and the way out in its message."""
+
+
+_CHAIN = "a network is a chain of layers without branches"
+_DROPOUT = ("use ScaleDropout, SpinDrop or SpatialSpinDrop of spincim.nn, which the hardware has; or take it out "
+            "of the model")
+_BINARY = "use BinaryConv2d or BinaryLinear of spincim.nn"
+
+#: What to do about modules and functions that are refused.
+_WAYS_OUT = {
+    "relu": "use Sign of spincim.nn", "sign": "its sign of 0 is 0; use Sign of spincim.nn, which has +1",
+    "tanh": "use Sign of spincim.nn", "sigmoid": "use Sign of spincim.nn",
+    "gelu": "use Sign of spincim.nn", "leakyrelu": "use Sign of spincim.nn",
+    "avgpool2d": "use MaxPool2d(2), or a stride", "adaptiveavgpool2d": "use a BinaryLinear over the map",
+    "adaptivemaxpool2d": "use MaxPool2d(2)", "layernorm": "use a batch normalization",
+    "groupnorm": "use a batch normalization", "instancenorm2d": "use a batch normalization",
+    "conv1d": _BINARY, "conv3d": _BINARY, "convtranspose2d": _BINARY,
+    "dropout": _DROPOUT, "dropout1d": _DROPOUT, "dropout2d": _DROPOUT, "alpha_dropout": _DROPOUT,
+    "feature_alpha_dropout": _DROPOUT,
+}
+
+
+_OTHERWISE = "spincim/from_torch.py says what can be built"
+
+
+class _Refused(Exception):
+    """Why a module is refused, and the way out if it is a special one."""
+
+
+@dataclass(frozen=True)
+class _Pixels:
+    """Pixels n, from 0 to 255, of the value ``low + step * n``."""
+
+    shape: tuple[int, int, int]     #: Channels, height and width.
+    low: Fraction
+    step: Fraction
+    flat: bool = False
+    mask = None                     #: No pixel is dropped.
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A layer: values ``gamma * ((s + bias) * scale - mean) / sqrt(variance + epsilon) + beta`` of pooled sums
+    s; or, of plain modules with weights of several sizes, with the bias behind the scale."""
+
+    layer: Layer
+    weight: np.ndarray              #: Of -1 and +1, (outputs, channels, height, width).
+    flat: bool
+    bias: np.ndarray                #: float64 (C,), as the others.
+    scale: np.ndarray
+    normalization: dict | None = None #: By the names of a checkpoint.
+    scaled: bool = False            #: Whether its scales can be dropped,
+    p: float | None = None          #: and with which probability.
+    mask: tuple[float, int] | None = None #: Probability and groups of what is dropped of its inputs.
+    limited: bool = False           #: Whether only the signs of its values are known.
+    golden: BinaryConvolution | None = None #: The layer of :mod:`golden.methods` that it is; arrays have then
+                                    #: the rows that it stores.
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        height, width, channels = self.layer.output_shape
+        return channels, height, width
+
+
+@dataclass(frozen=True)
+class _Signs:
+    """Levels of -1 and +1 that leave the newest layer, or pixels."""
+
+    shape: tuple[int, int, int]
+    flat: bool
+    mask: tuple[float, int] | None = None
+
+
+def from_torch(model: nn.Module, input_shape: tuple[int, int, int] = (1, 28, 28), *, mean: float = 0.0,
+               std: float = 1.0, name: str = "converted") -> tuple[Network, list[Parameters]]:
+    """Return the network that ``model`` is, and the parameters of each layer.
+
+    ``input_shape`` is that of an image, ``(channels, height, width)``; what enters the model is
+    ``(pixel / 255 - mean) / std``, as transforms of torchvision have it. The model is not changed.
+
+    Raises
+    ------
+    ConvertError
+        If a module has no counterpart.
+    MalformedNetwork
+        If there can be no such network.
+    """
+    if isinstance(model, BayNN | SpinBayes):
+        return replace(model.network, name=name), _own_parameters(model)
+    shape = tuple(input_shape)
+    if len(shape) != 3 or shape[0] not in (1, 3) or min(shape) < 1:
+        raise ConvertError(f"The shape of an image must be (1 or 3 channels, height, width), not {shape}")
+    if not (0 < std < math.inf and abs(mean) < math.inf):
+        raise ConvertError(f"The deviation that pixels are divided by must be above zero, not {std}; the mean "
+                           "and the deviation of all channels are alike")
+    low, step = -_decimal(mean) / _decimal(std), 1 / (255 * _decimal(std))
+    return _Walk(model, _Pixels(shape, low, step)).network(name)
+
+
+class _Tracer(fx.Tracer):
+    """Takes layers of this project as whole modules, as it does those of torch."""
+
+    def __init__(self):
+        super().__init__(autowrap_functions=(golden_layers.sign, levels_of))
+
+    def is_leaf_module(self, module, name):
+        return (isinstance(module, _DropoutNd | Sign | BinaryConv2d | BinaryLinear)
+                or type(module) in CONVOLUTIONS.values() or super().is_leaf_module(module, name))
+
+
+class _Walk:
+    """Goes through the chain; :attr:`state` is what the newest node returns."""
+
+    def __init__(self, model, pixels):
+        self.model, self.state = model, pixels
+        self.parts, self.input, self.newest, self.ended = [], None, None, False
+
+    def network(self, name):
+        try:
+            graph = _Tracer().trace(self.model)
+        except Exception as error: # of whatever kind the code of the model raises where it meets no numbers
+            words = " ".join(str(error).split())[:160]
+            raise ConvertError(f"Model {type(self.model).__name__} cannot be traced ({words}); write a forward() "
+                               "that asks nothing about values, and takes one image batch") from error
+        for node in graph.nodes:
+            try:
+                self._take(node)
+            except _Refused as refused:
+                what, way_out = (*refused.args, _WAYS_OUT.get(self._kind(node).lower(), _OTHERWISE))[:2]
+                name = f"Module {node.target!r}" if node.op == "call_module" else f"Function {node.name!r}"
+                raise ConvertError(f"{name} ({self._kind(node)}) {what}; {way_out}") from None
+        return self._network(name)
+
+    def _kind(self, node):
+        if node.op == "call_module":
+            return type(self.model.get_submodule(node.target)).__name__
+        return getattr(node.target, "__name__", str(node.target))
+
+    def _take(self, node):
+        if node.op == "placeholder":
+            if self.newest is not None:
+                raise _Refused("is a second input", "a model takes a batch of images")
+            self.newest = node
+            return
+        if node.op == "get_attr" or self._asks_for_size(node):
+            return
+        if [each for each in node.all_input_nodes if not self._asks_for_size(each)] != [self.newest]:
+            raise _Refused("takes other values than those of the module before it", _CHAIN)
+        if node.op == "output":
+            if node.args[0] is not self.newest:
+                raise _Refused("returns more than one tensor", "return the logits")
+            return
+        if self.ended:
+            raise _Refused("comes behind the softmax", "end the model with its logits")
+        if node.op == "call_module":
+            self.state = self._module(self.model.get_submodule(node.target))
+        else:
+            self.state = self._function(node)
+        self.newest = node
+
+    def _asks_for_size(self, node):
+        """Whether ``node`` is of the shape of a tensor, not of its values."""
+        if node.op == "call_method" and node.target == "size":
+            return True
+        if node.op == "call_function" and node.target is getattr:
+            return node.args[1] == "shape"
+        return (node.op == "call_function" and node.target is operator.getitem
+                and self._asks_for_size(node.args[0]))
+
+    # Modules.
+
+    def _module(self, module):
+        if type(module) in CONVOLUTIONS.values():
+            return self._golden(module)
+        # A class that is derived from one of torch may compute what it likes.
+        kind = next((kind for kind in _MODULES if isinstance(module, kind)
+                     and type(module).forward is kind.forward), None)
+        if kind is None:
+            raise _Refused(*(["is no dropout of this project", _DROPOUT] if isinstance(module, _DropoutNd) else
+                             ["has no counterpart"]))
+        return getattr(self, _MODULES[kind])(module)
+
+    def _same(self, module):
+        return self.state
+
+    def _hardtanh(self, module):
+        if not module.min_val < 0 < module.max_val:
+            raise _Refused("has no values of both signs", "take it out")
+        return self._change(self._part(), limited=True)
+
+    def _flatten(self, module):
+        if (module.start_dim, module.end_dim) != (1, -1):
+            raise _Refused("must flatten all but the images", "use nn.Flatten()")
+        return self._flat()
+
+    def _flat(self):
+        if not isinstance(self.state, _Part):
+            return replace(self.state, flat=True)
+        return self._change(self.state, flat=True)
+
+    def _change(self, part, **changes):
+        """Replace the newest layer by one with ``changes``."""
+        self.parts[-1] = replace(part, **changes)
+        return self.parts[-1]
+
+    def _convolution(self, module):
+        state, lowest = self._entering(), -1.0
+        if isinstance(state, _Pixels):
+            lowest = float(state.low)
+        if state.flat or module.in_channels != state.shape[0]:
+            raise _Refused(f"takes {module.in_channels} channels, not {_words(state)}")
+        if module.groups != 1 or set(module.dilation) != {1} or len(set(module.stride)) > 1:
+            raise _Refused("must have one group, one stride and no dilation",
+                           "a crossbar has all inputs of the kernel as its rows")
+        padding = (0, 0) if module.padding == "valid" else module.padding
+        if isinstance(padding, str) or len(set(padding)) > 1:
+            raise _Refused(f"has a padding of {padding!r}", "it must be one number")
+        border = getattr(module, "padding_value", 0.0)
+        if any(padding) and (border != lowest or module.padding_mode != "zeros"):
+            raise _Refused(f"has a border of {border:g}" if module.padding_mode == "zeros" else
+                           f"has a border by {module.padding_mode!r}",
+                           "it must be the lowest value of what enters: use BinaryConv2d of spincim.nn with "
+                           f"padding_value={lowest:g}")
+        return self._layer("conv", module, module.kernel_size, module.stride[0], padding[0])
+
+    def _linear(self, module):
+        state = self._entering()
+        if not state.flat or module.in_features != math.prod(state.shape):
+            raise _Refused(f"takes vectors of {module.in_features}, not {_words(state)}",
+                           "put nn.Flatten() before it")
+        return self._layer("fc", module, state.shape[1:])
+
+    def _layer(self, kind, module, kernel, stride=1, padding=0):
+        state  = self.state
+        binary = isinstance(module, BinaryConv2d | BinaryLinear)
+        weight = _array(module.binary_weight() if binary else module.weight, "weights")
+        weight = weight.reshape(len(weight), state.shape[0], *kernel)
+        scale  = abs(weight).reshape(len(weight), -1)
+        if (scale != scale[:, :1]).any() or not scale.all():
+            raise _Refused("has weights that are not binary", _BINARY)
+        bias = np.zeros(len(weight)) if module.bias is None else _array(module.bias, "bias")
+        part = _Part(self._geometry(kind, kernel, len(weight), stride, padding),
+                     np.sign(weight).astype(np.int64), kind == "fc", bias, scale[:, 0], mask=state.mask)
+        self.parts.append(part)
+        return part
+
+    def _geometry(self, kind, kernel, outputs, stride=1, padding=0):
+        state, entering = self.state, {}
+        if isinstance(state, _Pixels):
+            ends = state.low, state.low + 255 * state.step
+            if ends not in ((0, 1), (-1, 1)):
+                raise _Refused(f"takes pixels from {float(ends[0]):g} to {float(ends[1]):g}",
+                               "they must be from 0 to 1 or from -1 to 1, or go through Sign of spincim.nn first")
+            channels, height, width = state.shape
+            self.input = Input(height, width, (), bits=8, colours=channels)
+            entering = {"input_bits": 8, "input_low": int(state.low)}
+        channels, height, width = state.shape
+        name  = f"{kind}{1 + sum(part.layer.name.startswith(kind) for part in self.parts)}"
+        layer = Layer(name, height, width, channels, tuple(kernel), outputs, stride=stride, padding=padding,
+                      **entering)
+        if min(layer.positions) < 1:
+            raise _Refused(f"has a kernel that is larger than its map, {_words(state)}", "use a smaller kernel")
+        return layer
+
+    def _golden(self, module):
+        state, layer = self._entering(), module.layer
+        if not isinstance(state, _Signs) or state.mask or state.flat \
+                or state.shape != (layer.channels, layer.height, layer.width):
+            raise _Refused(f"takes signs of a map of {layer.channels} channels of {layer.height} by "
+                           f"{layer.width}, not {_words(state)}", "put Sign of spincim.nn before it")
+        stored = {name: _array(value, name) for name, value in module.stored().items()}
+        part = _Part(replace(self._geometry("fc" if layer.positions == (1, 1) else "conv", layer.kernel,
+                                            layer.outputs, layer.stride, layer.padding), pool=layer.pool),
+                     stored.pop("weight"), False, stored["bias"], stored["scale"], normalization=stored,
+                     golden=module, p=stored.get("dropout"))
+        self.parts.append(part)
+        return part
+
+    def _entering(self):
+        """What enters a layer."""
+        if isinstance(self.state, _Part):
+            raise _Refused("takes values that are not binary", "put Sign of spincim.nn before it")
+        return self.state
+
+    def _part(self, channels=None):
+        """The layer whose values are to be changed, in each of so many ``channels``."""
+        part = self.state
+        if not isinstance(part, _Part) or part.golden is not None or part.limited and channels:
+            raise _Refused("does not follow a layer of weights", "put it between a binary layer and its sign")
+        if channels is not None and (channels != part.shape[0] or part.flat and part.shape[1:] != (1, 1)):
+            raise _Refused(f"has {channels} channels, but takes {_words(part)}")
+        return part
+
+    def _scale_dropout(self, module):
+        part = self._part(len(module.scale))
+        if part.normalization is not None or part.scaled or (part.scale != 1).any():
+            raise _Refused("is not the only scale of its layer, or behind its normalization",
+                           "put it right behind a layer of spincim.nn")
+        return self._change(part, scale=_array(module.scale, "scales"), scaled=True, p=float(module.p))
+
+    def _normalization(self, module):
+        part = self._part(module.num_features)
+        if part.normalization is not None:
+            raise _Refused("is the second normalization of its layer", "take one of them out")
+        if module.running_mean is None:
+            raise _Refused("takes the statistics of its batch", "use track_running_stats=True")
+        ones, zeros = np.ones(module.num_features), np.zeros(module.num_features)
+        found = {"gamma": ones if module.weight is None else _array(module.weight, "weights"),
+                 "beta": zeros if module.bias is None else _array(module.bias, "bias"),
+                 "mean": _array(module.running_mean, "mean"),
+                 "variance": _array(module.running_var, "variance"), "epsilon": np.float64(module.eps)}
+        if not (found["variance"] + module.eps > 0).all():
+            raise _Refused("has a variance that, with epsilon, is not above zero", "train it again")
+        return self._change(part, normalization=found)
+
+    def _max_pool(self, module):
+        def pair(value):
+            return (value, value) if isinstance(value, int) else tuple(value)
+
+        sizes = [pair(value) for value in (module.kernel_size, module.stride, module.padding, module.dilation)]
+        if sizes != [(2, 2), (2, 2), (0, 0), (1, 1)] or module.ceil_mode or module.return_indices:
+            raise _Refused("must be of 2 by 2 values that do not overlap, without a border", "use MaxPool2d(2)")
+        return self._pool()
+
+    def _pool(self):
+        """Pool what leaves the newest layer: the largest value is that of the largest sum, or, where values
+        fall as sums rise, that of the largest sum of the opposite weights."""
+        state = self.state
+        part  = state if isinstance(state, _Part) else self.parts[-1] if self.parts else None
+        if part is None or state.flat or getattr(state, "mask", None):
+            raise _Refused("takes pixels, a vector, or what is dropped",
+                           "put it behind a convolution, before Flatten and dropout")
+        if part.layer.pool > 1:
+            raise _Refused("is the second pool of its layer", "put a convolution between them")
+        if part.golden is not None:
+            raise _Refused("is behind a layer that has its pool in itself", "make that layer with pool=2")
+        if min(part.shape[1:]) < 2:
+            raise _Refused(f"takes {_words(state)}", "take it out")
+        if part.scaled and not (part.scale > 0).all():
+            raise _Refused("is behind scales that are not above zero, of which one sign is dropped",
+                           "put it before ScaleDropout")
+        falls = np.zeros(len(part.weight), bool)
+        if part.normalization is not None:
+            falls = part.normalization["gamma"] < 0
+        part = self._change(part, layer=replace(part.layer, pool=2), **_opposite(part, falls))
+        return part if isinstance(state, _Part) else replace(state, shape=part.shape)
+
+    def _sign(self, module):
+        return self._signs()
+
+    def _signs(self):
+        state = self.state
+        if isinstance(state, _Signs):
+            raise _Refused("takes signs", "take it out")
+        if isinstance(state, _Part):
+            return _Signs(state.shape, state.flat)
+        threshold = math.ceil(-state.low / state.step) # the first pixel from 0 on
+        if not 1 <= threshold <= 255:
+            raise _Refused("takes pixels that are all of one sign",
+                           "subtract a value between them first, as by the mean of spincim.convert")
+        channels, height, width = state.shape
+        self.input = Input(height, width, (threshold,), colours=channels)
+        return _Signs(state.shape, state.flat)
+
+    def _mask(self, module):
+        state, spatial = self.state, isinstance(module, SpatialSpinDrop)
+        if not isinstance(state, _Signs) or state.mask or state.flat == spatial:
+            raise _Refused(f"takes {_words(state)}, dropped before or not signs",
+                           "put SpatialSpinDrop before Flatten and SpinDrop behind it, between Sign and a binary "
+                           "layer")
+        return replace(state, mask=(float(module.p), state.shape[0] if spatial else math.prod(state.shape)))
+
+    def _softmax(self, module):
+        if module.dim not in (1, -1) or not isinstance(self.state, _Part):
+            raise _Refused("is not that of the classes", "use dim=1, at the end of the model")
+        self.ended = True # as the head does
+        return self.state
+
+    # Functions.
+
+    def _function(self, node):
+        kind, options = self._kind(node), dict(node.kwargs)
+        arguments = [each for each in node.args[1:]]
+        if node.target in (golden_layers.sign,):
+            return self._signs()
+        if kind in ("flatten", "view", "reshape"):
+            return self._vector(kind, arguments, options)
+        if kind in ("max_pool2d", "boolean_dispatch", "_max_pool2d"):
+            return self._max_pool(nn.MaxPool2d(*arguments, **options))
+        if kind in _ARITHMETIC:
+            return self._arithmetic(kind, node)
+        raise _Refused("has no counterpart")
+
+    def _vector(self, kind, arguments, options):
+        if kind == "flatten":
+            start, end = [*arguments, *[None] * 2][:2]
+            return self._flatten(nn.Flatten(**{"start_dim": start or 0, "end_dim": -1 if end is None else end}
+                                            | options))
+        sizes = arguments[0] if len(arguments) == 1 and isinstance(arguments[0], tuple | list) else arguments
+        count = math.prod(self.state.shape)
+        if options or len(sizes) != 2 or sizes[1] not in (-1, count) or isinstance(sizes[0], int) and sizes[0] > 0:
+            raise _Refused("must make a vector of each image", "use nn.Flatten()")
+        return self._flat()
+
+    def _arithmetic(self, kind, node):
+        """A factor or a shift of pixels."""
+        state = self.state
+        if not isinstance(state, _Pixels) or node.kwargs or len(node.args) != 2 \
+                or not all(each is self.newest or isinstance(each, int | float) and math.isfinite(each)
+                           for each in node.args):
+            raise _Refused("computes what is no number times pixels, or added to them",
+                           "use ScaleDropout or a batch normalization for layers")
+        first = node.args[0] is not self.newest # the number is
+        number = _decimal(node.args[0 if first else 1])
+        slope, offset = {
+            "add": (1, number), "sub": (-1, number) if first else (1, -number), "mul": (number, 0),
+            "truediv": (0, 0) if first or not number else (1 / number, 0),
+        }[_ARITHMETIC[kind]]
+        if slope <= 0:
+            raise _Refused("turns the order of pixels around", "train on pixels that are brighter where they are "
+                           "larger")
+        return replace(state, low=state.low * slope + offset, step=state.step * slope)
+
+    # The whole.
+
+    def _network(self, name):
+        last, model = self.state, type(self.model).__name__
+        if not isinstance(last, _Part) or last.limited:
+            raise ConvertError(f"Model {model} ends with values that are limited or binary; end it with the "
+                               "logits of a binary layer")
+        layers = [part.layer for part in self.parts]
+        base = Network(name, self.input, tuple(layers),
+                       data="cifar10" if self.input.colours == 3 else "mnist")
+        check_shapes(base)
+        if any(part.golden is not None for part in self.parts):
+            network = self._of_method(base)
+        else:
+            network = self._of_choices(base)
+        return network, [_parameters(part, network, layer)
+                         for part, layer in zip(self.parts, network.layers, strict=True)]
+
+    def _of_method(self, base):
+        """``base`` with the choices of the layers of :mod:`golden.methods`."""
+        kinds = {type(part.golden) for part in self.parts}
+        names = sorted("one of spincim.nn" if kind is type(None) else kind.__name__ for kind in kinds)
+        if len(kinds) > 1:
+            raise ConvertError(f"Model {type(self.model).__name__} has layers of several methods "
+                               f"({', '.join(names)}); make all of one")
+        method = METHODS[self.parts[0].golden.method]
+        first  = self.parts[0]
+        several = method.choice not in (None, MaskChoice) and not method.single
+        count  = max(len(first.weight) if first.weight.ndim == 5 else 1, *(
+            len(np.atleast_2d(vectors)) for vectors in (first.bias, first.scale, *first.normalization.values())))
+        chosen = choose(base, first.golden.method, count - method.keeps if several else None)
+        for part, layer in zip(self.parts, chosen.layers, strict=True):
+            if (method.choice is MaskChoice or method.affines) and layer.choices != part.golden.layer.choices:
+                raise ConvertError(f"Layer {layer.name!r} of model {type(self.model).__name__} does not have the "
+                                   f"choices of method {chosen.method!r}; make the layers of "
+                                   "gen.methods.choose(network, method), with names such as conv1 and fc1")
+        return replace(chosen, name=base.name)
+
+    def _of_choices(self, base):
+        """``base`` with the choices of its parts, by the method that makes the same ones if there is one."""
+        layers, draws = [], []
+        for part in self.parts:
+            choices, name = [], part.layer.name
+            if part.mask is not None:
+                p, groups = part.mask
+                choices.append(MaskChoice(f"{name}_mask" if part.scaled else name, groups))
+                draws.append(Draw(choices[-1].draw, (p,) * groups))
+            if part.scaled:
+                choices.append(BankChoice(name, (0, 1)))
+                draws.append(Draw(name, (part.p,)))
+            layers.append(replace(part.layer, choices=tuple(choices)))
+        network = replace(base, layers=tuple(layers), draws=tuple(draws))
+        return next((named for method in ("deterministic", "scale-dropout", "spindrop", "spatial-spindrop")
+                     if is_chosen(named := replace(network, method=method))), network)
+
+
+def _opposite(part, channels):
+    """Fields of ``part`` where some channels have the opposite weights."""
+    signs = np.where(channels, -1, 1)
+    changes = {"weight": part.weight * signs[:, None, None, None], "bias": part.bias * signs}
+    if part.normalization is not None:
+        changes["normalization"] = part.normalization | {
+            name: part.normalization[name] * signs for name in ("gamma", "mean")}
+    return changes
+
+
+def _parameters(part: _Part, network: Network, layer: Layer) -> Parameters:
+    """What a checkpoint holds of ``part``."""
+    # torch has the channel before height and width.
+    weight = np.moveaxis(part.weight, -3, -1)
+    weight = weight.reshape(-1, layer.outputs, layer.fan_in).astype(np.int64)
+    ones, zeros = np.ones(layer.outputs), np.zeros(layer.outputs)
+    vectors = {"gamma": ones, "beta": zeros, "mean": zeros, "variance": ones, "epsilon": 0.0}
+    vectors |= part.normalization or {}
+    bias, scale = part.bias, part.scale
+    dropout = part.p if part.scaled or part.golden is not None else part.mask[0] if part.mask else None
+    if part.golden is None and (scale != 1).any() and not part.scaled and bias.any():
+        # A bias that is added to the scaled sum is taken from the mean.
+        mean = vectors["mean"] - bias
+        if any(Fraction(one) - Fraction(other) != Fraction(both) for one, other, both in zip(
+                vectors["mean"].tolist(), bias.tolist(), mean.tolist(), strict=True)):
+            raise ConvertError(f"Layer {layer.name!r} of the model has scaled weights and a bias that no mean of "
+                               "64 bits can take; leave its bias out, as the normalization has one")
+        vectors["mean"], bias = mean, zeros
+    if part.scaled and not network.method:
+        scale = np.stack([ones, scale])
+    epsilon = float(vectors.pop("epsilon"))
+    return Parameters(
+        weight, layer.weight_bits, np.atleast_2d(bias),
+        **{name: np.atleast_2d(vectors[name]) for name in ("gamma", "beta", "mean", "variance")},
+        epsilon=epsilon, scale=np.atleast_2d(scale),
+        dropout=None if dropout is None or not has_dropout(network, layer) else float(dropout))
+
+
+def _own_parameters(model: BayNN | SpinBayes) -> list[Parameters]:
+    """What a checkpoint holds of the layers of a model of this project."""
+    found = []
+    for module, layer in zip(model.layers, model.network.layers, strict=True):
+        stored = {name: _array(value, name) for name, value in module.stored().items()}
+        weight = np.moveaxis(stored.pop("weight"), -3, -1)
+        epsilon, dropout = float(stored.pop("epsilon")), stored.pop("dropout", None)
+        found.append(Parameters(
+            weight.reshape(-1, layer.outputs, layer.fan_in).astype(np.int64), layer.weight_bits,
+            **{name: np.atleast_2d(value) for name, value in stored.items()}, epsilon=epsilon,
+            dropout=None if dropout is None else float(dropout)))
+    return found
+
+
+def _array(value: Tensor | float, what: str) -> np.ndarray:
+    """``value`` as float64, finite."""
+    # A float of Python has 64 bits, which torch would not keep.
+    array = (value.detach().cpu().double().numpy() if isinstance(value, Tensor) else
+             np.array(value, np.float64))
+    if not np.isfinite(array).all():
+        raise _Refused(f"has {what} that are not finite numbers", "train it again")
+    return array
+
+
+def _decimal(value: float) -> Fraction:
+    """``value`` as it is written: 0.2 is a fifth."""
+    return Fraction(repr(float(value)))
+
+
+def _words(state):
+    channels, height, width = state.shape
+    return (f"vectors of {math.prod(state.shape)}" if state.flat else
+            f"{channels} channels of {height} by {width}")
+
+
+#: What is done with each module, by its class; a class that is derived of another comes first.
+_MODULES = {
+    nn.Identity: "_same", nn.Hardtanh: "_hardtanh", nn.Flatten: "_flatten", Sign: "_sign",
+    BinaryConv2d: "_convolution", BinaryLinear: "_linear", nn.Conv2d: "_convolution", nn.Linear: "_linear",
+    nn.BatchNorm1d: "_normalization", nn.BatchNorm2d: "_normalization", nn.MaxPool2d: "_max_pool",
+    ScaleDropout: "_scale_dropout", SpinDrop: "_mask", SpatialSpinDrop: "_mask", nn.Softmax: "_softmax",
+    nn.LogSoftmax: "_softmax",
+}
+
+#: What functions compute of pixels, by their names: those of operators, of torch and of tensors.
+_ARITHMETIC = {"add": "add", "sub": "sub", "subtract": "sub", "mul": "mul", "multiply": "mul",
+               "truediv": "truediv", "div": "truediv"}
