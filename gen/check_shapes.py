@@ -1,7 +1,7 @@
 """Whether the layers of a network can be, and fit each other."""
 
 from gen.command import UserError
-from gen.ir import Layer, MaskChoice, Network
+from gen.ir import Layer, MaskChoice, MixChoice, Network
 from gen.names import NAME_LENGTH, identifier
 
 
@@ -108,12 +108,14 @@ def _check_choices(layer, network):
     draws = {draw.name: draw for draw in network.draws}
     if layer.mask_choice is not None:
         _check_mask(layer, draws)
+    if layer.mix_choice is not None:
+        _check_mix(layer, draws)
     for choice in layer.choices:
         if choice.draw not in draws:
             raise MalformedNetwork(f"Layer {layer.name!r} chooses by draw {choice.draw!r}, but the network "
                                    f"has only {list(draws)}")
         bits = draws[choice.draw].drops
-        if isinstance(choice, MaskChoice):
+        if isinstance(choice, MaskChoice | MixChoice):
             continue
         if bits is not None and len(bits) > TABLE_BITS:
             raise MalformedNetwork(f"Layer {layer.name!r} must choose by a draw of at most {TABLE_BITS} "
@@ -147,6 +149,17 @@ def _check_mask(layer, draws):
     if mask.draw in draws and (bits is None or len(bits) != mask.groups):
         raise MalformedNetwork(f"Layer {layer.name!r} must have a bit of draw {mask.draw!r} for each of "
                                f"{mask.groups} groups, not {len(bits or ())}")
+
+
+def _check_mix(layer, draws):
+    mix  = layer.mix_choice
+    bits = draws[mix.draw].drops if mix.draw in draws else None
+    if layer.bank_choice is not None:
+        raise MalformedNetwork(f"Layer {layer.name!r} must have a choice of banks for all channels or one "
+                               "for each channel, not both")
+    if mix.draw in draws and (bits is None or len(bits) != layer.outputs):
+        raise MalformedNetwork(f"Layer {layer.name!r} must have a bit of draw {mix.draw!r} for each of "
+                               f"{layer.outputs} output channels, not {len(bits or ())}")
 
 
 def _check_chain(network):

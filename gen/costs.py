@@ -103,5 +103,5 @@ def expected_runs(network: Network, passes: int) -> list[float]:
     for layer, (array, bank) in zip(network.layers, np.moveaxis(outcomes, (2, 3), (0, 1)), strict=True):
         prefix = prefix * (layer.crossbars if layer.mask_choice is None else passes) + array
         means.append(float(np.mean([len(set(row)) for row in prefix])))
-        prefix = prefix * layer.bank_count + bank
+        prefix = prefix * (layer.bank_count if layer.mix_choice is None else passes) + bank
     return means

@@ -27,9 +27,9 @@ from fractions import Fraction
 
 
 __all__ = [
-    "JUNCTIONS", "Target", "Input", "Draw", "ArrayChoice", "BankChoice", "MaskChoice", "Normalization",
-    "Comparison", "Centred", "Affine", "Logit", "Tile", "Folding", "Layer", "Head", "Generator",
-    "HealthTest", "Network", "dump", "load",
+    "JUNCTIONS", "Target", "Input", "Draw", "ArrayChoice", "BankChoice", "MaskChoice", "MixChoice",
+    "Normalization", "Comparison", "Centred", "Affine", "Logit", "Tile", "Folding", "Layer", "Head",
+    "Generator", "HealthTest", "Network", "dump", "load",
 ]
 
 
@@ -184,6 +184,18 @@ class MaskChoice:
 
 
 @dataclass(frozen=True, slots=True)
+class MixChoice:
+    """Which of two banks each output channel of a pass takes by itself: a map enters the layer once, and
+    leaves it once for each pass.
+
+    Bit c of the draw, in the order of drawing, is the number of the bank of channel c, in the last layer of
+    class c.
+    """
+
+    draw: str
+
+
+@dataclass(frozen=True, slots=True)
 class Normalization:
     """Float parameters of a bank as trained, one value per output channel (Scale-Dropout, eq. 7-8):
     ``y = gamma * ((s + bias) * scale - mean) / deviation + beta``.
@@ -277,9 +289,10 @@ class Folding:
 class Layer:
     """A convolution, a max-pool, and what a pass chooses at random.
 
-    Of each kind of choice a layer has at most one, and of a mask and a choice of arrays at most one.
-    Without an :class:`ArrayChoice` there is one array, without a :class:`BankChoice` one bank, and without
-    either all passes compute the same.
+    Of each kind of choice a layer has at most one, of a mask and a choice of arrays at most one, and of a
+    choice of banks for all channels and one for each. Without an :class:`ArrayChoice` there is one array,
+    without a :class:`BankChoice` or a :class:`MixChoice` one bank, and without any choice all passes
+    compute the same.
     """
 
     name: str
@@ -293,7 +306,7 @@ class Layer:
     padding: int = 0               #: Border of level 0 on every side.
     dropout: float = 0.5           #: Dropout probability that a training begins with; :class:`Draw` has
                                    #: those of a trained network.
-    choices: tuple[ArrayChoice | BankChoice | MaskChoice, ...] = ()
+    choices: tuple[ArrayChoice | BankChoice | MaskChoice | MixChoice, ...] = ()
     weight_bits: int = 1           #: 1: weights of -1 and +1. Q: from -W to W.
     input_bits: int = 1            #: Bits of a level that enters.
     input_low: int = -1            #: What level 0 stands for: -1 or 0.
@@ -327,6 +340,10 @@ class Layer:
         return next((choice for choice in self.choices if isinstance(choice, MaskChoice)), None)
 
     @property
+    def mix_choice(self) -> MixChoice | None:
+        return next((choice for choice in self.choices if isinstance(choice, MixChoice)), None)
+
+    @property
     def crossbars(self) -> int:
         """Arrays to choose from."""
         return 1 if self.array_choice is None else 1 + max(self.array_choice.table)
@@ -334,6 +351,8 @@ class Layer:
     @property
     def bank_count(self) -> int:
         """Banks to choose from."""
+        if self.mix_choice is not None:
+            return 2
         return 1 if self.bank_choice is None else 1 + max(self.bank_choice.table)
 
     @property
@@ -468,8 +487,8 @@ class Network:
 
 
 _KINDS = {kind.__name__: kind for kind in (
-    Target, Input, Draw, ArrayChoice, BankChoice, MaskChoice, Normalization, Comparison, Centred, Affine,
-    Logit, Tile, Folding, Layer, Head, Generator, HealthTest, Network)}
+    Target, Input, Draw, ArrayChoice, BankChoice, MaskChoice, MixChoice, Normalization, Comparison, Centred,
+    Affine, Logit, Tile, Folding, Layer, Head, Generator, HealthTest, Network)}
 
 
 def dump(value) -> str:

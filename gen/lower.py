@@ -12,6 +12,7 @@ from hdl.engine import CentredBits, Engine, Levels, Logits, Masks
 from hdl.layer.crossbar import Crossbar
 from hdl.layer.line_buffer import LineBuffer
 from hdl.layer.scale_mux import signed_shape
+from hdl.pass_sets.mixer import Mix
 from hdl.pass_sets.pass_split import Choice
 from hdl.random.health import Health
 from hdl.random.mtj_rng import MtjRng
@@ -72,6 +73,7 @@ def lower_layer(network: Network, index: int, target: Target, filed: bool = Fals
         ways=layer.ways,
         array_choice=_choice(network, layer.array_choice),
         bank_choice=_choice(network, layer.bank_choice),
+        mix=_mix(network, layer),
         masks=_masks(network, layer.mask_choice),
         passes=target.passes_max,
         protect=target.protect,
@@ -109,6 +111,13 @@ def _choice(network, choice):
 def _masks(network, choice):
     """The masks of the inputs of a layer."""
     return None if choice is None else Masks(choice.groups, _drawn(network).index(choice.draw))
+
+
+def _mix(network, layer):
+    """How each pass mixes the banks of ``layer``; logits leave one class after another."""
+    choice, serial = layer.mix_choice, layer is network.layers[-1]
+    return None if choice is None else Mix(layer.outputs, 1 if serial else layer.outputs,
+                                           _drawn(network).index(choice.draw))
 
 
 def _drawn(network):

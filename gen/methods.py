@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from gen.ir import ArrayChoice, BankChoice, Draw, Head, Layer, MaskChoice, Network
+from gen.ir import ArrayChoice, BankChoice, Draw, Head, Layer, MaskChoice, MixChoice, Network
 from gen.networks import NETWORKS
 
 
@@ -113,6 +113,9 @@ METHODS = {
     "scale-dropout-random": Method(
         "Scale-Dropout, random", "Scale-Dropout, III-B", BankChoice, count=4, keeps=1,
         sources_quoted="model", sources_paper="Scale-Dropout, V-B"),
+    "scale-dropout-element": Method(
+        "Scale-Dropout, element-wise", "Scale-Dropout, III-B", MixChoice, keeps=1, scales=_unitary,
+        sources_quoted="model", sources_paper="Scale-Dropout, V-B"),
     # An input is rejected unless 99 % of its passes reach a probability of 0.9 (SpinBayes, 4.1).
     "spinbayes": Method(
         "SpinBayes", "SpinBayes, 3.2 and 3.3", ArrayChoice, count=8, scaled=False, weight_bits=4, passes=10,
@@ -172,6 +175,9 @@ def choose(network: Network, method: str, count: int | None = None, ways: int = 
             if groups:
                 layer = replace(layer, choices=(MaskChoice(name, groups),))
                 draws.append(Draw(name, (layer.dropout,) * groups))
+        elif made.choice is MixChoice:
+            layer = replace(layer, choices=(MixChoice(name),))
+            draws.append(Draw(name, (layer.dropout,) * layer.outputs))
         elif made.choice is not None and (made.affines is None or layer is not network.layers[-1]):
             layer = replace(layer, choices=(made.choice(name, made.table(chosen), **more),))
             if name not in (draw.name for draw in draws):
@@ -229,9 +235,9 @@ def with_dropout(network: Network, dropouts: dict[str, float | None]) -> Network
             layers.append(layer)
             continue
         layers.append(replace(layer, dropout=dropout))
-        # Of all bits of a mask, or of the first ones, which keep what was trained.
+        # Of all bits of a mask or mix, or of the first ones, which keep what was trained.
         drops = draws[layer.name].drops
-        keeps = len(drops) if layer.mask_choice else method_for(network).keeps
+        keeps = len(drops) if layer.mask_choice or layer.mix_choice else method_for(network).keeps
         draws[layer.name] = replace(draws[layer.name], drops=(dropout,) * keeps + drops[keeps:])
     return replace(network, draws=tuple(draws.values()), layers=tuple(layers))
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gen.ir import ArrayChoice, BankChoice, MaskChoice, Network
+from gen.ir import ArrayChoice, BankChoice, MaskChoice, MixChoice, Network
 
 
 __all__ = ["branching", "combinations", "drawn", "outcomes_of"]
@@ -13,16 +13,18 @@ __all__ = ["branching", "combinations", "drawn", "outcomes_of"]
 
 def outcomes_of(network: Network, numbers: dict[str, np.ndarray]) -> np.ndarray:
     """Return the outcomes of all choices, int (..., layers, 2): of the choice before the sum, of an array,
-    and of that behind it, of a bank; 0 where a layer has none. That of a mask is the number of the pass, as
-    passes hardly ever have the same.
+    and of that behind it, of a bank; 0 where a layer has none. That of a mask, or of a bank for each
+    channel, is the number of the pass, as passes hardly ever have the same.
 
     ``numbers`` has what each draw has drawn, int (..., passes), by its name; under None the number of the
-    pass, which masks need."""
+    pass, which choices of many bits need."""
     shape  = next(iter(numbers.values())).shape
     result = np.zeros((*shape, len(network.layers), 2), dtype=np.int64)
     for index, layer in enumerate(network.layers):
         if layer.mask_choice is not None:
             result[..., index, 0] = numbers[None]
+        if layer.mix_choice is not None:
+            result[..., index, 1] = numbers[None]
         for kind, choice in enumerate((layer.array_choice, layer.bank_choice)):
             if choice is not None:
                 table = np.array(choice.table)
@@ -75,9 +77,9 @@ def _different(network, name):
 
 
 def _tables(network, name):
-    """Tables of the choices by a draw; a mask has none."""
+    """Tables of the choices by a draw; those of many bits have none."""
     return [choice.table for layer in network.layers for choice in layer.choices
-            if choice.draw == name and not isinstance(choice, MaskChoice)]
+            if choice.draw == name and not isinstance(choice, MaskChoice | MixChoice)]
 
 
 def _together(tables):

@@ -58,13 +58,20 @@ def timeline(accelerator: Accelerator, outcomes: np.ndarray) -> Timeline:
     head    = _Head(accelerator)
     engines, edges = [], []
     behind  = head
-    for index, (engine, edge) in reversed([*enumerate(zip(
-            accelerator.engines, accelerator.edges, strict=True))]):
+    for index, (name, engine, edge) in reversed([*enumerate(zip(
+            accelerator.names, accelerator.engines, accelerator.edges, strict=True))]):
         split = [outcomes[..., index, 1]]
-        if index + 1 < len(accelerator.engines):
+        if name in accelerator.array_edges:
+            edges.append(_Edge(accelerator.array_edges[name], [outcomes[..., index + 1, 0]], bank, behind))
+            behind = _Store(edges[-1])
+        elif index + 1 < len(accelerator.engines):
             split.append(outcomes[..., index + 1, 0])
+        if edge.mixer:
+            behind = _Mixer(edge.mixer, bank, accelerator.mix_stores[name].latency, behind)
         edges.append(_Edge(edge, split, bank, behind))
-        store  = accelerator.mask_stores.get(accelerator.names[index])
+        if edge.mixer:
+            behind.edge = edges[-1]
+        store  = accelerator.mask_stores.get(name)
         behind = _Engine(engine, edges[-1], bank, store and store.latency)
         engines.insert(0, behind)
     numbers = np.broadcast_to(np.arange(passes), (count, passes))
@@ -243,6 +250,34 @@ class _Engine:
         ahead = engine.first_read - engine.line_buffer.latency
         return taken, [start + cycle + (wait if cycle > ahead else 0)
                        for cycle in engine.word_cycles[-2 * edge.buffer.FETCHED:]]
+
+
+class _Mixer:
+    """When maps are mixed (:class:`hdl.pass_sets.mixer.Mixer`)."""
+
+    def __init__(self, mixer, bank, store, behind):
+        self.mixer   = mixer
+        self.edge    = None  # which the mixer is a part of
+        self.bank    = bank
+        self.store   = store # latency of the store of what passes have drawn
+        self.behind  = behind
+        self._queued = []    # cycles in which what the passes of maps have drawn is in the queue
+        self._left   = []    # cycles in which the last words of maps are taken
+
+    def enter(self, arrival, offered, image, members, last):
+        """The first word of a map arrives and its pass set is offered; return when the set is taken, and
+        when its last words are."""
+        number, ahead = len(self._left), self.mixer.AHEAD
+        asked  = max([offered, self.bank.there[image], *self._queued[-1:]])
+        queued = max(asked + self.store, self._left[number - ahead] + 1 if number >= ahead else 0)
+        self._queued.append(queued)
+        if last:
+            self.bank.words[image] = max(self.bank.words[image], asked)
+        first, known = max([arrival, *(left + 1 for left in self._left[-1:])]), queued + self.mixer.latency
+        self.edge.waited |= known > first
+        taken, times = self.behind.enter(max(first, known), offered, image, members, last)
+        self._left.append(times[-1])
+        return max(taken, asked), times
 
 
 class _Head:

@@ -109,6 +109,9 @@ def _check_centred(layer, centred, last):
     if last:
         raise MalformedNetwork(f"Layer {layer.name!r} is the last and must have no inverted normalization, "
                                "as it has logits and no bits")
+    if layer.mix_choice is not None:
+        raise MalformedNetwork(f"Layer {layer.name!r} must have no choice of a bank for each channel with "
+                               "inverted normalization, as each pass would have a mean of its own")
     if layer.output_bits != 1:
         raise MalformedNetwork(f"Layer {layer.name!r} must have output levels of 1 bit with inverted "
                                f"normalization, not {layer.output_bits}")

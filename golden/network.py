@@ -12,7 +12,7 @@ import numpy as np
 
 from gen.ir import Centred, Layer, Logit, Network
 from golden.head import Prediction, average, join, softmax
-from golden.random.outcomes import masks, outcomes
+from golden.random.outcomes import masks, mixes, outcomes
 
 
 __all__ = [
@@ -66,12 +66,13 @@ def forward(network: Network, images: np.ndarray, bits: np.ndarray, *, number: i
     """
     bits = np.asarray(bits)[:, None]
     arrays, banks = (taken[:, 0] for taken in outcomes(network, bits, number))
-    kept = {index: mask[:, 0] for index, mask in masks(network, bits).items()}
+    kept, mixed = ({index: word[:, 0] for index, word in words(network, bits).items()}
+                   for words in (masks, mixes))
     results = []
     x = input_levels(network, images)
     for index, layer in enumerate(network.layers):
         place, x = _sums(layer, x, np.arange(len(images)), arrays[:, index], kept.get(index), chip)
-        x = activate(layer, x[place], arrays[:, index], banks[:, index])
+        x = activate(layer, x[place], arrays[:, index], mixed.get(index, banks[:, index]))
         results.append(x)
     return (x, results[:-1]) if maps else x
 
@@ -82,8 +83,9 @@ def batches(network: Network, images: int, passes: int) -> Iterator[slice]:
     The more ``passes`` and classes there are, the fewer images a batch has: a caller that goes through
     images, bits and results batch by batch needs the memory of one batch.
     """
-    runs = min(passes, math.prod(passes if layer.mask_choice else layer.crossbars * layer.bank_count
-                                 for layer in network.layers))
+    runs = min(passes, math.prod(
+        passes if layer.mask_choice or layer.mix_choice else layer.crossbars * layer.bank_count
+        for layer in network.layers))
     # A layer reads a copy of its map for each input of its kernel.
     inputs = max(math.prod(layer.positions) * layer.fan_in for layer in network.layers)
     size = max(1, min(BATCH, RUNS // runs, VALUES // (passes * network.layers[-1].outputs),
@@ -212,48 +214,51 @@ def layer_sums(layer: Layer, x: np.ndarray, outcome: int = 0, chip=None, *,
 
 
 def activate(layer: Layer, sums: np.ndarray, array: np.ndarray, bank: np.ndarray) -> np.ndarray:
-    """Return what ``layer`` makes of pooled ``sums``: levels (M, h, w, O), or logits (M, K); for the others
-    see :func:`compare`."""
+    """Return what ``layer`` makes of pooled ``sums`` (M, h, w, O): levels (M, h, w, O), or logits (M, K),
+    with the bank ``bank`` (M,) of array ``array`` (M,) of each map, or the banks (M, O) of its channels."""
     kinds = {Logit: logits, Centred: compare_with_mean}
     return kinds.get(type(layer.banks[0][0]), compare)(layer, sums, array, bank)
 
 
 def compare(layer: Layer, sums: np.ndarray, array: np.ndarray, bank: np.ndarray) -> np.ndarray:
-    """Compare pooled ``sums`` (M, h, w, O) with the bank ``bank`` (M,) of array ``array`` (M,) of each map,
-    to uint8 levels."""
+    """Compare pooled ``sums`` with thresholds, to uint8 levels; see :func:`activate`."""
     levels = 2**layer.output_bits - 1
-    threshold = np.array([[each.threshold for each in of_array] for of_array in layer.banks], sums.dtype)
-    threshold = threshold.reshape(*threshold.shape[:2], 1, 1, layer.outputs, levels)[array, bank]
-    invert = np.array([[each.invert for each in of_array] for of_array in layer.banks], np.uint8)
+    threshold = _of_banks(layer, "threshold", array, bank, sums.dtype, levels)[:, None, None]
+    invert = _of_banks(layer, "invert", array, bank, np.uint8)[:, None, None, :, 0]
     reached = np.zeros(sums.shape, dtype=np.uint8)
     for number in range(levels):
         reached += sums >= threshold[..., number]
-    return reached ^ invert[array, bank][:, None, None] * np.uint8(levels)
+    return reached ^ invert * np.uint8(levels)
 
 
 def compare_with_mean(layer: Layer, sums: np.ndarray, array: np.ndarray, bank: np.ndarray) -> np.ndarray:
-    """Compare ``gain * sum + offset`` of pooled ``sums`` (M, h, w, O) with its mean over each map, for the
-    bank ``bank`` (M,) of array ``array`` (M,), to uint8 levels."""
-    gain, offset = (np.array([[getattr(each, name) for each in of_array] for of_array in layer.banks],
-                             dtype=np.int64)[array, bank][:, None, None] for name in ("gain", "offset"))
+    """Compare ``gain * sum + offset`` of pooled ``sums`` with its mean over each map, to uint8 levels; see
+    :func:`activate`."""
+    gain, offset = (_of_banks(layer, name, array, bank)[:, None, None, :, 0] for name in ("gain", "offset"))
     # Exact, as z has 32 bits (gen.verify) and a map fewer than 2 ** 31 sums.
     z = gain * sums.astype(np.int64) + offset
     return (z * math.prod(layer.output_shape) >= z.sum((1, 2, 3), keepdims=True)).astype(np.uint8)
 
 
 def logits(layer: Layer, sums: np.ndarray, array: np.ndarray, bank: np.ndarray) -> np.ndarray:
-    """Return the logits int64 (M, K) of ``sums`` (M, 1, 1, K) with the bank ``bank`` (M,) of array
-    ``array`` (M,)."""
+    """Return the logits int64 (M, K) of ``sums`` (M, 1, 1, K); see :func:`activate`."""
     assert all(isinstance(bank, Logit) for of_array in layer.banks for bank in of_array)
-    gain, offset = (np.array([[getattr(bank, name) for bank in of_array] for of_array in layer.banks],
-                             dtype=np.int64)[array, bank] for name in ("gain", "offset"))
+    gain, offset = (_of_banks(layer, name, array, bank)[..., 0] for name in ("gain", "offset"))
     return gain * sums[:, 0, 0].astype(np.int64) + offset >> layer.banks[0][0].dropped
+
+
+def _of_banks(layer, name, array, bank, kind=np.int64, each=1):
+    """Return the field ``name`` of the banks that :func:`activate` takes, (M, O, each)."""
+    values = np.array([[getattr(part, name) for part in of_array] for of_array in layer.banks], kind)
+    values = values.reshape(*values.shape[:2], layer.outputs, each)
+    return values[array[:, None], bank.reshape(len(bank), -1).astype(np.int64), np.arange(layer.outputs)]
 
 
 def _passes(network: Network, images: np.ndarray, bits: np.ndarray, chip=None) -> np.ndarray:
     """Return the logits int64 (N, T, K) of the passes with the random bits ``bits``, bool (N, T, W)."""
     arrays, banks = (taken.reshape(-1, len(network.layers)) for taken in outcomes(network, bits))
-    kept = {index: mask.reshape(-1, mask.shape[2]) for index, mask in masks(network, bits).items()}
+    kept, mixed = ({index: word.reshape(-1, word.shape[2]) for index, word in words(network, bits).items()}
+                   for words in (masks, mixes))
     x = input_levels(network, images)
     # The index in `x` of the feature map of each pass. Passes with the same map that read the same array,
     # or have the same mask, have the same sums, and those of them with the same bank the same map in the
@@ -270,8 +275,12 @@ def _passes(network: Network, images: np.ndarray, bits: np.ndarray, chip=None) -
                 np.column_stack([place, mask]), axis=0, return_index=True, return_inverse=True)
             source, read, mask, place = different[:, 0], array[first], mask[first], place.ravel()
         number, sums = _sums(layer, x, source, read, mask, chip)
-        branch, place = np.unique(place * layer.bank_count + bank, return_inverse=True)
-        run, taken = np.divmod(branch, layer.bank_count)
+        if index in mixed:
+            branch, place = np.unique(np.column_stack([place, mixed[index]]), axis=0, return_inverse=True)
+            run, taken, place = branch[:, 0], branch[:, 1:], place.ravel()
+        else:
+            branch, place = np.unique(place * layer.bank_count + bank, return_inverse=True)
+            run, taken = np.divmod(branch, layer.bank_count)
         x = activate(layer, sums[number[run]], read[run], taken)
     return x[place].reshape(*bits.shape[:2], -1)
 

@@ -42,6 +42,7 @@ METHODS = {
     "scale-dropout":        Method(("spread", "paper"), options=()),
     "scale-dropout-mean":   Method(),
     "scale-dropout-random": Method(options=("base", "crossbars")),
+    "scale-dropout-element": Method(),
     "spinbayes":            Method(("bayes",), levels=True,
                                    options=("crossbars", "weight_bits", "ways", "arrays")),
     "sub-set":              Method(options=("base", "crossbars")),

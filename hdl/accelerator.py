@@ -100,20 +100,35 @@ class Accelerator(wiring.Component):
                            image_edge(first))
         self._image_edges = [edge for edge in (self.sequential_edge, self.first_edge) if edge]
         #: Behind each layer.
-        self.edges = [
-            Edge(engine.word, words=engine.words, lanes=engine.lanes, passes=passes,
-                 late=engine.bank_choice, early=following and following.early_choice, protect=protect)
-            for engine, following in zip(self.engines, [*self.engines[1:], None], strict=True)]
+        self.edges = []
+        #: Behind those of layers whose banks are mixed, if the next layer chooses an array: each pass has
+        #: left apart before, with its number and not that of an array. By the names of the former layers.
+        self.array_edges = {}
+        for name, engine, following in zip(self.names, self.engines, [*self.engines[1:], None],
+                                           strict=True):
+            early = following and following.early_choice
+            again = engine.mix and early and not early.separates(passes)
+            self.edges.append(
+                Edge(engine.word, words=engine.words, lanes=engine.lanes, passes=passes,
+                     late=engine.bank_choice, mix=engine.mix, early=None if again else early,
+                     protect=protect))
+            if again:
+                self.array_edges[name] = Edge(engine.word, words=engine.words, lanes=1, passes=passes,
+                                              early=early, depth=2, by_credit=False, protect=protect)
         # Who takes masks, of which draw: the edges in the order in which a map passes them.
-        self._takers = [(edge, name, draw) for edge in (*self._image_edges, *self.edges)
-                        for name, draw in edge.drawn.items()]
+        self._takers = [(edge, port, draw) for edge in (*self._image_edges, *(
+            edge for name, of_layer in zip(self.names, self.edges, strict=True)
+            for edge in (of_layer, *self._array_edge(name)))) for port, draw in edge.drawn.items()]
         #: Masks of the inputs of layers, by the names of these.
         self.mask_stores = {name: MaskStore(engine.masks.groups, passes=passes, protect=protect)
                             for name, engine in zip(self.names, self.engines, strict=True) if engine.masks}
-        self.mask_bank = (
-            MaskBank(draws, [draw for _, _, draw in self._takers], passes, protect=protect,
-                     stores=[engine.masks.draw for engine in self.engines if engine.masks])
-            if self._takers or self.mask_stores else None)
+        #: From which bank each pass takes each output channel of layers, by the names of these.
+        self.mix_stores = {name: MaskStore(engine.mix.bits, passes=passes, protect=protect)
+                           for name, engine in zip(self.names, self.engines, strict=True) if engine.mix}
+        stored = [words.draw for of_kind in ("masks", "mix") for engine in self.engines
+                  if (words := getattr(engine, of_kind))]
+        self.mask_bank = (MaskBank(draws, [draw for _, _, draw in self._takers], passes, protect=protect,
+                                   stores=stored) if self._takers or stored else None)
         self.rng        = rng
         self.health     = tuple(health)
         self.softmax    = Softmax(self.engines[-1].word, classes=classes, fraction=fraction,
@@ -134,6 +149,10 @@ class Accelerator(wiring.Component):
                 members[name] = engine.signature.members["arrays"]
         super().__init__(members)
 
+    def _array_edge(self, name):
+        """The edge behind that of the layer ``name``, if there is one."""
+        return [self.array_edges[name]] if name in self.array_edges else []
+
     @property
     def engine_names(self):
         """Names of the submodules of the layers, and of the pins of their arrays."""
@@ -153,11 +172,13 @@ class Accelerator(wiring.Component):
             ("binarizer",       self.binarizer),
             *([("mask_bank", self.mask_bank), ("rng", self.rng)] if self.mask_bank else []),
             *((f"masks_{name}", store) for name, store in self.mask_stores.items()),
+            *((f"mix_{name}", store) for name, store in self.mix_stores.items()),
             *((f"health_{number}", test) for number, (_, test) in enumerate(self.health)),
             *([("sequential_edge", self.sequential_edge)] if self.sequential_edge else []),
             *([("first_edge", self.first_edge)] if self.first_edge else []),
             *(block for name, engine, edge in zip(self.names, self.engines, self.edges, strict=True)
-              for block in ((f"layer_{name}", engine), (f"edge_{name}", edge))),
+              for block in ((f"layer_{name}", engine), (f"edge_{name}", edge),
+                            *((f"array_edge_{name}", edge) for edge in self._array_edge(name)))),
             ("softmax",         self.softmax),
             ("averaging",       self.averaging),
         ]
@@ -192,7 +213,8 @@ class Accelerator(wiring.Component):
             connect(m, self.rng.o, self.mask_bank.bits)
             for mask, (block, name, _) in zip(self.mask_bank.masks, self._takers, strict=True):
                 connect(m, mask, getattr(block, name))
-            for drawn, store in zip(self.mask_bank.drawn, self.mask_stores.values(), strict=True):
+            for drawn, store in zip(self.mask_bank.drawn, (
+                    *self.mask_stores.values(), *self.mix_stores.values()), strict=True):
                 connect(m, drawn, store.drawn)
             # The bits go to many tests, so they come from registers, a cycle late.
             taken = Signal.like(self.mask_bank.taken)
@@ -210,39 +232,48 @@ class Accelerator(wiring.Component):
 
         words, sets = self.binarizer.o, self.pixel_input.sets
         for edge in self._image_edges:
-            m.d.comb += [
-                edge.i.payload.eq(words.payload),
-                edge.i.valid.eq(words.valid),
-                words.ready.eq(edge.i.ready),
-            ]
-            _hand_on(m, sets, edge.i_sets)
-            words, sets = edge.o, edge.o_sets
-        stores = iter(self.mask_stores.values())
-        for name, engine, edge in zip(self.engine_names, self.engines, self.edges, strict=True):
+            words, sets = _through(m, edge, words, sets)
+        for name, pins, engine, edge in zip(self.names, self.engine_names, self.engines, self.edges,
+                                            strict=True):
             connect(m, words, engine.i)
             _hand_on(m, sets, engine.i_sets)
             connect(m, engine.o, edge.i)
             connect(m, engine.o_sets, edge.i_sets)
             connect(m, edge.credit, engine.credit)
             words, sets = edge.o, edge.o_sets
+            for again in self._array_edge(name):
+                words, sets = _through(m, again, words, sets)
             for port, sent in (("o", words), ("o_sets", sets)):
                 # Copies of the maps that are sent, with names by which the test bench observes them.
-                observed = sent.signature.create(path=(name, port))
+                observed = sent.signature.create(path=(pins, port))
                 m.d.comb += [getattr(observed, part).eq(getattr(sent, part))
                              for part in ("payload", "valid", "ready")]
             if engine.masks:
-                store = next(stores)
-                connect(m, engine.passes, store.passes)
-                connect(m, store.o, engine.kept)
+                connect(m, engine.passes, self.mask_stores[name].passes)
+                connect(m, self.mask_stores[name].o, engine.kept)
+            if engine.mix:
+                connect(m, edge.passes, self.mix_stores[name].passes)
+                connect(m, self.mix_stores[name].o, edge.mix)
             if "arrays" in engine.signature.members:
-                for tile, pins in zip(engine.arrays, getattr(self, name), strict=True):
-                    connect(m, tile, flipped(pins))
+                for tile, pin in zip(engine.arrays, getattr(self, pins), strict=True):
+                    connect(m, tile, flipped(pin))
         connect(m, words, self.softmax.i)
         connect(m, self.softmax.o, self.averaging.i)
         _hand_on(m, sets, self.averaging.sets)
         connect(m, self.averaging.o, flipped(self.results))
 
         return m
+
+
+def _through(m, edge, words, sets):
+    """Send words and pass sets through ``edge``; return those that leave it."""
+    m.d.comb += [
+        edge.i.payload.eq(words.payload),
+        edge.i.valid.eq(words.valid),
+        words.ready.eq(edge.i.ready),
+    ]
+    _hand_on(m, sets, edge.i_sets)
+    return edge.o, edge.o_sets
 
 
 def _hand_on(m, sets, port):

@@ -67,7 +67,7 @@ class Engine(wiring.Component):
     entered: its array (SpinBayes, 3.3), or the number of its only pass, which has a mask (SpinDrop). The
     results of all banks leave side by side, one lane for each: the edge behind
     (:mod:`hdl.pass_sets.edge`) divides the pass set by the bank that each pass has chosen (Scale-Dropout,
-    eq. 7 to 9).
+    eq. 7 to 9), or mixes two banks for each pass.
 
     A map takes ``map_cycles`` cycles, and its words are taken in the cycles ``word_cycles`` (the border
     that padding adds takes cycles, but no words). Latency from the last read of a map, in cycle
@@ -94,6 +94,9 @@ class Engine(wiring.Component):
         Arrays whose sums are added up: the chosen one and the following ones, in a ring.
     array_choice, bank_choice : hdl.pass_sets.pass_split.Choice or None
         How each pass chooses one of the arrays, and one of the banks; None if there is one.
+    mix : hdl.pass_sets.mixer.Mix or None
+        How each pass takes each channel from one of two banks, instead of ``bank_choice``. A
+        :exc:`ValueError` is raised unless the edge can.
     masks : Masks or None
         Masks of the inputs, if there are any.
     passes : int
@@ -128,18 +131,19 @@ class Engine(wiring.Component):
     """
 
     def __init__(self, line_buffer, crossbar, results, *, sums, banks, bits=1, ways=1, array_choice=None,
-                 bank_choice=None, masks=None, passes, protect=False):
+                 bank_choice=None, mix=None, masks=None, passes, protect=False):
         #: Results per cycle: those of all banks.
         self.lanes = len(banks[0])
         geometry   = crossbar.geometry
         for what, count, choice in (("array", geometry.arrays, array_choice),
-                                    ("bank", self.lanes, bank_choice)):
+                                    ("bank", 1 if mix and self.lanes == 2 else self.lanes, bank_choice)):
             if count != (1 if choice is None else choice.outcomes):
                 raise ValueError(f"Choice of {what} must have {count} outcomes, not {choice!r}")
         self.masks   = masks
         self.protect = protect
         #: What divides the pass sets behind the engine.
         self.bank_choice  = bank_choice
+        self.mix          = mix
         #: What divides the pass sets before maps enter: the choice of an array, or that each pass has a
         #: mask of its own; None if nothing does.
         self.early_choice = array_choice if masks is None else Choice(tuple(range(passes)), draw=None)

@@ -143,7 +143,7 @@ def runs(network: Network, target: Target) -> list[float]:
     for layer in network.layers:
         if layer.array_choice is not None:
             choices.append(layer.array_choice)
-        # Each pass has a mask of its own, and from there on a map of its own.
+        # Each pass has a mask or a mix of banks of its own, and from there on a map of its own.
         apart = apart or layer.mask_choice is not None
         most  = target.passes if apart else min(target.passes, combinations(network, choices))
         if not apart and choices == [layer.array_choice] and network.places(choices[0].draw):
@@ -151,6 +151,7 @@ def runs(network: Network, target: Target) -> list[float]:
         counts.append(most if target.schedule == "shared" else 1)
         if layer.bank_choice is not None:
             choices.append(layer.bank_choice)
+        apart = apart or layer.mix_choice is not None
     return counts
 
 

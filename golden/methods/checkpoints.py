@@ -16,6 +16,7 @@ from golden.float.spinbayes import SpinBayes
 from golden.methods.affine import AffineConvolution
 from golden.methods.ensemble import EnsembleConvolution
 from golden.methods.scale_dropout import ScaleConvolution
+from golden.methods.scale_dropout_element import ElementScaleConvolution
 from golden.methods.scale_dropout_mean import MeanScaleConvolution
 from golden.methods.scale_dropout_random import RandomScaleConvolution
 from golden.methods.spatial_spindrop import SpatialConvolution
@@ -30,8 +31,8 @@ __all__ = ["CONVOLUTIONS", "CheckpointError", "export", "load"]
 #: The layers of binary networks by the method.
 CONVOLUTIONS = {convolution.method: convolution for convolution in (
     BinaryConvolution, ScaleConvolution, MeanScaleConvolution, RandomScaleConvolution,
-    GaussianScaleConvolution, MemberConvolution, EnsembleConvolution, SpatialConvolution,
-    NeuronConvolution, AffineConvolution)}
+    ElementScaleConvolution, GaussianScaleConvolution, MemberConvolution, EnsembleConvolution,
+    SpatialConvolution, NeuronConvolution, AffineConvolution)}
 
 
 def export(model: BayNN | SpinBayes, path: Path):

@@ -31,23 +31,27 @@ class ScaleDropout(_DropoutNd):
     per_sample : bool
         Whether a bit is drawn per sample. With one bit for a whole batch, as in the paper, the scale gets
         no gradient: the batch normalization that follows cancels it.
+    per_channel : bool
+        Whether a bit is drawn for each channel (element-wise), instead of one for the whole vector.
     """
 
-    def __init__(self, p: float = 0.5, *, per_sample: bool = True):
+    def __init__(self, p: float = 0.5, *, per_sample: bool = True, per_channel: bool = False):
         super().__init__(p)
-        self.per_sample = per_sample
+        self.per_sample  = per_sample
+        self.per_channel = per_channel
 
     def forward(self, x: Tensor, scale: Tensor, keep: Tensor | None = None,
                 dropped: Tensor | None = None) -> Tensor:
-        """Scale ``x`` ``(N, C, H, W)`` by ``scale`` ``(C,)`` where bool ``keep`` ``(N,)`` is true, and by
-        ``dropped`` ``(C,)`` or ``(N, C)`` elsewhere."""
+        """Scale ``x`` ``(N, C, H, W)`` by ``scale`` ``(C,)`` where bool ``keep`` ``(N,)``, or ``(N, C)``
+        with a bit for each channel, is true, and by ``dropped`` ``(C,)`` or ``(N, C)`` elsewhere."""
         scale = scale.view(1, -1, 1, 1)
         if keep is None:
             if not self.training:
                 return x * scale
-            keep = torch.rand(len(x) if self.per_sample else 1, device=x.device) >= self.p
+            keep = torch.rand(len(x) if self.per_sample else 1, x.shape[1] if self.per_channel else 1,
+                              device=x.device) >= self.p
         dropped = torch.ones_like(scale) if dropped is None else dropped.view(-1, scale.shape[1], 1, 1)
-        return x * torch.where(keep.view(-1, 1, 1, 1), scale, dropped)
+        return x * torch.where(keep.view(len(keep), -1, 1, 1), scale, dropped)
 
 
 class ScaleConvolution(BinaryConvolution):

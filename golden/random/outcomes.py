@@ -5,7 +5,7 @@ import numpy as np
 from gen.ir import Network
 
 
-__all__ = ["masks", "numbers", "outcomes"]
+__all__ = ["masks", "mixes", "numbers", "outcomes"]
 
 
 def numbers(network: Network, bits: np.ndarray, first_pass: int = 0) -> dict[str, np.ndarray]:
@@ -31,7 +31,7 @@ def numbers(network: Network, bits: np.ndarray, first_pass: int = 0) -> dict[str
         if draw.drops is None:
             drawn[draw.name] = np.broadcast_to(first_pass + np.arange(bits.shape[1]), bits.shape[:2])
             continue
-        if len(draw.drops) < 64: # more bits are those of a mask
+        if len(draw.drops) < 64: # more bits are those of a mask or mix
             number = np.zeros(bits.shape[:2], dtype=np.int64)
             for place in range(start, start + len(draw.drops)):
                 number = 2 * number + bits[..., place]
@@ -43,15 +43,29 @@ def numbers(network: Network, bits: np.ndarray, first_pass: int = 0) -> dict[str
 def masks(network: Network, bits: np.ndarray) -> dict[int, np.ndarray]:
     """Return which groups of inputs each pass keeps, bool (N, T, groups), by the index of each layer that
     has a mask. ``bits`` are those of :func:`numbers`."""
+    return {index: _words(network, bits, layer.mask_choice)
+            for index, layer in enumerate(network.layers) if layer.mask_choice is not None}
+
+
+def mixes(network: Network, bits: np.ndarray) -> dict[int, np.ndarray]:
+    """Return the bank that each output channel takes in each pass, bool (N, T, outputs), by the index of
+    each layer whose channels choose by themselves. ``bits`` are those of :func:`numbers`."""
+    return {index: _words(network, bits, layer.mix_choice)
+            for index, layer in enumerate(network.layers) if layer.mix_choice is not None}
+
+
+def _words(network, bits, choice):
+    """The bits of the draw of ``choice``, in the order of drawing."""
     starts = dict(zip([draw.name for draw in network.draws], np.cumsum(
         [0, *(len(draw.drops or ()) for draw in network.draws)]).tolist(), strict=False))
-    return {index: np.asarray(bits)[..., starts[mask.draw]:starts[mask.draw] + mask.groups].astype(bool)
-            for index, layer in enumerate(network.layers) if (mask := layer.mask_choice) is not None}
+    width = next(len(draw.drops) for draw in network.draws if draw.name == choice.draw)
+    return np.asarray(bits)[..., starts[choice.draw]:starts[choice.draw] + width].astype(bool)
 
 
 def outcomes(network: Network, bits: np.ndarray, first_pass: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Return which array, and which bank, each pass takes in each layer: two of int64 (N, T, L). Where
-    there is no choice it is 0. Parameters and errors are those of :func:`numbers`."""
+    there is no choice it is 0, as it is for the bank where :func:`mixes` have those of the channels.
+    Parameters and errors are those of :func:`numbers`."""
     drawn = numbers(network, bits, first_pass)
     shape = *np.shape(bits)[:2], len(network.layers)
     taken = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)

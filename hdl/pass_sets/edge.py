@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hdl.checks.parity import Parity, error_port
 from hdl.pass_sets.map_buffer import MapBuffer
+from hdl.pass_sets.mixer import Mixer
 from hdl.pass_sets.pass_split import PassSplit, pass_set_layout
 
 
@@ -25,6 +26,10 @@ class Edge(wiring.Component):
     empty pass set are not sent. So the pass sets that leave for a map are disjoint, their union is the
     one that entered, and every pass gets the result that it would get alone.
 
+    A late choice of each channel by itself (element-wise Scale-Dropout) is a ``mix``: the maps of both
+    lanes are read together, once for each pass, and behind the buffer
+    :class:`hdl.pass_sets.mixer.Mixer` takes each channel from one of them.
+
     A branch set, the maps of all lanes, is sent when its last word and its pass set are there. Latency,
     throughput and flow control of the words are those of :class:`hdl.pass_sets.map_buffer.MapBuffer`.
 
@@ -37,6 +42,9 @@ class Edge(wiring.Component):
     late, early : hdl.pass_sets.pass_split.Choice or None
         How each pass comes to one of the lanes, and to one of the outcomes of the block behind; None if
         there is one. A :exc:`ValueError` is raised unless there is a lane for each outcome of ``late``.
+    mix : hdl.pass_sets.mixer.Mix or None
+        How each pass mixes two lanes, instead of ``late``. A :exc:`ValueError` is raised for an ``early``
+        choice by which passes do not go apart.
 
     Members
     -------
@@ -50,6 +58,8 @@ class Edge(wiring.Component):
     late, early : In(stream.Signature(passes * bits))
         Masks of the choices, for each image (:class:`hdl.random.mask_bank.MaskBank`). Only of those that
         draw.
+    passes, mix
+        See :class:`hdl.pass_sets.mixer.Mixer`. Only with ``mix``.
     o_sets : Out(stream.Signature(pass_set_layout(passes, outcomes)))
         Pass set of each map that is sent, and the outcome of ``early``.
     error : Out(1)
@@ -58,28 +68,42 @@ class Edge(wiring.Component):
 
     latency = MapBuffer.latency
 
-    def __init__(self, shape, *, words, lanes, passes, late=None, early=None, depth=4, by_credit=True,
-                 protect=False):
-        if lanes != (1 if late is None else late.outcomes):
+    def __init__(self, shape, *, words, lanes, passes, late=None, early=None, mix=None, depth=4,
+                 by_credit=True, protect=False):
+        if mix is not None and (late, lanes) != (None, 2):
+            raise ValueError(f"Number of lanes to mix must be 2, without a choice of one, not {lanes!r} "
+                             f"with {late!r}")
+        if mix is None and lanes != (1 if late is None else late.outcomes):
             raise ValueError(f"Number of lanes must be that of the outcomes of {late!r}, not {lanes!r}")
-        self.protect = protect
         apart = early is not None and early.separates(passes)
+        if mix is not None and early is not None and not apart:
+            raise ValueError(f"Early choice behind a mix must send each pass apart, not be {early!r}")
+        self.protect = protect
         # Passes that go apart are divided by the map buffer, which need not store T x T bits for it.
         choices = {"late": late, "early": None if apart else early}
         choices = {name: choice for name, choice in choices.items() if choice is not None}
+        outcomes = 1 if early is None else early.outcomes
         self.split  = PassSplit(passes, choices.values())
-        self.buffer = MapBuffer(shape, words=words, lanes=lanes, passes=passes, depth=depth,
-                                next_arrays=1 if early is None else early.outcomes, apart=apart,
-                                by_credit=by_credit, protect=protect)
+        self.mixer  = mix and Mixer(shape, words=words, mix=mix, passes=passes, outcomes=outcomes,
+                                    protect=protect)
+        stored = {"lanes": lanes, "next_arrays": outcomes, "apart": apart}
+        if mix is not None:
+            # The buffer takes the words of both lanes for one.
+            shape, stored = 2 * Shape.cast(shape).width, {"lanes": 1, "next_arrays": passes, "apart": True}
+        self.buffer = MapBuffer(shape, words=words, passes=passes, depth=depth, by_credit=by_credit,
+                                protect=protect, **stored)
         #: Draws whose masks the edge takes, by the names of the ports.
         self.drawn = {name: choice.draw for name, choice in choices.items() if choice.bits}
         super().__init__({
-            "i":      In(stream.Signature(lanes * Shape.cast(shape).width, always_ready=by_credit)),
+            "i":      In(stream.Signature(stored["lanes"] * Shape.cast(shape).width,
+                                          always_ready=by_credit)),
             "i_sets": In(stream.Signature(pass_set_layout(passes))),
             **{name: In(mask.signature.flip())
                for name, mask in zip(self.drawn, self.split.masks, strict=True)},
-            "o":      Out(self.buffer.o.signature),
-            "o_sets": Out(self.buffer.o_sets.signature),
+            **({"passes": Out(self.mixer.passes.signature),
+                "mix":    In(self.mixer.mix.signature.flip())} if self.mixer else {}),
+            "o":      Out((self.mixer or self.buffer).o.signature),
+            "o_sets": Out((self.mixer or self.buffer).o_sets.signature),
             **({"credit": Out(self.buffer.credit.signature)} if by_credit else {}),
             **error_port(protect),
         })
@@ -99,12 +123,19 @@ class Edge(wiring.Component):
         for name, mask in zip(self.drawn, self.split.masks, strict=True):
             connect(m, flipped(getattr(self, name)), mask)
         connect(m, self.split.o, self.buffer.i_sets)
-        connect(m, self.buffer.o, flipped(self.o))
-        connect(m, self.buffer.o_sets, flipped(self.o_sets))
+        sender = self.buffer
+        if self.mixer:
+            m.submodules.mixer = sender = self.mixer
+            connect(m, self.buffer.o, sender.i)
+            connect(m, self.buffer.o_sets, sender.i_sets)
+            connect(m, sender.passes, flipped(self.passes))
+            connect(m, flipped(self.mix), sender.mix)
+        connect(m, sender.o, flipped(self.o))
+        connect(m, sender.o_sets, flipped(self.o_sets))
         if self.buffer.by_credit:
             connect(m, self.buffer.credit, flipped(self.credit))
         parity = Parity(m, self)
-        parity.watch(self.buffer)
+        parity.watch(self.buffer, *([self.mixer] if self.mixer else []))
         parity.report()
 
         return m

@@ -15,9 +15,9 @@ from gen.outcomes import branching, drawn
 from gen.timeline import timeline
 from gen.transforms.folding import map_cycles
 from golden.random.generator import choices
-from golden.random.outcomes import outcomes
 from sim.component import transfer
 from tests.conftest import with_choices
+from tests.outcomes import outcomes_by
 
 
 PASSES = 6
@@ -26,7 +26,7 @@ TARGET = Target(array_rows=32, array_columns=4, passes_max=PASSES)
 
 def made_by(network, images, passes):
     """Outcomes of the choices of the hardware, int (images, passes, layers, 2)."""
-    return np.stack(outcomes(network, choices(network.generator, images, passes)), axis=-1)
+    return outcomes_by(network, choices(network.generator, images, passes))
 
 
 def simulated(accelerator, network, images, passes):

@@ -2,7 +2,7 @@
 
 from case import Case
 
-from gen.ir import MaskChoice
+from gen.ir import MaskChoice, MixChoice
 from gen.precision import guard_bits
 from gen.transforms.tile import columns_max, row_tiles
 
@@ -19,7 +19,7 @@ def features(case: Case) -> list[str]:
     rows   = [len(row_tiles(layer, target)) for layer in layers]
     columns = [-(-layer.outputs // columns_max(layer, target)) for layer in layers]
     tables = [choice.table for layer in layers for choice in layer.choices
-              if not isinstance(choice, MaskChoice)]
+              if not isinstance(choice, MaskChoice | MixChoice)]
     users  = [choice.draw for layer in layers for choice in layer.choices]
     both   = [layer for layer in layers if layer.array_choice and layer.bank_choice]
     kinds  = {(name, getattr(part, name)) for part in case.parameters
@@ -41,6 +41,15 @@ def features(case: Case) -> list[str]:
             layer.mask_choice and layer.mask_choice.groups == layer.fan_in for layer in layers),
         "choices: a mask and a bank in one layer": any(
             layer.mask_choice and layer.bank_choice for layer in layers),
+        "choices: of a bank for each channel": any(layer.mix_choice for layer in layers),
+        "choices: of a bank for each class": bool(layers[-1].mix_choice),
+        "choices: a mask and a bank for each channel in one layer": any(
+            layer.mask_choice and layer.mix_choice for layer in layers),
+        "choices: an array and a bank for each channel in one layer": any(
+            layer.array_choice and layer.mix_choice for layer in layers),
+        "choices: of an array behind a bank for each channel": any(
+            layer.mix_choice and after.array_choice
+            for layer, after in zip(layers, layers[1:], strict=False)),
         "inverted normalization": any(part.centred for part in case.parameters),
         "inverted normalization of several banks": any(
             part.centred and layer.bank_count > 1

@@ -25,9 +25,9 @@ from gen.lower import lower
 from gen.verify import MalformedNetwork
 from golden.network import predict
 from golden.random.generator import choices
-from golden.random.outcomes import outcomes
 from hdl.head.result import result_layout
 from sim import run
+from tests.outcomes import outcomes_by
 
 
 __all__ = ["Outcome", "play"]
@@ -122,8 +122,8 @@ def _estimate(case, network, accelerator, counts, drawn):
     """
     if case.pixels.duty < 1 or case.results.duty < 1 or len(set(counts)) > 1:
         return None
-    taken    = outcomes(network, drawn.reshape(len(counts), counts[0], -1))
-    estimate = timeline(accelerator, np.stack(taken, axis=-1))
+    taken    = outcomes_by(network, drawn.reshape(len(counts), counts[0], -1))
+    estimate = timeline(accelerator, taken)
     return estimate if estimate.exact else None
 
 

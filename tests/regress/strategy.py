@@ -6,7 +6,18 @@ from case import FAULTS, IMAGES, VECTORS, WEIGHTS, Case, Gaps, Parameters
 from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 from hypothesis import strategies as st
 
-from gen.ir import ArrayChoice, BankChoice, Draw, Head, Input, Layer, MaskChoice, Network, Target
+from gen.ir import (
+    ArrayChoice,
+    BankChoice,
+    Draw,
+    Head,
+    Input,
+    Layer,
+    MaskChoice,
+    MixChoice,
+    Network,
+    Target,
+)
 from golden.device.junction import write_codes
 
 
@@ -20,7 +31,7 @@ def cases(draw) -> Case:
     widest  = max(layer.columns_per_weight for layer in network.layers)
     most    = draw(st.integers(1, 64) | st.sampled_from((64, 32, 8, 1)))
     # Amaranth's simulator takes no signal of thousands of bits, as the masks of all passes together are.
-    groups  = [layer.mask_choice.groups for layer in network.layers if layer.mask_choice]
+    groups  = [len(one.drops) for one in network.draws if one.drops is not None]
     most    = min(most, max(1, 2000 // max(groups, default=1)))
     target  = Target(
         array_rows=draw(st.sampled_from((256, 64, 32, 16, 8, 4))),
@@ -148,7 +159,8 @@ def _networks(draw):
         last = index == count - 1
         geometry = draw(_last_geometry(shape) if last else _geometry(shape))
         channels = shape[2]
-        choices  = draw(_choices(kind, index, draws, channels, channels * math.prod(geometry["kernel"])))
+        choices  = draw(_choices(kind, index, draws, channels, channels * math.prod(geometry["kernel"]),
+                                 geometry["outputs"]))
         entering, leaving = levels[index], levels[min(index + 1, count - 1)]
         layer = Layer(
             "last" if last else f"layer{index}", *shape, **geometry,
@@ -170,8 +182,8 @@ _PROBABILITY = st.sampled_from((0.5, 0.0, 1.0)) | st.floats(0, 1)
 
 
 @st.composite
-def _choices(draw, kind, index, draws, channels, fan_in):
-    """Choices of the layer ``index`` of so many channels and inputs, whose new draws are added to
+def _choices(draw, kind, index, draws, channels, fan_in, outputs):
+    """Choices of the layer ``index`` of so many channels, inputs and outputs, whose new draws are added to
     ``draws``: a keep bit, or arrays to choose from, or all that there can be."""
     if kind == "keep":
         draws.append(Draw(f"draw{index}", (draw(_PROBABILITY),)))
@@ -179,21 +191,27 @@ def _choices(draw, kind, index, draws, channels, fan_in):
     if kind == "arrays":
         count = draw(st.sampled_from((1, 2, 4, 8)))
         if count == 1:
-            return draw(_choices("keep", index, draws, channels, fan_in))
+            return draw(_choices("keep", index, draws, channels, fan_in, outputs))
         draws.append(Draw(f"draw{index}", (0.5,) * (count - 1).bit_length()))
         ways = draw(st.integers(1, count)) if draw(_rare(3)) else 1
         return (ArrayChoice(f"draw{index}", tuple(range(count)), ways),)
     made = []
     for each in draw(st.sampled_from((
             (), (BankChoice,), (BankChoice,), (ArrayChoice,), (ArrayChoice, BankChoice), (MaskChoice,),
-            (MaskChoice, BankChoice)))):
+            (MaskChoice, BankChoice), (MixChoice,), (ArrayChoice, MixChoice), (MaskChoice, MixChoice)))):
         if each is MaskChoice:
             # By channel, or by input; of a layer that can have none, the choice is refused.
             groups = draw(st.sampled_from((channels, channels, fan_in)))
-            draws.append(Draw(f"draw{index}_mask", tuple(
-                draw(st.lists(_PROBABILITY, min_size=groups, max_size=groups)) if groups <= 8 else
-                (draw(_PROBABILITY),) * groups)))
+            draws.append(Draw(f"draw{index}_mask", draw(_probabilities(groups))))
             made.append(MaskChoice(draws[-1].name, groups))
+            continue
+        if each is MixChoice:
+            # The mask of a layer before, if it has a bit for each channel.
+            known = [one for one in draws if one.drops is not None and len(one.drops) == outputs]
+            if not known or not draw(_rare(3)):
+                known = [Draw(f"draw{index}_mix", draw(_probabilities(outputs)))]
+                draws.append(known[0])
+            made.append(MixChoice(draw(st.sampled_from(known)).name))
             continue
         # A draw of its own, that of a layer before, or the number of the pass.
         known = [one for one in draws if one.drops is not None]
@@ -212,6 +230,13 @@ def _choices(draw, kind, index, draws, channels, fan_in):
         table   = [*range(most + 1), *(draw(st.integers(0, most)) for _ in range(numbers - most - 1))]
         made.append(each(chosen.name, tuple(draw(st.permutations(table)))))
     return tuple(made)
+
+
+@st.composite
+def _probabilities(draw, count):
+    """Those of the bits of a draw."""
+    return tuple(draw(st.lists(_PROBABILITY, min_size=count, max_size=count)) if count <= 8 else
+                 (draw(_PROBABILITY),) * count)
 
 
 @st.composite

@@ -6,7 +6,6 @@ import hashlib
 import json
 import shutil
 
-import numpy as np
 import pytest
 
 from gen.estimate import timeline
@@ -14,9 +13,9 @@ from gen.ir import load
 from gen.lower import lower
 from gen.output import MANIFEST, identity
 from golden.random.generator import choices
-from golden.random.outcomes import outcomes
 from sim import run
 from sim.verilator import harness
+from tests.outcomes import outcomes_by
 
 
 def _last_run(folder):
@@ -61,8 +60,8 @@ def check_cycles():
     """Compare the last run of so many images and passes with the estimate for what was drawn."""
     def check_cycles(folder, target, images, passes):
         network  = load((folder / "ir.json").read_text())
-        drawn    = outcomes(network, choices(network.generator, images, passes))
-        estimate = timeline(lower(network, target), np.stack(drawn, axis=-1))
+        drawn    = outcomes_by(network, choices(network.generator, images, passes))
+        estimate = timeline(lower(network, target), drawn)
         first, *_ = pixels = [int(cycle) for cycle, _ in _written(folder, "p")]
         ends = [int(cycle) for cycle, _ in _written(folder, "r")[9::10]]
         assert estimate.exact
