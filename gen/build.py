@@ -30,6 +30,7 @@ from gen.options import (
     BESIDE_TARGET,
     BuildError,
     add_options,
+    chosen_network,
     chosen_target,
     named,
     read_options,
@@ -206,7 +207,7 @@ def main(arguments=None):
     """Build, and print what was built."""
     args    = _parse(arguments)
     asked   = read_options(args, args.layers)
-    network = named(asked["network"], crossbars=asked.get("crossbars"), ways=asked.get("ways", 1))
+    network = chosen_network(asked)
     out     = args.out or Path("build", network.name)
     try:
         with _quiet():

@@ -81,5 +81,5 @@ def _with_parameters(layer: Layer, own: Parameters, method: Method) -> Layer:
         weight_bits=own.weight_bits,
         arrays=tuple(pack(array, own.weight_bits) for array in own.weight),
         normalizations=tuple(
-            tuple(normalization(array * layer.bank_count + bank) for bank in range(layer.bank_count))
-            for array in range(layer.crossbars)))
+            tuple(normalization(outcome * layer.bank_count + bank) for bank in range(layer.bank_count))
+            for outcome in range(len(layer.array_sets))))

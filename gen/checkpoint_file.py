@@ -216,7 +216,7 @@ def _read_layer(archive, layer: Layer, network, refuse) -> Parameters:
     def rows(name, one=False):
         """The vectors of a member: one for all or, unless it must be ``one``, one for each bank."""
         name = f"{layer.name}.{name}"
-        found, most = archive.shape_of(name), layer.crossbars * layer.bank_count
+        found, most = archive.shape_of(name), len(layer.array_sets) * layer.bank_count
         if len(found) != 2 or one:
             return archive.take(name, (layer.outputs,), "float")[None]
         if found[0] < most:

@@ -8,7 +8,7 @@ from gen.checkpoint import read_parameters
 from gen.command import Parser, command
 from gen.ir import Network, Target, dump
 from gen.networks import NETWORKS
-from gen.options import add_options, chosen_target, named, read_options
+from gen.options import add_options, chosen_network, chosen_target, read_options
 from gen.transforms.banks import make_banks
 from gen.transforms.folding import choose_folding
 from gen.transforms.quantize import quantize
@@ -79,7 +79,7 @@ def main(arguments=None):
     add_options(parser)
     args = parser.parse_args(arguments)
     asked   = read_options(args, args.network)
-    network = named(asked["network"], crossbars=asked.get("crossbars"), ways=asked.get("ways", 1))
+    network = chosen_network(asked)
     network = read_parameters(network, asked.get("checkpoint"), asked.get("p"))
     print(dump(compile_network(network, chosen_target(asked, network))))
 

@@ -101,7 +101,7 @@ def expected_runs(network: Network, passes: int) -> list[float]:
     prefix   = np.zeros(outcomes.shape[:2], dtype=object) # numbers the outcomes so far, however many
     means    = []
     for layer, (array, bank) in zip(network.layers, np.moveaxis(outcomes, (2, 3), (0, 1)), strict=True):
-        prefix = prefix * (layer.crossbars if layer.mask_choice is None else passes) + array
+        prefix = prefix * (len(layer.array_sets) if layer.mask_choice is None else passes) + array
         means.append(float(np.mean([len(set(row)) for row in prefix])))
         prefix = prefix * layer.bank_count + bank
     return means

@@ -18,7 +18,7 @@ from gen.estimate import estimate_network
 from gen.ir import Network, Target
 from gen.lower import lower
 from gen.networks import NETWORKS
-from gen.options import add_options, chosen_target, named, read_options
+from gen.options import add_options, chosen_network, chosen_target, read_options
 from gen.synth import SynthesisError, count_cells
 
 
@@ -49,7 +49,7 @@ def main(arguments=None):
     add_options(parser)
     args    = parser.parse_args(arguments)
     asked   = read_options(args, args.network)
-    network = named(asked["network"], crossbars=asked.get("crossbars"), ways=asked.get("ways", 1))
+    network = chosen_network(asked)
     target  = chosen_target(asked, network)
     network = compile_network(read_parameters(network, asked.get("checkpoint"), asked.get("p")), target)
     report  = costs(network, target) | {"estimate": estimate_network(

@@ -5,6 +5,8 @@ one with the draws and choices of a method, and the scales of a checkpoint into 
 comes behind works on these alone.
 """
 
+import itertools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -15,8 +17,8 @@ from gen.networks import NETWORKS
 
 
 __all__ = [
-    "DEFAULT", "METHODS", "Method", "base_of", "choose", "has_dropout", "known_names", "method_for",
-    "method_of", "name_of", "network_of", "stated", "with_dropout",
+    "DEFAULT", "METHODS", "Method", "WAYS_OF", "array_sets", "base_of", "choose", "has_dropout",
+    "known_names", "method_for", "method_of", "name_of", "network_of", "stated", "with_dropout",
 ]
 
 
@@ -144,9 +146,29 @@ METHODS = {
 DEFAULT, _WITHOUT_SCALES = "scale-dropout", "spinbayes"
 
 
-def choose(network: Network, method: str, count: int | None = None, ways: int = 1) -> Network:
-    """Return ``network``, which has no choices, with those of ``method``: ``count`` outcomes for each if
-    given, and sums of ``ways`` arrays.
+#: Which sets of n of N arrays a pass chooses from: those of consecutive ones, or all that there are.
+WAYS_OF = "ring", "any"
+
+#: Most sets of arrays that a layer chooses from: each divides the pass sets, and has banks of its own.
+SETS_MAX = 1024
+
+
+def array_sets(count: int, ways: int, ways_of: str = "ring") -> tuple[tuple[int, ...], ...]:
+    """Return the sets of ``ways`` of ``count`` arrays that a choice is made from.
+
+    Each array is in as many sets as any other. In a ``"ring"`` there are N of them, array k and those that
+    follow it, modulo N, so that a choice takes no more random bits than that of an array; ``"any"`` are all
+    C(N, n) (SpinBayes, eq. 4).
+    """
+    if ways_of == "any":
+        return tuple(itertools.combinations(range(count), ways))
+    return tuple(tuple(sorted((first + way) % count for way in range(ways))) for first in range(count))
+
+
+def choose(network: Network, method: str, count: int | None = None, ways: int = 1,
+           ways_of: str = "ring") -> Network:
+    """Return ``network``, which has no choices, with those of ``method``: ``count`` arrays or banks for
+    each if given, and sums of the :func:`array_sets` of ``ways`` arrays.
 
     Raises
     ------
@@ -159,11 +181,17 @@ def choose(network: Network, method: str, count: int | None = None, ways: int = 
         raise ValueError(f"Method {method!r} has nothing to choose --crossbars of; leave it out")
     if ways != 1 and made.choice is not ArrayChoice:
         raise ValueError(f"Method {method!r} has one array per layer; leave --ways out")
+    if ways_of != "ring" and made.choice is not ArrayChoice:
+        raise ValueError(f"Method {method!r} has one array per layer; leave --ways-of out")
     if count is not None and count < 2:
         raise ValueError(f"Arrays or banks to choose from must be at least 2, not {count}")
+    if made.choice is ArrayChoice and ways != 1:
+        _check_ways(method, chosen, ways, ways_of)
     if unfit := _unfit(network, made):
         raise ValueError(f"Method {method!r} is not for network {network.name!r}: {unfit}")
-    more = {} if made.choice is not ArrayChoice else {"ways": ways}
+    sets = array_sets(chosen, ways, ways_of) if ways != 1 else ()
+    more = {} if made.choice is not ArrayChoice else {"sets": sets}
+    outcomes = len(sets) or chosen
     layers, draws = [], []
     for layer in network.layers:
         name = "member" if made.in_turn else layer.name
@@ -173,12 +201,25 @@ def choose(network: Network, method: str, count: int | None = None, ways: int = 
                 layer = replace(layer, choices=(MaskChoice(name, groups),))
                 draws.append(Draw(name, (layer.dropout,) * groups))
         elif made.choice is not None and (made.affines is None or layer is not network.layers[-1]):
-            layer = replace(layer, choices=(made.choice(name, made.table(chosen), **more),))
+            layer = replace(layer, choices=(made.choice(name, made.table(outcomes), **more),))
             if name not in (draw.name for draw in draws):
-                draws.append(Draw(name, made.drops(layer.dropout, chosen)))
+                draws.append(Draw(name, made.drops(layer.dropout, outcomes)))
         layers.append(replace(layer, weight_bits=made.weight_bits))
     return replace(network, name=name_of(network.name, method), layers=tuple(layers), draws=tuple(draws),
                    method=method, head=made.head if network.head == Head() else network.head)
+
+
+def _check_ways(method, count, ways, ways_of):
+    if ways_of == "any" and METHODS[method].in_turn:
+        raise ValueError(f"Method {method!r} has a normalization for each of its arrays and none for all "
+                         "sets of them; leave --ways-of out")
+    most = count - (ways_of == "any")
+    if not 1 <= ways <= most:
+        sets = ", for more than one set" if ways_of == "any" else ""
+        raise ValueError(f"Ways must be from 1 to {most}, of {count} arrays{sets}, not {ways}")
+    if ways_of == "any" and (sets := math.comb(count, ways)) > SETS_MAX:
+        raise ValueError(f"Sets of {ways} of {count} arrays must be at most {SETS_MAX:,} to choose from, "
+                         f"not {sets:,}; ask for fewer with --crossbars, or leave --ways-of out for a ring")
 
 
 def _unfit(network, method):
@@ -252,7 +293,8 @@ def known_names() -> list[str]:
             for method, made in METHODS.items() if not _unfit(network, made)]
 
 
-def network_of(name: str, method: str | None = None, count: int | None = None, ways: int = 1) -> Network:
+def network_of(name: str, method: str | None = None, count: int | None = None, ways: int = 1,
+               ways_of: str = "ring") -> Network:
     """Return the network ``name``, with the choices that its name says, or with those of ``method`` if
     given, otherwise as :func:`choose`.
 
@@ -264,4 +306,4 @@ def network_of(name: str, method: str | None = None, count: int | None = None, w
         As :func:`choose`.
     """
     base, found = method_of(name)
-    return choose(NETWORKS[base], method or found, count, ways)
+    return choose(NETWORKS[base], method or found, count, ways, ways_of)

@@ -7,15 +7,16 @@ from pathlib import Path
 
 from gen.command import UserError
 from gen.ir import Network, Target
-from gen.methods import DEFAULT, METHODS, known_names, method_for, method_of, name_of, network_of
+from gen.methods import DEFAULT, METHODS, WAYS_OF, known_names, method_for, method_of, name_of, network_of
 from gen.networks import NETWORKS
 
 
-__all__ = ["BESIDE_TARGET", "BuildError", "add_options", "chosen_target", "named", "read_options"]
+__all__ = ["BESIDE_TARGET", "BuildError", "add_options", "chosen_network", "chosen_target", "named",
+           "read_options"]
 
 
 #: What a file of options holds beside the fields of the target.
-BESIDE_TARGET = "network", "crossbars", "ways", "p", "checkpoint", "synth", "mtj_dropout"
+BESIDE_TARGET = "network", "crossbars", "ways", "ways_of", "p", "checkpoint", "synth", "mtj_dropout"
 
 #: What the codes of currents depend on, and what it is called.
 CALIBRATED = {"network": "network", "mtj_bits": "bits", "clock_mhz": "a clock in MHz of",
@@ -53,6 +54,9 @@ def add_options(parser: argparse.ArgumentParser):
              "method)")
     parser.add_argument("--ways", type=int, metavar="n",
         help="arrays whose mean a pass takes, for methods that choose arrays (default: 1)")
+    parser.add_argument("--ways-of", choices=WAYS_OF,
+        help="sets of so many arrays that a pass chooses from: those of consecutive ones, or any "
+             "(SpinBayes, eq. 4) (default: ring)")
     parser.add_argument("--p", type=float, metavar="P",
         help="dropout probability of all layers, for methods that have one (default: as trained)")
     parser.add_argument("--checkpoint", type=Path, metavar="FILE",
@@ -115,9 +119,10 @@ def read_options(args: argparse.Namespace, network: str | None) -> dict:
     return asked
 
 
-def named(name: str, method: str | None = None, crossbars: int | None = None, ways: int = 1) -> Network:
+def named(name: str, method: str | None = None, crossbars: int | None = None, ways: int = 1,
+          ways_of: str = "ring") -> Network:
     """Return the network ``name``, or the same one of ``method`` if given, with ``crossbars`` arrays or
-    banks per layer if given, and sums of ``ways`` arrays.
+    banks per layer if given, and sums of the sets of ``ways`` arrays that ``ways_of`` says.
 
     Raises
     ------
@@ -125,11 +130,18 @@ def named(name: str, method: str | None = None, crossbars: int | None = None, wa
         If there is none, or its method has nothing to choose from.
     """
     try:
-        return network_of(name, method, crossbars, ways)
+        return network_of(name, method, crossbars, ways, ways_of)
     except KeyError:
         raise BuildError(f"Network {name!r} is unknown; choose one of: {', '.join(NETWORKS)}") from None
     except ValueError as error:
         raise BuildError(str(error)) from None
+
+
+def chosen_network(asked: dict) -> Network:
+    """Return the network that the options ``asked`` mean, without parameters. Errors are those of
+    :func:`named`."""
+    return named(asked["network"], **{name: asked[name] for name in ("crossbars", "ways", "ways_of")
+                                      if name in asked})
 
 
 def _of_method(name, method):
@@ -164,7 +176,7 @@ def chosen_target(asked: dict, network: Network) -> Target:
         if made != wanted:
             raise BuildError(f"SET current codes are for a dropout probability of {made:g} of random bit "
                              f"{place}, not {wanted:g}; make them with: {_CURRENTS}, and the --crossbars, "
-                             "--p and --checkpoint of the build")
+                             "--ways, --ways-of, --p and --checkpoint of the build")
     return target
 
 
@@ -182,6 +194,9 @@ def _read(path, known):
         if name not in known:
             raise BuildError(f"Config {path} has the unknown option {name!r}; known are: "
                              f"{', '.join(known)}")
+        if name == "ways_of" and value not in WAYS_OF:
+            raise BuildError(f"Config {path} must have {' or '.join(map(repr, WAYS_OF))} for ways_of, not "
+                             f"{value!r}")
         for kind, names, what in ((str, ("network", "checkpoint", "synth"), "a text"),
                                   (int, ("crossbars", "ways"), "a whole number"),
                                   (int | float, ("p",), "a number"), (list, ("mtj_dropout",), "a list")):

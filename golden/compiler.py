@@ -17,7 +17,8 @@ class CompileError(UserError):
 
 
 def compiled(name: str, checkpoint: Path | None = None, passes: int = 20, seed: int = 1, *,
-             crossbars: int | None = None, ways: int = 1, p: float | None = None) -> Network:
+             crossbars: int | None = None, ways: int = 1, ways_of: str = "ring",
+             p: float | None = None) -> Network:
     """Return the network ``name`` as ``python -m gen.compile`` prints it.
 
     Warnings of the compiler go to standard error.
@@ -28,7 +29,8 @@ def compiled(name: str, checkpoint: Path | None = None, passes: int = 20, seed: 
         If the compiler refuses its arguments or the checkpoint.
     """
     command = [sys.executable, "-m", "gen.compile", name, f"--passes={passes}", f"--seed={seed}"]
-    for option, value in (("checkpoint", checkpoint), ("crossbars", crossbars), ("ways", ways), ("p", p)):
+    for option, value in (("checkpoint", checkpoint), ("crossbars", crossbars), ("ways", ways),
+                          ("ways-of", ways_of), ("p", p)):
         if value is not None:
             command.append(f"--{option}={value}")
     folders = [str(Path(__file__).parent.parent)]

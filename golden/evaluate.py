@@ -22,7 +22,7 @@ from tabulate import tabulate
 from gen.command import Parser, command
 from gen.files import refuse_overlap, refuse_unwritable, write_json
 from gen.ir import Network
-from gen.methods import METHODS, known_names, method_for, method_of, name_of
+from gen.methods import METHODS, WAYS_OF, known_names, method_for, method_of, name_of
 from gen.networks import NETWORKS
 from gen.progress import Progress
 from golden.answers import answer_passes, check_path, columns_help, join_answers, write_answers
@@ -82,6 +82,9 @@ def main(arguments=None):
              "(default: by method)")
     parser.add_argument("--ways", type=int, default=1, metavar="n",
         help="arrays whose mean a pass takes, for methods that choose arrays (default: %(default)s)")
+    parser.add_argument("--ways-of", choices=WAYS_OF, default="ring",
+        help="sets of so many arrays that a pass chooses from: those of consecutive ones, or any "
+             "(SpinBayes, eq. 4) (default: %(default)s)")
     parser.add_argument("--p", type=float, metavar="P",
         help="dropout probability of all layers, for methods that have one (default: as trained)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure to FILE")
@@ -111,7 +114,7 @@ def _evaluate(args) -> dict:
         refuse_unwritable(args.json) # a wrong path is refused before the work, not after
     steps.step(f"compile {name}")
     network = compiled(name, args.checkpoint, passes, args.seed,
-                       crossbars=args.crossbars, ways=args.ways, p=args.p)
+                       crossbars=args.crossbars, ways=args.ways, ways_of=args.ways_of, p=args.p)
     if args.input:
         judged, sets = read_images(args.input, network, args.labels), {}
     else:
@@ -155,7 +158,8 @@ def _evaluate(args) -> dict:
     if args.input:
         figures["input"] = str(args.input)
     if spinbayes:
-        figures |= {"crossbars": network.layers[0].crossbars, "ways": network.layers[0].ways}
+        figures |= {"crossbars": network.layers[0].crossbars, "ways": network.layers[0].ways,
+                    "ways_of": args.ways_of}
     if spinbayes and network.data == "mnist" and not args.input:
         figures["paper"] = PAPER
     if args.out:

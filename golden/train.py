@@ -18,7 +18,7 @@ from tabulate import tabulate
 
 from gen.command import Parser, UserError, command, whole
 from gen.files import refuse_unwritable
-from gen.methods import choose, known_names, method_of
+from gen.methods import WAYS_OF, choose, known_names, method_of
 from gen.networks import NETWORKS
 from gen.progress import Progress
 from gen.tools import install_hint
@@ -43,7 +43,7 @@ METHODS = {
     "scale-dropout-mean":   Method(),
     "scale-dropout-random": Method(options=("base", "crossbars")),
     "spinbayes":            Method(("bayes",), levels=True,
-                                   options=("crossbars", "weight_bits", "ways", "arrays")),
+                                   options=("crossbars", "weight_bits", "ways", "ways_of", "arrays")),
     "sub-set":              Method(options=("base", "crossbars")),
     "tiny-ensemble":        Method(options=("base", "crossbars")),
     "ensemble":             Method(options=("base", "crossbars")),
@@ -54,7 +54,8 @@ METHODS = {
 }
 
 #: Options for which the checkpoint that comes with the project is not replaced.
-OWN = ("epochs", "teacher_epochs", "seed", "recipe", "crossbars", "weight_bits", "ways", "arrays", "device")
+OWN = ("epochs", "teacher_epochs", "seed", "recipe", "crossbars", "weight_bits", "ways", "ways_of",
+       "arrays", "device")
 
 
 def _parse(arguments):
@@ -89,6 +90,9 @@ def _parse(arguments):
         help="bits of a weight, for method spinbayes (default: 4)")
     parser.add_argument("--ways", type=whole(1), metavar="n",
         help="crossbars whose mean a pass takes, for the same method (default: 1)")
+    parser.add_argument("--ways-of", choices=WAYS_OF,
+        help="sets of so many crossbars that a pass chooses from: those of consecutive ones, or any "
+             "(SpinBayes, eq. 4) (default: ring)")
     parser.add_argument("--arrays", type=Path, metavar="FILE",
         help="take the crossbars of this checkpoint, and only measure the batch normalization anew, for "
              "the same method")
@@ -116,11 +120,10 @@ def _parse(arguments):
             parser.error(f"{_flag(name)} is not for method {options.method!r}, but for {_either(users)}")
     if options.method not in BASELINES:
         try:
-            network = choose(NETWORKS[options.network], options.method, options.crossbars)
+            choose(NETWORKS[options.network], options.method, options.crossbars, options.ways or 1,
+                   options.ways_of or "ring")
         except ValueError as error:
             parser.error(str(error))
-        if options.ways and options.ways > (most := network.layers[0].crossbars):
-            parser.error(f"--ways must be at most {most}, the crossbars of a layer, not {options.ways}")
     if options.out is None:
         if any(getattr(options, name) != parser.get_default(name) for name in OWN):
             *flags, last = map(_flag, OWN)

@@ -144,7 +144,8 @@ def _network(options) -> Network:
     """Return the network that ``options`` name, with the choices of the method."""
     if options.method in BASELINES:
         return baselines.network_of(options.network, options.method)
-    network = choose(NETWORKS[options.network], options.method, options.crossbars, options.ways or 1)
+    network = choose(NETWORKS[options.network], options.method, options.crossbars, options.ways or 1,
+                     options.ways_of or "ring")
     bits = options.weight_bits
     return replace(network, layers=tuple(
         replace(layer, weight_bits=bits or layer.weight_bits) for layer in network.layers))

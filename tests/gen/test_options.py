@@ -140,16 +140,16 @@ def write(tmp_path, content):
 
 def test_file_of_options(tmp_path):
     """Everything comes back, and what is given on the command line has precedence."""
-    every = {"network": "lenet5_spinbayes", "crossbars": 4, "ways": 2, "p": 0.25,
+    every = {"network": "lenet5_spinbayes", "crossbars": 4, "ways": 2, "ways_of": "any", "p": 0.25,
              "checkpoint": "some/where.npz", "synth": "ecp5", "mtj_dropout": [0.2],
              **{name: value for name, (_, value) in OTHER.items()}}
     assert set(every) == {*BESIDE_TARGET, *OTHER}
     path = write(tmp_path, every)
     assert parse("--config", path) == every
     assert parse("--config", path, "--seed", 8, "--no-protect", "--crossbars", 3, "--checkpoint", "b.npz",
-                 "--ways", 1, "--p", 0.5, network="lenet5") == every | {
-        "seed": 8, "protect": False, "crossbars": 3, "ways": 1, "p": 0.5, "checkpoint": "b.npz",
-        "network": "lenet5"}
+                 "--ways", 1, "--ways-of", "ring", "--p", 0.5, network="lenet5") == every | {
+        "seed": 8, "protect": False, "crossbars": 3, "ways": 1, "ways_of": "ring", "p": 0.5,
+        "checkpoint": "b.npz", "network": "lenet5"}
     assert parse("--config", path, "--method", "ensemble") == every | {"network": "lenet5_ensemble"}
     assert not {"mtj_currents", "mtj_reset_current"} & set(parse("--config", path, "--rng", "emulated"))
 
@@ -177,6 +177,8 @@ def test_an_option_takes_back_what_a_file_holds(tmp_path, name):
         [*BESIDE_TARGET, *OTHER])),
     ({"network": 5}, "Config {path} must have a text for network, not 5"),
     ({"network": "lenet5", "ways": True}, "Config {path} must have a whole number for ways, not True"),
+    ({"network": "lenet5", "ways_of": "all"},
+     "Config {path} must have 'ring' or 'any' for ways_of, not 'all'"),
     ({"network": "lenet5", "crossbars": "8"},
      "Config {path} must have a whole number for crossbars, not '8'"),
     *(({"network": "lenet5", "p": p}, f"Config {{path}} must have a number for p, not {p!r}")
@@ -245,4 +247,4 @@ def test_currents_for_other_probabilities(tmp_path, options, bit, made):
             assert str(error.value) == (
                 f"SET current codes are for a dropout probability of {made:g} of random bit {bit}, not "
                 f"{wanted[0]:g}; make them with: python -m golden.currents NETWORK --json FILE, and the "
-                "--crossbars, --p and --checkpoint of the build")
+                "--crossbars, --ways, --ways-of, --p and --checkpoint of the build")

@@ -3,6 +3,7 @@
 from case import Case
 
 from gen.ir import MaskChoice
+from gen.methods import array_sets
 from gen.precision import guard_bits
 from gen.transforms.tile import columns_max, row_tiles
 
@@ -55,6 +56,9 @@ def features(case: Case) -> list[str]:
         **{f"arrays: {count}": True for count in {layer.crossbars for layer in layers}},
         "arrays: different numbers": len({layer.crossbars for layer in layers}) > 1,
         "arrays: mean of several (ways)": any(layer.ways > 1 for layer in layers),
+        "arrays: means of other sets than a ring": any(
+            layer.ways > 1 and layer.array_sets != array_sets(layer.crossbars, layer.ways)
+            for layer in layers),
         **{f"weights of {bits} bits": True for bits in {layer.weight_bits for layer in layers}},
         "levels of several bits": any(layer.input_bits > 1 for layer in layers),
         "levels from 0": any(layer.input_low == 0 for layer in layers),
