@@ -223,6 +223,11 @@ def _read_layer(archive, layer: Layer, network, refuse) -> Parameters:
             refuse(f"has {name!r} of {found[0]} rows in layer {layer.name!r}, not {most}", *more)
         return archive.take(name, (found[0], layer.outputs), "float")[:most]
 
+    if layer.mask_choice and has_dropout(network, layer) and f"{layer.name}.dropout" not in archive:
+        masked = ",".join(each.name for each in network.layers if each.mask_choice)
+        refuse(f"is of a network that masks no inputs of layer {layer.name!r}", "name those that it masks "
+               f"with --masked, or make one with: python -m golden.train {network.name} --data DIR "
+               f"--masked {masked} --out FILE")
     parameters = Parameters(
         weight, bits, **{name: rows(name, name in ("gamma", "beta") and method.affines is not None)
                          for name in ("bias", "gamma", "beta", "mean", "variance")},

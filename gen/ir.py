@@ -68,6 +68,9 @@ class Target:
     sources: str = _option("model", "a random source for the whole model, or for each random bit of a pass "
                                     "(SpinBayes, 3.5.1)", ("model", "layer"))
     view: str = _option("emulated", "arrays in memory, or pins of a macro", ("emulated", "macro"))
+    mapping: str = _option("column", "where weights of a convolution are: a kernel unrolled into a column, "
+                                     "or an array for each position of the kernel (NeuSpin, III-A2)",
+                           ("column", "position"))
     cells_per_read: int = _option(4, "multi-level cells of a bit line that are sensed at once "
                                      "(SpinBayes, 3.5.2)", limits=range(1, 2**20 + 1),
                                   called="The multi-level cells of a bit line in a read must be {}")

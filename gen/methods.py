@@ -7,7 +7,7 @@ comes behind works on these alone.
 
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -37,8 +37,9 @@ class Method:
     keeps: int = 0                    #: Bits, the first ones, that keep what was trained, which they drop
                                       #: with the dropout probability of the layer: the scale, or weight and
                                       #: bias of an affine transformation. 0: all outcomes are alike.
-    groups: Callable = lambda layer: 0 #: Groups of inputs of a layer behind the first that are masked; 0:
-                                      #: none.
+    groups: Callable = lambda layer: 0 #: Groups of inputs that a mask of a layer has; 0: it can have none.
+    masked: Callable = lambda layer: True #: Whether a layer that can have a mask has one, unless asked
+                                      #: otherwise.
     in_turn: bool = False             #: Whether pass t takes outcome t modulo ``count`` in all layers.
     scaled: bool = True               #: Whether a checkpoint has scales.
     scales: Callable = lambda scale: scale #: What makes those of the banks (B, C) of these, also (B, C).
@@ -129,7 +130,7 @@ METHODS = {
     # Where masks sit is not stated. Each acts on the inputs of a layer, never on pixels.
     "spatial-spindrop": Method(
         "Spatial-SpinDrop", "NeuSpin, III-A2", MaskChoice,
-        groups=lambda layer: layer.channels if (layer.height, layer.width) != (1, 1) else 0),
+        groups=lambda layer: layer.channels, masked=lambda layer: (layer.height, layer.width) != (1, 1)),
     "spindrop": Method(
         "SpinDrop", "NeuSpin, III-A1", MaskChoice,
         groups=lambda layer: layer.fan_in if layer.kernel == (layer.height, layer.width) else 0),
@@ -165,10 +166,11 @@ def array_sets(count: int, ways: int, ways_of: str = "ring") -> tuple[tuple[int,
     return tuple(tuple(sorted((first + way) % count for way in range(ways))) for first in range(count))
 
 
-def choose(network: Network, method: str, count: int | None = None, ways: int = 1,
-           ways_of: str = "ring") -> Network:
+def choose(network: Network, method: str, count: int | None = None, ways: int = 1, ways_of: str = "ring",
+           masked: Sequence[str] | None = None) -> Network:
     """Return ``network``, which has no choices, with those of ``method``: ``count`` arrays or banks for
-    each if given, and sums of the :func:`array_sets` of ``ways`` arrays.
+    each if given, sums of the :func:`array_sets` of ``ways`` arrays, and masks of the inputs of the layers
+    ``masked`` by their names, if given.
 
     Raises
     ------
@@ -187,6 +189,7 @@ def choose(network: Network, method: str, count: int | None = None, ways: int = 
         raise ValueError(f"Arrays or banks to choose from must be at least 2, not {count}")
     if made.choice is ArrayChoice and ways != 1:
         _check_ways(method, chosen, ways, ways_of)
+    masks = _masks(network, method, masked)
     if unfit := _unfit(network, made):
         raise ValueError(f"Method {method!r} is not for network {network.name!r}: {unfit}")
     sets = array_sets(chosen, ways, ways_of) if ways != 1 else ()
@@ -196,8 +199,7 @@ def choose(network: Network, method: str, count: int | None = None, ways: int = 
     for layer in network.layers:
         name = "member" if made.in_turn else layer.name
         if made.choice is MaskChoice:
-            groups = made.groups(layer) if layers else 0
-            if groups:
+            if groups := masks.get(name):
                 layer = replace(layer, choices=(MaskChoice(name, groups),))
                 draws.append(Draw(name, (layer.dropout,) * groups))
         elif made.choice is not None and (made.affines is None or layer is not network.layers[-1]):
@@ -207,6 +209,21 @@ def choose(network: Network, method: str, count: int | None = None, ways: int = 
         layers.append(replace(layer, weight_bits=made.weight_bits))
     return replace(network, name=name_of(network.name, method), layers=tuple(layers), draws=tuple(draws),
                    method=method, head=made.head if network.head == Head() else network.head)
+
+
+def _masks(network, method, masked):
+    """Groups of the layers that have a mask, by their names: never the first, whose inputs are pixels."""
+    made     = METHODS[method]
+    possible = {layer.name: layer for layer in network.layers[1:] if made.groups(layer)}
+    if masked is None:
+        masked = [name for name, layer in possible.items() if made.masked(layer)]
+    elif made.choice is not MaskChoice:
+        raise ValueError(f"Method {method!r} masks no inputs; leave --masked out")
+    for name in masked:
+        if name not in possible:
+            raise ValueError(f"Method {method!r} can mask the inputs of "
+                             f"{', '.join(possible) or 'no layer'}, not of {name!r}")
+    return {name: made.groups(possible[name]) for name in masked}
 
 
 def _check_ways(method, count, ways, ways_of):
@@ -294,7 +311,7 @@ def known_names() -> list[str]:
 
 
 def network_of(name: str, method: str | None = None, count: int | None = None, ways: int = 1,
-               ways_of: str = "ring") -> Network:
+               ways_of: str = "ring", masked: Sequence[str] | None = None) -> Network:
     """Return the network ``name``, with the choices that its name says, or with those of ``method`` if
     given, otherwise as :func:`choose`.
 
@@ -306,4 +323,4 @@ def network_of(name: str, method: str | None = None, count: int | None = None, w
         As :func:`choose`.
     """
     base, found = method_of(name)
-    return choose(NETWORKS[base], method or found, count, ways, ways_of)
+    return choose(NETWORKS[base], method or found, count, ways, ways_of, masked)

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 
@@ -16,7 +17,8 @@ __all__ = ["BESIDE_TARGET", "BuildError", "add_options", "chosen_network", "chos
 
 
 #: What a file of options holds beside the fields of the target.
-BESIDE_TARGET = "network", "crossbars", "ways", "ways_of", "p", "checkpoint", "synth", "mtj_dropout"
+BESIDE_TARGET = ("network", "crossbars", "ways", "ways_of", "masked", "p", "checkpoint", "synth",
+                 "mtj_dropout")
 
 #: What the codes of currents depend on, and what it is called.
 CALIBRATED = {"network": "network", "mtj_bits": "bits", "clock_mhz": "a clock in MHz of",
@@ -57,6 +59,9 @@ def add_options(parser: argparse.ArgumentParser):
     parser.add_argument("--ways-of", choices=WAYS_OF,
         help="sets of so many arrays that a pass chooses from: those of consecutive ones, or any "
              "(SpinBayes, eq. 4) (default: ring)")
+    parser.add_argument("--masked", metavar="LAYERS",
+        help="layers whose inputs are dropped, for methods that drop inputs: names with commas between "
+             "(default: by method)")
     parser.add_argument("--p", type=float, metavar="P",
         help="dropout probability of all layers, for methods that have one (default: as trained)")
     parser.add_argument("--checkpoint", type=Path, metavar="FILE",
@@ -120,9 +125,10 @@ def read_options(args: argparse.Namespace, network: str | None) -> dict:
 
 
 def named(name: str, method: str | None = None, crossbars: int | None = None, ways: int = 1,
-          ways_of: str = "ring") -> Network:
+          ways_of: str = "ring", masked: Sequence[str] | None = None) -> Network:
     """Return the network ``name``, or the same one of ``method`` if given, with ``crossbars`` arrays or
-    banks per layer if given, and sums of the sets of ``ways`` arrays that ``ways_of`` says.
+    banks per layer if given, sums of the sets of ``ways`` arrays that ``ways_of`` says, and masks
+    of the layers ``masked`` if given.
 
     Raises
     ------
@@ -130,7 +136,7 @@ def named(name: str, method: str | None = None, crossbars: int | None = None, wa
         If there is none, or its method has nothing to choose from.
     """
     try:
-        return network_of(name, method, crossbars, ways, ways_of)
+        return network_of(name, method, crossbars, ways, ways_of, masked)
     except KeyError:
         raise BuildError(f"Network {name!r} is unknown; choose one of: {', '.join(NETWORKS)}") from None
     except ValueError as error:
@@ -140,8 +146,9 @@ def named(name: str, method: str | None = None, crossbars: int | None = None, wa
 def chosen_network(asked: dict) -> Network:
     """Return the network that the options ``asked`` mean, without parameters. Errors are those of
     :func:`named`."""
-    return named(asked["network"], **{name: asked[name] for name in ("crossbars", "ways", "ways_of")
-                                      if name in asked})
+    masked = asked["masked"].split(",") if "masked" in asked else None
+    return named(asked["network"], masked=masked, **{
+        name: asked[name] for name in ("crossbars", "ways", "ways_of") if name in asked})
 
 
 def _of_method(name, method):
@@ -176,7 +183,7 @@ def chosen_target(asked: dict, network: Network) -> Target:
         if made != wanted:
             raise BuildError(f"SET current codes are for a dropout probability of {made:g} of random bit "
                              f"{place}, not {wanted:g}; make them with: {_CURRENTS}, and the --crossbars, "
-                             "--ways, --ways-of, --p and --checkpoint of the build")
+                             "--ways, --ways-of, --masked, --p and --checkpoint of the build")
     return target
 
 
@@ -197,7 +204,7 @@ def _read(path, known):
         if name == "ways_of" and value not in WAYS_OF:
             raise BuildError(f"Config {path} must have {' or '.join(map(repr, WAYS_OF))} for ways_of, not "
                              f"{value!r}")
-        for kind, names, what in ((str, ("network", "checkpoint", "synth"), "a text"),
+        for kind, names, what in ((str, ("network", "masked", "checkpoint", "synth"), "a text"),
                                   (int, ("crossbars", "ways"), "a whole number"),
                                   (int | float, ("p",), "a number"), (list, ("mtj_dropout",), "a list")):
             if name in names and (not isinstance(value, kind) or isinstance(value, bool)):

@@ -18,7 +18,7 @@ class CompileError(UserError):
 
 def compiled(name: str, checkpoint: Path | None = None, passes: int = 20, seed: int = 1, *,
              crossbars: int | None = None, ways: int = 1, ways_of: str = "ring",
-             p: float | None = None) -> Network:
+             masked: str | None = None, p: float | None = None) -> Network:
     """Return the network ``name`` as ``python -m gen.compile`` prints it.
 
     Warnings of the compiler go to standard error.
@@ -30,7 +30,7 @@ def compiled(name: str, checkpoint: Path | None = None, passes: int = 20, seed: 
     """
     command = [sys.executable, "-m", "gen.compile", name, f"--passes={passes}", f"--seed={seed}"]
     for option, value in (("checkpoint", checkpoint), ("crossbars", crossbars), ("ways", ways),
-                          ("ways-of", ways_of), ("p", p)):
+                          ("ways-of", ways_of), ("masked", masked), ("p", p)):
         if value is not None:
             command.append(f"--{option}={value}")
     folders = [str(Path(__file__).parent.parent)]

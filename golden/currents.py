@@ -80,6 +80,8 @@ def main(arguments=None):
                         help="arrays whose mean a pass takes, as of gen.build")
     parser.add_argument("--ways-of", choices=WAYS_OF, default="ring",
                         help="sets of so many arrays that a pass chooses from, as of gen.build")
+    parser.add_argument("--masked", metavar="LAYERS",
+                        help="layers whose inputs are dropped, as of gen.build")
     parser.add_argument("--p", type=float, metavar="P",
                         help="dropout probability of all layers, as of gen.build")
     parser.add_argument("--mtj-bits", type=int, default=Dac().bits, metavar="N",
@@ -98,7 +100,7 @@ def main(arguments=None):
     refuse_overlap([args.json], [args.checkpoint])
     refuse_unwritable(args.json)
     report = currents(compiled(args.network, args.checkpoint, passes=1, seed=1, crossbars=args.crossbars,
-                               ways=args.ways, ways_of=args.ways_of, p=args.p), Target(
+                               ways=args.ways, ways_of=args.ways_of, masked=args.masked, p=args.p), Target(
         mtj_bits=args.mtj_bits, **{name: getattr(args, name) for name in _TARGET}))
     write_json(args.json, report)
     print(f"SET pulses of {report['set_pulse_ns']:g} ns, RESET pulses of {report['reset_pulse_ns']:g} ns")

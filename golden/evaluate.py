@@ -85,6 +85,9 @@ def main(arguments=None):
     parser.add_argument("--ways-of", choices=WAYS_OF, default="ring",
         help="sets of so many arrays that a pass chooses from: those of consecutive ones, or any "
              "(SpinBayes, eq. 4) (default: %(default)s)")
+    parser.add_argument("--masked", metavar="LAYERS",
+        help="layers whose inputs are dropped, for methods that drop inputs: names with commas between "
+             "(default: by method)")
     parser.add_argument("--p", type=float, metavar="P",
         help="dropout probability of all layers, for methods that have one (default: as trained)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure to FILE")
@@ -114,7 +117,8 @@ def _evaluate(args) -> dict:
         refuse_unwritable(args.json) # a wrong path is refused before the work, not after
     steps.step(f"compile {name}")
     network = compiled(name, args.checkpoint, passes, args.seed,
-                       crossbars=args.crossbars, ways=args.ways, ways_of=args.ways_of, p=args.p)
+                       crossbars=args.crossbars, ways=args.ways, ways_of=args.ways_of, masked=args.masked,
+                       p=args.p)
     if args.input:
         judged, sets = read_images(args.input, network, args.labels), {}
     else:

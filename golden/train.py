@@ -47,15 +47,15 @@ METHODS = {
     "sub-set":              Method(options=("base", "crossbars")),
     "tiny-ensemble":        Method(options=("base", "crossbars")),
     "ensemble":             Method(options=("base", "crossbars")),
-    "spatial-spindrop":     Method(),
-    "spindrop":             Method(),
+    "spatial-spindrop":     Method(options=("base", "masked")),
+    "spindrop":             Method(options=("base", "masked")),
     "affine":               Method(),
     **{method: Method(("float",), options=()) for method in BASELINES},
 }
 
 #: Options for which the checkpoint that comes with the project is not replaced.
 OWN = ("epochs", "teacher_epochs", "seed", "recipe", "crossbars", "weight_bits", "ways", "ways_of",
-       "arrays", "device")
+       "masked", "arrays", "device")
 
 
 def _parse(arguments):
@@ -93,6 +93,9 @@ def _parse(arguments):
     parser.add_argument("--ways-of", choices=WAYS_OF,
         help="sets of so many crossbars that a pass chooses from: those of consecutive ones, or any "
              "(SpinBayes, eq. 4) (default: ring)")
+    parser.add_argument("--masked", metavar="LAYERS",
+        help="layers whose inputs are dropped, for methods that drop inputs: names with commas between "
+             "(default: by method)")
     parser.add_argument("--arrays", type=Path, metavar="FILE",
         help="take the crossbars of this checkpoint, and only measure the batch normalization anew, for "
              "the same method")
@@ -121,7 +124,7 @@ def _parse(arguments):
     if options.method not in BASELINES:
         try:
             choose(NETWORKS[options.network], options.method, options.crossbars, options.ways or 1,
-                   options.ways_of or "ring")
+                   options.ways_of or "ring", options.masked and options.masked.split(","))
         except ValueError as error:
             parser.error(str(error))
     if options.out is None:

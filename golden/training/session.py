@@ -145,7 +145,7 @@ def _network(options) -> Network:
     if options.method in BASELINES:
         return baselines.network_of(options.network, options.method)
     network = choose(NETWORKS[options.network], options.method, options.crossbars, options.ways or 1,
-                     options.ways_of or "ring")
+                     options.ways_of or "ring", options.masked and options.masked.split(","))
     bits = options.weight_bits
     return replace(network, layers=tuple(
         replace(layer, weight_bits=bits or layer.weight_bits) for layer in network.layers))

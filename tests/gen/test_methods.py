@@ -87,6 +87,28 @@ def test_masks(method):
         0.1 if layer.choices else layer.dropout for layer in network.layers]
 
 
+@pytest.mark.parametrize("method, masked, groups", [
+    ("spatial-spindrop", ["flat"], {"flat": 5}),                       # before the classifier
+    ("spatial-spindrop", ["conv", "flat", "last"], {"conv": 3, "flat": 5, "last": 6}),
+    ("spindrop", ["last"], {"last": 6}), ("spindrop", [], {})])
+def test_masks_of_some_layers(method, masked, groups):
+    network = choose(MAPS, method, masked=masked)
+    assert {layer.name: layer.mask_choice.groups for layer in network.layers if layer.choices} == groups
+    assert {draw.name: len(draw.drops) for draw in network.draws} == groups
+    verify(network, Target())
+
+
+@pytest.mark.parametrize("method, name, message", [
+    ("spatial-spindrop", "first",
+     "Method 'spatial-spindrop' can mask the inputs of conv, flat, last, not of 'first'"),
+    ("spindrop", "conv", "Method 'spindrop' can mask the inputs of flat, last, not of 'conv'"),
+    ("spindrop", "", "Method 'spindrop' can mask the inputs of flat, last, not of ''"),
+    ("sub-set", "conv", "Method 'sub-set' masks no inputs; leave --masked out")])
+def test_masks_that_cannot_be(method, name, message):
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        choose(MAPS, method, masked=[name])
+
+
 @pytest.mark.parametrize("method", EXPECTED)
 def test_choices_and_draws(method):
     network = choose(PLAIN, method)

@@ -15,7 +15,7 @@ from gen.options import BESIDE_TARGET, BuildError, add_options, chosen_target, n
 OTHER = {
     "array_rows": ("128", 128), "array_columns": ("64", 64), "passes": ("7", 7), "passes_max": ("9", 9),
     "schedule": ("sequential",) * 2, "rng": ("mtj",) * 2, "sources": ("layer",) * 2,
-    "view": ("macro",) * 2, "cells_per_read": ("8", 8), "interval": ("900", 900),
+    "view": ("macro",) * 2, "mapping": ("position",) * 2, "cells_per_read": ("8", 8), "interval": ("900", 900),
     "adcs": ("300", 300),
     "clock_mhz": ("99.5", 99.5), "set_ns": ("11.5", 11.5), "read_ns": ("6", 6.0), "reset_ns": ("7", 7.0),
     "array_ns": ("20", 20.0), "mtj_bits": ("9", 9), "mtj_currents": ("{currents}", (1, 2, 3, 4, 300)),
@@ -140,8 +140,8 @@ def write(tmp_path, content):
 
 def test_file_of_options(tmp_path):
     """Everything comes back, and what is given on the command line has precedence."""
-    every = {"network": "lenet5_spinbayes", "crossbars": 4, "ways": 2, "ways_of": "any", "p": 0.25,
-             "checkpoint": "some/where.npz", "synth": "ecp5", "mtj_dropout": [0.2],
+    every = {"network": "lenet5_spinbayes", "crossbars": 4, "ways": 2, "ways_of": "any", "masked": "fc1",
+             "p": 0.25, "checkpoint": "some/where.npz", "synth": "ecp5", "mtj_dropout": [0.2],
              **{name: value for name, (_, value) in OTHER.items()}}
     assert set(every) == {*BESIDE_TARGET, *OTHER}
     path = write(tmp_path, every)
@@ -247,4 +247,4 @@ def test_currents_for_other_probabilities(tmp_path, options, bit, made):
             assert str(error.value) == (
                 f"SET current codes are for a dropout probability of {made:g} of random bit {bit}, not "
                 f"{wanted[0]:g}; make them with: python -m golden.currents NETWORK --json FILE, and the "
-                "--crossbars, --ways, --ways-of, --p and --checkpoint of the build")
+                "--crossbars, --ways, --ways-of, --masked, --p and --checkpoint of the build")

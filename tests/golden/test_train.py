@@ -194,8 +194,8 @@ def test_measures_anew_for_ways(folder, tmp_path, capsys):
 
 #: Of options for which the shipped checkpoint is not replaced.
 NOT_REPLACED = ("with --epochs, --teacher-epochs, --seed, --recipe, --crossbars, --weight-bits, --ways, "
-                "--ways-of, --arrays or --device, the checkpoint that comes with the project is not "
-                "replaced; name another with --out FILE")
+                "--ways-of, --masked, --arrays or --device, the checkpoint that comes with the project is "
+                "not replaced; name another with --out FILE")
 
 
 @pytest.mark.parametrize("arguments, message", [
@@ -249,6 +249,11 @@ NOT_REPLACED = ("with --epochs, --teacher-epochs, --seed, --recipe, --crossbars,
     (["lenet5", "--out", "x", "--ways-of", "any"],
      "--ways-of is not for method 'scale-dropout', but for 'spinbayes'"),
     (["lenet5_spinbayes", "--arrays", "x"], NOT_REPLACED),
+    (["lenet5_spindrop", "--masked", "fc1"], NOT_REPLACED),
+    (["lenet5_spindrop", "--out", "x", "--masked", "fc1,conv2"],
+     "Method 'spindrop' can mask the inputs of fc1, fc2, fc3, not of 'conv2'"),
+    (["lenet5", "--out", "x", "--masked", "fc1"],
+     "--masked is not for method 'scale-dropout', but for 'spatial-spindrop' or 'spindrop'"),
     *((["lenet5_spinbayes", "--out", "x", "--crossbars", number],
        f"argument --crossbars: must be a whole number of at least 2, not '{number}'")
       for number in ("0", "1", "-4", "four")),

@@ -73,6 +73,8 @@ def features(case: Case) -> list[str]:
         "tiles: several columns of them": max(columns) > 1,
         "tiles: several rows and columns of one layer": any(
             row > 1 and column > 1 for row, column in zip(rows, columns, strict=True)),
+        "tiles: one for each position of a kernel": target.mapping == "position" and any(
+            layer.positions != (1, 1) and layer.kernel != (1, 1) for layer in layers),
         "guard bits in exponentials": guard_bits(layers[-1].outputs) > 0,
         "interval given": target.interval is not None,
         "cells of a read not 4": target.cells_per_read != 4 and any(

@@ -28,6 +28,7 @@ def cases(draw) -> Case:
         array_columns=widest * draw(st.integers(1, 4)) + draw(st.integers(0, 1)),
         passes=draw(st.integers(1, most)), passes_max=most,
         schedule=draw(st.sampled_from(("shared", "shared", "sequential"))),
+        mapping=draw(st.sampled_from(("column", "column", "position"))),
         cells_per_read=draw(st.sampled_from((4, 1, 2, 3, 5, 8))),
         interval=draw(st.none() | st.integers(1, 500)),
         seed=draw(st.just(1) | st.integers(1, 2**64 - 1)),

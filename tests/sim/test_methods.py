@@ -140,6 +140,30 @@ def test_masks(write_checkpoint, tmp_path, simulate, method, groups, schedule, o
     assert manifest["random_sources"] == (sum(groups) if options else 1)
 
 
+@pytest.mark.parametrize("masked", [["third"], ["second", "third", "last"]])
+def test_mapping_and_place_of_masks(write_checkpoint, tmp_path, simulate, written, masked):
+    """A kernel in a column, or an array for each of its positions: the same bits, of other arrays; channels
+    of some layers are masked, those of 1 by 1 too."""
+    network = choose(Network("masks", Input(6, 6, (128,)), (
+        Layer("first", 6, 6, 1, (3, 3), 6), Layer("second", 4, 4, 6, (3, 3), 4, pool=2),
+        Layer("third", 1, 1, 4, (1, 1), 7), Layer("last", 1, 1, 7, (1, 1), 4))),
+        "spatial-spindrop", masked=masked)
+    assert [layer.name for layer in network.layers if layer.mask_choice] == masked
+    write_checkpoint(tmp_path / "masks.npz", network, seed=5)
+    network = with_dropout(read(tmp_path / "masks.npz", network), dict.fromkeys(masked, 0.3))
+    arrays, answers = [], []
+    for mapping in ("column", "position"):
+        folder = tmp_path / mapping
+        check(network, folder, simulate, "shared", mapping=mapping, view="macro")
+        costs = json.loads((folder / "report" / "method_costs.json").read_text())["layers"]["second"]
+        arrays.append((costs["arrays"], costs["word_lines"]))
+        answers.append([word for _, word in written(folder, "r")])
+    assert answers[0] == answers[1]
+    # Of 54 inputs with two word lines each, 8 fit in an array of 16 rows, or 6 are those of a position; of
+    # 4 outputs one fits.
+    assert arrays == [(7 * 4, 54 * 2 * 4), (9 * 4, 54 * 2 * 4)]
+
+
 @pytest.mark.parametrize("schedule, options", [
     ("shared", {"view": "macro", "protect": True}), ("shared", {"interval": 1}), ("sequential", {})])
 def test_inverted_normalization(write_checkpoint, tmp_path, simulate, schedule, options):
