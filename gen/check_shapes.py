@@ -127,12 +127,23 @@ def _check_choices(layer, network):
         if len(found) < 2 or min(found) < 0 or len(found) <= max(found):
             raise MalformedNetwork(f"Layer {layer.name!r} must have outcomes from 0 up, at least two and "
                                    f"without a gap, not {sorted(found)}")
-    if not 1 <= layer.ways <= layer.crossbars:
-        raise MalformedNetwork(f"Layer {layer.name!r} must have from 1 to {layer.crossbars} ways, as many "
-                               f"as it has arrays, not {layer.ways}")
-    if layer.ways > 1 and layer.crossbars.bit_count() != 1:
-        raise MalformedNetwork(f"Layer {layer.name!r} must have a power of two of arrays, as they are read "
-                               f"in a ring of {layer.ways} ways, not {layer.crossbars}")
+    if layer.array_choice is not None and layer.array_choice.sets:
+        _check_sets(layer)
+
+
+def _check_sets(layer):
+    sets, outcomes = layer.array_choice.sets, 1 + max(layer.array_choice.table)
+    if len(sets) != outcomes:
+        raise MalformedNetwork(f"Layer {layer.name!r} must have a set of arrays for each of {outcomes} "
+                               f"outcomes, not {len(sets)}")
+    for arrays in sets:
+        if not arrays or len(arrays) != len(sets[0]) or list(arrays) != sorted(set(arrays)):
+            raise MalformedNetwork(f"Layer {layer.name!r} must have sets of arrays that ascend, each of as "
+                                   f"many, not {list(arrays)} beside {list(sets[0])}")
+    found = set().union(*sets)
+    if found != set(range(len(found))):
+        raise MalformedNetwork(f"Layer {layer.name!r} must have arrays from 0 up in its sets, without a "
+                               f"gap, not {sorted(found)}")
 
 
 def _check_mask(layer, draws):

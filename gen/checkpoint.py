@@ -101,5 +101,5 @@ def _with_parameters(layer: Layer, own: Parameters, method: Method) -> Layer:
         return Normalization(*(vectors[number % len(vectors)] for vectors in rows), centred=centred)
 
     return replace(layer, normalizations=tuple(
-        tuple(normalization(array * layer.bank_count + bank) for bank in range(layer.bank_count))
-        for array in range(layer.crossbars)))
+        tuple(normalization(outcome * layer.bank_count + bank) for bank in range(layer.bank_count))
+        for outcome in range(len(layer.array_sets))))

@@ -357,15 +357,21 @@ def _read_layer(archive, layer: Layer, network, refuse) -> Parameters:
     def rows(name, one=False):
         """The vectors of a member: one for all or, unless it must be ``one``, one for each bank."""
         name = f"{layer.name}.{name}"
-        found, most = archive.shape_of(name), layer.crossbars * layer.bank_count
+        found, most = archive.shape_of(name), len(layer.array_sets) * layer.bank_count
         if len(found) != 2 or one:
             return archive.take(name, (layer.outputs,), "float")[None]
         if found[0] < most:
             refuse(f"has {name!r} of {found[0]} rows in layer {layer.name!r}, not {most}", *more)
         return archive.take(name, (found[0], layer.outputs), "float")[:most]
 
-    dropout = (archive.take(f"{layer.name}.dropout", (), "float").item()
-               if has_dropout(network, layer) else None)
+    dropout = None
+    if has_dropout(network, layer):
+        if layer.mask_choice and f"{layer.name}.dropout" not in archive:
+            masked = ",".join(each.name for each in network.layers if each.mask_choice)
+            refuse(f"is of a network that masks no inputs of layer {layer.name!r}", "name those that it masks "
+                   f"with --masked, or make one with: python -m golden.train {network.name} --data DIR "
+                   f"--masked {masked} --out FILE")
+        dropout = archive.take(f"{layer.name}.dropout", (), "float").item()
     if dropout is not None and not 0 <= dropout <= 1:
         refuse(f"has '{layer.name}.dropout' of {dropout}, which is no probability")
     if f"{layer.name}.threshold" in archive:

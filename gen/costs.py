@@ -7,7 +7,7 @@ import numpy as np
 from gen.ir import JUNCTIONS, Layer, Network, Target
 from gen.methods import method_for
 from gen.outcomes import drawn
-from gen.transforms.folding import gates
+from gen.transforms.folding import adcs, gates
 from gen.weights import in_files, stored_bits
 
 
@@ -21,10 +21,11 @@ _DRAWS = 2000
 def costs(network: Network, target: Target) -> dict:
     """Return what the method of ``network`` costs, for ``report/method_costs.json``.
 
-    Per layer and in total: ``arrays``, ``cells`` and magnetic tunnel ``junctions`` in use, ``banks`` of
-    thresholds or gains, random bits of the choices of a pass, and for a prediction of ``target.passes``
-    passes the mean number of ``runs`` of the crossbar and of array ``reads`` (a read activates word lines
-    of one array once) when what passes have in common is shared, and when they follow one another.
+    Per layer and in total: ``arrays``, their ``word_lines``, each with a driver, and ``adcs``; ``cells``
+    and magnetic tunnel ``junctions`` in use; ``banks`` of thresholds or gains; random bits of the choices
+    of a pass, and for a prediction of ``target.passes`` passes the mean number of ``runs`` of the crossbar
+    and of array ``reads`` (a read activates word lines of one array once) when what passes have in common
+    is shared, and when they follow one another.
     ``random_sources`` are those of the whole model, and the most of a layer where each has its own;
     ``random_sources_quoted`` is what the paper of a method has, if it says so.
     """
@@ -35,6 +36,9 @@ def costs(network: Network, target: Target) -> dict:
         bits    = len(set().union(*(network.places(choice.draw) for choice in layer.choices)))
         layers[layer.name] = {
             "arrays": layer.crossbars * len(layer.tiles),
+            "word_lines": layer.crossbars * layer.rows_per_weight * sum(
+                len(tile.rows) for tile in layer.tiles),
+            "adcs": adcs(layer, layer.folding, target),
             "banks": sum(map(len, layer.banks)),
             "cells": weights * layer.cells_per_weight,
             "junctions": weights * layer.cells_per_weight * (1 if layer.weight_bits == 1 else JUNCTIONS),
@@ -101,7 +105,7 @@ def expected_runs(network: Network, passes: int) -> list[float]:
     prefix   = np.zeros(outcomes.shape[:2], dtype=object) # numbers the outcomes so far, however many
     means    = []
     for layer, (array, bank) in zip(network.layers, np.moveaxis(outcomes, (2, 3), (0, 1)), strict=True):
-        prefix = prefix * (layer.crossbars if layer.mask_choice is None else passes) + array
+        prefix = prefix * (len(layer.array_sets) if layer.mask_choice is None else passes) + array
         means.append(float(np.mean([len(set(row)) for row in prefix])))
         prefix = prefix * (layer.bank_count if layer.mix_choice is None else passes) + bank
     return means

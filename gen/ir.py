@@ -68,6 +68,9 @@ class Target:
     sources: str = _option("model", "a random source for the whole model, or for each random bit of a pass "
                                     "(SpinBayes, 3.5.1)", ("model", "layer"))
     view: str = _option("emulated", "arrays in memory, or pins of a macro", ("emulated", "macro"))
+    mapping: str = _option("column", "where weights of a convolution are: a kernel unrolled into a column, "
+                                     "or an array for each position of the kernel (NeuSpin, III-A2)",
+                           ("column", "position"))
     cells_per_read: int = _option(4, "multi-level cells of a bit line that are sensed at once "
                                      "(SpinBayes, 3.5.2)", limits=range(1, 2**20 + 1),
                                   called="The multi-level cells of a bit line in a read must be {}")
@@ -146,23 +149,22 @@ class Draw:
 
 @dataclass(frozen=True, slots=True)
 class ArrayChoice:
-    """Which array a pass reads: a map enters the layer once for each outcome that its passes have.
+    """Which arrays a pass reads: a map enters the layer once for each outcome that its passes have.
 
-    The outcome of the number n that is drawn is ``table[n % len(table)]``, the number of an array. A sum
-    adds up the products of as many arrays as ``ways``, from that one on, in a ring: each is as likely as
-    the others, as in SpinBayes, 3.3, but there are N such sets and not all of those of n arrays, so that a
-    choice still takes log2 N random bits.
+    The outcome of the number n that is drawn is ``table[n % len(table)]``. It is the number of an array,
+    or with ``sets`` that of a set of them, whose products a sum adds up (SpinBayes, eq. 4).
     """
 
     draw: str
     table: tuple[int, ...]
-    ways: int = 1
+    sets: tuple[tuple[int, ...], ...] = () #: By outcome the numbers of the arrays, ascending; of each set
+                                           #: as many. Empty: of each outcome the array of its number.
 
 
 @dataclass(frozen=True, slots=True)
 class BankChoice:
     """Which bank a pass applies to the sums: a map enters the layer once, and leaves it once for each
-    outcome that its passes have. The outcome of a number is that of :class:`ArrayChoice`, the number of a
+    outcome that its passes have. The outcome of a number is as with :class:`ArrayChoice`, the number of a
     bank."""
 
     draw: str
@@ -315,11 +317,11 @@ class Layer:
     arrays: tuple[tuple[int, ...], ...] = () #: Per array and output channel an integer of fields of
                                    #: ``weight_bits`` bits, field i the weight of input i: one bit that
                                    #: is 1 for +1, or a number in two's complement.
-    normalizations: tuple[tuple[Normalization, ...], ...] = () #: Per array, which is that of the outcome
-                                   #: of its choice, and bank. Until
+    normalizations: tuple[tuple[Normalization, ...], ...] = () #: Per set of arrays, one for each outcome
+                                   #: of their choice, and bank. Until
                                    #: :func:`gen.transforms.banks.make_banks`.
-    banks: tuple[tuple[Comparison | Centred | Affine | Logit, ...], ...] = () #: Per array and bank,
-                                   #: likewise.
+    banks: tuple[tuple[Comparison | Centred | Affine | Logit, ...], ...] = () #: Per set of arrays and
+                                   #: bank, likewise.
     tiles: tuple[Tile, ...] = ()   #: Set by :func:`gen.transforms.tile.tile`.
     folding: Folding | None = None #: Set by :func:`gen.transforms.folding.choose_folding`.
 
@@ -344,9 +346,17 @@ class Layer:
         return next((choice for choice in self.choices if isinstance(choice, MixChoice)), None)
 
     @property
+    def array_sets(self) -> tuple[tuple[int, ...], ...]:
+        """Numbers of the arrays whose products a sum adds up, by the outcome of their choice."""
+        choice = self.array_choice
+        if choice is None:
+            return ((0,),)
+        return choice.sets or tuple((array,) for array in range(1 + max(choice.table)))
+
+    @property
     def crossbars(self) -> int:
         """Arrays to choose from."""
-        return 1 if self.array_choice is None else 1 + max(self.array_choice.table)
+        return 1 + max(map(max, self.array_sets))
 
     @property
     def bank_count(self) -> int:
@@ -358,7 +368,7 @@ class Layer:
     @property
     def ways(self) -> int:
         """Arrays whose products a sum adds up."""
-        return 1 if self.array_choice is None else self.array_choice.ways
+        return len(self.array_sets[0])
 
     @property
     def cells_per_side(self) -> int:
@@ -379,10 +389,6 @@ class Layer:
     @property
     def cells_per_weight(self) -> int:
         return self.rows_per_weight * self.columns_per_weight
-
-    def arrays_of(self, outcome: int) -> tuple[int, ...]:
-        """Numbers of the arrays whose products a sum adds up, by the outcome of the choice."""
-        return tuple((outcome + way) % self.crossbars for way in range(self.ways))
 
     @property
     def sums(self) -> range:

@@ -5,7 +5,9 @@ one with the draws and choices of a method, and the scales of a checkpoint into 
 comes behind works on these alone.
 """
 
-from collections.abc import Callable
+import itertools
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,8 +17,9 @@ from gen.networks import NETWORKS
 
 
 __all__ = [
-    "DEFAULT", "METHODS", "Method", "base_of", "choose", "count_of", "has_dropout", "is_chosen",
-    "known_names", "method_for", "method_of", "name_of", "network_of", "stated", "with_dropout",
+    "DEFAULT", "METHODS", "Method", "WAYS_OF", "array_sets", "asked_of", "base_of", "choose", "count_of",
+    "has_dropout", "is_chosen", "known_names", "method_for", "method_of", "name_of", "network_of", "stated",
+    "with_dropout",
 ]
 
 
@@ -35,8 +38,9 @@ class Method:
     keeps: int = 0                    #: Bits, the first ones, that keep what was trained, which they drop
                                       #: with the dropout probability of the layer: the scale, or weight and
                                       #: bias of an affine transformation. 0: all outcomes are alike.
-    groups: Callable = lambda layer: 0 #: Groups of inputs of a layer behind the first that are masked; 0:
-                                      #: none.
+    groups: Callable = lambda layer: 0 #: Groups of inputs that a mask of a layer has; 0: it can have none.
+    masked: Callable = lambda layer: True #: Whether a layer that can have a mask has one, unless asked
+                                      #: otherwise.
     in_turn: bool = False             #: Whether pass t takes outcome t modulo ``count`` in all layers.
     scaled: bool = True               #: Whether a checkpoint has scales.
     scales: Callable = lambda scale: scale #: What makes those of the banks (B, C) of these, also (B, C).
@@ -130,7 +134,7 @@ METHODS = {
     # Where masks sit is not stated. Each acts on the inputs of a layer, never on pixels.
     "spatial-spindrop": Method(
         "Spatial-SpinDrop", "NeuSpin, III-A2", MaskChoice,
-        groups=lambda layer: layer.channels if (layer.height, layer.width) != (1, 1) else 0),
+        groups=lambda layer: layer.channels, masked=lambda layer: (layer.height, layer.width) != (1, 1)),
     "spindrop": Method(
         "SpinDrop", "NeuSpin, III-A1", MaskChoice,
         groups=lambda layer: layer.fan_in if layer.kernel == (layer.height, layer.width) else 0),
@@ -147,9 +151,30 @@ METHODS = {
 DEFAULT, _WITHOUT_SCALES = "scale-dropout", "spinbayes"
 
 
-def choose(network: Network, method: str, count: int | None = None, ways: int = 1) -> Network:
-    """Return ``network``, which has no choices, with those of ``method``: ``count`` outcomes for each if
-    given, and sums of ``ways`` arrays.
+#: Which sets of n of N arrays a pass chooses from: those of consecutive ones, or all that there are.
+WAYS_OF = "ring", "any"
+
+#: Most sets of arrays that a layer chooses from: each divides the pass sets, and has banks of its own.
+SETS_MAX = 1024
+
+
+def array_sets(count: int, ways: int, ways_of: str = "ring") -> tuple[tuple[int, ...], ...]:
+    """Return the sets of ``ways`` of ``count`` arrays that a choice is made from.
+
+    Each array is in as many sets as any other. In a ``"ring"`` there are N of them, array k and those that
+    follow it, modulo N, so that a choice takes no more random bits than that of an array; ``"any"`` are all
+    C(N, n) (SpinBayes, eq. 4).
+    """
+    if ways_of == "any":
+        return tuple(itertools.combinations(range(count), ways))
+    return tuple(tuple(sorted((first + way) % count for way in range(ways))) for first in range(count))
+
+
+def choose(network: Network, method: str, count: int | None = None, ways: int = 1, ways_of: str = "ring",
+           masked: Sequence[str] | None = None) -> Network:
+    """Return ``network``, which has no choices, with those of ``method``: ``count`` arrays or banks for
+    each if given, sums of the :func:`array_sets` of ``ways`` arrays, and masks of the inputs of the layers
+    ``masked`` by their names, if given.
 
     Raises
     ------
@@ -162,26 +187,32 @@ def choose(network: Network, method: str, count: int | None = None, ways: int = 
         raise ValueError(f"Method {method!r} has nothing to choose --crossbars of; leave it out")
     if ways != 1 and made.choice is not ArrayChoice:
         raise ValueError(f"Method {method!r} has one array per layer; leave --ways out")
+    if ways_of != "ring" and made.choice is not ArrayChoice:
+        raise ValueError(f"Method {method!r} has one array per layer; leave --ways-of out")
     if count is not None and count < 2:
         raise ValueError(f"Arrays or banks to choose from must be at least 2, not {count}")
+    if made.choice is ArrayChoice and ways != 1:
+        _check_ways(method, chosen, ways, ways_of)
+    masks = _masks(network, method, masked)
     if unfit := _unfit(network, made):
         raise ValueError(f"Method {method!r} is not for network {network.name!r}: {unfit}")
-    more = {} if made.choice is not ArrayChoice else {"ways": ways}
+    sets = array_sets(chosen, ways, ways_of) if ways != 1 else ()
+    more = {} if made.choice is not ArrayChoice else {"sets": sets}
+    outcomes = len(sets) or chosen
     layers, draws = [], []
     for layer in network.layers:
         name = "member" if made.in_turn else layer.name
         if made.choice is MaskChoice:
-            groups = made.groups(layer) if layers else 0
-            if groups:
+            if groups := masks.get(name):
                 layer = replace(layer, choices=(MaskChoice(name, groups),))
                 draws.append(Draw(name, (layer.dropout,) * groups))
         elif made.choice is MixChoice:
             layer = replace(layer, choices=(MixChoice(name),))
             draws.append(Draw(name, (layer.dropout,) * layer.outputs))
         elif made.choice is not None and (made.affines is None or layer is not network.layers[-1]):
-            layer = replace(layer, choices=(made.choice(name, made.table(chosen), **more),))
+            layer = replace(layer, choices=(made.choice(name, made.table(outcomes), **more),))
             if name not in (draw.name for draw in draws):
-                draws.append(Draw(name, made.drops(layer.dropout, chosen)))
+                draws.append(Draw(name, made.drops(layer.dropout, outcomes)))
         layers.append(replace(layer, weight_bits=made.weight_bits))
     return replace(network, name=name_of(network.name, method), layers=tuple(layers), draws=tuple(draws),
                    method=method, head=made.head if network.head == Head() else network.head)
@@ -197,13 +228,22 @@ def count_of(network: Network) -> int | None:
     return max(first.crossbars, first.bank_count - method.keeps)
 
 
+def asked_of(network: Network) -> dict:
+    """Return ``ways``, ``ways_of`` and ``masked`` of :func:`choose` for the choices that ``network`` has by
+    its method."""
+    first, masks = network.layers[0], METHODS[network.method].choice is MaskChoice
+    ring = first.array_sets == array_sets(first.crossbars, first.ways)
+    return {"ways": first.ways, "ways_of": "ring" if ring else "any",
+            "masked": [layer.name for layer in network.layers if layer.mask_choice] if masks else None}
+
+
 def is_chosen(network: Network) -> bool:
     """Return whether :func:`choose` makes the choices that ``network`` has by its method, whatever the
     probabilities of its draws."""
     layers = tuple(replace(layer, choices=()) for layer in network.layers)
     try:
         chosen = choose(replace(network, draws=(), layers=layers), network.method, count_of(network),
-                        network.layers[0].ways)
+                        **asked_of(network))
     except ValueError:
         return False
     return _choices_of(chosen) == _choices_of(network)
@@ -213,6 +253,34 @@ def _choices_of(network):
     """Choices and draws of ``network`` without probabilities."""
     return ([layer.choices for layer in network.layers],
             [(draw.name, None if draw.drops is None else len(draw.drops)) for draw in network.draws])
+
+
+def _masks(network, method, masked):
+    """Groups of the layers that have a mask, by their names: never the first, whose inputs are pixels."""
+    made     = METHODS[method]
+    possible = {layer.name: layer for layer in network.layers[1:] if made.groups(layer)}
+    if masked is None:
+        masked = [name for name, layer in possible.items() if made.masked(layer)]
+    elif made.choice is not MaskChoice:
+        raise ValueError(f"Method {method!r} masks no inputs; leave --masked out")
+    for name in masked:
+        if name not in possible:
+            raise ValueError(f"Method {method!r} can mask the inputs of "
+                             f"{', '.join(possible) or 'no layer'}, not of {name!r}")
+    return {name: made.groups(possible[name]) for name in masked}
+
+
+def _check_ways(method, count, ways, ways_of):
+    if ways_of == "any" and METHODS[method].in_turn:
+        raise ValueError(f"Method {method!r} has a normalization for each of its arrays and none for all "
+                         "sets of them; leave --ways-of out")
+    most = count - (ways_of == "any")
+    if not 1 <= ways <= most:
+        sets = ", for more than one set" if ways_of == "any" else ""
+        raise ValueError(f"Ways must be from 1 to {most}, of {count} arrays{sets}, not {ways}")
+    if ways_of == "any" and (sets := math.comb(count, ways)) > SETS_MAX:
+        raise ValueError(f"Sets of {ways} of {count} arrays must be at most {SETS_MAX:,} to choose from, "
+                         f"not {sets:,}; ask for fewer with --crossbars, or leave --ways-of out for a ring")
 
 
 def _unfit(network, method):
@@ -286,7 +354,8 @@ def known_names() -> list[str]:
             for method, made in METHODS.items() if not _unfit(network, made)]
 
 
-def network_of(name: str, method: str | None = None, count: int | None = None, ways: int = 1) -> Network:
+def network_of(name: str, method: str | None = None, count: int | None = None, ways: int = 1,
+               ways_of: str = "ring", masked: Sequence[str] | None = None) -> Network:
     """Return the network ``name``, with the choices that its name says, or with those of ``method`` if
     given, otherwise as :func:`choose`.
 
@@ -298,4 +367,4 @@ def network_of(name: str, method: str | None = None, count: int | None = None, w
         As :func:`choose`.
     """
     base, found = method_of(name)
-    return choose(NETWORKS[base], method or found, count, ways)
+    return choose(NETWORKS[base], method or found, count, ways, ways_of, masked)

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from gen.checkpoint import check_probability, with_parameters, with_thresholds
 from gen.checkpoint_file import Parameters, read_file
 from gen.command import UserError
 from gen.ir import Network, Target
-from gen.methods import DEFAULT, METHODS, known_names, method_for, method_of, name_of
+from gen.methods import DEFAULT, METHODS, WAYS_OF, known_names, method_for, method_of, name_of
 from gen.networks import NETWORKS
 from gen.random_parameters import random_parameters
 from gen.sources import SourceError, find, is_file
@@ -21,7 +22,8 @@ __all__ = ["BESIDE_TARGET", "BuildError", "add_options", "chosen_network", "chos
 
 
 #: What a file of options holds beside the fields of the target.
-BESIDE_TARGET = ("network", "method", "crossbars", "ways", "p", "checkpoint", "random", "synth",
+BESIDE_TARGET = ("network", "method", "crossbars", "ways", "ways_of", "masked", "p", "checkpoint", "random",
+                 "synth",
                  "mtj_dropout")
 
 #: What the codes of currents depend on, and what it is called.
@@ -60,6 +62,12 @@ def add_options(parser: argparse.ArgumentParser):
              "method)")
     parser.add_argument("--ways", type=int, metavar="n",
         help="arrays whose mean a pass takes, for methods that choose arrays (default: 1)")
+    parser.add_argument("--ways-of", choices=WAYS_OF,
+        help="sets of so many arrays that a pass chooses from: those of consecutive ones, or any "
+             "(SpinBayes, eq. 4) (default: ring)")
+    parser.add_argument("--masked", metavar="LAYERS",
+        help="layers whose inputs are dropped, for methods that drop inputs: names with commas between "
+             "(default: by method)")
     parser.add_argument("--p", type=float, metavar="P",
         help="dropout probability of all layers, for methods that have one (default: as trained)")
     parser.add_argument("--checkpoint", type=Path, metavar="FILE",
@@ -134,9 +142,11 @@ def read_options(args: argparse.Namespace, network: str | None) -> dict:
     return asked
 
 
-def named(name: str, method: str | None = None, crossbars: int | None = None, ways: int = 1) -> Network:
+def named(name: str, method: str | None = None, crossbars: int | None = None, ways: int = 1,
+          ways_of: str = "ring", masked: Sequence[str] | None = None) -> Network:
     """Return the network ``name``, or the same one of ``method`` if given, with ``crossbars`` arrays or
-    banks per layer if given, and sums of ``ways`` arrays.
+    banks per layer if given, sums of the sets of ``ways`` arrays that ``ways_of`` says, and masks
+    of the layers ``masked`` if given.
 
     Raises
     ------
@@ -144,14 +154,16 @@ def named(name: str, method: str | None = None, crossbars: int | None = None, wa
         If there is none, or its method has nothing to choose from.
     """
     try:
-        return find(name).network(method, crossbars, ways)
+        return find(name).network(method, crossbars, ways, ways_of, masked)
     except SourceError as error:
         raise BuildError(str(error)) from None
 
 
 def chosen_network(asked: dict) -> Network:
     """Return the network that the options ``asked`` name, without parameters; raises as :func:`named`."""
-    return named(asked["network"], asked.get("method"), asked.get("crossbars"), asked.get("ways", 1))
+    masked = asked["masked"].split(",") if "masked" in asked else None
+    return named(asked["network"], masked=masked, **{
+        name: asked[name] for name in ("method", "crossbars", "ways", "ways_of") if name in asked})
 
 
 def trained(asked: dict) -> Network:
@@ -233,7 +245,7 @@ def chosen_target(asked: dict, network: Network) -> Target:
         if made != wanted:
             raise BuildError(f"SET current codes are for a dropout probability of {made:g} of random bit "
                              f"{place}, not {wanted:g}; make them with: {_CURRENTS}, and the --crossbars, "
-                             "--p and --checkpoint of the build")
+                             "--ways, --ways-of, --masked, --p and --checkpoint of the build")
     return target
 
 
@@ -251,7 +263,10 @@ def _read(path, known):
         if name not in known:
             raise BuildError(f"Config {path} has the unknown option {name!r}; known are: "
                              f"{', '.join(known)}")
-        for kind, names, what in ((str, ("network", "method", "checkpoint", "synth"), "a text"),
+        if name == "ways_of" and value not in WAYS_OF:
+            raise BuildError(f"Config {path} must have {' or '.join(map(repr, WAYS_OF))} for ways_of, not "
+                             f"{value!r}")
+        for kind, names, what in ((str, ("network", "method", "masked", "checkpoint", "synth"), "a text"),
                                   (int, ("crossbars", "ways", "random"), "a whole number"),
                                   (int | float, ("p",), "a number"), (list, ("mtj_dropout",), "a list")):
             if name in names and (not isinstance(value, kind) or isinstance(value, bool)):

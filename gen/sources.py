@@ -8,6 +8,7 @@ of the method.
 """
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from gen.checkpoint_file import SHIPPED, read_structure
 from gen.command import UserError
 from gen.description import read_description
 from gen.ir import Head, Network
-from gen.methods import METHODS, base_of, choose, count_of, method_of, name_of
+from gen.methods import METHODS, asked_of, base_of, choose, count_of, method_of, name_of
 from gen.networks import NETWORKS
 
 
@@ -40,7 +41,8 @@ class Source:
     method: str           #: Its method, unless asked for another; empty where its choices are its own.
     held: Network | None = None #: As its file holds it, if that is a checkpoint.
 
-    def network(self, method: str | None = None, count: int | None = None, ways: int = 1) -> Network:
+    def network(self, method: str | None = None, count: int | None = None, ways: int = 1,
+                ways_of: str = "ring", masked: Sequence[str] | None = None) -> Network:
         """Return the network with its choices, or with those of ``method`` if given, otherwise as
         :func:`gen.methods.choose`; without parameters.
 
@@ -56,14 +58,15 @@ class Source:
                               f"train it with: python -m golden.train {self.text} --method {method} "
                               "--data DIR --out FILE")
         if self.held is not None and count is None:
-            if ways in (1, self.held.layers[0].ways):
+            asked = {"ways": ways, "ways_of": ways_of, "masked": masked}
+            if asked in ({"ways": 1, "ways_of": "ring", "masked": None}, self.method and asked_of(self.held)):
                 return self.held
             count = count_of(self.held) if self.method else None
         if not (method or self.method):
-            raise SourceError(f"Checkpoint {self.text} has choices of its own; leave --crossbars and "
-                              "--ways out")
+            raise SourceError(f"Checkpoint {self.text} has choices of its own; leave --crossbars, --ways, "
+                              "--ways-of and --masked out")
         try:
-            return choose(self.plain, method or self.method, count, ways)
+            return choose(self.plain, method or self.method, count, ways, ways_of, masked)
         except ValueError as error:
             raise SourceError(str(error)) from None
 

@@ -40,7 +40,7 @@ def verify(network: Network, target: Target):
 def _check_parameters(layer, last):
     if layer.arrays and len(layer.arrays) != layer.crossbars:
         raise MalformedNetwork(f"Layer {layer.name!r} has the weights of {len(layer.arrays)} arrays, "
-                               f"but chooses one of {layer.crossbars}")
+                               f"but chooses from {layer.crossbars}")
     for number, columns in enumerate(layer.arrays):
         _check_length(layer, "weight columns", columns)
         for value in columns:
@@ -63,11 +63,12 @@ def _check_parameters(layer, last):
 
 
 def _each(layer, name):
-    """The normalizations or banks of a layer, one for each array and bank."""
-    found = getattr(layer, name)
-    if found and (len(found) != layer.crossbars or any(len(each) != layer.bank_count for each in found)):
-        raise MalformedNetwork(f"Layer {layer.name!r} must have {name} of {layer.crossbars} arrays, each "
-                               f"of {layer.bank_count} banks, not of {list(map(len, found))}")
+    """The normalizations or banks of a layer, one for each set of arrays and bank."""
+    found, sets = getattr(layer, name), len(layer.array_sets)
+    if found and (len(found) != sets or any(len(each) != layer.bank_count for each in found)):
+        what = "arrays" if layer.ways == 1 else "sets of arrays"
+        raise MalformedNetwork(f"Layer {layer.name!r} must have {name} of {sets} {what}, each of "
+                               f"{layer.bank_count} banks, not of {list(map(len, found))}")
     return [part for of_array in found for part in of_array]
 
 

@@ -17,8 +17,8 @@ class CompileError(UserError):
 
 
 def compiled(name: str, checkpoint: Path | None = None, passes: int = 20, seed: int = 1, *,
-             crossbars: int | None = None, ways: int = 1, p: float | None = None,
-             method: str | None = None) -> Network:
+             crossbars: int | None = None, ways: int = 1, ways_of: str = "ring",
+             masked: str | None = None, p: float | None = None, method: str | None = None) -> Network:
     """Return the network ``name``, or that of this file (:mod:`gen.sources`), as ``python -m gen.compile``
     prints it.
 
@@ -30,8 +30,8 @@ def compiled(name: str, checkpoint: Path | None = None, passes: int = 20, seed: 
         If the compiler refuses its arguments or the checkpoint.
     """
     command = ["gen.compile", name, f"--passes={passes}", f"--seed={seed}"]
-    for option, value in (("checkpoint", checkpoint), ("crossbars", crossbars), ("ways", ways), ("p", p),
-                          ("method", method)):
+    for option, value in (("checkpoint", checkpoint), ("crossbars", crossbars), ("ways", ways),
+                          ("ways-of", ways_of), ("masked", masked), ("p", p), ("method", method)):
         if value is not None:
             command.append(f"--{option}={value}")
     output, said = run_compiler(command)

@@ -9,6 +9,7 @@ from tabulate import tabulate
 from gen.command import Parser, UserError, command, whole
 from gen.files import refuse_overlap, refuse_unwritable, write_json
 from gen.ir import Network, Target
+from gen.methods import WAYS_OF
 from gen.sources import HELP, source_argument
 from golden.compiler import compiled
 from golden.device.junction import Dac, write_codes
@@ -74,6 +75,12 @@ def main(arguments=None):
                         help="trained parameters (default: those that come with the project)")
     parser.add_argument("--crossbars", type=whole(2), metavar="N",
                         help="arrays or banks that each layer chooses from, as of gen.build")
+    parser.add_argument("--ways", type=int, default=1, metavar="n",
+                        help="arrays whose mean a pass takes, as of gen.build")
+    parser.add_argument("--ways-of", choices=WAYS_OF, default="ring",
+                        help="sets of so many arrays that a pass chooses from, as of gen.build")
+    parser.add_argument("--masked", metavar="LAYERS",
+                        help="layers whose inputs are dropped, as of gen.build")
     parser.add_argument("--p", type=float, metavar="P",
                         help="dropout probability of all layers, as of gen.build")
     parser.add_argument("--mtj-bits", type=int, default=Dac().bits, metavar="N",
@@ -91,8 +98,8 @@ def main(arguments=None):
             parser.error(f"--{name.replace('_', '-')} must be above 0, not {getattr(args, name)}")
     refuse_overlap([args.json], [args.checkpoint])
     refuse_unwritable(args.json)
-    report = currents(compiled(args.source.text, args.checkpoint, passes=1, seed=1,
-                               crossbars=args.crossbars, p=args.p), Target(
+    report = currents(compiled(args.source.text, args.checkpoint, passes=1, seed=1, crossbars=args.crossbars,
+                               ways=args.ways, ways_of=args.ways_of, masked=args.masked, p=args.p), Target(
         mtj_bits=args.mtj_bits, **{name: getattr(args, name) for name in _TARGET}))
     write_json(args.json, report)
     print(f"SET pulses of {report['set_pulse_ns']:g} ns, RESET pulses of {report['reset_pulse_ns']:g} ns")

@@ -22,7 +22,7 @@ from tabulate import tabulate
 from gen.command import Parser, command
 from gen.files import refuse_overlap, refuse_unwritable, write_json
 from gen.ir import Network
-from gen.methods import METHODS, method_for
+from gen.methods import METHODS, WAYS_OF, method_for
 from gen.progress import Progress
 from gen.sources import HELP, is_file, source_argument
 from golden.answers import answer_passes, check_path, columns_help, join_answers, write_answers
@@ -82,6 +82,12 @@ def main(arguments=None):
              "(default: by method)")
     parser.add_argument("--ways", type=int, default=1, metavar="n",
         help="arrays whose mean a pass takes, for methods that choose arrays (default: %(default)s)")
+    parser.add_argument("--ways-of", choices=WAYS_OF, default="ring",
+        help="sets of so many arrays that a pass chooses from: those of consecutive ones, or any "
+             "(SpinBayes, eq. 4) (default: %(default)s)")
+    parser.add_argument("--masked", metavar="LAYERS",
+        help="layers whose inputs are dropped, for methods that drop inputs: names with commas between "
+             "(default: by method)")
     parser.add_argument("--p", type=float, metavar="P",
         help="dropout probability of all layers, for methods that have one (default: as trained)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure to FILE")
@@ -109,7 +115,7 @@ def _evaluate(args) -> dict:
         refuse_unwritable(args.json) # a wrong path is refused before the work, not after
     steps.step(f"compile {asked.name}")
     network = compiled(args.source.text, args.checkpoint, passes, args.seed, crossbars=args.crossbars,
-                       ways=args.ways, p=args.p, method=args.method)
+                       ways=args.ways, ways_of=args.ways_of, masked=args.masked, p=args.p, method=args.method)
     if args.input:
         judged, sets = read_images(args.input, network, args.labels), {}
     else:
@@ -153,7 +159,8 @@ def _evaluate(args) -> dict:
     if args.input:
         figures["input"] = str(args.input)
     if spinbayes:
-        figures |= {"crossbars": network.layers[0].crossbars, "ways": network.layers[0].ways}
+        figures |= {"crossbars": network.layers[0].crossbars, "ways": network.layers[0].ways,
+                    "ways_of": args.ways_of}
     if spinbayes and network.data == "mnist" and not args.input and not is_file(args.source.text):
         figures["paper"] = PAPER
     if args.out:

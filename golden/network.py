@@ -1,7 +1,7 @@
 """The compiled golden model: executes the integers of a compiled network on images.
 
-What a pass draws are random bits, ``bits``, bool (..., W) with W bits a pass; which array and which bank of
-a layer it takes by them is for :mod:`golden.random.outcomes` to say. A *chip* is one draw of imperfect
+What a pass draws are random bits, ``bits``, bool (..., W) with W bits a pass; which arrays and which bank
+of a layer it takes by them is for :mod:`golden.random.outcomes` to say. A *chip* is one draw of imperfect
 devices, a :class:`golden.device.cell.Chip`; without a chip, every sum is exact.
 """
 
@@ -84,7 +84,7 @@ def batches(network: Network, images: int, passes: int) -> Iterator[slice]:
     images, bits and results batch by batch needs the memory of one batch.
     """
     runs = min(passes, math.prod(
-        passes if layer.mask_choice or layer.mix_choice else layer.crossbars * layer.bank_count
+        passes if layer.mask_choice or layer.mix_choice else len(layer.array_sets) * layer.bank_count
         for layer in network.layers))
     # A layer reads a copy of its map for each input of its kernel.
     inputs = max(math.prod(layer.positions) * layer.fan_in for layer in network.layers)
@@ -201,10 +201,10 @@ def layer_sums(layer: Layer, x: np.ndarray, outcome: int = 0, chip=None, *,
                 groups = np.arange(layer.fan_in) % kept.shape[1]
                 inputs *= np.repeat(kept[:, groups], math.prod(layer.positions), axis=0)
         parts = [inputs @ layer_weights(layer, array).T.astype(inputs.dtype)
-                 for array in layer.arrays_of(outcome)]
+                 for array in layer.array_sets[outcome]]
     else:
         parts = [chip.sums(layer, array, windows).astype(_exact_float(layer))
-                 for array in layer.arrays_of(outcome)]
+                 for array in layer.array_sets[outcome]]
     sums = sum(parts).reshape(len(x), *layer.positions, layer.outputs)
     height, width, outputs = layer.output_shape
     if layer.pool > 1:
@@ -268,8 +268,8 @@ def _passes(network: Network, images: np.ndarray, bits: np.ndarray, chip=None) -
         array, bank = arrays[:, index], banks[:, index]
         mask = kept.get(index)
         if mask is None:
-            run, place = np.unique(place * layer.crossbars + array, return_inverse=True)
-            source, read = np.divmod(run, layer.crossbars)
+            run, place = np.unique(place * len(layer.array_sets) + array, return_inverse=True)
+            source, read = np.divmod(run, len(layer.array_sets))
         else:
             different, first, place = np.unique(
                 np.column_stack([place, mask]), axis=0, return_index=True, return_inverse=True)
@@ -290,7 +290,7 @@ def _sums(layer, x, source, array, mask, chip):
     ``mask`` (M, groups) has, as indices (M,) of an array of those that differ."""
     if mask is not None:
         return np.arange(len(source)), layer_sums(layer, x[source], kept=mask)
-    if layer.crossbars == 1:
+    if len(layer.array_sets) == 1:
         return source, layer_sums(layer, x, 0, chip)
     sums = np.empty((len(source), *layer.output_shape), dtype=_exact_float(layer))
     for outcome in np.unique(array):

@@ -18,7 +18,7 @@ from tabulate import tabulate
 
 from gen.command import Parser, UserError, command, whole
 from gen.files import refuse_unwritable
-from gen.methods import choose, count_of
+from gen.methods import WAYS_OF, asked_of, choose, count_of
 from gen.progress import Progress
 from gen.sources import HELP, is_file, source_argument
 from gen.tools import install_hint
@@ -44,18 +44,19 @@ METHODS = {
     "scale-dropout-random": Method(options=("base", "crossbars")),
     "scale-dropout-element": Method(),
     "spinbayes":            Method(("bayes",), levels=True,
-                                   options=("crossbars", "weight_bits", "ways", "arrays")),
+                                   options=("crossbars", "weight_bits", "ways", "ways_of", "arrays")),
     "sub-set":              Method(options=("base", "crossbars")),
     "tiny-ensemble":        Method(options=("base", "crossbars")),
     "ensemble":             Method(options=("base", "crossbars")),
-    "spatial-spindrop":     Method(),
-    "spindrop":             Method(),
+    "spatial-spindrop":     Method(options=("base", "masked")),
+    "spindrop":             Method(options=("base", "masked")),
     "affine":               Method(),
     **{method: Method(("float",), options=()) for method in BASELINES},
 }
 
 #: Options for which the checkpoint that comes with the project is not replaced.
-OWN = ("epochs", "teacher_epochs", "seed", "recipe", "crossbars", "weight_bits", "ways", "arrays", "device")
+OWN = ("epochs", "teacher_epochs", "seed", "recipe", "crossbars", "weight_bits", "ways", "ways_of",
+       "masked", "arrays", "device")
 
 
 def _parse(arguments):
@@ -91,6 +92,12 @@ def _parse(arguments):
         help="bits of a weight, for method spinbayes (default: 4)")
     parser.add_argument("--ways", type=whole(1), metavar="n",
         help="crossbars whose mean a pass takes, for the same method (default: 1)")
+    parser.add_argument("--ways-of", choices=WAYS_OF,
+        help="sets of so many crossbars that a pass chooses from: those of consecutive ones, or any "
+             "(SpinBayes, eq. 4) (default: ring)")
+    parser.add_argument("--masked", metavar="LAYERS",
+        help="layers whose inputs are dropped, for methods that drop inputs: names with commas between "
+             "(default: by method)")
     parser.add_argument("--arrays", type=Path, metavar="FILE",
         help="take the crossbars of this checkpoint, and only measure the batch normalization anew, for "
              "the same method")
@@ -123,11 +130,10 @@ def _parse(arguments):
         _as_held(options, method, held)
     if options.method not in BASELINES:
         try:
-            network = choose(plain, options.method, options.crossbars)
+            choose(plain, options.method, options.crossbars, options.ways or 1, options.ways_of or "ring",
+                   options.masked and options.masked.split(","))
         except ValueError as error:
             parser.error(str(error))
-        if options.ways and options.ways > (most := network.layers[0].crossbars):
-            parser.error(f"--ways must be at most {most}, the crossbars of a layer, not {options.ways}")
     if options.out is None and is_file(options.source.text):
         if held is not None:
             parser.error(f"name the checkpoint to write with --out FILE; {options.source.text} is not "
@@ -145,9 +151,10 @@ def _parse(arguments):
 
 def _as_held(options, method, held):
     """Take from the network of a checkpoint what is not asked for otherwise."""
-    first = held.layers[0]
-    for name, value in {"crossbars": count_of(held), "ways": first.ways,
-                        "weight_bits": first.weight_bits}.items():
+    of = asked_of(held)
+    for name, value in {"crossbars": count_of(held), "ways": of["ways"], "ways_of": of["ways_of"],
+                        "masked": of["masked"] and ",".join(of["masked"]),
+                        "weight_bits": held.layers[0].weight_bits}.items():
         if name in method.options and getattr(options, name) is None:
             setattr(options, name, value)
 

@@ -64,7 +64,7 @@ class Engine(wiring.Component):
     """Compute one layer for each feature map that enters, with every bank.
 
     A map comes with its pass set, which is handed on, and with what has divided this before the map
-    entered: its array (SpinBayes, 3.3), or the number of its only pass, which has a mask (SpinDrop). The
+    entered: its arrays (SpinBayes, 3.3), or the number of its only pass, which has a mask (SpinDrop). The
     results of all banks leave side by side, one lane for each: the edge behind
     (:mod:`hdl.pass_sets.edge`) divides the pass set by the bank that each pass has chosen (Scale-Dropout,
     eq. 7 to 9), or mixes two banks for each pass.
@@ -86,14 +86,13 @@ class Engine(wiring.Component):
     sums : range
         Values of a sum as the adder gives it; words of ``banks`` are for these.
     banks : sequence of sequence of sequence of dict
-        Per array, bank and output channel the fields ``threshold`` and ``invert``, or for centred bits and
-        logits ``gain`` and ``offset``. With ``ways``, an array stands for those from it on.
+        Per set of arrays, bank and output channel the fields ``threshold`` and ``invert``, or for centred
+        bits and logits ``gain`` and ``offset``.
     bits : int
         Bits of a level of the maps that enter.
-    ways : int
-        Arrays whose sums are added up: the chosen one and the following ones, in a ring.
     array_choice, bank_choice : hdl.pass_sets.pass_split.Choice or None
-        How each pass chooses one of the arrays, and one of the banks; None if there is one.
+        How each pass chooses one of the sets of arrays of the crossbar, whose sums are added up, and one of
+        the banks; None if there is one.
     mix : hdl.pass_sets.mixer.Mix or None
         How each pass takes each channel from one of two banks, instead of ``bank_choice``. A
         :exc:`ValueError` is raised unless the edge can.
@@ -109,7 +108,7 @@ class Engine(wiring.Component):
     i : In(stream.Signature(bits of a word))
         Words of maps in raster order.
     i_sets : In(stream.Signature(pass_set_layout(passes, outcomes)))
-        Pass set of each map, and the outcome of ``early_choice``: the array that computes it, or the number
+        Pass set of each map, and the outcome of ``early_choice``: the arrays that compute it, or the number
         of its pass.
     passes : Out(stream.Signature(pass_layout(passes)))
         The pass of each map. Only with ``masks``.
@@ -130,12 +129,12 @@ class Engine(wiring.Component):
         1 for a cycle after a stored word has lost its parity. Only with ``protect``.
     """
 
-    def __init__(self, line_buffer, crossbar, results, *, sums, banks, bits=1, ways=1, array_choice=None,
+    def __init__(self, line_buffer, crossbar, results, *, sums, banks, bits=1, array_choice=None,
                  bank_choice=None, mix=None, masks=None, passes, protect=False):
         #: Results per cycle: those of all banks.
         self.lanes = len(banks[0])
         geometry   = crossbar.geometry
-        for what, count, choice in (("array", geometry.arrays, array_choice),
+        for what, count, choice in (("array", geometry.outcomes, array_choice),
                                     ("bank", 1 if mix and self.lanes == 2 else self.lanes, bank_choice)):
             if count != (1 if choice is None else choice.outcomes):
                 raise ValueError(f"Choice of {what} must have {count} outcomes, not {choice!r}")
@@ -152,20 +151,18 @@ class Engine(wiring.Component):
         fan_in = len(line_buffer.o.payload) // bits
         groups = None if masks is None else masks.groups
         self.reader = Reader(fan_in, geometry, bits=bits, positions=math.prod(line_buffer.positions),
-                             ways=ways, groups=groups)
+                             groups=groups)
         #: Between the choice that comes with a map and the reads that wait for it.
         self.choices = (
             None if self.early_choice is None else
             ArrayQueue(fan_in, geometry, protect=protect) if masks is None else
             MaskQueue(fan_in, geometry, groups=groups, protect=protect))
         self.adder  = AdderAccumulator(geometry.codes.elem_shape, tiles=crossbar.tiles,
-                                       columns=geometry.columns_per_read, groups=ways * geometry.row_groups,
-                                       planes=bits, arrays=geometry.arrays, masked=masks is not None)
-        # The adder tags a sum with the last array read for it, ``(chosen + ways - 1) % arrays``, so the
-        # banks are stored rotated by ``ways - 1``.
-        rotated = [*banks[1 - ways:], *banks[:1 - ways]] if ways > 1 else banks
-        make    = self._logits if isinstance(results, Logits) else self._levels
-        self.stages = {"adder_accumulator": self.adder, **make(results, rotated, sums)}
+                                       columns=geometry.columns_per_read,
+                                       groups=geometry.ways * geometry.row_groups, planes=bits,
+                                       arrays=geometry.outcomes, masked=masks is not None)
+        make = self._logits if isinstance(results, Logits) else self._levels
+        self.stages = {"adder_accumulator": self.adder, **make(results, banks, sums)}
         self.latency = crossbar.latency + sum(stage.latency for stage in self.stages.values())
         self._schedule(self.reader.reads)
 

@@ -17,7 +17,7 @@ from gen.checkpoint_file import STATED
 from gen.command import whole
 from gen.compile import compile_network
 from gen.ir import ArrayChoice, BankChoice, Draw, Input, Layer, Network, Normalization, Target
-from gen.methods import DEFAULT, choose, has_dropout, method_for
+from gen.methods import DEFAULT, array_sets, choose, has_dropout, method_for
 from gen.weights import pack
 
 
@@ -105,14 +105,14 @@ def make_checkpoint(path, network, seed=0, **changes):
 
 def with_choices(network, choices):
     """Return ``network`` with the choices ``choices`` of each layer, each of a draw of its own: of p for a
-    keep bit, of two numbers for arrays and those of them that are read together."""
+    keep bit, of two numbers for arrays and those of them that are read together, in a ring."""
     draws, layers = [], []
     for layer, choice in zip(network.layers, choices, strict=True):
         if isinstance(choice, float):
             drops, made = (choice,), BankChoice(layer.name, (0, 1))
         else:
             drops = (0.5,) * (choice[0] - 1).bit_length()
-            made  = ArrayChoice(layer.name, tuple(range(choice[0])), ways=choice[1])
+            made  = ArrayChoice(layer.name, tuple(range(choice[0])), array_sets(*choice))
         draws.append(Draw(layer.name, drops))
         layers.append(replace(layer, choices=(made,)))
     return replace(network, draws=tuple(draws), layers=tuple(layers))
@@ -194,9 +194,9 @@ def _centred(layer):
 
 def make_mixed(seed=0):
     """Return a small network with parameters, whose layers choose in every way there is: not at all; one of
-    two banks, or of four; arrays, of which two are added up; arrays and banks, by two draws; by a draw that
-    another layer has too; and in the last, one of three arrays by the number of the pass. Two of them have
-    inverted normalization.
+    two banks, or of four; arrays, of which some two are added up; arrays and banks, by two draws; by a draw
+    that another layer has too; and in the last, one of three arrays by the number of the pass. Two of them
+    have inverted normalization.
 
     No table but one is in ascending order.
     """
@@ -211,7 +211,7 @@ def make_mixed(seed=0):
         Layer("four", 2, 2, 3, (1, 1), 3, weight_bits=3,
               choices=(BankChoice("bank", (2, 0, 3, 1)),), **levels),
         Layer("arrays", 2, 2, 3, (2, 2), 4,
-              choices=(ArrayChoice("array", (1, 3, 0, 2), ways=2),), **levels),
+              choices=(ArrayChoice("array", (1, 3, 0, 2), ((0, 2), (1, 3), (0, 4), (2, 3))),), **levels),
         Layer("both", 1, 1, 4, (1, 1), 4, weight_bits=4,
               choices=(BankChoice("bank", (0, 2, 2, 1)), ArrayChoice("keep", (1, 0))), **levels | one),
         Layer("shared", 1, 1, 4, (1, 1), 4, choices=(BankChoice("array", (1, 1, 0, 1)),),
@@ -222,7 +222,7 @@ def make_mixed(seed=0):
     layers = tuple(replace(
         layer,
         normalizations=tuple(tuple(_make_normalization(rng, layer) for _ in range(layer.bank_count))
-                             for _ in range(layer.crossbars)),
+                             for _ in layer.array_sets),
         arrays=tuple(pack(_make_weights(rng, layer), layer.weight_bits) for _ in range(layer.crossbars)))
         for layer in layers)
     return Network("mixed", Input(7, 6, (90, 180)), tuple(

@@ -71,7 +71,7 @@ def float_sum(layer: Layer, outcome: int) -> tuple[Fraction, tuple[Fraction, ...
         slope, origin = Fraction(1 - low, 2 * levels), Fraction(1 + low, 2)
     else:
         slope, origin = Fraction(1 - low, levels), Fraction(low)
-    total = sum(unpack(layer, array).sum(1) for array in layer.arrays_of(outcome)).tolist()
+    total = sum(unpack(layer, array).sum(1) for array in layer.array_sets[outcome]).tolist()
     return slope / most, tuple(origin * weights / most for weights in total)
 
 

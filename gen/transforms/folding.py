@@ -135,9 +135,9 @@ def runs(network: Network, target: Target) -> list[float]:
     """Return how often the crossbars of each layer run for an image, at most.
 
     Passes that agree in all choices so far run once, and those that differ only in a bank do so in their
-    own layer. A sequential schedule counts each pass for itself: 1. Of the first layer, where N arrays are
-    chosen from at random, it is the mean, ``N (1 - (1 - 1 / N) ** T)``: all layers behind it can rest when
-    it runs more often.
+    own layer. A sequential schedule counts each pass for itself: 1. Of the first layer, where N arrays or
+    sets of them are chosen from at random, it is the mean, ``N (1 - (1 - 1 / N) ** T)``: all layers behind
+    it can rest when it runs more often.
     """
     counts, choices, apart = [], [], False
     for layer in network.layers:
@@ -147,7 +147,8 @@ def runs(network: Network, target: Target) -> list[float]:
         apart = apart or layer.mask_choice is not None
         most  = target.passes if apart else min(target.passes, combinations(network, choices))
         if not apart and choices == [layer.array_choice] and network.places(choices[0].draw):
-            most = layer.crossbars * (1 - (1 - 1 / layer.crossbars)**target.passes)
+            sets = len(layer.array_sets)
+            most = sets * (1 - (1 - 1 / sets)**target.passes)
         counts.append(most if target.schedule == "shared" else 1)
         if layer.bank_choice is not None:
             choices.append(layer.bank_choice)

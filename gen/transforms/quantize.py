@@ -53,7 +53,7 @@ def _channels(layer: Layer, outcome: int, bank: Affine) -> Iterator[tuple[Fracti
     """Yield for each channel ``slope`` and ``start`` of the logit ``slope * sum + start``, and the least
     and the largest sum that its weights allow."""
     step, starts = float_sum(layer, outcome)
-    weights = sum(unpack(layer, array) for array in layer.arrays_of(outcome))
+    weights = sum(unpack(layer, array) for array in layer.array_sets[outcome])
     most = layer.ways * max(1, 2**(layer.weight_bits - 1) - 1)
     # An input is anything from `input_low` to 1.
     ends = weights, layer.input_low * weights

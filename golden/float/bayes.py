@@ -90,7 +90,7 @@ class BayesianConvolution(nn.Module):
 
     While training, weights are drawn from the posterior, anew for each half of a batch, which halves the
     noise of the gradient. After :meth:`hold` the weights are those of N crossbar arrays, divided by ``W``
-    (eq. 3), and each sample draws one of the arrays, or the mean of as many as the layer has ways.
+    (eq. 3), and each sample draws one of the arrays, or the mean of one of the sets of arrays (eq. 4).
 
     Parameters
     ----------
@@ -174,19 +174,20 @@ class BayesianConvolution(nn.Module):
     def sums(self, q: Tensor, choice: Tensor | None = None) -> Tensor:
         """Return the pooled sums ``s`` of levels ``q`` of shape ``(N, C, H, W)``.
 
-        ``choice`` ``(N,)`` is the array of each sample; it is drawn at random unless given.
+        ``choice`` ``(N,)`` is the array of each sample, or its set of arrays; it is drawn at random unless
+        given.
         """
         if self.arrays is None:
             return torch.cat([self._sums(half, self.posterior.draw(), 1)
                               for half in q.tensor_split(2)])
         if choice is None:
-            choice = torch.randint(len(self.arrays), (len(q),), device=q.device)
+            choice = torch.randint(len(self.layer.array_sets), (len(q),), device=q.device)
         height, width, outputs = self.layer.output_shape
         s = q.new_empty(len(q), outputs, height, width)
         unit = self.layer.ways * (2**(self.layer.weight_bits - 1) - 1)
-        for number in range(len(self.arrays)):
+        for number, arrays in enumerate(self.layer.array_sets):
             chosen = choice == number
-            weight = self.arrays[list(self.layer.arrays_of(number))].sum(0)
+            weight = self.arrays[list(arrays)].sum(0)
             s[chosen] = self._sums(q[chosen], weight, unit)
         return s
 

@@ -39,8 +39,8 @@ class SpinBayes(nn.Module):
 
     def draw(self, rng: np.random.Generator, count: int, passes: int) -> np.ndarray:
         """Return random choices of ``count`` images and ``passes``, int64 ``(count, passes, L)``."""
-        crossbars = [layer.layer.crossbars for layer in self.layers]
-        return rng.integers(crossbars, size=(count, passes, len(crossbars)))
+        outcomes = [len(layer.layer.array_sets) for layer in self.layers]
+        return rng.integers(outcomes, size=(count, passes, len(outcomes)))
 
     def levels(self, images: Tensor) -> Tensor:
         """Turn uint8 pixels ``(N, H, W)`` into levels ``(N, C, H, W)``: counts of reached thresholds."""
@@ -49,8 +49,8 @@ class SpinBayes(nn.Module):
     def forward(self, images: Tensor, choice: Tensor | None = None) -> Tensor:
         """Return the logits ``(N, classes)`` of uint8 ``images`` ``(N, H, W)`` in one pass.
 
-        ``choice`` holds the array of each image and layer, int64 ``(N, L)``; without it, arrays are drawn
-        at random.
+        ``choice`` holds the array, or set of arrays, of each image and layer, int64 ``(N, L)``; without it,
+        they are drawn at random.
         """
         q = self.levels(images)
         for index, layer in enumerate(self.layers):

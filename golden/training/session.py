@@ -146,7 +146,8 @@ def _network(options) -> Network:
     """Return the network that ``options`` name, with the choices of the method."""
     if options.method in BASELINES:
         return baselines.with_method(options.source.plain, options.method)
-    network = choose(options.source.plain, options.method, options.crossbars, options.ways or 1)
+    network = choose(options.source.plain, options.method, options.crossbars, options.ways or 1,
+                     options.ways_of or "ring", options.masked and options.masked.split(","))
     bits = options.weight_bits
     return replace(network, layers=tuple(
         replace(layer, weight_bits=bits or layer.weight_bits) for layer in network.layers))

@@ -14,7 +14,8 @@ __all__ = ["AdderAccumulator", "sums_layout"]
 
 
 def sums_layout(shape, *, columns, arrays=1):
-    """Sums of a group of channels, and the number of the array whose codes they add up (``choice``)."""
+    """Sums of a group of channels, and the number of the array, or set of arrays, whose codes they add up
+    (``choice``)."""
     return data.StructLayout({
         "sums":   data.ArrayLayout(shape, columns),
         "choice": range(arrays),
@@ -43,7 +44,7 @@ class AdderAccumulator(wiring.Component):
         Row tiles, columns, reads of each bit plane of a sum, and bit planes. A :exc:`ValueError` is
         raised unless all are at least 1.
     arrays : int
-        Arrays that codes can come from. A sum is tagged with the array of its last read.
+        Arrays, or sets of arrays, that codes can be of. A sum is tagged with that of its reads.
     masked : bool
         The number of active inputs comes with the reads. A :exc:`ValueError` is raised for codes below 0.
 

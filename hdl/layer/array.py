@@ -35,9 +35,13 @@ class ArrayGeometry:
     arrays : int
         Arrays of this shape, at least 1, that share all pins but the read enable; one of them is
         read at a time (SpinBayes, 3.4). A :exc:`ValueError` is raised otherwise.
+    sets : sequence of sequence of int
+        Numbers of the arrays that are read for a sum, by the outcome of their choice (SpinBayes, eq. 4). A
+        :exc:`ValueError` is raised unless there are as many in each set, of those that there are. Empty: of
+        each outcome the array of its number.
     """
 
-    def __init__(self, rows, columns, *, rows_per_read, columns_per_read, weight_bits=1, arrays=1):
+    def __init__(self, rows, columns, *, rows_per_read, columns_per_read, weight_bits=1, arrays=1, sets=()):
         if not 1 <= rows_per_read <= rows:
             raise ValueError(f"Rows per read must be from 1 to {rows}, not {rows_per_read!r}")
         if not 1 <= columns_per_read <= columns:
@@ -46,6 +50,10 @@ class ArrayGeometry:
             raise ValueError(f"Weight bits must be at least 1, not {weight_bits!r}")
         if arrays < 1:
             raise ValueError(f"Number of arrays must be at least 1, not {arrays!r}")
+        sets = tuple(map(tuple, sets)) or tuple((array,) for array in range(arrays))
+        if any(not each or len(each) != len(sets[0]) or not set(each) <= set(range(arrays))
+               for each in sets):
+            raise ValueError(f"Sets of {arrays} arrays must each have as many of them, not {sets}")
         self.rows             = rows
         self.columns          = columns
         self.rows_per_read    = rows_per_read
@@ -53,6 +61,10 @@ class ArrayGeometry:
         self.weight_bits      = weight_bits
         self.weight_max       = 1 if weight_bits == 1 else 2**(weight_bits - 1) - 1
         self.arrays           = arrays
+        self.sets             = sets
+        #: Sets to choose from, and arrays of a set.
+        self.outcomes         = len(sets)
+        self.ways             = len(sets[0])
         self.row_groups       = -(-rows // rows_per_read)
         self.column_groups    = -(-columns // columns_per_read)
         #: Words of weights: reads that differ in more than their inputs.

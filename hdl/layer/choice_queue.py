@@ -14,7 +14,7 @@ __all__ = ["ArrayQueue", "MaskQueue"]
 
 
 class ArrayQueue(wiring.Component):
-    """Queue of the arrays that maps are to be read from.
+    """Queue of the arrays, or sets of arrays, that maps are to be read from.
 
     Latency is one cycle, throughput one map per cycle.
 
@@ -23,16 +23,16 @@ class ArrayQueue(wiring.Component):
     fan_in, geometry
         See :class:`hdl.layer.reader.Reader`.
     protect : bool
-        Check the parity of arrays that wait.
+        Check the parity of choices that wait.
 
     Members
     -------
-    i : In(stream.Signature(range(arrays)))
-        Array of each map.
+    i : In(stream.Signature(range(outcomes)))
+        Choice of each map.
     o : Out(stream.Signature(choice_layout(fan_in, geometry)))
-        Array of each map.
+        Choice of each map.
     error : Out(1)
-        1 for a cycle after an array has lost its parity. Only with ``protect``.
+        1 for a cycle after a choice has lost its parity. Only with ``protect``.
     """
 
     #: Maps that can wait.
@@ -43,7 +43,7 @@ class ArrayQueue(wiring.Component):
     def __init__(self, fan_in, geometry, *, protect=False):
         self.protect = protect
         super().__init__({
-            "i": In(stream.Signature(range(geometry.arrays))),
+            "i": In(stream.Signature(range(geometry.outcomes))),
             "o": Out(stream.Signature(choice_layout(fan_in, geometry))),
             **error_port(protect),
         })
@@ -58,7 +58,7 @@ class ArrayQueue(wiring.Component):
             arrays.w_en.eq(self.i.valid),
             arrays.w_data.eq(self.i.payload),
             self.o.valid.eq(arrays.r_rdy),
-            self.o.payload.array.eq(arrays.r_data),
+            self.o.payload.choice.eq(arrays.r_data),
             arrays.r_en.eq(self.o.ready),
         ]
         parity.report()

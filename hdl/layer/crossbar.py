@@ -15,20 +15,22 @@ __all__ = ["Crossbar", "codes_layout", "read_layout"]
 
 
 def read_layout(fan_in, geometry, *, masked=False):
-    """A read: the inputs of all rows of the layer, and the row group, column group and array to read; if
-    inputs are masked, which of them are ``active``, and how many (``count``)."""
+    """A read: the inputs of all rows of the layer, the row group and column group to read, the ``choice``
+    of a set of arrays and which ``way`` of the set; if inputs are masked, which of them are ``active``, and
+    how many (``count``)."""
     return data.StructLayout({
         **({"active": fan_in, "count": range(fan_in + 1)} if masked else {}),
         "inputs":       fan_in,
         "row_group":    range(geometry.row_groups),
         "column_group": range(geometry.column_groups),
-        "choice":       range(geometry.arrays),
+        "choice":       range(geometry.outcomes),
+        "way":          range(geometry.ways),
     })
 
 
 def codes_layout(code, *, tiles, columns, arrays=1, active=None):
-    """Answer to a read: per column the ADC codes of all row tiles, and the array that was read; also, where
-    ``active`` is a range, how many inputs of the layer are active."""
+    """Answer to a read: per column the ADC codes of all row tiles, and which of the ``arrays``, or sets of
+    arrays, was chosen; also, where ``active`` is a range, how many inputs of the layer are active."""
     return data.StructLayout({
         "codes":  data.ArrayLayout(data.ArrayLayout(code, tiles), columns),
         "choice": range(arrays),
@@ -40,8 +42,8 @@ class Crossbar(wiring.Component):
     """Read the arrays of a layer: word lines in, ADC codes out.
 
     The fan-in is cut into row tiles of equal size (the last may be smaller), which are all read at
-    once. Where a tile has several arrays, an arbiter enables the one that ``choice`` names. There is no
-    back-pressure: both streams are always ready.
+    once. Where a tile has several arrays, an arbiter enables the one that ``choice`` and ``way`` name.
+    There is no back-pressure: both streams are always ready.
 
     Latency is ``latency`` cycles; throughput is one read per cycle.
 
@@ -54,7 +56,7 @@ class Crossbar(wiring.Component):
         Inputs.
     tile_rows : int
         Inputs of a row tile.
-    rows_per_read, columns_per_read, weight_bits : int
+    rows_per_read, columns_per_read, weight_bits, sets
         See :class:`hdl.layer.array.ArrayGeometry`; ``rows_per_read`` are rows of each row tile.
     macro : int or None
         None: the arrays are emulated. Otherwise they are macros at the pins ``arrays``, which answer
@@ -72,7 +74,7 @@ class Crossbar(wiring.Component):
     -------
     i : In(stream.Signature(read_layout(fan_in, geometry, masked)))
         Reads.
-    o : Out(stream.Signature(codes_layout(code, row tiles, columns_per_read, arrays, active)))
+    o : Out(stream.Signature(codes_layout(code, row tiles, columns_per_read, outcomes, active)))
         Codes of the reads, in the same order.
     arrays : Out(array_signature(geometry)).array(row tiles)
         Pins of the row tiles. Only with ``macro``. Unless masked the inputs of the layer are active, and of
@@ -82,7 +84,7 @@ class Crossbar(wiring.Component):
     """
 
     def __init__(self, weights, fan_in, *, tile_rows, rows_per_read, columns_per_read, weight_bits=1,
-                 macro=None, masked=False, protect=False, file=None):
+                 sets=(), macro=None, masked=False, protect=False, file=None):
         self.masked   = masked
         self.weights  = tuple(tuple(columns) for columns in weights)
         self.fan_in   = fan_in
@@ -90,10 +92,10 @@ class Crossbar(wiring.Component):
             if len(columns) != len(self.weights[0]):
                 raise ValueError(f"Array 0 has {len(self.weights[0])} columns, but another has "
                                  f"{len(columns)}")
-        self.arbiter  = Arbiter(len(self.weights)) if len(self.weights) > 1 else None
         self.geometry = ArrayGeometry(tile_rows, len(self.weights[0]), rows_per_read=rows_per_read,
                                       columns_per_read=columns_per_read, weight_bits=weight_bits,
-                                      arrays=len(self.weights))
+                                      arrays=len(self.weights), sets=sets)
+        self.arbiter  = Arbiter(self.geometry) if len(self.weights) > 1 else None
         self.tiles    = -(-fan_in // tile_rows)
         self.macro    = macro
         self.protect  = protect
@@ -107,7 +109,7 @@ class Crossbar(wiring.Component):
             "i": In(stream.Signature(read_layout(fan_in, self.geometry, masked=masked),
                                      always_ready=True)),
             "o": Out(stream.Signature(codes_layout(
-                code, tiles=self.tiles, columns=columns_per_read, arrays=self.geometry.arrays,
+                code, tiles=self.tiles, columns=columns_per_read, arrays=self.geometry.outcomes,
                 active=range(fan_in + 1) if masked else None), always_ready=True)),
             **error_port(protect),
         }
@@ -141,7 +143,11 @@ class Crossbar(wiring.Component):
         read = self.i.valid
         if self.arbiter is not None:
             m.submodules.arbiter = self.arbiter
-            m.d.comb += [self.arbiter.read.eq(read), self.arbiter.choice.eq(self.i.payload.choice)]
+            m.d.comb += [
+                self.arbiter.read.eq(read),
+                self.arbiter.choice.eq(self.i.payload.choice),
+                self.arbiter.way.eq(self.i.payload.way),
+            ]
             read = self.arbiter.enables
             m.d.comb += self.o.payload.choice.eq(
                 delayed(m, self.i.payload.choice, self.latency, name="choice"))

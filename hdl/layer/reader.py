@@ -13,10 +13,10 @@ __all__ = ["Reader", "choice_layout"]
 
 
 def choice_layout(fan_in, geometry, groups=None):
-    """What the reads of a map are of: the array; where groups of inputs are masked, which are kept, and how
-    many inputs these have."""
+    """What the reads of a map are of: the array, or set of arrays, that was chosen; where groups of inputs
+    are masked, which are kept, and how many inputs these have."""
     return data.StructLayout({
-        "array": range(geometry.arrays),
+        "choice": range(geometry.outcomes),
         **({} if groups is None else {"kept": groups, "count": range(fan_in + 1)}),
     })
 
@@ -25,8 +25,7 @@ class Reader(wiring.Component):
     """Issue all reads of each kernel position, one per cycle.
 
     Four nested counters give their order. From the outermost: groups of columns; bit planes of the
-    inputs, from the most significant one; ``ways`` arrays, from the chosen one on, in a ring; groups of
-    rows.
+    inputs, from the most significant one; the ``ways`` arrays of the chosen set; groups of rows.
 
     Latency is zero cycles; a position takes ``reads`` cycles, which is
     ``column_groups * bits * ways * row_groups``.
@@ -36,14 +35,11 @@ class Reader(wiring.Component):
     fan_in : int
         Inputs of a position.
     geometry : hdl.layer.array.ArrayGeometry
-        Shape of the reads.
+        Shape of the reads, and sets of arrays.
     bits : int
         Bits of an input.
     positions : int
         Positions of a map.
-    ways : int
-        Arrays whose codes are added up to a sum. A :exc:`ValueError` is raised for several unless the
-        number of arrays is a power of two, so that the number of the last is followed by 0.
     groups : int or None
         Groups of inputs that are masked together: input ``i`` is in group ``i % groups``. None: all inputs
         are active.
@@ -53,7 +49,7 @@ class Reader(wiring.Component):
     i : In(stream.Signature(fan_in * bits))
         Kernel positions; bit ``p`` of input ``i`` is bit ``i * bits + p``.
     choices : In(stream.Signature(choice_layout(fan_in, geometry, groups)))
-        Array of each map, and if inputs are masked which groups are kept and how many inputs these are,
+        Arrays of each map, and if inputs are masked which groups are kept and how many inputs these are,
         offered once the map buffer has space for its results. The first read of a map waits for it, the
         last one takes it.
     o : Out(stream.Signature(read_layout(fan_in, geometry, masked)))
@@ -62,21 +58,18 @@ class Reader(wiring.Component):
 
     latency = 0
 
-    def __init__(self, fan_in, geometry, *, bits=1, positions=1, ways=1, groups=None):
+    def __init__(self, fan_in, geometry, *, bits=1, positions=1, groups=None):
         self.geometry  = geometry
         self.fan_in    = fan_in
         self.groups    = groups
-        self.ways      = operator.index(ways)
+        self.ways      = geometry.ways
         self.bits      = operator.index(bits)
         self.positions = operator.index(positions)
-        for name, value in (("bits", bits), ("positions", positions), ("ways", ways)):
+        for name, value in (("bits", bits), ("positions", positions)):
             if value < 1:
                 raise ValueError(f"Number of {name} must be at least 1, not {value!r}")
         if groups is not None and (groups < 1 or fan_in % groups):
             raise ValueError(f"Groups must be equal parts of {fan_in} inputs, not {groups!r}")
-        if ways > 1 and geometry.arrays & geometry.arrays - 1:
-            raise ValueError(f"Number of arrays must be a power of two, as several are read in a ring, not "
-                             f"{geometry.arrays}")
         self.reads = geometry.column_groups * self.bits * self.ways * geometry.row_groups
         super().__init__({
             "i":       In(stream.Signature(fan_in * self.bits)),
@@ -112,7 +105,8 @@ class Reader(wiring.Component):
             plane_next.eq(plane_now),
             column_next.eq(column_now),
             position_next.eq(position),
-            self.o.payload.choice.eq(self.choices.payload.array + way_now),
+            self.o.payload.choice.eq(self.choices.payload.choice),
+            self.o.payload.way.eq(way_now),
             self.o.valid.eq(self.i.valid & self.choices.valid),
             self.choices.ready.eq(self.i.valid & final),
             # The last of several reads need not wait for the choice: the first one has.

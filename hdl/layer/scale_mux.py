@@ -51,8 +51,8 @@ class ScaleMux(wiring.Component):
     of all are always computed: one that no pass uses has an empty pass set, and
     :class:`hdl.pass_sets.map_buffer.MapBuffer` discards it.
 
-    Sums of one of several arrays (SpinBayes) take the words of that array: the ``choice`` of the sums
-    selects them. Where they are the same for all arrays they are stored once.
+    Sums of one of several arrays, or sets of arrays (SpinBayes), take the words of that one: the ``choice``
+    of the sums selects them. Where they are the same for all arrays they are stored once.
 
     Groups of channels come in order, again and again. Latency is two cycles, throughput one group per
     cycle.
@@ -62,8 +62,8 @@ class ScaleMux(wiring.Component):
     word : amaranth.lib.data.StructLayout
         Shape of a word.
     banks : sequence of sequence of sequence of dict
-        Per array, bank and channel the fields of a word. A :exc:`ValueError` is raised unless all banks
-        have the same number of channels, and all arrays of banks.
+        Per array or set of arrays, bank and channel the fields of a word. A :exc:`ValueError` is raised
+        unless all banks have the same number of channels, and all arrays of banks.
     sum_shape : shape-like
         Shape of a sum.
     columns : int

@@ -46,7 +46,7 @@ def compare_maps(path: Path, design: Design, network: Network, images: np.ndarra
                 after = network.layers[index + 1]
                 if after.mask_choice is not None: # each pass apart
                     next_choice = np.broadcast_to(np.arange(passes), arrays.shape[:2])
-                elif after.crossbars > 1:
+                elif after.array_choice is not None:
                     next_choice = arrays[..., index + 1]
             different += _differences(sets[begin:end], words[begin * size:end * size], size, expected,
                                       next_choice, design.passes_max)
@@ -65,7 +65,7 @@ def _read(lines, index, design, network):
     else:
         after = network.layers[index + 1]
         size = height * width
-        next_arrays = after.crossbars if after.mask_choice is None else design.passes_max
+        next_arrays = len(after.array_sets) if after.mask_choice is None else design.passes_max
         words = bits(words, channels * layer.output_bits)
     sets = bits(sets, design.passes_max + 1 + (next_arrays - 1).bit_length())
     last = sets[:, design.passes_max].astype(np.int64)

@@ -1,28 +1,43 @@
 """Proofs about the arbiter."""
 
+import itertools
 from functools import partial
 
-from amaranth.asserts import AnyConst, AnySeq
-from amaranth.hdl import Assert, Cover
+from amaranth.asserts import AnySeq
+from amaranth.hdl import Assert, Assume, Cover
 
 from hdl.layer.arbiter import Arbiter
+from hdl.layer.array import ArrayGeometry
 from tests.formal.proof import Proof
 
 
 def enables_the_chosen_array(m, dut):
-    """A read enables exactly one array, each array for exactly one value of the random bits (so fair
-    bits choose fairly), and without a read none is enabled.
+    """A read enables exactly one array, that of the chosen set whose way it is, and without a read none is
+    enabled.
     """
-    array = AnyConst(range(dut.arrays))
+    geometry = dut.geometry
+    choice, way = AnySeq(range(geometry.outcomes)), AnySeq(range(geometry.ways))
     m.d.comb += [
-        dut.choice.eq(AnySeq(range(dut.arrays))),
+        Assume(choice < geometry.outcomes),
+        Assume(way < geometry.ways),
+        dut.choice.eq(choice),
+        dut.way.eq(way),
         dut.read.eq(AnySeq(1)),
     ]
-    m.d.comb += Assert(dut.enables.bit_select(array, 1) == (dut.read & (dut.choice == array)))
+    for outcome, arrays in enumerate(geometry.sets):
+        for number, array in enumerate(arrays):
+            with m.If(dut.read & (choice == outcome) & (way == number)):
+                m.d.comb += Assert(dut.enables == 1 << array)
     m.d.comb += [Cover(enable) for enable in dut.enables]
     one_hot = (dut.enables != 0) & ((dut.enables & (dut.enables - 1)) == 0)
     m.d.comb += Assert(one_hot == dut.read)
 
 
-PROOFS = [Proof(partial(Arbiter, arrays=arrays), enables_the_chosen_array, "induction", depth=1, reach=2)
-          for arrays in (2, 4, 8)]
+def make(arrays, ways):
+    sets = tuple(itertools.combinations(range(arrays), ways))
+    return Arbiter(ArrayGeometry(1, 1, rows_per_read=1, columns_per_read=1, arrays=arrays, sets=sets))
+
+
+PROOFS = [Proof(partial(make, arrays=arrays, ways=ways), enables_the_chosen_array, "induction", depth=1,
+                reach=2)
+          for arrays, ways in ((2, 1), (8, 1), (3, 2), (5, 3))]

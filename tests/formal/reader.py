@@ -26,15 +26,16 @@ def reads_in_order(m, dut):
     m.d.comb += Assert(dut.o.valid == (dut.i.valid & dut.choices.valid))
     for at in range(total):
         digits, rest = {}, at
-        for name, base in (("row", rows), ("way", dut.ways), ("plane", dut.bits), ("column", columns)):
+        for name, base in (("row", rows), ("way", dut.geometry.ways), ("plane", dut.bits),
+                           ("column", columns)):
             digits[name], rest = rest % base, rest // base
         with m.If(dut.o.valid & (number == at)):
             plane = dut.bits - 1 - digits["plane"]
-            wanted = (dut.choices.payload.array + digits["way"]) & dut.geometry.arrays - 1
             m.d.comb += [
                 Assert(sent.row_group == digits["row"]),
                 Assert(sent.column_group == digits["column"]),
-                Assert(sent.choice == wanted),
+                Assert(sent.choice == dut.choices.payload.choice),
+                Assert(sent.way == digits["way"]),
                 Assert(moved(dut.i) == ((at + 1) % dut.reads == 0)),
                 Assert(moved(dut.choices) == (at == total - 1)),
             ]
@@ -57,8 +58,9 @@ def answers_in_time(m, dut):
 
 
 def make(*, arrays, bits, ways, rows, columns, positions, groups=None):
-    geometry = ArrayGeometry(2 * rows, columns, rows_per_read=2, columns_per_read=1, arrays=arrays)
-    return Reader(2 * rows, geometry, bits=bits, positions=positions, ways=ways, groups=groups)
+    geometry = ArrayGeometry(2 * rows, columns, rows_per_read=2, columns_per_read=1, arrays=arrays,
+                             sets=[range(first, first + ways) for first in range(arrays + 1 - ways)])
+    return Reader(2 * rows, geometry, bits=bits, positions=positions, groups=groups)
 
 
 SMALL = partial(make, arrays=1, bits=1, ways=1, rows=2, columns=3, positions=2)

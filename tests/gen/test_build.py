@@ -344,19 +344,22 @@ def small(random_network, monkeypatch):
     return network
 
 
-@pytest.mark.parametrize("method, crossbars, ways, p", [
-    ("scale-dropout", None, None, 0.75), ("scale-dropout-random", 2, None, 0.25), ("spinbayes", 4, 2, None),
-    ("sub-set", 4, None, None), ("tiny-ensemble", 3, None, None), ("ensemble", 3, None, None),
-    ("deterministic", None, None, None)])
-def test_options_of_a_method_make_the_same_build_again(tmp_path, monkeypatch, method, crossbars, ways, p):
+@pytest.mark.parametrize("method, asked", [
+    ("scale-dropout", {"p": 0.75}), ("scale-dropout-random", {"crossbars": 2, "p": 0.25}),
+    ("spinbayes", {"crossbars": 4, "ways": 2}),
+    ("spinbayes", {"crossbars": 5, "ways": 3, "ways_of": "any"}),
+    ("sub-set", {"crossbars": 4}), ("tiny-ensemble", {"crossbars": 3}), ("ensemble", {"crossbars": 3}),
+    ("spatial-spindrop", {"masked": "fc"}), ("spatial-spindrop", {"mapping": "position"}),
+    ("deterministic", {})])
+def test_options_of_a_method_make_the_same_build_again(tmp_path, monkeypatch, method, asked):
     """Of any method, from the config.json of its build."""
     monkeypatch.setitem(NETWORKS, "lenet5", Network("lenet5", Input(4, 4, (128,)), (
         Layer("conv", 4, 4, 1, (3, 3), 3, pool=2), Layer("fc", 1, 1, 3, (1, 1), 2))))
     monkeypatch.setattr(gen.build, "SHIPPED", tmp_path)
-    make_checkpoint(tmp_path / "mine.npz", network_of("lenet5", method))
-    asked = {"crossbars": crossbars, "ways": ways, "p": p}
-    asked = {name: value for name, value in asked.items() if value is not None}
-    options = [str(word) for name, value in asked.items() for word in (f"--{name}", value)]
+    make_checkpoint(tmp_path / "mine.npz", network_of(
+        "lenet5", method, masked=asked["masked"].split(",") if "masked" in asked else None))
+    options = [str(word) for name, value in asked.items() for word in (
+        f"--{name.replace('_', '-')}", value)]
     assert main(["--layers", "lenet5", "--method", method, *options, "--checkpoint",
                  str(tmp_path / "mine.npz"), "--out", str(tmp_path / "a")]) == 0
     assert main(["--config", str(tmp_path / "a" / "config.json"), "--out", str(tmp_path / "b")]) == 0
@@ -365,13 +368,15 @@ def test_options_of_a_method_make_the_same_build_again(tmp_path, monkeypatch, me
     config = read_json(tmp_path / "a" / "config.json")
     assert {name: config[name] for name in ("network", *asked)} == {
         "network": name_of("lenet5", method)} | asked
-    assert not {"crossbars", "ways", "p"} & config.keys() - asked.keys()
+    assert not {"crossbars", "ways", "ways_of", "masked", "p"} & config.keys() - asked.keys()
     network = load((tmp_path / "a" / "ir.json").read_text())
-    wanted  = choose(NETWORKS["lenet5"], method, crossbars, ways or 1)
+    wanted  = choose(NETWORKS["lenet5"], method, asked.get("crossbars"), asked.get("ways", 1),
+                     asked.get("ways_of", "ring"),
+                     asked["masked"].split(",") if "masked" in asked else None)
     assert (network.name, network.method) == (name_of("lenet5", method), method)
     assert [layer.choices for layer in network.layers] == [layer.choices for layer in wanted.layers]
     assert [draw.drops for draw in network.draws] == [
-        draw.drops if p is None else (p, *draw.drops[1:]) for draw in wanted.draws]
+        (asked["p"], *draw.drops[1:]) if "p" in asked else draw.drops for draw in wanted.draws]
     assert config["passes"] == (10 if method == "spinbayes" else 20)
 
 

@@ -57,6 +57,9 @@ def test_counts_what_the_hardware_does(compiled, seed):
         assert reads_per_map(layer) == positions * engine.reader.reads * engine.crossbar.tiles
         part = result["layers"][layer.name]
         assert part["arrays"] == layer.crossbars * len(layer.tiles)
+        columns = len({tile.columns for tile in layer.tiles})
+        assert part["word_lines"] == layer.crossbars * layer.rows_per_weight * layer.fan_in * columns
+        assert part["adcs"] == engine.crossbar.tiles * engine.crossbar.geometry.columns_per_read
         assert part["banks"] == engine.lanes * layer.crossbars
         assert part["random_bits_per_prediction"] == 3 * accelerator.mask_bank.draws[
             network.layers.index(layer)]

@@ -65,7 +65,7 @@ WORDS = [[{"threshold": [1], "invert": 0}] * 4] * 2
 #: Every component that can be made without a network.
 BLOCKS = {
     AdderAccumulator: lambda: AdderAccumulator(3, tiles=2, columns=2, groups=2),
-    Arbiter:          lambda: Arbiter(4),
+    Arbiter:          lambda: Arbiter(ArrayGeometry(6, 4, rows_per_read=3, columns_per_read=2, arrays=4)),
     EmulatedArray:    lambda: EmulatedArray(SHAPE, [[1, 2, 3, 4]]),
     Averaging:        lambda: Averaging(3, 5, confidence=100),
     Weigh:            lambda: Weigh(3, 5, confidence=100),

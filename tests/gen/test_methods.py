@@ -1,6 +1,8 @@
 # amaranth: UnusedElaboratable=no
 
 import ast
+import itertools
+import math
 import re
 from pathlib import Path
 
@@ -14,6 +16,8 @@ from gen.lower import lower
 from gen.methods import (
     DEFAULT,
     METHODS,
+    WAYS_OF,
+    array_sets,
     choose,
     known_names,
     method_for,
@@ -83,6 +87,28 @@ def test_masks(method):
         0.1 if layer.choices else layer.dropout for layer in network.layers]
 
 
+@pytest.mark.parametrize("method, masked, groups", [
+    ("spatial-spindrop", ["flat"], {"flat": 5}),                       # before the classifier
+    ("spatial-spindrop", ["conv", "flat", "last"], {"conv": 3, "flat": 5, "last": 6}),
+    ("spindrop", ["last"], {"last": 6}), ("spindrop", [], {})])
+def test_masks_of_some_layers(method, masked, groups):
+    network = choose(MAPS, method, masked=masked)
+    assert {layer.name: layer.mask_choice.groups for layer in network.layers if layer.choices} == groups
+    assert {draw.name: len(draw.drops) for draw in network.draws} == groups
+    verify(network, Target())
+
+
+@pytest.mark.parametrize("method, name, message", [
+    ("spatial-spindrop", "first",
+     "Method 'spatial-spindrop' can mask the inputs of conv, flat, last, not of 'first'"),
+    ("spindrop", "conv", "Method 'spindrop' can mask the inputs of flat, last, not of 'conv'"),
+    ("spindrop", "", "Method 'spindrop' can mask the inputs of flat, last, not of ''"),
+    ("sub-set", "conv", "Method 'sub-set' masks no inputs; leave --masked out")])
+def test_masks_that_cannot_be(method, name, message):
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        choose(MAPS, method, masked=[name])
+
+
 @pytest.mark.parametrize("method", EXPECTED)
 def test_choices_and_draws(method):
     network = choose(PLAIN, method)
@@ -112,11 +138,48 @@ def test_counts(method, count, table, drops):
     verify(network, Target())
 
 
-@pytest.mark.parametrize("ways", [1, 2, 8])
-def test_ways(ways):
-    network = choose(PLAIN, "spinbayes", ways=ways)
-    assert [layer.ways for layer in network.layers] == [ways, ways]
+def test_array_sets():
+    """Consecutive ones, modulo N, or all there are; each array is in as many as any other."""
+    assert array_sets(4, 3) == ((0, 1, 2), (1, 2, 3), (0, 2, 3), (0, 1, 3))
+    assert array_sets(3, 2, "any") == ((0, 1), (0, 2), (1, 2))
+    for count, ways_of in itertools.product(range(2, 8), WAYS_OF):
+        assert array_sets(count, 1, ways_of) == tuple((array,) for array in range(count))
+        for ways in range(1, count):
+            sets = array_sets(count, ways, ways_of)
+            assert len(set(sets)) == len(sets) == (count if ways_of == "ring" else math.comb(count, ways))
+            assert {sum(array in arrays for arrays in sets) for array in range(count)} == {
+                len(sets) * ways // count}
+
+
+@pytest.mark.parametrize("count, ways, ways_of, sets", [
+    (8, 1, "ring", 8), (8, 2, "ring", 8), (5, 2, "ring", 5), (8, 8, "ring", 8),
+    (3, 2, "any", 3), (5, 2, "any", 10), (8, 4, "any", 70), (4, 1, "any", 4)])
+def test_ways(count, ways, ways_of, sets):
+    """As many bits as for so many outcomes, all alike, whatever their number is."""
+    network = choose(PLAIN, "spinbayes", count, ways, ways_of)
+    for layer, draw in zip(network.layers, network.draws, strict=True):
+        assert (layer.crossbars, layer.ways, len(layer.array_sets)) == (count, ways, sets)
+        assert layer.array_sets == array_sets(count, ways, ways_of)
+        assert draw.drops == METHODS["spinbayes"].drops(0.5, sets)
+        assert layer.array_choice.table == METHODS["spinbayes"].table(sets)
     verify(network, Target())
+
+
+@pytest.mark.parametrize("method, count, ways, ways_of, message", [
+    ("spinbayes", 4, 0, "ring", "Ways must be from 1 to 4, of 4 arrays, not 0"),
+    ("spinbayes", None, 9, "ring", "Ways must be from 1 to 8, of 8 arrays, not 9"),
+    ("spinbayes", 4, 4, "any", "Ways must be from 1 to 3, of 4 arrays, for more than one set, not 4"),
+    ("spinbayes", 16, 8, "any",
+     "Sets of 8 of 16 arrays must be at most 1,024 to choose from, not 12,870; ask for fewer with "
+     "--crossbars, or leave --ways-of out for a ring"),
+    ("ensemble", None, 2, "any",
+     "Method 'ensemble' has a normalization for each of its arrays and none for all sets of them; leave "
+     "--ways-of out"),
+    ("sub-set", None, 1, "any", "Method 'sub-set' has one array per layer; leave --ways-of out"),
+])
+def test_ways_that_cannot_be(method, count, ways, ways_of, message):
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        choose(PLAIN, method, count, ways, ways_of)
 
 
 def test_head_and_passes():

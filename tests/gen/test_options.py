@@ -15,7 +15,7 @@ from gen.options import BESIDE_TARGET, BuildError, add_options, chosen_target, n
 OTHER = {
     "array_rows": ("128", 128), "array_columns": ("64", 64), "passes": ("7", 7), "passes_max": ("9", 9),
     "schedule": ("sequential",) * 2, "rng": ("mtj",) * 2, "sources": ("layer",) * 2,
-    "view": ("macro",) * 2, "cells_per_read": ("8", 8), "interval": ("900", 900),
+    "view": ("macro",) * 2, "mapping": ("position",) * 2, "cells_per_read": ("8", 8), "interval": ("900", 900),
     "adcs": ("300", 300),
     "clock_mhz": ("99.5", 99.5), "set_ns": ("11.5", 11.5), "read_ns": ("6", 6.0), "reset_ns": ("7", 7.0),
     "array_ns": ("20", 20.0), "mtj_bits": ("9", 9), "mtj_currents": ("{currents}", (1, 2, 3, 4, 300)),
@@ -140,16 +140,16 @@ def write(tmp_path, content):
 
 def test_file_of_options(tmp_path):
     """Everything comes back, and what is given on the command line has precedence."""
-    every = {"network": "lenet5_spinbayes", "crossbars": 4, "ways": 2, "p": 0.25,
-             "checkpoint": "some/where.npz", "synth": "ecp5", "mtj_dropout": [0.2],
+    every = {"network": "lenet5_spinbayes", "crossbars": 4, "ways": 2, "ways_of": "any", "masked": "fc1",
+             "p": 0.25, "checkpoint": "some/where.npz", "synth": "ecp5", "mtj_dropout": [0.2],
              **{name: value for name, (_, value) in OTHER.items()}}
     assert set(every) == {*BESIDE_TARGET, *OTHER}
     path = write(tmp_path, every)
     assert parse("--config", path) == every
     assert parse("--config", path, "--seed", 8, "--no-protect", "--crossbars", 3, "--checkpoint", "b.npz",
-                 "--ways", 1, "--p", 0.5, network="lenet5") == every | {
-        "seed": 8, "protect": False, "crossbars": 3, "ways": 1, "p": 0.5, "checkpoint": "b.npz",
-        "network": "lenet5"}
+                 "--ways", 1, "--ways-of", "ring", "--p", 0.5, network="lenet5") == every | {
+        "seed": 8, "protect": False, "crossbars": 3, "ways": 1, "ways_of": "ring", "p": 0.5,
+        "checkpoint": "b.npz", "network": "lenet5"}
     assert parse("--config", path, "--method", "ensemble") == every | {"network": "lenet5_ensemble"}
     assert not {"mtj_currents", "mtj_reset_current"} & set(parse("--config", path, "--rng", "emulated"))
 
@@ -177,6 +177,8 @@ def test_an_option_takes_back_what_a_file_holds(tmp_path, name):
         [*BESIDE_TARGET, *OTHER])),
     ({"network": 5}, "Config {path} must have a text for network, not 5"),
     ({"network": "lenet5", "ways": True}, "Config {path} must have a whole number for ways, not True"),
+    ({"network": "lenet5", "ways_of": "all"},
+     "Config {path} must have 'ring' or 'any' for ways_of, not 'all'"),
     ({"network": "lenet5", "crossbars": "8"},
      "Config {path} must have a whole number for crossbars, not '8'"),
     *(({"network": "lenet5", "p": p}, f"Config {{path}} must have a number for p, not {p!r}")
@@ -245,4 +247,4 @@ def test_currents_for_other_probabilities(tmp_path, options, bit, made):
             assert str(error.value) == (
                 f"SET current codes are for a dropout probability of {made:g} of random bit {bit}, not "
                 f"{wanted[0]:g}; make them with: python -m golden.currents NETWORK --json FILE, and the "
-                "--crossbars, --p and --checkpoint of the build")
+                "--crossbars, --ways, --ways-of, --masked, --p and --checkpoint of the build")

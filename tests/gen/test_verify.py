@@ -24,7 +24,7 @@ from gen.ir import (
     Target,
     Tile,
 )
-from gen.methods import known_names, network_of
+from gen.methods import array_sets, known_names, network_of
 from gen.verify import MalformedNetwork, verify
 
 
@@ -106,7 +106,9 @@ THREE = (((0, 4), (0, 4)), ((4, 8), (0, 4)), ((8, 12), (0, 4)))
             draws=(*DRAWS, Draw("array", (0.1, 0.9)))),
     replace(choosing(ArrayChoice("first", (0, 1, 2)), network=SPINBAYES),
             draws=(Draw("first", None), SPINBAYES.draws[1])),
-    *(choosing(ArrayChoice("first", (0, 1, 2, 3), ways), network=SPINBAYES) for ways in (2, 3, 4)),
+    *(choosing(ArrayChoice("first", (0, 1, 2, 3), array_sets(4, ways)), network=SPINBAYES)
+      for ways in (2, 3, 4)),
+    choosing(ArrayChoice("first", (0, 1, 2, 1), ((1, 2), (0, 3), (0, 2))), network=SPINBAYES),
     SPINBAYES,
     levels(arrays=((0x70000000,) * 3,) * 4, normalizations=((Normalization(
         (0.5,) * 3, (1.0,) * 3, *((0.5,) * 3,) * 4),),) * 4),
@@ -343,16 +345,21 @@ def test_rejects(network, message):
     (levels(input_low=1), "Layer 'conv' must have input levels from -1 or 0, not 1"),
     (levels(weight_bits=9), "Layer 'conv' must have weights of 1 to 8 bits, not 9"),
     (levels(weight_bits=0), "Layer 'conv' must have weights of 1 to 8 bits, not 0"),
-    (choosing(ArrayChoice("first", (0, 1, 2, 3), 0), network=SPINBAYES),
-     "Layer 'conv' must have from 1 to 4 ways, as many as it has arrays, not 0"),
-    (choosing(ArrayChoice("first", (0, 1, 2, 3), 5), network=SPINBAYES),
-     "Layer 'conv' must have from 1 to 4 ways, as many as it has arrays, not 5"),
-    (choosing(ArrayChoice("first", (0, 1, 2, 0), 2), network=SPINBAYES),
-     "Layer 'conv' must have a power of two of arrays, as they are read in a ring of 2 ways, not 3"),
-    (replace(choosing(ArrayChoice("first", tuple(range(6)), 3), network=SPINBAYES),
-             draws=(Draw("first", None), SPINBAYES.draws[1])),
-     "Layer 'conv' must have a power of two of arrays, as they are read in a ring of 3 ways, not 6"),
-    (levels(arrays=((0,) * 3,)), "Layer 'conv' has the weights of 1 arrays, but chooses one of 4"),
+    *((choosing(ArrayChoice("first", (0, 1, 2, 0), sets), network=SPINBAYES),
+       f"Layer 'conv' must have {what}")
+      for sets, what in (
+          (((0, 1), (2, 3)), "a set of arrays for each of 3 outcomes, not 2"),
+          (((0, 1), (2, 3), (0, 1, 2)),
+           "sets of arrays that ascend, each of as many, not [0, 1, 2] beside [0, 1]"),
+          *((((0, 1), wrong, (2, 3)),
+             f"sets of arrays that ascend, each of as many, not {list(wrong)} beside [0, 1]")
+            for wrong in ((1, 0), (2, 2))),
+          (((), (), ()), "sets of arrays that ascend, each of as many, not [] beside []"),
+          (((0, 1), (0, 4), (1, 2)), "arrays from 0 up in its sets, without a gap, not [0, 1, 2, 4]"))),
+    (choosing(ArrayChoice("first", (0, 1, 2, 0), array_sets(4, 2, "any")[:3]), network=replace(
+        SPINBAYES, layers=(replace(SPINBAYES.layers[0], normalizations=((),)), SPINBAYES.layers[1]))),
+     "Layer 'conv' must have normalizations of 3 sets of arrays, each of 1 banks, not of [0]"),
+    (levels(arrays=((0,) * 3,)), "Layer 'conv' has the weights of 1 arrays, but chooses from 4"),
     (levels(normalizations=((Normalization(*((0.5,) * 3,) * 6),),)),
      "Layer 'conv' must have normalizations of 4 arrays, each of 1 banks, not of [1]"),
     (levels(normalizations=(*((Normalization(*((0.5,) * 3,) * 6),),) * 3, ())),

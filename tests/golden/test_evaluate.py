@@ -69,12 +69,15 @@ def test_mean_of_two_of_four_arrays(data, write_checkpoint):
     """Another network, so other figures; of the arrays in the checkpoint the first four are taken."""
     write_checkpoint(data / "spinbayes.npz", network_of("lenet5_spinbayes"))
     figures = []
-    for ways in "12":
+    for ways, ways_of in ("1", "ring"), ("2", "ring"), ("2", "any"):
         succeeds("lenet5_spinbayes", "--data", data, "--checkpoint", data / "spinbayes.npz",
-                 "--json", data / "figures.json", "--passes", "2", "--crossbars", "4", "--ways", ways)
+                 "--json", data / "figures.json", "--passes", "2", "--crossbars", "4", "--ways", ways,
+                 "--ways-of", ways_of)
         figures.append(json.loads((data / "figures.json").read_text()))
-    assert [(figure["crossbars"], figure["ways"]) for figure in figures] == [(4, 1), (4, 2)]
-    assert figures[0]["prediction"] != figures[1]["prediction"]
+    assert [(figure["crossbars"], figure["ways"], figure["ways_of"]) for figure in figures] == [
+        (4, 1, "ring"), (4, 2, "ring"), (4, 2, "any")]
+    first, *others = (figure["prediction"] for figure in figures)
+    assert first not in others and others[0] != others[1]
 
 
 def test_spinbayes_command(data, write_checkpoint, capsys):

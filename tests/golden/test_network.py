@@ -62,12 +62,10 @@ def value(level, bits, low):
     return low + (1 - low) * Fraction(int(level), 2**bits - 1)
 
 
-def weight_of(layer, first, output, number):
-    """A weight as a number from -1 to 1: the mean of those of the arrays that are read, the first and
-    those behind it."""
+def weight_of(layer, outcome, output, number):
+    """A weight as a number from -1 to 1: the mean of those of the arrays that are read."""
     total = 0
-    for way in range(layer.ways):
-        array = layer.arrays[(first + way) % len(layer.arrays)]
+    for array in (layer.arrays[number] for number in layer.array_sets[outcome]):
         field = array[output] >> number * layer.weight_bits & (1 << layer.weight_bits) - 1
         size  = 1 << layer.weight_bits
         total += 2 * field - 1 if layer.weight_bits == 1 else Fraction(
@@ -470,8 +468,9 @@ def test_many_classes_and_extreme_gains(classes, gamma):
 
 
 #: Those that come with the project, and the means of arrays that a pass of them can take.
-SHIPPED_NETWORKS = [("lenet5", 1), ("lenet5_wide", 1), *itertools.product(
-    ("lenet5_spinbayes", "lenet5_4bit_spinbayes"), (1, 2, 4, 8))]
+SHIPPED_NETWORKS = [("lenet5", 1, "ring"), ("lenet5_wide", 1, "ring"), *(
+    (name, *ways) for name in ("lenet5_spinbayes", "lenet5_4bit_spinbayes")
+    for ways in ((1, "ring"), (2, "ring"), (4, "ring"), (8, "ring"), (2, "any")))]
 
 
 def bits_of(network, choice):
@@ -486,13 +485,14 @@ def bits_of(network, choice):
 
 
 #: Those of the other methods.
-OF_METHODS = [(name_of("lenet5", method), 1) for method in METHODS if method not in (DEFAULT, "spinbayes")]
+OF_METHODS = [(name_of("lenet5", method), 1, "ring") for method in METHODS
+              if method not in (DEFAULT, "spinbayes")]
 
 
-@pytest.mark.parametrize("name, ways", SHIPPED_NETWORKS + OF_METHODS)
-def test_equals_float_model(name, ways):
+@pytest.mark.parametrize("name, ways, ways_of", SHIPPED_NETWORKS + OF_METHODS)
+def test_equals_float_model(name, ways, ways_of):
     """The torch model in float64: hidden bits exactly, probabilities to their bound."""
-    network, path = network_of(name, ways=ways), SHIPPED / f"{name}.npz"
+    network, path = network_of(name, ways=ways, ways_of=ways_of), SHIPPED / f"{name}.npz"
     model, network = load(network, path), compile_network(read(path, network), TARGET)
     images = np.concatenate([load_sample()[0][:20], random_images(network, 10)])
     rng, count, number = np.random.default_rng(1), len(images), 0
@@ -503,7 +503,7 @@ def test_equals_float_model(name, ways):
         number, bits = 2, np.zeros((count, 0), bool)
         choice = np.full((count, len(network.layers)), number)
     else:
-        counts = [layer.crossbars * layer.bank_count for layer in network.layers]
+        counts = [len(layer.array_sets) * layer.bank_count for layer in network.layers]
         choice = np.stack([rng.integers(0, size, count) for size in counts], 1)
         bits   = bits_of(network, choice)
     logits, maps = golden.forward(network, images, bits, number=number, maps=True)
@@ -515,14 +515,15 @@ def test_equals_float_model(name, ways):
     assert abs(softmax(logits, network.head) / 65536 - float_softmax(y)).max() <= BOUND
 
 
-@pytest.mark.parametrize("name, ways", SHIPPED_NETWORKS)
-def test_bound_for_any_map(name, ways):
+@pytest.mark.parametrize("name, ways, ways_of", SHIPPED_NETWORKS)
+def test_bound_for_any_map(name, ways, ways_of):
     """Whatever reaches the last layer, and with any choice there; maps that make most of the errors of the
     gains come near the bound, so that it says something."""
-    network = compile_network(read(SHIPPED / f"{name}.npz", network_of(name, ways=ways)), TARGET)
+    network = network_of(name, ways=ways, ways_of=ways_of)
+    network = compile_network(read(SHIPPED / f"{name}.npz", network), TARGET)
     layer, rng, count = network.layers[-1], np.random.default_rng(0), 200
     levels = rng.integers(0, 2**layer.input_bits, (count, 1, 1, layer.fan_in)).astype(np.uint8)
-    choice = rng.integers(0, layer.crossbars * layer.bank_count, count)
+    choice = rng.integers(0, len(layer.array_sets) * layer.bank_count, count)
     found  = difference(network, levels, choice)
     assert found.max() <= BOUND
     for _ in range(SEARCH):
@@ -554,7 +555,7 @@ def difference(network, levels, choice):
         chosen = choice == outcome
         weight, kept = part["weight"], 1.0
         if layer.crossbars > 1:
-            weight = np.mean([weight[(outcome + way) % layer.crossbars] for way in range(layer.ways)], 0)
+            weight = weight[list(layer.array_sets[outcome])].mean(0)
             weight = weight / (2**(layer.weight_bits - 1) - 1)
         elif outcome:
             kept = scale

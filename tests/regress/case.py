@@ -143,7 +143,7 @@ def _arrays(case):
         rng, count, spread = np.random.default_rng(part.seed), layer.outputs, layer.fan_in**0.5
         weight = _weights(rng, layer, part.weight)
         # Where choices are no method's, each bank has a scale and a mean of its own.
-        each = count if network.method else (layer.crossbars * layer.bank_count, count)
+        each = count if network.method else (len(layer.array_sets) * layer.bank_count, count)
         values = {
             "weight": (weight[0] if layer.array_choice is None else weight).astype(np.int8),
             "bias": _vector(part.bias, rng.normal(0, 1, count), rng),
@@ -306,8 +306,11 @@ FAULTS = {
     "no bits": _drops(),
     "p below 16 bits": _drops(2.0**-18),
     "p above 1": _drops(1.5),
-    "too many ways": _choice(ways=9),
-    "no ways": _choice(ways=0),
+    "a set of arrays too few": _choice(sets=((0, 1),)),
+    "sets of different numbers of arrays": _choice(sets=((0, 1), (0,))),
+    "sets without arrays": _choice(sets=((), ())),
+    "sets that leave an array out": _choice(sets=((0,), (2,))),
+    "an array twice in a set": _choice(sets=((0, 0), (0, 1))),
     "two choices of a kind": lambda network, target, arrays: (replace(network, layers=(
         *network.layers[:-1], replace(network.layers[-1], choices=(BankChoice("fault", (0, 1)),) * 2)),
         draws=(Draw("fault", (0.5,)),), method=""), target, arrays),

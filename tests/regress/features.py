@@ -3,6 +3,7 @@
 from case import Case
 
 from gen.ir import MaskChoice, MixChoice
+from gen.methods import array_sets
 from gen.precision import guard_bits
 from gen.transforms.tile import columns_max, row_tiles
 
@@ -64,6 +65,9 @@ def features(case: Case) -> list[str]:
         **{f"arrays: {count}": True for count in {layer.crossbars for layer in layers}},
         "arrays: different numbers": len({layer.crossbars for layer in layers}) > 1,
         "arrays: mean of several (ways)": any(layer.ways > 1 for layer in layers),
+        "arrays: means of other sets than a ring": any(
+            layer.ways > 1 and layer.array_sets != array_sets(layer.crossbars, layer.ways)
+            for layer in layers),
         **{f"weights of {bits} bits": True for bits in {layer.weight_bits for layer in layers}},
         "levels of several bits": any(layer.input_bits > 1 for layer in layers),
         "levels from 0": any(layer.input_low == 0 for layer in layers),
@@ -78,6 +82,8 @@ def features(case: Case) -> list[str]:
         "tiles: several columns of them": max(columns) > 1,
         "tiles: several rows and columns of one layer": any(
             row > 1 and column > 1 for row, column in zip(rows, columns, strict=True)),
+        "tiles: one for each position of a kernel": target.mapping == "position" and any(
+            layer.positions != (1, 1) and layer.kernel != (1, 1) for layer in layers),
         "guard bits in exponentials": guard_bits(layers[-1].outputs) > 0,
         "interval given": target.interval is not None,
         "cells of a read not 4": target.cells_per_read != 4 and any(

@@ -18,6 +18,7 @@ from gen.ir import (
     Network,
     Target,
 )
+from gen.methods import array_sets
 from golden.device.junction import write_codes
 
 
@@ -38,6 +39,7 @@ def cases(draw) -> Case:
         array_columns=widest * draw(st.integers(1, 4)) + draw(st.integers(0, 1)),
         passes=draw(st.integers(1, most)), passes_max=most,
         schedule=draw(st.sampled_from(("shared", "shared", "sequential"))),
+        mapping=draw(st.sampled_from(("column", "column", "position"))),
         cells_per_read=draw(st.sampled_from((4, 1, 2, 3, 5, 8))),
         interval=draw(st.none() | st.integers(1, 500)),
         seed=draw(st.just(1) | st.integers(1, 2**64 - 1)),
@@ -189,12 +191,15 @@ def _choices(draw, kind, index, draws, channels, fan_in, outputs):
         draws.append(Draw(f"draw{index}", (draw(_PROBABILITY),)))
         return (BankChoice(f"draw{index}", (0, 1)),)
     if kind == "arrays":
-        count = draw(st.sampled_from((1, 2, 4, 8)))
+        count = draw(st.sampled_from((1, 2, 3, 4, 5, 8)))
         if count == 1:
             return draw(_choices("keep", index, draws, channels, fan_in, outputs))
-        draws.append(Draw(f"draw{index}", (0.5,) * (count - 1).bit_length()))
         ways = draw(st.integers(1, count)) if draw(_rare(3)) else 1
-        return (ArrayChoice(f"draw{index}", tuple(range(count)), ways),)
+        sets = array_sets(count, ways, draw(st.sampled_from(("ring", "any"))) if ways < count else "ring")
+        bits = (len(sets) - 1).bit_length()
+        draws.append(Draw(f"draw{index}", (0.5,) * bits))
+        table = tuple(number % len(sets) for number in range(2**bits))
+        return (ArrayChoice(f"draw{index}", table, sets if ways > 1 else ()),)
     made = []
     for each in draw(st.sampled_from((
             (), (BankChoice,), (BankChoice,), (ArrayChoice,), (ArrayChoice, BankChoice), (MaskChoice,),
@@ -228,7 +233,12 @@ def _choices(draw, kind, index, draws, channels, fan_in, outputs):
         numbers = draw(st.integers(2, 4)) if chosen.drops is None else 2**len(chosen.drops)
         most    = draw(st.integers(1, min(numbers, 5) - 1))
         table   = [*range(most + 1), *(draw(st.integers(0, most)) for _ in range(numbers - most - 1))]
-        made.append(each(chosen.name, tuple(draw(st.permutations(table)))))
+        sets    = {}
+        if each is ArrayChoice and draw(_rare(3)):
+            # Any sets, in which each array is at least once.
+            count, ways = draw(st.integers(1, most + 1)), draw(st.integers(1, 3))
+            sets = {"sets": draw(_sets(most + 1, count, min(count, ways)))}
+        made.append(each(chosen.name, tuple(draw(st.permutations(table))), **sets))
     return tuple(made)
 
 
@@ -237,6 +247,14 @@ def _probabilities(draw, count):
     """Those of the bits of a draw."""
     return tuple(draw(st.lists(_PROBABILITY, min_size=count, max_size=count)) if count <= 8 else
                  (draw(_PROBABILITY),) * count)
+
+
+@st.composite
+def _sets(draw, outcomes, arrays, ways):
+    """For each outcome as many of the arrays as ``ways``; a set for each array, then any."""
+    owns = [*range(arrays), *(draw(st.integers(0, arrays - 1)) for _ in range(outcomes - arrays))]
+    return tuple(tuple(sorted([own, *draw(st.permutations(set(range(arrays)) - {own}))[:ways - 1]]))
+                 for own in owns)
 
 
 @st.composite

@@ -63,7 +63,8 @@ def check_cycles():
         drawn    = outcomes_by(network, choices(network.generator, images, passes))
         estimate = timeline(lower(network, target), drawn)
         first, *_ = pixels = [int(cycle) for cycle, _ in _written(folder, "p")]
-        ends = [int(cycle) for cycle, _ in _written(folder, "r")[9::10]]
+        classes = network.layers[-1].outputs
+        ends = [int(cycle) for cycle, _ in _written(folder, "r")[classes - 1::classes]]
         assert estimate.exact
         assert tuple(cycle - first for cycle in pixels) == estimate.first_pixels
         assert tuple(cycle - first for cycle in ends) == estimate.results

@@ -10,7 +10,7 @@ import pytest
 from gen.build import build_network
 from gen.checkpoint import read
 from gen.ir import ArrayChoice, BankChoice, Input, Layer, MaskChoice, Network, Target
-from gen.methods import METHODS, choose, with_dropout
+from gen.methods import METHODS, array_sets, choose, with_dropout
 
 
 CHANNELS = 6
@@ -39,14 +39,21 @@ def together(networks):
                    layers=tuple(layer for network in networks for layer in network.layers))
 
 
+def target_of(network, schedule, **options):
+    columns = max(layer.columns_per_weight for layer in network.layers)
+    return Target(array_rows=16, array_columns=columns, passes=6, passes_max=8, schedule=schedule,
+                  **options)
+
+
+def images_of(network):
+    return np.random.default_rng(0).integers(
+        0, 256, (10, network.input.height, network.input.width), dtype=np.uint8)
+
+
 def check(network, folder, simulate, schedule, **options):
     """Build and simulate; two shards, as the second begins in the midst of the random stream."""
-    columns = max(layer.columns_per_weight for layer in network.layers)
-    build_network(network, Target(array_rows=16, array_columns=columns, passes=6, passes_max=8,
-                                  schedule=schedule, **options), folder)
-    images = np.random.default_rng(0).integers(
-        0, 256, (10, network.input.height, network.input.width), dtype=np.uint8)
-    report = simulate(folder, images, maps=True, size=5)
+    build_network(network, target_of(network, schedule, **options), folder)
+    report = simulate(folder, images_of(network), maps=True, size=5)
     assert report["bit_exact"] and report["map_mismatches"] == 0 and not report["alarm"]
     return json.loads((folder / "manifest.json").read_text())
 
@@ -72,6 +79,36 @@ def test_any_number_of_outcomes(write_checkpoint, tmp_path, simulate):
     assert [(layer.crossbars, layer.bank_count) for layer in network.layers] == [(5, 1), (1, 7), (1, 4)]
     assert [len(draw.drops) for draw in network.draws] == [3, 4, 3]
     check(network, tmp_path / "out", simulate, "shared")
+
+
+def choosing_sets(network, count, ways, ways_of):
+    """``network`` with sets of so many arrays to choose from in each layer, and a normalization of its own
+    for each set."""
+    sets, made = array_sets(count, ways, ways_of), METHODS["spinbayes"]
+    layers = []
+    for layer in network.layers:
+        [[known], *_], columns = layer.normalizations, layer.arrays[0]
+        layers.append(replace(
+            layer, choices=(ArrayChoice(layer.name, made.table(len(sets)), sets),),
+            arrays=tuple((*columns[number:], *columns[:number]) for number in range(count)),
+            normalizations=tuple((replace(known, mean=tuple(mean + number for mean in known.mean)),)
+                                 for number in range(len(sets)))))
+    return replace(network, layers=tuple(layers), draws=tuple(
+        replace(draw, drops=made.drops(0.5, len(sets))) for draw in network.draws))
+
+
+@pytest.mark.parametrize("schedule, count, ways, ways_of, options", [
+    ("shared", 3, 2, "any", {}), ("shared", 5, 2, "any", {"sources": "layer", "protect": True}),
+    ("sequential", 4, 3, "any", {"view": "macro"}), ("shared", 3, 2, "ring", {"view": "macro"}),
+    ("sequential", 5, 3, "ring", {})])
+def test_sets_of_arrays(random_spinbayes, tmp_path, simulate, check_cycles, schedule, count, ways, ways_of,
+                        options):
+    """Any n of N, or a ring of any N, in the cycles of the estimate."""
+    network = choosing_sets(random_spinbayes(16, 1), count, ways, ways_of)
+    check(network, tmp_path / "out", simulate, schedule, **options)
+    target = target_of(network, schedule, **options)
+    simulate(tmp_path / "out", images_of(network)[:8])
+    check_cycles(tmp_path / "out", target, 8, 6)
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
@@ -101,6 +138,30 @@ def test_masks(write_checkpoint, tmp_path, simulate, method, groups, schedule, o
                            {"second": 0.3, "third": 0.2, "last": 0.4})
     manifest = check(network, tmp_path / "out", simulate, schedule, **options)
     assert manifest["random_sources"] == (sum(groups) if options else 1)
+
+
+@pytest.mark.parametrize("masked", [["third"], ["second", "third", "last"]])
+def test_mapping_and_place_of_masks(write_checkpoint, tmp_path, simulate, written, masked):
+    """A kernel in a column, or an array for each of its positions: the same bits, of other arrays; channels
+    of some layers are masked, those of 1 by 1 too."""
+    network = choose(Network("masks", Input(6, 6, (128,)), (
+        Layer("first", 6, 6, 1, (3, 3), 6), Layer("second", 4, 4, 6, (3, 3), 4, pool=2),
+        Layer("third", 1, 1, 4, (1, 1), 7), Layer("last", 1, 1, 7, (1, 1), 4))),
+        "spatial-spindrop", masked=masked)
+    assert [layer.name for layer in network.layers if layer.mask_choice] == masked
+    write_checkpoint(tmp_path / "masks.npz", network, seed=5)
+    network = with_dropout(read(tmp_path / "masks.npz", network), dict.fromkeys(masked, 0.3))
+    arrays, answers = [], []
+    for mapping in ("column", "position"):
+        folder = tmp_path / mapping
+        check(network, folder, simulate, "shared", mapping=mapping, view="macro")
+        costs = json.loads((folder / "report" / "method_costs.json").read_text())["layers"]["second"]
+        arrays.append((costs["arrays"], costs["word_lines"]))
+        answers.append([word for _, word in written(folder, "r")])
+    assert answers[0] == answers[1]
+    # Of 54 inputs with two word lines each, 8 fit in an array of 16 rows, or 6 are those of a position; of
+    # 4 outputs one fits.
+    assert arrays == [(7 * 4, 54 * 2 * 4), (9 * 4, 54 * 2 * 4)]
 
 
 @pytest.mark.parametrize("schedule, options", [

@@ -105,8 +105,7 @@ def level(layer, array, bank, channel, m):
     """Output level by its definition, for a sum ``m``, in rational numbers."""
     most, top = 2**(layer.weight_bits - 1) - 1, 2**layer.input_bits - 1
     ways = layer.ways
-    weights = [w for way in range(ways)
-               for w in unpack(layer, (array + way) % layer.crossbars)[channel].tolist()]
+    weights = [w for number in layer.array_sets[array] for w in unpack(layer, number)[channel].tolist()]
     if layer.weight_bits == 1:
         # m = sum(w (2 q - L)), so that sum(w q) is:
         most, m = 1, Fraction(m + top * sum(weights), 2)
@@ -322,7 +321,7 @@ def test_float_sum(random_spinbayes):
             x = [layer.input_low + (1 - layer.input_low) * Fraction(int(level), top) for level in q]
             for array in range(layer.crossbars):
                 step, starts = float_sum(layer, array)
-                arrays = [unpack(layer, (array + way) % layer.crossbars) for way in range(layer.ways)]
+                arrays = [unpack(layer, number) for number in layer.array_sets[array]]
                 for start, *rows in zip(starts, *arrays, strict=True):
                     m = sum(returned(layer, row, q, np.full(layer.fan_in, True)) for row in rows)
                     assert step * m + start == sum(

@@ -54,8 +54,8 @@ def test_classes():
 
 def ends(layer, array, channel):
     """The sums ``s`` and those of the crossbars for the inputs that make them least and largest."""
-    weight = sum(unpack(layer, (array + way) % layer.crossbars)[channel] for way in range(layer.ways))
-    each   = [unpack(layer, (array + way) % layer.crossbars)[channel] for way in range(layer.ways)]
+    each   = [unpack(layer, number)[channel] for number in layer.array_sets[array]]
+    weight = sum(each)
     levels = 2**layer.input_bits - 1
     for sign in (-1, 1):
         level = np.where(sign * weight > 0, levels, 0)

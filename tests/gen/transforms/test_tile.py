@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -25,6 +27,22 @@ def tiles_of(inputs, outputs, columns_per_read=1, weight_bits=1):
 def test_row_tiles_are_even(fan_in, sizes):
     layer = Layer("layer", 1, 1, fan_in, (1, 1), 1)
     assert [len(rows) for rows in row_tiles(layer, TARGET)] == sizes
+
+
+@pytest.mark.parametrize("channels, sizes", [
+    (1, [1] * 9), (16, [16] * 9), (128, [128] * 9), (129, [43] * 27), (256, [128] * 18), (131, [1] * 1179)])
+def test_an_array_for_each_position(channels, sizes):
+    """K * K arrays of the input channels, or of equal parts of them where these have more rows than an
+    array; fully connected layers are cut as ever."""
+    target = replace(TARGET, mapping="position")
+    layer = Layer("layer", 4, 4, channels, (3, 3), 1)
+    rows = row_tiles(layer, target)
+    assert [len(part) for part in rows] == sizes
+    assert [part.start for part in rows] == list(range(0, layer.fan_in, sizes[0]))
+    # Input i of a kernel is channel i % channels of position i // channels.
+    assert all(part[0] // channels == part[-1] // channels for part in rows)
+    full = replace(layer, kernel=(4, 4))
+    assert row_tiles(full, target) == row_tiles(full, TARGET) != row_tiles(layer, target)
 
 
 @pytest.mark.parametrize("weight_bits", [2, 3, 4, 8])

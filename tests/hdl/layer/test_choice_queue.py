@@ -19,7 +19,7 @@ def arrays_and_answers(fan_in, arrays, maps):
     shape   = geometry(fan_in, arrays)
     chosen  = [random.Random(arrays).randrange(arrays) for _ in range(maps)]
     layout  = choice_layout(fan_in, shape)
-    return ArrayQueue(fan_in, shape), chosen, [layout.const({"array": one}).as_bits() for one in chosen]
+    return ArrayQueue(fan_in, shape), chosen, [layout.const({"choice": one}).as_bits() for one in chosen]
 
 
 def masks_and_answers(fan_in, groups, maps):

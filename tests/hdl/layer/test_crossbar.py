@@ -54,7 +54,7 @@ class Outside(wiring.Component):
 
 
 def make(fan_in, columns, tile_rows, rows_per_read, columns_per_read, weight_bits=1, arrays=1,
-         late=None):
+         sets=(), late=None):
     rng = random.Random(0)
     if weight_bits == 1:
         weights = [[rng.getrandbits(fan_in) for _ in range(columns)] for _ in range(arrays)]
@@ -63,7 +63,7 @@ def make(fan_in, columns, tile_rows, rows_per_read, columns_per_read, weight_bit
         weights = [[pack([rng.randint(-most, most) for _ in range(fan_in)], weight_bits)
                     for _ in range(columns)] for _ in range(arrays)]
     options = {"tile_rows": tile_rows, "rows_per_read": rows_per_read,
-               "columns_per_read": columns_per_read, "weight_bits": weight_bits}
+               "columns_per_read": columns_per_read, "weight_bits": weight_bits, "sets": sets}
     crossbar = Crossbar(weights, fan_in, **options)
     if late is None:
         return crossbar, crossbar
@@ -77,8 +77,8 @@ def product(weight, bit, weight_bits):
 
 
 def make_reads(crossbar):
-    """Every read of a few inputs, arrays taking turns: each as a word, and what it returns, as an
-    array and the codes of each column and tile."""
+    """Every read of a few inputs, of arrays at random: each as a word, and what it returns, as a choice and
+    the codes of each column and tile."""
     shape, rng = crossbar.geometry, random.Random(1)
     layout = read_layout(crossbar.fan_in, shape)
     bits   = shape.weight_bits
@@ -89,10 +89,11 @@ def make_reads(crossbar):
                                                     for _ in range(3))):
         for column in range(shape.column_groups):
             for row in range(shape.row_groups):
-                choice = rng.randrange(shape.arrays)
-                words.append(layout.const({"inputs": inputs, "row_group": row,
-                                           "column_group": column, "choice": choice}).as_bits())
-                read = held[choice][column * shape.columns_per_read:][:shape.columns_per_read]
+                choice, way = rng.randrange(shape.outcomes), rng.randrange(shape.ways)
+                words.append(layout.const({"inputs": inputs, "row_group": row, "column_group": column,
+                                           "choice": choice, "way": way}).as_bits())
+                read = held[shape.sets[choice][way]]
+                read = read[column * shape.columns_per_read:][:shape.columns_per_read]
                 answers.append((choice, [[
                     sum(product(weights[at], inputs >> at & 1, bits) for at in range(
                         tile * shape.rows + row * shape.rows_per_read,
@@ -103,7 +104,7 @@ def make_reads(crossbar):
 
 
 def codes_of(crossbar, words, answers):
-    """Array and codes of each read, those of columns beyond the last left out."""
+    """Choice and codes of each read, those of columns beyond the last left out."""
     shape  = Shape.cast(crossbar.geometry.codes.elem_shape)
     column = crossbar.tiles * shape.width
     for word, (_, answer) in zip(words, answers, strict=True):

@@ -22,27 +22,26 @@ GEOMETRIES = [
 ORDERS = [(1, 1, 2), (4, 1, 2), (1, 2, 3), (1, 3, 2), (3, 8, 1), (2, 4, 2)]
 
 
-def make(shape, *, bits=1, arrays=1, positions=1, tiles=1, ways=1, groups=None):
+def make(shape, *, bits=1, arrays=1, positions=1, tiles=1, sets=(), groups=None):
     """A reader, and the shape of its reads."""
     rows, columns, rows_per_read, columns_per_read = shape
     geometry = ArrayGeometry(rows, columns, rows_per_read=rows_per_read,
-                             columns_per_read=columns_per_read, arrays=arrays)
-    return Reader(tiles * rows, geometry, bits=bits, positions=positions, ways=ways,
-                  groups=groups), geometry
+                             columns_per_read=columns_per_read, arrays=arrays, sets=sets)
+    return Reader(tiles * rows, geometry, bits=bits, positions=positions, groups=groups), geometry
 
 
-def make_maps(geometry, fan_in, *, bits=1, positions=1, maps=5, ways=1, groups=None):
+def make_maps(geometry, fan_in, *, bits=1, positions=1, maps=5, groups=None):
     """Positions of maps, what the reads of each map are of, and the reads."""
     rng = random.Random(0)
     layout = read_layout(fan_in, geometry, masked=groups is not None)
     choice = choice_layout(fan_in, geometry, groups)
     words, choices, reads = [], [], []
     for _ in range(maps):
-        array, kept = rng.randrange(geometry.arrays), rng.getrandbits(groups or 1)
+        chosen, kept = rng.randrange(geometry.outcomes), rng.getrandbits(groups or 1)
         # Input i is in group i % groups.
         active = sum((kept >> index % groups & 1) << index for index in range(fan_in)) if groups else 0
         masked = {"active": active, "count": active.bit_count()} if groups else {}
-        choices.append(choice.const({"array": array, **(
+        choices.append(choice.const({"choice": chosen, **(
             {"kept": kept, "count": active.bit_count()} if groups else {})}).as_bits())
         for _ in range(positions):
             levels = [rng.randrange(1 << bits) for _ in range(fan_in)]
@@ -50,9 +49,9 @@ def make_maps(geometry, fan_in, *, bits=1, positions=1, maps=5, ways=1, groups=N
             reads += [layout.const({
                 "inputs": pack([level >> plane & 1 for level in levels], 1),
                 "row_group": row, "column_group": column,
-                "choice": (array + way) % geometry.arrays, **masked}).as_bits()
+                "choice": chosen, "way": way, **masked}).as_bits()
                 for column in range(geometry.column_groups) for plane in reversed(range(bits))
-                for way in range(ways)
+                for way in range(geometry.ways)
                 for row in range(geometry.row_groups)]
     return words, choices, reads
 
@@ -71,12 +70,13 @@ def test_order(shape, bits, arrays, positions, duty):
 
 
 @pytest.mark.parametrize("duty", [1.0, 0.5])
-@pytest.mark.parametrize("bits, arrays, ways", [(1, 2, 2), (2, 4, 3), (1, 8, 2)])
+@pytest.mark.parametrize("bits, arrays, ways", [(1, 2, 2), (2, 4, 3), (1, 5, 2)])
 @pytest.mark.parametrize("shape", GEOMETRIES)
 def test_several_arrays_for_a_sum(shape, bits, arrays, ways, duty):
-    """The chosen array and those after it, in a ring, before the next bit plane."""
-    dut, geometry = make(shape, bits=bits, arrays=arrays, positions=2, ways=ways)
-    maps = make_maps(geometry, geometry.rows, bits=bits, positions=2, ways=ways)
+    """All arrays of the chosen set, before the next bit plane."""
+    sets = [range(first, first + ways) for first in range(arrays + 1 - ways)]
+    dut, geometry = make(shape, bits=bits, arrays=arrays, positions=2, sets=sets)
+    maps = make_maps(geometry, geometry.rows, bits=bits, positions=2)
     assert run(dut, *maps, duty=duty)["o"].words == maps[-1]
     assert dut.reads == geometry.row_groups * geometry.column_groups * bits * ways
 
@@ -121,8 +121,6 @@ def test_waits_for_the_choice(shape, bits, arrays, positions):
     ({"positions": 0}, "Number of positions must be at least 1, not 0"),
     *(({"groups": groups}, f"Groups must be equal parts of 8 inputs, not {groups}")
       for groups in (0, 3, 16)),
-    ({"arrays": 3, "ways": 2},
-     "Number of arrays must be a power of two, as several are read in a ring, not 3"),
 ])
 def test_rejects(options, message):
     with pytest.raises(ValueError, match=f"^{message}$"):
