@@ -368,9 +368,9 @@ def _read_layer(archive, layer: Layer, network, refuse) -> Parameters:
     if has_dropout(network, layer):
         if layer.mask_choice and f"{layer.name}.dropout" not in archive:
             masked = ",".join(each.name for each in network.layers if each.mask_choice)
-            refuse(f"is of a network that masks no inputs of layer {layer.name!r}", "name those that it masks "
-                   f"with --masked, or make one with: python -m golden.train {network.name} --data DIR "
-                   f"--masked {masked} --out FILE")
+            refuse(f"is of a network that masks no inputs of layer {layer.name!r}",
+                   "name those that it masks with --masked, or make one with: python -m golden.train "
+                   f"{network.name} --data DIR --masked {masked} --out FILE")
         dropout = archive.take(f"{layer.name}.dropout", (), "float").item()
     if dropout is not None and not 0 <= dropout <= 1:
         refuse(f"has '{layer.name}.dropout' of {dropout}, which is no probability")

@@ -59,7 +59,8 @@ class Source:
                               "--data DIR --out FILE")
         if self.held is not None and count is None:
             asked = {"ways": ways, "ways_of": ways_of, "masked": masked}
-            if asked in ({"ways": 1, "ways_of": "ring", "masked": None}, self.method and asked_of(self.held)):
+            usual = {"ways": 1, "ways_of": "ring", "masked": None}
+            if asked == usual or self.method and asked == asked_of(self.held):
                 return self.held
             count = count_of(self.held) if self.method else None
         if not (method or self.method):

@@ -98,8 +98,9 @@ def main(arguments=None):
             parser.error(f"--{name.replace('_', '-')} must be above 0, not {getattr(args, name)}")
     refuse_overlap([args.json], [args.checkpoint])
     refuse_unwritable(args.json)
-    report = currents(compiled(args.source.text, args.checkpoint, passes=1, seed=1, crossbars=args.crossbars,
-                               ways=args.ways, ways_of=args.ways_of, masked=args.masked, p=args.p), Target(
+    report = currents(compiled(args.source.text, args.checkpoint, passes=1, seed=1,
+                               crossbars=args.crossbars, ways=args.ways, ways_of=args.ways_of,
+                               masked=args.masked, p=args.p), Target(
         mtj_bits=args.mtj_bits, **{name: getattr(args, name) for name in _TARGET}))
     write_json(args.json, report)
     print(f"SET pulses of {report['set_pulse_ns']:g} ns, RESET pulses of {report['reset_pulse_ns']:g} ns")

@@ -99,7 +99,8 @@ def main(arguments=None):
 
 
 def _evaluate(args) -> dict:
-    asked     = args.source.network(args.method, args.crossbars, args.ways)
+    asked     = args.source.network(args.method, args.crossbars, args.ways, args.ways_of,
+                                    args.masked and args.masked.split(","))
     spinbayes = asked.method == "spinbayes"
     passes    = method_for(asked).passes if args.passes is None else args.passes
     if args.labels and not args.input:
@@ -115,7 +116,8 @@ def _evaluate(args) -> dict:
         refuse_unwritable(args.json) # a wrong path is refused before the work, not after
     steps.step(f"compile {asked.name}")
     network = compiled(args.source.text, args.checkpoint, passes, args.seed, crossbars=args.crossbars,
-                       ways=args.ways, ways_of=args.ways_of, masked=args.masked, p=args.p, method=args.method)
+                       ways=args.ways, ways_of=args.ways_of, masked=args.masked, p=args.p,
+                       method=args.method)
     if args.input:
         judged, sets = read_images(args.input, network, args.labels), {}
     else:
