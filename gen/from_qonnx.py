@@ -760,4 +760,4 @@ def _output(sums: _Sums) -> Parameters:
         betas.append(float(offset - slope * start / step))
     zeros, ones = np.zeros((1, layer.outputs)), np.ones((1, layer.outputs))
     return Parameters(sums.weights[None], layer.weight_bits, bias=zeros, gamma=np.array([gammas]),
-                      beta=np.array([betas]), mean=zeros, variance=ones, epsilon=0.0)
+                      beta=np.array([betas]), mean=zeros, variance=ones, epsilon=0.0, scale=ones)

@@ -521,5 +521,6 @@ def test_refuses_a_pool_behind_negative_scales():
 def test_refuses_layers_of_several_methods():
     first, second = trained("deterministic").layers[1], trained("scale-dropout").layers[2]
     with pytest.raises(ConvertError, match="^Model Sequential has layers of several methods "
-                                           r"\(BinaryConvolution, ScaleConvolution, one of spincim.nn\); make all of one$"):
+                                           r"\(BinaryConvolution, ScaleConvolution, one of spincim\.nn\); "
+                                           "make all of one$"):
         from_torch(nn.Sequential(Sign(), BinaryConv2d(1, 6, 26), Sign(), first, Sign(), second), mean=0.5)
