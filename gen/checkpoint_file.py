@@ -141,8 +141,9 @@ def read_file(path: Path, network: Network | None = None) -> tuple[Network, np.n
     """Return ``network``, the thresholds, int64 ``(thresholds,)``, and the parameters of each layer.
 
     The file is one of QONNX (:mod:`gen.from_qonnx`) if its name ends with ``.onnx``. Where no network is
-    given, it is the one that the file holds. A network without a method gets the choices of that of the file. Of more arrays or banks than a layer chooses from, the first are taken.
-    What the file leaves open of what it means (:data:`STATED`) is logged as a warning of one line.
+    given, it is the one that the file holds. A network without a method gets the choices of that of the
+    file. Of more arrays or banks than a layer chooses from, the first are taken. What the file leaves open
+    of what it means (:data:`STATED`) is logged as a warning of one line.
 
     Raises
     ------
@@ -173,15 +174,14 @@ def is_qonnx(path: Path | str) -> bool:
 
 def _of_qonnx(path, network):
     """As :func:`read_file`, of a file of QONNX."""
-    from gen.from_qonnx import read_qonnx # its package is in an extra
-
+    from gen.from_qonnx import read_qonnx  # its package is in an extra
     found, thresholds, layers = read_qonnx(path)
     if network is not None and (different := _different(found, network)):
-        raise CheckpointError(f"QONNX file {path} is of another network than {network.name!r}: {different}; "
-                              "name it as the network, and no other one")
+        raise CheckpointError(f"QONNX file {path} is of another network than {network.name!r}: "
+                              f"{different}; name the file as the network")
     if network is not None and network.draws:
-        raise CheckpointError(f"QONNX file {path} makes no random choices, but network {network.name!r} does; "
-                              "leave them out")
+        raise CheckpointError(f"QONNX file {path} makes no random choices, but network {network.name!r} "
+                              "does; leave them out")
     return network or found, thresholds, layers
 
 
@@ -399,8 +399,8 @@ def _with_thresholds(archive, layer, parameters, network, refuse):
     if layer is network.layers[-1]:
         refuse(f"has thresholds in layer {layer.name!r}, which is the last and has logits")
     if layer.bank_choice is not None:
-        refuse(f"has thresholds in layer {layer.name!r}, but method {network.method!r} chooses among scales or "
-               "normalizations", "name a method that masks inputs, or chooses among arrays")
+        refuse(f"has thresholds in layer {layer.name!r}, which chooses among banks",
+               "thresholds are of layers that mask inputs, choose among arrays, or choose nothing")
     return replace(parameters, threshold=archive.take(
         f"{layer.name}.threshold", (layer.outputs, 2**layer.output_bits - 1), "integer"),
         invert=archive.take(f"{layer.name}.invert", (layer.outputs,), "integer"))

@@ -9,8 +9,8 @@ executor that computes in float32 may differ where a value is within its roundin
 
 What the graph takes is ``pixel / 255``, for pixels from 0 to 255, as ``ToTensor`` of torchvision has it.
 What it computes of that before its first quantizer becomes thresholds of the pixels: of ``2 * x - 1`` and
-its sign, pixels from 128 on are +1, as 127 / 255 is below a half. Without a quantizer, the pixels are levels
-of 8 bits.
+its sign, pixels from 128 on are +1, as 127 / 255 is below a half. Without a quantizer, the pixels are
+levels of 8 bits.
 
 A node that cannot be built, or not exactly, is refused by its name.
 """
@@ -155,8 +155,8 @@ class _Weights:
 
 
 def read_qonnx(path: Path | str) -> tuple[Network, np.ndarray, list[Parameters]]:
-    """Return the network of the file ``path``, which makes no random choice, the thresholds of its pixels,
-    int64 ``(thresholds,)``, and the parameters of each layer, as :func:`gen.checkpoint_file.read_file` does.
+    """Return the network of the file ``path``, which makes no random choices, the thresholds of its pixels,
+    int64 ``(thresholds,)``, and the parameters of each layer, as :func:`gen.checkpoint_file.read_file`.
 
     Raises
     ------
@@ -345,15 +345,16 @@ class _Reader:
     def _by_channel(self, array):
         """The numbers of ``array`` for each channel of the activations."""
         channels, height, width = self.state.shape
-        flat = self.state.flat
+        count = channels * height * width
         try:
-            whole = np.broadcast_to(array, (1, channels * height * width) if flat else (1, *self.state.shape))
+            whole = np.broadcast_to(array, (1, *([count] if self.state.flat else self.state.shape)))
         except ValueError:
             raise _Refused(f"takes numbers of shape {array.shape}, but activations of {channels} channels, "
                            f"{height} by {width}") from None
         whole = whole.reshape(channels, -1)
         if (whole != whole[:, :1]).any():
-            raise _Refused("takes numbers that differ within a channel", "only those of channels may differ")
+            raise _Refused("takes numbers that differ within a channel",
+                           "only those of channels may differ")
         return [Fraction(value) for value in whole[:, 0].tolist()]
 
     # What activations become.
@@ -563,7 +564,8 @@ class _Reader:
             sign = state.sign
             reached = [[self._reached(state, before, bound) for bound in of_channel]
                        for before, of_channel in zip(state.reached, bounds, strict=False)]
-            ends = (0, 256) if state.sums is None else (state.sums.layer.sums.start, state.sums.layer.sums.stop)
+            sums = range(256) if state.sums is None else state.sums.layer.sums
+            ends = sums.start, sums.stop
             levels = replace(state, low=low, step=step, reached=reached)
         return _trimmed(levels, *ends)
 
@@ -595,7 +597,8 @@ class _Reader:
             raise _Refused(f"pads with zeros, but level 0 stands for {float(state.low):g}",
                            "a border holds the lowest level; pad by a node of its own with that value")
         if weights.numbers.ndim != 4 or weights.numbers.shape[1] != state.shape[0]:
-            raise _Refused(f"has weights of shape {weights.numbers.shape}, but takes {state.shape[0]} channels")
+            raise _Refused(f"has weights of shape {weights.numbers.shape}, but takes {state.shape[0]} "
+                           "channels")
         return self._layer(node, "conv", weights, weights.numbers.shape[2:], stride=stride.pop(),
                            padding=int(pads or state.border))
 
@@ -619,8 +622,8 @@ class _Reader:
             raise _Refused(f"has weights of {weights.numbers.shape[1]} inputs, but takes "
                            f"{math.prod(state.shape)}")
         shape = len(weights.numbers), *state.shape
-        return self._layer(node, "fc", _Weights(weights.numbers.reshape(shape), weights.scale.reshape(shape)),
-                           state.shape[1:])
+        weights = _Weights(weights.numbers.reshape(shape), weights.scale.reshape(shape))
+        return self._layer(node, "fc", weights, state.shape[1:])
 
     def _weights(self, node, dimensions, axis):
         """The weights that ``node`` takes, whole numbers and their scale, with output channels first."""
@@ -635,7 +638,8 @@ class _Reader:
             elif (values == np.round(values)).all() and size.max() < 2**WEIGHT_BITS:
                 found = _Weights(values.astype(np.int64), np.ones(values.shape))
             else:
-                raise _Refused("has weights that are not quantized", "quantize them by BipolarQuant or Quant")
+                raise _Refused("has weights that are not quantized",
+                               "quantize them by BipolarQuant or Quant")
         if found.numbers.ndim != dimensions:
             raise _Refused(f"has weights of shape {found.numbers.shape}, not of {dimensions} dimensions",
                            _OTHERWISE)
@@ -647,8 +651,8 @@ class _Reader:
         outputs = len(numbers)
         scale = weights.scale.reshape(outputs, -1)
         if (scale != scale[:, :1]).any() or not (scale > 0).all():
-            raise _Refused("has scales of weights that differ within an output channel, or are not above zero",
-                           "scale the weights of an output channel alike")
+            raise _Refused("has scales of weights that differ within an output channel, or are not above "
+                           "zero", "scale the weights of an output channel alike")
         most = int(abs(numbers).max())
         bits = 1 if (abs(numbers) == 1).all() else max(2, 1 + most.bit_length())
         if bits > WEIGHT_BITS:
@@ -702,8 +706,8 @@ class _Reader:
     def _end(self):
         last = self.state
         if self.name != self.graph.output[0].name:
-            self._refuse(f"has an output {self.graph.output[0].name!r} that is not what its last node makes",
-                         _CHAIN)
+            self._refuse(f"has an output {self.graph.output[0].name!r} that is not what its last node "
+                         "makes", _CHAIN)
         if not isinstance(last, _Sums):
             self._refuse("ends with activations that are quantized", "end the graph with its logits")
         if last.shape[1:] != (1, 1) or any(step[0] == "limits" for step in last.steps):
@@ -756,4 +760,4 @@ def _output(sums: _Sums) -> Parameters:
         betas.append(float(offset - slope * start / step))
     zeros, ones = np.zeros((1, layer.outputs)), np.ones((1, layer.outputs))
     return Parameters(sums.weights[None], layer.weight_bits, bias=zeros, gamma=np.array([gammas]),
-                      beta=np.array([betas]), mean=zeros, variance=ones, epsilon=0.0)
+                      beta=np.array([betas]), mean=zeros, variance=ones, epsilon=0.0, scale=ones)

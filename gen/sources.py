@@ -1,10 +1,10 @@
 """What a user names a network by: its name, or a file.
 
 A name is one of :mod:`gen.networks`, with or without the ending of a method. A file that ends with
-``.npz`` is a checkpoint that holds its network (:mod:`gen.checkpoint_file`), and one that ends with ``.onnx``
-a trained network from elsewhere (:mod:`gen.from_qonnx`). One that ends with ``.toml`` describes a network
-(:mod:`gen.description`), whose parameters are in the checkpoint of the same name beside it, with the ending
-of the method.
+``.npz`` is a checkpoint that holds its network (:mod:`gen.checkpoint_file`), and one that ends with
+``.onnx`` a network that others trained (:mod:`gen.from_qonnx`). One that ends with ``.toml`` describes a
+network (:mod:`gen.description`), whose parameters are in the checkpoint of the same name beside it, with
+the ending of the method.
 """
 
 import argparse

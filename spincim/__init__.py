@@ -7,6 +7,8 @@
     built = model.build("build/mine", passes=20)  # Verilog and reports
     same  = built.simulate(images)                # the Verilog, each bit compared with the golden model
 
+:func:`convert` takes a model of torch, with layers of :mod:`spincim.nn`.
+
 As a command, ``spincim build``, ``spincim sim`` and so on, it is :mod:`spincim.__main__`.
 """
 
@@ -16,9 +18,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from gen.command import UserError
+    from spincim.from_torch import convert
     from spincim.model import Accelerator, Model, Options, Predictions, load
 
-__all__ = ["Accelerator", "Model", "Options", "Predictions", "UserError", "load"]
+__all__ = ["Accelerator", "Model", "Options", "Predictions", "UserError", "convert", "load"]
 
 
 #: Where each name is: it is imported when it is asked for, so that nobody needs a package, such as torch,
@@ -29,6 +32,7 @@ _HOMES = {
     "Options":     "spincim.model",
     "Predictions": "spincim.model",
     "UserError":   "gen.command",
+    "convert":     "spincim.from_torch",
     "load":        "spincim.model",
 }
 

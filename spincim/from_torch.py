@@ -1,7 +1,7 @@
 """Turn a model of torch into a network and its parameters.
 
-A model is a chain of modules, as :func:`torch.fx.symbolic_trace` sees it: of an :class:`torch.nn.Sequential`
-or of any module whose ``forward`` goes straight on. What each becomes:
+A model is a chain of modules, as :mod:`torch.fx` sees it: an :class:`torch.nn.Sequential`, or any module
+whose ``forward`` goes straight on. What each becomes:
 
 ========================================  ==============================================================
 module                                    becomes
@@ -19,13 +19,13 @@ module                                    becomes
 ``Softmax``, ``LogSoftmax`` at the end    the head, which computes it anyway
 ========================================  ==============================================================
 
-and the layers of :mod:`golden.methods`, in a chain with :class:`.nn.Sign` or in a whole
-:class:`golden.float.model.BayNN`. Factors and shifts before the first sign become thresholds of the pixels.
+and the layers of :mod:`golden.methods`, in a chain with :class:`spincim.nn.Sign` or as a whole
+:class:`golden.float.model.BayNN`. Factors and shifts before the first sign become a threshold of the
+pixels; a number there is the decimal that it is written as.
 
-Nothing is approximated and nothing left out: what has no counterpart is refused by its name. A trained
-number of the model is one of the checkpoint, widened to float64; the sign of what the model computes of these
-numbers, without rounding, is that of the hardware. A model in float32 may differ where a value is within its
-rounding errors of zero.
+Nothing is approximated and nothing left out: what has no counterpart is refused by its name. The trained
+numbers are widened to float64, and a level of the hardware is the sign of what the formula makes of them
+without rounding. A model in float32 may differ where a value is within its rounding errors of zero.
 """
 
 import math
@@ -34,7 +34,6 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
-import torch
 from torch import Tensor, fx, nn
 from torch.nn.modules.dropout import _DropoutNd
 
@@ -44,15 +43,15 @@ from gen.command import UserError
 from gen.ir import BankChoice, Draw, Input, Layer, MaskChoice, Network
 from gen.methods import METHODS, choose, has_dropout, is_chosen
 from golden.float import layers as golden_layers
-from golden.float.layers import BinaryConvolution
 from golden.float.levels import levels_of
 from golden.float.model import BayNN
 from golden.float.spinbayes import SpinBayes
 from golden.methods.checkpoints import CONVOLUTIONS
+from spincim.model import Model
 from spincim.nn import BinaryConv2d, BinaryLinear, ScaleDropout, Sign, SpatialSpinDrop, SpinDrop
 
 
-__all__ = ["ConvertError", "from_torch"]
+__all__ = ["ConvertError", "convert", "from_torch"]
 
 
 class ConvertError(UserError):
@@ -60,8 +59,8 @@ class ConvertError(UserError):
 
 
 _CHAIN = "a network is a chain of layers without branches"
-_DROPOUT = ("use ScaleDropout, SpinDrop or SpatialSpinDrop of spincim.nn, which the hardware has; or take it out "
-            "of the model")
+_DROPOUT = ("use ScaleDropout, SpinDrop or SpatialSpinDrop of spincim.nn, which the hardware has, or take "
+            "it out of the model")
 _BINARY = "use BinaryConv2d or BinaryLinear of spincim.nn"
 
 #: What to do about modules and functions that are refused.
@@ -98,8 +97,8 @@ class _Pixels:
 
 @dataclass(frozen=True)
 class _Part:
-    """A layer: values ``gamma * ((s + bias) * scale - mean) / sqrt(variance + epsilon) + beta`` of pooled sums
-    s; or, of plain modules with weights of several sizes, with the bias behind the scale."""
+    """A layer: values ``gamma * ((s + bias) * scale - mean) / sqrt(variance + epsilon) + beta`` of pooled
+    sums s; of plain modules, whose scale is the size of the weights, with the bias behind the scale."""
 
     layer: Layer
     weight: np.ndarray              #: Of -1 and +1, (outputs, channels, height, width).
@@ -111,8 +110,8 @@ class _Part:
     p: float | None = None          #: and with which probability.
     mask: tuple[float, int] | None = None #: Probability and groups of what is dropped of its inputs.
     limited: bool = False           #: Whether only the signs of its values are known.
-    golden: BinaryConvolution | None = None #: The layer of :mod:`golden.methods` that it is; arrays have then
-                                    #: the rows that it stores.
+    golden: nn.Module | None = None #: The layer of :mod:`golden.methods` that it is; arrays then have the
+                                    #: rows that it stores.
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -127,6 +126,12 @@ class _Signs:
     shape: tuple[int, int, int]
     flat: bool
     mask: tuple[float, int] | None = None
+
+
+def convert(model: nn.Module, input_shape: tuple[int, int, int] = (1, 28, 28), *, mean: float = 0.0,
+            std: float = 1.0, name: str = "converted") -> Model:
+    """Return ``model`` as a network that can be asked, saved and built; otherwise as :func:`from_torch`."""
+    return Model(*from_torch(model, input_shape, mean=mean, std=std, name=name))
 
 
 def from_torch(model: nn.Module, input_shape: tuple[int, int, int] = (1, 28, 28), *, mean: float = 0.0,
@@ -149,8 +154,8 @@ def from_torch(model: nn.Module, input_shape: tuple[int, int, int] = (1, 28, 28)
     if len(shape) != 3 or shape[0] not in (1, 3) or min(shape) < 1:
         raise ConvertError(f"The shape of an image must be (1 or 3 channels, height, width), not {shape}")
     if not (0 < std < math.inf and abs(mean) < math.inf):
-        raise ConvertError(f"The deviation that pixels are divided by must be above zero, not {std}; the mean "
-                           "and the deviation of all channels are alike")
+        raise ConvertError(f"Pixels must have a mean and a deviation above zero, not {mean} and {std}, the "
+                           "same for all channels")
     low, step = -_decimal(mean) / _decimal(std), 1 / (255 * _decimal(std))
     return _Walk(model, _Pixels(shape, low, step)).network(name)
 
@@ -178,8 +183,9 @@ class _Walk:
             graph = _Tracer().trace(self.model)
         except Exception as error: # of whatever kind the code of the model raises where it meets no numbers
             words = " ".join(str(error).split())[:160]
-            raise ConvertError(f"Model {type(self.model).__name__} cannot be traced ({words}); write a forward() "
-                               "that asks nothing about values, and takes one image batch") from error
+            raise ConvertError(f"Model {type(self.model).__name__} cannot be traced ({words}); write a "
+                               "forward() that takes a batch of images and asks nothing about values"
+                               ) from error
         for node in graph.nodes:
             try:
                 self._take(node)
@@ -234,8 +240,7 @@ class _Walk:
         kind = next((kind for kind in _MODULES if isinstance(module, kind)
                      and type(module).forward is kind.forward), None)
         if kind is None:
-            raise _Refused(*(["is no dropout of this project", _DROPOUT] if isinstance(module, _DropoutNd) else
-                             ["has no counterpart"]))
+            raise _Refused("has no counterpart", *[_DROPOUT] * isinstance(module, _DropoutNd))
         return getattr(self, _MODULES[kind])(module)
 
     def _same(self, module):
@@ -277,8 +282,8 @@ class _Walk:
         if any(padding) and (border != lowest or module.padding_mode != "zeros"):
             raise _Refused(f"has a border of {border:g}" if module.padding_mode == "zeros" else
                            f"has a border by {module.padding_mode!r}",
-                           "it must be the lowest value of what enters: use BinaryConv2d of spincim.nn with "
-                           f"padding_value={lowest:g}")
+                           "it must be the lowest value of what enters: use BinaryConv2d of spincim.nn "
+                           f"with padding_value={lowest:g}")
         return self._layer("conv", module, module.kernel_size, module.stride[0], padding[0])
 
     def _linear(self, module):
@@ -308,7 +313,8 @@ class _Walk:
             ends = state.low, state.low + 255 * state.step
             if ends not in ((0, 1), (-1, 1)):
                 raise _Refused(f"takes pixels from {float(ends[0]):g} to {float(ends[1]):g}",
-                               "they must be from 0 to 1 or from -1 to 1, or go through Sign of spincim.nn first")
+                               "they must be from 0 to 1 or from -1 to 1, or go through Sign of spincim.nn "
+                               "first")
             channels, height, width = state.shape
             self.input = Input(height, width, (), bits=8, colours=channels)
             entering = {"input_bits": 8, "input_low": int(state.low)}
@@ -317,7 +323,8 @@ class _Walk:
         layer = Layer(name, height, width, channels, tuple(kernel), outputs, stride=stride, padding=padding,
                       **entering)
         if min(layer.positions) < 1:
-            raise _Refused(f"has a kernel that is larger than its map, {_words(state)}", "use a smaller kernel")
+            raise _Refused(f"has a kernel that is larger than its map, {_words(state)}",
+                           "use a smaller kernel")
         return layer
 
     def _golden(self, module):
@@ -344,7 +351,8 @@ class _Walk:
         """The layer whose values are to be changed, in each of so many ``channels``."""
         part = self.state
         if not isinstance(part, _Part) or part.golden is not None or part.limited and channels:
-            raise _Refused("does not follow a layer of weights", "put it between a binary layer and its sign")
+            raise _Refused("does not follow a layer of weights",
+                           "put it between a binary layer and its sign")
         if channels is not None and (channels != part.shape[0] or part.flat and part.shape[1:] != (1, 1)):
             raise _Refused(f"has {channels} channels, but takes {_words(part)}")
         return part
@@ -375,9 +383,10 @@ class _Walk:
         def pair(value):
             return (value, value) if isinstance(value, int) else tuple(value)
 
-        sizes = [pair(value) for value in (module.kernel_size, module.stride, module.padding, module.dilation)]
+        sizes = list(map(pair, (module.kernel_size, module.stride, module.padding, module.dilation)))
         if sizes != [(2, 2), (2, 2), (0, 0), (1, 1)] or module.ceil_mode or module.return_indices:
-            raise _Refused("must be of 2 by 2 values that do not overlap, without a border", "use MaxPool2d(2)")
+            raise _Refused("must be of 2 by 2 values that do not overlap, without a border",
+                           "use MaxPool2d(2)")
         return self._pool()
 
     def _pool(self):
@@ -415,7 +424,7 @@ class _Walk:
         threshold = math.ceil(-state.low / state.step) # the first pixel from 0 on
         if not 1 <= threshold <= 255:
             raise _Refused("takes pixels that are all of one sign",
-                           "subtract a value between them first, as by the mean of spincim.convert")
+                           "subtract a value between them first, as the mean of spincim.convert does")
         channels, height, width = state.shape
         self.input = Input(height, width, (threshold,), colours=channels)
         return _Signs(state.shape, state.flat)
@@ -424,8 +433,8 @@ class _Walk:
         state, spatial = self.state, isinstance(module, SpatialSpinDrop)
         if not isinstance(state, _Signs) or state.mask or state.flat == spatial:
             raise _Refused(f"takes {_words(state)}, dropped before or not signs",
-                           "put SpatialSpinDrop before Flatten and SpinDrop behind it, between Sign and a binary "
-                           "layer")
+                           "put SpatialSpinDrop before Flatten and SpinDrop behind it, between Sign and a "
+                           "binary layer")
         return replace(state, mask=(float(module.p), state.shape[0] if spatial else math.prod(state.shape)))
 
     def _softmax(self, module):
@@ -451,12 +460,14 @@ class _Walk:
 
     def _vector(self, kind, arguments, options):
         if kind == "flatten":
-            start, end = [*arguments, *[None] * 2][:2]
-            return self._flatten(nn.Flatten(**{"start_dim": start or 0, "end_dim": -1 if end is None else end}
-                                            | options))
-        sizes = arguments[0] if len(arguments) == 1 and isinstance(arguments[0], tuple | list) else arguments
+            given = dict(zip(("start_dim", "end_dim"), arguments, strict=False))
+            return self._flatten(nn.Flatten(**{"start_dim": 0} | given | options))
+        sizes = tuple(arguments[0] if len(arguments) == 1 and isinstance(arguments[0], tuple | list) else
+                      arguments)
         count = math.prod(self.state.shape)
-        if options or len(sizes) != 2 or sizes[1] not in (-1, count) or isinstance(sizes[0], int) and sizes[0] > 0:
+        # The first size is that of the batch, which the trace does not know.
+        if options or sizes != (-1, count) and (
+                len(sizes) != 2 or isinstance(sizes[0], int) or sizes[1] not in (-1, count)):
             raise _Refused("must make a vector of each image", "use nn.Flatten()")
         return self._flat()
 
@@ -475,8 +486,8 @@ class _Walk:
             "truediv": (0, 0) if first or not number else (1 / number, 0),
         }[_ARITHMETIC[kind]]
         if slope <= 0:
-            raise _Refused("turns the order of pixels around", "train on pixels that are brighter where they are "
-                           "larger")
+            raise _Refused("turns the order of pixels around",
+                           "train on pixels times a number above zero")
         return replace(state, low=state.low * slope + offset, step=state.step * slope)
 
     # The whole.
@@ -484,8 +495,8 @@ class _Walk:
     def _network(self, name):
         last, model = self.state, type(self.model).__name__
         if not isinstance(last, _Part) or last.limited:
-            raise ConvertError(f"Model {model} ends with values that are limited or binary; end it with the "
-                               "logits of a binary layer")
+            raise ConvertError(f"Model {model} ends with values that are limited or binary; end it with "
+                               "the logits of a binary layer")
         layers = [part.layer for part in self.parts]
         base = Network(name, self.input, tuple(layers),
                        data="cifar10" if self.input.colours == 3 else "mnist")
@@ -507,18 +518,20 @@ class _Walk:
         method = METHODS[self.parts[0].golden.method]
         first  = self.parts[0]
         several = method.choice not in (None, MaskChoice) and not method.single
-        count  = max(len(first.weight) if first.weight.ndim == 5 else 1, *(
-            len(np.atleast_2d(vectors)) for vectors in (first.bias, first.scale, *first.normalization.values())))
+        vectors = first.bias, first.scale, *first.normalization.values()
+        count  = max(len(first.weight) if first.weight.ndim == 5 else 1,
+                     *(len(np.atleast_2d(each)) for each in vectors))
         chosen = choose(base, first.golden.method, count - method.keeps if several else None)
         for part, layer in zip(self.parts, chosen.layers, strict=True):
-            if (method.choice is MaskChoice or method.affines) and layer.choices != part.golden.layer.choices:
-                raise ConvertError(f"Layer {layer.name!r} of model {type(self.model).__name__} does not have the "
-                                   f"choices of method {chosen.method!r}; make the layers of "
+            kept = part.golden.layer.choices
+            if (method.choice is MaskChoice or method.affines) and layer.choices != kept:
+                raise ConvertError(f"Layer {layer.name!r} does not have the choices of method "
+                                   f"{chosen.method!r}; make the layers of the model of those of "
                                    "gen.methods.choose(network, method), with names such as conv1 and fc1")
         return replace(chosen, name=base.name)
 
     def _of_choices(self, base):
-        """``base`` with the choices of its parts, by the method that makes the same ones if there is one."""
+        """``base`` with the choices of its parts, of the method that makes the same if there is one."""
         layers, draws = [], []
         for part in self.parts:
             choices, name = [], part.layer.name
@@ -560,8 +573,8 @@ def _parameters(part: _Part, network: Network, layer: Layer) -> Parameters:
         mean = vectors["mean"] - bias
         if any(Fraction(one) - Fraction(other) != Fraction(both) for one, other, both in zip(
                 vectors["mean"].tolist(), bias.tolist(), mean.tolist(), strict=True)):
-            raise ConvertError(f"Layer {layer.name!r} of the model has scaled weights and a bias that no mean of "
-                               "64 bits can take; leave its bias out, as the normalization has one")
+            raise ConvertError(f"Layer {layer.name!r} has scaled weights and a bias that no mean of 64 "
+                               "bits can take; leave its bias out, as the normalization has one")
         vectors["mean"], bias = mean, zeros
     if part.scaled and not network.method:
         scale = np.stack([ones, scale])

@@ -1,4 +1,4 @@
-"""Layers of torch for networks that become hardware: binary weights, signs, and what a pass drops at random.
+"""Layers of torch for networks that become hardware: binary weights, signs, and what drops at random.
 
 They stand among modules of torch in a model of one's own, and train like these::
 
@@ -64,8 +64,8 @@ class BinaryConv2d(_Binary, nn.Conv2d):
     def __init__(self, *arguments, padding_value: float = -1.0, standardized: bool = False, **options):
         super().__init__(*arguments, **options)
         if isinstance(self.padding, str) or self.padding_mode != "zeros":
-            raise ValueError("A binary convolution must have a padding that is a number, with padding_value "
-                             f"as its border, not {self.padding!r} of mode {self.padding_mode!r}")
+            raise ValueError("A binary convolution must have a padding that is a number, of padding_value, "
+                             f"not {self.padding!r} of mode {self.padding_mode!r}")
         self.padding_value, self.standardized = padding_value, standardized
 
     def forward(self, x: Tensor) -> Tensor:
@@ -89,8 +89,8 @@ class BinaryLinear(_Binary, nn.Linear):
 
 
 class ScaleDropout(scale_dropout.ScaleDropout):
-    """Multiply each channel by its scale, which is trained, or drop all scales to 1 (Scale-Dropout, eq. 5 to
-    7): one random bit of each sample drops them, with probability ``p``.
+    """Multiply each channel by its scale, which is trained, or drop all scales to 1: one random bit of each
+    sample drops them, with probability ``p`` (Scale-Dropout, eq. 5 to 7).
 
     It stands between a binary layer and the batch normalization behind it. In evaluation the scales are
     kept.
@@ -119,6 +119,8 @@ class _Mask(_DropoutNd):
 
     def forward(self, x: Tensor, keep: Tensor | None = None) -> Tensor:
         """Drop of ``x``, by bool ``keep`` where it is given, ``(N, channels)``."""
+        if x.ndim != self.dimensions:
+            raise ValueError(f"{type(self).__name__} must take {self.dimensions} dimensions, not {x.ndim}")
         if keep is None:
             if not self.training:
                 return x
@@ -127,11 +129,15 @@ class _Mask(_DropoutNd):
 
 
 class SpinDrop(_Mask):
-    """Drop each neuron ``(N, neurons)`` that enters a fully connected layer with probability ``p``: it is 0,
-    neither -1 nor +1, and adds nothing (NeuSpin, III-A1). What is kept is not multiplied by
-    ``1 / (1 - p)``."""
+    """Drop each neuron ``(N, neurons)`` that enters a fully connected layer with probability ``p``: it is
+    0, neither -1 nor +1, and adds nothing (NeuSpin, III-A1). What is kept is not multiplied by
+    ``1 / (1 - p)``. A :exc:`ValueError` is raised for anything but vectors."""
+
+    dimensions = 2
 
 
 class SpatialSpinDrop(_Mask):
     """Drop each channel ``(N, channels, H, W)`` that enters a layer with probability ``p``, otherwise as
-    :class:`SpinDrop` (NeuSpin, III-A2)."""
+    :class:`SpinDrop` (NeuSpin, III-A2). A :exc:`ValueError` is raised for anything but maps."""
+
+    dimensions = 4

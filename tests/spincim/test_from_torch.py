@@ -1,4 +1,5 @@
 import math
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -24,6 +25,9 @@ from spincim.nn import BinaryConv2d, BinaryLinear, ScaleDropout, Sign, SpatialSp
 
 
 SIDE = 8
+
+#: Of the passes of 40 images.
+NO_BITS = np.zeros((40, 0), bool)
 
 
 def randomized(model, seed=1):
@@ -81,42 +85,41 @@ def behind(*modules, shape):
                          nn.BatchNorm1d(5))
 
 
+def hidden(*modules, outputs=6, kernel=3, **options):
+    """A convolution of pixels by sign, and what follows it."""
+    return [Sign(), BinaryConv2d(1, outputs, kernel, **options), *modules]
+
+
 #: Chains without choices, for images of 8 by 8.
 PLAIN = {
-    "bias":             lambda: behind(Sign(), BinaryConv2d(1, 6, 3), Sign(), shape=(6, 6, 6)),
-    "normalization":    lambda: behind(Sign(), BinaryConv2d(1, 6, 3), nn.BatchNorm2d(6), Sign(), shape=(6, 6, 6)),
-    "no bias":          lambda: behind(Sign(), BinaryConv2d(1, 6, 3, bias=False), nn.BatchNorm2d(6), Sign(),
-                                       shape=(6, 6, 6)),
-    "not affine":       lambda: behind(Sign(), BinaryConv2d(1, 6, 3), nn.BatchNorm2d(6, affine=False), Sign(),
-                                       shape=(6, 6, 6)),
-    "pool first":       lambda: behind(Sign(), BinaryConv2d(1, 6, 3), nn.MaxPool2d(2), nn.BatchNorm2d(6), Sign(),
-                                       shape=(6, 3, 3)),
-    "pool before sign": lambda: behind(Sign(), BinaryConv2d(1, 6, 3), nn.BatchNorm2d(6), nn.MaxPool2d(2), Sign(),
-                                       shape=(6, 3, 3)),
-    "pool behind sign": lambda: behind(Sign(), BinaryConv2d(1, 6, 3), nn.BatchNorm2d(6), Sign(), nn.MaxPool2d(2),
-                                       shape=(6, 3, 3)),
-    "odd pool":         lambda: behind(Sign(), BinaryConv2d(1, 6, 4), nn.BatchNorm2d(6), Sign(), nn.MaxPool2d(2),
-                                       shape=(6, 2, 2)),
-    "padding":          lambda: behind(Sign(), BinaryConv2d(1, 6, 3, padding=1), nn.BatchNorm2d(6), Sign(),
-                                       BinaryConv2d(6, 4, 3, padding=2, stride=2), nn.BatchNorm2d(4), Sign(),
-                                       shape=(4, 5, 5)),
-    "standardized":     lambda: behind(Sign(), BinaryConv2d(1, 6, 3, standardized=True), nn.BatchNorm2d(6), Sign(),
-                                       shape=(6, 6, 6)),
-    "kernel":           lambda: behind(Sign(), BinaryConv2d(1, 6, (2, 5)), nn.BatchNorm2d(6), Sign(),
-                                       shape=(6, 7, 4)),
-    "hardtanh":         lambda: behind(Sign(), BinaryConv2d(1, 6, 3), nn.BatchNorm2d(6), nn.Hardtanh(),
-                                       nn.MaxPool2d(2), nn.Identity(), Sign(), shape=(6, 3, 3)),
-    "plain layers":     lambda: nn.Sequential(
+    "bias":          lambda: behind(*hidden(Sign()), shape=(6, 6, 6)),
+    "normalization": lambda: behind(*hidden(nn.BatchNorm2d(6), Sign()), shape=(6, 6, 6)),
+    "no bias":       lambda: behind(*hidden(nn.BatchNorm2d(6), Sign(), bias=False), shape=(6, 6, 6)),
+    "not affine":    lambda: behind(*hidden(nn.BatchNorm2d(6, affine=False), Sign()), shape=(6, 6, 6)),
+    "pool first":    lambda: behind(*hidden(nn.MaxPool2d(2), nn.BatchNorm2d(6), Sign()), shape=(6, 3, 3)),
+    "pool, sign":    lambda: behind(*hidden(nn.BatchNorm2d(6), nn.MaxPool2d(2), Sign()), shape=(6, 3, 3)),
+    "sign, pool":    lambda: behind(*hidden(nn.BatchNorm2d(6), Sign(), nn.MaxPool2d(2)), shape=(6, 3, 3)),
+    "odd pool":      lambda: behind(*hidden(nn.BatchNorm2d(6), Sign(), nn.MaxPool2d(2), kernel=4),
+                                    shape=(6, 2, 2)),
+    "padding":       lambda: behind(*hidden(nn.BatchNorm2d(6), Sign(), padding=1),
+                                    BinaryConv2d(6, 4, 3, padding=2, stride=2), nn.BatchNorm2d(4), Sign(),
+                                    shape=(4, 5, 5)),
+    "standardized":  lambda: behind(*hidden(nn.BatchNorm2d(6), Sign(), standardized=True),
+                                    shape=(6, 6, 6)),
+    "kernel":        lambda: behind(*hidden(nn.BatchNorm2d(6), Sign(), kernel=(2, 5)), shape=(6, 7, 4)),
+    "hardtanh":      lambda: behind(*hidden(nn.BatchNorm2d(6), nn.Hardtanh(), nn.MaxPool2d(2),
+                                            nn.Identity(), Sign()), shape=(6, 3, 3)),
+    "plain layers":  lambda: nn.Sequential(
         Sign(), binary_(nn.Conv2d(1, 6, 3)), nn.BatchNorm2d(6), Sign(), nn.Flatten(),
         binary_(nn.Linear(6 * 36, 12, bias=False)), nn.BatchNorm1d(12), Sign(), binary_(nn.Linear(12, 5)),
         nn.BatchNorm1d(5)),
     "plain, no normalization": lambda: nn.Sequential(
         Sign(), nn.Flatten(), binary_(nn.Linear(64, 12)), Sign(), binary_(nn.Linear(12, 5))),
-    "softmax":          lambda: nn.Sequential(behind(Sign(), shape=(1, 8, 8)), nn.LogSoftmax(1)),
-    "nested":           lambda: nn.Sequential(nn.Sequential(Sign(), BinaryConv2d(1, 6, 3)), nn.BatchNorm2d(6),
-                                              behind(Sign(), shape=(6, 6, 6))),
-    "convolutions only": lambda: nn.Sequential(Sign(), BinaryConv2d(1, 6, 3), nn.BatchNorm2d(6), Sign(),
-                                               BinaryConv2d(6, 5, 6), nn.BatchNorm2d(5), nn.Flatten()),
+    "softmax":       lambda: nn.Sequential(behind(Sign(), shape=(1, 8, 8)), nn.LogSoftmax(1)),
+    "nested":        lambda: nn.Sequential(nn.Sequential(*hidden()), nn.BatchNorm2d(6),
+                                           behind(Sign(), shape=(6, 6, 6))),
+    "no flat layer": lambda: nn.Sequential(*hidden(nn.BatchNorm2d(6), Sign()), BinaryConv2d(6, 5, 6),
+                                           nn.BatchNorm2d(5), nn.Flatten()),
 }
 
 
@@ -125,7 +128,7 @@ def test_plain(kind, tmp_path):
     model = randomized(PLAIN[kind]())
     network = built(model, tmp_path, mean=0.5, std=0.5)
     images, grey = pixels()
-    check(network, model((torch.tensor(images).double() / 255 - 0.5) / 0.5), grey, np.zeros((40, 0), bool))
+    check(network, model((torch.tensor(images).double() / 255 - 0.5) / 0.5), grey, NO_BITS)
     assert network.method == "deterministic"
 
 
@@ -150,7 +153,7 @@ def test_functions(view, tmp_path):
     model = randomized(Straight(view))
     network = built(model, tmp_path)
     images, grey = pixels()
-    check(network, model(torch.tensor(images).double() / 255), grey, np.zeros((40, 0), bool))
+    check(network, model(torch.tensor(images).double() / 255), grey, NO_BITS)
 
 
 class Scaled(nn.Module):
@@ -168,9 +171,6 @@ def test_pixels_with_a_sign(mean, std, modules, threshold, tmp_path):
     network = built(model, tmp_path, mean=mean, std=std)
     images = np.arange(256, dtype=np.uint8)[:, None, None, None].repeat(SIDE, 2).repeat(SIDE, 3)
     assert network.input == Input(SIDE, SIDE, (threshold,))
-    # Just at the threshold, float64 may round to the other side.
-    exact = [(number - 255 * mean) / std for number in (threshold - 1, threshold)] if not modules else [-1, 1]
-    assert exact[0] < 0 <= exact[1]
     x = (torch.tensor(images).double() / 255 - mean) / std
     check(network, model(x), images[:, 0], np.zeros((256, 0), bool))
 
@@ -185,14 +185,15 @@ def test_pixels_as_they_are(low, border, colours, tmp_path):
     mean, std = (0.0, 1.0) if low == 0 else (0.5, 0.5)
     network = built(model, tmp_path, (colours, SIDE, SIDE), mean=mean, std=std)
     assert network.input == Input(SIDE, SIDE, (), 8, colours) and network.layers[0].input_low == low
-    check(network, model((torch.tensor(images).double() / 255 - mean) / std), given, np.zeros((40, 0), bool))
+    check(network, model((torch.tensor(images).double() / 255 - mean) / std), given, NO_BITS)
 
 
 def test_zeros_around_pixels(tmp_path):
     model = randomized(nn.Sequential(
-        binary_(nn.Conv2d(1, 6, 3, padding=1)), nn.BatchNorm2d(6), Sign(), nn.Flatten(), BinaryLinear(384, 5)))
+        binary_(nn.Conv2d(1, 6, 3, padding=1)), nn.BatchNorm2d(6), Sign(), nn.Flatten(),
+        BinaryLinear(384, 5)))
     images, grey = pixels()
-    check(built(model, tmp_path), model(torch.tensor(images).double() / 255), grey, np.zeros((40, 0), bool))
+    check(built(model, tmp_path), model(torch.tensor(images).double() / 255), grey, NO_BITS)
 
 
 # What is random.
@@ -222,24 +223,22 @@ def wide(module, width):
 
 RANDOM = {
     "scale-dropout": lambda: nn.Sequential(
-        Sign(), BinaryConv2d(1, 6, 3), nn.MaxPool2d(2), ScaleDropout(6, 0.2), nn.BatchNorm2d(6), Sign(),
-        nn.Flatten(), BinaryLinear(54, 5), ScaleDropout(5, 0.3), nn.BatchNorm1d(5)),
+        *hidden(nn.MaxPool2d(2), ScaleDropout(6, 0.2), nn.BatchNorm2d(6), Sign()), nn.Flatten(),
+        BinaryLinear(54, 5), ScaleDropout(5, 0.3), nn.BatchNorm1d(5)),
     "scale-dropout, late pool": lambda: nn.Sequential(
-        Sign(), BinaryConv2d(1, 6, 3), ScaleDropout(6), nn.BatchNorm2d(6), Sign(), nn.MaxPool2d(2), nn.Flatten(),
+        *hidden(ScaleDropout(6), nn.BatchNorm2d(6), Sign(), nn.MaxPool2d(2)), nn.Flatten(),
         BinaryLinear(54, 5), ScaleDropout(5), nn.BatchNorm1d(5)),
     "spatial-spindrop": lambda: nn.Sequential(
-        Sign(), BinaryConv2d(1, 6, 3), nn.BatchNorm2d(6), Sign(), wide(SpatialSpinDrop(0.1), 6),
-        BinaryConv2d(6, 4, 3, padding=1), nn.BatchNorm2d(4), Sign(), wide(SpatialSpinDrop(0.2), 4), nn.Flatten(),
-        BinaryLinear(144, 5), nn.BatchNorm1d(5)),
-    "": lambda: nn.Sequential( # one layer of two, two kinds
-        Sign(), BinaryConv2d(1, 6, 3), ScaleDropout(6, 0.25), nn.BatchNorm2d(6), Sign(), nn.MaxPool2d(2),
-        nn.Flatten(), BinaryLinear(54, 8), nn.BatchNorm1d(8), Sign(), wide(SpinDrop(0.1), 8), BinaryLinear(8, 5),
+        *hidden(nn.BatchNorm2d(6), Sign()), wide(SpatialSpinDrop(0.1), 6),
+        BinaryConv2d(6, 4, 3, padding=1), nn.BatchNorm2d(4), Sign(), wide(SpatialSpinDrop(0.2), 4),
+        nn.Flatten(), BinaryLinear(144, 5), nn.BatchNorm1d(5)),
+    "of its own": lambda: nn.Sequential( # one layer of three has a scale, another one a mask
+        *hidden(ScaleDropout(6, 0.25), nn.BatchNorm2d(6), Sign(), nn.MaxPool2d(2)), nn.Flatten(),
+        BinaryLinear(54, 8), nn.BatchNorm1d(8), Sign(), wide(SpinDrop(0.1), 8), BinaryLinear(8, 5),
         nn.BatchNorm1d(5)),
-    "spindrop": lambda: nn.Sequential(
-        Sign(), BinaryConv2d(1, 6, 3), nn.BatchNorm2d(6), Sign(), nn.Flatten(), nn.Identity(),
-        # The bits of the hardware go through the map with the channel fastest.
-        BinaryLinear(216, 8), nn.BatchNorm1d(8), Sign(), wide(SpinDrop(0.1), 8), BinaryLinear(8, 5),
-        nn.BatchNorm1d(5)),
+    "both": lambda: nn.Sequential( # a mask and a scale in one layer
+        Sign(), nn.Flatten(), BinaryLinear(64, 8), nn.BatchNorm1d(8), Sign(), wide(SpinDrop(0.1), 8),
+        BinaryLinear(8, 5), ScaleDropout(5, 0.4), nn.BatchNorm1d(5)),
 }
 
 
@@ -252,7 +251,7 @@ def test_random(kind, tmp_path):
     check(network, run(model, torch.tensor(images).double() * 2 / 255 - 1, keeps), grey, bits)
     assert [module.p for module in model if hasattr(module, "p") for _ in range(
         getattr(module, "width", 1))] == list(network.drops)
-    assert network.method == {"scale-dropout, late pool": "scale-dropout", "spindrop": ""}.get(kind, kind)
+    assert network.method == {"of its own": "", "both": ""}.get(kind, kind.partition(",")[0])
 
 
 def test_mask_of_a_vector_of_a_map(tmp_path):
@@ -264,7 +263,8 @@ def test_mask_of_a_vector_of_a_map(tmp_path):
     images, grey = pixels()
     bits = np.random.default_rng(1).random((40, 6, 6, 6)) < 0.8 # height, width, channel
     keeps = {model[5]: torch.tensor(bits).movedim(3, 1).flatten(1)}
-    check(network, run(model, torch.tensor(images).double() * 2 / 255 - 1, keeps), grey, bits.reshape(40, -1))
+    logits = run(model, torch.tensor(images).double() * 2 / 255 - 1, keeps)
+    check(network, logits, grey, bits.reshape(40, -1))
     assert network.method == "spindrop" and network.drops == (0.1,) * 216
 
 
@@ -307,8 +307,220 @@ def test_layers_of_methods(method, tmp_path):
         replace(GOLDEN.layers[0], channels=1), *GOLDEN.layers[1:]))
     model = trained(method, network)
     export(model, tmp_path / "golden.npz")
-    chain = nn.Sequential(Sign(), model.layers[0], Sign(), model.layers[1], Sign(), model.layers[2], nn.Flatten())
+    chain = nn.Sequential(Sign(), model.layers[0], Sign(), model.layers[1], Sign(), model.layers[2],
+                          nn.Flatten())
     write_file(tmp_path / "own.npz", *from_torch(chain, (1, SIDE, SIDE), mean=0.5, std=0.5))
     own, expected = read(tmp_path / "own.npz"), read(tmp_path / "golden.npz")
     assert own == replace(expected, name="converted")
     assert own.method == method
+
+
+# What is refused.
+
+
+class Residual(nn.Module):
+
+    def __init__(self):
+        super().__init__()
+        self.sign, self.first, self.last = Sign(), BinaryLinear(64, 64), BinaryLinear(64, 5)
+
+    def forward(self, x):
+        x = self.sign(x.flatten(1))
+        return self.last(self.sign(self.first(x) + x))
+
+
+class Asks(nn.Module):
+
+    def forward(self, x):
+        return x if x.sum() > 0 else -x
+
+
+class Derived(BinaryConv2d):
+
+    def forward(self, x):
+        return super().forward(x) * 2
+
+
+class Functional(nn.Module):
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x):
+        return self.function(x)
+
+
+def chain(*modules, start=None):
+    return lambda: nn.Sequential(*(start or [Sign(), BinaryConv2d(1, 6, 3)]), *modules)
+
+
+def not_finite():
+    module = BinaryConv2d(1, 6, 3)
+    with torch.no_grad():
+        module.bias[2] = math.inf
+    return module
+
+
+SHAPED = "spincim/from_torch.py says what can be built"
+SCALES = "put it right behind a layer of spincim.nn"
+BINARY = "use BinaryConv2d or BinaryLinear of spincim.nn"
+DROPOUT = ("use ScaleDropout, SpinDrop or SpatialSpinDrop of spincim.nn, which the hardware has, or take it out "
+           "of the model")
+BORDER = ("it must be the lowest value of what enters: use BinaryConv2d of spincim.nn with padding_value=")
+POOL = "must be of 2 by 2 values that do not overlap, without a border; use MaxPool2d(2)"
+CHAIN = "a network is a chain of layers without branches"
+
+
+@pytest.mark.parametrize("make, message", [
+    (chain(nn.Dropout(0.5)), f"Module '2' (Dropout) has no counterpart; {DROPOUT}"),
+    (chain(nn.Dropout(0.0)), f"Module '2' (Dropout) has no counterpart; {DROPOUT}"),
+    (chain(nn.Dropout2d(0.5)), f"Module '2' (Dropout2d) has no counterpart; {DROPOUT}"),
+    (chain(nn.AlphaDropout(0.5)), f"Module '2' (AlphaDropout) has no counterpart; {DROPOUT}"),
+    (chain(Functional(lambda x: functional.dropout(x, 0.5))),
+     f"Function 'dropout' (dropout) has no counterpart; {DROPOUT}"),
+    (chain(Functional(lambda x: functional.dropout(x, 0.5, training=False))),
+     f"Function 'dropout' (dropout) has no counterpart; {DROPOUT}"),
+    (chain(nn.ReLU()), "Module '2' (ReLU) has no counterpart; use Sign of spincim.nn"),
+    (chain(Functional(torch.sign)),
+     "Function 'sign' (sign) has no counterpart; its sign of 0 is 0; use Sign of spincim.nn, which has +1"),
+    (chain(Functional(lambda x: x.sign())),
+     "Function 'sign' (sign) has no counterpart; its sign of 0 is 0; use Sign of spincim.nn, which has +1"),
+    (chain(nn.AvgPool2d(2)), "Module '2' (AvgPool2d) has no counterpart; use MaxPool2d(2), or a stride"),
+    (chain(nn.LayerNorm(6)), "Module '2' (LayerNorm) has no counterpart; use a batch normalization"),
+    (chain(Derived(1, 6, 3), start=[Sign()]), f"Module '1' (Derived) has no counterpart; {SHAPED}"),
+    (chain(nn.Conv2d(1, 6, 3), start=[Sign()]),
+     f"Module '1' (Conv2d) has weights that are not binary; {BINARY}"),
+    (chain(nn.Flatten(), nn.Linear(64, 6), start=[Sign()]),
+     f"Module '2' (Linear) has weights that are not binary; {BINARY}"),
+    (chain(binary_(nn.Conv2d(1, 6, 3, padding=1)), start=[Sign()]),
+     f"Module '1' (Conv2d) has a border of 0; {BORDER}-1"),
+    (chain(binary_(nn.Conv2d(1, 6, 3, padding=1, padding_mode="reflect")), start=[Sign()]),
+     f"Module '1' (Conv2d) has a border by 'reflect'; {BORDER}-1"),
+    (chain(BinaryConv2d(1, 6, 3, padding=1), start=[nn.Identity()]),
+     f"Module '1' (BinaryConv2d) has a border of -1; {BORDER}0"),
+    (chain(binary_(nn.Conv2d(1, 6, 3, padding="same")), start=[Sign()]),
+     "Module '1' (Conv2d) has a padding of 'same'; it must be one number"),
+    (chain(BinaryConv2d(1, 6, 3, padding=(0, 1)), start=[Sign()]),
+     "Module '1' (BinaryConv2d) has a padding of (0, 1); it must be one number"),
+    (chain(BinaryConv2d(1, 6, 3, stride=(1, 2)), start=[Sign()]),
+     "Module '1' (BinaryConv2d) must have one group, one stride and no dilation; a crossbar has all inputs of "
+     "the kernel as its rows"),
+    (chain(Sign(), BinaryConv2d(6, 6, 3, groups=2)),
+     "Module '3' (BinaryConv2d) must have one group, one stride and no dilation; a crossbar has all inputs of "
+     "the kernel as its rows"),
+    (chain(Sign(), BinaryConv2d(5, 6, 3)),
+     f"Module '3' (BinaryConv2d) takes 5 channels, not 6 channels of 6 by 6; {SHAPED}"),
+    (chain(Sign(), BinaryConv2d(6, 6, 7)),
+     "Module '3' (BinaryConv2d) has a kernel that is larger than its map, 6 channels of 6 by 6; use a smaller "
+     "kernel"),
+    (chain(Sign(), BinaryLinear(216, 6)),
+     "Module '3' (BinaryLinear) takes vectors of 216, not 6 channels of 6 by 6; put nn.Flatten() before it"),
+    (chain(Sign(), nn.Flatten(), BinaryLinear(215, 6)),
+     "Module '4' (BinaryLinear) takes vectors of 215, not vectors of 216; put nn.Flatten() before it"),
+    (chain(BinaryConv2d(6, 6, 3)),
+     "Module '2' (BinaryConv2d) takes values that are not binary; put Sign of spincim.nn before it"),
+    (chain(not_finite(), start=[Sign()]),
+     "Module '1' (BinaryConv2d) has bias that are not finite numbers; train it again"),
+    (chain(Sign(), Sign()), "Module '3' (Sign) takes signs; take it out"),
+    (chain(nn.BatchNorm2d(5)),
+     f"Module '2' (BatchNorm2d) has 5 channels, but takes 6 channels of 6 by 6; {SHAPED}"),
+    (chain(nn.BatchNorm2d(6), nn.BatchNorm2d(6)),
+     "Module '3' (BatchNorm2d) is the second normalization of its layer; take one of them out"),
+    (chain(nn.BatchNorm2d(6, track_running_stats=False)),
+     "Module '2' (BatchNorm2d) takes the statistics of its batch; use track_running_stats=True"),
+    (chain(Sign(), nn.BatchNorm2d(6)), "Module '3' (BatchNorm2d) does not follow a layer of weights; put it "
+     "between a binary layer and its sign"),
+    (chain(nn.Hardtanh(), nn.BatchNorm2d(6)), "Module '3' (BatchNorm2d) does not follow a layer of weights; "
+     "put it between a binary layer and its sign"),
+    (chain(nn.Flatten(), nn.BatchNorm1d(216)),
+     f"Module '3' (BatchNorm1d) has 216 channels, but takes vectors of 216; {SHAPED}"),
+    (chain(nn.Hardtanh(0, 1)), "Module '2' (Hardtanh) has no values of both signs; take it out"),
+    (chain(nn.MaxPool2d(3)), f"Module '2' (MaxPool2d) {POOL}"),
+    (chain(nn.MaxPool2d(2, 1)), f"Module '2' (MaxPool2d) {POOL}"),
+    (chain(nn.MaxPool2d(2, ceil_mode=True)), f"Module '2' (MaxPool2d) {POOL}"),
+    (chain(Functional(lambda x: functional.max_pool2d(x, 3))), f"Function 'max_pool2d' (max_pool2d) {POOL}"),
+    (chain(nn.MaxPool2d(2), nn.BatchNorm2d(6), nn.MaxPool2d(2)),
+     "Module '4' (MaxPool2d) is the second pool of its layer; put a convolution between them"),
+    (chain(nn.MaxPool2d(2), start=[Sign()]), "Module '1' (MaxPool2d) takes pixels, a vector, or what is "
+     "dropped; put it behind a convolution, before Flatten and dropout"),
+    (chain(Sign(), SpatialSpinDrop(), nn.MaxPool2d(2)), "Module '4' (MaxPool2d) takes pixels, a vector, or "
+     "what is dropped; put it behind a convolution, before Flatten and dropout"),
+    (chain(nn.BatchNorm2d(6), ScaleDropout(6)), "Module '3' (ScaleDropout) is not the only scale of its layer, "
+     f"or behind its normalization; {SCALES}"),
+    (chain(ScaleDropout(6), ScaleDropout(6)), "Module '3' (ScaleDropout) is not the only scale of its layer, "
+     f"or behind its normalization; {SCALES}"),
+    (chain(ScaleDropout(6), start=[Sign(), binary_(nn.Conv2d(1, 6, 3))]), "Module '2' (ScaleDropout) is not "
+     f"the only scale of its layer, or behind its normalization; {SCALES}"),
+    (chain(Sign(), SpinDrop()), "Module '3' (SpinDrop) takes 6 channels of 6 by 6, dropped before or not signs; "
+     "put SpatialSpinDrop before Flatten and SpinDrop behind it, between Sign and a binary layer"),
+    (chain(SpatialSpinDrop()), "Module '2' (SpatialSpinDrop) takes 6 channels of 6 by 6, dropped before or not "
+     "signs; put SpatialSpinDrop before Flatten and SpinDrop behind it, between Sign and a binary layer"),
+    (chain(Sign(), nn.Flatten(0)),
+     "Module '3' (Flatten) must flatten all but the images; use nn.Flatten()"),
+    (chain(Sign(), Functional(lambda x: x.view(8, -1))),
+     "Function 'view' (view) must make a vector of each image; use nn.Flatten()"),
+    (chain(Functional(lambda x: x * 2)), "Function 'mul' (mul) computes what is no number times pixels, or "
+     "added to them; use ScaleDropout or a batch normalization for layers"),
+    (chain(Functional(lambda x: 1 - x), start=[nn.Identity()]),
+     "Function 'sub' (sub) turns the order of pixels around; train on pixels times a number above zero"),
+    (chain(Sign(), start=[nn.Identity()]), "Module '1' (Sign) takes pixels that are all of one sign; subtract "
+     "a value between them first, as the mean of spincim.convert does"),
+    (Residual, f"Function 'add' (add) takes other values than those of the module before it; {CHAIN}"),
+    (chain(nn.Flatten(), BinaryLinear(64, 5), nn.Softmax(1), nn.Identity(), start=[Sign()]),
+     "Module '4' (Identity) comes behind the softmax; end the model with its logits"),
+    (chain(Sign()), "Model Sequential ends with values that are limited or binary; end it with the logits of "
+     "a binary layer"),
+    (chain(nn.Hardtanh()), "Model Sequential ends with values that are limited or binary; end it with the "
+     "logits of a binary layer"),
+])
+def test_refuses(make, message):
+    model = make()
+    mean = 0.0 if isinstance(model, nn.Sequential) and isinstance(model[0], nn.Identity) else 0.5
+    with pytest.raises(ConvertError, match=f"^{re.escape(message)}$"):
+        from_torch(model, (1, SIDE, SIDE), mean=mean)
+
+
+def test_refuses_what_cannot_be_traced():
+    with pytest.raises(ConvertError, match=r"^Model Asks cannot be traced \(.*\); write a forward\(\) that "
+                                           "takes a batch of images and asks nothing about values$"):
+        from_torch(Asks())
+
+
+@pytest.mark.parametrize("options, message", [
+    ({"input_shape": (28, 28)},
+     "The shape of an image must be (1 or 3 channels, height, width), not (28, 28)"),
+    ({"input_shape": (2, 28, 28)},
+     "The shape of an image must be (1 or 3 channels, height, width), not (2, 28, 28)"),
+    ({"std": 0.0},
+     "Pixels must have a mean and a deviation above zero, not 0.0 and 0.0, the same for all channels"),
+    ({"mean": math.nan},
+     "Pixels must have a mean and a deviation above zero, not nan and 1.0, the same for all channels"),
+])
+def test_refuses_options(options, message):
+    with pytest.raises(ConvertError, match=f"^{re.escape(message)}$"):
+        from_torch(nn.Sequential(Sign()), **options)
+
+
+def test_refuses_pixels_on_another_scale():
+    with pytest.raises(ConvertError, match=re.escape(
+            "Module '0' (BinaryConv2d) takes pixels from -0.424213 to 2.82149; they must be from 0 to 1 or from "
+            "-1 to 1, or go through Sign of spincim.nn first")):
+        from_torch(nn.Sequential(BinaryConv2d(1, 6, 3)), mean=0.1307, std=0.3081)
+
+
+def test_refuses_a_pool_behind_negative_scales():
+    model = nn.Sequential(*hidden(ScaleDropout(6)), nn.MaxPool2d(2))
+    with torch.no_grad():
+        model[2].scale[1] = -0.5
+    with pytest.raises(ConvertError, match="^Module '3' .* is behind scales that are not above zero, of which "
+                                           "one sign is dropped; put it before ScaleDropout$"):
+        from_torch(model, mean=0.5)
+
+
+def test_refuses_layers_of_several_methods():
+    first, second = trained("deterministic").layers[1], trained("scale-dropout").layers[2]
+    with pytest.raises(ConvertError, match="^Model Sequential has layers of several methods "
+                                           r"\(BinaryConvolution, ScaleConvolution, one of spincim\.nn\); "
+                                           "make all of one$"):
+        from_torch(nn.Sequential(Sign(), BinaryConv2d(1, 6, 26), Sign(), first, Sign(), second), mean=0.5)

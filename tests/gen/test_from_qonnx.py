@@ -1,0 +1,397 @@
+"""Small graphs of QONNX, held to the executor of the package qonnx."""
+
+import re
+
+import numpy as np
+import pytest
+
+from gen.bounds import ROUNDINGS
+from gen.checkpoint import read
+from gen.checkpoint_file import CheckpointError, write_file
+from gen.compile import compile_network
+from gen.from_qonnx import QonnxError, read_qonnx
+from gen.ir import Input, Target
+from gen.options import chosen_network
+from gen.precision import BOUND
+from golden.head import softmax
+from golden.network import forward
+
+
+onnx = pytest.importorskip("onnx")
+
+SIDE = 6
+
+
+class Graph:
+    """A chain in the making: each method adds a node behind the newest one."""
+
+    def __init__(self, shape=(1, SIDE, SIDE), seed=1, opset=13, domain="qonnx.custom_op.general"):
+        self.shape, self.opset, self.domain = shape, opset, domain
+        self.nodes, self.constants, self.newest = [], [], "image"
+        self.rng = np.random.default_rng(seed)
+
+    def constant(self, value, kind=np.float32):
+        name = f"constant{len(self.constants)}"
+        self.constants.append(onnx.numpy_helper.from_array(np.array(value, kind), name))
+        return name
+
+    def add(self, kind, *others, first=None, domain="", **attributes):
+        """Add a node that takes the newest tensor and ``others``, or constants alone if ``first`` is one."""
+        inputs = [self.newest if first is None else first, *others]
+        name = f"tensor{len(self.nodes)}"
+        self.nodes.append(onnx.helper.make_node(kind, inputs, [name], f"node{len(self.nodes)}", domain=domain,
+                                                **attributes))
+        if first is None:
+            self.newest = name
+        return name
+
+    def quant(self, bits=4, scale=1.0, zero=0.0, first=None, rounding_mode="ROUND", signed=1, narrow=0,
+              kind="Quant"):
+        return self.add(kind, *map(self.constant, (scale, zero, bits)), first=first, domain=self.domain,
+                        signed=signed, narrow=narrow, rounding_mode=rounding_mode)
+
+    def bipolar(self, scale=1.0, first=None):
+        return self.add("BipolarQuant", self.constant(scale), first=first, domain=self.domain)
+
+    def weights(self, *shape, bits=1, scale=1.0, **options):
+        values = self.rng.normal(0, 1 if bits == 1 else 2**(bits - 2), shape)
+        name = self.constant(values)
+        return self.bipolar(scale, name) if bits == 1 else self.quant(bits, scale, first=name, **options)
+
+    def normalize(self, channels, deviation=4.0):
+        gamma = self.rng.uniform(0.5, 1.5, channels) * self.rng.choice([-1, 1], channels)
+        self.add("BatchNormalization", *map(self.constant, (
+            gamma, self.rng.normal(0, 0.5, channels), self.rng.normal(0, 2, channels),
+            deviation**2 * self.rng.uniform(0.8, 1.2, channels))), epsilon=1e-5)
+
+    def full(self, inputs, outputs, **options):
+        self.add("MatMul", self.weights(inputs, outputs, **options))
+
+    def conv(self, inputs, outputs, kernel=3, bias=False, weights=None, **attributes):
+        weights = weights or self.weights(outputs, inputs, kernel, kernel)
+        others = [self.constant(self.rng.normal(0, 2, outputs))] if bias else []
+        self.add("Conv", weights, *others, kernel_shape=[kernel] * 2, **attributes)
+
+    def model(self):
+        value = onnx.helper.make_tensor_value_info
+        return onnx.helper.make_model(onnx.helper.make_graph(
+            self.nodes, "graph", [value("image", 1, [1, *self.shape])], [value(self.newest, 1, None)],
+            self.constants), ir_version=8, opset_imports=[
+                onnx.helper.make_opsetid("", self.opset), onnx.helper.make_opsetid(self.domain, 1)])
+
+    def save(self, path):
+        onnx.save(self.model(), path)
+        return path
+
+
+def pixels(shape=(1, SIDE, SIDE), count=24, seed=2):
+    """Images of torch, float32 (N, C, H, W) from 0 to 1, and those of the golden model."""
+    images = np.random.default_rng(seed).integers(256, size=(count, *shape), dtype=np.uint8)
+    images[0], images[1] = 0, 255
+    return images / np.float32(255), np.moveaxis(images, 1, -1) if shape[0] == 3 else images
+
+
+def executed(model, images):
+    """What the package qonnx computes, float32 (N, K)."""
+    pytest.importorskip("qonnx")
+    from qonnx.core.modelwrapper import ModelWrapper
+    from qonnx.core.onnx_exec import execute_onnx
+    from qonnx.util.cleanup import cleanup_model
+
+    # Constants are folded first, as else not all shapes are known.
+    wrapped = cleanup_model(ModelWrapper(model))
+    taken, made = wrapped.graph.input[0].name, wrapped.graph.output[0].name
+    return np.concatenate([execute_onnx(wrapped, {taken: image[None]})[made].reshape(1, -1)
+                           for image in images])
+
+
+def check(graph, tmp_path):
+    """Check the classes and probabilities of the golden model of ``graph`` against qonnx; return the network
+    as it was read."""
+    path = graph.save(tmp_path / "graph.onnx")
+    network, compiled = read(path), compile_network(read(path), Target(passes=1))
+    images, given = pixels(graph.shape)
+    given = given.reshape(-1, *network.input.shape)
+    logits = executed(graph.model(), images).astype(np.float64)
+    found = softmax(forward(compiled, given, np.zeros((len(images), 0), bool)), compiled.head) / 65536
+    power = np.exp(logits - logits.max(1, keepdims=True))
+    expected = power / power.sum(1, keepdims=True)
+    np.testing.assert_array_equal(found.argmax(1), logits.argmax(1))
+    assert abs(found - expected).max() <= BOUND + 1e-6 # and rounding of float32
+    assert len(set(logits.argmax(1))) > 1 and expected.max(1).min() < 0.9, "this says little"
+    return network
+
+
+def head(graph, inputs, flatten=True, bits=1):
+    """Logits of five classes."""
+    if flatten:
+        graph.add("Flatten")
+    graph.full(inputs, 5, bits=bits)
+    graph.normalize(5, deviation=inputs**0.5)
+    return graph
+
+
+def signs(graph):
+    """Pixels as signs."""
+    graph.add("Mul", graph.constant(2.0))
+    graph.add("Sub", graph.constant([1.0]))
+    graph.bipolar()
+    return graph
+
+
+# Activations.
+
+
+def activations(graph, quantize, inputs=SIDE**2, middle=12):
+    """A layer whose values ``quantize`` makes levels of, and logits."""
+    graph.add("Flatten")
+    graph.full(inputs, middle)
+    graph.normalize(middle)
+    quantize(graph)
+    return head(graph, middle, flatten=False)
+
+
+def multi_threshold(graph, channels=12, steps=3, rows=None, **options):
+    values = np.sort(graph.rng.normal(0, 1, (rows or channels, steps)))
+    graph.add("MultiThreshold", graph.constant(values), domain=graph.domain, out_dtype="INT4", **options)
+
+
+ACTIVATIONS = {
+    "sign":            lambda graph: graph.bipolar(),
+    "scaled sign":     lambda graph: graph.bipolar(0.37),
+    "sign of Quant":   lambda graph: graph.quant(1, 0.5),
+    "three levels":    lambda graph: graph.quant(2, narrow=1),
+    "three, scaled":   lambda graph: graph.quant(2, 0.7, narrow=1),
+    "four levels":     lambda graph: graph.quant(2, 0.6),
+    "sixteen levels":  lambda graph: graph.quant(4, 0.21),
+    "unsigned":        lambda graph: graph.quant(3, 0.3, signed=0),
+    "unsigned narrow": lambda graph: graph.quant(3, 0.3, signed=0, narrow=1),
+    "zero point":      lambda graph: graph.quant(3, 0.3, zero=3.0, signed=0),
+    "broken zero":     lambda graph: graph.quant(3, 0.3, zero=2.6, signed=0),
+    "rectified":       lambda graph: (graph.add("Relu"), graph.quant(4, 0.2, signed=0)),
+    "rectified, signed": lambda graph: (graph.add("Relu"), graph.quant(4, 0.2)),
+    "limited":         lambda graph: (graph.add("Clip", graph.constant(-0.5), graph.constant(0.8)),
+                                      graph.quant(4, 0.2)),
+    "again":           lambda graph: (graph.quant(5, 0.11), graph.quant(3, 0.4)),
+    "again, by sign":  lambda graph: (graph.quant(3, 0.4), graph.add("Add", graph.constant(0.1)),
+                                      graph.bipolar()),
+    "moved":           lambda graph: (graph.quant(3, 0.4), graph.add("Mul", graph.constant([0.5])),
+                                      graph.add("Sub", graph.constant(0.3)), graph.add("Identity")),
+    "turned":          lambda graph: (graph.add("Neg"), graph.quant(3, 0.4)),
+    "taken from one":  lambda graph: (graph.add("Sub", first=None, *[graph.constant(1.0)]),
+                                      graph.add("Div", graph.constant(-0.7)), graph.quant(3, 0.4)),
+    "thresholds":      lambda graph: multi_threshold(graph),
+    "equal thresholds": lambda graph: multi_threshold(graph, rows=1, steps=7, out_scale=0.5, out_bias=-1.5),
+    "sign by a threshold": lambda graph: multi_threshold(graph, steps=1, out_scale=2.0, out_bias=-1.0),
+    "new name":        lambda graph: graph.quant(2, kind="IntQuant"),
+}
+
+
+@pytest.mark.parametrize("kind", ACTIVATIONS)
+def test_activations(kind, tmp_path):
+    graph = signs(Graph())
+    activations(graph, ACTIVATIONS[kind])
+    check(graph, tmp_path)
+
+
+@pytest.mark.parametrize("rounding", ROUNDINGS)
+@pytest.mark.parametrize("factor", [0.25, -0.25])
+def test_values_between_two_levels(rounding, factor, tmp_path):
+    """Sums are even, so half of the values are as far from one level as from the other."""
+    graph = signs(Graph(seed=3))
+    graph.add("Flatten")
+    graph.full(SIDE**2, 12)
+    graph.add("Mul", graph.constant(np.full(12, factor)))
+    graph.quant(4, 1.0, rounding_mode=rounding)
+    check(head(graph, 12, flatten=False), tmp_path)
+
+
+# Weights.
+
+
+@pytest.mark.parametrize("bits, options", [
+    (1, {}), (1, {"scale": 0.3}), (2, {}), (2, {"narrow": 1}), (3, {"scale": 0.3}), (4, {"narrow": 1}),
+    (4, {"zero": 2.0}), (7, {}), (8, {"narrow": 1}), (3, {"signed": 0}), (3, {"rounding_mode": "FLOOR"}),
+    (2, {"scale": np.linspace(0.3, 0.6, 12)}), (1, {"scale": np.linspace(0.3, 0.6, 12)})])
+def test_weights(bits, options, tmp_path):
+    graph = signs(Graph())
+    graph.add("Flatten")
+    graph.full(SIDE**2, 12, bits=bits, **options)
+    graph.normalize(12, deviation=4 * 2.0**(bits - 1))
+    graph.quant(2, 0.5, narrow=1)
+    network = check(head(graph, 12, flatten=False, bits=min(max(2, bits), 7)), tmp_path)
+    assert network.layers[0].weight_bits <= bits + 1
+
+
+@pytest.mark.parametrize("values, bits", [
+    (lambda rng: rng.choice([-1.0, 1.0], (36, 12)), 1),
+    (lambda rng: rng.choice([-1.0, 1.0], (36, 12)) * rng.uniform(0.5, 1, 12), 1),
+    (lambda rng: rng.integers(-2, 3, (36, 12)), 3)])
+def test_weights_without_a_quantizer(values, bits, tmp_path):
+    """They may have been quantized before the export."""
+    graph = signs(Graph())
+    graph.add("Flatten")
+    graph.add("MatMul", graph.constant(values(graph.rng)))
+    graph.normalize(12)
+    graph.bipolar()
+    network = check(head(graph, 12, flatten=False), tmp_path)
+    assert network.layers[0].weight_bits == bits
+
+
+def test_weights_that_are_moved(tmp_path):
+    """As PyTorch exports them, and with a scale of each output channel before the transposition."""
+    graph = signs(Graph())
+    graph.add("Flatten")
+    name = graph.quant(3, np.linspace(0.3, 0.6, 12)[:, None], first=graph.constant(graph.rng.normal(
+        0, 1, (12, SIDE**2))))
+    graph.add("MatMul", graph.add("Transpose", first=name, perm=[1, 0]))
+    graph.normalize(12)
+    graph.bipolar()
+    check(head(graph, 12, flatten=False), tmp_path)
+
+
+@pytest.mark.parametrize("transposed", [0, 1])
+def test_gemm(transposed, tmp_path):
+    graph = signs(Graph())
+    graph.add("Flatten")
+    shape = (12, 36) if transposed else (36, 12)
+    graph.add("Gemm", graph.weights(*shape), graph.constant(graph.rng.normal(0, 2, 12)), transB=transposed)
+    graph.bipolar()
+    check(head(graph, 12, flatten=False), tmp_path)
+
+
+# Maps.
+
+
+def pool(graph):
+    graph.add("MaxPool", kernel_shape=[2, 2], strides=[2, 2])
+
+
+MAPS = {
+    "convolution":     (4 * 16, lambda graph: (graph.conv(1, 4), graph.normalize(4), graph.bipolar())),
+    "bias":            (4 * 16, lambda graph: (graph.conv(1, 4, bias=True), graph.bipolar())),
+    "stride":          (4 * 4, lambda graph: (graph.conv(1, 4, strides=[2, 2]), graph.normalize(4),
+                                              graph.bipolar())),
+    "border":          (4 * 36, lambda graph: (
+        graph.add("Pad", graph.constant([0, 0, 1, 1] * 2, np.int64), graph.constant(-1.0)), graph.conv(1, 4),
+        graph.normalize(4), graph.bipolar())),
+    "zeros":           (3 * 16, lambda graph: (
+        graph.conv(1, 4), graph.normalize(4), graph.add("Relu"), graph.quant(2, 0.4, signed=0),
+        graph.conv(4, 3, pads=[1] * 4), graph.normalize(3), graph.bipolar())),
+    "pool first":      (4 * 4, lambda graph: (graph.conv(1, 4), pool(graph), graph.normalize(4),
+                                              graph.quant(2, narrow=1))),
+    "pool of values":  (4 * 4, lambda graph: (graph.conv(1, 4), graph.normalize(4), pool(graph),
+                                              graph.quant(2, narrow=1))),
+    "pool of levels":  (4 * 4, lambda graph: (graph.conv(1, 4), graph.normalize(4), graph.quant(2, 0.4),
+                                              pool(graph))),
+    "odd pool":        (4 * 4, lambda graph: (graph.conv(1, 4, kernel=2), graph.normalize(4, 2),
+                                              graph.bipolar(), pool(graph))),
+    "thresholds":      (4 * 16, lambda graph: (graph.conv(1, 4), multi_threshold(graph, 4))),
+    "shift of a channel": (4 * 16, lambda graph: (
+        graph.conv(1, 4), graph.add("Mul", graph.constant([[[[0.5]], [[-1.0]], [[0.3]], [[1.0]]]])),
+        graph.add("Add", graph.constant([[[1.0]], [[0.5]], [[-0.4]], [[0.0]]])), graph.bipolar())),
+}
+
+
+@pytest.mark.parametrize("kind", MAPS)
+def test_maps(kind, tmp_path):
+    inputs, add = MAPS[kind]
+    graph = signs(Graph())
+    add(graph)
+    check(head(graph, inputs), tmp_path)
+
+
+def test_output_of_a_convolution(tmp_path):
+    graph = signs(Graph())
+    graph.conv(1, 4)
+    graph.bipolar()
+    graph.conv(4, 5, kernel=4)
+    graph.normalize(5, deviation=8)
+    graph.add("Flatten")
+    graph.add("Softmax", axis=1)
+    path = graph.save(tmp_path / "graph.onnx")
+    graph.nodes.pop() # qonnx has the logits of this one
+    graph.newest = graph.nodes[-1].output[0]
+    check(graph, tmp_path)
+    read(path)
+
+
+# Pixels.
+
+
+PIXELS = {
+    "sign":     (Input(SIDE, SIDE, (128,)), signs),
+    "3 levels": (Input(SIDE, SIDE, (64, 192, 256), 2), lambda graph: (
+        graph.add("Mul", graph.constant(2.0)), graph.add("Sub", graph.constant(1.0)),
+        graph.quant(2, narrow=1))),
+    "levels":   (Input(SIDE, SIDE, (19, 55, 92, 128, 164, 201, 237), 3),
+                 lambda graph: graph.quant(3, 1 / 7, signed=0)),
+    "fewer":    (Input(SIDE, SIDE, (64, 192, 256), 2), lambda graph: graph.quant(3, 0.5)),
+    "as they are": (Input(SIDE, SIDE, (), 8), lambda graph: graph.add("Identity")),
+    "8 bits":   (Input(SIDE, SIDE, (), 8), lambda graph: graph.quant(8, 1 / 255, signed=0)),
+    "8 bits with a sign": (Input(SIDE, SIDE, tuple(range(2, 255, 2)), 7),
+                           lambda graph: graph.quant(8, 1 / 127.5)),
+    "normalized": (Input(SIDE, SIDE, (34,)), lambda graph: (
+        graph.add("Sub", graph.constant(0.1307)), graph.add("Div", graph.constant(0.3081)), graph.bipolar())),
+}
+
+
+@pytest.mark.parametrize("kind", PIXELS)
+def test_pixels(kind, tmp_path):
+    expected, add = PIXELS[kind]
+    graph = Graph()
+    add(graph)
+    network = check(activations(graph, Graph.bipolar), tmp_path)
+    assert network.input == expected
+
+
+@pytest.mark.parametrize("kind", ["sign", "3 levels", "as they are"])
+def test_colours(kind, tmp_path):
+    graph = Graph((3, SIDE, SIDE))
+    PIXELS[kind][1](graph)
+    graph.conv(3, 4)
+    graph.normalize(4)
+    graph.bipolar()
+    network = check(head(graph, 64), tmp_path)
+    assert network.input.colours == 3 and network.data == "cifar10"
+
+
+@pytest.mark.parametrize("shape", [None, (1, 1, SIDE, SIDE), (0, 36)])
+def test_pixels_of_a_vector(shape, tmp_path):
+    graph = Graph((SIDE**2,))
+    if shape:
+        graph.add("Reshape", graph.constant(shape, np.int64))
+    network = check(activations(signs(graph), Graph.bipolar), tmp_path)
+    assert network.input.shape == ((SIDE, SIDE) if shape and len(shape) == 4 else (1, SIDE**2))
+
+
+def test_an_old_export(tmp_path):
+    """As Brevitas wrote it: its own domain, a shape that is computed, limits that are attributes."""
+    graph = signs(Graph(opset=9, domain="onnx.brevitas"))
+    nodes = graph.nodes
+    size = graph.add("Gather", graph.constant(0, np.int64), first=graph.add("Shape", first=graph.newest), axis=0)
+    whole = graph.add("Concat", graph.constant([-1], np.int64), first=graph.add("Unsqueeze", first=size, axes=[0]),
+                      axis=0)
+    graph.add("Reshape", whole)
+    graph.full(SIDE**2, 12)
+    graph.normalize(12)
+    graph.add("Clip", min=-0.5, max=0.8)
+    graph.quant(3, 0.2)
+    graph.full(12, 5)
+    graph.add("Sub", graph.constant([0.45]))
+    root = graph.add("Pow", graph.constant(0.5), first=graph.constant([318.2]))
+    graph.add("Div", root)
+    assert nodes is graph.nodes
+    check(graph, tmp_path)
+
+
+def test_as_a_file_of_ours(tmp_path):
+    """It can be kept without the package."""
+    graph = signs(Graph())
+    activations(graph, ACTIVATIONS["three levels"])
+    path = graph.save(tmp_path / "2 bits+.onnx")
+    network, thresholds, parameters = read_qonnx(path)
+    assert network.name == "2_bits_" and network.method == "deterministic" and thresholds.tolist() == [128]
+    write_file(tmp_path / "kept.npz", network, parameters)
+    assert read(tmp_path / "kept.npz") == read(path)
+    assert chosen_network({"network": str(path)}) == network
