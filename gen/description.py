@@ -144,9 +144,7 @@ def read_description(path: Path) -> tuple[Network, str]:
         network = Network(name, pixels, _layers(found["layers"], pixels, low, refuse),
                           data=found.get("data", "mnist"))
         check_network(network)
-    except MalformedNetwork as error:
-        refuse(f"describes no network: {error}")
-    except StructureError as error:
+    except (MalformedNetwork, StructureError) as error:
         refuse(f"describes no network: {error}")
     return network, found.get("method", DEFAULT)
 

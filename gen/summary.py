@@ -9,41 +9,19 @@ from pathlib import Path
 
 from tabulate import tabulate
 
+from gen.check_shapes import by
+from gen.ir import Network
 from gen.tools import install_hint
 
 
-__all__ = ["summary"]
+__all__ = ["outline", "summary"]
 
 
 def summary(out: Path, reports: dict) -> str:
     """Return the summary of the build in ``out``, from its ``reports``: arrays, interval, latency and
     throughput, the costs of the methods, and the command that simulates the design."""
-    network, arrays, synth = (reports[name] for name in (
-        "estimate_network_performance", "crossbar_map", "synth_ecp5"))
-    at, drawn = f"at T = {network['passes']}", f"mean of {network['images_drawn']} images drawn"
-    interval = {
-        "exact":   f"{network['interval_cycles']} cycles {at}",
-        "at most": f"at most {network['interval_cycles']} cycles {at}, about "
-                   f"{network['interval_cycles_mean']:.0f} in the {drawn}",
-        "about":   f"about {network['interval_cycles_mean']:.0f} cycles {at}, {drawn}",
-    }[network["interval"]]
-    at_least = {"exact": "", "at most": "at least ", "about": "about "}[network["interval"]]
-    rows = [
-        ("written to", str(out)),
-        ("arrays", f"{arrays['total']['arrays']}, {arrays['total']['fill']:.1%} full"),
-        ("folded for", f"{network['folding']['interval_cycles']} cycles an image, "
-                       f"{network['folding']['reason']}"),
-        ("interval", interval),
-        ("latency", f"{'' if network['latency_exact'] else 'about '}"
-                    f"{network['latency_cycles_mean']:.0f} cycles {at}, {drawn}; largest "
-                    f"{network['latency_cycles_largest']}"),
-        ("throughput", f"{at_least}{network['estimated_throughput_fps']:,.0f} images/s at "
-                       f"{network['clock_mhz']:g} MHz"),
-    ]
-    if not network.get("interval_kept", True):
-        rows.append(("interval", f"{network['interval_cycles_asked']} cannot be kept: layer "
-                                 f"{network['interval_layer']} needs {network['interval_layer_cycles']}; "
-                                 f"it is folded for the fastest"))
+    synth = reports["synth_ecp5"]
+    rows  = [("written to", str(out)), *_rows(reports)]
     if synth["status"] == "run":
         rows.append(("ECP5", f"{synth['LUT']} LUT4, {synth['FF']} FF, {synth['BRAM']} BRAM, "
                              f"{synth['fmax_mhz']:.1f} MHz"))
@@ -59,8 +37,65 @@ def summary(out: Path, reports: dict) -> str:
         "LUT4":        method["periphery"].get("LUT", "-"),
         "FF":          method["periphery"].get("FF", "-"),
     } for method in reports["method_costs"]["methods"]], headers="keys", tablefmt="simple", intfmt=",")
-    lines = [f"{name:12} {value}" for name, value in rows]
-    return "\n".join([*lines, "", methods, "", f"next: {_next(out)}"])
+    return "\n".join([*_lines(rows), "", methods, "", f"next: {_next(out)}"])
+
+
+def outline(network: Network, reports: dict) -> str:
+    """Return what :func:`gen.build.estimate` has found of ``network``: as :func:`summary`, with memories
+    and a table of the layers in place of what is built."""
+    memory = reports["estimate_memory"]
+    blocks = ", ".join(f"{bits:,} {block}" for block, bits in memory["memory_bits_by_block"].items())
+    costs  = reports["method_costs"]["methods"][0]
+    cycles = reports["estimate_layer_cycles"]["layers"]
+    rows   = [("network", f"{network.name}, {costs['method']}"), *_rows(reports),
+              ("weights", f"{memory['weight_bits']:,} bits in {costs['total']['cells']:,} cells"),
+              ("memories", f"{memory['memory_bits']:,} bits around the arrays: {blocks}"),
+              ("random", f"{costs['total']['random_bits_per_prediction']:,} bits a prediction")]
+    layers = tabulate([{
+        "layer":    layer.name,
+        "map in":   by(layer.height, layer.width, layer.channels),
+        "map out":  by(*layer.output_shape),
+        "weights":  layer.crossbars * layer.outputs * layer.fan_in,
+        "arrays":   costs["layers"][layer.name]["arrays"],
+        "cells":    costs["layers"][layer.name]["cells"],
+        "banks":    costs["layers"][layer.name]["banks"],
+        "maps":     cycles[layer.name]["maps_per_image"],
+        "cycles":   cycles[layer.name]["max_cycles"],
+    } for layer in network.layers], headers="keys", tablefmt="simple", intfmt=",")
+    return "\n".join([*_lines(rows), "", layers, "", "an estimate: nothing is written"])
+
+
+def _lines(rows):
+    return [f"{name:12} {value}" for name, value in rows]
+
+
+def _rows(reports):
+    """Arrays, interval, latency and throughput."""
+    network, arrays = reports["estimate_network_performance"], reports["crossbar_map"]
+    at, drawn = f"at T = {network['passes']}", f"mean of {network['images_drawn']} images drawn"
+    interval = {
+        "exact":   f"{network['interval_cycles']} cycles {at}",
+        "at most": f"at most {network['interval_cycles']} cycles {at}, about "
+                   f"{network['interval_cycles_mean']:.0f} in the {drawn}",
+        "about":   f"about {network['interval_cycles_mean']:.0f} cycles {at}, {drawn}",
+    }[network["interval"]]
+    at_least = {"exact": "", "at most": "at least ", "about": "about "}[network["interval"]]
+    rows = [
+        ("arrays", f"{arrays['total']['arrays']}, {arrays['total']['fill']:.1%} full"),
+        ("folded for", f"{network['folding']['interval_cycles']} cycles an image, "
+                       f"{network['folding']['reason']}"),
+        ("interval", interval),
+        ("latency", f"{'' if network['latency_exact'] else 'about '}"
+                    f"{network['latency_cycles_mean']:.0f} cycles {at}, {drawn}; largest "
+                    f"{network['latency_cycles_largest']}"),
+        ("throughput", f"{at_least}{network['estimated_throughput_fps']:,.0f} images/s at "
+                       f"{network['clock_mhz']:g} MHz"),
+    ]
+    if not network.get("interval_kept", True):
+        rows.append(("interval", f"{network['interval_cycles_asked']} cannot be kept: layer "
+                                 f"{network['interval_layer']} needs {network['interval_layer_cycles']}; "
+                                 f"it is folded for the fastest"))
+    return rows
 
 
 def _next(out):

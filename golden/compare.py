@@ -182,8 +182,9 @@ _STATED = {
 
 #: Columns of the table: what they are called, and how a row is read.
 _COLUMNS = {
-    "method":       lambda row: f"{row['file']}: " * ("file" in row) + (row["method"] or "of its own")
-                                + " (float)" * (row["source"] == "floating point"),
+    "method":       lambda row: (": ".join(row[name] or "of its own" for name in ("file", "method")
+                                           if name in row)
+                                + " (float)" * (row["source"] == "floating point")),
     "T":            lambda row: row["passes"],
     "accuracy %":   lambda row: f"{100 * row['accuracy']:.2f}",
     "NLL":          lambda row: f"{row['nll']:.4f}",

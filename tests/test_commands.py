@@ -54,7 +54,7 @@ def test_missing_package(command, message):
 def test_wrong_argument_needs_no_torch():
     result = run("golden.train", "lenet6")
     assert result.returncode == 2 and result.stderr.count("\n") == 1
-    assert result.stderr.startswith("golden.train: argument NETWORK: invalid choice: 'lenet6'")
+    assert result.stderr.startswith("golden.train: argument NETWORK: Network 'lenet6' is unknown; ")
 
 
 @pytest.mark.parametrize("command", [

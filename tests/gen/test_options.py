@@ -5,10 +5,22 @@ from dataclasses import fields
 
 import pytest
 
+from gen.checkpoint_file import CheckpointError, write_file
 from gen.ir import Target
 from gen.methods import METHODS, known_names, name_of, network_of, with_dropout
 from gen.networks import NETWORKS
-from gen.options import BESIDE_TARGET, BuildError, add_options, chosen_target, named, read_options
+from gen.options import (
+    BESIDE_TARGET,
+    BuildError,
+    add_options,
+    chosen_network,
+    chosen_target,
+    named,
+    read_options,
+    stored,
+    trained,
+)
+from tests.gen.test_description import SMALL
 
 
 #: A value of each field that is not its default, as text and as it is in the target.
@@ -100,7 +112,8 @@ def test_what_a_method_has_not(method, crossbars, ways, message):
 
 def test_unknown_network():
     with pytest.raises(BuildError, match=(
-            f"^Network 'lenet6_spinbayes' is unknown; choose one of: {', '.join(NETWORKS)}$")):
+            f"^Network 'lenet6_spinbayes' is unknown; choose one of: {', '.join(NETWORKS)}; or name a file "
+            "that ends with .npz or .toml$")):
         named("lenet6_spinbayes")
 
 
@@ -143,7 +156,7 @@ def test_file_of_options(tmp_path):
     every = {"network": "lenet5_spinbayes", "crossbars": 4, "ways": 2, "p": 0.25,
              "checkpoint": "some/where.npz", "synth": "ecp5", "mtj_dropout": [0.2],
              **{name: value for name, (_, value) in OTHER.items()}}
-    assert set(every) == {*BESIDE_TARGET, *OTHER}
+    assert {*every, "method", "random"} == {*BESIDE_TARGET, *OTHER}
     path = write(tmp_path, every)
     assert parse("--config", path) == every
     assert parse("--config", path, "--seed", 8, "--no-protect", "--crossbars", 3, "--checkpoint", "b.npz",
@@ -182,7 +195,11 @@ def test_an_option_takes_back_what_a_file_holds(tmp_path, name):
     *(({"network": "lenet5", "p": p}, f"Config {{path}} must have a number for p, not {p!r}")
       for p in ("0.5", True, None, [0.5])),
     ({"network": "lenet5", "synth": "ice40"}, "Config {path} must have 'ecp5' for synth, not 'ice40'"),
-    ({"seed": 3}, f"No network is named; choose one of: {', '.join(NETWORKS)}"),
+    ({"seed": 3}, f"No network is named; choose one of: {', '.join(NETWORKS)}; or name a file that ends "
+                  "with .npz or .toml"),
+    ({"network": "mine.toml", "method": "dropconnect"},
+     f"Config {{path}} must have one of {', '.join(METHODS)} for method, not 'dropconnect'"),
+    ({"network": "mine.toml", "random": "1"}, "Config {path} must have a whole number for random, not '1'"),
 ])
 def test_wrong_file_of_options(tmp_path, content, message):
     path = write(tmp_path, content)
@@ -246,3 +263,70 @@ def test_currents_for_other_probabilities(tmp_path, options, bit, made):
                 f"SET current codes are for a dropout probability of {made:g} of random bit {bit}, not "
                 f"{wanted[0]:g}; make them with: python -m golden.currents NETWORK --json FILE, and the "
                 "--crossbars, --p and --checkpoint of the build")
+
+
+# A network in a file.
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """The working folder, with a description in it."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.toml").write_text(SMALL)
+    return tmp_path
+
+
+def test_a_file_holds_in_any_folder(folder):
+    """Its path is whole, and its method beside it."""
+    asked = parse("--method", "sub-set", "--crossbars", 3, network="mine.toml")
+    assert asked == {"network": str(folder / "mine.toml"), "method": "sub-set", "crossbars": 3}
+    network = chosen_network(asked)
+    assert (network.name, network.layers[0].bank_count) == ("mine_sub_set", 3)
+    again = parse("--config", write(folder, asked), "--crossbars", 4)
+    assert chosen_network(again).layers[0].bank_count == 4
+    assert chosen_network(parse("--config", write(folder, asked), "--method", "scale-dropout",
+                                network="mine.toml") | {"crossbars": None}).name == "mine"
+
+
+def test_random_or_trained(folder):
+    """Whichever is given last counts; both at once are none."""
+    path = write(folder, {"network": "mine.toml", "checkpoint": "a.npz"})
+    assert "checkpoint" not in parse("--config", path, "--random", 3)
+    path = write(folder, {"network": "mine.toml", "random": 3})
+    assert "random" not in parse("--config", path, "--checkpoint", "a.npz")
+    with pytest.raises(BuildError, match="^Parameters are random or those of a checkpoint; leave out "
+                                         "--random or --checkpoint$"):
+        trained(parse("--random", 3, "--checkpoint", "a.npz", network="mine.toml"))
+    with pytest.raises(BuildError, match="^A seed of random parameters must be at least 0, not -1$"):
+        trained(parse("--random", -1, network="mine.toml"))
+
+
+def test_parameters_of_a_description(folder):
+    """They are beside it, under its name and that of the method."""
+    path = folder / "mine.toml"
+    with pytest.raises(BuildError, match=re.escape(
+            f"Network 'mine' has no parameters, as there is no {folder / 'mine.npz'}; train it with: "
+            f"python -m golden.train {path} --data DIR, or take random ones with --random SEED")):
+        trained(parse(network="mine.toml"))
+    asked = parse("--method", "sub-set", "--random", 3, network="mine.toml")
+    write_file(folder / "mine_sub_set.npz", *stored(asked))
+    wanted = trained(asked)
+    assert wanted.layers[0].arrays
+    assert trained(parse("--method", "sub-set", network="mine.toml")) == wanted
+    assert trained(parse(network="mine_sub_set.npz")) == wanted
+
+
+def test_a_probability_for_all_layers(folder):
+    asked = parse("--random", 3, "--p", 0.25, network="mine.toml")
+    assert [layer.dropout for layer in trained(asked).layers] == [0.25, 0.25]
+    assert [own.dropout for own in stored(asked)[1]] == [0.25, 0.25]
+    with pytest.raises(CheckpointError, match="^A dropout probability must be from 0 to 1, not 1.5$"):
+        trained(asked | {"p": 1.5})
+
+
+def test_currents_for_a_network_in_a_file(folder):
+    """They are for the network by its name, wherever its file is."""
+    path = write(folder, {"network": "mine", "currents": [1, 2], "reset_current": 3, "dropout": [0.5, 0.5]})
+    asked = parse("--rng", "mtj", "--mtj-currents", path, network="mine.toml")
+    assert chosen_target(asked, chosen_network(asked)).mtj_currents == (1, 2)
+    with pytest.raises(BuildError, match="^File .* has codes for network mine, not mine_sub_set; "):
+        parse("--rng", "mtj", "--mtj-currents", path, "--method", "sub-set", network="mine.toml")

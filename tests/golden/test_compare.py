@@ -8,6 +8,7 @@ import pytest
 
 import golden.compare
 from gen.progress import Progress
+from gen.sources import find
 from gen.tools import install_hint
 from golden import metrics
 from golden.answers import answer
@@ -141,8 +142,8 @@ def test_without_torch(folder, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
     monkeypatch.setattr(golden.compare, "find_spec", lambda name: None)
     monkeypatch.delitem(sys.modules, "golden.training.baselines")
-    arguments = argparse.Namespace(network="lenet5", methods=None)
-    assert not set(FLOAT) & set(golden.compare._methods(None, arguments))
+    arguments = argparse.Namespace(methods=None)
+    assert not set(FLOAT) & set(golden.compare._methods(None, arguments, find("lenet5")))
     assert golden.compare.main(["lenet5", "--data", str(folder), "--methods", "mc-dropout"]) == 2
     assert capsys.readouterr().err.splitlines()[-1] == (
         "golden.compare: Method 'mc-dropout' needs the package torch; install it with: "

@@ -1,0 +1,218 @@
+import os
+import re
+from dataclasses import replace
+
+import pytest
+
+from gen.description import DescriptionError, read_description
+from gen.ir import Input, Layer, Network
+from gen.methods import METHODS, known_names
+from gen.networks import NETWORKS
+
+
+LENET5 = """
+name = "mine"
+data = "mnist"
+method = "sub-set"
+
+[input]
+height = 28
+width = 28
+thresholds = [64, 128, 192]
+
+[[layers]]
+kind = "conv"
+outputs = 6
+kernel = 5
+pool = 2
+
+[[layers]]
+kind = "conv"
+outputs = 16
+kernel = 5
+pool = 2
+
+[[layers]]
+kind = "linear"
+outputs = 120
+
+[[layers]]
+kind = "linear"
+outputs = 84
+
+[[layers]]
+kind = "linear"
+outputs = 10
+"""
+
+SMALL = """
+[input]
+height = 6
+width = 5
+thresholds = [128]
+
+[[layers]]
+kind = "conv"
+outputs = 4
+kernel = [3, 2]
+
+[[layers]]
+kind = "linear"
+outputs = 3
+"""
+
+WAY_OUT = "gen/description.py says what it may hold"
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "small.toml"
+
+
+def described(path, text):
+    path.write_text(text)
+    return read_description(path)
+
+
+def test_lenet5(path):
+    network, method = described(path, LENET5)
+    assert (network, method) == (replace(NETWORKS["lenet5"], name="mine"), "sub-set")
+
+
+def test_what_the_module_says_of_it(path):
+    """Its example is that of the documentation, and is LeNet-5."""
+    import gen.description
+    text = "\n".join(line.removeprefix("    ") for line in gen.description.__doc__.split("::\n")[1].split(
+        "=====")[0].splitlines())
+    network, method = described(path, text)
+    assert (network, method) == (replace(NETWORKS["lenet5"], name="mine"), "sub-set")
+
+
+@pytest.mark.parametrize("name", ["lenet5_wide", "lenet5_4bit", "vgg_small"])
+def test_every_network_of_the_project(path, name):
+    """All that their layers have can be described."""
+    wanted = NETWORKS[name]
+    table  = [f'name = "mine"\ndata = "{wanted.data}"\n[input]\nheight = {wanted.input.height}\n'
+              f'width = {wanted.input.width}\ncolours = {wanted.input.colours}\n'
+              f'low = {wanted.layers[0].input_low}\nbits = {wanted.input.bits}']
+    if wanted.input.thresholds:
+        table.append(f"thresholds = {list(wanted.input.thresholds)}")
+    for layer in wanted.layers:
+        table.append(f'[[layers]]\nname = "{layer.name}"\nkind = "conv"\noutputs = {layer.outputs}\n'
+                     f"kernel = {list(layer.kernel)}\nstride = {layer.stride}\npadding = {layer.padding}\n"
+                     f"pool = {layer.pool}\ndropout = {layer.dropout}\nbits = {layer.output_bits}\n"
+                     f"low = {layer.output_low}")
+    assert described(path, "\n".join(table)) == (replace(wanted, name="mine"), "scale-dropout")
+
+
+def test_what_is_left_out(path):
+    network, method = described(path, SMALL)
+    assert method == "scale-dropout"
+    assert network == Network("small", Input(6, 5, (128,)), (
+        Layer("conv1", 6, 5, 1, (3, 2), 4), Layer("fc1", 4, 4, 4, (4, 4), 3)))
+
+
+@pytest.mark.parametrize("bits, found", [
+    ("bits = 8", Input(6, 5, (), 8)), ("bits = 2", Input(6, 5, (43, 128, 213), 2)),
+    ("bits = 2\nthresholds = [1, 2, 3, 4, 5, 6]", Input(6, 5, (1, 2, 3, 4, 5, 6), 2)),
+    ("bits = 1\ncolours = 3", Input(6, 5, (128,), 1, 3)),
+])
+def test_pixels(path, bits, found):
+    network, _ = described(path, SMALL.replace("thresholds = [128]", bits))
+    assert network.input == found
+    first = network.layers[0]
+    assert (first.channels, first.input_bits, first.input_low) == (found.channels, found.bits, -1)
+
+
+@pytest.mark.parametrize("old, new, message", [
+    ("[input]", "input = 3\n[inputs]", "has 'input' of 3, but it must be a table, [input]"),
+    ("[input]", "[inputs]", "has 'inputs', which is unknown; known are name, data, method, input, layers"),
+    ("height = 6", "", "has no 'height' in [input]"),
+    ("height = 6", "height = 6.0",
+     "has 'height' in [input] of 6.0, but it must be a whole number from 1 to 1048576"),
+    ("height = 6", "height = true",
+     "has 'height' in [input] of True, but it must be a whole number from 1 to 1048576"),
+    ("thresholds = [128]", "", "has neither 'thresholds' nor 'bits' in [input]"),
+    ("thresholds = [128]", "thresholds = [0]",
+     "has 'thresholds' in [input] of [0], but it must be a list of whole numbers from 1 to 255"),
+    ("thresholds = [128]", "thresholds = [9, 8]",
+     "describes no network: input thresholds must ascend from 1 to 255, not (9, 8)"),
+    ("thresholds = [128]", "thresholds = [128]\ncolours = 2",
+     "has 'colours' in [input] of 2, but it must be 1 or 3"),
+    ("outputs = 4", "", "has no 'outputs' in layer 1"),
+    ("outputs = 4", "outputs = 4\nneurons = 3",
+     "has 'neurons' in layer 1, which is unknown; known are kind, name, outputs, kernel, stride, padding, "
+     "pool, dropout, bits, low"),
+    ('kind = "linear"', 'kind = "dense"',
+     "has 'kind' in layer 2 of 'dense', but it must be 'conv' or 'linear'"),
+    ("kernel = [3, 2]", "", "has no 'kernel' in layer 1, a convolution"),
+    ("kernel = [3, 2]", "kernel = [3, 2, 1]", "has 'kernel' in layer 1 of [3, 2, 1], but it must be a "
+                                              "whole number of at least 1, or two: height and width"),
+    ("kernel = [3, 2]", "kernel = 7", "describes no network: Layer 'conv1' has a kernel of 7 by 7, but its "
+                                      "padded map is only 6 by 5"),
+    ("kernel = [3, 2]", "kernel = 3\nstride = 0",
+     "has 'stride' in layer 1 of 0, but it must be a whole number from 1 to 1048576"),
+    ("kernel = [3, 2]", "kernel = 3\ndropout = nan",
+     "has 'dropout' in layer 1 of nan, but it must be a number from 0 to 1"),
+    ("outputs = 3", "outputs = 3\nkernel = 2",
+     "has 'kernel' in layer 2, which is fully connected; take it out, or make it a 'conv'"),
+    ("outputs = 3", "outputs = 1", "describes no network: layer 'fc1' is the last and must have at least 2 "
+                                   "classes, not 1"),
+    ("outputs = 3", "outputs = 3\n[[layers]]\nkind = 'linear'\nname = 'CONV-1'\noutputs = 2\n[[layers]]\n"
+                    "name = 'conv_1'\nkind = 'linear'\noutputs = 2",
+     "describes no network: network 'small' has layers named 'CONV-1' and 'conv_1', but names must differ "
+     "in their letters (of either case) or digits"),
+    ("outputs = 3", "outputs = 1000000\n[[layers]]\nkind = 'linear'\noutputs = 1000",
+     "describes no network: the network must have at most 268,435,456 weights, not 1,064,000,024"),
+    ("[input]", "name = 'lenet5_sub_set'\n[input]",
+     "has the name 'lenet5_sub_set', that of a network of the project; give it another 'name'"),
+    ("[input]", "name = '../up'\n[input]", "describes no network: the network must have a name of letters, "
+                                           "digits, '_', '-' and '.', not '../up'"),
+    ("[input]", "data = '/etc'\n[input]", "describes no network: its data set must have a name of letters, "
+                                          "digits, '_', '-' and '.', not '/etc'"),
+    ("[input]", "method = 'dropconnect'\n[input]",
+     f"has 'method' of 'dropconnect', but it must be {' or '.join(map(repr, METHODS))}"),
+    ("[input]", "name = \n[input]", "is no TOML (Invalid value (at line 2, column 8))"),
+    ("[input]", f"name = {'[' * 100_000}", "is nested too deeply"),
+])
+def test_refuses(path, old, new, message):
+    assert old in SMALL
+    way_out = "" if "; " in message else f"; {WAY_OUT}"
+    with pytest.raises(DescriptionError, match=f"^{re.escape(f'File {path} {message}{way_out}')}$"):
+        described(path, SMALL.replace(old, new, 1))
+
+
+def test_no_layers(path):
+    for text in "layers = []\n", "layers = [1]\n":
+        with pytest.raises(DescriptionError, match=re.escape(
+                f"of {text[9:-1]}, but it must be tables, one [[layers]] for each; {WAY_OUT}")):
+            described(path, text + SMALL.split("[[layers]]")[0])
+
+
+def test_no_file(tmp_path, path, monkeypatch):
+    other = "name a file that describes a network"
+    os.mkfifo(tmp_path / "pipe.toml")
+    (tmp_path / "folder.toml").mkdir()
+    (tmp_path / "long.toml").write_bytes(b"#" * (2**20 + 1))
+    (tmp_path / "bytes.toml").write_bytes(b'name = "\xff"')
+    for name, message in (("none.toml", f"does not exist; {other}"),
+                          ("pipe.toml", f"is no regular file; {other}"),
+                          ("folder.toml", f"is a folder, not a file; {other}"),
+                          ("long.toml", f"has more than 1,048,576 bytes; {other}"),
+                          ("bytes.toml", f"is no text in UTF-8 (invalid start byte at byte 8); {WAY_OUT}")):
+        with pytest.raises(DescriptionError, match=f"^{re.escape(f'File {tmp_path / name} {message}')}$"):
+            read_description(tmp_path / name)
+    path.write_text(SMALL)
+
+    def refuse(*arguments):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("builtins.open", refuse)
+    with pytest.raises(DescriptionError, match=(
+            f"^File {path} cannot be read .Permission denied.; name another file, or change its permi")):
+        read_description(path)
+
+
+def test_no_name_of_the_project_is_taken():
+    """So that what a command says of a name is of one network."""
+    assert {"lenet5", "lenet5_sub_set"} <= set(known_names())
