@@ -20,6 +20,7 @@ from golden.float.spinbayes import SpinBayes
 from golden.head import softmax
 from golden.methods.checkpoints import CONVOLUTIONS, export
 from golden.network import forward
+from spincim import convert, load
 from spincim.from_torch import ConvertError, from_torch
 from spincim.nn import BinaryConv2d, BinaryLinear, ScaleDropout, Sign, SpatialSpinDrop, SpinDrop
 
@@ -196,6 +197,27 @@ def test_zeros_around_pixels(tmp_path):
     check(built(model, tmp_path), model(torch.tensor(images).double() / 255), grey, NO_BITS)
 
 
+def test_the_model_stays_as_it_is(tmp_path):
+    for training in (True, False):
+        model = randomized(PLAIN["pool, sign"]()).train(training)
+        before = {name: value.clone() for name, value in model.state_dict().items()}
+        found = convert(model, (1, SIDE, SIDE), mean=[0.5], std=0.5, name="mine")
+        assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+        assert {module.training for module in model.modules()} == {training}
+        assert found.structure.name == "mine"
+
+
+def test_a_design(tmp_path):
+    """What convert returns answers as the model does, and so does its file."""
+    model  = randomized(PLAIN["pool, sign"]())
+    design = convert(model, (1, SIDE, SIDE), mean=0.5, std=0.5)
+    images, grey = pixels()
+    classes = model(torch.tensor(images).double() / 127.5 - 1).argmax(1)
+    np.testing.assert_array_equal(design.predict(grey, passes=2).classes, classes)
+    design.save(tmp_path / "design.npz")
+    np.testing.assert_array_equal(load(tmp_path / "design.npz").predict(grey, passes=1).classes, classes)
+
+
 # What is random.
 
 
@@ -335,6 +357,16 @@ class Asks(nn.Module):
         return x if x.sum() > 0 else -x
 
 
+class OnlyInTraining(nn.Module):
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x):
+        return self.function(x) if self.training else x
+
+
 class Derived(BinaryConv2d):
 
     def forward(self, x):
@@ -355,6 +387,12 @@ def chain(*modules, start=None):
     return lambda: nn.Sequential(*(start or [Sign(), BinaryConv2d(1, 6, 3)]), *modules)
 
 
+def hooked():
+    module = BinaryConv2d(1, 6, 3)
+    module.register_forward_hook(lambda module, given, found: found * 2)
+    return module
+
+
 def not_finite():
     module = BinaryConv2d(1, 6, 3)
     with torch.no_grad():
@@ -366,8 +404,8 @@ SHAPED  = "spincim/from_torch.py says what can be built"
 SCALES  = "put it right behind a layer of spincim.nn"
 BINARY  = "use BinaryConv2d or BinaryLinear of spincim.nn"
 CHAIN   = "a network is a chain of layers without branches"
-DROPOUT = ("use ScaleDropout, SpinDrop or SpatialSpinDrop of spincim.nn, which the hardware has, or take it "
-           "out of the model")
+DROPOUT = ("use ScaleDropout, SpinDrop or SpatialSpinDrop of spincim.nn, which the hardware has, or take "
+           "it out of the model")
 BORDER  = ("it must be the lowest value of what enters: use BinaryConv2d of spincim.nn with "
            "padding_value=")
 
@@ -386,6 +424,13 @@ BORDER  = ("it must be the lowest value of what enters: use BinaryConv2d of spin
     (chain(Functional(lambda x: functional.dropout(x, 0.5, training=False))),
      "Function 'dropout' (dropout)",
      "has no counterpart", DROPOUT),
+    (chain(OnlyInTraining(functional.dropout)), "Function 'dropout' (dropout)",
+     "has no counterpart", DROPOUT),
+    (chain(OnlyInTraining(lambda x: x.flatten(1))), "Model Sequential",
+     "computes something else in training than in evaluation",
+     "write its forward() without asking which of them it is"),
+    (chain(hooked(), start=[Sign()]), "Module '1' (BinaryConv2d)",
+     "has hooks, which may change what it computes", "remove them"),
     (chain(nn.ReLU()), "Module '2' (ReLU)",
      "has no counterpart", "use Sign of spincim.nn"),
     (chain(Functional(torch.sign)), "Function 'sign' (sign)",
@@ -518,9 +563,11 @@ def test_refuses_what_cannot_be_traced():
     ({"input_shape": (2, 28, 28)},
      "The shape of an image must be (1 or 3 channels, height, width), not (2, 28, 28)"),
     ({"std": 0.0},
-     "Pixels must have a mean and a deviation above zero, not 0.0 and 0.0, the same for all channels"),
+     "Pixels must have a mean and a deviation above zero, not 0.0 and 0.0"),
     ({"mean": math.nan},
-     "Pixels must have a mean and a deviation above zero, not nan and 1.0, the same for all channels"),
+     "Pixels must have a mean and a deviation above zero, not nan and 1.0"),
+    ({"std": (0.5, 0.6, 0.5)}, "Pixels must have one mean and one deviation for all channels, not "
+     "(0.5, 0.6, 0.5), as all are compared with the same threshold"),
 ])
 def test_refuses_options(options, message):
     with pytest.raises(ConvertError, match=f"^{re.escape(message)}$"):
@@ -538,8 +585,9 @@ def test_refuses_a_pool_behind_negative_scales():
     model = nn.Sequential(*hidden(ScaleDropout(6)), nn.MaxPool2d(2))
     with torch.no_grad():
         model[2].scale[1] = -0.5
-    with pytest.raises(ConvertError, match="^Module '3' .* is behind scales that are not above zero, of which "
-                                           "one sign is dropped; put it before ScaleDropout$"):
+    with pytest.raises(ConvertError, match=(
+            "^Module '3' .* is behind scales that are not above zero, of which one sign is dropped; put it "
+            "before ScaleDropout$")):
         from_torch(model, mean=0.5)
 
 
