@@ -169,8 +169,8 @@ def _alike(values):
     """The only one of ``values``."""
     found = set(np.atleast_1d(values).tolist())
     if len(found) != 1:
-        raise ConvertError(f"Pixels must have one mean and one deviation for all channels, not {values}, as "
-                           "all are compared with the same threshold")
+        raise ConvertError(f"Pixels must have one mean and one deviation for all channels, not {values}, "
+                           "as all are compared with the same threshold")
     return found.pop()
 
 
@@ -210,8 +210,8 @@ class _Walk:
                 name = f"Module {node.target!r}" if node.op == "call_module" else f"Function {node.name!r}"
                 raise ConvertError(f"{name} ({self._kind(node)}) {what}; {way_out}") from None
         if str(graph) != str(other):
-            raise ConvertError(f"Model {type(self.model).__name__} computes something else in training than "
-                               "in evaluation; write its forward() without asking which of them it is")
+            raise ConvertError(f"Model {type(self.model).__name__} computes something else in training "
+                               "than in evaluation; write its forward() without asking which of them it is")
         return self._network(name)
 
     def _kind(self, node):

@@ -52,10 +52,10 @@ def test_border(value):
 
 
 @pytest.mark.parametrize("options, message", [
-    ({"padding": "same"}, "A binary convolution must have a padding that is a number, of padding_value, not "
-                          "'same' of mode 'zeros'"),
-    ({"padding_mode": "reflect"}, "A binary convolution must have a padding that is a number, of padding_value, "
-                                  "not (0, 0) of mode 'reflect'")])
+    ({"padding": "same"}, "A binary convolution must have a padding that is a number, of padding_value, "
+                          "not 'same' of mode 'zeros'"),
+    ({"padding_mode": "reflect"}, "A binary convolution must have a padding that is a number, of "
+                                  "padding_value, not (0, 0) of mode 'reflect'")])
 def test_refuses_other_borders(options, message):
     with pytest.raises(ValueError) as error:
         BinaryConv2d(1, 2, 3, **options)
@@ -100,7 +100,8 @@ def test_masks_refuse(module, shape, message):
 
 def test_is_found_as_dropout():
     """Wrappers for Monte Carlo dropout keep what has this base class in training mode."""
-    model = nn.Sequential(BinaryLinear(4, 4), ScaleDropout(4, 0.2), Sign(), SpinDrop(0.3), SpatialSpinDrop(0.4))
+    model = nn.Sequential(BinaryLinear(4, 4), ScaleDropout(4, 0.2), Sign(), SpinDrop(0.3),
+                          SpatialSpinDrop(0.4))
     model.eval()
     found = [module for module in model.modules() if isinstance(module, _DropoutNd)]
     assert [module.p for module in found] == [0.2, 0.3, 0.4]
@@ -114,8 +115,8 @@ def test_trains():
     """Gradients reach all parameters, and a step changes some weight."""
     torch.manual_seed(3)
     model = nn.Sequential(
-        Sign(), BinaryConv2d(1, 6, 3, padding=1), nn.MaxPool2d(2), ScaleDropout(6), nn.BatchNorm2d(6), Sign(),
-        SpatialSpinDrop(0.1), nn.Flatten(), BinaryLinear(96, 3), ScaleDropout(3), nn.BatchNorm1d(3))
+        Sign(), BinaryConv2d(1, 6, 3, padding=1), nn.MaxPool2d(2), ScaleDropout(6), nn.BatchNorm2d(6),
+        Sign(), SpatialSpinDrop(0.1), nn.Flatten(), BinaryLinear(96, 3), ScaleDropout(3), nn.BatchNorm1d(3))
     optimizer = torch.optim.Adam(model.parameters(), 0.02)
     x = torch.randn(90, 1, 8, 8)
     label = (x[:, 0, :4].sum((1, 2)) > 0).long() + (x[:, 0, 4:].sum((1, 2)) > 0)
