@@ -90,7 +90,8 @@ def installed(source, tmp_path_factory):
     (packages / "others.pth").write_text("\n".join(
         path for path in sys.path if path.endswith("site-packages")) + "\n")
     subprocess.run([sys.executable, "-m", "pip", "--python", folder, "install", "--quiet", "--no-deps",
-                    "--no-index", "--no-build-isolation", "--disable-pip-version-check", source], check=True)
+                    "--no-index", "--no-build-isolation", "--disable-pip-version-check", source],
+                   check=True)
     return folder / "bin"
 
 
@@ -102,9 +103,12 @@ def test_the_program_sees_no_files_of_the_working_folder(installed, tmp_path):
     images = np.random.default_rng(1).integers(0, 256, (3, 6, 5), dtype=np.uint8)
     np.savez(tmp_path / "images.npz", images=images)
 
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    environment["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
+
     def run(*command):
-        done = subprocess.run([installed / "spincim", *command], cwd=tmp_path, capture_output=True, text=True,
-                              env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"})
+        done = subprocess.run([installed / "spincim", *command], cwd=tmp_path, env=environment,
+                              capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -112,8 +116,8 @@ def test_the_program_sees_no_files_of_the_working_folder(installed, tmp_path):
     run("build", "--layers", "mine.toml", "--random", "1", "--passes", "4", "--out", "out")
     code = ("import spincim; model = spincim.load('mine.toml', random=1); model.save('mine.npz'); "
             "print(spincim.__file__)")
-    found = subprocess.run([installed / "python", "-P", "-c", code], cwd=tmp_path, capture_output=True,
-                           text=True, check=True)
+    found = subprocess.run([installed / "python", "-P", "-c", code], cwd=tmp_path, env=environment,
+                           capture_output=True, text=True, check=True)
     assert Path(found.stdout.strip()).is_relative_to(installed.parent)
     run("evaluate", "mine.npz", "--input", "images.npz", "--passes", "4", "--out", "golden.csv")
     run("sim", "out", "--input", "images.npz", "--out", "verilog.csv")

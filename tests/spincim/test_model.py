@@ -90,8 +90,8 @@ def test_refusals(path, tmp_path):
     model = spincim.load(path, random=3)
     for wrong, message in (
             (np.zeros((3, 6, 5)),
-             "Pixels of the array must be uint8, from 0 to 255, not float64 from 0 to 0; convert them with: "
-             "numpy.round(255 * images).astype('uint8')"),
+             "Pixels of the array must be uint8, from 0 to 255, not float64 from 0 to 0; convert them with:"
+             " numpy.round(255 * images).astype('uint8')"),
             (np.zeros((3, 5, 6), np.uint8),
              "Images of the array must be (N, 6, 5), height before width, not (3, 5, 6)"),
             (np.zeros((0, 6, 5), np.uint8),
@@ -102,7 +102,7 @@ def test_refusals(path, tmp_path):
             assert str(error.value) == message
     with pytest.raises(TypeError, match=r"^build\(\) has no option 'colour'; options are: array_rows, "):
         model.build(tmp_path / "out", colour=3)
-    with pytest.raises(spincim.UserError, match="^The number of passes must be from 1 to the largest, 32, "):
+    with pytest.raises(spincim.UserError, match="^The number of passes must be from 1 to the largest, 32,"):
         model.predict(images(1), passes=0)
     with pytest.raises(spincim.UserError, match="^Network 'lenet6' is unknown; "):
         spincim.load("lenet6")
