@@ -407,7 +407,7 @@ def test_written_whole_or_not_at_all(path, tmp_path):
 
 
 def given(network, bits=2):
-    """``network``, with levels of ``bits`` that leave its first layer, and parameters: thresholds of that."""
+    """``network``, with levels of ``bits`` that leave its first layer, and parameters with thresholds."""
     rng = np.random.default_rng(1)
     first, last = network.layers
     network = replace(network, layers=(replace(first, output_bits=bits), replace(last, input_bits=bits)))
