@@ -44,7 +44,7 @@ _WAYS_OUT = {
     "Add":     _CHAIN, "Concat": _CHAIN, "Mul": _CHAIN,
     "ArgMax":  "end the graph with its logits, of which the hardware finds the largest",
     "AveragePool": "train with a max-pool of 2 by 2, or with a stride",
-    "Dropout": "export the model in evaluation mode, and name what is to be random when it is built",
+    "Dropout": "export the model in evaluation mode, where it drops nothing",
     "GlobalAveragePool": "train with a fully connected layer in its place",
     "Sign":    "its sign of 0 is 0; quantize with BipolarQuant, which has +1",
     "TopK":    "end the graph with its logits, of which the hardware finds the largest",

@@ -124,9 +124,7 @@ def read_options(args: argparse.Namespace, network: str | None) -> dict:
                          "ends with .npz, .onnx or .toml")
     if is_file(asked["network"]):
         asked["network"] = str(Path(asked["network"]).absolute()) # as it holds in any folder
-        if args.method:
-            asked["method"] = args.method
-    elif method := args.method or asked.pop("method", None):
+    elif method := asked.pop("method", None):
         asked["network"] = _of_method(asked["network"], method)
     for one, other in ("random", "checkpoint"), ("checkpoint", "random"):
         if given[one] is not None and given[other] is None:

@@ -28,8 +28,10 @@ numbers are widened to float64, and a level of the hardware is the sign of what 
 without rounding. A model in float32 may differ where a value is within its rounding errors of zero.
 """
 
+import copy
 import math
 import operator
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -128,18 +130,21 @@ class _Signs:
     mask: tuple[float, int] | None = None
 
 
-def convert(model: nn.Module, input_shape: tuple[int, int, int] = (1, 28, 28), *, mean: float = 0.0,
-            std: float = 1.0, name: str = "converted") -> Model:
+def convert(model: nn.Module, input_shape: tuple[int, int, int] = (1, 28, 28), *,
+            mean: float | Sequence[float] = 0.0, std: float | Sequence[float] = 1.0,
+            name: str = "converted") -> Model:
     """Return ``model`` as a network that can be asked, saved and built; otherwise as :func:`from_torch`."""
     return Model(*from_torch(model, input_shape, mean=mean, std=std, name=name))
 
 
-def from_torch(model: nn.Module, input_shape: tuple[int, int, int] = (1, 28, 28), *, mean: float = 0.0,
-               std: float = 1.0, name: str = "converted") -> tuple[Network, list[Parameters]]:
+def from_torch(model: nn.Module, input_shape: tuple[int, int, int] = (1, 28, 28), *,
+               mean: float | Sequence[float] = 0.0, std: float | Sequence[float] = 1.0,
+               name: str = "converted") -> tuple[Network, list[Parameters]]:
     """Return the network that ``model`` is, and the parameters of each layer.
 
     ``input_shape`` is that of an image, ``(channels, height, width)``; what enters the model is
-    ``(pixel / 255 - mean) / std``, as transforms of torchvision have it. The model is not changed.
+    ``(pixel / 255 - mean) / std``, as transforms of torchvision have it, for all channels alike. The model
+    is not changed. A whole :class:`golden.float.model.BayNN` takes pixels as they are.
 
     Raises
     ------
@@ -153,11 +158,20 @@ def from_torch(model: nn.Module, input_shape: tuple[int, int, int] = (1, 28, 28)
     shape = tuple(input_shape)
     if len(shape) != 3 or shape[0] not in (1, 3) or min(shape) < 1:
         raise ConvertError(f"The shape of an image must be (1 or 3 channels, height, width), not {shape}")
+    mean, std = _alike(mean), _alike(std)
     if not (0 < std < math.inf and abs(mean) < math.inf):
-        raise ConvertError(f"Pixels must have a mean and a deviation above zero, not {mean} and {std}, the "
-                           "same for all channels")
+        raise ConvertError(f"Pixels must have a mean and a deviation above zero, not {mean} and {std}")
     low, step = -_decimal(mean) / _decimal(std), 1 / (255 * _decimal(std))
     return _Walk(model, _Pixels(shape, low, step)).network(name)
+
+
+def _alike(values):
+    """The only one of ``values``."""
+    found = set(np.atleast_1d(values).tolist())
+    if len(found) != 1:
+        raise ConvertError(f"Pixels must have one mean and one deviation for all channels, not {values}, "
+                           "as all are compared with the same threshold")
+    return found.pop()
 
 
 class _Tracer(fx.Tracer):
@@ -180,7 +194,9 @@ class _Walk:
 
     def network(self, name):
         try:
-            graph = _Tracer().trace(self.model)
+            # What is only there in training, such as a dropout, is met there.
+            graph, other = (_Tracer().trace(copy.deepcopy(self.model).train(mode))
+                            for mode in (True, False))
         except Exception as error: # of whatever kind the code of the model raises where it meets no numbers
             words = " ".join(str(error).split())[:160]
             raise ConvertError(f"Model {type(self.model).__name__} cannot be traced ({words}); write a "
@@ -193,6 +209,9 @@ class _Walk:
                 what, way_out = (*refused.args, _WAYS_OUT.get(self._kind(node).lower(), _OTHERWISE))[:2]
                 name = f"Module {node.target!r}" if node.op == "call_module" else f"Function {node.name!r}"
                 raise ConvertError(f"{name} ({self._kind(node)}) {what}; {way_out}") from None
+        if str(graph) != str(other):
+            raise ConvertError(f"Model {type(self.model).__name__} computes something else in training "
+                               "than in evaluation; write its forward() without asking which of them it is")
         return self._network(name)
 
     def _kind(self, node):
@@ -234,6 +253,8 @@ class _Walk:
     # Modules.
 
     def _module(self, module):
+        if module._forward_hooks or module._forward_pre_hooks:
+            raise _Refused("has hooks, which may change what it computes", "remove them")
         if type(module) in CONVOLUTIONS.values():
             return self._golden(module)
         # A class that is derived from one of torch may compute what it likes.

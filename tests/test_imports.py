@@ -1,6 +1,7 @@
 """Packages import only against the direction in which data flows."""
 
 import ast
+import subprocess
 import sys
 from pathlib import Path
 
@@ -113,7 +114,22 @@ def test_only_float_golden_needs_torch():
              if path.parts[len(ROOT.parts)] in MAY_IMPORT
              and any(name.split(".")[0] == "torch" for name in imported(path))}
     assert {path.parent.as_posix() for path in users} == {
-        "golden/float", "golden/methods", "golden/training"}
+        "golden/float", "golden/methods", "golden/training", "spincim"}
+    assert {path.name for path in users if path.parent.name == "spincim"} == {"from_torch.py", "nn.py"}
+
+
+@pytest.mark.parametrize("module", ["gen.build", "gen.compile", "golden.answers", "sim.run", "spincim.model"])
+def test_no_torch_or_onnx_is_imported_before_it_is_needed(module):
+    code = f"import {module}, sys; print(*{{'torch', 'onnx'}} & set(sys.modules))"
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert run.stdout.split() == []
+
+
+def test_only_the_reader_of_onnx_needs_it():
+    users = {path.relative_to(ROOT).as_posix() for package in MAY_IMPORT
+             for path in (ROOT / package).rglob("*.py")
+             if any(name.split(".")[0] == "onnx" for name in imported(path))}
+    assert users == {"gen/from_qonnx.py"}
 
 
 def test_the_file_of_a_checkpoint_brings_no_pass():

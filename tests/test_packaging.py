@@ -7,7 +7,10 @@ import sys
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from tests.gen.test_description import SMALL
 
 
 ROOT = Path(__file__).parent.parent
@@ -75,3 +78,50 @@ def test_what_is_installed_builds(wheel, tmp_path):
         cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(wheel)}, check=True, capture_output=True,
         text=True)
     assert run.stdout.splitlines() == [str(wheel / "gen" / "tools.py"), "pip install 'spincim[sim]'"]
+
+
+@pytest.fixture(scope="module")
+def installed(source, tmp_path_factory):
+    """A virtual environment with the project, which finds what else is installed."""
+    folder = tmp_path_factory.mktemp("installed")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
+    # Packages of the Python that runs the tests, but not this project, which stands behind all others.
+    [packages] = (folder / "lib").glob("python*/site-packages")
+    (packages / "others.pth").write_text("\n".join(
+        path for path in sys.path if path.endswith("site-packages")) + "\n")
+    subprocess.run([sys.executable, "-m", "pip", "--python", folder, "install", "--quiet", "--no-deps",
+                    "--no-index", "--no-build-isolation", "--disable-pip-version-check", source],
+                   check=True)
+    return folder / "bin"
+
+
+def test_the_program_sees_no_files_of_the_working_folder(installed, tmp_path):
+    """A user has files of the names of packages; the program builds and judges all the same."""
+    for package in PACKAGES:
+        (tmp_path / f"{package}.py").write_text("raise SystemExit('a file of the user')\n")
+    (tmp_path / "mine.toml").write_text(SMALL)
+    images = np.random.default_rng(1).integers(0, 256, (3, 6, 5), dtype=np.uint8)
+    np.savez(tmp_path / "images.npz", images=images)
+
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    environment["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
+
+    def run(*command):
+        done = subprocess.run([installed / "spincim", *command], cwd=tmp_path, env=environment,
+                              capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    assert run("--version").startswith("spincim ")
+    run("build", "--layers", "mine.toml", "--random", "1", "--passes", "4", "--out", "out")
+    code = ("import spincim; model = spincim.load('mine.toml', random=1); model.save('mine.npz'); "
+            "print(spincim.__file__)")
+    found = subprocess.run([installed / "python", "-P", "-c", code], cwd=tmp_path, env=environment,
+                           capture_output=True, text=True, check=True)
+    assert Path(found.stdout.strip()).is_relative_to(installed.parent)
+    run("evaluate", "mine.npz", "--input", "images.npz", "--passes", "4", "--out", "golden.csv")
+    run("sim", "out", "--input", "images.npz", "--out", "verilog.csv")
+    golden, verilog = (
+        [line.split(",")[:8] for line in (tmp_path / name).read_text().splitlines()]
+        for name in ("golden.csv", "verilog.csv"))
+    assert golden == verilog and len(golden) == 4

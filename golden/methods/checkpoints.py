@@ -85,6 +85,10 @@ def load(network: Network, path: Path) -> nn.Module:
     model.thresholds.copy_(torch.tensor(thresholds))
     for layer, parameters in zip(model.layers, layers, strict=True):
         shape = layer.layer
+        if parameters.threshold is not None:
+            raise CheckpointError(f"Checkpoint {path} has thresholds in layer {shape.name!r}, and not the "
+                                  "numbers that a float model needs; take the golden model of the compiled "
+                                  "network")
         if parameters.weight_bits != shape.weight_bits:
             raise CheckpointError(f"Checkpoint {path} has weights of {parameters.weight_bits} bits, "
                                   f"but network {network.name!r} needs {shape.weight_bits}; make it "

@@ -23,8 +23,8 @@ class Binarizer(wiring.Component):
     ----------
     thresholds : sequence of int
         ``2 ** bits - 1`` thresholds of each channel, channel by channel; or none. A :exc:`ValueError` is
-        raised for a threshold outside of 1 to ``2 ** width``, which is never reached, and for a channel that
-        is not complete.
+        raised for a threshold outside of 1 to ``2 ** width``, which no component reaches, and for a channel
+        that is not complete.
     width : int
         Bits of a component.
     bits : int

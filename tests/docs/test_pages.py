@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 
 from bench.measurements import MEASUREMENTS
+from spincim.__main__ import COMMANDS
 
 
 ROOT = Path(__file__).parent.parent.parent
@@ -73,7 +74,7 @@ def test_reading_of_blocks():
 def test_kinds_of_blocks():
     assert BLOCKS
     for block in BLOCKS:
-        assert block.kind in ("sh", "python", "text"), f"{block} is of an unknown kind"
+        assert block.kind in ("sh", "python", "toml", "text"), f"{block} is of an unknown kind"
         assert not block.marked or block.kind != "text", f"{block} is no code"
 
 
@@ -84,15 +85,23 @@ def folder(tmp_path_factory):
     """A folder with LeNet-5 in build/lenet5, which all pages share; what its build has printed is in
     printed.txt."""
     folder = tmp_path_factory.mktemp("reader")
+    (folder / "bin").mkdir()
+    program = folder / "bin" / "spincim" # as it is installed
+    program.write_text(f"#!{sys.executable}\nfrom spincim.__main__ import main\nraise SystemExit(main())\n")
+    program.chmod(0o755)
     printed = run("python -m gen.build --layers lenet5", folder)
     (folder / "printed.txt").write_text(printed)
     return folder
 
 
 def run(code, folder, kind="sh"):
-    """Run a block of code in ``folder`` as a reader does, and return what it has printed."""
+    """Run a block of code in ``folder`` as a reader does, and return what it has printed; a file, whose
+    name is its first line, is written."""
+    if kind == "toml":
+        (folder / code.splitlines()[0].removeprefix("# ")).write_text(code)
+        return ""
     environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error", "PATH": os.pathsep.join(
-        (str(Path(sys.executable).parent), os.environ["PATH"]))}
+        (str(folder / "bin"), str(Path(sys.executable).parent), os.environ["PATH"]))}
     command = ["bash", "-euo", "pipefail", "-c"] if kind == "sh" else [sys.executable, "-c"]
     done = subprocess.run([*command, code], cwd=folder, env=environment, capture_output=True, text=True,
                           check=False)
@@ -103,6 +112,8 @@ def run(code, folder, kind="sh"):
 @pytest.mark.parametrize("page", [page for page in PAGES if any(
     block.page == page and block.kind != "text" and not block.marked for block in BLOCKS)])
 def test_code_runs(page, folder):
+    if page == "docs/other-frameworks.md":
+        pytest.importorskip("torch")
     for block in BLOCKS:
         if block.page == page and block.kind != "text" and not block.marked:
             run(block.code, folder, block.kind)
@@ -111,7 +122,8 @@ def test_code_runs(page, folder):
 def test_the_pages_that_run_something():
     """So that not every block is marked."""
     assert {block.page for block in BLOCKS if block.kind != "text" and not block.marked} == {
-        "docs/getting-started.md", "docs/methods.md", "docs/your-images.md"}
+        "docs/getting-started.md", "docs/methods.md", "docs/network-files.md", "docs/other-frameworks.md",
+        "docs/your-images.md"}
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/getting-started.md"])
@@ -158,6 +170,9 @@ def check_exists(words):
             for option in arguments:
                 if option.startswith("-"):
                     assert re.search(rf"(?<![\w-]){option.split('=')[0]}(?![\w-])", help_of(module)), option
+        case ["spincim", command, *arguments]:
+            assert command in COMMANDS, command
+            check_exists(["python", "-m", COMMANDS[command][0], *arguments])
         case ["make", *arguments]:
             targets = [word for word in arguments if "=" not in word]
             makefile = (ROOT / "Makefile").read_text()
@@ -180,7 +195,7 @@ def test_commands_of_the_page_of_results_exist(name):
 
 @pytest.mark.parametrize("line", [
     "python -m gen.build --layer lenet5", "python -m gen.build --network-name x", "make nothing",
-    "make A=1", "spincim --help",
+    "make A=1", "spincim make", "spincim build --layer lenet5", "nobody",
 ])
 def test_what_is_not_there_is_found(line):
     with pytest.raises(AssertionError):

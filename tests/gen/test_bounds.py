@@ -40,7 +40,8 @@ def test_what_a_value_was_computed_from(value, sign, strict):
         for offset in (Fraction(0), Fraction(1), Fraction(-3, 2)):
             before = bound.before_line(slope, offset)
             assert all(before.holds(x) == bound.holds(slope * x + offset) for x in GRID)
-    for least, most in ((0, math.inf), (-1, 1), (Fraction(-3, 2), Fraction(3, 2)), (-math.inf, Fraction(-1))):
+    half = Fraction(3, 2)
+    for least, most in ((0, math.inf), (-1, 1), (-half, half), (-math.inf, -1)):
         before = bound.before_limits(least, most)
         assert all(before.holds(x) == bound.holds(min(max(x, least), most)) for x in GRID)
 
@@ -54,14 +55,15 @@ def test_of_whole_numbers(value, strict):
 
 @pytest.mark.parametrize("sign", [1, -1])
 @pytest.mark.parametrize("bits, reached", [
-    (1, [2]), (2, [-3, 0, 4]), (2, [-1, 2]), (2, [0]), (2, [-math.inf, 1, 3]), (2, [0, 2, math.inf]), (3, [1, 1, 1]),
-    (2, [-math.inf, math.inf]), (2, [-math.inf] * 3), (2, [math.inf] * 3), (1, [-5]), (1, [6]), (2, [-9, 9])])
+    (1, [2]), (2, [-3, 0, 4]), (2, [-1, 2]), (2, [0]), (2, [-math.inf, 1, 3]), (2, [0, 2, math.inf]),
+    (3, [1, 1, 1]), (2, [-math.inf, math.inf]), (2, [-math.inf] * 3), (2, [math.inf] * 3), (1, [-5]),
+    (1, [6]), (2, [-9, 9])])
 def test_thresholds(sign, bits, reached):
     sums = range(-5, 6)
     thresholds, invert = thresholds_of(sums, sign, reached, bits)
     assert len(thresholds) == 2**bits - 1 and thresholds == sorted(thresholds)
     assert all(sums.start <= value <= sums.stop for value in thresholds)
-    levels = [sum(value >= threshold for threshold in thresholds) ^ invert * (2**bits - 1) for value in sums]
+    levels = [sum(value >= each for each in thresholds) ^ invert * (2**bits - 1) for value in sums]
     assert levels == [sum(sign * value >= each for each in reached) for value in sums]
     if len(set(levels)) == 1: # one form
         assert not invert and set(thresholds) <= {sums.start, sums.stop}

@@ -6,25 +6,31 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import gen.build
-from gen.build import BuildError, build, build_network, main
+from gen.build import BuildError, build, build_network, estimate, main
 from gen.checkpoint import SHIPPED
+from gen.checkpoint_file import write_file
 from gen.compile import compile_network
+from gen.description import read_description
 from gen.ir import Input, Layer, Network, Target, dump, load
 from gen.methods import choose, name_of, network_of
 from gen.networks import NETWORKS
+from gen.options import stored, trained
 from gen.progress import Progress
+from gen.random_parameters import random_parameters
 from gen.summary import summary
 from gen.tools import ToolMissing, version
 from golden.data import load_sample
 from golden.network import predict
 from golden.random.generator import choices
 from tests.conftest import make_checkpoint
+from tests.gen.test_description import SMALL
 
 
 KNOWN = ", ".join(NETWORKS)
@@ -533,3 +539,57 @@ def test_methods_that_do_not_fit_are_not_compared(tmp_path):
     assert "lenet5" in compared and compared == {
         path.stem for path in SHIPPED.glob("lenet5*.npz")} - {
             "lenet5_spinbayes", "lenet5_wide", "lenet5_4bit_spinbayes"}
+
+
+# Networks in files.
+
+@pytest.fixture
+def described(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.toml").write_text(SMALL)
+    return tmp_path
+
+
+def test_a_network_in_a_file(described, capsys):
+    """From a description, from the checkpoint that holds it, and by the options of the first build: the same
+    design."""
+    write_file(described / "own.npz", *stored({"network": "mine.toml", "random": 2}))
+    for arguments in (["--layers", "mine.toml", "--random", "2"], ["--layers", "own.npz", "--out", "build/own"],
+                      ["--config", "build/mine/config.json", "--out", "build/again"]):
+        assert main(arguments) == 0
+    irs = [(described / "build" / name / "ir.json").read_bytes() for name in ("mine", "own", "again")]
+    assert irs[0] == irs[1] == irs[2]
+    assert load(irs[0].decode()).name == "mine"
+    asked = json.loads((described / "build" / "mine" / "config.json").read_text())
+    assert (asked["network"], asked["random"]) == (str(described / "mine.toml"), 2)
+
+
+def test_of_the_name_of_a_network_of_the_project(described, capsys):
+    """Its costs are not compared with those of the project's, of other layers."""
+    network, _ = read_description(described / "mine.toml")
+    network = choose(replace(network, name="lenet5"), "sub-set")
+    write_file(described / "own.npz", network, random_parameters(network, 1))
+    assert main(["--layers", "own.npz"]) == 0
+    costs = json.loads((described / "build" / "lenet5_sub_set" / "report" / "method_costs.json").read_text())
+    assert [method["method"] for method in costs["methods"]] == ["Sub-set inference"]
+
+
+def test_an_estimate_writes_nothing(described, capsys):
+    """It says what the build then has."""
+    assert main(["--layers", "mine.toml", "--random", "2", "--outputs", "estimate", "--out", "out"]) == 0
+    assert [path.name for path in described.iterdir()] == ["mine.toml"]
+    said = capsys.readouterr().out
+    assert main(["--layers", "mine.toml", "--random", "2", "--out", "out"]) == 0
+    built = capsys.readouterr().out
+    for line in built.splitlines()[1:6]:
+        assert line in said.splitlines()
+    lines = {line[:13].strip(): line[13:] for line in said.splitlines()}
+    assert lines["network"] == "mine, Scale-Dropout" and lines["weights"] == "216 bits in 432 cells"
+    report = estimate(trained({"network": "mine.toml", "random": 2}), Target())["estimate_memory"]
+    assert lines["memories"].startswith(f"{report['memory_bits']:,} bits around the arrays: ")
+    assert report["memory_bits"] == sum(report["memory_bits_by_block"].values())
+    # Those that stand in the Verilog without the arrays.
+    assert main(["--layers", "mine.toml", "--random", "2", "--view", "macro", "--out", "macro"]) == 0
+    verilog  = (described / "macro" / "rtl" / "accelerator.v").read_text()
+    declared = re.findall(r"^  reg (?:\[(\d+):0\] )?\w+ \[(\d+):0\];", verilog, re.MULTILINE)
+    assert report["memory_bits"] == sum((int(high or 0) + 1) * (int(last) + 1) for high, last in declared)

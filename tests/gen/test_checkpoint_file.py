@@ -15,8 +15,10 @@ import pytest
 from gen.checkpoint import SHIPPED
 from gen.checkpoint import read as read_checkpoint
 from gen.checkpoint_file import STATED, CheckpointError, Parameters, read_file, read_structure, write_file
-from gen.ir import Input, Layer, Network, load
+from gen.compile import compile_network
+from gen.ir import Comparison, Input, Layer, Network, Target, load
 from gen.methods import METHODS, choose, network_of
+from gen.verify import MalformedNetwork
 from tests.conftest import with_choices
 
 
@@ -399,3 +401,77 @@ def test_written_whole_or_not_at_all(path, tmp_path):
             write_file(own, network, [changed, parameters[1]])
     assert own.read_text() == "before"
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["own.npz", "small.npz"]
+
+
+# Thresholds that are given.
+
+
+def given(network, bits=2):
+    """``network``, with levels of ``bits`` that leave its first layer, and parameters with thresholds."""
+    rng = np.random.default_rng(1)
+    first, last = network.layers
+    network = replace(network, layers=(replace(first, output_bits=bits), replace(last, input_bits=bits)))
+    threshold = np.sort(rng.integers(first.sums.start, first.sums.stop + 1, (3, 2**bits - 1)))
+    ones = np.ones((1, 2))
+    weights = [rng.choice([-1, 1], (layer.crossbars, layer.outputs, layer.fan_in))
+               for layer in network.layers]
+    return network, [
+        Parameters(weights[0], 1, threshold=threshold, invert=np.array([0, 1, 0]),
+                   dropout=0.3 if first.mask_choice else None),
+        Parameters(weights[1], 1, ones, ones, ones, ones, ones, 0.0, ones,
+                   dropout=0.3 if last.mask_choice else None)]
+
+
+@pytest.mark.parametrize("method", ["deterministic", "spindrop", "ensemble"])
+@pytest.mark.parametrize("bits", [1, 2])
+def test_thresholds_of_a_layer(method, bits, tmp_path):
+    network, parameters = given(choose(NETWORK, method), bits)
+    write_file(tmp_path / "own.npz", network, parameters)
+    first = read_checkpoint(tmp_path / "own.npz").layers[0]
+    bank  = Comparison(tuple(parameters[0].threshold.ravel().tolist()), (0, 1, 0))
+    assert first.banks == ((bank,),) * first.crossbars and first.normalizations == ()
+    [own, _] = read_file(tmp_path / "own.npz")[2]
+    assert (own.threshold == parameters[0].threshold).all() and own.bias is None
+    # No transform changes them.
+    compiled = compile_network(read_checkpoint(tmp_path / "own.npz"), Target(passes=4))
+    assert compiled.layers[0].banks == first.banks
+
+
+def test_thresholds_where_there_can_be_none(tmp_path):
+    path = tmp_path / "own.npz"
+    network, parameters = given(choose(NETWORK, "scale-dropout"))
+    with pytest.raises(CheckpointError, match=f"^Checkpoint {re.escape(str(path))} has thresholds in layer "
+                       "'conv', which chooses among banks; thresholds are of layers that mask inputs, "
+                       "choose among arrays, or choose nothing$"):
+        write_file(path, network, [replace(own, dropout=0.5) for own in parameters])
+    network, parameters = given(choose(NETWORK, "deterministic"))
+    parameters[1] = replace(parameters[1], threshold=np.zeros((2, 1), int), invert=np.zeros(2, int))
+    with pytest.raises(CheckpointError, match=f"^Checkpoint {re.escape(str(path))} has thresholds in layer "
+                       "'fc', which is the last and has logits; so it is not written$"):
+        write_file(path, network, parameters)
+
+
+@pytest.mark.parametrize("name, value, message", [
+    ("threshold", np.zeros((3, 2), np.int64),
+     "has 'conv.threshold' of shape (3, 2), but network 'small_deterministic' needs (3, 3)"),
+    ("threshold", np.zeros((3, 3)), "has 'conv.threshold' of type float64, but it must be an integer of at "
+     "most 64 bits with a sign"),
+    ("invert", np.zeros(2, np.int64),
+     "has 'conv.invert' of shape (2,), but network 'small_deterministic' needs (3,)"),
+    ("invert", None, "has no 'conv.invert'"),
+])
+def test_refuses_other_thresholds(name, value, message, tmp_path):
+    path = tmp_path / "own.npz"
+    write_file(path, *given(choose(NETWORK, "deterministic")))
+    change(path, **{f"conv__{name}": None if value is None else npy(value)})
+    refused(path, message, network=None)
+
+
+def test_thresholds_that_no_bank_has(tmp_path):
+    """What they must be to each other is for the verifier."""
+    path = tmp_path / "own.npz"
+    write_file(path, *given(choose(NETWORK, "deterministic")))
+    change(path, conv__threshold=npy(np.array([[0, 1, 2], [3, 2, 1], [0, 0, 0]])))
+    with pytest.raises(MalformedNetwork, match=re.escape(
+            "Layer 'conv' must have thresholds that ascend in each channel, not (3, 2, 1)")):
+        compile_network(read_checkpoint(path), Target(passes=1))

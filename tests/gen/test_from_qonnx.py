@@ -36,14 +36,19 @@ class Graph:
         return name
 
     def add(self, kind, *others, first=None, domain="", **attributes):
-        """Add a node that takes the newest tensor and ``others``, or constants alone if ``first`` is one."""
+        """Add a node that takes the newest tensor and ``others``; or ``first``, which is a constant."""
         inputs = [self.newest if first is None else first, *others]
         name = f"tensor{len(self.nodes)}"
-        self.nodes.append(onnx.helper.make_node(kind, inputs, [name], f"node{len(self.nodes)}", domain=domain,
-                                                **attributes))
+        self.nodes.append(onnx.helper.make_node(
+            kind, inputs, [name], f"node{len(self.nodes)}", domain=domain, **attributes))
         if first is None:
             self.newest = name
         return name
+
+    def subtract_from(self, value):
+        self.nodes.append(onnx.helper.make_node(
+            "Sub", [self.constant(value), self.newest], [f"tensor{len(self.nodes)}"]))
+        self.newest = self.nodes[-1].output[0]
 
     def quant(self, bits=4, scale=1.0, zero=0.0, first=None, rounding_mode="ROUND", signed=1, narrow=0,
               kind="Quant"):
@@ -106,8 +111,8 @@ def executed(model, images):
 
 
 def check(graph, tmp_path):
-    """Check the classes and probabilities of the golden model of ``graph`` against qonnx; return the network
-    as it was read."""
+    """Check classes and probabilities of the golden model of ``graph`` against qonnx; return the network as
+    it was read."""
     path = graph.save(tmp_path / "graph.onnx")
     network, compiled = read(path), compile_network(read(path), Target(passes=1))
     images, given = pixels(graph.shape)
@@ -178,8 +183,8 @@ ACTIVATIONS = {
     "moved":           lambda graph: (graph.quant(3, 0.4), graph.add("Mul", graph.constant([0.5])),
                                       graph.add("Sub", graph.constant(0.3)), graph.add("Identity")),
     "turned":          lambda graph: (graph.add("Neg"), graph.quant(3, 0.4)),
-    "taken from one":  lambda graph: (graph.add("Sub", first=None, *[graph.constant(1.0)]),
-                                      graph.add("Div", graph.constant(-0.7)), graph.quant(3, 0.4)),
+    "divided":         lambda graph: (graph.add("Div", graph.constant(-0.7)), graph.quant(3, 0.4)),
+    "taken from one":  lambda graph: (graph.subtract_from(1.0), graph.quant(3, 0.4)),
     "thresholds":      lambda graph: multi_threshold(graph),
     "equal thresholds": lambda graph: multi_threshold(graph, rows=1, steps=7, out_scale=0.5, out_bias=-1.5),
     "sign by a threshold": lambda graph: multi_threshold(graph, steps=1, out_scale=2.0, out_bias=-1.0),
@@ -263,6 +268,10 @@ def test_gemm(transposed, tmp_path):
 # Maps.
 
 
+def pad(graph, value=-1.0):
+    graph.add("Pad", graph.constant([0, 0, 1, 1] * 2, np.int64), graph.constant(value))
+
+
 def pool(graph):
     graph.add("MaxPool", kernel_shape=[2, 2], strides=[2, 2])
 
@@ -273,8 +282,7 @@ MAPS = {
     "stride":          (4 * 4, lambda graph: (graph.conv(1, 4, strides=[2, 2]), graph.normalize(4),
                                               graph.bipolar())),
     "border":          (4 * 36, lambda graph: (
-        graph.add("Pad", graph.constant([0, 0, 1, 1] * 2, np.int64), graph.constant(-1.0)), graph.conv(1, 4),
-        graph.normalize(4), graph.bipolar())),
+        pad(graph), graph.conv(1, 4), graph.normalize(4), graph.bipolar())),
     "zeros":           (3 * 16, lambda graph: (
         graph.conv(1, 4), graph.normalize(4), graph.add("Relu"), graph.quant(2, 0.4, signed=0),
         graph.conv(4, 3, pads=[1] * 4), graph.normalize(3), graph.bipolar())),
@@ -332,7 +340,8 @@ PIXELS = {
     "8 bits with a sign": (Input(SIDE, SIDE, tuple(range(2, 255, 2)), 7),
                            lambda graph: graph.quant(8, 1 / 127.5)),
     "normalized": (Input(SIDE, SIDE, (34,)), lambda graph: (
-        graph.add("Sub", graph.constant(0.1307)), graph.add("Div", graph.constant(0.3081)), graph.bipolar())),
+        graph.add("Sub", graph.constant(0.1307)), graph.add("Div", graph.constant(0.3081)),
+        graph.bipolar())),
 }
 
 
@@ -368,11 +377,10 @@ def test_pixels_of_a_vector(shape, tmp_path):
 def test_an_old_export(tmp_path):
     """As Brevitas wrote it: its own domain, a shape that is computed, limits that are attributes."""
     graph = signs(Graph(opset=9, domain="onnx.brevitas"))
-    nodes = graph.nodes
-    size = graph.add("Gather", graph.constant(0, np.int64), first=graph.add("Shape", first=graph.newest), axis=0)
-    whole = graph.add("Concat", graph.constant([-1], np.int64), first=graph.add("Unsqueeze", first=size, axes=[0]),
-                      axis=0)
-    graph.add("Reshape", whole)
+    shape = graph.add("Shape", first=graph.newest)
+    size  = graph.add("Gather", graph.constant(0, np.int64), first=shape, axis=0)
+    size  = graph.add("Unsqueeze", first=size, axes=[0])
+    graph.add("Reshape", graph.add("Concat", graph.constant([-1], np.int64), first=size, axis=0))
     graph.full(SIDE**2, 12)
     graph.normalize(12)
     graph.add("Clip", min=-0.5, max=0.8)
@@ -381,7 +389,6 @@ def test_an_old_export(tmp_path):
     graph.add("Sub", graph.constant([0.45]))
     root = graph.add("Pow", graph.constant(0.5), first=graph.constant([318.2]))
     graph.add("Div", root)
-    assert nodes is graph.nodes
     check(graph, tmp_path)
 
 
@@ -395,3 +402,190 @@ def test_as_a_file_of_ours(tmp_path):
     write_file(tmp_path / "kept.npz", network, parameters)
     assert read(tmp_path / "kept.npz") == read(path)
     assert chosen_network({"network": str(path)}) == network
+
+
+# What is refused.
+
+
+def vector(add):
+    """A graph of ``add`` behind the signs of a vector."""
+    graph = signs(Graph())
+    graph.add("Flatten")
+    add(graph)
+    return graph
+
+
+def full(add=None, values=True):
+    """One of ``add`` behind a layer of twelve outputs."""
+    def behind(graph):
+        graph.full(SIDE**2, 12)
+        add(graph)
+    return lambda: vector(behind)
+
+
+def image(add, shape=(1, SIDE, SIDE)):
+    """A graph of ``add`` behind signs."""
+    def make():
+        graph = signs(Graph(shape))
+        add(graph)
+        return graph
+    return make
+
+
+def branch(graph):
+    before = graph.newest
+    graph.add("Relu")
+    graph.add("Add", before)
+
+
+CHAIN = "a network is a chain of layers without branches"
+ELSE  = "gen/from_qonnx.py says what can be built"
+
+
+@pytest.mark.parametrize("make, number, kind, what, way_out", [
+    (full(branch), 7, "Add",
+     "takes other activations than those of the node before it", CHAIN),
+    (full(lambda graph: graph.add("Dropout")), 6, "Dropout",
+     "has no counterpart", "export the model in evaluation mode, where it drops nothing"),
+    (full(lambda graph: graph.add("Sign")), 6, "Sign",
+     "has no counterpart; its sign of 0 is 0", "quantize with BipolarQuant, which has +1"),
+    (full(lambda graph: graph.add("Sigmoid")), 6, "Sigmoid",
+     "has no counterpart", ELSE),
+    (image(lambda graph: graph.add("AveragePool", kernel_shape=[2, 2])), 3, "AveragePool",
+     "has no counterpart", "train with a max-pool of 2 by 2, or with a stride"),
+    (full(lambda graph: graph.add("ArgMax")), 6, "ArgMax",
+     "has no counterpart", "end the graph with its logits, of which the hardware finds the largest"),
+    (image(lambda graph: graph.add("Transpose", perm=[0, 2, 3, 1])), 3, "Transpose",
+     "has no counterpart", "export the graph with the channel before height and width"),
+    (full(lambda graph: graph.quant(9)), 6, "Quant",
+     "has 9 bits", "quantize to 1 to 8 whole bits"),
+    (full(lambda graph: graph.quant(2.5)), 6, "Quant",
+     "has 2.5 bits", "quantize to 1 to 8 whole bits"),
+    (full(lambda graph: graph.quant(2, -1.0)), 6, "Quant",
+     "has a scale of -1", "it must be above zero"),
+    (full(lambda graph: graph.quant(2, np.linspace(1, 2, 12))), 6, "Quant",
+     "has scales that differ", "only those of weights and sums may, between output channels"),
+    (full(lambda graph: graph.quant(2, rounding_mode="ODD")), 6, "Quant",
+     "rounds by 'ODD'", "round by one of ROUND, HALF_EVEN, HALF_UP, HALF_DOWN, FLOOR, CEIL, UP, DOWN"),
+    (full(lambda graph: multi_threshold(graph, 11)), 6, "MultiThreshold",
+     "has thresholds of shape (11, 3), but there are 12 channels", ELSE),
+    (full(lambda graph: multi_threshold(graph, out_scale=-1.0)), 6, "MultiThreshold",
+     "has a scale of -1", "it must be above zero"),
+    (full(lambda graph: multi_threshold(graph, data_layout="NHWC")), 6, "MultiThreshold",
+     "takes a map with the channel last", "export the graph with the channel before height and width"),
+    (full(lambda graph: graph.add("Mul", graph.constant(np.nan))), 6, "Mul",
+     "takes 'constant5', which are not finite numbers", "train it again"),
+    (full(lambda graph: graph.add("Div", graph.constant(0))), 6, "Div",
+     "divides by activations, or by zero", ELSE),
+    (full(lambda graph: graph.add("Add", graph.constant(np.zeros(11)))), 6, "Add",
+     "takes numbers of shape (11,), but activations of 12 channels, 1 by 1", CHAIN),
+    (image(lambda graph: (graph.conv(1, 4), graph.add("Add", graph.constant(np.arange(4))))), 5, "Add",
+     "takes numbers that differ within a channel", "only those of channels may differ"),
+    (full(lambda graph: (graph.bipolar(), graph.add("Mul", graph.constant(-1.0)))), 7, "Mul",
+     "multiplies or shifts activations behind a quantizer",
+     "there it takes one factor, above zero, and one shift for all of them"),
+    (full(lambda graph: (graph.bipolar(), graph.add("Relu"))), 7, "Relu",
+     "limits activations behind a quantizer", "limit them before it"),
+    (full(lambda graph: graph.full(12, 5)), 7, "MatMul",
+     "takes what is not quantized, or a map", "quantize what enters it, and flatten maps before"),
+    (image(lambda graph: graph.full(36, 5)), 4, "MatMul",
+     "takes what is not quantized, or a map", "quantize what enters it, and flatten maps before"),
+    (lambda: vector(lambda graph: graph.full(35, 5)), 5, "MatMul",
+     "has weights of 35 inputs, but takes 36", ELSE),
+    (lambda: vector(lambda graph: graph.add("MatMul", graph.constant(graph.rng.normal(size=(36, 5))))),
+     4, "MatMul",
+     "has weights that are not quantized", "quantize them by BipolarQuant or Quant"),
+    (lambda: vector(lambda graph: graph.full(36, 5, bits=3, scale=np.linspace(1, 2, 36)[:, None])),
+     5, "MatMul",
+     "has scales of weights that differ within an output channel, or are not above zero",
+     "scale the weights of an output channel alike"),
+    (lambda: vector(lambda graph: graph.full(36, 5, bits=3, zero=0.5)), 4, "Quant",
+     "makes weights that are no whole multiples of its scale", "quantize weights with a whole zero point"),
+    (lambda: vector(lambda graph: graph.full(36, 5, bits=8, signed=0, scale=0.1)), 5, "MatMul",
+     "has weights of up to 255", "there may be 127"),
+    (image(lambda graph: graph.conv(1, 4, pads=[1] * 4)), 4, "Conv",
+     "pads with zeros, but level 0 stands for -1",
+     "a border holds the lowest level; pad by a node of its own with that value"),
+    (image(lambda graph: graph.conv(1, 4, strides=[1, 2])), 4, "Conv",
+     "must have one stride, the same padding on all sides, and no dilation", ELSE),
+    (image(lambda graph: graph.conv(1, 3, group=3), (3, SIDE, SIDE)), 4, "Conv",
+     "has 3 groups", "a crossbar has all channels as its rows; train with one group"),
+    (image(lambda graph: graph.conv(1, 4, kernel=7)), 4, "Conv",
+     "has a kernel that is larger than its map", "train with a smaller kernel"),
+    (image(lambda graph: (graph.conv(1, 4), graph.add("MaxPool", kernel_shape=[3, 3], strides=[2, 2]))),
+     5, "MaxPool",
+     "must be of 2 by 2 values that do not overlap, without a border", "train with such a pool"),
+    (image(lambda graph: (graph.conv(1, 4), graph.add("MaxPool", kernel_shape=[2, 2]))), 5, "MaxPool",
+     "must be of 2 by 2 values that do not overlap, without a border", "train with such a pool"),
+    (image(lambda graph: (graph.conv(1, 4), pool(graph), pool(graph))), 6, "MaxPool",
+     "is the second pool of a layer", "train with a convolution between them"),
+    (image(pool), 3, "MaxPool",
+     "takes pixels or a vector", "pool the map that leaves a convolution"),
+    (image(lambda graph: pad(graph, 0.0)), 3, "Pad",
+     "adds a border of 0", "a border holds the lowest level of the activations"),
+    (image(lambda graph: (pad(graph), graph.add("Flatten"))), 4, "Flatten",
+     "takes a padded map", "only a convolution can follow a border"),
+    (full(lambda graph: (graph.add("Softmax", axis=1), graph.add("Identity"))), 7, "Identity",
+     "comes after the softmax", "end the graph with its logits"),
+])
+def test_refuses(make, number, kind, what, way_out, tmp_path):
+    path = make().save(tmp_path / "graph.onnx")
+    message = f"QONNX file {path} has node 'node{number}' ({kind}), which {what}; {way_out}"
+    with pytest.raises(QonnxError, match=f"^{re.escape(message)}$"):
+        read(path)
+
+
+@pytest.mark.parametrize("make, message", [
+    (full(lambda graph: graph.bipolar()),
+     "ends with activations that are quantized; end the graph with its logits"),
+    (full(lambda graph: graph.add("Relu")),
+     "ends with a map of (12, 1, 1), or with a limit of its values; end the graph with the logits of its "
+     "classes"),
+    (image(lambda graph: graph.conv(1, 4)),
+     "ends with a map of (4, 4, 4), or with a limit of its values; end the graph with the logits of its "
+     "classes"),
+    (lambda: activations(Graph(), Graph.bipolar) and Graph((2, SIDE, SIDE)),
+     "has an input of shape [1, 2, 6, 6]; it must be (images, 1 or 3, height, width) or (images, pixels)"),
+])
+def test_refuses_graphs(make, message, tmp_path):
+    path = make().save(tmp_path / "graph.onnx")
+    with pytest.raises(QonnxError, match=f"^{re.escape(f'QONNX file {path} {message}')}$"):
+        read(path)
+
+
+def test_refuses_pixels_that_are_all_alike(tmp_path):
+    graph = Graph()
+    graph.bipolar()
+    path = graph.save(tmp_path / "graph.onnx")
+    with pytest.raises(QonnxError, match=re.escape("has node 'node0' (BipolarQuant), which quantizes all "
+                                                   "pixels alike; the graph takes pixels divided by 255")):
+        read(path)
+
+
+def test_refuses_colours_that_differ(tmp_path):
+    graph = Graph((3, SIDE, SIDE))
+    multi_threshold(graph, 3)
+    path = graph.save(tmp_path / "graph.onnx")
+    with pytest.raises(QonnxError, match="which has thresholds that differ between colours; quantize all "
+                                         "colours alike$"):
+        read(path)
+
+
+def test_refuses_files(tmp_path):
+    missing, damaged, folder = (tmp_path / name for name in ("none.onnx", "bad.onnx", "folder.onnx"))
+    damaged.write_bytes(b"no protobuf at all")
+    folder.mkdir()
+    for path, message in ((missing, r"cannot be read \(No such file or directory\); name another file"),
+                          (folder, r"cannot be read \(Is a directory\); name another file"),
+                          (damaged, r"is damaged, or no file of ONNX \(.*\); export it again")):
+        with pytest.raises(QonnxError, match=f"^QONNX file {re.escape(str(path))} {message}$"):
+            read(path)
+
+
+def test_refuses_another_network(tmp_path):
+    path = activations(signs(Graph()), Graph.bipolar).save(tmp_path / "graph.onnx")
+    other = activations(signs(Graph()), Graph.bipolar, middle=13).save(tmp_path / "other.onnx")
+    with pytest.raises(CheckpointError, match=re.escape(
+            f"QONNX file {path} is of another network than 'other': its layer 'fc1' differs; name the file "
+            "as the network")):
+        read(path, read_qonnx(other)[0])

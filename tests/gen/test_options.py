@@ -112,8 +112,8 @@ def test_what_a_method_has_not(method, crossbars, ways, message):
 
 def test_unknown_network():
     with pytest.raises(BuildError, match=(
-            f"^Network 'lenet6_spinbayes' is unknown; choose one of: {', '.join(NETWORKS)}; or name a file that ends "
-            "with .npz or .toml$")):
+            f"^Network 'lenet6_spinbayes' is unknown; choose one of: {', '.join(NETWORKS)}; or name a file "
+            "that ends with .npz or .toml$")):
         named("lenet6_spinbayes")
 
 
@@ -197,8 +197,8 @@ def test_an_option_takes_back_what_a_file_holds(tmp_path, name):
     *(({"network": "lenet5", "p": p}, f"Config {{path}} must have a number for p, not {p!r}")
       for p in ("0.5", True, None, [0.5])),
     ({"network": "lenet5", "synth": "ice40"}, "Config {path} must have 'ecp5' for synth, not 'ice40'"),
-    ({"seed": 3}, f"No network is named; choose one of: {', '.join(NETWORKS)}; or name a file that ends with "
-                  ".npz or .toml"),
+    ({"seed": 3}, f"No network is named; choose one of: {', '.join(NETWORKS)}; or name a file that ends "
+                  "with .npz or .toml"),
     ({"network": "mine.toml", "method": "dropconnect"},
      f"Config {{path}} must have one of {', '.join(METHODS)} for method, not 'dropconnect'"),
     ({"network": "mine.toml", "random": "1"}, "Config {path} must have a whole number for random, not '1'"),
@@ -295,8 +295,8 @@ def test_random_or_trained(folder):
     assert "checkpoint" not in parse("--config", path, "--random", 3)
     path = write(folder, {"network": "mine.toml", "random": 3})
     assert "random" not in parse("--config", path, "--checkpoint", "a.npz")
-    with pytest.raises(BuildError, match="^Parameters are random or those of a checkpoint; leave out --random or "
-                                         "--checkpoint$"):
+    with pytest.raises(BuildError, match="^Parameters are random or those of a checkpoint; leave out "
+                                         "--random or --checkpoint$"):
         trained(parse("--random", 3, "--checkpoint", "a.npz", network="mine.toml"))
     with pytest.raises(BuildError, match="^A seed of random parameters must be at least 0, not -1$"):
         trained(parse("--random", -1, network="mine.toml"))
@@ -306,8 +306,8 @@ def test_parameters_of_a_description(folder):
     """They are beside it, under its name and that of the method."""
     path = folder / "mine.toml"
     with pytest.raises(BuildError, match=re.escape(
-            f"Network 'mine' has no parameters, as there is no {folder / 'mine.npz'}; train it with: python -m "
-            f"golden.train {path} --data DIR, or take random ones with --random SEED")):
+            f"Network 'mine' has no parameters, as there is no {folder / 'mine.npz'}; train it with: "
+            f"python -m golden.train {path} --data DIR, or take random ones with --random SEED")):
         trained(parse(network="mine.toml"))
     asked = parse("--method", "sub-set", "--random", 3, network="mine.toml")
     write_file(folder / "mine_sub_set.npz", *stored(asked))
@@ -327,8 +327,7 @@ def test_a_probability_for_all_layers(folder):
 
 def test_currents_for_a_network_in_a_file(folder):
     """They are for the network by its name, wherever its file is."""
-    path = write(folder, {"network": "mine", "currents": [1, 2], "reset_current": 3, "dropout": [0.5, 0.5]},
-                 "currents.json")
+    path = write(folder, {"network": "mine", "currents": [1, 2], "reset_current": 3, "dropout": [0.5, 0.5]})
     asked = parse("--rng", "mtj", "--mtj-currents", path, network="mine.toml")
     assert chosen_target(asked, chosen_network(asked)).mtj_currents == (1, 2)
     with pytest.raises(BuildError, match="^File .* has codes for network mine, not mine_sub_set; "):

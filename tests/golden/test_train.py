@@ -1,4 +1,5 @@
 import gzip
+import json
 import re
 import signal
 import struct
@@ -9,11 +10,14 @@ import pytest
 import torch
 
 import gen.checkpoint
+from gen.checkpoint_file import write_file
 from gen.ir import ArrayChoice, BankChoice
 from gen.methods import METHODS, name_of
 from gen.networks import NETWORKS, vgg
 from gen.progress import Progress
-from golden import train
+from gen.random_parameters import random_parameters
+from gen.sources import find
+from golden import compare, evaluate, train
 from golden.data import load_sample
 from golden.float.model import BayNN, paths
 from golden.methods import BASELINES, shipped
@@ -22,6 +26,7 @@ from golden.methods.scale_dropout import ScaleConvolution, objective
 from golden.training import fit, session
 from golden.training import scale_dropout as recipes
 from golden.training.teacher import augment
+from tests.conftest import with_choices
 
 
 NETWORK = NETWORKS["lenet5"]
@@ -281,7 +286,8 @@ def test_wrong_arguments(arguments, message, capsys):
 def test_checkpoint_that_comes_with_the_project(arguments, name):
     options = train._parse(arguments)
     assert options.out == gen.checkpoint.SHIPPED / f"{name}.npz"
-    assert name_of(options.network, options.method) == name and options.network in NETWORKS
+    base = options.source.plain.name
+    assert name_of(base, options.method) == name and base in NETWORKS
 
 
 @pytest.mark.parametrize("method", BASELINES)
@@ -596,3 +602,124 @@ def test_network_of_colours(tmp_path, monkeypatch, capsys):
     rows = [line.split()[:2] for line in capsys.readouterr().out.splitlines()]
     assert ["all", "kept"] in rows and ["T", "="] in rows and ["exact", "mean"] not in rows
     assert load(NETWORKS["vgg_tiny"], out).layers[0].binary_weight().shape == (4, 3, 3, 3)
+
+
+# Networks of a file.
+
+OWN = """
+data = "blobs"
+[input]
+height = 12
+width = 10
+thresholds = [85, 170]
+[[layers]]
+kind = "conv"
+outputs = 4
+kernel = 3
+pool = 2
+[[layers]]
+kind = "linear"
+outputs = 3
+"""
+
+
+@pytest.fixture
+def described(tmp_path):
+    """A description, and a data set of its own: blobs in three places."""
+    rng = np.random.default_rng(0)
+    (tmp_path / "blobs").mkdir()
+    for split, count in (("train", 300), ("test", 60)):
+        labels = rng.integers(0, 3, count)
+        images = rng.integers(0, 60, (count, 12, 10), dtype=np.uint8)
+        for image, label in zip(images, labels, strict=True):
+            image[4 * label:4 * label + 4, 3:7] += 150
+        np.savez(tmp_path / "blobs" / f"{split}.npz", images=images, labels=labels)
+    (tmp_path / "own.toml").write_text(OWN)
+    return tmp_path / "own.toml"
+
+
+def test_network_of_a_file(described, tmp_path, capsys):
+    """Its checkpoint lies beside it and holds it; and is one to train anew, with as many choices."""
+    def run(*arguments):
+        return train.main([*map(str, arguments), "--data", str(tmp_path), "--epochs", "2",
+                           "--teacher-epochs", "1"])
+
+    assert run(described, "--method", "sub-set", "--crossbars", "3") == 0
+    out = tmp_path / "own_sub_set.npz"
+    assert capsys.readouterr().out.splitlines()[-1].startswith(f"{out}, sub-set, seed 1, ")
+    network = find(str(out)).network()
+    assert network == find(str(described)).network("sub-set", 3)
+    assert load(network, out).layers[0].layer.bank_count == 3
+    assert run(out, "--out", tmp_path / "again.npz") == 0
+    assert find(str(tmp_path / "again.npz")).network() == network
+    assert (tmp_path / "again.npz").read_bytes() == out.read_bytes()
+    capsys.readouterr()
+    with pytest.raises(SystemExit):
+        run(out)
+    assert capsys.readouterr().err == (
+        f"golden.train: name the checkpoint to write with --out FILE; {out} is not replaced unless it is "
+        "named there\n")
+    # It is judged, by its description or alone, and compared.
+    figures = []
+    for name, more in ((described, ["--method", "sub-set", "--crossbars", "3"]), (out, [])):
+        assert evaluate.main([str(name), "--data", str(tmp_path), "--passes", "3", "--json",
+                              str(tmp_path / "figures.json"), *more]) == 0
+        figures.append(json.loads((tmp_path / "figures.json").read_text()))
+    assert figures[0] == figures[1] and figures[0]["images"] == {"blobs": 60}
+    assert "own_sub_set, 60 images of blobs, compiled golden model" in capsys.readouterr().out
+    assert compare.main([str(out), str(tmp_path / "again.npz"), "--data", str(tmp_path), "--passes", "3",
+                         "--json", str(tmp_path / "rows.json")]) == 0
+    one, other = json.loads((tmp_path / "rows.json").read_text())["methods"]
+    assert one["accuracy"] == figures[0]["prediction"]["passes"]["test/cls/Acc"] and one["paper"] is None
+    assert {**one, "file": str(tmp_path / "again.npz")} == other
+    assert f"{out}: sub-set" in capsys.readouterr().out
+    assert compare.main([str(described), "--data", str(tmp_path), "--methods", "sub-set"]) == 2
+    assert capsys.readouterr().err.splitlines()[-1].startswith(f"golden.compare: Checkpoint {out} has ")
+
+
+def test_baseline_of_a_file(described, tmp_path, capsys):
+    assert train.main([str(described), "--method", "mc-dropout", "--data", str(tmp_path), "--epochs",
+                       "1"]) == 0
+    assert (tmp_path / "own_mc_dropout.npz").exists()
+    capsys.readouterr()
+    assert compare.main([str(described), "--data", str(tmp_path), "--passes", "2", "--images", "20"]) == 0
+    assert "mc-dropout (float)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("old, new, message", [
+    ("height = 12", "height = 11",
+     "Network 'own' takes images of 11 x 10, and those of blobs are 12 x 10; give it the name of its own "
+     "data set, as golden/data.py says"),
+    ("outputs = 3", "outputs = 2",
+     "Network 'own' has 2 classes, and blobs has a label 2; give it the name of its own data set, as "
+     "golden/data.py says"),
+    ("blobs", "other", "Data file FOLDER/other/train.npz does not exist; write it with: numpy.savez(FILE, "
+                       "images=images, labels=labels)"),
+])
+def test_data_for_another_network(old, new, message, described, tmp_path, capsys):
+    described.write_text(OWN.replace(old, new))
+    assert train.main([str(described), "--data", str(tmp_path)]) == 2
+    assert capsys.readouterr().err == f"golden.train: {message.replace('FOLDER', str(tmp_path))}\n"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["blobs", "own.toml"]
+
+
+def test_images_too_small_for_a_teacher(described, tmp_path, capsys):
+    described.write_text(OWN.replace("height = 12", "height = 7").replace("blobs", "small"))
+    (tmp_path / "small").mkdir()
+    for split in "train", "test":
+        np.savez(tmp_path / "small" / f"{split}.npz", images=np.zeros((100, 7, 10), np.uint8),
+                 labels=np.zeros(100, int))
+    assert train.main([str(described), "--data", str(tmp_path)]) == 2
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        "golden.train: A teacher takes images of at least 8 x 8 pixels, not 7 x 10; train without, by "
+        "--teacher-epochs 0")
+
+
+def test_choices_of_its_own_cannot_be_trained(tmp_path, capsys):
+    network = with_choices(find("lenet5").plain, [(4, 1), 0.5, 0.5, 0.5, 0.5])
+    write_file(tmp_path / "own.npz", network, random_parameters(network, 1))
+    with pytest.raises(SystemExit):
+        train.main([str(tmp_path / "own.npz"), "--out", "x.npz"])
+    assert capsys.readouterr().err == (
+        "golden.train: network 'lenet5' has choices of its own, which cannot be trained; name a method "
+        "with --method\n")

@@ -20,6 +20,7 @@ from golden.float.spinbayes import SpinBayes
 from golden.head import softmax
 from golden.methods.checkpoints import CONVOLUTIONS, export
 from golden.network import forward
+from spincim import convert, load
 from spincim.from_torch import ConvertError, from_torch
 from spincim.nn import BinaryConv2d, BinaryLinear, ScaleDropout, Sign, SpatialSpinDrop, SpinDrop
 
@@ -196,6 +197,27 @@ def test_zeros_around_pixels(tmp_path):
     check(built(model, tmp_path), model(torch.tensor(images).double() / 255), grey, NO_BITS)
 
 
+def test_the_model_stays_as_it_is(tmp_path):
+    for training in (True, False):
+        model = randomized(PLAIN["pool, sign"]()).train(training)
+        before = {name: value.clone() for name, value in model.state_dict().items()}
+        found = convert(model, (1, SIDE, SIDE), mean=[0.5], std=0.5, name="mine")
+        assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+        assert {module.training for module in model.modules()} == {training}
+        assert found.structure.name == "mine"
+
+
+def test_a_design(tmp_path):
+    """What convert returns answers as the model does, and so does its file."""
+    model  = randomized(PLAIN["pool, sign"]())
+    design = convert(model, (1, SIDE, SIDE), mean=0.5, std=0.5)
+    images, grey = pixels()
+    classes = model(torch.tensor(images).double() / 127.5 - 1).argmax(1)
+    np.testing.assert_array_equal(design.predict(grey, passes=2).classes, classes)
+    design.save(tmp_path / "design.npz")
+    np.testing.assert_array_equal(load(tmp_path / "design.npz").predict(grey, passes=1).classes, classes)
+
+
 # What is random.
 
 
@@ -335,6 +357,16 @@ class Asks(nn.Module):
         return x if x.sum() > 0 else -x
 
 
+class OnlyInTraining(nn.Module):
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x):
+        return self.function(x) if self.training else x
+
+
 class Derived(BinaryConv2d):
 
     def forward(self, x):
@@ -355,6 +387,12 @@ def chain(*modules, start=None):
     return lambda: nn.Sequential(*(start or [Sign(), BinaryConv2d(1, 6, 3)]), *modules)
 
 
+def hooked():
+    module = BinaryConv2d(1, 6, 3)
+    module.register_forward_hook(lambda module, given, found: found * 2)
+    return module
+
+
 def not_finite():
     module = BinaryConv2d(1, 6, 3)
     with torch.no_grad():
@@ -362,122 +400,154 @@ def not_finite():
     return module
 
 
-SHAPED = "spincim/from_torch.py says what can be built"
-SCALES = "put it right behind a layer of spincim.nn"
-BINARY = "use BinaryConv2d or BinaryLinear of spincim.nn"
-DROPOUT = ("use ScaleDropout, SpinDrop or SpatialSpinDrop of spincim.nn, which the hardware has, or take it out "
-           "of the model")
-BORDER = ("it must be the lowest value of what enters: use BinaryConv2d of spincim.nn with padding_value=")
-POOL = "must be of 2 by 2 values that do not overlap, without a border; use MaxPool2d(2)"
-CHAIN = "a network is a chain of layers without branches"
+SHAPED  = "spincim/from_torch.py says what can be built"
+SCALES  = "put it right behind a layer of spincim.nn"
+BINARY  = "use BinaryConv2d or BinaryLinear of spincim.nn"
+CHAIN   = "a network is a chain of layers without branches"
+DROPOUT = ("use ScaleDropout, SpinDrop or SpatialSpinDrop of spincim.nn, which the hardware has, or take "
+           "it out of the model")
+BORDER  = ("it must be the lowest value of what enters: use BinaryConv2d of spincim.nn with "
+           "padding_value=")
 
 
-@pytest.mark.parametrize("make, message", [
-    (chain(nn.Dropout(0.5)), f"Module '2' (Dropout) has no counterpart; {DROPOUT}"),
-    (chain(nn.Dropout(0.0)), f"Module '2' (Dropout) has no counterpart; {DROPOUT}"),
-    (chain(nn.Dropout2d(0.5)), f"Module '2' (Dropout2d) has no counterpart; {DROPOUT}"),
-    (chain(nn.AlphaDropout(0.5)), f"Module '2' (AlphaDropout) has no counterpart; {DROPOUT}"),
-    (chain(Functional(lambda x: functional.dropout(x, 0.5))),
-     f"Function 'dropout' (dropout) has no counterpart; {DROPOUT}"),
+@pytest.mark.parametrize("make, where, what, way_out", [
+    (chain(nn.Dropout(0.5)), "Module '2' (Dropout)",
+     "has no counterpart", DROPOUT),
+    (chain(nn.Dropout(0.0)), "Module '2' (Dropout)",
+     "has no counterpart", DROPOUT),
+    (chain(nn.Dropout2d(0.5)), "Module '2' (Dropout2d)",
+     "has no counterpart", DROPOUT),
+    (chain(nn.AlphaDropout(0.5)), "Module '2' (AlphaDropout)",
+     "has no counterpart", DROPOUT),
+    (chain(Functional(lambda x: functional.dropout(x, 0.5))), "Function 'dropout' (dropout)",
+     "has no counterpart", DROPOUT),
     (chain(Functional(lambda x: functional.dropout(x, 0.5, training=False))),
-     f"Function 'dropout' (dropout) has no counterpart; {DROPOUT}"),
-    (chain(nn.ReLU()), "Module '2' (ReLU) has no counterpart; use Sign of spincim.nn"),
-    (chain(Functional(torch.sign)),
-     "Function 'sign' (sign) has no counterpart; its sign of 0 is 0; use Sign of spincim.nn, which has +1"),
-    (chain(Functional(lambda x: x.sign())),
-     "Function 'sign' (sign) has no counterpart; its sign of 0 is 0; use Sign of spincim.nn, which has +1"),
-    (chain(nn.AvgPool2d(2)), "Module '2' (AvgPool2d) has no counterpart; use MaxPool2d(2), or a stride"),
-    (chain(nn.LayerNorm(6)), "Module '2' (LayerNorm) has no counterpart; use a batch normalization"),
-    (chain(Derived(1, 6, 3), start=[Sign()]), f"Module '1' (Derived) has no counterpart; {SHAPED}"),
-    (chain(nn.Conv2d(1, 6, 3), start=[Sign()]),
-     f"Module '1' (Conv2d) has weights that are not binary; {BINARY}"),
-    (chain(nn.Flatten(), nn.Linear(64, 6), start=[Sign()]),
-     f"Module '2' (Linear) has weights that are not binary; {BINARY}"),
-    (chain(binary_(nn.Conv2d(1, 6, 3, padding=1)), start=[Sign()]),
-     f"Module '1' (Conv2d) has a border of 0; {BORDER}-1"),
+     "Function 'dropout' (dropout)",
+     "has no counterpart", DROPOUT),
+    (chain(OnlyInTraining(functional.dropout)), "Function 'dropout' (dropout)",
+     "has no counterpart", DROPOUT),
+    (chain(OnlyInTraining(lambda x: x.flatten(1))), "Model Sequential",
+     "computes something else in training than in evaluation",
+     "write its forward() without asking which of them it is"),
+    (chain(hooked(), start=[Sign()]), "Module '1' (BinaryConv2d)",
+     "has hooks, which may change what it computes", "remove them"),
+    (chain(nn.ReLU()), "Module '2' (ReLU)",
+     "has no counterpart", "use Sign of spincim.nn"),
+    (chain(Functional(torch.sign)), "Function 'sign' (sign)",
+     "has no counterpart", "its sign of 0 is 0; use Sign of spincim.nn, which has +1"),
+    (chain(Functional(lambda x: x.sign())), "Function 'sign' (sign)",
+     "has no counterpart", "its sign of 0 is 0; use Sign of spincim.nn, which has +1"),
+    (chain(nn.AvgPool2d(2)), "Module '2' (AvgPool2d)",
+     "has no counterpart", "use MaxPool2d(2), or a stride"),
+    (chain(nn.LayerNorm(6)), "Module '2' (LayerNorm)",
+     "has no counterpart", "use a batch normalization"),
+    (chain(Derived(1, 6, 3), start=[Sign()]), "Module '1' (Derived)",
+     "has no counterpart", SHAPED),
+    (chain(nn.Conv2d(1, 6, 3), start=[Sign()]), "Module '1' (Conv2d)",
+     "has weights that are not binary", BINARY),
+    (chain(nn.Flatten(), nn.Linear(64, 6), start=[Sign()]), "Module '2' (Linear)",
+     "has weights that are not binary", BINARY),
+    (chain(binary_(nn.Conv2d(1, 6, 3, padding=1)), start=[Sign()]), "Module '1' (Conv2d)",
+     "has a border of 0", f"{BORDER}-1"),
     (chain(binary_(nn.Conv2d(1, 6, 3, padding=1, padding_mode="reflect")), start=[Sign()]),
-     f"Module '1' (Conv2d) has a border by 'reflect'; {BORDER}-1"),
-    (chain(BinaryConv2d(1, 6, 3, padding=1), start=[nn.Identity()]),
-     f"Module '1' (BinaryConv2d) has a border of -1; {BORDER}0"),
-    (chain(binary_(nn.Conv2d(1, 6, 3, padding="same")), start=[Sign()]),
-     "Module '1' (Conv2d) has a padding of 'same'; it must be one number"),
-    (chain(BinaryConv2d(1, 6, 3, padding=(0, 1)), start=[Sign()]),
-     "Module '1' (BinaryConv2d) has a padding of (0, 1); it must be one number"),
-    (chain(BinaryConv2d(1, 6, 3, stride=(1, 2)), start=[Sign()]),
-     "Module '1' (BinaryConv2d) must have one group, one stride and no dilation; a crossbar has all inputs of "
-     "the kernel as its rows"),
-    (chain(Sign(), BinaryConv2d(6, 6, 3, groups=2)),
-     "Module '3' (BinaryConv2d) must have one group, one stride and no dilation; a crossbar has all inputs of "
-     "the kernel as its rows"),
-    (chain(Sign(), BinaryConv2d(5, 6, 3)),
-     f"Module '3' (BinaryConv2d) takes 5 channels, not 6 channels of 6 by 6; {SHAPED}"),
-    (chain(Sign(), BinaryConv2d(6, 6, 7)),
-     "Module '3' (BinaryConv2d) has a kernel that is larger than its map, 6 channels of 6 by 6; use a smaller "
-     "kernel"),
-    (chain(Sign(), BinaryLinear(216, 6)),
-     "Module '3' (BinaryLinear) takes vectors of 216, not 6 channels of 6 by 6; put nn.Flatten() before it"),
-    (chain(Sign(), nn.Flatten(), BinaryLinear(215, 6)),
-     "Module '4' (BinaryLinear) takes vectors of 215, not vectors of 216; put nn.Flatten() before it"),
-    (chain(BinaryConv2d(6, 6, 3)),
-     "Module '2' (BinaryConv2d) takes values that are not binary; put Sign of spincim.nn before it"),
-    (chain(not_finite(), start=[Sign()]),
-     "Module '1' (BinaryConv2d) has bias that are not finite numbers; train it again"),
-    (chain(Sign(), Sign()), "Module '3' (Sign) takes signs; take it out"),
-    (chain(nn.BatchNorm2d(5)),
-     f"Module '2' (BatchNorm2d) has 5 channels, but takes 6 channels of 6 by 6; {SHAPED}"),
-    (chain(nn.BatchNorm2d(6), nn.BatchNorm2d(6)),
-     "Module '3' (BatchNorm2d) is the second normalization of its layer; take one of them out"),
-    (chain(nn.BatchNorm2d(6, track_running_stats=False)),
-     "Module '2' (BatchNorm2d) takes the statistics of its batch; use track_running_stats=True"),
-    (chain(Sign(), nn.BatchNorm2d(6)), "Module '3' (BatchNorm2d) does not follow a layer of weights; put it "
-     "between a binary layer and its sign"),
-    (chain(nn.Hardtanh(), nn.BatchNorm2d(6)), "Module '3' (BatchNorm2d) does not follow a layer of weights; "
-     "put it between a binary layer and its sign"),
-    (chain(nn.Flatten(), nn.BatchNorm1d(216)),
-     f"Module '3' (BatchNorm1d) has 216 channels, but takes vectors of 216; {SHAPED}"),
-    (chain(nn.Hardtanh(0, 1)), "Module '2' (Hardtanh) has no values of both signs; take it out"),
-    (chain(nn.MaxPool2d(3)), f"Module '2' (MaxPool2d) {POOL}"),
-    (chain(nn.MaxPool2d(2, 1)), f"Module '2' (MaxPool2d) {POOL}"),
-    (chain(nn.MaxPool2d(2, ceil_mode=True)), f"Module '2' (MaxPool2d) {POOL}"),
-    (chain(Functional(lambda x: functional.max_pool2d(x, 3))), f"Function 'max_pool2d' (max_pool2d) {POOL}"),
-    (chain(nn.MaxPool2d(2), nn.BatchNorm2d(6), nn.MaxPool2d(2)),
-     "Module '4' (MaxPool2d) is the second pool of its layer; put a convolution between them"),
-    (chain(nn.MaxPool2d(2), start=[Sign()]), "Module '1' (MaxPool2d) takes pixels, a vector, or what is "
-     "dropped; put it behind a convolution, before Flatten and dropout"),
-    (chain(Sign(), SpatialSpinDrop(), nn.MaxPool2d(2)), "Module '4' (MaxPool2d) takes pixels, a vector, or "
-     "what is dropped; put it behind a convolution, before Flatten and dropout"),
-    (chain(nn.BatchNorm2d(6), ScaleDropout(6)), "Module '3' (ScaleDropout) is not the only scale of its layer, "
-     f"or behind its normalization; {SCALES}"),
-    (chain(ScaleDropout(6), ScaleDropout(6)), "Module '3' (ScaleDropout) is not the only scale of its layer, "
-     f"or behind its normalization; {SCALES}"),
-    (chain(ScaleDropout(6), start=[Sign(), binary_(nn.Conv2d(1, 6, 3))]), "Module '2' (ScaleDropout) is not "
-     f"the only scale of its layer, or behind its normalization; {SCALES}"),
-    (chain(Sign(), SpinDrop()), "Module '3' (SpinDrop) takes 6 channels of 6 by 6, dropped before or not signs; "
+     "Module '1' (Conv2d)",
+     "has a border by 'reflect'", f"{BORDER}-1"),
+    (chain(BinaryConv2d(1, 6, 3, padding=1), start=[nn.Identity()]), "Module '1' (BinaryConv2d)",
+     "has a border of -1", f"{BORDER}0"),
+    (chain(binary_(nn.Conv2d(1, 6, 3, padding="same")), start=[Sign()]), "Module '1' (Conv2d)",
+     "has a padding of 'same'", "it must be one number"),
+    (chain(BinaryConv2d(1, 6, 3, padding=(0, 1)), start=[Sign()]), "Module '1' (BinaryConv2d)",
+     "has a padding of (0, 1)", "it must be one number"),
+    (chain(BinaryConv2d(1, 6, 3, stride=(1, 2)), start=[Sign()]), "Module '1' (BinaryConv2d)",
+     "must have one group, one stride and no dilation",
+     "a crossbar has all inputs of the kernel as its rows"),
+    (chain(Sign(), BinaryConv2d(6, 6, 3, groups=2)), "Module '3' (BinaryConv2d)",
+     "must have one group, one stride and no dilation",
+     "a crossbar has all inputs of the kernel as its rows"),
+    (chain(Sign(), BinaryConv2d(5, 6, 3)), "Module '3' (BinaryConv2d)",
+     "takes 5 channels, not 6 channels of 6 by 6", SHAPED),
+    (chain(Sign(), BinaryConv2d(6, 6, 7)), "Module '3' (BinaryConv2d)",
+     "has a kernel that is larger than its map, 6 channels of 6 by 6", "use a smaller kernel"),
+    (chain(Sign(), BinaryLinear(216, 6)), "Module '3' (BinaryLinear)",
+     "takes vectors of 216, not 6 channels of 6 by 6", "put nn.Flatten() before it"),
+    (chain(Sign(), nn.Flatten(), BinaryLinear(215, 6)), "Module '4' (BinaryLinear)",
+     "takes vectors of 215, not vectors of 216", "put nn.Flatten() before it"),
+    (chain(BinaryConv2d(6, 6, 3)), "Module '2' (BinaryConv2d)",
+     "takes values that are not binary", "put Sign of spincim.nn before it"),
+    (chain(not_finite(), start=[Sign()]), "Module '1' (BinaryConv2d)",
+     "has bias that are not finite numbers", "train it again"),
+    (chain(Sign(), Sign()), "Module '3' (Sign)",
+     "takes signs", "take it out"),
+    (chain(nn.BatchNorm2d(5)), "Module '2' (BatchNorm2d)",
+     "has 5 channels, but takes 6 channels of 6 by 6", SHAPED),
+    (chain(nn.BatchNorm2d(6), nn.BatchNorm2d(6)), "Module '3' (BatchNorm2d)",
+     "is the second normalization of its layer", "take one of them out"),
+    (chain(nn.BatchNorm2d(6, track_running_stats=False)), "Module '2' (BatchNorm2d)",
+     "takes the statistics of its batch", "use track_running_stats=True"),
+    (chain(Sign(), nn.BatchNorm2d(6)), "Module '3' (BatchNorm2d)",
+     "does not follow a layer of weights", "put it between a binary layer and its sign"),
+    (chain(nn.Hardtanh(), nn.BatchNorm2d(6)), "Module '3' (BatchNorm2d)",
+     "does not follow a layer of weights", "put it between a binary layer and its sign"),
+    (chain(nn.Flatten(), nn.BatchNorm1d(216)), "Module '3' (BatchNorm1d)",
+     "has 216 channels, but takes vectors of 216", SHAPED),
+    (chain(nn.Hardtanh(0, 1)), "Module '2' (Hardtanh)",
+     "has no values of both signs", "take it out"),
+    (chain(nn.MaxPool2d(3)), "Module '2' (MaxPool2d)",
+     "must be of 2 by 2 values that do not overlap, without a border", "use MaxPool2d(2)"),
+    (chain(nn.MaxPool2d(2, 1)), "Module '2' (MaxPool2d)",
+     "must be of 2 by 2 values that do not overlap, without a border", "use MaxPool2d(2)"),
+    (chain(nn.MaxPool2d(2, ceil_mode=True)), "Module '2' (MaxPool2d)",
+     "must be of 2 by 2 values that do not overlap, without a border", "use MaxPool2d(2)"),
+    (chain(Functional(lambda x: functional.max_pool2d(x, 3))), "Function 'max_pool2d' (max_pool2d)",
+     "must be of 2 by 2 values that do not overlap, without a border", "use MaxPool2d(2)"),
+    (chain(nn.MaxPool2d(2), nn.BatchNorm2d(6), nn.MaxPool2d(2)), "Module '4' (MaxPool2d)",
+     "is the second pool of its layer", "put a convolution between them"),
+    (chain(nn.MaxPool2d(2), start=[Sign()]), "Module '1' (MaxPool2d)",
+     "takes pixels, a vector, or what is dropped",
+     "put it behind a convolution, before Flatten and dropout"),
+    (chain(Sign(), SpatialSpinDrop(), nn.MaxPool2d(2)), "Module '4' (MaxPool2d)",
+     "takes pixels, a vector, or what is dropped",
+     "put it behind a convolution, before Flatten and dropout"),
+    (chain(nn.BatchNorm2d(6), ScaleDropout(6)), "Module '3' (ScaleDropout)",
+     "is not the only scale of its layer, or behind its normalization", SCALES),
+    (chain(ScaleDropout(6), ScaleDropout(6)), "Module '3' (ScaleDropout)",
+     "is not the only scale of its layer, or behind its normalization", SCALES),
+    (chain(ScaleDropout(6), start=[Sign(), binary_(nn.Conv2d(1, 6, 3))]), "Module '2' (ScaleDropout)",
+     "is not the only scale of its layer, or behind its normalization", SCALES),
+    (chain(Sign(), SpinDrop()), "Module '3' (SpinDrop)",
+     "takes 6 channels of 6 by 6, dropped before or not signs",
      "put SpatialSpinDrop before Flatten and SpinDrop behind it, between Sign and a binary layer"),
-    (chain(SpatialSpinDrop()), "Module '2' (SpatialSpinDrop) takes 6 channels of 6 by 6, dropped before or not "
-     "signs; put SpatialSpinDrop before Flatten and SpinDrop behind it, between Sign and a binary layer"),
-    (chain(Sign(), nn.Flatten(0)),
-     "Module '3' (Flatten) must flatten all but the images; use nn.Flatten()"),
-    (chain(Sign(), Functional(lambda x: x.view(8, -1))),
-     "Function 'view' (view) must make a vector of each image; use nn.Flatten()"),
-    (chain(Functional(lambda x: x * 2)), "Function 'mul' (mul) computes what is no number times pixels, or "
-     "added to them; use ScaleDropout or a batch normalization for layers"),
-    (chain(Functional(lambda x: 1 - x), start=[nn.Identity()]),
-     "Function 'sub' (sub) turns the order of pixels around; train on pixels times a number above zero"),
-    (chain(Sign(), start=[nn.Identity()]), "Module '1' (Sign) takes pixels that are all of one sign; subtract "
-     "a value between them first, as the mean of spincim.convert does"),
-    (Residual, f"Function 'add' (add) takes other values than those of the module before it; {CHAIN}"),
+    (chain(SpatialSpinDrop()), "Module '2' (SpatialSpinDrop)",
+     "takes 6 channels of 6 by 6, dropped before or not signs",
+     "put SpatialSpinDrop before Flatten and SpinDrop behind it, between Sign and a binary layer"),
+    (chain(Sign(), nn.Flatten(0)), "Module '3' (Flatten)",
+     "must flatten all but the images", "use nn.Flatten()"),
+    (chain(Sign(), Functional(lambda x: x.view(8, -1))), "Function 'view' (view)",
+     "must make a vector of each image", "use nn.Flatten()"),
+    (chain(Functional(lambda x: x * 2)), "Function 'mul' (mul)",
+     "computes what is no number times pixels, or added to them",
+     "use ScaleDropout or a batch normalization for layers"),
+    (chain(Functional(lambda x: 1 - x), start=[nn.Identity()]), "Function 'sub' (sub)",
+     "turns the order of pixels around", "train on pixels times a number above zero"),
+    (chain(Sign(), start=[nn.Identity()]), "Module '1' (Sign)",
+     "takes pixels that are all of one sign",
+     "subtract a value between them first, as the mean of spincim.convert does"),
+    (Residual, "Function 'add' (add)",
+     "takes other values than those of the module before it", CHAIN),
     (chain(nn.Flatten(), BinaryLinear(64, 5), nn.Softmax(1), nn.Identity(), start=[Sign()]),
-     "Module '4' (Identity) comes behind the softmax; end the model with its logits"),
-    (chain(Sign()), "Model Sequential ends with values that are limited or binary; end it with the logits of "
-     "a binary layer"),
-    (chain(nn.Hardtanh()), "Model Sequential ends with values that are limited or binary; end it with the "
-     "logits of a binary layer"),
+     "Module '4' (Identity)",
+     "comes behind the softmax", "end the model with its logits"),
+    (chain(Sign()), "Model Sequential",
+     "ends with values that are limited or binary",
+     "end it with the logits of a binary layer"),
+    (chain(nn.Hardtanh()), "Model Sequential",
+     "ends with values that are limited or binary",
+     "end it with the logits of a binary layer"),
 ])
-def test_refuses(make, message):
+def test_refuses(make, where, what, way_out):
     model = make()
     mean = 0.0 if isinstance(model, nn.Sequential) and isinstance(model[0], nn.Identity) else 0.5
-    with pytest.raises(ConvertError, match=f"^{re.escape(message)}$"):
+    with pytest.raises(ConvertError, match=f"^{re.escape(f'{where} {what}; {way_out}')}$"):
         from_torch(model, (1, SIDE, SIDE), mean=mean)
 
 
@@ -493,9 +563,11 @@ def test_refuses_what_cannot_be_traced():
     ({"input_shape": (2, 28, 28)},
      "The shape of an image must be (1 or 3 channels, height, width), not (2, 28, 28)"),
     ({"std": 0.0},
-     "Pixels must have a mean and a deviation above zero, not 0.0 and 0.0, the same for all channels"),
+     "Pixels must have a mean and a deviation above zero, not 0.0 and 0.0"),
     ({"mean": math.nan},
-     "Pixels must have a mean and a deviation above zero, not nan and 1.0, the same for all channels"),
+     "Pixels must have a mean and a deviation above zero, not nan and 1.0"),
+    ({"std": (0.5, 0.6, 0.5)}, "Pixels must have one mean and one deviation for all channels, not "
+     "(0.5, 0.6, 0.5), as all are compared with the same threshold"),
 ])
 def test_refuses_options(options, message):
     with pytest.raises(ConvertError, match=f"^{re.escape(message)}$"):
@@ -504,8 +576,8 @@ def test_refuses_options(options, message):
 
 def test_refuses_pixels_on_another_scale():
     with pytest.raises(ConvertError, match=re.escape(
-            "Module '0' (BinaryConv2d) takes pixels from -0.424213 to 2.82149; they must be from 0 to 1 or from "
-            "-1 to 1, or go through Sign of spincim.nn first")):
+            "Module '0' (BinaryConv2d) takes pixels from -0.424213 to 2.82149; they must be from 0 to 1 or "
+            "from -1 to 1, or go through Sign of spincim.nn first")):
         from_torch(nn.Sequential(BinaryConv2d(1, 6, 3)), mean=0.1307, std=0.3081)
 
 
@@ -513,8 +585,9 @@ def test_refuses_a_pool_behind_negative_scales():
     model = nn.Sequential(*hidden(ScaleDropout(6)), nn.MaxPool2d(2))
     with torch.no_grad():
         model[2].scale[1] = -0.5
-    with pytest.raises(ConvertError, match="^Module '3' .* is behind scales that are not above zero, of which "
-                                           "one sign is dropped; put it before ScaleDropout$"):
+    with pytest.raises(ConvertError, match=(
+            "^Module '3' .* is behind scales that are not above zero, of which one sign is dropped; put it "
+            "before ScaleDropout$")):
         from_torch(model, mean=0.5)
 
 

@@ -1,11 +1,15 @@
+import re
+
 import numpy as np
 import pytest
 import torch
 
 from gen.checkpoint import read
+from gen.checkpoint_file import Parameters, write_file
 from gen.compile import compile_network
 from gen.files import FileError
 from gen.ir import Input, Layer, Network, Target
+from gen.methods import choose
 from golden.float.layers import BinaryConvolution
 from golden.float.model import BayNN
 from golden.methods.checkpoints import CONVOLUTIONS, CheckpointError, export, load
@@ -359,3 +363,17 @@ def test_export_that_cannot_be_written(tmp_path):
     with pytest.raises(FileError) as error:
         export(trained(), path)
     assert str(error.value) == f"File {path} cannot be written (File exists); name another"
+
+
+def test_load_refuses_thresholds(tmp_path):
+    """No float model can be made of them."""
+    path, ones = tmp_path / "own.npz", np.ones((1, 2))
+    network = choose(Network("own", Input(2, 2, (9,)), (
+        Layer("hidden", 2, 2, 1, (2, 2), 3), Layer("last", 1, 1, 3, (1, 1), 2))), "deterministic")
+    write_file(path, network, [
+        Parameters(np.ones((1, 3, 4), int), 1, threshold=np.zeros((3, 1), int), invert=np.zeros(3, int)),
+        Parameters(np.ones((1, 2, 3), int), 1, ones, ones, ones, ones, ones, 0.0, ones)])
+    with pytest.raises(CheckpointError, match=re.escape(
+            f"Checkpoint {path} has thresholds in layer 'hidden', and not the numbers that a float model "
+            "needs; take the golden model of the compiled network")):
+        load(network, path)
