@@ -95,7 +95,7 @@ class Engine(wiring.Component):
         the banks; None if there is one.
     mix : hdl.pass_sets.mixer.Mix or None
         How each pass takes each channel from one of two banks, instead of ``bank_choice``. A
-        :exc:`ValueError` is raised unless the edge can.
+        :exc:`ValueError` is raised for another number of banks, or with both.
     masks : Masks or None
         Masks of the inputs, if there are any.
     passes : int
@@ -134,8 +134,11 @@ class Engine(wiring.Component):
         #: Results per cycle: those of all banks.
         self.lanes = len(banks[0])
         geometry   = crossbar.geometry
+        if mix is not None and (self.lanes, bank_choice) != (2, None):
+            raise ValueError(f"Banks to mix must be 2, without a choice of one, not {self.lanes} with "
+                             f"{bank_choice!r}")
         for what, count, choice in (("array", geometry.outcomes, array_choice),
-                                    ("bank", 1 if mix and self.lanes == 2 else self.lanes, bank_choice)):
+                                    ("bank", 1 if mix else self.lanes, bank_choice)):
             if count != (1 if choice is None else choice.outcomes):
                 raise ValueError(f"Choice of {what} must have {count} outcomes, not {choice!r}")
         self.masks   = masks

@@ -1,7 +1,7 @@
 """Element-wise Scale-Dropout: each channel keeps its scale, or drops it, by itself (Scale-Dropout, III-B).
 
-The paper names it, and measures nothing of it. It states no probability for it: of 0.1, 0.2, 0.3 and 0.5, that
-with the smallest loss on training images that were held back is taken.
+The paper names it, and measures nothing of it. It states no probability for it: of 0.1, 0.2, 0.3 and 0.5,
+that with the smallest loss on training images that were held back is taken.
 """
 
 from functools import partial

@@ -6,6 +6,7 @@ from amaranth.asserts import AnyConst
 from amaranth.hdl import Assert, Assume, Cover, Signal
 
 from hdl.pass_sets.edge import Edge
+from hdl.pass_sets.mixer import Mix
 from hdl.pass_sets.pass_split import Choice
 from tests.formal.proof import Proof
 from tests.formal.readiness import Readiness
@@ -56,19 +57,21 @@ def divides_each_set(m, dut):
         m.d.comb += [Cover(sent.last & (sent.choice == 1)), Cover(left != sent.set)]
 
 
-def make(early=None, late=None, passes=2, by_credit=False):
+def make(early=None, late=None, passes=2, by_credit=False, mix=None):
     """An edge for maps of two words."""
-    return Edge(1, words=2, lanes=2 if late else 1, passes=passes, late=late, early=early, depth=2,
-                by_credit=by_credit)
+    return Edge(1, words=2, lanes=2 if late or mix else 1, passes=passes, late=late, early=early, mix=mix,
+                depth=2, by_credit=by_credit)
 
 
 DRAWN = partial(make, early=Choice((0, 1)))
 BOTH  = partial(make, early=Choice((0, 1), draw=1), late=Choice((0, 1)))
 APART = partial(make, early=Choice((0, 1, 2), draw=None), passes=3)
+MIXED = partial(make, mix=Mix(1, 1), early=Choice((0, 1), draw=None))
 
 PROOFS = [
-    *(Proof(block, properties) for block in (DRAWN, BOTH, APART)
+    *(Proof(block, properties) for block in (DRAWN, BOTH, APART, MIXED)
       for properties in (keeps_stream_rules, divides_each_set)),
+    Readiness(MIXED),
     Readiness(DRAWN),
     Readiness(partial(make, late=Choice((0, 1)), by_credit=True)),
 ]

@@ -100,7 +100,8 @@ def test_every_method(tmp_path, method):
         "scale-dropout":        (1, 2, 1, 5), "scale-dropout-mean": (1, 2, 1, 5),
         "scale-dropout-random": (1, 5, 3, 15), "spinbayes": (8, 1, 3, 15), "sub-set": (1, 8, 3, 15),
         "tiny-ensemble":        (1, 4, 0, 0), "ensemble": (4, 1, 0, 0), "deterministic": (1, 1, 0, 0),
-        # A bit for each channel or input that is masked.
+        # A bit for each channel, or for each channel or input that is masked.
+        "scale-dropout-element": (1, 2, {"conv1": 6, "conv2": 16, "fc1": 120, "fc2": 84, "fc3": 10}, 236),
         "spatial-spindrop":     (1, 1, {"conv2": 6, "fc1": 16}, 22),
         "spindrop":             (1, 1, {"fc1": 256, "fc2": 120, "fc3": 84}, 460),
         # The last layer has no choice.

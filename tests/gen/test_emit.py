@@ -48,6 +48,7 @@ from hdl.layer.weight_memory import WeightMemory
 from hdl.layer.word_packer import WordPacker
 from hdl.pass_sets.edge import Edge
 from hdl.pass_sets.map_buffer import BranchSequencer, MapBuffer, WordFetcher, WordStore
+from hdl.pass_sets.mixer import Mix, Mixer
 from hdl.pass_sets.pass_split import Choice, PassSplit
 from hdl.random.health import Health
 from hdl.random.mask_bank import MaskBank
@@ -103,6 +104,7 @@ BLOCKS = {
     MaskQueue:        lambda: MaskQueue(12, SHAPE, groups=4),
     Edge:             lambda: Edge(2, words=4, lanes=2, passes=5, late=Choice((0, 1)),
                                    early=Choice(range(4), draw=1)),
+    Mixer:            lambda: Mixer(3, words=4, mix=Mix(3, 3), passes=5),
     ScaleMux:         lambda: ScaleMux(comparison_layout(range(7)), [WORDS], 3, columns=2),
     Relative:         lambda: Relative(signed(8), classes=3),
     PowerOfTwo:       lambda: PowerOfTwo(8, fraction=4, guard=2),

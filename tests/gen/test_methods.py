@@ -11,7 +11,7 @@ import pytest
 
 from gen.checkpoint import read_parameters
 from gen.compile import compile_network
-from gen.ir import ArrayChoice, BankChoice, Draw, Generator, Head, Input, Layer, Network, Target
+from gen.ir import ArrayChoice, BankChoice, Draw, Generator, Head, Input, Layer, MixChoice, Network, Target
 from gen.lower import lower
 from gen.methods import (
     DEFAULT,
@@ -61,6 +61,9 @@ EXPECTED = {
     "deterministic":        (None, (), []),
 }
 
+#: The method whose channels choose by themselves.
+ELEMENT = "scale-dropout-element"
+
 #: Groups of the layers of MAPS that are masked, by their names.
 MASKED = {
     "spatial-spindrop":     {"conv": 3, "flat": 5},     # channels of maps
@@ -69,7 +72,7 @@ MASKED = {
 
 
 def test_every_method_is_expected():
-    assert EXPECTED.keys() | MASKED.keys() == METHODS.keys() and DEFAULT in METHODS
+    assert EXPECTED.keys() | MASKED.keys() | {ELEMENT} == METHODS.keys() and DEFAULT in METHODS
 
 
 @pytest.mark.parametrize("method", MASKED)
@@ -107,6 +110,19 @@ def test_masks_of_some_layers(method, masked, groups):
 def test_masks_that_cannot_be(method, name, message):
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         choose(MAPS, method, masked=[name])
+
+
+def test_a_bank_for_each_channel():
+    """A draw of its own for each layer, with a bit for each output channel."""
+    network = choose(PLAIN, ELEMENT)
+    assert [layer.choices for layer in network.layers] == [
+        (MixChoice(layer.name),) for layer in PLAIN.layers]
+    assert network.draws == tuple(
+        Draw(layer.name, (layer.dropout,) * layer.outputs) for layer in PLAIN.layers)
+    assert {layer.bank_count for layer in network.layers} == {2}
+    verify(network, Target())
+    changed = with_dropout(network, {PLAIN.layers[0].name: 0.1})
+    assert [set(draw.drops) for draw in changed.draws] == [{0.1}, {PLAIN.layers[1].dropout}]
 
 
 @pytest.mark.parametrize("method", EXPECTED)
@@ -200,9 +216,9 @@ def test_quoted_sources_say_where():
 
 @pytest.mark.parametrize("method, count, ways, message", [
     *((method, 8, 1, f"Method {method!r} has nothing to choose --crossbars of; leave it out")
-      for method in ("scale-dropout", "scale-dropout-mean", "affine", "deterministic", *MASKED)),
+      for method in ("scale-dropout", "scale-dropout-mean", ELEMENT, "affine", "deterministic", *MASKED)),
     *((method, None, 2, f"Method {method!r} has one array per layer; leave --ways out")
-      for method, (kind, *_) in EXPECTED.items() if kind is not ArrayChoice),
+      for method in (*(name for name, (kind, *_) in EXPECTED.items() if kind is not ArrayChoice), ELEMENT)),
     *((method, count, 1, f"Arrays or banks to choose from must be at least 2, not {count}")
       for method in ("scale-dropout-random", "spinbayes", "sub-set", "tiny-ensemble", "ensemble")
       for count in (1, 0, -8)),
@@ -257,9 +273,10 @@ def test_scales():
     """Of the banks, as many as the table has outcomes, in their order."""
     one = np.array([[1.5, 0.5, 4.0]])
     assert METHODS["scale-dropout"].scales(one).tolist() == [[1, 1, 1], [1.5, 0.5, 4]]
+    assert METHODS[ELEMENT].scales(one).tolist() == [[1, 1, 1], [1.5, 0.5, 4]]
     assert METHODS["scale-dropout-mean"].scales(one).tolist() == [[2, 2, 2], [1.5, 0.5, 4]]
     rows = np.arange(15.0).reshape(5, 3)
-    for method in METHODS.keys() - {"scale-dropout", "scale-dropout-mean"}:
+    for method in METHODS.keys() - {"scale-dropout", "scale-dropout-mean", ELEMENT}:
         assert METHODS[method].scales(rows) is rows
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gen.ir import ArrayChoice, BankChoice, Draw, Input, Layer, Network
+from gen.ir import ArrayChoice, BankChoice, Draw, Input, Layer, MixChoice, Network
 from gen.methods import METHODS, network_of
 from gen.outcomes import branching, combinations, drawn, outcomes_of
 from tests.conftest import make_spinbayes, with_choices
@@ -37,6 +37,18 @@ def test_outcomes_of():
     assert outcomes_of(SHARED, numbers).tolist() == [[
         [[0, 2], [0, 1], [0, 0], [1, 0]], [[0, 0], [1, 1], [0, 0], [0, 0]],
         [[0, 1], [2, 0], [0, 0], [0, 0]], [[0, 0], [0, 0], [0, 0], [1, 0]]]]
+
+
+def test_each_pass_mixes_by_itself():
+    """The outcome behind the sum is then the number of the pass, whatever is drawn, and each pass has a map
+    of its own from there on."""
+    network = network_of_choices([BankChoice("keep", (0, 1))], [MixChoice("mix")], [],
+                                 draws=(Draw("keep", (0.5,)), Draw("mix", (0.5,) * 70)))
+    numbers = {None: np.array([[0, 1, 2]]), "keep": np.array([[1, 0, 1]])}
+    assert outcomes_of(network, numbers).tolist() == [[
+        [[0, 1], [0, 0], [0, 0]], [[0, 0], [0, 1], [0, 0]], [[0, 1], [0, 2], [0, 0]]]]
+    for found in (drawn(network, 2, 7)[1], branching(network, 7)):
+        assert found[:, 1, 1].tolist() == [*range(7)] and maps(found) == [2, 7, 7]
 
 
 def test_drawn_as_likely_as_stated():

@@ -8,7 +8,7 @@ import torch
 
 from gen.checkpoint import SHIPPED, read
 from gen.compile import compile_network
-from gen.ir import BankChoice, Draw, Input, Layer, MaskChoice, Network, Normalization, Target
+from gen.ir import BankChoice, Draw, Input, Layer, MaskChoice, MixChoice, Network, Normalization, Target
 from gen.methods import DEFAULT, METHODS, choose, name_of, network_of
 from gen.networks import NETWORKS
 from gen.precision import BOUND
@@ -161,6 +161,36 @@ def test_equals_definitions(random_network, seed):
             for bits, signs in zip(maps, expected, strict=True):
                 assert (2 * bits[index].astype(int) - 1).tolist() == signs
             assert abs(softmax(logits[index], compiled.head) / 65536 - float_softmax(y)).max() <= BOUND
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_banks_of_channels(random_network, seed):
+    """Each channel is that of a network whose channels all take its bank; the same for logits, and in
+    :func:`golden.network.predict`, in which passes share what they have in common."""
+    network  = compile_network(random_network(seed), TARGET)
+    rng      = np.random.default_rng(seed)
+    images   = random_images(network, 2)
+    place    = int(rng.integers(len(network.layers)))
+    layer    = network.layers[place]
+    draw     = layer.bank_choice.draw
+    mixed    = replace(network, draws=tuple(
+        Draw(draw, (0.5,) * layer.outputs) if each.name == draw else each for each in network.draws),
+        layers=(*network.layers[:place], replace(layer, choices=(MixChoice(draw),)),
+                *network.layers[place + 1:]), generator=None, health=())
+    start = network.places(draw).start
+    bits  = rng.random((2, 6, len(mixed.drops))) < 0.5
+    bits[:, 3] = bits[:, 0] # passes that share all
+    found = [golden.forward(mixed, images, bits[:, number], maps=True) for number in range(6)]
+    for number, (logits, maps) in enumerate(found):
+        left, right = bits[:, number, :start], bits[:, number, start + layer.outputs:]
+        banks = [golden.forward(network, images, np.concatenate(
+            [left, np.full((2, 1), bank), right], 1), maps=True) for bank in (False, True)]
+        for image in range(2):
+            kept = bits[image, number, start:start + layer.outputs].astype(int)
+            own, *both = ([*maps, logits][place][image] for logits, maps in ((logits, maps), *banks))
+            assert (own == np.where(kept, both[1], both[0])).all()
+    _, probabilities = golden.predict(mixed, images, bits)
+    assert (probabilities == np.stack([softmax(logits, network.head) for logits, _ in found], 1)).all()
 
 
 @pytest.mark.parametrize("seed", range(30))
@@ -496,8 +526,8 @@ def test_equals_float_model(name, ways, ways_of):
     model, network = load(network, path), compile_network(read(path, network), TARGET)
     images = np.concatenate([load_sample()[0][:20], random_images(network, 10)])
     rng, count, number = np.random.default_rng(1), len(images), 0
-    if METHODS[network.method].choice is MaskChoice:
-        # What the masks keep is the bits themselves.
+    if METHODS[network.method].choice in (MaskChoice, MixChoice):
+        # What the masks or the channels keep is the bits themselves.
         bits = choice = rng.random((count, len(network.drops))) < 0.7
     elif METHODS[network.method].in_turn:
         number, bits = 2, np.zeros((count, 0), bool)

@@ -1,5 +1,7 @@
 # amaranth: UnusedElaboratable=no
 
+import re
+
 import numpy as np
 import pytest
 from amaranth.hdl import signed
@@ -12,6 +14,7 @@ from golden.pass_sets import part, replay
 from hdl.engine import Engine, Levels, Logits, Masks
 from hdl.layer.crossbar import Crossbar
 from hdl.layer.line_buffer import LineBuffer
+from hdl.pass_sets.mixer import Mix
 from hdl.pass_sets.pass_split import Choice, pass_set_layout
 from hdl.random.mask_store import pass_layout
 from sim.compare.packing import pack
@@ -238,6 +241,19 @@ def make_engine(logit=None, columns_per_read=1, height=2, outputs=1, arrays=1):
         banks=[[[word] * outputs]] * arrays if arrays > 1 else [[[word] * outputs] * 2],
         array_choice=Choice(tuple(range(arrays))) if arrays > 1 else None,
         bank_choice=None if arrays > 1 else Choice((0, 1)), passes=PASSES)
+
+
+@pytest.mark.parametrize("banks, choice, message", [
+    (1, None, "Banks to mix must be 2, without a choice of one, not 1 with None"),
+    (2, Choice((0, 1)), "Banks to mix must be 2, without a choice of one, not 2 with Choice(table=(0, 1), "
+                        "draw=0)"),
+])
+def test_rejects_mixes(banks, choice, message):
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        Engine(LineBuffer(2, 2, 1, kernel=(2, 2)),
+               Crossbar([[0b1010]], 4, tile_rows=4, rows_per_read=4, columns_per_read=1), Levels(),
+               sums=range(5), banks=[[[{"threshold": [1], "invert": 0}]] * banks], bank_choice=choice,
+               mix=Mix(1, 1), passes=PASSES)
 
 
 @pytest.mark.parametrize("columns_per_read, height, message", [

@@ -9,7 +9,7 @@ import pytest
 
 from gen.build import build_network
 from gen.checkpoint import read
-from gen.ir import ArrayChoice, BankChoice, Input, Layer, MaskChoice, Network, Target
+from gen.ir import ArrayChoice, BankChoice, Draw, Input, Layer, MaskChoice, MixChoice, Network, Target
 from gen.methods import METHODS, array_sets, choose, with_dropout
 
 
@@ -65,7 +65,7 @@ def test_methods(write_checkpoint, tmp_path, simulate, schedule):
                         for index, method in enumerate(METHODS)
                         if METHODS[method].choice is not MaskChoice])
     assert [(layer.crossbars, layer.bank_count) for layer in network.layers] == [
-        (1, 2), (1, 2), (1, 5), (8, 1), (1, 8), (1, 4), (4, 1), (1, 4), (1, 1)]
+        (1, 2), (1, 2), (1, 5), (1, 2), (8, 1), (1, 8), (1, 4), (4, 1), (1, 4), (1, 1)]
     manifest = check(network, tmp_path / "out", simulate, schedule)
     assert manifest["random_sources"] == 1 and "mask_bank" in manifest["blocks"]
     assert "instance_norm" in manifest["modules"].values()
@@ -162,6 +162,31 @@ def test_mapping_and_place_of_masks(write_checkpoint, tmp_path, simulate, writte
     # Of 54 inputs with two word lines each, 8 fit in an array of 16 rows, or 6 are those of a position; of
     # 4 outputs one fits.
     assert arrays == [(7 * 4, 54 * 2 * 4), (9 * 4, 54 * 2 * 4)]
+
+
+@pytest.mark.parametrize("schedule, options", [
+    ("shared", {"view": "macro", "protect": True}), ("sequential", {"sources": "layer"})])
+def test_banks_of_channels(write_checkpoint, tmp_path, simulate, schedule, options):
+    """Of levels of several bits behind a pool, in front of a mask of the same bits, with arrays in front
+    and behind, and of logits."""
+    chosen = ((MixChoice("one"),), (MaskChoice("one", 2), MixChoice("two")),
+              (ArrayChoice("array", (0, 2, 1, 0)), MixChoice("three")),
+              (ArrayChoice("array", (1, 0, 1, 1)),), (MixChoice("last"),))
+    layers = (
+        Layer("first", 8, 9, 2, (3, 3), 2, pool=2, output_bits=2), Layer("second", 3, 3, 2, (2, 2), 3,
+                                                                         padding=1, input_bits=2),
+        Layer("third", 4, 4, 3, (4, 4), 5), Layer("fourth", 1, 1, 5, (1, 1), 7),
+        Layer("last", 1, 1, 7, (1, 1), 4))
+    network = Network("mixes", Input(8, 9, (90, 180)), tuple(
+        replace(layer, choices=choices) for layer, choices in zip(layers, chosen, strict=True)),
+        draws=(Draw("one", (0.3, 0.5)), Draw("two", (0.5,) * 3), Draw("array", (0.5, 0.5)),
+               Draw("three", (0.2,) * 5), Draw("last", (0.5,) * 4)))
+    write_checkpoint(tmp_path / "mixes.npz", network, seed=5)
+    manifest = check(read(tmp_path / "mixes.npz", network), tmp_path / "out", simulate, schedule, **options)
+    assert list(manifest["modules"].values()).count("mixer") >= 3
+    assert {name for name in manifest["blocks"] if name.startswith(("mix_", "masks_", "array_edge_"))} == {
+        "mix_first", "mix_second", "mix_third", "mix_last", "masks_second", "array_edge_second",
+        "array_edge_third"}
 
 
 @pytest.mark.parametrize("schedule, options", [

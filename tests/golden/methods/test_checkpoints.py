@@ -197,15 +197,19 @@ def by_the_file(path, maps, choice):
     with np.load(path) as file:
         file, method = {name: file[name] for name in file.files}, str(file["method"])
     images, found, masks = np.arange(len(choice)), [], choice
-    if method.endswith("spindrop"): # of banks there is one
+    kept = choice
+    if method.endswith("spindrop") or method == "scale-dropout-element": # no bank of all channels
         choice = np.zeros((len(choice), len(SMALL.layers)), int)
     for index, layer in enumerate(SMALL.layers):
         mask, masks = masked(method, layer, masks)
         maps = maps * mask
 
         inverted = method == "affine" and layer is not SMALL.layers[-1]
+        own, kept = kept[:, :layer.outputs], kept[:, layer.outputs:]
 
-        def rows(name, of=layer.name, number=choice[:, index], inverted=inverted):
+        def rows(name, of=layer.name, number=choice[:, index], inverted=inverted, own=own):
+            if method == "scale-dropout-element" and name == "scale": # each is kept, or one
+                return np.where(own, file[f"{of}.scale"], 1)[:, None, None]
             values = np.atleast_2d(file[f"{of}.{name}"] if name != "scale" else
                                    scales_of(method, file[f"{of}.scale"]))
             if inverted and name in ("gamma", "beta"):
@@ -236,7 +240,7 @@ def by_the_file(path, maps, choice):
 def choices_of(model, count):
     """Random choices, each of them of a layer by itself."""
     rng = np.random.default_rng(3)
-    if model.method.endswith("spindrop"):
+    if model.method.endswith("spindrop") or model.method == "scale-dropout-element":
         return rng.random((count, sum(layer.columns for layer in model.layers))) < 0.7
     return rng.integers([len(layer.shares()) for layer in model.layers], size=(count, len(model.layers)))
 

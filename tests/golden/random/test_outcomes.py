@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from gen.ir import ArrayChoice, BankChoice, Draw, Input, Layer, Network
-from golden.random.outcomes import numbers, outcomes
+from gen.ir import ArrayChoice, BankChoice, Draw, Input, Layer, MaskChoice, MixChoice, Network
+from golden.random.outcomes import masks, mixes, numbers, outcomes
 
 
 def network_of(draws, *choices):
@@ -67,6 +67,19 @@ def test_bits_beside_the_number_of_the_pass():
     arrays, banks = outcomes(network, np.array([[[0, 1], [1, 0], [1, 1]]], dtype=bool))
     assert arrays[0].tolist() == [[0, 1], [0, 0], [0, 0]]
     assert banks[0].tolist() == [[1, 1], [0, 0], [1, 1]]
+
+
+def test_words():
+    """Of masks and of banks of channels, the bits themselves, by the layer; two may be of one draw."""
+    network = network_of([Draw("a", (0.5,)), Draw("turn", None), Draw("b", (0.5,) * 2)],
+                         (BankChoice("a", (0, 1)),), (MaskChoice("b", 2), MixChoice("b")),
+                         (MixChoice("b"),))
+    bits  = np.array([[[0, 1, 0], [1, 1, 1], [1, 0, 1]]], dtype=bool)
+    words = [[[True, False], [True, True], [False, True]]]
+    assert {index: word.tolist() for index, word in masks(network, bits).items()} == {1: words}
+    assert {index: word.tolist() for index, word in mixes(network, bits).items()} == {1: words, 2: words}
+    arrays, banks = outcomes(network, bits)
+    assert banks[0].tolist() == [[0, 0, 0], [1, 0, 0], [1, 0, 0]] and not arrays.any()
 
 
 def test_nothing_is_drawn():

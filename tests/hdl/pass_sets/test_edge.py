@@ -1,12 +1,15 @@
 # amaranth: UnusedElaboratable=no
 
 import random
+import re
 
 import pytest
 
 from hdl.pass_sets.edge import Edge
 from hdl.pass_sets.map_buffer import WordFetcher
+from hdl.pass_sets.mixer import Mix
 from hdl.pass_sets.pass_split import Choice, pass_set_layout
+from hdl.random.mask_store import pass_layout
 from sim.component import transfer
 
 
@@ -122,6 +125,52 @@ def test_both_choices(duty):
     passed = transfer(edge, ports, {"o": len(leaving), "o_sets": len(leaving_sets)}, duty=duty)
     assert passed["o"].words == leaving
     assert passed["o_sets"].words == leaving_sets
+
+
+@pytest.mark.parametrize("starts", [{}, {"mix": 150}, {"o": 150}, {"passes": 150}])
+@pytest.mark.parametrize("duty", [1.0, 0.3])
+@pytest.mark.parametrize("numbered", [False, True])
+@pytest.mark.parametrize("words, channels", [(3, 4), (1, 4), (6, 1)])
+def test_mix(words, channels, numbered, duty, starts):
+    """Two maps are sent once for each pass of their set, each channel from that which the pass has drawn;
+    words have all channels, or one each. The layer behind may need the number of the pass."""
+    rng, passes, outcomes = random.Random(2), 5, 5 if numbered else 1
+    bits = channels if channels > 1 else words
+    edge = Edge(4, words=words, lanes=2, passes=passes, mix=Mix(bits, channels), by_credit=False,
+                early=Choice(tuple(range(passes)), draw=None) if numbered else None)
+    assert edge.drawn == {}
+    ports, sent = {"i": [], "i_sets": [], "mix": []}, {"o": [], "o_sets": [], "passes": []}
+    width = 4 // channels
+    for _ in range(8):
+        members, last = rng.randrange(1, 1 << passes), rng.randrange(2)
+        banks = [[rng.getrandbits(4) for _ in range(words)] for _ in range(2)]
+        ports["i_sets"].append(set_of(passes, members, last))
+        ports["i"] += [low | high << 4 for low, high in zip(*banks, strict=True)]
+        for number in (one for one in range(passes) if members >> one & 1):
+            drawn, final = rng.getrandbits(bits), last and members >> number == 1
+            ports["mix"].append(drawn)
+            for word in range(words):
+                sent["o"].append(sum(
+                    banks[drawn >> (channel if channels > 1 else word) & 1][word]
+                    & ((1 << width) - 1) << channel * width for channel in range(channels)))
+            sent["o_sets"].append(set_of(passes, 1 << number, final, number if numbered else 0, outcomes))
+            sent["passes"].append(pass_layout(passes).const(
+                {"number": number, "last": final}).as_bits())
+    passed = transfer(edge, ports, {name: len(found) for name, found in sent.items()}, duty=duty,
+                      starts=starts)
+    assert {name: passed[name].words for name in sent} == sent
+
+
+@pytest.mark.parametrize("options, message", [
+    ({"lanes": 3}, "Number of lanes to mix must be 2, without a choice of one, not 3 with None"),
+    ({"lanes": 2, "late": Choice((0, 1))},
+     "Number of lanes to mix must be 2, without a choice of one, not 2 with Choice(table=(0, 1), draw=0)"),
+    ({"lanes": 2, "early": Choice((0, 1))},
+     "Early choice behind a mix must send each pass apart, not be Choice(table=(0, 1), draw=0)"),
+])
+def test_rejects_mixes(options, message):
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        Edge(4, words=2, passes=3, mix=Mix(4, 4), **options)
 
 
 def test_rejects_lanes():
