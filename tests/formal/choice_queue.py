@@ -40,7 +40,7 @@ def keeps_order(m, dut):
                 Cover(sent.kept == 0b10),
             ]
         else:
-            m.d.comb += [Assert(sent.array == choice), Cover(choice != 0)]
+            m.d.comb += [Assert(sent.choice == choice), Cover(choice != 0)]
 
 
 SHAPE = partial(ArrayGeometry, 4, 1, rows_per_read=4, columns_per_read=1)

@@ -551,10 +551,11 @@ def described(tmp_path, monkeypatch):
 
 
 def test_a_network_in_a_file(described, capsys):
-    """From a description, from the checkpoint that holds it, and by the options of the first build: the same
-    design."""
+    """The same design from a description, from the checkpoint that holds it, and by the options of the first
+    build."""
     write_file(described / "own.npz", *stored({"network": "mine.toml", "random": 2}))
-    for arguments in (["--layers", "mine.toml", "--random", "2"], ["--layers", "own.npz", "--out", "build/own"],
+    for arguments in (["--layers", "mine.toml", "--random", "2"],
+                      ["--layers", "own.npz", "--out", "build/own"],
                       ["--config", "build/mine/config.json", "--out", "build/again"]):
         assert main(arguments) == 0
     irs = [(described / "build" / name / "ir.json").read_bytes() for name in ("mine", "own", "again")]
@@ -570,7 +571,8 @@ def test_of_the_name_of_a_network_of_the_project(described, capsys):
     network = choose(replace(network, name="lenet5"), "sub-set")
     write_file(described / "own.npz", network, random_parameters(network, 1))
     assert main(["--layers", "own.npz"]) == 0
-    costs = json.loads((described / "build" / "lenet5_sub_set" / "report" / "method_costs.json").read_text())
+    report = described / "build" / "lenet5_sub_set" / "report"
+    costs  = json.loads((report / "method_costs.json").read_text())
     assert [method["method"] for method in costs["methods"]] == ["Sub-set inference"]
 
 

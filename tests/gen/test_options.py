@@ -27,7 +27,8 @@ from tests.gen.test_description import SMALL
 OTHER = {
     "array_rows": ("128", 128), "array_columns": ("64", 64), "passes": ("7", 7), "passes_max": ("9", 9),
     "schedule": ("sequential",) * 2, "rng": ("mtj",) * 2, "sources": ("layer",) * 2,
-    "view": ("macro",) * 2, "mapping": ("position",) * 2, "cells_per_read": ("8", 8), "interval": ("900", 900),
+    "view": ("macro",) * 2, "mapping": ("position",) * 2, "cells_per_read": ("8", 8),
+    "interval": ("900", 900),
     "adcs": ("300", 300),
     "clock_mhz": ("99.5", 99.5), "set_ns": ("11.5", 11.5), "read_ns": ("6", 6.0), "reset_ns": ("7", 7.0),
     "array_ns": ("20", 20.0), "mtj_bits": ("9", 9), "mtj_currents": ("{currents}", (1, 2, 3, 4, 300)),

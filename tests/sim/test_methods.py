@@ -155,7 +155,8 @@ def test_mapping_and_place_of_masks(write_checkpoint, tmp_path, simulate, writte
     for mapping in ("column", "position"):
         folder = tmp_path / mapping
         check(network, folder, simulate, "shared", mapping=mapping, view="macro")
-        costs = json.loads((folder / "report" / "method_costs.json").read_text())["layers"]["second"]
+        costs = json.loads((folder / "report" / "method_costs.json").read_text())
+        costs = costs["methods"][0]["layers"]["second"]
         arrays.append((costs["arrays"], costs["word_lines"]))
         answers.append([word for _, word in written(folder, "r")])
     assert answers[0] == answers[1]
