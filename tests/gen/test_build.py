@@ -551,8 +551,8 @@ def described(tmp_path, monkeypatch):
 
 
 def test_a_network_in_a_file(described, capsys):
-    """The same design from a description, from the checkpoint that holds it, and by the options of the first
-    build."""
+    """The same design from a description, from the checkpoint that holds it, and by the options of the
+    first build."""
     write_file(described / "own.npz", *stored({"network": "mine.toml", "random": 2}))
     for arguments in (["--layers", "mine.toml", "--random", "2"],
                       ["--layers", "own.npz", "--out", "build/own"],
