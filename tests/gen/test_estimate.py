@@ -8,7 +8,18 @@ import pytest
 from gen.checkpoint import SHIPPED, read
 from gen.compile import compile_network
 from gen.estimate import estimate_layers, estimate_network
-from gen.ir import Folding, Input, Layer, Network, Normalization, Target
+from gen.ir import (
+    ArrayChoice,
+    Draw,
+    Folding,
+    Input,
+    Layer,
+    MaskChoice,
+    MixChoice,
+    Network,
+    Normalization,
+    Target,
+)
 from gen.lower import lower
 from gen.methods import network_of
 from gen.outcomes import branching, drawn
@@ -69,6 +80,35 @@ def test_equals_simulation_with_inverted_normalization(centred_network, seed, hi
     """A layer has the whole map before the first of its bits leaves."""
     target  = replace(TARGET, passes=passes, schedule=schedule, interval=interval, seed=seed)
     network = compile_network(centred_network(seed, hidden), target)
+    accelerator = lower(network, target)
+    result = timeline(accelerator, made_by(network, 5, passes))
+    assert result.exact
+    assert (result.first_pixels, result.results) == simulated(accelerator, network, 5, passes)
+
+
+@pytest.mark.parametrize("schedule", ["shared", "sequential"])
+@pytest.mark.parametrize("side, passes, interval", [(11, 5, None), (9, 3, 1), (16, 2, 600)])
+@pytest.mark.parametrize("chosen, draws", [
+    ((MaskChoice("first", 4), None), {"first": 4}),
+    ((MixChoice("first"), MixChoice("last")), {"first": 5, "last": 3}),
+    ((MixChoice("first"), ArrayChoice("last", (0, 1, 1, 2))), {"first": 5, "last": 2}),
+])
+def test_equals_simulation_with_words_for_each_pass(chosen, draws, side, passes, interval, schedule):
+    """Masks of inputs; banks of channels, also of classes, and in front of arrays."""
+    front = Layer("front", side, side, 1, (3, 3), 4, pool=2)
+    first = Layer("first", *front.output_shape, (2, 2), 5)
+    last  = Layer("last", *first.output_shape, first.output_shape[:2], 3)
+    rng, layers = np.random.default_rng(0), []
+    for layer, choice in zip((front, first, last), (None, *chosen), strict=True):
+        layer = replace(layer, choices=() if choice is None else (choice,))
+        layers.append(replace(layer, arrays=tuple(
+            tuple(int.from_bytes(rng.bytes(99), "little") % 2**layer.fan_in for _ in range(layer.outputs))
+            for _ in range(layer.crossbars)), normalizations=tuple(tuple(Normalization(
+                *map(tuple, rng.uniform(0.5, 2, (6, layer.outputs)).tolist()))
+                for _ in range(layer.bank_count)) for _ in range(layer.crossbars))))
+    target  = replace(TARGET, passes=passes, schedule=schedule, interval=interval)
+    network = compile_network(Network("made", Input(side, side, (128,)), tuple(layers), draws=tuple(
+        Draw(name, (0.5,) * bits) for name, bits in draws.items())), target)
     accelerator = lower(network, target)
     result = timeline(accelerator, made_by(network, 5, passes))
     assert result.exact

@@ -244,8 +244,9 @@ def _choices(draw, kind, index, draws, channels, fan_in, outputs):
 
 @st.composite
 def _probabilities(draw, count):
-    """Those of the bits of a draw."""
-    return tuple(draw(st.lists(_PROBABILITY, min_size=count, max_size=count)) if count <= 8 else
+    """Those of the bits of a draw of many, none of which is refused unless all are."""
+    each = st.sampled_from((0.5, 0.2, 0.9, 0.0, 1.0))
+    return tuple(draw(st.lists(each, min_size=count, max_size=count)) if count <= 8 else
                  (draw(_PROBABILITY),) * count)
 
 
