@@ -23,4 +23,4 @@ class SpatialConvolution(MaskedConvolution):
 
 #: Channels are few, so each pass lacks much that the deterministic network relies on: there is more to
 #: learn anew than when single inputs are dropped.
-TUNING = replace(tuning(SpatialConvolution, P), peak=3e-3, longer=4)
+TUNING = replace(tuning(SpatialConvolution, P), peak=3e-3, longer=6)
