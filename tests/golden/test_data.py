@@ -1,5 +1,6 @@
 import gzip
 import hashlib
+import re
 import struct
 from statistics import NormalDist
 
@@ -85,6 +86,44 @@ def test_cifar10_that_is_damaged(tmp_path):
     np.savez(path, images=np.zeros((4, 32, 32, 3), np.uint8))
     with pytest.raises(DataError, match=r"test.npz must have arrays 'images' and 'labels' \("):
         data.load_cifar10(tmp_path)
+
+
+@pytest.mark.parametrize("shape", [(7, 5), (7, 5, 3)])
+def test_own(tmp_path, shape):
+    """A data set of any name, images of any one size, and as many classes as labels say."""
+    images = np.random.default_rng(0).integers(0, 256, (4, *shape), dtype=np.uint8)
+    (tmp_path / "mine").mkdir()
+    np.savez(tmp_path / "mine" / "train.npz", images=images, labels=np.array([0, 700, 3, 1]))
+    pixels, labels = data.data_set("mine").load(tmp_path, "train")
+    assert (pixels == images).all() and labels.tolist() == [0, 700, 3, 1] and labels.dtype == np.uint16
+    assert data.data_set("mine").title == "mine" and data.data_set("mnist") is data.DATA_SETS["mnist"]
+    with pytest.raises(DataError, match=(
+            f"^Data file {tmp_path}/mine/test.npz does not exist; write it with: numpy.savez.FILE, "
+            "images=images, labels=labels.$")):
+        data.load_own("mine", tmp_path)
+
+
+@pytest.mark.parametrize("arrays, message", [
+    ({"images": np.zeros((2, 7, 5)), "labels": np.zeros(2, int)},
+     "Images of PATH must be uint8 (N, H, W), or (N, H, W, 3), not float64 (2, 7, 5)"),
+    ({"images": np.zeros((2, 7, 5, 4), np.uint8), "labels": np.zeros(2, int)},
+     "Images of PATH must be uint8 (N, H, W), or (N, H, W, 3), not uint8 (2, 7, 5, 4)"),
+    ({"images": np.zeros((0, 7, 5), np.uint8), "labels": np.zeros(0, int)},
+     "Images of PATH must be uint8 (N, H, W), or (N, H, W, 3), not uint8 (0, 7, 5)"),
+    ({"images": np.zeros((2, 7, 5), np.uint8), "labels": np.zeros(3, int)},
+     "Data file PATH has 2 images, but 3 labels"),
+    ({"images": np.zeros((2, 7, 5), np.uint8), "labels": np.zeros(2)},
+     "Labels of PATH must be integers from 0 to 65535"),
+    ({"images": np.zeros((2, 7, 5), np.uint8), "labels": np.array([0, -1])},
+     "Labels of PATH must be integers from 0 to 65535"),
+    ({"pixels": np.zeros(2)}, "Data file PATH must have arrays 'images' and 'labels' "),
+])
+def test_own_of_other_arrays(tmp_path, arrays, message):
+    path = tmp_path / "mine" / "test.npz"
+    path.parent.mkdir()
+    np.savez(path, **arrays)
+    with pytest.raises(DataError, match=re.escape(message.replace("PATH", str(path)))):
+        data.load_own("mine", tmp_path)
 
 
 def test_other_sets(tmp_path):
