@@ -118,7 +118,8 @@ def test_only_float_golden_needs_torch():
     assert {path.name for path in users if path.parent.name == "spincim"} == {"from_torch.py", "nn.py"}
 
 
-@pytest.mark.parametrize("module", ["gen.build", "gen.compile", "golden.answers", "sim.run", "spincim.model"])
+@pytest.mark.parametrize("module", [
+    "gen.build", "gen.compile", "golden.answers", "sim.run", "spincim.model"])
 def test_no_torch_or_onnx_is_imported_before_it_is_needed(module):
     code = f"import {module}, sys; print(*{{'torch', 'onnx'}} & set(sys.modules))"
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
