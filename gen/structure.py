@@ -99,7 +99,7 @@ def plain(network: Network) -> Network:
     """Return ``network`` without what a method or a training changes: its name, choices, probabilities,
     thresholds of the same number, and bits of weights."""
     return replace(
-        network, name="", draws=(), method="", head=type(network.head)(), data="",
+        network, name="", draws=(), method="", head=type(network.head)(),
         input=replace(network.input, thresholds=(1,) * len(network.input.thresholds)),
         layers=tuple(replace(layer, choices=(), dropout=0.5, weight_bits=1, **{
             name: Layer.__dataclass_fields__[name].default for name in LATER[Layer]})

@@ -33,7 +33,7 @@ from tests.conftest import make_checkpoint
 from tests.gen.test_description import SMALL
 
 
-KNOWN = ", ".join(NETWORKS)
+KNOWN = f"{', '.join(NETWORKS)}; or name a file that ends with .npz or .toml"
 
 ROOT = Path(__file__).parents[2]
 
@@ -345,8 +345,7 @@ def test_yosys_of_the_user_that_is_missing(tmp_path, capsys, monkeypatch, small)
 def small(random_network, monkeypatch):
     """``lenet5`` stands for a small network, so that a build takes less than a second."""
     network = random_network(3, hidden=0)
-    monkeypatch.setattr(gen.build, "read", lambda path, _: network)
-    monkeypatch.setattr(gen.build, "read_parameters", lambda *_: network)
+    monkeypatch.setattr(gen.build, "trained", lambda asked: network)
     return network
 
 
@@ -546,16 +545,17 @@ def described(tmp_path, monkeypatch):
 
 
 def test_a_network_in_a_file(described, capsys):
-    """From a description, from the checkpoint that holds it, and by the options of the first build: the same
-    design."""
+    """From a description, from the checkpoint that holds it, and by the options of the first build, it is
+    the same design."""
     write_file(described / "own.npz", *stored({"network": "mine.toml", "random": 2}))
-    for arguments in (["--layers", "mine.toml", "--random", "2"], ["--layers", "own.npz", "--out", "build/own"],
+    for arguments in (["--layers", "mine.toml", "--random", "2"],
+                      ["--layers", "own.npz", "--out", "build/own"],
                       ["--config", "build/mine/config.json", "--out", "build/again"]):
         assert main(arguments) == 0
     irs = [(described / "build" / name / "ir.json").read_bytes() for name in ("mine", "own", "again")]
     assert irs[0] == irs[1] == irs[2]
     assert load(irs[0].decode()).name == "mine"
-    asked = json.loads((described / "build" / "mine" / "config.json").read_text())
+    asked = read_json(described / "build" / "mine" / "config.json")
     assert (asked["network"], asked["random"]) == (str(described / "mine.toml"), 2)
 
 
@@ -565,7 +565,7 @@ def test_of_the_name_of_a_network_of_the_project(described, capsys):
     network = choose(replace(network, name="lenet5"), "sub-set")
     write_file(described / "own.npz", network, random_parameters(network, 1))
     assert main(["--layers", "own.npz"]) == 0
-    costs = json.loads((described / "build" / "lenet5_sub_set" / "report" / "method_costs.json").read_text())
+    costs = read_json(described / "build" / "lenet5_sub_set" / "report" / "method_costs.json")
     assert [method["method"] for method in costs["methods"]] == ["Sub-set inference"]
 
 
@@ -586,5 +586,5 @@ def test_an_estimate_writes_nothing(described, capsys):
     # Those that stand in the Verilog without the arrays.
     assert main(["--layers", "mine.toml", "--random", "2", "--view", "macro", "--out", "macro"]) == 0
     verilog  = (described / "macro" / "rtl" / "accelerator.v").read_text()
-    declared = re.findall(r"^  reg (?:\[(\d+):0\] )?\w+ \[(\d+):0\];", verilog, re.MULTILINE)
+    declared = re.findall(r"^  reg (?:\[(\d+):0\] )?\S+ +\[(\d+):0\];", verilog, re.MULTILINE)
     assert report["memory_bits"] == sum((int(high or 0) + 1) * (int(last) + 1) for high, last in declared)

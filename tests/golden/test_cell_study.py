@@ -92,7 +92,7 @@ def test_wrong_network(capsys):
     with pytest.raises(SystemExit, match="^2$"):
         main(["lenet6"])
     error = capsys.readouterr().err
-    assert error.startswith("golden.cell_study: argument NETWORK: invalid choice: 'lenet6' (choose from ")
+    assert error.startswith("golden.cell_study: argument NETWORK: Network 'lenet6' is unknown; ")
     assert error.count("\n") == 1
 
 

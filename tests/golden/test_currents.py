@@ -80,7 +80,7 @@ def test_wrong_checkpoint(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("arguments, message", [
-    (["lenet6", "--json", "x"], "argument NETWORK: invalid choice: 'lenet6'"),
+    (["lenet6", "--json", "x"], "argument NETWORK: Network 'lenet6' is unknown; "),
     (["lenet5"], "the following arguments are required: --json"),
 ])
 def test_wrong_arguments(arguments, message, capsys):

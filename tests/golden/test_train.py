@@ -328,7 +328,7 @@ def test_methods_are_those_that_can_be_trained():
 
 
 @pytest.mark.parametrize("arguments, message", [
-    (["lenet6"], "argument NETWORK: invalid choice: 'lenet6' (choose from "),
+    (["lenet6"], "argument NETWORK: Network 'lenet6' is unknown; choose one of: "),
     (["lenet5", "--method", "own"], "argument --method: invalid choice: 'own' (choose from "),
     (["lenet5", "--out", "x", "--recipe", "own"], "argument --recipe: invalid choice: 'own' (choose from "),
 ])
