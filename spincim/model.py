@@ -82,8 +82,8 @@ def load(source: str | Path, *, method: str | None = None, checkpoint: str | Pat
     Parameters
     ----------
     source : str or Path
-        Name of a network of the project; or a file: ``.npz``, a checkpoint that holds its network, or
-        ``.toml``, which describes one (:mod:`gen.sources`).
+        Name of a network of the project; or a file: ``.npz``, a checkpoint that holds its network,
+        ``.onnx``, a trained network of QONNX, or ``.toml``, which describes one (:mod:`gen.sources`).
     method : str, optional
         Another method than that of the name or of the description (:mod:`gen.methods`).
     checkpoint : str or Path, optional

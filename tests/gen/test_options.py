@@ -114,7 +114,7 @@ def test_what_a_method_has_not(method, crossbars, ways, message):
 def test_unknown_network():
     with pytest.raises(BuildError, match=(
             f"^Network 'lenet6_spinbayes' is unknown; choose one of: {', '.join(NETWORKS)}; or name a file "
-            "that ends with .npz or .toml$")):
+            "that ends with .npz, .onnx or .toml$")):
         named("lenet6_spinbayes")
 
 
@@ -199,7 +199,7 @@ def test_an_option_takes_back_what_a_file_holds(tmp_path, name):
       for p in ("0.5", True, None, [0.5])),
     ({"network": "lenet5", "synth": "ice40"}, "Config {path} must have 'ecp5' for synth, not 'ice40'"),
     ({"seed": 3}, f"No network is named; choose one of: {', '.join(NETWORKS)}; or name a file that ends "
-                  "with .npz or .toml"),
+                  "with .npz, .onnx or .toml"),
     ({"network": "mine.toml", "method": "dropconnect"},
      f"Config {{path}} must have one of {', '.join(METHODS)} for method, not 'dropconnect'"),
     ({"network": "mine.toml", "random": "1"}, "Config {path} must have a whole number for random, not '1'"),

@@ -74,7 +74,7 @@ def refused(message, function, *arguments, **options):
 
 def test_refusals(tmp_path):
     refused(f"Network 'lenet6' is unknown; choose one of: {', '.join(NETWORKS)}; or name a file that ends "
-            "with .npz or .toml", find, "lenet6")
+            "with .npz, .onnx or .toml", find, "lenet6")
     with pytest.raises(argparse.ArgumentTypeError, match="^Network 'lenet6' is unknown; "):
         source_argument("lenet6")
     refused("Method 'sub-set' has one array per layer; leave --ways out", find("lenet5_sub_set").network,
