@@ -27,6 +27,7 @@ from gen.bounds import ROUNDINGS, Bound, thresholds_of
 from gen.check_shapes import LEVEL_BITS, WEIGHT_BITS, check_shapes
 from gen.checkpoint_file import CheckpointError, Parameters
 from gen.ir import Input, Layer, Network
+from gen.methods import DETERMINISTIC
 from gen.tools import ToolMissing, install_hint
 
 
@@ -715,7 +716,7 @@ class _Reader:
                          "end the graph with the logits of its classes")
         network = Network(
             re.sub(r"[^A-Za-z0-9_.-]", "_", self.path.stem).lstrip(".-") or "network", self.input,
-            tuple(sums.layer for sums in self.chain), method="deterministic",
+            tuple(sums.layer for sums in self.chain), method=DETERMINISTIC,
             data="cifar10" if self.input.colours == 3 else "mnist")
         check_shapes(network)
         return (network, np.array(self.input.thresholds, np.int64),

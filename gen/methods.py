@@ -17,9 +17,9 @@ from gen.networks import NETWORKS
 
 
 __all__ = [
-    "DEFAULT", "METHODS", "Method", "WAYS_OF", "array_sets", "asked_of", "base_of", "choose", "count_of",
-    "has_dropout", "is_chosen", "known_names", "method_for", "method_of", "name_of", "network_of", "stated",
-    "with_dropout",
+    "DEFAULT", "DETERMINISTIC", "METHODS", "Method", "WAYS_OF", "array_sets", "asked_of", "base_of", "choose",
+    "count_of", "has_dropout", "is_chosen", "known_names", "method_for", "method_of", "name_of", "network_of",
+    "stated", "with_dropout",
 ]
 
 
@@ -149,6 +149,9 @@ METHODS = {
 #: Method of a network that names none, and of a checkpoint that states none but has scales. One without
 #: scales is of the only method that had none when methods were not stated.
 DEFAULT, _WITHOUT_SCALES = "scale-dropout", "spinbayes"
+
+#: Method of a network of which nothing is random.
+DETERMINISTIC = "deterministic"
 
 
 #: Which sets of n of N arrays a pass chooses from: those of consecutive ones, or all that there are.

@@ -33,7 +33,7 @@ from tests.conftest import make_checkpoint
 from tests.gen.test_description import SMALL
 
 
-KNOWN = f"{', '.join(NETWORKS)}; or name a file that ends with .npz or .toml"
+KNOWN = f"{', '.join(NETWORKS)}; or name a file that ends with .npz, .onnx or .toml"
 
 ROOT = Path(__file__).parents[2]
 

@@ -314,6 +314,7 @@ def test_every_method(path, write_checkpoint, method):
             alpha = np.ones((1, layer.outputs)) if method == "spinbayes" else np.atleast_2d(
                 arrays[f"{layer.name}.scale"])
             dropped = {"scale-dropout": np.ones(layer.outputs),
+                       "scale-dropout-element": np.ones(layer.outputs),
                        "scale-dropout-mean": np.full(layer.outputs, alpha.mean())}
             scales = np.stack([dropped[method], alpha[0]]) if method in dropped else alpha
             inverted = method == "affine" and layer.choices != ()

@@ -265,7 +265,7 @@ def mixed(mixed_network):
     """A network with choices of every kind, and the same compiled."""
     network = mixed_network()
     assert len(network.drops) == 5 and [draw.drops is None for draw in network.draws].count(True) == 1
-    assert [(layer.crossbars, layer.bank_count) for layer in network.layers] == [
+    assert [(len(layer.array_sets), layer.bank_count) for layer in network.layers] == [
         (1, 4), (1, 1), (1, 2), (1, 4), (4, 1), (2, 3), (1, 2), (3, 1)]
     return network, compile_network(network, WIDE)
 
