@@ -19,8 +19,7 @@ from hdl.layer.pool import Pool
 from hdl.layer.reader import Reader
 from hdl.layer.scale_mux import ScaleMux, comparison_layout, gain_layout, signed_shape
 from hdl.layer.word_packer import WordPacker
-from hdl.pass_sets.pass_split import Choice, pass_set_layout
-from hdl.random.mask_store import pass_layout
+from hdl.pass_sets.pass_split import Choice, pass_layout, pass_set_layout
 
 
 __all__ = ["CentredBits", "Engine", "Levels", "Logits", "Masks"]

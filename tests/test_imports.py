@@ -45,7 +45,7 @@ def imported(path):
 #: folders puts them together and may import all; no folder imports it but for what is named here.
 ROOMS = {
     "hdl/checks":      set(),
-    "hdl/random":      {"checks", "stream"},
+    "hdl/random":      {"checks", "pass_sets", "stream"},
     "hdl/layer":       {"checks", "stream"},
     "hdl/pass_sets":   {"checks", "random", "stream"},
     "hdl/input":       {"checks", "layer", "pass_sets", "stream"},

@@ -7,8 +7,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hdl.checks.parity import Parity, error_port
-from hdl.pass_sets.pass_split import pass_set_layout
-from hdl.random.mask_store import pass_layout
+from hdl.pass_sets.pass_split import pass_layout, pass_set_layout
 from hdl.stream import counter, moves
 
 

@@ -13,7 +13,7 @@ from amaranth.lib.wiring import In, Out
 from hdl.stream import moves, vacant
 
 
-__all__ = ["Choice", "PassSplit", "pass_set_layout", "branches_layout"]
+__all__ = ["Choice", "PassSplit", "branches_layout", "pass_layout", "pass_set_layout"]
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,11 @@ def pass_set_layout(passes, arrays=1):
     the map enters, which the passes of the set have chosen; or where each pass enters apart, its number.
     """
     return data.StructLayout({"set": passes, "last": 1, "choice": range(arrays)})
+
+
+def pass_layout(passes):
+    """Number of the one pass of a map, and whether this is the last map of an image."""
+    return data.StructLayout({"number": range(passes), "last": 1})
 
 
 def branches_layout(passes, branches):

@@ -2,14 +2,15 @@
 """Masks of many bits: a word for each pass of the images in flight."""
 
 from amaranth import *
-from amaranth.lib import data, memory, stream, wiring
+from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hdl.checks.parity import Parity, error_port
+from hdl.pass_sets.pass_split import pass_layout
 from hdl.stream import moves, vacant
 
 
-__all__ = ["MaskStore", "drawn_signature", "pass_layout"]
+__all__ = ["MaskStore", "drawn_signature"]
 
 
 def drawn_signature(bits):
@@ -21,11 +22,6 @@ def drawn_signature(bits):
         "handed": Out(1),
         "room":   In(1),
     })
-
-
-def pass_layout(passes):
-    """Number of the one pass of a map, and whether this is the last map of an image."""
-    return data.StructLayout({"number": range(passes), "last": 1})
 
 
 class MaskStore(wiring.Component):

@@ -15,8 +15,7 @@ from hdl.engine import Engine, Levels, Logits, Masks
 from hdl.layer.crossbar import Crossbar
 from hdl.layer.line_buffer import LineBuffer
 from hdl.pass_sets.mixer import Mix
-from hdl.pass_sets.pass_split import Choice, pass_set_layout
-from hdl.random.mask_store import pass_layout
+from hdl.pass_sets.pass_split import Choice, pass_layout, pass_set_layout
 from sim.compare.packing import pack
 from sim.component import transfer
 from tests.layers import LayerWithEdge

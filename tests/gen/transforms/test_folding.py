@@ -217,6 +217,7 @@ def test_runs(crossbars, passes, expected):
 @pytest.mark.parametrize("method, passes, expected", [
     ("scale-dropout-random", 4, [1, 4, 4, 4, 4]),   # of five different scales
     ("scale-dropout-random", 20, [1, 5, 20, 20, 20]),
+    ("scale-dropout-element", 20, [1, 20, 20, 20, 20]), # each pass by itself
     ("sub-set", 20, [1, 8, 20, 20, 20]),
     ("tiny-ensemble", 20, [1, 4, 4, 4, 4]),         # all layers take the same member
     ("ensemble", 20, [4, 4, 4, 4, 4]),              # and nothing is left to chance

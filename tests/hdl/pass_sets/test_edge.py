@@ -8,8 +8,7 @@ import pytest
 from hdl.pass_sets.edge import Edge
 from hdl.pass_sets.map_buffer import WordFetcher
 from hdl.pass_sets.mixer import Mix
-from hdl.pass_sets.pass_split import Choice, pass_set_layout
-from hdl.random.mask_store import pass_layout
+from hdl.pass_sets.pass_split import Choice, pass_layout, pass_set_layout
 from sim.component import transfer
 
 

@@ -5,8 +5,7 @@ import random
 import pytest
 
 from hdl.pass_sets.mixer import Mix, Mixer
-from hdl.pass_sets.pass_split import pass_set_layout
-from hdl.random.mask_store import pass_layout
+from hdl.pass_sets.pass_split import pass_layout, pass_set_layout
 from sim.component import transfer
 
 

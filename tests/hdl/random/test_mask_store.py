@@ -7,8 +7,9 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
+from hdl.pass_sets.pass_split import pass_layout
 from hdl.random.mask_bank import MaskBank
-from hdl.random.mask_store import MaskStore, pass_layout
+from hdl.random.mask_store import MaskStore
 from hdl.stream import moves
 from sim.component import transfer
 
