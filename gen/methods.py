@@ -17,9 +17,9 @@ from gen.networks import NETWORKS
 
 
 __all__ = [
-    "DEFAULT", "DETERMINISTIC", "METHODS", "Method", "WAYS_OF", "array_sets", "asked_of", "base_of", "choose",
-    "count_of", "has_dropout", "is_chosen", "known_names", "method_for", "method_of", "name_of", "network_of",
-    "stated", "with_dropout",
+    "DEFAULT", "DETERMINISTIC", "METHODS", "Method", "WAYS_OF", "array_sets", "asked_of", "base_of",
+    "choose", "count_of", "has_dropout", "is_chosen", "known_names", "method_for", "method_of", "name_of",
+    "network_of", "stated", "with_dropout",
 ]
 
 

@@ -31,6 +31,7 @@ class Options(TypedDict, total=False):
 
     array_rows: int
     array_columns: int
+    mapping: Literal["column", "position"]
     passes: int
     passes_max: int
     schedule: Literal["shared", "sequential"]

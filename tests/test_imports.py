@@ -47,7 +47,7 @@ ROOMS = {
     "hdl/checks":      set(),
     "hdl/random":      {"checks", "pass_sets", "stream"},
     "hdl/layer":       {"checks", "stream"},
-    "hdl/pass_sets":   {"checks", "random", "stream"},
+    "hdl/pass_sets":   {"checks", "stream"},
     "hdl/input":       {"checks", "layer", "pass_sets", "stream"},
     "hdl/head":        {"checks", "pass_sets", "stream"},
     "gen/transforms":  {"check_target", "ir", "outcomes", "precision", "weights"},

@@ -95,7 +95,8 @@ class Crossbar(wiring.Component):
         self.geometry = ArrayGeometry(tile_rows, len(self.weights[0]), rows_per_read=rows_per_read,
                                       columns_per_read=columns_per_read, weight_bits=weight_bits,
                                       arrays=len(self.weights), sets=sets)
-        self.arbiter  = Arbiter(self.geometry) if len(self.weights) > 1 else None
+        several = self.geometry.arrays > 1 or self.geometry.outcomes > 1
+        self.arbiter  = Arbiter(self.geometry) if several else None
         self.tiles    = -(-fan_in // tile_rows)
         self.macro    = macro
         self.protect  = protect

@@ -136,7 +136,7 @@ def test_pixels(path, bits, found):
     ("thresholds = [128]", "thresholds = [0]",
      "has 'thresholds' in [input] of [0], but it must be a list of whole numbers from 1 to 255"),
     ("thresholds = [128]", "thresholds = [9, 8]",
-     "describes no network: input thresholds must ascend from 1 to 255, not (9, 8)"),
+     "describes no network: input thresholds must ascend from 1 to 256, not (9, 8)"),
     ("thresholds = [128]", "thresholds = [128]\ncolours = 2",
      "has 'colours' in [input] of 2, but it must be 1 or 3"),
     ("outputs = 4", "", "has no 'outputs' in layer 1"),

@@ -254,7 +254,7 @@ def _probabilities(draw, count):
 def _sets(draw, outcomes, arrays, ways):
     """For each outcome as many of the arrays as ``ways``; a set for each array, then any."""
     owns = [*range(arrays), *(draw(st.integers(0, arrays - 1)) for _ in range(outcomes - arrays))]
-    return tuple(tuple(sorted([own, *draw(st.permutations(set(range(arrays)) - {own}))[:ways - 1]]))
+    return tuple(tuple(sorted([own, *draw(st.permutations(sorted({*range(arrays)} - {own})))[:ways - 1]]))
                  for own in owns)
 
 

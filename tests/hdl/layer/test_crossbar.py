@@ -126,6 +126,23 @@ def test_returns_codes(shape, late, duty):
 
 
 @pytest.mark.parametrize("late", [None, 5])
+@pytest.mark.parametrize("arrays, sets", [
+    (3, [(0, 1), (0, 2), (1, 2)]), (4, [(1, 3), (0, 2)]), (1, [(0,), (0,)]), (2, [(0, 1)])])
+def test_sets_of_arrays(arrays, sets, late):
+    """The array that choice and way name; the choice comes with the codes."""
+    crossbar, dut = make(7, 5, 4, 2, 2, arrays=arrays, sets=sets, late=late)
+    words, answers = make_reads(crossbar)
+    passed = transfer(dut, {"i": words}, {"o": len(words)})
+    assert list(codes_of(crossbar, passed["o"].words, answers)) == answers
+
+
+@pytest.mark.parametrize("sets", [[(0, 1), (1,)], [(0, 2)], [()], [(0,), (-1,)]])
+def test_sets_that_cannot_be(sets):
+    with pytest.raises(ValueError, match="^Sets of 2 arrays must each have as many of them, not "):
+        make(7, 5, 4, 2, 2, arrays=2, sets=sets)
+
+
+@pytest.mark.parametrize("late", [None, 5])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_timing(shape, late):
     crossbar, dut = make(*shape, late=late)
