@@ -1,6 +1,7 @@
 """Networks with their parameters, and the accelerators that are built of them."""
 
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -76,8 +77,8 @@ def _predictions(answers: Answers) -> Predictions:
 
 
 def load(source: str | Path, *, method: str | None = None, checkpoint: str | Path | None = None,
-         crossbars: int | None = None, ways: int = 1, p: float | None = None,
-         random: int | None = None) -> "Model":
+         crossbars: int | None = None, ways: int = 1, ways_of: Literal["ring", "any"] = "ring",
+         masked: Sequence[str] | None = None, p: float | None = None, random: int | None = None) -> "Model":
     """Return the network that ``source`` names, with its parameters.
 
     Parameters
@@ -91,6 +92,10 @@ def load(source: str | Path, *, method: str | None = None, checkpoint: str | Pat
         Its parameters; those that come with the project, or with the file, unless given.
     crossbars, ways : int
         Arrays or banks that each layer chooses from, and arrays that a sum adds up.
+    ways_of : str
+        Which sets of so many arrays a pass chooses from: consecutive ones, or any (SpinBayes, eq. 4).
+    masked : sequence of str, optional
+        Layers whose inputs are masked; by the method unless given.
     p : float, optional
         Dropout probability of all layers; as trained unless given.
     random : int, optional
@@ -102,8 +107,9 @@ def load(source: str | Path, *, method: str | None = None, checkpoint: str | Pat
         If there is no such network, or a file cannot be used; the message is one line with the way out.
     """
     return Model(*stored({
-        "network": str(source), "method": method, "crossbars": crossbars, "ways": ways, "p": p,
-        "checkpoint": None if checkpoint is None else str(checkpoint), "random": random}))
+        "network": str(source), "method": method, "crossbars": crossbars, "ways": ways, "ways_of": ways_of,
+        "p": p, "checkpoint": None if checkpoint is None else str(checkpoint), "random": random,
+        **({} if masked is None else {"masked": ",".join(masked)})}))
 
 
 class Model:

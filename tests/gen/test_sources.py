@@ -89,8 +89,8 @@ def test_refusals(tmp_path):
     train = train.replace("any.npz", "own.npz")
     refused(f"Checkpoint {path} has choices of its own, not of 'ensemble'; {train}", find(path).network,
             "ensemble")
-    refused(f"Checkpoint {path} has choices of its own; leave --crossbars and --ways out",
-            find(path).network, count=2)
+    refused(f"Checkpoint {path} has choices of its own; leave --crossbars, --ways, --ways-of and --masked "
+            "out", find(path).network, count=2)
 
 
 def test_endings():
