@@ -169,7 +169,7 @@ def test_report(tmp_path):
     assert write(PROVEN, True, 1.0, path) == f"{len(CASES)} of {len(CASES)} proofs hold; {path}"
     report = json.loads(path.read_text())
     assert report["passed"] and "partial" not in report
-    assert report["blocks"]["arbiter"] == {"proven": "3 of 3"}
+    assert report["blocks"]["arbiter"] == {"proven": "4 of 4"}
     bounded = next(name for name, (_, proof) in CASES.items() if proof.bounded)
     assert report["blocks"][CASES[bounded][0]]["proven"].endswith("to a depth")
     first = next(row for row in report["tables"]["Proofs"] if row["block"] == "`arbiter`")
@@ -187,5 +187,5 @@ def test_report_of_some_is_not_written(tmp_path):
     path = tmp_path / "formal.json"
     some = {name: result for name, result in PROVEN.items() if name.startswith("arbiter-")}
     assert write(some, True, 1.0, path) == (
-        f"3 of 3 proofs hold; formal.json is of all {len(CASES)} and stays as it is")
+        f"4 of 4 proofs hold; formal.json is of all {len(CASES)} and stays as it is")
     assert not path.exists()
