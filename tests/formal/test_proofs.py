@@ -173,7 +173,7 @@ def test_report(tmp_path):
     bounded = next(name for name, (_, proof) in CASES.items() if proof.bounded)
     assert report["blocks"][CASES[bounded][0]]["proven"].endswith("to a depth")
     first = next(row for row in report["tables"]["Proofs"] if row["block"] == "`arbiter`")
-    assert (first["status"], first["of"]) == ("proven", "arrays=2")
+    assert (first["status"], first["of"]) == ("proven", "arrays=2, ways=1")
     assert len(report["notes"]) == len(WITHOUT)
 
     name = next(name for name in CASES if name.startswith("arbiter-"))

@@ -19,6 +19,9 @@ from golden.network import forward
 
 onnx = pytest.importorskip("onnx")
 
+#: The package qonnx calls it, and numpy 2.5 warns.
+pytestmark = pytest.mark.filterwarnings("ignore:numpy.fix is deprecated:DeprecationWarning")
+
 SIDE = 6
 
 
