@@ -179,7 +179,7 @@ def test_report(tmp_path):
     name = next(name for name in CASES if name.startswith("arbiter-"))
     write(PROVEN | {name: {}}, False, 1.0, path)
     report = json.loads(path.read_text())
-    assert not report["passed"] and report["blocks"]["arbiter"] == {"proven": "2 of 3"}
+    assert not report["passed"] and report["blocks"]["arbiter"] == {"proven": "3 of 4"}
     assert report["summary"] == f"{len(CASES) - 1} of {len(CASES)} proofs hold"
 
 
