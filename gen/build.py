@@ -137,9 +137,11 @@ def estimate(network: Network, target: Target, *, steps=None) -> dict:
     steps   = steps or Progress(io.StringIO())
     steps.step("compile")
     network = compile_network(network, target)
-    _, reports = _estimate(network, target, (), steps)
+    accelerator, reports = _estimate(network, target, (), steps)
     steps.step("count memories")
-    around = memories(lower(network, replace(target, view="macro")))
+    if target.view != "macro": # emulated arrays are memories too, of the weights
+        accelerator = lower(network, replace(target, view="macro"))
+    around = memories(accelerator)
     reports["estimate_memory"] = {
         "source": "estimate", "status": "run", "weight_bits": stored_bits(network),
         "memory_bits": sum(around.values()), "memory_bits_by_block": around}

@@ -3,6 +3,7 @@
 import re
 
 import numpy as np
+import onnx
 import pytest
 
 from gen.bounds import ROUNDINGS
@@ -16,8 +17,6 @@ from gen.precision import BOUND
 from golden.head import softmax
 from golden.network import forward
 
-
-onnx = pytest.importorskip("onnx")
 
 #: The package qonnx calls it, and numpy 2.5 warns.
 pytestmark = pytest.mark.filterwarnings("ignore:numpy.fix is deprecated:DeprecationWarning")
@@ -101,7 +100,6 @@ def pixels(shape=(1, SIDE, SIDE), count=24, seed=2):
 
 def executed(model, images):
     """What the package qonnx computes, float32 (N, K)."""
-    pytest.importorskip("qonnx")
     from qonnx.core.modelwrapper import ModelWrapper
     from qonnx.core.onnx_exec import execute_onnx
     from qonnx.util.cleanup import cleanup_model
