@@ -130,8 +130,9 @@ def _parse(arguments):
         _as_held(options, method, held)
     if options.method not in BASELINES:
         try:
-            choose(plain, options.method, options.crossbars, options.ways or 1, options.ways_of or "ring",
-                   options.masked and options.masked.split(","))
+            options.network = choose(
+                plain, options.method, options.crossbars, options.ways or 1, options.ways_of or "ring",
+                options.masked and options.masked.split(","))
         except ValueError as error:
             parser.error(str(error))
     if options.out is None and is_file(options.source.text):

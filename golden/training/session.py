@@ -10,7 +10,6 @@ from pathlib import Path
 import torch
 
 from gen.ir import Network, dump
-from gen.methods import choose
 from gen.progress import Progress
 from golden.data import DataError, data_set, load_for
 from golden.methods import (
@@ -143,14 +142,12 @@ def train(options: argparse.Namespace, state: Path, steps: Progress) -> dict[str
 
 
 def _network(options) -> Network:
-    """Return the network that ``options`` name, with the choices of the method."""
+    """Return the network that ``options`` name, with the choices of the method and bits of weights."""
     if options.method in BASELINES:
         return baselines.with_method(options.source.plain, options.method)
-    network = choose(options.source.plain, options.method, options.crossbars, options.ways or 1,
-                     options.ways_of or "ring", options.masked and options.masked.split(","))
     bits = options.weight_bits
-    return replace(network, layers=tuple(
-        replace(layer, weight_bits=bits or layer.weight_bits) for layer in network.layers))
+    return replace(options.network, layers=tuple(
+        replace(layer, weight_bits=bits or layer.weight_bits) for layer in options.network.layers))
 
 
 def _plan(options, training: Training):
