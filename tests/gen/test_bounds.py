@@ -18,7 +18,7 @@ ROUNDED = {
     "FLOOR":     np.floor,
     "CEIL":      np.ceil,
     "UP":        lambda x: np.sign(x) * np.ceil(abs(x)),
-    "DOWN":      np.fix,
+    "DOWN":      np.trunc,
 }
 
 
