@@ -39,13 +39,9 @@ class Graph:
     sources: dict[str, tuple[str | None, ...]] #: Of each, by name; None is the input.
 
     def following(self, index: int) -> int | None:
-        """Return the layer that comes behind the layer ``index``, past joins: of the trunk the next one of
-        it, of a branch its next one or, behind its join, that of the trunk; None if it is the last."""
-        for branch in self.branches:
-            if index in branch.layers:
-                later = branch.layers[branch.layers.index(index) + 1:]
-                return later[0] if later else self.following(branch.between[-1])
-        later = self.trunk[self.trunk.index(index) + 1:]
+        """Return the layer of the trunk that comes behind the layer ``index`` of it, past joins; None if
+        it is the last, or on a branch."""
+        later = self.trunk[self.trunk.index(index) + 1:] if index in self.trunk else ()
         return later[0] if later else None
 
 

@@ -70,7 +70,7 @@ class Edge(wiring.Component):
     passes, mix
         See :class:`hdl.pass_sets.mixer.Mixer`. Only with ``mix``.
     o_sets : Out(stream.Signature(pass_set_layout(passes, outcomes)))
-        Pass set of each map that is sent, and the outcome of ``early``.
+        Pass set of each map that is sent, and the outcome of ``early``; with ``parts`` without one.
     error : Out(1)
         1 for a cycle after a word or a pass set has lost its parity. Only with ``protect``.
     """
@@ -86,6 +86,8 @@ class Edge(wiring.Component):
                              f"with {late!r}")
         if mix is None and lanes != (1 if late is None else late.outcomes):
             raise ValueError(f"Number of lanes must be that of the outcomes of {late!r}, not {lanes!r}")
+        #: Whether the outcome by which a map is sent goes with it.
+        self.told = not parts
         if parts and parts[-1].separates(passes):
             *parts, early = parts
         apart = early is not None and early.separates(passes)
@@ -119,7 +121,8 @@ class Edge(wiring.Component):
             **({"passes": Out(self.mixer.passes.signature),
                 "mix":    In(self.mixer.mix.signature.flip())} if self.mixer else {}),
             "o":      Out((self.mixer or self.buffer).o.signature),
-            "o_sets": Out((self.mixer or self.buffer).o_sets.signature),
+            "o_sets": Out((self.mixer or self.buffer).o_sets.signature if self.told else
+                          stream.Signature(pass_set_layout(passes))),
             **({"credit": Out(self.buffer.credit.signature)} if by_credit else {}),
             **error_port(protect),
         })
@@ -147,7 +150,15 @@ class Edge(wiring.Component):
             connect(m, sender.passes, flipped(self.passes))
             connect(m, flipped(self.mix), sender.mix)
         connect(m, sender.o, flipped(self.o))
-        connect(m, sender.o_sets, flipped(self.o_sets))
+        if self.told:
+            connect(m, sender.o_sets, flipped(self.o_sets))
+        else:
+            m.d.comb += [
+                self.o_sets.payload.set.eq(sender.o_sets.payload.set),
+                self.o_sets.payload.last.eq(sender.o_sets.payload.last),
+                self.o_sets.valid.eq(sender.o_sets.valid),
+                sender.o_sets.ready.eq(self.o_sets.ready),
+            ]
         if self.buffer.by_credit:
             connect(m, self.buffer.credit, flipped(self.credit))
         parity = Parity(m, self)

@@ -13,9 +13,10 @@ __all__ = ["Fork"]
 class Fork(wiring.Component):
     """Send each word and each pass set on all ways.
 
-    A word passes when all ways take it in the same cycle; whether one is ready must not depend on whether
-    a word is offered to it. A pass set is taken from each way by itself, and the next one follows when all
-    have it. Latency is none, throughput that of the slowest way.
+    A word passes when all ways take it in the same cycle. Whether a way is ready for a word must not depend
+    on whether one is offered to it, and once it is ready it must stay so until it gets one. A pass set is
+    taken from each way by itself, and the next one follows when all have it. Latency is none, throughput
+    that of the slowest way.
 
     Parameters
     ----------

@@ -26,9 +26,8 @@ def compare_maps(path: Path, design: Design, network: Network, images: np.ndarra
     """
     lines  = np.array(path.read_bytes().split()).reshape(-1, 3)
     graph  = graph_of(network)
-    after  = [None if (index := graph.following(number)) is None else network.layers[index]
-              for number in range(len(network.layers))]
-    layers = [_read(lines[lines[:, 0] == name.encode()], index, after[index], design, network)
+    behind = list(map(graph.following, range(len(network.layers))))
+    layers = [_read(lines[lines[:, 0] == name.encode()], index, behind[index], design, network)
               for index, name in enumerate(design.layers)]
     different = 0
     for image, sets, words, size in layers:
@@ -47,17 +46,19 @@ def compare_maps(path: Path, design: Design, network: Network, images: np.ndarra
                 expected = [logits[..., None] for logits, _ in golden]
             else:
                 expected = [_bits_of(maps[index], layer.output_bits) for _, maps in golden]
-                behind = after[index]
-                if behind.mask_choice is not None: # each pass apart
+                after = None if behind[index] is None else network.layers[behind[index]]
+                if after is None: # a branch, of which the trunk has the choices
+                    pass
+                elif after.mask_choice is not None: # each pass apart
                     next_choice = np.broadcast_to(np.arange(passes), arrays.shape[:2])
-                elif behind.array_choice is not None:
-                    next_choice = arrays[..., network.layers.index(behind)]
+                elif after.array_choice is not None:
+                    next_choice = arrays[..., behind[index]]
             different += _differences(sets[begin:end], words[begin * size:end * size], size, expected,
                                       next_choice, design.passes_max)
     return different
 
 
-def _read(lines, index, after, design, network):
+def _read(lines, index, behind, design, network):
     """Return the maps that have left layer ``index``, by its ``lines`` of the trace: the image of each map,
     pass sets, words, and the words of a map."""
     layer = network.layers[index]
@@ -68,7 +69,9 @@ def _read(lines, index, after, design, network):
         words = integers(bits(words, design.manifest["logit"]["width"]), signed=True)[:, None]
     else:
         size = height * width
-        next_arrays = len(after.array_sets) if after.mask_choice is None else design.passes_max
+        after = None if behind is None else network.layers[behind]
+        next_arrays = (1 if after is None else len(after.array_sets) if after.mask_choice is None else
+                       design.passes_max)
         words = bits(words, channels * layer.output_bits)
     sets = bits(sets, design.passes_max + 1 + (next_arrays - 1).bit_length())
     last = sets[:, design.passes_max].astype(np.int64)
