@@ -1,7 +1,10 @@
 """Whether the layers of a network can be, and fit each other."""
 
+from dataclasses import dataclass
+
 from gen.command import UserError
-from gen.ir import Layer, MaskChoice, MixChoice, Network
+from gen.graph import MalformedGraph, graph_of
+from gen.ir import Join, Layer, MaskChoice, MixChoice, Network
 from gen.names import NAME_LENGTH, identifier
 
 
@@ -17,6 +20,9 @@ LEVEL_BITS, WEIGHT_BITS = 8, 8
 
 #: Most bits of a draw that a table turns into outcomes.
 TABLE_BITS = 16
+
+#: Fraction bits of values in fixed point.
+VALUE_FRACTIONS = range(17)
 
 #: Bits of a component of a pixel.
 PIXEL_BITS = 8
@@ -78,6 +84,11 @@ def check_layer(layer: Layer):
         bits, low = getattr(layer, f"{side}_bits"), getattr(layer, f"{side}_low")
         need(1 <= bits <= LEVEL_BITS, f"{side} levels of 1 to {LEVEL_BITS} bits", bits)
         need(low in (-1, 0), f"{side} levels from -1 or 0", low)
+    if layer.fraction is not None:
+        need(layer.fraction in VALUE_FRACTIONS, f"values of {VALUE_FRACTIONS.start} to "
+             f"{VALUE_FRACTIONS.stop - 1} fraction bits", layer.fraction)
+        need(layer.output_bits > 1, f"values of 2 to {LEVEL_BITS} bits", layer.output_bits)
+        need(layer.pool == 1, "a pool of 1, as values are added before they are pooled", layer.pool)
 
 
 def _check_draws(network):
@@ -175,32 +186,37 @@ def _check_mix(layer, draws):
 
 def _check_chain(network):
     known = {}
-    for layer in network.layers:
+    for layer in (*network.layers, *network.joins):
         name = identifier(layer.name)
         if not name or len(layer.name) > NAME_LENGTH or not layer.name.isprintable():
-            raise MalformedNetwork(f"Layer {layer.name!r} must have a name of 1 to {NAME_LENGTH} printable "
-                                   "characters, with at least one of the letters a to z or digits")
+            raise MalformedNetwork(f"{type(layer).__name__} {layer.name!r} must have a name of 1 to "
+                                   f"{NAME_LENGTH} printable characters, with at least one of the letters "
+                                   "a to z or digits")
         # Some file systems take upper and lower case for the same.
         other = known.setdefault(name.lower(), layer)
         if other is not layer:
-            raise MalformedNetwork(f"Network {network.name!r} has layers named {other.name!r} and "
-                                   f"{layer.name!r}, but names must differ in their letters (of either "
-                                   "case) or digits")
-    source = network.input.height, network.input.width, network.input.channels
-    levels = network.input.bits, network.layers[0].input_low
-    where = "The input"
-    for layer in network.layers:
-        entering = layer.height, layer.width, layer.channels
-        if source != entering:
-            raise MalformedNetwork(f"{where} has a map of {by(*source)}, but layer {layer.name!r} "
-                                   f"takes one of {by(*entering)}")
-        if levels != (layer.input_bits, layer.input_low):
-            raise MalformedNetwork(
-                f"{where} has levels of {_levels(*levels)}, but layer {layer.name!r} takes levels of "
-                f"{_levels(layer.input_bits, layer.input_low)}")
-        source, where = layer.output_shape, f"Layer {layer.name!r}"
-        levels = layer.output_bits, layer.output_low
-    last = network.layers[-1]
+            raise MalformedNetwork(f"Network {network.name!r} has {_plural(network)} named "
+                                   f"{other.name!r} and {layer.name!r}, but names must differ in their "
+                                   "letters (of either case) or digits")
+    try:
+        graph = graph_of(network)
+    except MalformedGraph as error:
+        raise MalformedNetwork(str(error)) from None
+    part  = network.input
+    found = {None: _Map("The input", (part.height, part.width, part.channels), part.bits,
+                        network.layers[0].input_low)}
+    for node in graph.nodes:
+        entering = [found[name] for name in graph.sources[node.name]]
+        if isinstance(node, Join):
+            found[node.name] = _joined(node, *entering)
+            continue
+        _check_entering(node, *entering)
+        found[node.name] = _Map(f"Layer {node.name!r}", node.output_shape, node.output_bits,
+                                node.output_low, node.fraction)
+    if graph.trunk[-1] != len(network.layers) - 1:
+        raise MalformedNetwork(f"Layer {network.layers[-1].name!r} is the last and must be the output")
+    last   = network.layers[-1]
+    source = found[last.name].shape
     if source[:2] != (1, 1):
         raise MalformedNetwork(f"Layer {last.name!r} is the last and must end in a map of 1 by 1, "
                                f"not {by(*source[:2])}")
@@ -212,8 +228,64 @@ def _check_chain(network):
                                f"not {last.outputs}")
 
 
+@dataclass(frozen=True)
+class _Map:
+    """What leaves a node: who it is, height, width and channels, and what its levels stand for."""
+
+    where: str
+    shape: tuple[int, int, int]
+    bits: int
+    low: int
+    fraction: int | None = None
+
+    @property
+    def levels(self):
+        return _levels(self.bits, self.low) if self.fraction is None else (
+            f"{self.bits} bits of which {self.fraction} are fraction")
+
+
+def _check_entering(layer, entering):
+    if entering.shape != (layer.height, layer.width, layer.channels):
+        taken = by(layer.height, layer.width, layer.channels)
+        raise MalformedNetwork(f"{entering.where} has a map of {by(*entering.shape)}, but layer "
+                               f"{layer.name!r} takes one of {taken}")
+    # Of a value in fixed point a layer takes the sign.
+    levels = (1, -1) if entering.fraction is not None else (entering.bits, entering.low)
+    if levels != (layer.input_bits, layer.input_low):
+        what = "signs, levels" if entering.fraction is not None else "levels"
+        raise MalformedNetwork(
+            f"{entering.where} has {what} of {_levels(*levels)}, but layer {layer.name!r} takes levels of "
+            f"{_levels(layer.input_bits, layer.input_low)}")
+
+
+def _joined(join, first, second):
+    """What leaves ``join``."""
+    if join.operation not in ("add", "concat"):
+        raise MalformedNetwork(f"Join {join.name!r} must be 'add' or 'concat', not {join.operation!r}")
+    both = f"{first.where} and {second.where[0].lower()}{second.where[1:]}"
+    if (first.bits, first.low, first.fraction) != (second.bits, second.low, second.fraction):
+        raise MalformedNetwork(f"{both} meet in join {join.name!r} and must have the same levels, not "
+                               f"{first.levels} and {second.levels}")
+    same = slice(0, 3 if join.operation == "add" else 2)
+    if first.shape[same] != second.shape[same]:
+        raise MalformedNetwork(f"{both} meet in join {join.name!r} and must have maps of the same size, "
+                               f"not {by(*first.shape)} and {by(*second.shape)}")
+    channels = first.shape[2]
+    if join.operation == "add":
+        if first.fraction is None:
+            raise MalformedNetwork(f"{both} are added in join {join.name!r} and must have values in fixed "
+                                   f"point, not levels of {first.levels}")
+    else:
+        channels += second.shape[2]
+    return _Map(f"Join {join.name!r}", (*first.shape[:2], channels), first.bits, first.low, first.fraction)
+
+
 def _levels(bits: int, low: int) -> str:
     return f"{bits} bit{'s' * (bits > 1)} from {low}"
+
+
+def _plural(network):
+    return "layers or joins" if network.joins else "layers"
 
 
 def by(*sizes: int) -> str:

@@ -89,7 +89,9 @@ def _with_parameters(layer: Layer, own: Parameters, method: Method) -> Layer:
         return replace(layer, banks=((bank,),) * layer.crossbars)
     # In float64, whatever the file has: the next float32 is beside many thresholds.
     deviation = np.sqrt(own.variance + own.epsilon)
-    scale = np.ones((1, layer.outputs)) if own.scale is None else method.scales(own.scale)
+    scale = np.ones((1, layer.outputs)) if own.scale is None else own.scale
+    if layer.choices: # a layer that chooses nothing drops nothing
+        scale = method.scales(scale)
     gamma, beta = own.gamma, own.beta
     centred = method.affines is not None and bool(layer.choices)
     if centred:

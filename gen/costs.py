@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from gen.graph import graph_of
 from gen.ir import JUNCTIONS, Layer, Network, Target
 from gen.methods import method_for
 from gen.outcomes import drawn
@@ -103,9 +104,12 @@ def expected_runs(network: Network, passes: int) -> list[float]:
     """
     outcomes = drawn(network, _DRAWS, passes)
     prefix   = np.zeros(outcomes.shape[:2], dtype=object) # numbers the outcomes so far, however many
-    means    = []
-    for layer, (array, bank) in zip(network.layers, np.moveaxis(outcomes, (2, 3), (0, 1)), strict=True):
+    graph    = graph_of(network)
+    means    = {}
+    for index in graph.trunk:
+        layer, (array, bank) = network.layers[index], np.moveaxis(outcomes[:, :, index], 2, 0)
         prefix = prefix * (len(layer.array_sets) if layer.mask_choice is None else passes) + array
-        means.append(float(np.mean([len(set(row)) for row in prefix])))
+        means[index] = float(np.mean([len(set(row)) for row in prefix]))
         prefix = prefix * (layer.bank_count if layer.mix_choice is None else passes) + bank
-    return means
+    means |= {index: means[branch.between[0]] for branch in graph.branches for index in branch.layers}
+    return [means[index] for index in range(len(network.layers))]

@@ -58,20 +58,42 @@ of a layer
 ``dropout``   probability that a training begins with, 0.5 unless given
 ``bits``      of what leaves the layer, 1 unless given
 ``low``       what the lowest of these levels stands for, -1 unless given; or 0
+``fraction``  if given, values in fixed point leave, of ``bits`` bits, 8 unless given, so many of them
+              fraction bits; the next layer takes their signs
+``source``    name of the layer or join whose map enters; the one before, unless given
 ``name``      ``conv1``, ``conv2``, ... and ``fc1``, ``fc2``, ..., unless given
 ============  ========================================================================================
 
-The last layer has logits, so ``pool``, ``bits`` and ``low`` mean nothing there.
+The last layer has logits, so ``pool``, ``bits``, ``low`` and ``fraction`` mean nothing there.
+
+Ways part and meet again where there are tables ``[[joins]]``, as in a residual block::
+
+    [[joins]]
+    name = "sum"
+    trunk = "conv3"
+    branch = "conv1"
+
+=============  =======================================================================================
+of a join
+=============  =======================================================================================
+``name``       by which layers and joins have it as their source
+``trunk``      name of the layer or join that ends the way on which passes choose at random
+``branch``     name of that which ends the other: what enters a layer before the trunk ends, or layers
+               that take it, which choose nothing
+``operation``  ``"add"``, unless given, of values in fixed point; or ``"concat"``, of channels
+=============  =======================================================================================
 """
 
 import os
 import stat
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
-from gen.check_shapes import MalformedNetwork, check_layer
+from gen.check_shapes import VALUE_FRACTIONS, MalformedNetwork, check_layer
 from gen.command import UserError
-from gen.ir import Input, Layer, Network
+from gen.graph import MalformedGraph, graph_of
+from gen.ir import Input, Join, Layer, Network
 from gen.methods import DEFAULT, METHODS, known_names
 from gen.networks import levels_of_pixels
 from gen.structure import LONGEST, StructureError, check_network
@@ -106,12 +128,18 @@ _LIST  = (lambda value: type(value) is list and value and all(type(item) is dict
           "tables, one [[layers]] for each")
 
 #: What each table may have: whether a value is right, and what it must be.
-_TOP   = {"name": _NAME, "data": _NAME, "method": _either(*METHODS), "input": _PARTS, "layers": _LIST}
+_TOP   = {"name": _NAME, "data": _NAME, "method": _either(*METHODS), "input": _PARTS, "layers": _LIST,
+          "joins": (_LIST[0], "tables, one [[joins]] for each")}
 _INPUT = {"height": _SIZE, "width": _SIZE, "colours": _either(1, 3), "thresholds": _THRESHOLDS,
           "bits": _whole(1, 8), "low": _either(-1, 0)}
 _LAYER = {"kind": _either("conv", "linear"), "name": _NAME, "outputs": _SIZE, "kernel": _KERNEL,
           "stride": _SIZE, "padding": _whole(0, 2**20), "pool": _either(1, 2), "dropout": _SHARE,
-          "bits": _whole(1, 8), "low": _either(-1, 0)}
+          "bits": _whole(1, 8), "low": _either(-1, 0), "source": _NAME,
+          "fraction": _whole(VALUE_FRACTIONS.start, VALUE_FRACTIONS.stop - 1)}
+_JOIN  = {"name": _NAME, "trunk": _NAME, "branch": _NAME, "operation": _either("add", "concat")}
+
+#: Bits of values in fixed point, unless given.
+_VALUE_BITS = 8
 
 #: What only a convolution has.
 _CONVOLUTION = "kernel", "stride", "padding"
@@ -141,10 +169,11 @@ def read_description(path: Path) -> tuple[Network, str]:
         refuse(f"has the name {name!r}, that of a network of the project", "give it another 'name'")
     try:
         pixels, low = _input(found["input"], refuse)
-        network = Network(name, pixels, _layers(found["layers"], pixels, low, refuse),
-                          data=found.get("data", "mnist"))
+        joins   = _joins(found.get("joins", ()), refuse)
+        network = Network(name, pixels, _layers(found["layers"], joins, pixels, low, refuse),
+                          data=found.get("data", "mnist"), joins=joins)
         check_network(network)
-    except (MalformedNetwork, StructureError) as error:
+    except (MalformedGraph, MalformedNetwork, StructureError) as error:
         refuse(f"describes no network: {error}")
     return network, found.get("method", DEFAULT)
 
@@ -196,9 +225,17 @@ def _input(table, refuse):
                  table.get("colours", 1)), table.get("low", -1)
 
 
-def _layers(tables, pixels, low, refuse):
-    layers, numbers = [], {"conv": 0, "fc": 0}
-    shape, bits = (pixels.height, pixels.width, pixels.channels), pixels.bits
+def _joins(tables, refuse):
+    joins = []
+    for number, table in enumerate(tables, 1):
+        _check(table, _JOIN, ("name", "trunk", "branch"), f"join {number}", refuse)
+        joins.append(Join(**table))
+    return tuple(joins)
+
+
+def _layers(tables, joins, pixels, low, refuse):
+    """The layers, each with the shape of what enters it."""
+    numbers, drafts = {"conv": 0, "fc": 0}, []
     for number, table in enumerate(tables, 1):
         where = f"layer {number}"
         _check(table, _LAYER, ("kind", "outputs"), where, refuse)
@@ -211,17 +248,31 @@ def _layers(tables, pixels, low, refuse):
                        "take it out, or make it a 'conv'")
         kind = "conv" if convolution else "fc"
         numbers[kind] += 1
-        kernel = table.get("kernel", list(shape[:2]))
-        layer = Layer(
-            table.get("name", f"{kind}{numbers[kind]}"), *shape,
-            kernel=(kernel, kernel) if type(kernel) is int else tuple(kernel), outputs=table["outputs"],
+        drafts.append(Layer(
+            table.get("name", f"{kind}{numbers[kind]}"), 1, 1, 1, (1, 1), outputs=table["outputs"],
             pool=table.get("pool", 1), stride=table.get("stride", 1), padding=table.get("padding", 0),
-            dropout=float(table.get("dropout", 0.5)), input_bits=bits, input_low=low,
-            output_bits=table.get("bits", 1), output_low=table.get("low", -1))
+            dropout=float(table.get("dropout", 0.5)),
+            output_bits=table.get("bits", _VALUE_BITS if "fraction" in table else 1),
+            output_low=table.get("low", -1), fraction=table.get("fraction"),
+            source=table.get("source", "")))
+    graph = graph_of(Network("", pixels, tuple(drafts), joins=joins))
+    made, leaving = {}, {None: ((pixels.height, pixels.width, pixels.channels), pixels.bits, low)}
+    for node in graph.nodes:
+        (shape, bits, least), *others = (leaving[source] for source in graph.sources[node.name])
+        if isinstance(node, Join):
+            channels = shape[2] + sum(
+                other[0][2] for other in others if node.operation == "concat")
+            leaving[node.name] = (*shape[:2], channels), bits, least
+            continue
+        kernel = tables[drafts.index(node)].get("kernel", list(shape[:2]))
+        made[node.name] = layer = replace(
+            node, height=shape[0], width=shape[1], channels=shape[2], input_bits=bits, input_low=least,
+            kernel=(kernel, kernel) if type(kernel) is int else tuple(kernel))
         check_layer(layer)
-        layers.append(layer)
-        shape, bits, low = layer.output_shape, layer.output_bits, layer.output_low
-    return tuple(layers)
+        # Of values in fixed point the layers behind take the signs.
+        leaving[node.name] = layer.output_shape, *((1, -1) if layer.fraction is not None else
+                                                   (layer.output_bits, layer.output_low))
+    return tuple(made[draft.name] for draft in drafts)
 
 
 def _short(value):

@@ -1,10 +1,11 @@
 """The network as every transform sees it: immutable data that imports nothing.
 
-A layer is a convolution of maps of levels; a fully connected layer is one whose kernel is the whole
-map. A level ``q`` of ``A`` bits, from 0 to ``L = 2 ** A - 1``, stands for the value
-``low + (1 - low) * q / L``: with one bit and ``low = -1``, for -1 and +1. The inputs of a kernel are
-numbered in raster order with the channel fastest. What the crossbars return for them, the *sum*, is over
-all inputs whose word lines are active, and over the arrays that are read,
+A network is a chain of layers, beside which ways part and meet again (:class:`Join`). A layer is a
+convolution of maps of levels; a fully connected layer is one whose kernel is the whole map. A level ``q``
+of ``A`` bits, from 0 to ``L = 2 ** A - 1``, stands for the value ``low + (1 - low) * q / L``: with one bit
+and ``low = -1``, for -1 and +1. The inputs of a kernel are numbered in raster order with the channel
+fastest. What the crossbars return for them, the *sum*, is over all inputs whose word lines are active, and
+over the arrays that are read,
 
 - with binary weights ``w`` of -1 and +1 the sum of ``w * (2 * q - L)``: of levels of one bit that stand
   for -1 and +1, the sum of the products. With A active inputs of which n equal their weight it is
@@ -28,8 +29,8 @@ from fractions import Fraction
 
 __all__ = [
     "JUNCTIONS", "Target", "Input", "Draw", "ArrayChoice", "BankChoice", "MaskChoice", "MixChoice",
-    "Normalization", "Comparison", "Centred", "Affine", "Logit", "Tile", "Folding", "Layer", "Head",
-    "Generator", "HealthTest", "Network", "dump", "load",
+    "Normalization", "Comparison", "Centred", "Value", "Affine", "Logit", "Tile", "Folding", "Layer",
+    "Join", "Head", "Generator", "HealthTest", "Network", "dump", "load",
 ]
 
 
@@ -241,6 +242,17 @@ class Centred:
 
 
 @dataclass(frozen=True, slots=True)
+class Value:
+    """A bank of a hidden layer whose results are added to others (:class:`Join`): per channel the value
+    ``(gain * sum + offset) >> dropped`` in units of ``2 ** -Layer.fraction``, no less and no more than
+    ``Layer.output_bits`` bits in two's complement hold."""
+
+    gain: tuple[int, ...]
+    offset: tuple[int, ...]
+    dropped: int                   #: The same in all banks of a layer.
+
+
+@dataclass(frozen=True, slots=True)
 class Affine:
     """A bank of the output layer before quantization: ``log2(e) * y = gain * s + offset``.
 
@@ -314,14 +326,18 @@ class Layer:
     input_low: int = -1            #: What level 0 stands for: -1 or 0.
     output_bits: int = 1           #: Bits of a level that leaves a hidden layer.
     output_low: int = -1           #: What its level 0 stands for.
+    fraction: int | None = None    #: If given, values in fixed point leave, in units of ``2 ** -fraction``:
+                                   #: level q stands for ``q - 2 ** (output_bits - 1)`` of them.
+    source: str = ""               #: Name of the layer or join whose map enters; empty: the layer before,
+                                   #: or of the first layer the input.
     arrays: tuple[tuple[int, ...], ...] = () #: Per array and output channel an integer of fields of
                                    #: ``weight_bits`` bits, field i the weight of input i: one bit that
                                    #: is 1 for +1, or a number in two's complement.
     normalizations: tuple[tuple[Normalization, ...], ...] = () #: Per set of arrays, one for each outcome
                                    #: of their choice, and bank. Until
                                    #: :func:`gen.transforms.banks.make_banks`.
-    banks: tuple[tuple[Comparison | Centred | Affine | Logit, ...], ...] = () #: Per set of arrays and
-                                   #: bank, likewise.
+    banks: tuple[tuple[Comparison | Centred | Value | Affine | Logit, ...], ...] = () #: Per set of
+                                   #: arrays and bank, likewise.
     tiles: tuple[Tile, ...] = ()   #: Set by :func:`gen.transforms.tile.tile`.
     folding: Folding | None = None #: Set by :func:`gen.transforms.folding.choose_folding`.
 
@@ -411,6 +427,25 @@ class Layer:
 
 
 @dataclass(frozen=True, slots=True)
+class Join:
+    """Where two ways of a map meet that part at the entrance of a layer (:mod:`gen.graph`).
+
+    ``"add"``, of maps of values in fixed point, is their sum, no less and no more than their bits hold (a
+    residual connection); ``"concat"`` has the channels of the first map and then those of the second one.
+    """
+
+    name: str
+    trunk: str                     #: Name of the layer or join that the way ends with on which passes
+                                   #: choose.
+    branch: str                    #: That of the other, of layers without choices or of none.
+    operation: str = "add"
+
+    @property
+    def sources(self) -> tuple[str, str]:
+        return self.trunk, self.branch
+
+
+@dataclass(frozen=True, slots=True)
 class Head:
     """Softmax by powers of two, and what the averaging block counts. All integers.
 
@@ -474,6 +509,7 @@ class Network:
     data: str = "mnist"            #: Data set that it is trained and judged with (:mod:`golden.data`).
     generator: Generator | None = None #: Set by :func:`gen.transforms.seed.seed`.
     health: tuple[HealthTest, ...] = () #: Of the random bits; set by :func:`gen.transforms.watch.watch`.
+    joins: tuple[Join, ...] = ()   #: Each before those that it is a source of.
 
     @property
     def drops(self) -> tuple[float, ...]:
@@ -494,7 +530,7 @@ class Network:
 
 _KINDS = {kind.__name__: kind for kind in (
     Target, Input, Draw, ArrayChoice, BankChoice, MaskChoice, MixChoice, Normalization, Comparison, Centred,
-    Affine, Logit, Tile, Folding, Layer, Head, Generator, HealthTest, Network)}
+    Value, Affine, Logit, Tile, Folding, Layer, Join, Head, Generator, HealthTest, Network)}
 
 
 def dump(value) -> str:

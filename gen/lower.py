@@ -3,12 +3,13 @@
 
 from dataclasses import replace
 
-from gen.ir import Centred, Comparison, Layer, Logit, Network, Target
+from gen.graph import graph_of
+from gen.ir import Centred, Comparison, Layer, Logit, Network, Target, Value
 from gen.names import identifier
 from gen.transforms.tile import row_tiles
 from gen.weights import in_files
-from hdl.accelerator import Accelerator
-from hdl.engine import CentredBits, Engine, Levels, Logits, Masks
+from hdl.accelerator import Accelerator, Branch
+from hdl.engine import CentredBits, Engine, Levels, Logits, Masks, Values
 from hdl.layer.crossbar import Crossbar
 from hdl.layer.line_buffer import LineBuffer
 from hdl.layer.scale_mux import signed_shape
@@ -33,6 +34,7 @@ def lower(network: Network, target: Target) -> Accelerator:
         bits=network.input.bits,
         colours=network.input.colours,
         engines=[lower_layer(network, index, target, filed) for index in range(len(network.layers))],
+        branches=_branches(network),
         draws=[len(draw.drops) for draw in network.draws if draw.drops],
         names=[identifier(layer.name) for layer in network.layers],
         rng=_rng(network, target),
@@ -48,6 +50,24 @@ def lower(network: Network, target: Target) -> Accelerator:
         sequential=target.schedule == "sequential",
         protect=target.protect,
     )
+
+
+def _branches(network):
+    """The ways beside the trunk."""
+    layers = network.layers
+    return [Branch(identifier(branch.join.name), layers=branch.layers, first=branch.between[0],
+                   last=branch.between[-1], bits=layers[branch.between[-1]].output_bits,
+                   added=branch.join.operation == "add") for branch in graph_of(network).branches]
+
+
+def _takes_signs(network, index):
+    """Bits of the values of which layer ``index`` takes the signs; None if levels enter it."""
+    graph, layers = graph_of(network), {layer.name: layer for layer in network.layers}
+    (name,) = graph.sources[network.layers[index].name]
+    while name is not None and name not in layers:
+        name = graph.sources[name][0]
+    source = layers.get(name)
+    return None if source is None or source.fraction is None else source.output_bits
 
 
 def lower_layer(network: Network, index: int, target: Target, filed: bool = False) -> Engine:
@@ -71,6 +91,7 @@ def lower_layer(network: Network, index: int, target: Target, filed: bool = Fals
         sums=sums,
         banks=[[_words(bank, 2**layer.output_bits - 1) for bank in of_array] for of_array in banks],
         bits=layer.input_bits,
+        value_bits=_takes_signs(network, index),
         array_choice=_choice(network, layer.array_choice),
         bank_choice=_choice(network, layer.bank_choice),
         mix=_mix(network, layer),
@@ -84,6 +105,8 @@ def _results(layer, bank):
     """What the engine of ``layer`` sends, of which ``bank`` is one."""
     if isinstance(bank, Logit):
         return Logits(_logit(layer), bank.dropped)
+    if isinstance(bank, Value):
+        return Values(layer.output_bits, bank.dropped)
     return CentredBits(layer.pool) if isinstance(bank, Centred) else Levels(layer.output_bits, layer.pool)
 
 
@@ -125,7 +148,7 @@ def _drawn(network):
     return [draw.name for draw in network.draws if draw.drops]
 
 
-def _of_codes(layer: Layer) -> tuple[range, tuple[tuple[Comparison | Centred | Logit, ...], ...]]:
+def _of_codes(layer: Layer) -> tuple[range, tuple[tuple[Comparison | Centred | Value | Logit, ...], ...]]:
     """Return the values that the codes of an array can add up to, and the banks of ``layer`` over these.
 
     Those of binary weights add up to ``n``, and the sum is ``2 * n - A``. As all inputs are active, A is
@@ -140,17 +163,17 @@ def _of_codes(layer: Layer) -> tuple[range, tuple[tuple[Comparison | Centred | L
         for of_array in layer.banks)
 
 
-def _line_of_codes(bank: Centred | Logit, active: int) -> Centred | Logit:
+def _line_of_codes(bank: Centred | Value | Logit, active: int) -> Centred | Value | Logit:
     """Return the words of the same values, ``gain * (2 * n - active) + offset``, over ``n``; or of the same
     logits, which are these less ``dropped`` bits."""
     offset = tuple(offset - gain * active for gain, offset in zip(bank.gain, bank.offset, strict=True))
-    if isinstance(bank, Centred) or not bank.dropped:
+    if isinstance(bank, Centred | Value) or not bank.dropped:
         return replace(bank, gain=tuple(2 * gain for gain in bank.gain), offset=offset)
     # The lowest bit that is dropped is that of the offset alone, so it may as well not be there.
     return Logit(bank.gain, tuple(value >> 1 for value in offset), bank.dropped - 1)
 
 
-def _words(bank: Comparison | Centred | Logit, thresholds: int = 1) -> list[dict]:
+def _words(bank: Comparison | Centred | Value | Logit, thresholds: int = 1) -> list[dict]:
     if isinstance(bank, Comparison):
         return [{"threshold": bank.threshold[channel * thresholds:(channel + 1) * thresholds],
                  "invert": invert} for channel, invert in enumerate(bank.invert)]

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from gen.graph import graph_of
 from gen.ir import ArrayChoice, BankChoice, Draw, Head, Layer, MaskChoice, MixChoice, Network
 from gen.networks import NETWORKS
 
@@ -203,8 +204,13 @@ def choose(network: Network, method: str, count: int | None = None, ways: int = 
     more = {} if made.choice is not ArrayChoice else {"sets": sets}
     outcomes = len(sets) or chosen
     layers, draws = [], []
+    # Layers beside the others, on the way of a skip, choose nothing.
+    trunk = {network.layers[index].name for index in graph_of(network).trunk}
     for layer in network.layers:
         name = "member" if made.in_turn else layer.name
+        if layer.name not in trunk:
+            layers.append(replace(layer, weight_bits=made.weight_bits))
+            continue
         if made.choice is MaskChoice:
             if groups := masks.get(name):
                 layer = replace(layer, choices=(MaskChoice(name, groups),))

@@ -75,7 +75,7 @@ def check_network(network: Network):
     if not _NETWORK.fullmatch(network.data):
         raise StructureError("its data set must have a name of letters, digits, '_', '-' and '.', not "
                              f"{network.data!r}")
-    for what, parts in ("layers", network.layers), ("draws", network.draws):
+    for what, parts in ("layers", network.layers), ("draws", network.draws), ("joins", network.joins):
         if len(parts) > PARTS:
             raise StructureError(f"the network must have at most {PARTS:,} {what}, not {len(parts):,}")
     if network.method and network.method not in METHODS:

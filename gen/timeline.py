@@ -5,6 +5,7 @@ holds. A step begins once the map, its pass set, its random bits and room for it
 that is is known, as each map is followed down to the results before the next one.
 """
 
+from bisect import bisect_right
 from collections import deque
 from dataclasses import dataclass, field
 
@@ -56,24 +57,56 @@ def timeline(accelerator: Accelerator, outcomes: np.ndarray) -> Timeline:
     count, passes = outcomes.shape[:2]
     bank    = _MaskBank(accelerator, passes)
     head    = _Head(accelerator)
-    engines, edges = [], []
+    engines = [None] * len(accelerator.engines)
+    edges, joins = [], {}
     behind  = head
-    for index, (name, engine, edge) in reversed([*enumerate(zip(
-            accelerator.names, accelerator.engines, accelerator.edges, strict=True))]):
-        split = [outcomes[..., index, 1]]
+
+    def engine(number, edge, beside=()):
+        """When the layer ``number`` reads, with ``edge`` behind it."""
+        store = accelerator.mask_stores.get(accelerator.names[number])
+        engines[number] = _Engine(accelerator.engines[number], edge, bank, store and store.latency, beside)
+        edges.append(edge)
+        return engines[number]
+
+    def beside(branch):
+        """The first block of a branch, which ends in its join."""
+        trunk = accelerator.trunk
+        parts = []
+        for number in trunk[trunk.index(branch.first):trunk.index(branch.last) + 2]:
+            parts += [outcomes[..., number, kind] for kind in (0, 1)]
+        behind_last = trunk[trunk.index(branch.last) + 1:][:1]
+        parts = parts[1:-1] if behind_last else parts[1:]
+        *inner, last = [None, *branch.layers]
+        held = accelerator.branch_edges[branch.name] if last is None else accelerator.edges[last]
+        end  = joins[branch.name].branch = _BranchEnd(held, parts, bank, None)
+        if last is None:
+            edges.append(end)
+            return _Beside(end)
+        block = engine(last, end)
+        for number in reversed(inner[1:]):
+            block = engine(number, _Edge(accelerator.edges[number], [], bank, block))
+        return block
+
+    for index, number in reversed([*enumerate(accelerator.trunk)]):
+        name, edge = accelerator.names[number], accelerator.edges[number]
+        following  = accelerator.trunk[index + 1:][:1]
+        for branch in reversed(accelerator.branches):
+            if branch.last == number:
+                behind = joins[branch.name] = _Join(accelerator.joins[branch.name], behind)
+        split = [outcomes[..., number, 1]]
         if name in accelerator.array_edges:
-            edges.append(_Edge(accelerator.array_edges[name], [outcomes[..., index + 1, 0]], bank, behind))
+            edges.append(_Edge(accelerator.array_edges[name], [outcomes[..., following[0], 0]], bank,
+                               behind))
             behind = _Store(edges[-1])
-        elif index + 1 < len(accelerator.engines):
-            split.append(outcomes[..., index + 1, 0])
+        elif following:
+            split.append(outcomes[..., following[0], 0])
         if edge.mixer:
             behind = _Mixer(edge.mixer, bank, accelerator.mix_stores[name].latency, behind)
-        edges.append(_Edge(edge, split, bank, behind))
+        following_edge = _Edge(edge, split, bank, behind)
         if edge.mixer:
-            behind.edge = edges[-1]
-        store  = accelerator.mask_stores.get(name)
-        behind = _Engine(engine, edges[-1], bank, store and store.latency)
-        engines.insert(0, behind)
+            behind.edge = following_edge
+        behind = engine(number, following_edge, [
+            beside(branch) for branch in accelerator.branches if branch.first == number])
     numbers = np.broadcast_to(np.arange(passes), (count, passes))
     for edge, split in ((accelerator.first_edge, outcomes[..., 0, 0]),
                         (accelerator.sequential_edge, numbers)):
@@ -171,17 +204,31 @@ class _Edge:
 
     def put(self, filled, image, members, last):
         """The last word of a branch set is stored in the cycle ``filled``: send its maps."""
+        sends = self._sends(self._begins(filled), image, members, last)
+        try:
+            sent = next(sends)
+            while True:
+                sent = sends.send(self.behind.enter(*sent))
+        except StopIteration:
+            pass
+
+    def _begins(self, filled):
+        """Cycle in which a branch set can begin to be sent."""
         ready  = filled + self.buffer.branch_sequencer.latency
         divided = self.written[-1] + self.buffer.branch_sequencer.latency
         self.waited |= divided > ready
+        return max(ready, divided)
+
+    def _sends(self, begins, image, members, last):
+        """Yield for each map of a branch set what the block behind is told, and take what this returns."""
         parts = _divide(members, [came_to[image] for came_to in self.split])
         ahead, words = self.buffer.FETCHED, self.buffer.words
         for number, part in enumerate(parts):
-            fetch = max(ready, divided, self._fetched + 1, self._set_taken + 1)
+            fetch = max(begins, self._fetched + 1, self._set_taken + 1)
             if len(self._taken) >= ahead:
                 # A word is fetched two cycles after there was room for it.
                 fetch = max(fetch, self._taken[-ahead] + 2)
-            self._set_taken, times = self.behind.enter(
+            self._set_taken, times = yield (
                 fetch + self.buffer.word_fetcher.latency, fetch + 1, image, part,
                 last and number + 1 == len(parts))
             self._taken.extend(times)
@@ -189,6 +236,67 @@ class _Edge:
             if len(self._taken) > ahead:
                 self._fetched = max(self._fetched, self._taken[-1 - ahead] + 2)
         self.released.append(self._fetched)
+
+
+class _BranchEnd(_Edge):
+    """When maps of a branch are sent to its join, which takes them as those of the trunk come."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        self._stored = deque() # branch sets that are not yet sent
+        self._sent   = None    # the map that is sent next, of the first of them
+
+    def put(self, filled, image, members, last):
+        self._stored.append(self._sends(self._begins(filled), image, members, last))
+
+    def sends(self):
+        """Return what the join is told of the next map."""
+        if self._sent is None:
+            self._sent = next(self._stored[0])
+        return self._sent
+
+    def sent(self, taken, times):
+        """The join has taken the pass set of this map and its last words."""
+        try:
+            self._sent = self._stored[0].send((taken, times))
+        except StopIteration:
+            self._sent = None
+            self._stored.popleft()
+
+
+class _Beside:
+    """When the words of maps are stored beside the layer that they enter too."""
+
+    def __init__(self, edge):
+        self.edge = edge
+
+    def take_set(self, offered, image, last):
+        return self.edge.take_set(offered, image, last)
+
+    def first_word(self):
+        return self.edge.room()
+
+
+class _Join:
+    """When maps of trunk and branch are joined (:class:`hdl.pass_sets.join.Join`)."""
+
+    def __init__(self, join, behind):
+        self.join   = join
+        self.behind = behind
+        self.branch = None # the edge at the end of the branch
+        self._left  = 0    # cycle in which the last word of the last map has left
+
+    def enter(self, arrival, offered, image, members, last):
+        """A map of the trunk arrives; return when its pass set and its last words are taken."""
+        beside, told, _, others, _ = self.branch.sends()
+        assert others == members, "trunk and branch send maps in the same order"
+        first = max(arrival, beside, self._left)
+        taken, left = self.behind.enter(first + self.join.latency, max(offered, told), image, members, last)
+        self._left = left[-1]
+        # A word is taken as the one before leaves.
+        times = [first, *left[:-1]]
+        self.branch.sent(taken, times)
+        return taken, times
 
 
 class _Store:
@@ -211,38 +319,32 @@ class _Store:
 class _Engine:
     """When maps are read (:class:`hdl.engine.Engine`)."""
 
-    def __init__(self, engine, edge, bank, store):
+    def __init__(self, engine, edge, bank, store, beside=()):
         self.engine  = engine
         self.edge    = edge
         self.bank    = bank
-        self.store   = store # latency of the store of its masks, if inputs are masked
-        self.ends    = []    # cycles in which the last reads of maps are issued
-        self._queued = []    # cycles in which arrays and masks of maps are in their queue
+        self.store   = store  # latency of the store of its masks, if inputs are masked
+        self.beside  = beside # first blocks of the branches whose maps enter them as they enter this
+        self.ends    = []     # cycles in which the last reads of maps are issued
+        self._queued = []     # cycles in which arrays and masks of maps are in their queue
         self._free   = 0
+        cycles = engine.word_cycles
+        #: Cycles from each word to the next.
+        self.gaps = np.diff(cycles)
+        #: Number of the word with which the first position is complete, or that comes before.
+        self.begins = bisect_right(cycles, engine.first_read - engine.line_buffer.latency) - 1
 
     def enter(self, arrival, offered, image, members, last):
         """The first word of a map arrives and its pass set is offered; return when the set is taken, and
         when its last words are."""
-        engine, edge, number = self.engine, self.edge, len(self.ends)
-        queue = engine.choices
-        if queue:
-            room = self.ends[number - queue.AHEAD] + 1 if number >= queue.AHEAD else 0
-            if self.store is None:
-                offered = max(offered, room)
-            else:
-                # The store serves requests in order, so one that waits holds up the next.
-                offered = max([offered, self.bank.there[image], *self._queued[-1:]])
-        taken  = edge.take_set(offered, image, last)
-        queued = taken
-        if self.store is not None:
-            queued = max(taken + self.store, room)
-            if last:
-                self.bank.words[image] = max(self.bank.words[image], taken)
-        self._queued.append(queued)
+        engine, edge = self.engine, self.edge
+        taken = self.take_set(offered, image, last)
+        if self.beside:
+            taken = max(taken, *(block.take_set(offered, image, last) for block in self.beside))
+            return taken, self._enter_beside(arrival, image, members, last)
         start = max(arrival - engine.word_cycles[0], self._free)
         read  = start + engine.first_read
-        wait  = max(0, edge.room() - read, queued + queue.latency - read if queue else 0)
-        edge.waited |= wait > 0
+        wait  = self._wait(read)
         self._free = start + wait + engine.map_cycles
         self.ends.append(start + wait + engine.final_read)
         edge.put(start + wait + engine.last_read + engine.latency, image, members, last)
@@ -250,6 +352,70 @@ class _Engine:
         ahead = engine.first_read - engine.line_buffer.latency
         return taken, [start + cycle + (wait if cycle > ahead else 0)
                        for cycle in engine.word_cycles[-2 * edge.buffer.FETCHED:]]
+
+    def take_set(self, offered, image, last):
+        """A pass set is offered; return when it is taken."""
+        queue, number = self.engine.choices, len(self.ends)
+        if queue:
+            room = self.ends[number - queue.AHEAD] + 1 if number >= queue.AHEAD else 0
+            if self.store is None:
+                offered = max(offered, room)
+            else:
+                # The store serves requests in order, so one that waits holds up the next.
+                offered = max([offered, self.bank.there[image], *self._queued[-1:]])
+        taken  = self.edge.take_set(offered, image, last)
+        queued = taken
+        if self.store is not None:
+            queued = max(taken + self.store, room)
+            if last:
+                self.bank.words[image] = max(self.bank.words[image], taken)
+        self._queued.append(queued)
+        return taken
+
+    def first_word(self):
+        """Cycle from which the first word of the next map is taken."""
+        return self._free + self.engine.word_cycles[0]
+
+    def _wait(self, read):
+        """Cycles that the first read of a map, which could be in the cycle ``read``, waits."""
+        queue = self.engine.choices
+        wait  = max(0, self.edge.room() - read, self._queued[-1] + queue.latency - read if queue else 0)
+        self.edge.waited |= wait > 0
+        return wait
+
+    def _enter_beside(self, arrival, image, members, last):
+        """As :meth:`enter` where words enter branches as well: each as all take it."""
+        engines = [self, *(block for block in self.beside if isinstance(block, _Engine))]
+        first = max(arrival, self.first_word(), *(block.first_word() for block in self.beside))
+        words = first + np.concatenate([[0], np.cumsum(np.max([each.gaps for each in engines], axis=0))])
+        reads = {}
+        for each in sorted(engines, key=lambda each: each.begins):
+            offset = each.engine.first_read - each.engine.word_cycles[each.begins]
+            read   = int(words[each.begins]) + offset
+            wait   = each._wait(read)
+            reads[each] = read + wait
+            words[each.begins + 1:] += wait
+        for block in self.beside:
+            if block in reads:
+                block._read_beside(reads[block], words, image, members, last)
+            else:
+                block.edge.put(int(words[-1]), image, members, last)
+        self._read_beside(reads[self], words, image, members, last)
+        return [int(word) for word in words[-2 * self.edge.buffer.FETCHED:]]
+
+    def _read_beside(self, first_read, words, image, members, last):
+        """A map is read from the cycle ``first_read`` on, of ``words`` that come in these cycles."""
+        engine, cycles = self.engine, self.engine.word_cycles
+
+        def at(cycle, latency=0):
+            """When what a map that never waits does in ``cycle`` is done."""
+            number = bisect_right(cycles, cycle - latency) - 1
+            return max(int(words[number]) + cycle - cycles[number], first_read + cycle - engine.first_read)
+
+        self._free = at(engine.map_cycles)
+        self.ends.append(at(engine.final_read, engine.line_buffer.latency))
+        self.edge.put(at(engine.last_read, engine.line_buffer.latency) + engine.latency, image, members,
+                      last)
 
 
 class _Mixer:

@@ -4,7 +4,7 @@ import math
 from dataclasses import fields
 
 from gen.check_shapes import MalformedNetwork, by, check_shapes
-from gen.ir import Affine, Centred, Comparison, Layer, Logit, Network, Normalization, Target
+from gen.ir import Affine, Centred, Comparison, Layer, Logit, Network, Normalization, Target, Value
 from gen.transforms.tile import columns_max
 from gen.weights import unpack
 
@@ -78,12 +78,12 @@ def _check_banks(layer, last):
     if layer.normalizations:
         raise MalformedNetwork(f"Layer {layer.name!r} has both normalizations and banks, but banks are "
                                "made of them")
-    kinds = (Affine, Logit) if last else (Comparison, Centred)
+    kinds = ((Affine, Logit) if last else (Comparison, Centred) if layer.fraction is None else (Value,))
     _check_centred(layer, [isinstance(bank, Centred) for bank in _each(layer, "banks")], last=False)
     for bank in _each(layer, "banks"):
         if not isinstance(bank, kinds):
             raise MalformedNetwork(f"Layer {layer.name!r} has a bank of {type(bank).__name__}, but "
-                                   f"{'the last' if last else 'a hidden'} layer takes "
+                                   f"{_what(layer, last)} takes "
                                    f"{' or '.join(kind.__name__ for kind in kinds)}")
         for field in fields(bank):
             if field.name != "dropped":
@@ -93,11 +93,18 @@ def _check_banks(layer, last):
             _check_comparison(layer, bank)
         elif isinstance(bank, Centred):
             _check_lines(layer, bank, 0, "value to compare with the mean")
+        elif isinstance(bank, Value):
+            _check_dropped(layer, bank)
+            _check_lines(layer, bank, 0, "value before bits are dropped")
         elif isinstance(bank, Affine):
             _check_finite(layer, "gain", bank.gain)
             _check_finite(layer, "offset", bank.offset)
         else:
             _check_logit(layer, bank)
+
+
+def _what(layer, last):
+    return "the last layer" if last else "a hidden layer" if layer.fraction is None else "one of values"
 
 
 def _check_centred(layer, centred, last):
@@ -113,7 +120,7 @@ def _check_centred(layer, centred, last):
     if layer.mix_choice is not None:
         raise MalformedNetwork(f"Layer {layer.name!r} must have no choice of a bank for each channel with "
                                "inverted normalization, as each pass would have a mean of its own")
-    if layer.output_bits != 1:
+    if layer.output_bits != 1: # values in fixed point have several
         raise MalformedNetwork(f"Layer {layer.name!r} must have output levels of 1 bit with inverted "
                                f"normalization, not {layer.output_bits}")
 
@@ -134,10 +141,14 @@ def _check_comparison(layer, bank):
             raise MalformedNetwork(f"Layer {layer.name!r} must have invert bits 0 or 1, not {value}")
 
 
-def _check_logit(layer, bank):
+def _check_dropped(layer, bank):
     if not 0 <= bank.dropped <= DROPPED_BITS or bank.dropped != layer.banks[0][0].dropped:
         raise MalformedNetwork(f"Layer {layer.name!r} must drop from 0 to {DROPPED_BITS} bits of a scaled "
                                f"sum, the same in all banks, not {bank.dropped}")
+
+
+def _check_logit(layer, bank):
+    _check_dropped(layer, bank)
     _check_lines(layer, bank, bank.dropped, "logit")
 
 

@@ -10,15 +10,16 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from gen.ir import Centred, Layer, Logit, Network
+from gen.graph import graph_of
+from gen.ir import Centred, Join, Layer, Logit, Network, Value
 from golden.head import Prediction, average, join, softmax
 from golden.random.outcomes import masks, mixes, outcomes
 
 
 __all__ = [
     "COMBINATIONS_LIMIT", "activate", "batches", "combination_count", "combinations", "compare",
-    "compare_with_mean", "forward", "input_levels", "layer_sums", "layer_weights", "logits",
-    "path_probabilities", "paths", "predict",
+    "compare_with_mean", "entering", "forward", "input_levels", "joined", "layer_sums", "layer_weights",
+    "logits", "path_probabilities", "paths", "predict", "values",
 ]
 
 
@@ -68,13 +69,47 @@ def forward(network: Network, images: np.ndarray, bits: np.ndarray, *, number: i
     arrays, banks = (taken[:, 0] for taken in outcomes(network, bits, number))
     kept, mixed = ({index: word[:, 0] for index, word in words(network, bits).items()}
                    for words in (masks, mixes))
-    results = []
-    x = input_levels(network, images)
-    for index, layer in enumerate(network.layers):
-        place, x = _sums(layer, x, np.arange(len(images)), arrays[:, index], kept.get(index), chip)
-        x = activate(layer, x[place], arrays[:, index], mixed.get(index, banks[:, index]))
-        results.append(x)
-    return (x, results[:-1]) if maps else x
+    graph = graph_of(network)
+    left  = {None: input_levels(network, images)} # what leaves each node
+    numbers = {layer.name: index for index, layer in enumerate(network.layers)}
+    for node in graph.nodes:
+        sources = [left[name] for name in graph.sources[node.name]]
+        if isinstance(node, Join):
+            left[node.name] = joined(network, node, *sources)
+            continue
+        index = numbers[node.name]
+        place, x = _sums(node, entering(network, node, *sources), np.arange(len(images)), arrays[:, index],
+                         kept.get(index), chip)
+        left[node.name] = activate(node, x[place], arrays[:, index], mixed.get(index, banks[:, index]))
+    *hidden, last = (left[layer.name] for layer in network.layers)
+    return (last, hidden) if maps else last
+
+
+def entering(network: Network, layer: Layer, x: np.ndarray) -> np.ndarray:
+    """Return the levels that ``layer`` takes of the map ``x`` of its source: where that has values in
+    fixed point, 1 for those of 0 and above, and 0 for others."""
+    bits = _value_bits(network, layer.name)
+    return x if bits is None else x >> bits - 1
+
+
+def joined(network: Network, join: Join, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return what leaves ``join`` (:class:`gen.ir.Join`), of levels uint8 (M, H, W, C) of its sources."""
+    if join.operation == "concat":
+        return np.concatenate([first, second], axis=-1)
+    bits = _value_bits(network, join.name)
+    # Level q stands for q - 2 ** (bits - 1).
+    total = first.astype(np.int16) + second - 2**(bits - 1)
+    return total.clip(0, 2**bits - 1).astype(np.uint8)
+
+
+def _value_bits(network, name):
+    """Bits of the values that enter a layer or join; None if levels do."""
+    graph  = graph_of(network)
+    layers = {layer.name: layer for layer in network.layers}
+    source = graph.sources[name][0]
+    while source not in layers and source is not None:
+        source = graph.sources[source][0]
+    return None if source is None or layers[source].fraction is None else layers[source].output_bits
 
 
 def batches(network: Network, images: int, passes: int) -> Iterator[slice]:
@@ -216,7 +251,7 @@ def layer_sums(layer: Layer, x: np.ndarray, outcome: int = 0, chip=None, *,
 def activate(layer: Layer, sums: np.ndarray, array: np.ndarray, bank: np.ndarray) -> np.ndarray:
     """Return what ``layer`` makes of pooled ``sums`` (M, h, w, O): levels (M, h, w, O), or logits (M, K),
     with the bank ``bank`` (M,) of array ``array`` (M,) of each map, or the banks (M, O) of its channels."""
-    kinds = {Logit: logits, Centred: compare_with_mean}
+    kinds = {Logit: logits, Centred: compare_with_mean, Value: values}
     return kinds.get(type(layer.banks[0][0]), compare)(layer, sums, array, bank)
 
 
@@ -240,6 +275,15 @@ def compare_with_mean(layer: Layer, sums: np.ndarray, array: np.ndarray, bank: n
     return (z * math.prod(layer.output_shape) >= z.sum((1, 2, 3), keepdims=True)).astype(np.uint8)
 
 
+def values(layer: Layer, sums: np.ndarray, array: np.ndarray, bank: np.ndarray) -> np.ndarray:
+    """Return the levels uint8 of values ``(gain * sum + offset) >> dropped`` in fixed point; see
+    :func:`activate`."""
+    gain, offset = (_of_banks(layer, name, array, bank)[:, None, None, :, 0] for name in ("gain", "offset"))
+    value = gain * sums.astype(np.int64) + offset >> layer.banks[0][0].dropped
+    zero  = 2**(layer.output_bits - 1)
+    return (value.clip(-zero, zero - 1) + zero).astype(np.uint8)
+
+
 def logits(layer: Layer, sums: np.ndarray, array: np.ndarray, bank: np.ndarray) -> np.ndarray:
     """Return the logits int64 (M, K) of ``sums`` (M, 1, 1, K); see :func:`activate`."""
     assert all(isinstance(bank, Logit) for of_array in layer.banks for bank in of_array)
@@ -259,12 +303,21 @@ def _passes(network: Network, images: np.ndarray, bits: np.ndarray, chip=None) -
     arrays, banks = (taken.reshape(-1, len(network.layers)) for taken in outcomes(network, bits))
     kept, mixed = ({index: word.reshape(-1, word.shape[2]) for index, word in words(network, bits).items()}
                    for words in (masks, mixes))
-    x = input_levels(network, images)
-    # The index in `x` of the feature map of each pass. Passes with the same map that read the same array,
-    # or have the same mask, have the same sums, and those of them with the same bank the same map in the
-    # next layer; so each is computed once.
-    place = np.repeat(np.arange(len(images)), bits.shape[1])
-    for index, layer in enumerate(network.layers):
+    graph, numbers = graph_of(network), {layer.name: index for index, layer in enumerate(network.layers)}
+    # What leaves each node: different maps, and the index among them of that of each pass. Passes with the
+    # same map that read the same array, or have the same mask, have the same sums, and those of them with
+    # the same bank the same map behind the layer; so each is computed once.
+    left = {None: (input_levels(network, images), np.repeat(np.arange(len(images)), bits.shape[1]))}
+    for layer in graph.nodes:
+        sources = [left[name] for name in graph.sources[layer.name]]
+        if isinstance(layer, Join):
+            pairs, place = np.unique(np.column_stack([place for _, place in sources]), axis=0,
+                                     return_inverse=True)
+            left[layer.name] = joined(network, layer, *(
+                x[pairs[:, number]] for number, (x, _) in enumerate(sources))), place.ravel()
+            continue
+        index, (x, place) = numbers[layer.name], sources[0]
+        x = entering(network, layer, x)
         array, bank = arrays[:, index], banks[:, index]
         mask = kept.get(index)
         if mask is None:
@@ -281,7 +334,8 @@ def _passes(network: Network, images: np.ndarray, bits: np.ndarray, chip=None) -
         else:
             branch, place = np.unique(place * layer.bank_count + bank, return_inverse=True)
             run, taken = np.divmod(branch, layer.bank_count)
-        x = activate(layer, sums[number[run]], read[run], taken)
+        left[layer.name] = activate(layer, sums[number[run]], read[run], taken), place
+    x, place = left[network.layers[-1].name]
     return x[place].reshape(*bits.shape[:2], -1)
 
 

@@ -110,6 +110,9 @@ def _parse(arguments):
     if not (options.method or options.source.method):
         parser.error(f"network {plain.name!r} has choices of its own, which cannot be trained; name a "
                      "method with --method")
+    if plain.joins:
+        parser.error(f"network {plain.name!r} has joins, but only chains of layers can be trained; build "
+                     "it with --random, or with parameters of your own (docs/network-files.md)")
     options.method = options.method or options.source.method
     method = METHODS[options.method]
     if not method.levels and any(layer.output_bits > 1 for layer in plain.layers):

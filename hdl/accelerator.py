@@ -1,6 +1,9 @@
 # amaranth: UnusedElaboratable=no
 """The whole accelerator: pixels in, statistics of the class probabilities out."""
 
+import itertools
+from dataclasses import dataclass
+
 from amaranth import *
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
@@ -14,12 +17,27 @@ from hdl.input.binarizer import Binarizer
 from hdl.input.pixel_input import PixelInput
 from hdl.layer.array import EmulatedArray
 from hdl.pass_sets.edge import Edge
+from hdl.pass_sets.fork import Fork
+from hdl.pass_sets.join import Join
 from hdl.pass_sets.pass_split import Choice
 from hdl.random.mask_bank import MaskBank
 from hdl.random.mask_store import MaskStore
 
 
-__all__ = ["Accelerator"]
+__all__ = ["Accelerator", "Branch"]
+
+
+@dataclass(frozen=True)
+class Branch:
+    """A way beside some layers: maps that enter the first of them go this way too, and are joined with
+    those that leave the last."""
+
+    name: str
+    layers: tuple[int, ...] #: Numbers of the layers on the way; they choose nothing.
+    first: int              #: Number of the first layer beside it.
+    last: int               #: Number of the last one.
+    bits: int               #: See :class:`hdl.pass_sets.join.Join`, and below.
+    added: bool
 
 
 class Accelerator(wiring.Component):
@@ -39,6 +57,9 @@ class Accelerator(wiring.Component):
         See :class:`hdl.input.binarizer.Binarizer`.
     engines : sequence of hdl.engine.Engine
         The layers in order; the last one sends logits.
+    branches : sequence of Branch
+        Ways beside the layers; those that end behind the same layer in the order in which they are joined.
+        The engines that are on none of them follow one another, in order.
     names : sequence of str
         Names of the layers, each an identifier. Submodules and pins of layers are named with the prefix
         ``layer_``, so that none has the name of another block or port.
@@ -79,8 +100,9 @@ class Accelerator(wiring.Component):
         Pins of the arrays of a layer. Only of engines whose arrays are macros.
     """
 
-    def __init__(self, pixels, *, thresholds, bits=1, colours=1, engines, names, draws, rng, health,
-                 classes, passes, fraction, guard=0, confidence, agreement=90, sequential, protect=False):
+    def __init__(self, pixels, *, thresholds, bits=1, colours=1, engines, names, branches=(), draws, rng,
+                 health, classes, passes, fraction, guard=0, confidence, agreement=90, sequential,
+                 protect=False):
         self.names       = tuple(names)
         self.engines     = tuple(engines)
         self.sequential  = sequential
@@ -94,31 +116,44 @@ class Accelerator(wiring.Component):
 
         #: In front of the first layer, if passes enter it one after another.
         self.sequential_edge = image_edge(Choice(tuple(range(passes)), draw=None)) if sequential else None
+        self.branches    = tuple(branches)
+        #: Numbers of the layers beside which branches are.
+        self.trunk = tuple(number for number in range(len(self.engines))
+                           if not any(number in branch.layers for branch in self.branches))
         first = self.engines[0].early_choice
         #: In front of the first layer, if it makes a choice before maps enter.
         self.first_edge = (None if first is None or sequential and first.separates(passes) else
                            image_edge(first))
         self._image_edges = [edge for edge in (self.sequential_edge, self.first_edge) if edge]
         #: Behind each layer.
-        self.edges = []
+        self.edges = [None] * len(self.engines)
         #: Behind those of layers whose banks are mixed, if the next layer chooses an array: each pass has
         #: left apart before, with its number and not that of an array. By the names of the former layers.
         self.array_edges = {}
-        for name, engine, following in zip(self.names, self.engines, [*self.engines[1:], None],
-                                           strict=True):
-            early = following and following.early_choice
+        for number, following in itertools.zip_longest(self.trunk, self.trunk[1:]):
+            name, engine = self.names[number], self.engines[number]
+            early = None if following is None else self.engines[following].early_choice
             again = engine.mix and early and not early.separates(passes)
-            self.edges.append(
-                Edge(engine.word, words=engine.words, lanes=engine.lanes, passes=passes,
-                     late=engine.bank_choice, mix=engine.mix, early=None if again else early,
-                     protect=protect))
+            self.edges[number] = Edge(
+                engine.word, words=engine.words, lanes=engine.lanes, passes=passes, late=engine.bank_choice,
+                mix=engine.mix, early=None if again else early, protect=protect)
             if again:
                 self.array_edges[name] = Edge(engine.word, words=engine.words, lanes=1, passes=passes,
                                               early=early, depth=2, by_credit=False, protect=protect)
+        #: Of branches without layers, by their names.
+        self.branch_edges = {}
+        #: Where branches end, by their names.
+        self.joins = {}
+        for branch in self.branches:
+            self._make_branch(branch, passes)
+        #: Where they begin, by the number of the layer that they begin in front of.
+        self.forks = {number: self._fork(number, passes) for number in self.trunk
+                      if any(branch.first == number for branch in self.branches)}
         # Who takes masks, of which draw: the edges in the order in which a map passes them.
         self._takers = [(edge, port, draw) for edge in (*self._image_edges, *(
             edge for name, of_layer in zip(self.names, self.edges, strict=True)
-            for edge in (of_layer, *self._array_edge(name)))) for port, draw in edge.drawn.items()]
+            for edge in (of_layer, *self._array_edge(name))), *self.branch_edges.values())
+            for port, draw in edge.drawn.items()]
         #: Masks of the inputs of layers, by the names of these.
         self.mask_stores = {name: MaskStore(engine.masks.groups, passes=passes, protect=protect)
                             for name, engine in zip(self.names, self.engines, strict=True) if engine.masks}
@@ -149,6 +184,60 @@ class Accelerator(wiring.Component):
                 members[name] = engine.signature.members["arrays"]
         super().__init__(members)
 
+    def _make_branch(self, branch, passes):
+        """Make the edges of a way beside some layers, and the join at its end."""
+        first   = self.engines[branch.first]
+        between = self.trunk[self.trunk.index(branch.first):self.trunk.index(branch.last) + 1]
+        parts   = self._parts(between, passes)
+        stored  = {"passes": passes, "depth": len(between) + 2, "lanes": 1, "protect": self.protect}
+        *inner, end = [None, *branch.layers]
+        for number in inner[1:]:
+            engine = self.engines[number]
+            self.edges[number] = Edge(engine.word, words=engine.words, **stored)
+        if end is None:
+            width = len(first.i.payload)
+            self.branch_edges[branch.name] = Edge(width, words=len(first.word_cycles),
+                                                  by_credit=False, parts=parts, **stored)
+        else:
+            engine = self.engines[end]
+            width  = len(engine.o.payload)
+            self.edges[end] = Edge(engine.word, words=engine.words, parts=parts, **stored)
+        # What other branches have joined behind the same layer before.
+        before = [join for other, join in zip(self.branches, self.joins.values(), strict=False)
+                  if other.last == branch.last]
+        trunk  = before[-1].o if before else self.edges[branch.last].o
+        joined = Shape.cast(trunk.payload.shape()).width
+        self.joins[branch.name] = Join(
+            joined, width, bits=branch.bits, added=branch.added, passes=passes,
+            outcomes=self._outcomes(branch.last), protect=self.protect)
+
+    def _parts(self, between, passes):
+        """What divides pass sets behind the entrance of the first of the layers ``between`` and up to the
+        entrance of the layer behind the last."""
+        parts = []
+        for number in between:
+            engine = self.engines[number]
+            parts += [engine.early_choice] if number != between[0] else []
+            parts += [engine.bank_choice, engine.mix and Choice(tuple(range(passes)), draw=None)]
+        parts += [engine.early_choice for engine in map(
+            self.engines.__getitem__, self.trunk[self.trunk.index(between[-1]) + 1:][:1])]
+        parts = [part for part in parts if part is not None]
+        # Passes that are apart are not divided any further.
+        apart = next((index for index, part in enumerate(parts) if part.separates(passes)), len(parts))
+        return tuple(parts[:apart + 1])
+
+    def _outcomes(self, number):
+        """Outcomes of the choice that goes with a map from layer ``number`` of the trunk to the next."""
+        early = next((self.engines[later].early_choice
+                      for later in self.trunk[self.trunk.index(number) + 1:][:1]), None)
+        return 1 if early is None else early.outcomes
+
+    def _fork(self, number, passes):
+        early = self.engines[number].early_choice
+        return Fork(len(self.engines[number].i.payload), passes=passes,
+                    outcomes=1 if early is None else early.outcomes,
+                    ways=1 + sum(branch.first == number for branch in self.branches))
+
     def _array_edge(self, name):
         """The edge behind that of the layer ``name``, if there is one."""
         return [self.array_edges[name]] if name in self.array_edges else []
@@ -176,9 +265,12 @@ class Accelerator(wiring.Component):
             *((f"health_{number}", test) for number, (_, test) in enumerate(self.health)),
             *([("sequential_edge", self.sequential_edge)] if self.sequential_edge else []),
             *([("first_edge", self.first_edge)] if self.first_edge else []),
+            *((f"fork_{self.names[number]}", fork) for number, fork in self.forks.items()),
             *(block for name, engine, edge in zip(self.names, self.engines, self.edges, strict=True)
               for block in ((f"layer_{name}", engine), (f"edge_{name}", edge),
                             *((f"array_edge_{name}", edge) for edge in self._array_edge(name)))),
+            *((f"branch_{name}", edge) for name, edge in self.branch_edges.items()),
+            *((f"join_{name}", join) for name, join in self.joins.items()),
             ("softmax",         self.softmax),
             ("averaging",       self.averaging),
         ]
@@ -233,36 +325,82 @@ class Accelerator(wiring.Component):
         words, sets = self.binarizer.o, self.pixel_input.sets
         for edge in self._image_edges:
             words, sets = _through(m, edge, words, sets)
-        for name, pins, engine, edge in zip(self.names, self.engine_names, self.engines, self.edges,
-                                            strict=True):
-            connect(m, words, engine.i)
-            _hand_on(m, sets, engine.i_sets)
-            connect(m, engine.o, edge.i)
-            connect(m, engine.o_sets, edge.i_sets)
-            connect(m, edge.credit, engine.credit)
-            words, sets = edge.o, edge.o_sets
-            for again in self._array_edge(name):
-                words, sets = _through(m, again, words, sets)
-            for port, sent in (("o", words), ("o_sets", sets)):
-                # Copies of the maps that are sent, with names by which the test bench observes them.
-                observed = sent.signature.create(path=(pins, port))
-                m.d.comb += [getattr(observed, part).eq(getattr(sent, part))
-                             for part in ("payload", "valid", "ready")]
-            if engine.masks:
-                connect(m, engine.passes, self.mask_stores[name].passes)
-                connect(m, self.mask_stores[name].o, engine.kept)
-            if engine.mix:
-                connect(m, edge.passes, self.mix_stores[name].passes)
-                connect(m, self.mix_stores[name].o, edge.mix)
-            if "arrays" in engine.signature.members:
-                for tile, pin in zip(engine.arrays, getattr(self, pins), strict=True):
-                    connect(m, tile, flipped(pin))
+        joining = {} # words and pass sets of branches, by their names
+        for number in self.trunk:
+            leaving = [branch for branch in self.branches if branch.first == number]
+            if leaving:
+                fork = self.forks[number]
+                _forward(m, words, fork.i)
+                _hand_on(m, sets, fork.i_sets)
+                words, sets = fork.o[0], fork.o_sets[0]
+            for way, branch in enumerate(leaving, 1):
+                joining[branch.name] = self._branch(m, branch, fork.o[way], fork.o_sets[way])
+            words, sets = self._layer(m, number, words, sets)
+            for branch in self.branches:
+                if branch.last == number:
+                    join = self.joins[branch.name]
+                    words, sets = _joined(m, join, words, sets, *joining[branch.name])
         connect(m, words, self.softmax.i)
         connect(m, self.softmax.o, self.averaging.i)
         _hand_on(m, sets, self.averaging.sets)
         connect(m, self.averaging.o, flipped(self.results))
 
         return m
+
+
+    def _branch(self, m, branch, words, sets):
+        """Connect the layers of a branch, or its edge; return what leaves it."""
+        if not branch.layers:
+            return _through(m, self.branch_edges[branch.name], words, sets)
+        for number in branch.layers:
+            words, sets = self._layer(m, number, words, sets)
+        return words, sets
+
+    def _layer(self, m, number, words, sets):
+        """Connect layer ``number`` and the edge behind it; return what leaves this."""
+        name, engine, edge = self.names[number], self.engines[number], self.edges[number]
+        pins = self.engine_names[number]
+        _forward(m, words, engine.i)
+        _hand_on(m, sets, engine.i_sets)
+        connect(m, engine.o, edge.i)
+        connect(m, engine.o_sets, edge.i_sets)
+        connect(m, edge.credit, engine.credit)
+        words, sets = edge.o, edge.o_sets
+        for again in self._array_edge(name):
+            words, sets = _through(m, again, words, sets)
+        for port, sent in (("o", words), ("o_sets", sets)):
+            # Copies of the maps that are sent, with names by which the test bench observes them.
+            observed = sent.signature.create(path=(pins, port))
+            m.d.comb += [getattr(observed, part).eq(getattr(sent, part))
+                         for part in ("payload", "valid", "ready")]
+        if engine.masks:
+            connect(m, engine.passes, self.mask_stores[name].passes)
+            connect(m, self.mask_stores[name].o, engine.kept)
+        if engine.mix:
+            connect(m, edge.passes, self.mix_stores[name].passes)
+            connect(m, self.mix_stores[name].o, edge.mix)
+        if "arrays" in engine.signature.members:
+            for tile, pin in zip(engine.arrays, getattr(self, pins), strict=True):
+                connect(m, tile, flipped(pin))
+        return words, sets
+
+
+def _forward(m, words, port):
+    """Connect a stream of words to ``port``, which has them as plain bits."""
+    m.d.comb += [
+        port.payload.eq(words.payload),
+        port.valid.eq(words.valid),
+        words.ready.eq(port.ready),
+    ]
+
+
+def _joined(m, join, words, sets, others, other_sets):
+    """Connect what leaves a trunk and a branch to their join; return what leaves this."""
+    _forward(m, words, join.i)
+    _forward(m, others, join.branch)
+    _hand_on(m, sets, join.i_sets)
+    _hand_on(m, other_sets, join.branch_sets)
+    return join.o, join.o_sets
 
 
 def _through(m, edge, words, sets):

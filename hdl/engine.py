@@ -18,11 +18,12 @@ from hdl.layer.logit_scaler import LogitScaler
 from hdl.layer.pool import Pool
 from hdl.layer.reader import Reader
 from hdl.layer.scale_mux import ScaleMux, comparison_layout, gain_layout, signed_shape
+from hdl.layer.value_scaler import ValueScaler
 from hdl.layer.word_packer import WordPacker
 from hdl.pass_sets.pass_split import Choice, pass_layout, pass_set_layout
 
 
-__all__ = ["CentredBits", "Engine", "Levels", "Logits", "Masks"]
+__all__ = ["CentredBits", "Engine", "Levels", "Logits", "Masks", "Values"]
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,16 @@ class CentredBits:
     pool: int = 1 #: See :class:`hdl.layer.pool.Pool`.
 
     bits = 1
+
+
+@dataclass(frozen=True)
+class Values:
+    """What a hidden layer makes of its sums whose results are added to others: values in fixed point."""
+
+    bits: int        #: Bits of a value.
+    dropped: int = 0 #: See :class:`hdl.layer.value_scaler.ValueScaler`.
+
+    pool = 1
 
 
 @dataclass(frozen=True)
@@ -79,16 +90,18 @@ class Engine(wiring.Component):
         Where the words of maps come to; its words are those of ``bits`` bits for each channel.
     crossbar : hdl.layer.crossbar.Crossbar
         The arrays; masked with ``masks``.
-    results : Levels, CentredBits or Logits
+    results : Levels, CentredBits, Values or Logits
         What the layer sends. A :exc:`ValueError` is raised for logits of several positions, or of several
         columns at a time.
     sums : range
         Values of a sum as the adder gives it; words of ``banks`` are for these.
     banks : sequence of sequence of sequence of dict
         Per set of arrays, bank and output channel the fields ``threshold`` and ``invert``, or for centred
-        bits and logits ``gain`` and ``offset``.
+        bits, values and logits ``gain`` and ``offset``.
     bits : int
         Bits of a level of the maps that enter.
+    value_bits : int or None
+        Bits of the values in fixed point that enter instead, of which the line buffer takes the signs.
     array_choice, bank_choice : hdl.pass_sets.pass_split.Choice or None
         How each pass chooses one of the sets of arrays of the crossbar, whose sums are added up, and one of
         the banks; None if there is one.
@@ -128,8 +141,8 @@ class Engine(wiring.Component):
         1 for a cycle after a stored word has lost its parity. Only with ``protect``.
     """
 
-    def __init__(self, line_buffer, crossbar, results, *, sums, banks, bits=1, array_choice=None,
-                 bank_choice=None, mix=None, masks=None, passes, protect=False):
+    def __init__(self, line_buffer, crossbar, results, *, sums, banks, bits=1, value_bits=None,
+                 array_choice=None, bank_choice=None, mix=None, masks=None, passes, protect=False):
         #: Results per cycle: those of all banks.
         self.lanes = len(banks[0])
         geometry   = crossbar.geometry
@@ -142,6 +155,7 @@ class Engine(wiring.Component):
                 raise ValueError(f"Choice of {what} must have {count} outcomes, not {choice!r}")
         self.masks   = masks
         self.protect = protect
+        self.value_bits = value_bits
         #: What divides the pass sets behind the engine.
         self.bank_choice  = bank_choice
         self.mix          = mix
@@ -170,7 +184,7 @@ class Engine(wiring.Component):
 
         entering = 1 if self.early_choice is None else self.early_choice.outcomes
         super().__init__({
-            "i":      In(line_buffer.i.signature.flip()),
+            "i":      In(stream.Signature(len(line_buffer.i.payload) * (value_bits or 1))),
             "i_sets": In(stream.Signature(pass_set_layout(passes, entering))),
             **({} if masks is None else {"passes": Out(stream.Signature(pass_layout(passes))),
                                          "kept":   In(stream.Signature(groups))}),
@@ -198,8 +212,17 @@ class Engine(wiring.Component):
             self.muxes = [norm.gain_mux, norm.offset_mux]
             return {"instance_norm": norm, **packer}
         word, total = comparison_layout(sums, results.bits), Shape.cast(sums)
+        if isinstance(results, Values):
+            word = _gains(banks)
         scale_mux   = ScaleMux(word, banks, total, columns=columns, protect=self.protect)
         self.muxes  = [scale_mux]
+        if isinstance(results, Values):
+            return {
+                "scale_mux":    scale_mux,
+                "value_scaler": ValueScaler(word, total, bits=results.bits, dropped=results.dropped,
+                                            **lanes),
+                **packer,
+            }
         return {
             "scale_mux":  scale_mux,
             "comparator": Comparator(word, total, **lanes),
@@ -215,9 +238,7 @@ class Engine(wiring.Component):
             raise ValueError(f"Output layer must read 1 column at 1 x 1 positions, not "
                              f"{geometry.columns_per_read} at {line_buffer.positions[0]} x "
                              f"{line_buffer.positions[1]}")
-        word = gain_layout(*(signed_shape(fields[name] for of_array in banks
-                                           for bank in of_array for fields in bank)
-                             for name in ("gain", "offset")))
+        word = _gains(banks)
         total = Shape.cast(sums)
         self.pooled, self.pool = (1, 1), 1
         #: Shape of a word that leaves, and words of a map.
@@ -265,7 +286,12 @@ class Engine(wiring.Component):
         m.submodules.crossbar    = self.crossbar
         for name, stage in self.stages.items():
             m.submodules[name] = stage
-        connect(m, flipped(self.i), self.line_buffer.i)
+        entering = self.line_buffer.i
+        m.d.comb += [
+            entering.valid.eq(self.i.valid),
+            entering.payload.eq(self.i.payload[(self.value_bits or 1) - 1::self.value_bits or 1]),
+            self.i.ready.eq(entering.ready),
+        ]
         connect(m, self.line_buffer.o, self.reader.i)
         connect(m, self.reader.o, self.crossbar.i)
         if self.crossbar.macro is not None:
@@ -334,3 +360,9 @@ class Engine(wiring.Component):
         parity.report()
 
         return m
+
+
+def _gains(banks):
+    """Layout of the gains and offsets of ``banks``."""
+    return gain_layout(*(signed_shape(fields[name] for of_array in banks for bank in of_array
+                                      for fields in bank) for name in ("gain", "offset")))

@@ -29,13 +29,15 @@ def block_of(design: Design, scope: str) -> str:
             return match[1]
         if part in _BLOCKS:
             return _BLOCKS[part]
-        if re.fullmatch("(array_)?edge_.+|sequential_edge|first_edge", part):
+        if re.fullmatch("(array_)?edge_.+|branch_.+|sequential_edge|first_edge", part):
             return "edge"
+        if match := re.fullmatch("(fork|join)_.+", part):
+            return match[1]
         if part.startswith(("masks_", "mix_")):
             return "mask_store"
         if (part in ("line_buffer", "reader", "crossbar", "adder_accumulator", "scale_mux", "comparator",
                      "pool", "instance_norm", "word_packer", "logit_scaler", "pass_split", "map_buffer",
-                     "mixer")
+                     "mixer", "value_scaler")
                 or part in design.manifest["blocks"] and part not in design.layers):
             return {"rng": "pseudo_rng"}.get(part, part)
     return "engine" if parts else "accelerator"

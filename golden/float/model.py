@@ -31,6 +31,8 @@ class BayNN(nn.Module):
 
     def __init__(self, network: Network, convolution: type[BinaryConvolution] = BinaryConvolution):
         super().__init__()
+        if network.joins:
+            raise ValueError(f"Network {network.name!r} must be a chain of layers, without joins")
         if not network.method:
             network = replace(choose(network, convolution.method), name=network.name)
         self.network = network

@@ -349,6 +349,9 @@ class MapBuffer(wiring.Component):
         Whether passes never share a map of the next layer: each lane has one pass set, and its map is sent
         once for each pass of it, with the number of the pass in place of that of an array. Then
         ``next_arrays`` is the number of passes; a :exc:`ValueError` is raised otherwise.
+    parts : int
+        Parts of the pass set of a lane, in order, for each of which its map is sent as if it were a lane; a
+        :exc:`ValueError` is raised for several with several lanes.
     by_credit : bool
         Whether the sender of words takes credits.
     protect : bool
@@ -382,8 +385,8 @@ class MapBuffer(wiring.Component):
     #: Words that can be fetched and not yet taken.
     FETCHED = WordFetcher.CAPACITY
 
-    def __init__(self, shape, *, words, lanes, passes, depth, next_arrays=1, apart=False, by_credit=False,
-                 protect=False):
+    def __init__(self, shape, *, words, lanes, passes, depth, next_arrays=1, apart=False, parts=1,
+                 by_credit=False, protect=False):
         self.words       = operator.index(words)
         self.lanes       = operator.index(lanes)
         self.passes      = operator.index(passes)
@@ -397,11 +400,14 @@ class MapBuffer(wiring.Component):
             raise ValueError(f"Passes that are sent apart must be {passes}, not {next_arrays!r}")
         self.by_credit = by_credit
         self.protect   = protect
+        if parts > 1 and lanes > 1:
+            raise ValueError(f"Lanes must be 1 for several parts, not {lanes!r}")
         self.block_memory = depth * words > self.LOGIC_DEPTH
         self.word_store = WordStore(shape, words=words, lanes=lanes, depth=depth, by_credit=by_credit,
                                     protect=protect)
-        self.branch_sequencer = BranchSequencer(words=words, lanes=lanes, passes=passes, depth=depth,
-                                                next_arrays=next_arrays, apart=apart, protect=protect)
+        self.branch_sequencer = BranchSequencer(words=words, lanes=lanes * parts, passes=passes,
+                                                depth=depth, next_arrays=next_arrays, apart=apart,
+                                                protect=protect)
         self.word_fetcher = WordFetcher(shape, words=depth * words, lanes=lanes,
                                         block_memory=self.block_memory, protect=protect)
         members = {
@@ -440,7 +446,12 @@ class MapBuffer(wiring.Component):
         if self.by_credit:
             connect(m, store.credit, flipped(self.credit))
         connect(m, flipped(self.i_sets), sequencer.i_sets)
-        connect(m, sequencer.fetch, fetcher.i)
+        m.d.comb += [
+            fetcher.i.valid.eq(sequencer.fetch.valid),
+            fetcher.i.payload.address.eq(sequencer.fetch.payload.address),
+            fetcher.i.payload.lane.eq(sequencer.fetch.payload.lane if self.lanes > 1 else 0),
+            sequencer.fetch.ready.eq(fetcher.i.ready),
+        ]
         connect(m, fetcher.o, flipped(self.o))
         connect(m, sequencer.o_sets, flipped(self.o_sets))
         parity = Parity(m, self)

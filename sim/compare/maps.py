@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from gen.graph import graph_of
 from gen.ir import Network
 from golden.network import batches, forward
 from golden.random.outcomes import outcomes
@@ -24,7 +25,9 @@ def compare_maps(path: Path, design: Design, network: Network, images: np.ndarra
     ``chosen`` returns the random bits, bool (n, T, W), of the images from a first up to a last, exclusive.
     """
     lines  = np.array(path.read_bytes().split()).reshape(-1, 3)
-    layers = [_read(lines[lines[:, 0] == name.encode()], index, design, network)
+    graph  = graph_of(network)
+    behind = list(map(graph.following, range(len(network.layers))))
+    layers = [_read(lines[lines[:, 0] == name.encode()], index, behind[index], design, network)
               for index, name in enumerate(design.layers)]
     different = 0
     for image, sets, words, size in layers:
@@ -43,17 +46,19 @@ def compare_maps(path: Path, design: Design, network: Network, images: np.ndarra
                 expected = [logits[..., None] for logits, _ in golden]
             else:
                 expected = [_bits_of(maps[index], layer.output_bits) for _, maps in golden]
-                after = network.layers[index + 1]
-                if after.mask_choice is not None: # each pass apart
+                after = None if behind[index] is None else network.layers[behind[index]]
+                if after is None: # a branch, of which the trunk has the choices
+                    pass
+                elif after.mask_choice is not None: # each pass apart
                     next_choice = np.broadcast_to(np.arange(passes), arrays.shape[:2])
                 elif after.array_choice is not None:
-                    next_choice = arrays[..., index + 1]
+                    next_choice = arrays[..., behind[index]]
             different += _differences(sets[begin:end], words[begin * size:end * size], size, expected,
                                       next_choice, design.passes_max)
     return different
 
 
-def _read(lines, index, design, network):
+def _read(lines, index, behind, design, network):
     """Return the maps that have left layer ``index``, by its ``lines`` of the trace: the image of each map,
     pass sets, words, and the words of a map."""
     layer = network.layers[index]
@@ -63,9 +68,10 @@ def _read(lines, index, design, network):
         size, next_arrays = channels, 1
         words = integers(bits(words, design.manifest["logit"]["width"]), signed=True)[:, None]
     else:
-        after = network.layers[index + 1]
         size = height * width
-        next_arrays = len(after.array_sets) if after.mask_choice is None else design.passes_max
+        after = None if behind is None else network.layers[behind]
+        next_arrays = (1 if after is None else len(after.array_sets) if after.mask_choice is None else
+                       design.passes_max)
         words = bits(words, channels * layer.output_bits)
     sets = bits(sets, design.passes_max + 1 + (next_arrays - 1).bit_length())
     last = sets[:, design.passes_max].astype(np.int64)

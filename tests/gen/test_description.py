@@ -126,7 +126,8 @@ def test_pixels(path, bits, found):
 
 @pytest.mark.parametrize("old, new, message", [
     ("[input]", "input = 3\n[inputs]", "has 'input' of 3, but it must be a table, [input]"),
-    ("[input]", "[inputs]", "has 'inputs', which is unknown; known are name, data, method, input, layers"),
+    ("[input]", "[inputs]", "has 'inputs', which is unknown; known are name, data, method, input, layers, "
+                            "joins"),
     ("height = 6", "", "has no 'height' in [input]"),
     ("height = 6", "height = 6.0",
      "has 'height' in [input] of 6.0, but it must be a whole number from 1 to 1048576"),
@@ -142,7 +143,7 @@ def test_pixels(path, bits, found):
     ("outputs = 4", "", "has no 'outputs' in layer 1"),
     ("outputs = 4", "outputs = 4\nneurons = 3",
      "has 'neurons' in layer 1, which is unknown; known are kind, name, outputs, kernel, stride, padding, "
-     "pool, dropout, bits, low"),
+     "pool, dropout, bits, low, source, fraction"),
     ('kind = "linear"', 'kind = "dense"',
      "has 'kind' in layer 2 of 'dense', but it must be 'conv' or 'linear'"),
     ("kernel = [3, 2]", "", "has no 'kernel' in layer 1, a convolution"),

@@ -44,9 +44,12 @@ from hdl.layer.pool import Pool
 from hdl.layer.popcount import popcount
 from hdl.layer.reader import Reader
 from hdl.layer.scale_mux import ScaleMux, comparison_layout, gain_layout
+from hdl.layer.value_scaler import ValueScaler
 from hdl.layer.weight_memory import WeightMemory
 from hdl.layer.word_packer import WordPacker
 from hdl.pass_sets.edge import Edge
+from hdl.pass_sets.fork import Fork
+from hdl.pass_sets.join import Join
 from hdl.pass_sets.map_buffer import BranchSequencer, MapBuffer, WordFetcher, WordStore
 from hdl.pass_sets.mixer import Mix, Mixer
 from hdl.pass_sets.pass_split import Choice, PassSplit
@@ -82,6 +85,7 @@ BLOCKS = {
     Health:           lambda: Health(repetition=5, window=16, proportion=12, distance=3),
     PixelInput:      lambda: PixelInput(16, 5),
     LogitScaler:      lambda: LogitScaler(gain_layout(signed(4), signed(6)), 3, signed(8), lanes=2),
+    ValueScaler:      lambda: ValueScaler(gain_layout(signed(4), signed(6)), 3, bits=4, lanes=2, columns=2),
     MapBuffer:        lambda: MapBuffer(unsigned(4), words=3, lanes=2, passes=5, depth=4),
     WordStore:        lambda: WordStore(unsigned(4), words=3, lanes=2, depth=4, by_credit=True,
                                         protect=False),
@@ -104,6 +108,8 @@ BLOCKS = {
     MaskQueue:        lambda: MaskQueue(12, SHAPE, groups=4),
     Edge:             lambda: Edge(2, words=4, lanes=2, passes=5, late=Choice((0, 1)),
                                    early=Choice(range(4), draw=1)),
+    Fork:             lambda: Fork(2, passes=5, outcomes=2, ways=2),
+    Join:             lambda: Join(4, 4, bits=2, added=True, passes=5, protect=True),
     Mixer:            lambda: Mixer(3, words=4, mix=Mix(3, 3), passes=5),
     ScaleMux:         lambda: ScaleMux(comparison_layout(range(7)), [WORDS], 3, columns=2),
     Relative:         lambda: Relative(signed(8), classes=3),

@@ -6,7 +6,7 @@ from typing import get_args
 
 import pytest
 
-from gen.ir import Input, Layer, Network
+from gen.ir import Input, Join, Layer, Network
 from gen.methods import METHODS, choose, known_names, network_of
 from gen.structure import LATER, StructureError, dump_structure, load_structure, plain
 
@@ -30,6 +30,17 @@ def test_every_network_is_what_it_was(name):
 def test_choices_of_its_own(mixed_network, random_spinbayes):
     for network in mixed_network(), *map(random_spinbayes, range(8)):
         assert load_structure(dump_structure(network)) == without_parameters(network)
+
+
+def test_joins():
+    network = choose(Network("joined", Input(4, 4, (50,)), (
+        Layer("stem", 4, 4, 1, (1, 1), 2, output_bits=4, fraction=1),
+        Layer("behind", 4, 4, 2, (1, 1), 2, output_bits=4, fraction=1),
+        Layer("last", 4, 4, 2, (4, 4), 3, source="sum"),
+    ), joins=(Join("sum", "behind", "stem"),)), "scale-dropout")
+    assert load_structure(dump_structure(network)) == network
+    with pytest.raises(StructureError, match="^layer 'last' has the source 'sum', which is none of its"):
+        load_structure(dump_structure(replace(network, joins=())))
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -17,6 +17,7 @@ from gen.ir import (
     Head,
     HealthTest,
     Input,
+    Join,
     Layer,
     Logit,
     MixChoice,
@@ -471,3 +472,54 @@ def test_accepts_target(changes):
 def test_rejects_target(changes, message):
     with pytest.raises(ImpossibleTarget, match=f"^{re.escape(message)}$"):
         check_target(Target(**changes))
+
+
+#: A map of values, and beside it the same map through another layer.
+JOINED = Network("joined", Input(4, 4, (50,)), (
+    Layer("stem", 4, 4, 1, (1, 1), 2, output_bits=4, fraction=1),
+    Layer("behind", 4, 4, 2, (1, 1), 2, output_bits=4, fraction=1),
+    Layer("last", 4, 4, 2, (4, 4), 3, source="sum"),
+), joins=(Join("sum", "behind", "stem"),))
+
+
+def joined(layer=None, join=None, **changes):
+    """``JOINED`` with changes of a layer, or of its join."""
+    return replace(JOINED, layers=tuple(
+        replace(each, **changes) if each.name == layer else each for each in JOINED.layers),
+        joins=(replace(JOINED.joins[0], **(join or {})),))
+
+
+@pytest.mark.parametrize("network, message", [
+    (joined(join={"operation": "times"}), "Join 'sum' must be 'add' or 'concat', not 'times'"),
+    (joined(join={"operation": "concat"}),
+     "Join 'sum' has a map of 4 by 4 by 4, but layer 'last' takes one of 4 by 4 by 2"),
+    (joined("behind", fraction=2),
+     "Layer 'behind' and layer 'stem' meet in join 'sum' and must have the same levels, not 4 bits of "
+     "which 2 are fraction and 4 bits of which 1 are fraction"),
+    (joined("behind", outputs=3), "Layer 'behind' and layer 'stem' meet in join 'sum' and must have maps "
+                                  "of the same size, not 4 by 4 by 3 and 4 by 4 by 2"),
+    (joined("behind", pool=2), "Layer 'behind' must have a pool of 1, as values are added before they are "
+                               "pooled, not 2"),
+    (joined("behind", output_bits=1), "Layer 'behind' must have values of 2 to 8 bits, not 1"),
+    (joined("behind", fraction=17), "Layer 'behind' must have values of 0 to 16 fraction bits, not 17"),
+    (joined("last", input_bits=4), "Join 'sum' has signs, levels of 1 bit from -1, but layer 'last' takes "
+                                   "levels of 4 bits from -1"),
+    (joined(join={"name": "total"}), "Layer 'last' has the source 'sum', which is none of its layers and "
+                                     "joins"),
+    (joined(join={"name": "Stem"}), "Network 'joined' has layers or joins named 'stem' and 'Stem', but "
+                                    "names must differ in their letters (of either case) or digits"),
+    (joined("behind", source="sum"), "Layer 'behind' has the source 'sum', which comes no earlier"),
+])
+def test_joins(network, message):
+    verify(JOINED, TARGET)
+    with pytest.raises(MalformedNetwork) as raised:
+        verify(network, TARGET)
+    assert str(raised.value) == message
+
+
+def test_levels_are_not_added():
+    levels = replace(JOINED, layers=tuple(replace(layer, fraction=None, output_bits=1)
+                                          for layer in JOINED.layers))
+    with pytest.raises(MalformedNetwork, match="are added in join 'sum' and must have values in fixed "
+                                               "point, not levels of 1 bit from -1$"):
+        verify(levels, TARGET)

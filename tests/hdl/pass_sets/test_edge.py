@@ -94,6 +94,42 @@ def test_array_by_array(words, passes, arrays, duty, starts):
     assert passed["o_sets"].words == leaving_sets
 
 
+@pytest.mark.parametrize("apart", [False, True])
+@pytest.mark.parametrize("duty", [1.0, 0.3])
+def test_parts(duty, apart):
+    """A map beside two choices goes once for each combination that passes came to, in their order, without
+    an outcome; where each pass goes apart behind the first one, once for each pass of each part."""
+    rng, passes, words = random.Random(2), 5, 3
+    parts = Choice((0, 1), draw=1), (Choice(tuple(range(passes)), draw=None) if apart else
+                                     Choice((2, 0, 1, 1), draw=0))
+    edge = Edge(4, words=words, lanes=1, passes=passes, parts=parts, by_credit=False)
+    assert edge.drawn == {"part_0": 1} | ({} if apart else {"part_1": 0})
+    ports = {"i": [], "i_sets": [], **{name: [] for name in edge.drawn}}
+    leaving, leaving_sets = [], []
+    for _ in range(12):
+        drawn = [(rng.randrange(2), rng.randrange(4)) for _ in range(passes)]
+        ports["part_0"].append(sum(bit << place for place, (bit, _) in enumerate(drawn)))
+        if not apart:
+            ports["part_1"].append(sum((value >> bit & 1) << bit * passes + place
+                                       for place, (_, value) in enumerate(drawn) for bit in range(2)))
+        keys = [(bit, place if apart else (2, 0, 1, 1)[value]) for place, (bit, value) in enumerate(drawn)]
+        word = [rng.getrandbits(4) for _ in range(words)]
+        ports["i"] += word
+        ports["i_sets"].append(set_of(passes, (1 << passes) - 1, 1))
+        for key in sorted(set(keys)):
+            leaving += word
+            leaving_sets.append(set_of(passes, sum(1 << place for place in range(passes)
+                                                   if keys[place] == key), key == max(keys)))
+    passed = transfer(edge, ports, {"o": len(leaving), "o_sets": len(leaving_sets)}, duty=duty)
+    assert passed["o"].words == leaving
+    assert passed["o_sets"].words == leaving_sets
+
+
+def test_parts_of_several_lanes():
+    with pytest.raises(ValueError, match="^Edge with parts must have 1 lane and no other choice, not 2$"):
+        Edge(4, words=3, lanes=2, passes=4, late=Choice((0, 1)), parts=[Choice((0, 1))])
+
+
 @pytest.mark.parametrize("duty", [1.0, 0.3])
 def test_both_choices(duty):
     """Each lane is sent for each array that passes of its bank have chosen."""

@@ -1,0 +1,113 @@
+"""The golden model of networks in which ways part and meet again, against loops over every pass."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from gen.checkpoint import with_parameters
+from gen.compile import compile_network
+from gen.ir import Input, Join, Layer, Logit, Network, Target, Value
+from gen.methods import choose
+from gen.random_parameters import random_parameters
+from golden import network as golden
+from golden.random.outcomes import outcomes
+
+
+VALUES = {"output_bits": 5, "fraction": 3}
+
+#: Values that are added, and channels side by side; beside the first way a layer, beside the other none.
+NETWORK = Network("joins", Input(4, 3, (90, 150)), (
+    Layer("stem", 4, 3, 2, (2, 2), 3, padding=1, **VALUES),
+    Layer("first", 5, 4, 3, (3, 3), 2, padding=1, stride=2),
+    Layer("second", 3, 2, 2, (1, 1), 2, **VALUES),
+    Layer("beside", 5, 4, 3, (1, 1), 2, stride=2, source="stem", **VALUES),
+    Layer("third", 3, 2, 2, (1, 1), 3, source="sum"),
+    Layer("fourth", 3, 2, 3, (1, 1), 2),
+    Layer("last", 3, 2, 5, (3, 2), 3, source="both"),
+), joins=(Join("sum", "second", "beside"), Join("both", "fourth", "third", "concat")))
+
+
+def bit_of(network, name, maps, y, x, channel):
+    """Level that a layer takes from the map of its source: the sign of a value."""
+    layer = next((layer for layer in network.layers if layer.name == name), None)
+    height, width = maps[name].shape[:2]
+    if not (0 <= y < height and 0 <= x < width):
+        return 0
+    level = int(maps[name][y, x, channel])
+    values = layer.fraction is not None if layer else name == "sum"
+    return int(level >= 16) if values else level
+
+
+def layer_map(network, layer, source, maps, array, bank):
+    """What leaves a layer, one sum after another."""
+    height, width, _ = layer.output_shape
+    result = np.zeros(layer.output_shape, dtype=np.int64)
+    part = layer.banks[array][bank]
+    for y, x, output in np.ndindex(height, width, layer.outputs):
+        total, column = 0, layer.arrays[array][output]
+        for number, (ky, kx, channel) in enumerate(np.ndindex(*layer.kernel, layer.channels)):
+            bit = bit_of(network, source, maps, y * layer.stride + ky - layer.padding,
+                         x * layer.stride + kx - layer.padding, channel)
+            total += (2 * bit - 1) * (2 * (column >> number & 1) - 1)
+        if isinstance(part, Value | Logit):
+            result[y, x, output] = part.gain[output] * total + part.offset[output] >> part.dropped
+            if isinstance(part, Value):
+                result[y, x, output] = min(max(result[y, x, output], -16), 15) + 16
+        else:
+            result[y, x, output] = (total >= part.threshold[output]) ^ part.invert[output]
+    return result
+
+
+@pytest.mark.parametrize("method", ["scale-dropout", "ensemble"])
+def test_every_pass(method):
+    network = choose(NETWORK, method)
+    network = with_parameters(network, random_parameters(network, 7))
+    network = compile_network(network, Target(array_rows=16, array_columns=16))
+    rng    = np.random.default_rng(0)
+    images = rng.integers(0, 256, (2, 4, 3), dtype=np.uint8)
+    bits   = rng.integers(0, 2, (2, 5, len(network.drops))).astype(bool)
+    arrays, banks = outcomes(network, bits)
+    sources = {"stem": None, "first": "stem", "second": "first", "beside": "stem", "third": "sum",
+               "fourth": "third", "last": "both"}
+    logits  = np.empty((2, 5, 3), dtype=np.int64)
+    held = set()
+    for image, number in np.ndindex(2, 5):
+        maps = {None: golden.input_levels(network, images[image:image + 1])[0]}
+        for index, layer in enumerate(network.layers):
+            if layer.name == "third":
+                total = maps["second"] + maps["beside"] - 32
+                maps["sum"] = np.clip(total, -16, 15) + 16
+                held |= set(np.sign(total[np.clip(total, -16, 15) != total]).tolist())
+            if layer.name == "last":
+                maps["both"] = np.concatenate([maps["fourth"], maps["third"]], axis=2)
+            maps[layer.name] = layer_map(network, layer, sources[layer.name], maps,
+                                         arrays[image, number, index], banks[image, number, index])
+        logits[image, number] = maps["last"][0, 0]
+        alone, hidden = golden.forward(network, images[image:image + 1], bits[image:image + 1, number],
+                                       number=number, maps=True)
+        assert (alone[0] == logits[image, number]).all()
+        for layer, found in zip(network.layers, hidden, strict=False):
+            assert (found[0] == maps[layer.name]).all()
+    assert held # some sums were beyond what their bits hold
+    assert (golden._passes(network, images, bits) == logits).all()
+
+
+def test_values_are_those_of_the_normalization():
+    """The integers of a bank are off by half of a unit for rounding, and a quarter for the gain."""
+    network = choose(NETWORK, "scale-dropout")
+    network = with_parameters(network, random_parameters(network, 7))
+    made    = compile_network(network, Target(array_rows=16, array_columns=16))
+    checked = 0
+    for layer, banks in zip(network.layers, (layer.banks for layer in made.layers), strict=True):
+        if layer.fraction is None:
+            continue
+        for normalization, bank in zip(layer.normalizations[0], banks[0], strict=True):
+            for channel, total in np.ndindex(layer.outputs, len(layer.sums)):
+                bias, scale, gamma, beta, mean, deviation = (Fraction(getattr(normalization, name)[channel])
+                    for name in ("bias", "scale", "gamma", "beta", "mean", "deviation"))
+                y = gamma * ((layer.sums[total] + bias) * scale - mean) / deviation + beta
+                value = bank.gain[channel] * layer.sums[total] + bank.offset[channel] >> bank.dropped
+                assert abs(value - y * 2**layer.fraction) <= Fraction(3, 4)
+                checked += 1
+    assert checked > 100

@@ -1,0 +1,70 @@
+# amaranth: UnusedElaboratable=no
+
+import random
+
+import pytest
+from amaranth.sim import Simulator
+
+from hdl.pass_sets.join import Join
+from hdl.pass_sets.pass_split import pass_set_layout
+from sim.compare.packing import unpack
+from sim.component import transfer
+
+
+def set_of(members, last, choice=0, choices=1):
+    return pass_set_layout(4, choices).const({"set": members, "last": last, "choice": choice}).as_bits()
+
+
+def sets_of(count):
+    rng = random.Random(1)
+    drawn = [(rng.getrandbits(4), rng.getrandbits(1), rng.randrange(3)) for _ in range(count)]
+    return ([set_of(*each, 3) for each in drawn], [set_of(*each[:2]) for each in drawn])
+
+
+@pytest.mark.parametrize("starts", [{}, {"branch": 60}, {"branch_sets": 60}, {"o": 60}])
+@pytest.mark.parametrize("duty", [1.0, 0.5, 0.1])
+@pytest.mark.parametrize("added", [True, False])
+def test_joins(added, duty, starts):
+    """All sums of values of three bits, in one of two channels; or channels side by side."""
+    rng   = random.Random(0)
+    pairs = [(one | rng.getrandbits(3) << 3, other | rng.getrandbits(3) << 3)
+             for one in range(8) for other in range(8)]
+    width = 6 if added else 9
+    sets, others = sets_of(20)
+    dut = Join(6, width, bits=3, added=added, passes=4, outcomes=3, protect=True)
+    passed = transfer(dut, {"i": [one for one, _ in pairs], "branch": [other for _, other in pairs],
+                            "i_sets": sets, "branch_sets": others},
+                      {"o": len(pairs), "o_sets": len(sets)}, duty=duty, starts=starts)
+    assert passed["o_sets"].words == sets
+    if not added:
+        assert passed["o"].words == [one | other << 6 for one, other in pairs]
+        return
+    expected = [[min(max(a - 4 + b - 4, -4), 3) + 4 for a, b in zip(
+        unpack(one, 3, 2), unpack(other, 3, 2), strict=True)] for one, other in pairs]
+    assert [unpack(word, 3, 2) for word in passed["o"].words] == expected
+
+
+def test_words_of_other_widths():
+    with pytest.raises(ValueError, match="^Words that are added must be equally wide, not of 6 and 9 bi"):
+        Join(6, 9, bits=3, added=True, passes=4)
+
+
+@pytest.mark.parametrize("other, wrong", [((5, 0), 0), ((4, 0), 1), ((5, 1), 1)])
+def test_sets_that_differ(other, wrong):
+    """Whose maps these are, or which is the last, is known twice."""
+    dut = Join(3, 3, bits=3, added=True, passes=4, protect=True)
+
+    async def bench(ctx):
+        for port, (members, last) in ((dut.i_sets, (5, 0)), (dut.branch_sets, other)):
+            ctx.set(port.payload, {"set": members, "last": last, "choice": 0})
+            ctx.set(port.valid, 1)
+        await ctx.tick()
+        assert ctx.get(dut.error) == 0 # none has been taken
+        ctx.set(dut.o_sets.ready, 1)
+        await ctx.tick()
+        assert ctx.get(dut.error) == wrong
+
+    simulator = Simulator(dut)
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(bench)
+    simulator.run()

@@ -1,0 +1,71 @@
+# amaranth: UnusedElaboratable=no
+"""Designs in which ways part and meet again: all that they answer is right, and comes when said."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from gen.build import build_network
+from gen.checkpoint import with_parameters
+from gen.ir import Input, Join, Layer, Network, Target
+from gen.methods import choose
+from gen.random_parameters import random_parameters
+
+
+VALUES = {"output_bits": 6, "fraction": 2}
+
+#: Two residual blocks: beside the first one a map goes as it is, beside the second, which has another size,
+#: through a convolution. Both of their layers run for maps that passes have already parted.
+RESIDUAL = Network("residual", Input(6, 7, (80, 160)), (
+    Layer("stem", 6, 7, 2, (3, 3), 3, padding=1, **VALUES),
+    Layer("first", 6, 7, 3, (3, 3), 4, padding=1),
+    Layer("second", 6, 7, 4, (3, 3), 3, padding=1, **VALUES),
+    Layer("third", 6, 7, 3, (3, 3), 4, padding=1, stride=2, source="sum"),
+    Layer("beside", 6, 7, 3, (1, 1), 4, stride=2, source="sum", **VALUES),
+    Layer("fourth", 3, 4, 4, (3, 3), 4, padding=1, source="third", **VALUES),
+    Layer("last", 3, 4, 4, (3, 4), 3, source="sum2"),
+), joins=(Join("sum", "second", "stem"), Join("sum2", "fourth", "beside")))
+
+#: Two ways inside each other, as in a U-Net; the inner one meets at the entrance of the layer at which the
+#: outer one does, and one branch has two layers.
+NESTED = Network("nested", Input(5, 5, (100,)), (
+    Layer("first", 5, 5, 1, (3, 3), 3, padding=1),
+    Layer("second", 5, 5, 3, (3, 3), 2, padding=1),
+    Layer("third", 5, 5, 2, (3, 3), 4, padding=1),
+    Layer("beside", 5, 5, 3, (1, 1), 2, source="first"),
+    Layer("behind", 5, 5, 2, (3, 3), 3, padding=1),
+    Layer("last", 5, 5, 9, (5, 5), 3, source="outer"),
+), joins=(Join("inner", "third", "second", "concat"), Join("outer", "inner", "behind", "concat")))
+
+
+@pytest.mark.parametrize("network, method, options", [
+    (RESIDUAL, "scale-dropout", {"protect": True}),
+    (RESIDUAL, "scale-dropout", {"schedule": "sequential", "view": "macro"}),
+    (RESIDUAL, "spinbayes", {}),
+    (RESIDUAL, "spatial-spindrop", {}),
+    (RESIDUAL, "scale-dropout-element", {}),
+    (RESIDUAL, "deterministic", {}),
+    (NESTED, "scale-dropout", {"protect": True}),
+    (NESTED, "ensemble", {}),
+])
+def test_graphs(tmp_path, simulate, check_cycles, network, method, options):
+    """Two shards, the second of which begins in the midst of the random stream."""
+    network = choose(network, method, **({"count": 4} if method == "spinbayes" else {}))
+    network = with_parameters(network, random_parameters(network, 5))
+    columns = max(layer.columns_per_weight for layer in network.layers)
+    target  = Target(array_rows=16, array_columns=columns, passes=5, passes_max=6, **options)
+    build_network(network, target, tmp_path)
+    shape   = network.input.height, network.input.width
+    images  = np.random.default_rng(0).integers(0, 256, (8, *shape), dtype=np.uint8)
+    report  = simulate(tmp_path, images, maps=True, size=8)
+    assert report["bit_exact"] and report["map_mismatches"] == 0 and not report["alarm"]
+    check_cycles(tmp_path, target, 8, 5)
+
+
+def test_choices_beside_the_trunk():
+    """Layers on a branch choose nothing."""
+    network = choose(RESIDUAL, "scale-dropout")
+    assert [bool(layer.choices) for layer in network.layers] == [True, True, True, True, False, True, True]
+    assert [draw.name for draw in network.draws] == ["stem", "first", "second", "third", "fourth", "last"]
+    assert replace(network.layers[4], weight_bits=1) == RESIDUAL.layers[4]
