@@ -145,6 +145,8 @@ class _Edge:
     released: list = field(default_factory=list) # cycle in which each branch set has been fetched
     written: list = field(default_factory=list)  # cycle in which the pass sets of each are stored
     _taken: deque = None                         # cycles in which the last words were taken
+    _loaded: list = field(default_factory=list)  # cycle in which the pass sets of each are divided
+    _parted: int = -1                            # cycle in which the last part of a set was made
     _fetched: int = -1                           # cycle in which the last word was fetched
     _set_taken: int = -2                         # cycle in which the last pass set was taken
 
@@ -163,7 +165,8 @@ class _Edge:
         taken = max([offered, *self.written[-1:], self.bank.there[image] if self.edge.drawn else 0])
         written = max([taken + self.edge.split.latency, *(one + 1 for one in self.written[-1:])])
         if number > depth:
-            written = max(written, self.released[number - depth - 1] + 1)
+            left = self._loaded if self.buffer.merged else self.released
+            written = max(written, left[number - depth - 1] + 1)
         self.written.append(written)
         if self.edge.drawn and last:
             self.bank.masks[image] = max(self.bank.masks[image], taken)
@@ -171,12 +174,22 @@ class _Edge:
 
     def put(self, filled, image, members, last):
         """The last word of a branch set is stored in the cycle ``filled``: send its maps."""
-        ready  = filled + self.buffer.branch_sequencer.latency
-        divided = self.written[-1] + self.buffer.branch_sequencer.latency
-        self.waited |= divided > ready
-        parts = _divide(members, [came_to[image] for came_to in self.split])
+        sequencer = self.buffer.sequencer
+        ready  = filled + sequencer.latency
+        parts  = _divide(members, [came_to[image] for came_to in self.split], self.buffer.merged)
         ahead, words = self.buffer.FETCHED, self.buffer.words
+        if self.buffer.merged:
+            self._loaded.append(max(self.written[-1] + sequencer.asking - 1, self._parted))
+        else:
+            divided = self.written[-1] + sequencer.latency
+            self.waited |= divided > ready
         for number, part in enumerate(parts):
+            if self.buffer.merged:
+                # The row of a part is asked for when the part before is made, and the bits are drawn.
+                asked = max(self._loaded[-1] + 1, self._parted + 1, self.bank.there[image])
+                self.waited |= asked + sequencer.ROW > max(ready - 1, self._fetched, self._set_taken)
+                self._parted = max(asked + sequencer.ROW, self._fetched)
+                divided = self._parted + 1
             fetch = max(ready, divided, self._fetched + 1, self._set_taken + 1)
             if len(self._taken) >= ahead:
                 # A word is fetched two cycles after there was room for it.
@@ -317,9 +330,9 @@ class _Head:
         return taken, range(self._entered, self._entered + classes)
 
 
-def _divide(members, split):
+def _divide(members, split, merged):
     """Parts of a pass set that are not empty, by the outcomes (T,) of each choice for its passes; those of
-    the last choice vary fastest."""
+    the last choice vary fastest, or if equal masks are ``merged`` the part of the highest pass is first."""
     parts = {}
     while members:
         lowest = members & -members
@@ -327,4 +340,5 @@ def _divide(members, split):
         key = tuple(int(came_to[number]) for came_to in split)
         parts[key] = parts.get(key, 0) | lowest
         members ^= lowest
-    return [parts[key] for key in sorted(parts)]
+    order = (lambda key: (key[:-1], -parts[key].bit_length())) if merged else None
+    return [parts[key] for key in sorted(parts, key=order)]

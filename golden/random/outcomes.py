@@ -5,7 +5,7 @@ import numpy as np
 from gen.ir import Network
 
 
-__all__ = ["masks", "mixes", "numbers", "outcomes"]
+__all__ = ["masks", "mixes", "numbers", "outcomes", "sharing"]
 
 
 def numbers(network: Network, bits: np.ndarray, first_pass: int = 0) -> dict[str, np.ndarray]:
@@ -75,3 +75,36 @@ def outcomes(network: Network, bits: np.ndarray, first_pass: int = 0) -> tuple[n
                 table = np.array(choice.table)
                 of_kind[..., index] = table[drawn[choice.draw] % len(table)]
     return taken
+
+
+def sharing(network: Network, bits: np.ndarray, *, sequential: bool = False) -> list[np.ndarray]:
+    """Return which passes share a map that has left a layer: for each layer int64 (N, T), the last pass of
+    those with which a pass shares it. ``bits`` are those of :func:`numbers`.
+
+    Passes share a map while they have chosen the same in all layers so far, and where the next layer
+    chooses an array or a mask, there too. If passes are ``sequential`` none do, and no more from a layer on
+    where each channel chooses its bank or, unless it is :attr:`gen.ir.Layer.merged`, passes have masks.
+    """
+    arrays, banks = outcomes(network, bits)
+    kept, mixed   = masks(network, bits), mixes(network, bits)
+    images, passes, layers = arrays.shape
+    image, number = (each.ravel() for each in np.indices((images, passes)))
+
+    def before(index):
+        """What divides passes before they enter layer ``index``."""
+        if index == layers or index not in kept:
+            return arrays[..., index].reshape(-1, 1) if index < layers else number[:, None] * 0
+        merged = network.layers[index].merged
+        return kept[index].reshape(len(number), -1) if merged else number[:, None]
+
+    last, result = number * (1 if sequential else 0), []
+    for index in range(layers + 1):
+        behind = (number * 0 if index == 0 else number if index - 1 in mixed else
+                  banks[..., index - 1].ravel())
+        different, place = np.unique(np.column_stack([image, last, behind, before(index)]), axis=0,
+                                     return_inverse=True)
+        highest = np.zeros(len(different), dtype=np.int64)
+        np.maximum.at(highest, place.ravel(), number)
+        last = highest[place.ravel()]
+        result.append(last.reshape(images, passes))
+    return result[1:]
