@@ -10,6 +10,7 @@ from gen.options import add_options, chosen_target, read_options, trained
 from gen.sources import HELP
 from gen.transforms.banks import make_banks
 from gen.transforms.folding import choose_folding
+from gen.transforms.merge import merge
 from gen.transforms.quantize import quantize
 from gen.transforms.seed import seed
 from gen.transforms.tile import tile
@@ -25,6 +26,7 @@ __all__ = ["TRANSFORMS", "compile_network"]
 TRANSFORMS = (
     make_banks,
     quantize,
+    merge,
     choose_folding,
     tile,
     seed,

@@ -2,21 +2,14 @@
 
 import math
 
-import numpy as np
-
-from gen.graph import graph_of
 from gen.ir import JUNCTIONS, Layer, Network, Target
 from gen.methods import method_for
-from gen.outcomes import drawn
+from gen.outcomes import expected_runs
 from gen.transforms.folding import adcs, gates
 from gen.weights import in_files, stored_bits
 
 
-__all__ = ["build_seconds", "costs", "expected_runs", "reads_per_map"]
-
-
-#: Images whose random choices are drawn to count the maps that an image takes.
-_DRAWS = 2000
+__all__ = ["build_seconds", "costs", "reads_per_map"]
 
 
 def costs(network: Network, target: Target) -> dict:
@@ -27,6 +20,8 @@ def costs(network: Network, target: Target) -> dict:
     of a pass, and for a prediction of ``target.passes`` passes the mean number of ``runs`` of the crossbar
     and of array ``reads`` (a read activates word lines of one array once) when what passes have in common
     is shared, and when they follow one another.
+    ``masks_merged`` names the layers in which passes with equal masks run as one
+    (:func:`gen.transforms.merge.merge`).
     ``random_sources`` are those of the whole model, and the most of a layer where each has its own;
     ``random_sources_quoted`` is what the paper of a method has, if it says so.
     """
@@ -60,6 +55,7 @@ def costs(network: Network, target: Target) -> dict:
         "network": network.name,
         "method": method.title,
         "passes": target.passes,
+        "masks_merged": [layer.name for layer in network.layers if layer.merged],
         "layers": layers,
         "total": total,
         "random_sources": {
@@ -94,22 +90,3 @@ def reads_per_map(layer: Layer) -> int:
     folding   = layer.folding
     return (math.prod(layer.positions) * folding.row_groups * folding.column_groups
             * layer.input_bits * layer.ways * row_tiles)
-
-
-def expected_runs(network: Network, passes: int) -> list[float]:
-    """Return for each layer the mean number of runs of its crossbars for an image, when shared.
-
-    Passes that agree in every choice up to a layer, and in its array, run once; the mean is over the
-    choices of 2,000 images.
-    """
-    outcomes = drawn(network, _DRAWS, passes)
-    prefix   = np.zeros(outcomes.shape[:2], dtype=object) # numbers the outcomes so far, however many
-    graph    = graph_of(network)
-    means    = {}
-    for index in graph.trunk:
-        layer, (array, bank) = network.layers[index], np.moveaxis(outcomes[:, :, index], 2, 0)
-        prefix = prefix * (len(layer.array_sets) if layer.mask_choice is None else passes) + array
-        means[index] = float(np.mean([len(set(row)) for row in prefix]))
-        prefix = prefix * (layer.bank_count if layer.mix_choice is None else passes) + bank
-    means |= {index: means[branch.between[0]] for branch in graph.branches for index in branch.layers}
-    return [means[index] for index in range(len(network.layers))]

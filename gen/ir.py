@@ -174,7 +174,8 @@ class BankChoice:
 
 @dataclass(frozen=True, slots=True)
 class MaskChoice:
-    """Which inputs of a layer a pass drops: a map enters the layer once for each pass.
+    """Which inputs of a layer a pass drops: a map enters the layer once for each pass, or where the layer
+    is ``merged`` once for all passes with equal masks.
 
     Input i of a kernel is in group ``i % groups``. Bit g of the draw, in the order of drawing, is 1 where
     group g is kept; neither word line of a dropped input is up, so it adds 0 to the sum. With as many
@@ -339,6 +340,8 @@ class Layer:
     banks: tuple[tuple[Comparison | Centred | Value | Affine | Logit, ...], ...] = () #: Per set of
                                    #: arrays and bank, likewise.
     tiles: tuple[Tile, ...] = ()   #: Set by :func:`gen.transforms.tile.tile`.
+    merged: bool = False           #: Whether passes with equal masks run as one. Set by
+                                   #: :func:`gen.transforms.merge.merge`.
     folding: Folding | None = None #: Set by :func:`gen.transforms.folding.choose_folding`.
 
     @property

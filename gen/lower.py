@@ -95,7 +95,7 @@ def lower_layer(network: Network, index: int, target: Target, filed: bool = Fals
         array_choice=_choice(network, layer.array_choice),
         bank_choice=_choice(network, layer.bank_choice),
         mix=_mix(network, layer),
-        masks=_masks(network, layer.mask_choice),
+        masks=_masks(network, layer),
         passes=target.passes_max,
         protect=target.protect,
     )
@@ -131,9 +131,11 @@ def _choice(network, choice):
     return Choice(choice.table, drawn.index(choice.draw) if choice.draw in drawn else None)
 
 
-def _masks(network, choice):
-    """The masks of the inputs of a layer."""
-    return None if choice is None else Masks(choice.groups, _drawn(network).index(choice.draw))
+def _masks(network, layer):
+    """The masks of the inputs of ``layer``."""
+    choice = layer.mask_choice
+    return None if choice is None else Masks(choice.groups, _drawn(network).index(choice.draw),
+                                             merged=layer.merged)
 
 
 def _mix(network, layer):

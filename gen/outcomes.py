@@ -5,16 +5,25 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from gen.graph import graph_of
 from gen.ir import ArrayChoice, BankChoice, MaskChoice, MixChoice, Network
 
 
-__all__ = ["branching", "combinations", "drawn", "outcomes_of"]
+__all__ = ["branching", "combinations", "drawn", "expected_runs", "outcomes_of"]
+
+
+#: Images whose random choices are drawn to count the maps that an image takes.
+_DRAWS = 2000
+
+#: Random bits that are drawn at a time, which bounds the memory that this takes.
+_BITS = 2**22
 
 
 def outcomes_of(network: Network, numbers: dict[str, np.ndarray]) -> np.ndarray:
     """Return the outcomes of all choices, int (..., layers, 2): of the choice before the sum, of an array,
     and of that behind it, of a bank; 0 where a layer has none. That of a mask, or of a bank for each
-    channel, is the number of the pass, as passes hardly ever have the same.
+    channel, is the number of the pass, as passes hardly ever have the same; where equal masks are merged,
+    it is the number of the last pass with this mask.
 
     ``numbers`` has what each draw has drawn, int (..., passes), by its name; under None the number of the
     pass, which choices of many bits need."""
@@ -22,7 +31,8 @@ def outcomes_of(network: Network, numbers: dict[str, np.ndarray]) -> np.ndarray:
     result = np.zeros((*shape, len(network.layers), 2), dtype=np.int64)
     for index, layer in enumerate(network.layers):
         if layer.mask_choice is not None:
-            result[..., index, 0] = numbers[None]
+            result[..., index, 0] = (_last_equal(numbers[layer.mask_choice.draw]) if layer.merged
+                                     else numbers[None])
         if layer.mix_choice is not None:
             result[..., index, 1] = numbers[None]
         for kind, choice in enumerate((layer.array_choice, layer.bank_choice)):
@@ -38,12 +48,14 @@ def drawn(network: Network, images: int, passes: int) -> np.ndarray:
     rng, number = np.random.default_rng(0), np.arange(passes)
     numbers = {None: np.broadcast_to(number, (images, passes))} # for a network that draws nothing
     for draw in network.draws:
-        if draw.drops is None or not _tables(network, draw.name):
+        if draw.drops is None or not (_tables(network, draw.name) or _merges(network, draw.name)):
             numbers[draw.name] = numbers[None]
             continue
         drop = [round(p * 65536) for p in draw.drops]
-        bits = rng.integers(0, 1 << 16, (images, passes, len(drop))) >= drop
-        numbers[draw.name] = bits @ (1 << np.arange(len(drop))[::-1])
+        size = max(1, _BITS // (passes * len(drop)))
+        numbers[draw.name] = np.concatenate([
+            _numbers(rng.integers(0, 1 << 16, (min(size, images - first), passes, len(drop))) >= drop)
+            for first in range(0, images, size)])
     return outcomes_of(network, numbers)
 
 
@@ -54,6 +66,10 @@ def branching(network: Network, passes: int) -> np.ndarray:
     numbers = {None: np.arange(passes)}
     below   = 1
     for draw in network.draws:
+        if draw.drops is not None and _merges(network, draw.name):
+            numbers[draw.name] = (number // below % 2**len(draw.drops)).astype(int)
+            below *= 2**len(draw.drops)
+            continue
         if draw.drops is None or not _tables(network, draw.name):
             numbers[draw.name] = numbers[None]
             continue
@@ -63,12 +79,59 @@ def branching(network: Network, passes: int) -> np.ndarray:
     return outcomes_of(network, numbers)
 
 
+def expected_runs(network: Network, passes: int) -> list[float]:
+    """Return for each layer the mean number of runs of its crossbars for an image, when shared.
+
+    Passes that agree in every choice up to a layer, and in its array or mask, run once; the mean is over
+    the choices of 2,000 images.
+    """
+    outcomes = drawn(network, _DRAWS, passes)
+    prefix   = np.zeros(outcomes.shape[:2], dtype=object) # numbers the outcomes so far, however many
+    graph    = graph_of(network)
+    means    = {}
+    for index in graph.trunk:
+        layer, (array, bank) = network.layers[index], np.moveaxis(outcomes[:, :, index], 2, 0)
+        prefix = prefix * (len(layer.array_sets) if layer.mask_choice is None else passes) + array
+        means[index] = float(np.mean([len(set(row)) for row in prefix]))
+        prefix = prefix * (layer.bank_count if layer.mix_choice is None else passes) + bank
+    # A branch has the maps of the layer at whose entrance it leaves.
+    means |= {index: means[branch.between[0]] for branch in graph.branches for index in branch.layers}
+    return [means[index] for index in range(len(network.layers))]
+
+
 def combinations(network: Network, choices: Sequence[ArrayChoice | BankChoice]) -> int:
     """Return how many different outcomes ``choices`` have together."""
     tables = {}
     for choice in choices:
         tables.setdefault(choice.draw, []).append(choice.table)
     return math.prod(len(_together(of_draw)) for of_draw in tables.values())
+
+
+def _numbers(bits):
+    """The numbers (images, passes) that ``bits`` (images, passes, W) are, the first one the most
+    significant; of more bits than a number can have, as those of masks, the same for the same bits."""
+    if bits.shape[-1] < 63:
+        return bits @ (1 << np.arange(bits.shape[-1])[::-1])
+    words = bits.reshape(-1, bits.shape[-1])
+    return np.unique(words, axis=0, return_inverse=True)[1].reshape(bits.shape[:-1])
+
+
+def _last_equal(numbers):
+    """For each of ``numbers`` (..., passes) the place of the last one that equals it."""
+    order = np.argsort(numbers, axis=-1, kind="stable")
+    found = np.take_along_axis(numbers, order, -1)
+    # Equal ones stand together, in the order of their places.
+    ends  = np.concatenate([found[..., 1:] != found[..., :-1], np.ones_like(found[..., :1], bool)], -1)
+    count = numbers.shape[-1]
+    end   = np.minimum.accumulate(np.where(ends, np.arange(count), count)[..., ::-1], -1)[..., ::-1]
+    result = np.empty(numbers.shape, dtype=np.int64)
+    np.put_along_axis(result, order, np.take_along_axis(order, end, -1), -1)
+    return result
+
+
+def _merges(network, name):
+    """Whether equal masks by a draw are merged."""
+    return any(layer.merged and layer.mask_choice.draw == name for layer in network.layers)
 
 
 def _different(network, name):

@@ -23,7 +23,7 @@ __all__ = ["LONGEST", "StructureError", "check_network", "dump_structure", "load
 
 #: Fields that a network gets with its parameters or from the compiler.
 LATER = {Network: ("generator", "health"),
-         Layer: ("arrays", "normalizations", "banks", "tiles", "folding")}
+         Layer: ("arrays", "normalizations", "banks", "tiles", "merged", "folding")}
 
 #: Most characters of a text, of a name in it, items of a list, layers and draws; bounds of a number.
 LONGEST, NAME, ITEMS, PARTS, WHOLE = 2**20, 100, 2**16, 1000, 2**31

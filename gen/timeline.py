@@ -178,6 +178,8 @@ class _Edge:
     released: list = field(default_factory=list) # cycle in which each branch set has been fetched
     written: list = field(default_factory=list)  # cycle in which the pass sets of each are stored
     _taken: deque = None                         # cycles in which the last words were taken
+    _loaded: list = field(default_factory=list)  # cycle in which the pass sets of each are divided
+    _parted: int = -1                            # cycle in which the last part of a set was made
     _fetched: int = -1                           # cycle in which the last word was fetched
     _set_taken: int = -2                         # cycle in which the last pass set was taken
 
@@ -196,7 +198,8 @@ class _Edge:
         taken = max([offered, *self.written[-1:], self.bank.there[image] if self.edge.drawn else 0])
         written = max([taken + self.edge.split.latency, *(one + 1 for one in self.written[-1:])])
         if number > depth:
-            written = max(written, self.released[number - depth - 1] + 1)
+            left = self._loaded if self.buffer.merged else self.released
+            written = max(written, left[number - depth - 1] + 1)
         self.written.append(written)
         if self.edge.drawn and last:
             self.bank.masks[image] = max(self.bank.masks[image], taken)
@@ -204,7 +207,8 @@ class _Edge:
 
     def put(self, filled, image, members, last):
         """The last word of a branch set is stored in the cycle ``filled``: send its maps."""
-        sends = self._sends(self._begins(filled), image, members, last)
+        sends = self._sends(filled + self.buffer.sequencer.latency, self._divided(filled), image, members,
+                            last)
         try:
             sent = next(sends)
             while True:
@@ -212,19 +216,30 @@ class _Edge:
         except StopIteration:
             pass
 
-    def _begins(self, filled):
-        """Cycle in which a branch set can begin to be sent."""
-        ready  = filled + self.buffer.branch_sequencer.latency
-        divided = self.written[-1] + self.buffer.branch_sequencer.latency
-        self.waited |= divided > ready
-        return max(ready, divided)
+    def _divided(self, filled):
+        """Cycle in which the pass sets of a branch set are there; of one whose equal masks are merged, in
+        which the first row can be asked for."""
+        sequencer = self.buffer.sequencer
+        if self.buffer.merged:
+            self._loaded.append(max(self.written[-1] + sequencer.asking - 1, self._parted))
+            return self._loaded[-1]
+        divided = self.written[-1] + sequencer.latency
+        self.waited |= divided > filled + sequencer.latency
+        return divided
 
-    def _sends(self, begins, image, members, last):
+    def _sends(self, ready, divided, image, members, last):
         """Yield for each map of a branch set what the block behind is told, and take what this returns."""
-        parts = _divide(members, [came_to[image] for came_to in self.split])
+        sequencer = self.buffer.sequencer
+        parts = _divide(members, [came_to[image] for came_to in self.split], self.buffer.merged)
         ahead, words = self.buffer.FETCHED, self.buffer.words
         for number, part in enumerate(parts):
-            fetch = max(begins, self._fetched + 1, self._set_taken + 1)
+            if self.buffer.merged:
+                # The row of a part is asked for when the part before is made, and the bits are drawn.
+                asked = max(self._loaded[-1] + 1, self._parted + 1, self.bank.there[image])
+                self.waited |= asked + sequencer.ROW > max(ready - 1, self._fetched, self._set_taken)
+                self._parted = max(asked + sequencer.ROW, self._fetched)
+                divided = self._parted + 1
+            fetch = max(ready, divided, self._fetched + 1, self._set_taken + 1)
             if len(self._taken) >= ahead:
                 # A word is fetched two cycles after there was room for it.
                 fetch = max(fetch, self._taken[-ahead] + 2)
@@ -247,7 +262,8 @@ class _BranchEnd(_Edge):
         self._sent   = None    # the map that is sent next, of the first of them
 
     def put(self, filled, image, members, last):
-        self._stored.append(self._sends(self._begins(filled), image, members, last))
+        ready = filled + self.buffer.sequencer.latency
+        self._stored.append(self._sends(ready, self._divided(filled), image, members, last))
 
     def sends(self):
         """Return what the join is told of the next map."""
@@ -483,9 +499,9 @@ class _Head:
         return taken, range(self._entered, self._entered + classes)
 
 
-def _divide(members, split):
+def _divide(members, split, merged):
     """Parts of a pass set that are not empty, by the outcomes (T,) of each choice for its passes; those of
-    the last choice vary fastest."""
+    the last choice vary fastest, or if equal masks are ``merged`` the part of the highest pass is first."""
     parts = {}
     while members:
         lowest = members & -members
@@ -493,4 +509,5 @@ def _divide(members, split):
         key = tuple(int(came_to[number]) for came_to in split)
         parts[key] = parts.get(key, 0) | lowest
         members ^= lowest
-    return [parts[key] for key in sorted(parts)]
+    order = (lambda key: (key[:-1], -parts[key].bit_length())) if merged else None
+    return [parts[key] for key in sorted(parts, key=order)]

@@ -20,6 +20,7 @@ from hdl.pass_sets.edge import Edge
 from hdl.pass_sets.fork import Fork
 from hdl.pass_sets.join import Join
 from hdl.pass_sets.pass_split import Choice
+from hdl.random.equal_passes import EqualPasses
 from hdl.random.mask_bank import MaskBank
 from hdl.random.mask_store import MaskStore
 
@@ -110,9 +111,15 @@ class Accelerator(wiring.Component):
         self.binarizer   = Binarizer(thresholds, bits=bits, colours=colours)
         self.pixel_input = PixelInput(pixels, passes, width=len(self.binarizer.i.payload), protect=protect)
 
-        def image_edge(early):
+        def image_edge(early, merged=False):
             return Edge(self.binarizer.o.payload.shape(), words=pixels, lanes=1, passes=passes, early=early,
-                        depth=2, by_credit=False, protect=protect)
+                        merged=merged, depth=2, by_credit=False, protect=protect)
+
+        #: Which of their passes have equal masks, by the names of the layers in front of which these go
+        #: together.
+        self.equal_passes = {name: EqualPasses(engine.masks.groups, passes=passes, protect=protect)
+                             for name, engine in zip(self.names, self.engines, strict=True)
+                             if engine.masks and engine.masks.merged and not sequential}
 
         #: In front of the first layer, if passes enter it one after another.
         self.sequential_edge = image_edge(Choice(tuple(range(passes)), draw=None)) if sequential else None
@@ -123,7 +130,7 @@ class Accelerator(wiring.Component):
         first = self.engines[0].early_choice
         #: In front of the first layer, if it makes a choice before maps enter.
         self.first_edge = (None if first is None or sequential and first.separates(passes) else
-                           image_edge(first))
+                           image_edge(first, self.names[0] in self.equal_passes))
         self._image_edges = [edge for edge in (self.sequential_edge, self.first_edge) if edge]
         #: Behind each layer.
         self.edges = [None] * len(self.engines)
@@ -132,11 +139,13 @@ class Accelerator(wiring.Component):
         self.array_edges = {}
         for number, following in itertools.zip_longest(self.trunk, self.trunk[1:]):
             name, engine = self.names[number], self.engines[number]
-            early = None if following is None else self.engines[following].early_choice
+            behind, early = ((None, None) if following is None else
+                             (self.names[following], self.engines[following].early_choice))
             again = engine.mix and early and not early.separates(passes)
             self.edges[number] = Edge(
                 engine.word, words=engine.words, lanes=engine.lanes, passes=passes, late=engine.bank_choice,
-                mix=engine.mix, early=None if again else early, protect=protect)
+                mix=engine.mix, early=None if again else early, merged=behind in self.equal_passes,
+                protect=protect)
             if again:
                 self.array_edges[name] = Edge(engine.word, words=engine.words, lanes=1, passes=passes,
                                               early=early, depth=2, by_credit=False, protect=protect)
@@ -262,6 +271,7 @@ class Accelerator(wiring.Component):
             *([("mask_bank", self.mask_bank), ("rng", self.rng)] if self.mask_bank else []),
             *((f"masks_{name}", store) for name, store in self.mask_stores.items()),
             *((f"mix_{name}", store) for name, store in self.mix_stores.items()),
+            *((f"equal_{name}", equal) for name, equal in self.equal_passes.items()),
             *((f"health_{number}", test) for number, (_, test) in enumerate(self.health)),
             *([("sequential_edge", self.sequential_edge)] if self.sequential_edge else []),
             *([("first_edge", self.first_edge)] if self.first_edge else []),
@@ -308,7 +318,7 @@ class Accelerator(wiring.Component):
             for drawn, store in zip(self.mask_bank.drawn, (
                     *self.mask_stores.values(), *self.mix_stores.values()), strict=True):
                 connect(m, drawn, store.drawn)
-            # The bits go to many tests, so they come from registers, a cycle late.
+            # The bits go to many blocks, so they come from registers, a cycle late.
             taken = Signal.like(self.mask_bank.taken)
             bit   = Signal()
             m.d.sync += [taken.eq(self.mask_bank.taken), bit.eq(self.rng.o.payload)]
@@ -316,6 +326,14 @@ class Accelerator(wiring.Component):
                 m.d.comb += [
                     test.strobe.eq(Cat(taken[place] for place in places).any()),
                     test.bit.eq(bit),
+                ]
+            for name, equal in self.equal_passes.items():
+                draw  = self.engines[self.names.index(name)].masks.draw
+                first = sum(self.mask_bank.draws[:draw])
+                m.d.comb += [
+                    equal.strobe.eq(taken[first:first + equal.bits].any()),
+                    equal.bit.eq(bit),
+                    equal.handed.eq(self.mask_stores[name].drawn.handed),
                 ]
         m.d.comb += self.alarm.eq(Cat(test.alarm for _, test in self.health).any())
         if "mtj" in self.signature.members:
@@ -325,6 +343,10 @@ class Accelerator(wiring.Component):
         words, sets = self.binarizer.o, self.pixel_input.sets
         for edge in self._image_edges:
             words, sets = _through(m, edge, words, sets)
+        in_front = [self.first_edge, *map(self.edges.__getitem__, self.trunk)]
+        for number, edge in zip(self.trunk, in_front, strict=False):
+            if self.names[number] in self.equal_passes:
+                connect(m, edge.rows, self.equal_passes[self.names[number]].rows)
         joining = {} # words and pass sets of branches, by their names
         for number in self.trunk:
             leaving = [branch for branch in self.branches if branch.first == number]

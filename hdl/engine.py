@@ -68,14 +68,15 @@ class Masks:
 
     groups: int   #: Of inputs; see :class:`hdl.layer.reader.Reader`.
     draw: int = 0 #: Which draw of the mask bank has a bit for each group.
+    merged: bool = False #: Whether passes with equal masks run as one.
 
 
 class Engine(wiring.Component):
     """Compute one layer for each feature map that enters, with every bank.
 
     A map comes with its pass set, which is handed on, and with what has divided this before the map
-    entered: its arrays (SpinBayes, 3.3), or the number of its only pass, which has a mask (SpinDrop). The
-    results of all banks leave side by side, one lane for each: the edge behind
+    entered: its arrays (SpinBayes, 3.3), or the number of its only pass, or of one of several with equal
+    masks (SpinDrop). The results of all banks leave side by side, one lane for each: the edge behind
     (:mod:`hdl.pass_sets.edge`) divides the pass set by the bank that each pass has chosen (Scale-Dropout,
     eq. 7 to 9), or mixes two banks for each pass.
 
@@ -121,7 +122,7 @@ class Engine(wiring.Component):
         Words of maps in raster order.
     i_sets : In(stream.Signature(pass_set_layout(passes, outcomes)))
         Pass set of each map, and the outcome of ``early_choice``: the arrays that compute it, or the number
-        of its pass.
+        of a pass whose mask it has.
     passes : Out(stream.Signature(pass_layout(passes)))
         The pass of each map. Only with ``masks``.
     kept : In(stream.Signature(groups))

@@ -35,6 +35,8 @@ def block_of(design: Design, scope: str) -> str:
             return match[1]
         if part.startswith(("masks_", "mix_")):
             return "mask_store"
+        if part.startswith("equal_"):
+            return "equal_passes"
         if (part in ("line_buffer", "reader", "crossbar", "adder_accumulator", "scale_mux", "comparator",
                      "pool", "instance_norm", "word_packer", "logit_scaler", "pass_split", "map_buffer",
                      "mixer", "value_scaler")
@@ -59,7 +61,8 @@ def class_of(design: Design, scope: str, name: str, width: int, words: int) -> s
         return "pass sets"
     if memory and block == "map_buffer":
         return "maps"
-    if block == "mask_store" and memory or block == "mask_bank" and (memory or width > _NARROW):
+    if block in ("mask_store", "equal_passes") and memory or block == "mask_bank" and (
+            memory or width > _NARROW):
         return "masks"
     if memory:
         of_layer = block in ("line_buffer", "pool", "instance_norm")

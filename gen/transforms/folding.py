@@ -7,7 +7,7 @@ from dataclasses import replace
 from gen.check_target import ImpossibleTarget
 from gen.graph import graph_of
 from gen.ir import Folding, Layer, Network, Target
-from gen.outcomes import combinations
+from gen.outcomes import combinations, expected_runs
 from gen.transforms.tile import columns_max, row_tiles
 
 
@@ -138,20 +138,25 @@ def runs(network: Network, target: Target) -> list[float]:
     Passes that agree in all choices so far run once, and those that differ only in a bank do so in their
     own layer. A sequential schedule counts each pass for itself: 1. Of the first layer, where N arrays or
     sets of them are chosen from at random, it is the mean, ``N (1 - (1 - 1 / N) ** T)``: all layers behind
-    it can rest when it runs more often.
+    it can rest when it runs more often. From the first layer on in which passes with equal masks run as
+    one, it is the mean too (:func:`gen.outcomes.expected_runs`): hardly any image has as many as it could.
     """
     graph = graph_of(network)
-    counts, choices, apart = {}, [], False
+    counts, choices, apart, merged = {}, [], False, False
+    means = expected_runs(network, target.passes) if any(layer.merged for layer in network.layers) else []
     for index in graph.trunk:
         layer = network.layers[index]
         if layer.array_choice is not None:
             choices.append(layer.array_choice)
         # Each pass has a mask or a mix of banks of its own, and from there on a map of its own.
-        apart = apart or layer.mask_choice is not None
+        merged = merged or layer.merged
+        apart  = apart or layer.mask_choice is not None and not layer.merged
         most  = target.passes if apart else min(target.passes, combinations(network, choices))
         if not apart and choices == [layer.array_choice] and network.places(choices[0].draw):
             sets = len(layer.array_sets)
             most = sets * (1 - (1 - 1 / sets)**target.passes)
+        if merged and not apart:
+            most = means[index]
         counts[index] = most if target.schedule == "shared" else 1
         if layer.bank_choice is not None:
             choices.append(layer.bank_choice)

@@ -2,10 +2,11 @@
 
 import numpy as np
 
+from gen.graph import graph_of
 from gen.ir import Network
 
 
-__all__ = ["masks", "mixes", "numbers", "outcomes"]
+__all__ = ["masks", "mixes", "numbers", "outcomes", "sharing"]
 
 
 def numbers(network: Network, bits: np.ndarray, first_pass: int = 0) -> dict[str, np.ndarray]:
@@ -75,3 +76,42 @@ def outcomes(network: Network, bits: np.ndarray, first_pass: int = 0) -> tuple[n
                 table = np.array(choice.table)
                 of_kind[..., index] = table[drawn[choice.draw] % len(table)]
     return taken
+
+
+def sharing(network: Network, bits: np.ndarray, *, sequential: bool = False) -> list[np.ndarray]:
+    """Return which passes share a map that has left a layer: for each layer int64 (N, T), the last pass of
+    those with which a pass shares it. ``bits`` are those of :func:`numbers`.
+
+    Passes share a map while they have chosen the same in all layers so far, and where the next layer
+    chooses an array or a mask, there too. If passes are ``sequential`` none do, and no more from a layer on
+    where each channel chooses its bank or, unless it is :attr:`gen.ir.Layer.merged`, passes have masks.
+    """
+    arrays, banks = outcomes(network, bits)
+    kept, mixed   = masks(network, bits), mixes(network, bits)
+    images, passes, _ = arrays.shape
+    image, number = (each.ravel() for each in np.indices((images, passes)))
+
+    def before(index):
+        """What divides passes before they enter layer ``index`` of the trunk."""
+        if index is None or index not in kept:
+            return number[:, None] * 0 if index is None else arrays[..., index].reshape(-1, 1)
+        merged = network.layers[index].merged
+        return kept[index].reshape(len(number), -1) if merged else number[:, None]
+
+    graph = graph_of(network)
+    last  = number * (1 if sequential else 0)
+    entering, leaving = {}, {}
+    for left, index in zip((None, *graph.trunk), (*graph.trunk, None), strict=True):
+        behind = number * 0 if left is None else number if left in mixed else banks[..., left].ravel()
+        different, place = np.unique(np.column_stack([image, last, behind, before(index)]), axis=0,
+                                     return_inverse=True)
+        highest = np.zeros(len(different), dtype=np.int64)
+        np.maximum.at(highest, place.ravel(), number)
+        last = highest[place.ravel()]
+        entering[index] = leaving[left] = last.reshape(images, passes)
+    # A branch has the maps of the trunk at its entrance, and in front of its join those behind it.
+    for branch in graph.branches:
+        for index in branch.layers:
+            leaving[index] = (leaving[branch.between[-1]] if index == branch.layers[-1] else
+                              entering[branch.between[0]])
+    return [leaving[index] for index in range(len(network.layers))]

@@ -24,7 +24,8 @@ class Edge(wiring.Component):
     divide it. The *late* one was made behind the crossbar of the block in front: of a bank
     (Scale-Dropout, eq. 7 to 9: a keep bit). That block has made a map for each of its outcomes, a lane;
     they are stored side by side. The *early* one is made before the crossbar of the block behind: of an
-    array (SpinBayes, 3.3), whose number goes with the map, or that each pass goes apart. Maps with an
+    array (SpinBayes, 3.3), whose number goes with the map, or that each pass goes apart; with ``merged``
+    passes with equal masks go together, and with them the number of the highest. Maps with an
     empty pass set are not sent. So the pass sets that leave for a map are disjoint, their union is the
     one that entered, and every pass gets the result that it would get alone.
 
@@ -54,6 +55,9 @@ class Edge(wiring.Component):
     mix : hdl.pass_sets.mixer.Mix or None
         How each pass mixes two lanes, instead of ``late``. A :exc:`ValueError` is raised for an ``early``
         choice by which passes do not go apart.
+    merged : bool
+        Whether passes that go apart by the ``early`` choice share a map where their masks are equal. A
+        :exc:`ValueError` is raised for another choice, or with ``mix``.
 
     Members
     -------
@@ -69,6 +73,8 @@ class Edge(wiring.Component):
         draw.
     passes, mix
         See :class:`hdl.pass_sets.mixer.Mixer`. Only with ``mix``.
+    rows : Out(rows_signature(passes))
+        Which passes have equal masks (:class:`hdl.random.equal_passes.EqualPasses`). Only if ``merged``.
     o_sets : Out(stream.Signature(pass_set_layout(passes, outcomes)))
         Pass set of each map that is sent, and the outcome of ``early``; with ``parts`` without one.
     error : Out(1)
@@ -78,7 +84,7 @@ class Edge(wiring.Component):
     latency = MapBuffer.latency
 
     def __init__(self, shape, *, words, lanes, passes, late=None, early=None, mix=None, parts=(),
-                 depth=4, by_credit=True, protect=False):
+                 merged=False, depth=4, by_credit=True, protect=False):
         if parts and (lanes, late, early, mix) != (1, None, None, None):
             raise ValueError(f"Edge with parts must have 1 lane and no other choice, not {lanes!r}")
         if mix is not None and (late, lanes) != (None, 2):
@@ -93,6 +99,9 @@ class Edge(wiring.Component):
         apart = early is not None and early.separates(passes)
         if mix is not None and early is not None and not apart:
             raise ValueError(f"Early choice behind a mix must send each pass apart, not be {early!r}")
+        if merged and (not apart or mix is not None):
+            raise ValueError(f"Early choice that is merged must send each pass apart, without a mix, not "
+                             f"be {early!r} with {mix!r}")
         self.protect = protect
         # Passes that go apart are divided by the map buffer, which need not store T x T bits for it.
         choices = {"late": late, **{f"part_{number}": part for number, part in enumerate(parts)},
@@ -102,7 +111,7 @@ class Edge(wiring.Component):
         self.split  = PassSplit(passes, choices.values())
         self.mixer  = mix and Mixer(shape, words=words, mix=mix, passes=passes, outcomes=outcomes,
                                     protect=protect)
-        stored = {"lanes": lanes, "next_arrays": outcomes, "apart": apart,
+        stored = {"lanes": lanes, "next_arrays": outcomes, "apart": apart, "merged": merged,
                   "parts": math.prod(part.outcomes for part in parts)}
         if mix is not None:
             # The buffer takes the words of both lanes for one.
@@ -120,6 +129,7 @@ class Edge(wiring.Component):
                for name, mask in zip(self.drawn, self.split.masks, strict=True)},
             **({"passes": Out(self.mixer.passes.signature),
                 "mix":    In(self.mixer.mix.signature.flip())} if self.mixer else {}),
+            **({"rows": Out(self.buffer.rows.signature)} if merged else {}),
             "o":      Out((self.mixer or self.buffer).o.signature),
             "o_sets": Out((self.mixer or self.buffer).o_sets.signature if self.told else
                           stream.Signature(pass_set_layout(passes))),
@@ -136,6 +146,8 @@ class Edge(wiring.Component):
             Value.cast(self.buffer.i.payload).eq(self.i.payload),
             self.buffer.i.valid.eq(self.i.valid),
         ]
+        if self.buffer.merged:
+            connect(m, self.buffer.rows, flipped(self.rows))
         if not self.buffer.by_credit:
             m.d.comb += self.i.ready.eq(self.buffer.i.ready)
         connect(m, flipped(self.i_sets), self.split.i)

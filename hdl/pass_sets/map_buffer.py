@@ -8,16 +8,12 @@ from amaranth.lib import data, fifo, memory, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hdl.checks.parity import Parity, error_port
-from hdl.pass_sets.pass_split import branches_layout, pass_set_layout
+from hdl.pass_sets.part_sequencer import PartSequencer
+from hdl.pass_sets.pass_split import branches_layout, fetch_layout, pass_set_layout
 from hdl.stream import counter, delayed, moves
 
 
-__all__ = ["BranchSequencer", "MapBuffer", "WordFetcher", "WordStore", "fetch_layout"]
-
-
-def fetch_layout(words, lanes):
-    """Which word to send: its address in a memory of ``words`` words of all lanes, and its lane."""
-    return data.StructLayout({"address": range(words), "lane": range(lanes)})
+__all__ = ["BranchSequencer", "MapBuffer", "WordFetcher", "WordStore"]
 
 
 class WordStore(wiring.Component):
@@ -320,7 +316,8 @@ class MapBuffer(wiring.Component):
     between maps. The pass set of a map is offered as the first word of the map is fetched.
 
     Three parts share a memory of ``depth`` branch sets, a ring. :class:`WordStore` writes words to it,
-    :class:`BranchSequencer` decides which map is sent next and asks for its words, and
+    :class:`BranchSequencer`, or :class:`hdl.pass_sets.part_sequencer.PartSequencer` where passes with equal
+    masks are to share a map, decides which map is sent next and asks for its words, and
     :class:`WordFetcher` reads these. Two strobes keep them in step: ``filled`` when a branch set is
     stored, ``release`` when it has been sent.
 
@@ -352,6 +349,9 @@ class MapBuffer(wiring.Component):
     parts : int
         Parts of the pass set of a lane, in order, for each of which its map is sent as if it were a lane; a
         :exc:`ValueError` is raised for several with several lanes.
+    merged : bool
+        Whether passes that go ``apart`` share a map where their masks are equal, with the number of the
+        highest one.
     by_credit : bool
         Whether the sender of words takes credits.
     protect : bool
@@ -370,6 +370,8 @@ class MapBuffer(wiring.Component):
         Pass set of each map that is sent, and the array of the next layer that computes it.
     credit : Out(stream.Signature(0))
         Credits, each for one branch set. Only with ``by_credit``.
+    rows : Out(rows_signature(passes))
+        Which passes have equal masks. Only if ``merged``.
     error : Out(1)
         1 for a cycle after a word or a pass set has lost its parity. Only with ``protect``.
     """
@@ -385,8 +387,8 @@ class MapBuffer(wiring.Component):
     #: Words that can be fetched and not yet taken.
     FETCHED = WordFetcher.CAPACITY
 
-    def __init__(self, shape, *, words, lanes, passes, depth, next_arrays=1, apart=False, parts=1,
-                 by_credit=False, protect=False):
+    def __init__(self, shape, *, words, lanes, passes, depth, next_arrays=1, apart=False, merged=False,
+                 parts=1, by_credit=False, protect=False):
         self.words       = operator.index(words)
         self.lanes       = operator.index(lanes)
         self.passes      = operator.index(passes)
@@ -398,6 +400,9 @@ class MapBuffer(wiring.Component):
                 raise ValueError(f"{name} must be at least 1, not {value!r}")
         if apart and next_arrays != passes:
             raise ValueError(f"Passes that are sent apart must be {passes}, not {next_arrays!r}")
+        if merged and not apart:
+            raise ValueError("Passes whose equal masks are merged must be sent apart")
+        self.merged    = merged
         self.by_credit = by_credit
         self.protect   = protect
         if parts > 1 and lanes > 1:
@@ -405,16 +410,18 @@ class MapBuffer(wiring.Component):
         self.block_memory = depth * words > self.LOGIC_DEPTH
         self.word_store = WordStore(shape, words=words, lanes=lanes, depth=depth, by_credit=by_credit,
                                     protect=protect)
-        self.branch_sequencer = BranchSequencer(words=words, lanes=lanes * parts, passes=passes,
-                                                depth=depth, next_arrays=next_arrays, apart=apart,
-                                                protect=protect)
+        order = {"words": words, "lanes": lanes * parts, "passes": passes, "depth": depth,
+                 "protect": protect}
+        self.sequencer = (PartSequencer(**order) if merged else
+                          BranchSequencer(next_arrays=next_arrays, apart=apart, **order))
         self.word_fetcher = WordFetcher(shape, words=depth * words, lanes=lanes,
                                         block_memory=self.block_memory, protect=protect)
         members = {
             "i":      In(self.word_store.i.signature.flip()),
-            "i_sets": In(self.branch_sequencer.i_sets.signature.flip()),
+            "i_sets": In(self.sequencer.i_sets.signature.flip()),
             "o":      Out(self.word_fetcher.o.signature),
-            "o_sets": Out(self.branch_sequencer.o_sets.signature),
+            "o_sets": Out(self.sequencer.o_sets.signature),
+            **({"rows": Out(self.sequencer.rows.signature)} if merged else {}),
             **error_port(protect),
         }
         if by_credit:
@@ -425,7 +432,7 @@ class MapBuffer(wiring.Component):
         m = Module()
 
         m.submodules.word_store       = store     = self.word_store
-        m.submodules.branch_sequencer = sequencer = self.branch_sequencer
+        m.submodules[f"{'part' if self.merged else 'branch'}_sequencer"] = sequencer = self.sequencer
         m.submodules.word_fetcher     = fetcher   = self.word_fetcher
         # A small memory is made of logic by every synthesis for a chip that has memories of logic. An iCE40
         # has only blocks, so logic is not requested.
@@ -446,6 +453,8 @@ class MapBuffer(wiring.Component):
         if self.by_credit:
             connect(m, store.credit, flipped(self.credit))
         connect(m, flipped(self.i_sets), sequencer.i_sets)
+        if self.merged:
+            connect(m, sequencer.rows, flipped(self.rows))
         m.d.comb += [
             fetcher.i.valid.eq(sequencer.fetch.valid),
             fetcher.i.payload.address.eq(sequencer.fetch.payload.address),

@@ -13,7 +13,7 @@ from amaranth.lib.wiring import In, Out
 from hdl.stream import moves, vacant
 
 
-__all__ = ["Choice", "PassSplit", "branches_layout", "pass_layout", "pass_set_layout"]
+__all__ = ["Choice", "PassSplit", "branches_layout", "fetch_layout", "pass_layout", "pass_set_layout"]
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,11 @@ def pass_layout(passes):
 def branches_layout(passes, branches):
     """Pass sets of the ``branches`` maps that a layer makes of one map, and ``last`` of that map."""
     return data.StructLayout({"sets": data.ArrayLayout(passes, branches), "last": 1})
+
+
+def fetch_layout(words, lanes):
+    """Which word to send: its address in a memory of ``words`` words of all lanes, and its lane."""
+    return data.StructLayout({"address": range(words), "lane": range(lanes)})
 
 
 class PassSplit(wiring.Component):

@@ -8,7 +8,7 @@ import numpy as np
 from gen.graph import graph_of
 from gen.ir import Network
 from golden.network import batches, forward
-from golden.random.outcomes import outcomes
+from golden.random.outcomes import outcomes, sharing
 from sim.compare.packing import bits, integers
 from sim.design import Design
 
@@ -21,7 +21,8 @@ def compare_maps(path: Path, design: Design, network: Network, images: np.ndarra
     """Count maps and pass sets in ``path`` that differ from the golden model's, or are missing.
 
     The trace has a list of maps per layer, each with its pass set; the golden model runs every pass alone.
-    So a map must equal that of all passes in its set, and each pass must be in the set of exactly one map.
+    So a map must equal that of all passes in its set, each pass must be in the set of exactly one map, and
+    a set must have all passes that are to share it.
     ``chosen`` returns the random bits, bool (n, T, W), of the images from a first up to a last, exclusive.
     """
     lines  = np.array(path.read_bytes().split()).reshape(-1, 3)
@@ -36,6 +37,7 @@ def compare_maps(path: Path, design: Design, network: Network, images: np.ndarra
     for part in batches(network, len(images), passes):
         drawn  = chosen(part.start, part.stop)
         arrays, _ = outcomes(network, drawn)
+        shared = sharing(network, drawn, sequential=design.schedule == "sequential")
         golden = [forward(network, images[part], drawn[:, number], number=number, maps=True)
                   for number in range(passes)]
         for index, (image, sets, words, size) in enumerate(layers):
@@ -49,12 +51,12 @@ def compare_maps(path: Path, design: Design, network: Network, images: np.ndarra
                 after = None if behind[index] is None else network.layers[behind[index]]
                 if after is None: # a branch, of which the trunk has the choices
                     pass
-                elif after.mask_choice is not None: # each pass apart
-                    next_choice = np.broadcast_to(np.arange(passes), arrays.shape[:2])
+                elif after.mask_choice is not None: # a pass with this mask
+                    next_choice = shared[index]
                 elif after.array_choice is not None:
                     next_choice = arrays[..., behind[index]]
             different += _differences(sets[begin:end], words[begin * size:end * size], size, expected,
-                                      next_choice, design.passes_max)
+                                      shared[index], next_choice, design.passes_max)
     return different
 
 
@@ -84,12 +86,13 @@ def _bits_of(levels, width):
     return split.reshape(len(levels), levels.shape[1] * levels.shape[2], -1)
 
 
-def _differences(sets, words, size, expected, next_choice, passes_max):
+def _differences(sets, words, size, expected, shared, next_choice, passes_max):
     """Count what is wrong with the maps of a layer.
 
     ``sets`` are their pass sets, and ``words`` (M, ...) their words, ``size`` in a map; ``expected`` are
-    the words of each pass for each image, and ``next_choice`` (N, T) the array that it chooses in the next
-    layer.
+    the words of each pass for each image, ``shared`` (N, T) what passes have in common that share a map,
+    and no others, and ``next_choice`` (N, T) the array that a pass chooses in the next layer, or the pass
+    whose mask it has there.
     """
     images, passes = len(expected[0]), len(expected)
     members, last, array = np.split(sets, [passes_max, passes_max + 1], axis=1)
@@ -101,6 +104,8 @@ def _differences(sets, words, size, expected, next_choice, passes_max):
     for number in range(passes):
         chosen = np.flatnonzero(members[:whole, number]) # maps of this pass
         wrong += (maps[chosen] != expected[number][image[chosen]]).any((1, 2)).sum()
+        of_pass = shared[image[chosen]] == shared[image[chosen], number, None]
+        wrong += (members[chosen, :passes] != of_pass).any(1).sum()
         if next_choice is not None:
             # A map for a layer that chooses arrays names the array of all its passes.
             wrong += (integers(array)[chosen] != next_choice[image[chosen], number]).sum()

@@ -5,11 +5,12 @@ import pytest
 
 from gen.checkpoint import SHIPPED, read
 from gen.compile import compile_network
-from gen.costs import build_seconds, costs, expected_runs, reads_per_map
+from gen.costs import build_seconds, costs, reads_per_map
 from gen.estimate import timeline
 from gen.ir import Target
 from gen.lower import lower
 from gen.methods import METHODS, network_of
+from gen.outcomes import expected_runs
 from tests.conftest import make_checkpoint, with_choices
 
 

@@ -52,7 +52,9 @@ from hdl.pass_sets.fork import Fork
 from hdl.pass_sets.join import Join
 from hdl.pass_sets.map_buffer import BranchSequencer, MapBuffer, WordFetcher, WordStore
 from hdl.pass_sets.mixer import Mix, Mixer
+from hdl.pass_sets.part_sequencer import PartSequencer
 from hdl.pass_sets.pass_split import Choice, PassSplit
+from hdl.random.equal_passes import EqualPasses
 from hdl.random.health import Health
 from hdl.random.mask_bank import MaskBank
 from hdl.random.mask_store import MaskStore
@@ -91,10 +93,12 @@ BLOCKS = {
                                         protect=False),
     BranchSequencer:  lambda: BranchSequencer(words=3, lanes=2, passes=5, depth=4, next_arrays=2,
                                               apart=False, protect=False),
+    PartSequencer:    lambda: PartSequencer(words=3, lanes=2, passes=5, depth=4, protect=False),
     WordFetcher:      lambda: WordFetcher(unsigned(4), words=12, lanes=2, block_memory=False,
                                           protect=False),
     MaskBank:         lambda: MaskBank((1, 1, 3), (0, 1, 2), 5, stores=(2,)),
     MaskStore:        lambda: MaskStore(3, passes=5),
+    EqualPasses:      lambda: EqualPasses(3, passes=5),
     MtjRng:           lambda: MtjRng((1, 2), 9, code=8, set_cycles=2, read_cycles=1, reset_cycles=1),
     PassSplit:        lambda: PassSplit(5, (Choice(range(2)), Choice(range(4)))),
     Pool:             lambda: Pool(4, 4, 2, size=2, lanes=2, columns=2),

@@ -10,6 +10,7 @@ from gen.compile import compile_network
 from gen.estimate import estimate_layers, estimate_network
 from gen.ir import (
     ArrayChoice,
+    BankChoice,
     Draw,
     Folding,
     Input,
@@ -95,24 +96,56 @@ def test_equals_simulation_with_inverted_normalization(centred_network, seed, hi
 ])
 def test_equals_simulation_with_words_for_each_pass(chosen, draws, side, passes, interval, schedule):
     """Masks of inputs; banks of channels, also of classes, and in front of arrays."""
-    front = Layer("front", side, side, 1, (3, 3), 4, pool=2)
-    first = Layer("first", *front.output_shape, (2, 2), 5)
-    last  = Layer("last", *first.output_shape, first.output_shape[:2], 3)
+    target = replace(TARGET, passes=passes, schedule=schedule, interval=interval)
+    follow(made_of(side, ((), *((choice,) if choice else () for choice in chosen)), tuple(
+        Draw(name, (0.5,) * bits) for name, bits in draws.items())), target)
+
+
+@pytest.mark.parametrize("side, passes, interval", [(11, PASSES, None), (9, 4, 1)])
+@pytest.mark.parametrize("chosen, draws, merged", [
+    (((), (MaskChoice("first", 4),), ()), {"first": (0.2,) * 4}, ["first"]),
+    # Of two lanes, and in front of the first layer; masks that are shared, and others.
+    (((BankChoice("bank", (0, 1)),), (MaskChoice("first", 4),), (MaskChoice("last", 5),)),
+     {"bank": (0.5,), "first": (0.3, 0.1, 0.0, 0.0), "last": (0.1,) * 5}, ["first", "last"]),
+    (((MaskChoice("one", 1), BankChoice("one", (1, 0))), (), (MaskChoice("last", 5),)),
+     {"one": (0.5,), "last": (0.5,) * 5}, ["front"]),
+    (((MaskChoice("one", 1),), (MaskChoice("same", 4), BankChoice("bank", (0, 1))),
+      (MaskChoice("same", 4),)),
+     {"one": (0.2,), "same": (0.4, 0.1, 0.0, 0.1), "bank": (0.3,)}, ["front", "first", "last"]),
+])
+def test_equals_simulation_with_merged_masks(chosen, draws, merged, side, passes, interval):
+    """Passes with equal masks run as one, whose number of others each image draws anew."""
+    outputs = (4, 4 if chosen[2] == chosen[1][:1] else 5, 3)
+    network = follow(made_of(side, chosen, tuple(Draw(*each) for each in draws.items()), outputs),
+                     replace(TARGET, passes=passes, interval=interval))
+    if passes == PASSES:
+        assert [layer.name for layer in network.layers if layer.merged] == merged
+
+
+def made_of(side, chosen, draws, outputs=(4, 5, 3)):
+    """A network of three layers with these choices, for ``side`` by ``side`` pixels."""
+    front = Layer("front", side, side, 1, (min(3, side - 1),) * 2, outputs[0], pool=2)
+    first = Layer("first", *front.output_shape, (min(2, front.output_shape[0]),) * 2, outputs[1])
+    last  = Layer("last", *first.output_shape, first.output_shape[:2], outputs[2])
     rng, layers = np.random.default_rng(0), []
-    for layer, choice in zip((front, first, last), (None, *chosen), strict=True):
-        layer = replace(layer, choices=() if choice is None else (choice,))
+    for layer, of_layer in zip((front, first, last), chosen, strict=True):
+        layer = replace(layer, choices=of_layer)
         layers.append(replace(layer, arrays=tuple(
             tuple(int.from_bytes(rng.bytes(99), "little") % 2**layer.fan_in for _ in range(layer.outputs))
             for _ in range(layer.crossbars)), normalizations=tuple(tuple(Normalization(
                 *map(tuple, rng.uniform(0.5, 2, (6, layer.outputs)).tolist()))
                 for _ in range(layer.bank_count)) for _ in range(layer.crossbars))))
-    target  = replace(TARGET, passes=passes, schedule=schedule, interval=interval)
-    network = compile_network(Network("made", Input(side, side, (128,)), tuple(layers), draws=tuple(
-        Draw(name, (0.5,) * bits) for name, bits in draws.items())), target)
+    return Network("made", Input(side, side, (128,)), tuple(layers), draws=draws)
+
+
+def follow(network, target):
+    """Compile ``network``; its cycles are those of the simulation. It is returned."""
+    network = compile_network(network, target)
     accelerator = lower(network, target)
-    result = timeline(accelerator, made_by(network, 5, passes))
+    result = timeline(accelerator, made_by(network, 5, target.passes))
     assert result.exact
-    assert (result.first_pixels, result.results) == simulated(accelerator, network, 5, passes)
+    assert (result.first_pixels, result.results) == simulated(accelerator, network, 5, target.passes)
+    return network
 
 
 def made(layer, p=(0.5, 0.5)):

@@ -115,7 +115,7 @@ def test_sequential(network):
     """Passes go apart in front of the first layer; where they do so for its masks, they do once."""
     buffer = lower(network, replace(TARGET, schedule="sequential")).sequential_edge.buffer
     assert (buffer.words, buffer.next_arrays) == (network.input.height * network.input.width, 5)
-    assert buffer.branch_sequencer.apart
+    assert buffer.sequencer.apart
 
 
 def test_mtj(random_network):

@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gen.ir import ArrayChoice, BankChoice, Draw, Input, Layer, MixChoice, Network
+from gen.ir import ArrayChoice, BankChoice, Draw, Input, Layer, MaskChoice, MixChoice, Network
 from gen.methods import METHODS, network_of
 from gen.outcomes import branching, combinations, drawn, outcomes_of
 from tests.conftest import make_spinbayes, with_choices
@@ -49,6 +49,21 @@ def test_each_pass_mixes_by_itself():
         [[0, 1], [0, 0], [0, 0]], [[0, 0], [0, 1], [0, 0]], [[0, 1], [0, 2], [0, 0]]]]
     for found in (drawn(network, 2, 7)[1], branching(network, 7)):
         assert found[:, 1, 1].tolist() == [*range(7)] and maps(found) == [2, 7, 7]
+
+
+def test_equal_masks_that_are_merged():
+    """Their outcome is the number of the last pass that has drawn the same."""
+    network = network_of_choices([MaskChoice("mask", 1)], [MaskChoice("other", 1)],
+                                 draws=(Draw("mask", (0.5,) * 2), Draw("other", (0.5,) * 70)))
+    network = replace(network, layers=(replace(network.layers[0], merged=True), network.layers[1]))
+    numbers = {None: np.array([[0, 1, 2, 3]] * 2), "mask": np.array([[2, 0, 2, 0], [3, 1, 2, 3]])}
+    assert outcomes_of(network, numbers)[..., 0].tolist() == [
+        [[2, 0], [3, 1], [2, 2], [3, 3]], [[3, 0], [1, 1], [2, 2], [3, 3]]]
+    assert maps(branching(network, 7)) == [4, 7] and maps(branching(network, 3)) == [3, 3]
+    for image in drawn(network, 20, 30):
+        assert image[:, 1, 0].tolist() == [*range(30)]
+        assert {image[last, 0, 0] == last for last in image[:, 0, 0]} == {True}
+        assert len(set(image[:, 0, 0].tolist())) == 4
 
 
 def test_drawn_as_likely_as_stated():

@@ -140,6 +140,31 @@ def test_masks(write_checkpoint, tmp_path, simulate, method, groups, schedule, o
     assert manifest["random_sources"] == (sum(groups) if options else 1)
 
 
+def test_equal_masks(write_checkpoint, tmp_path, simulate, check_cycles):
+    """Passes with equal masks run as one: in front of the first layer, behind two banks, and where two
+    layers have the same mask; in the cycles of the estimate."""
+    chosen = ((MaskChoice("one", 2), BankChoice("bank", (0, 1))), (MaskChoice("two", 2),),
+              (MaskChoice("three", 3),), (MaskChoice("three", 3),))
+    layers = (
+        Layer("first", 8, 9, 2, (3, 3), 2, pool=2), Layer("second", 3, 3, 2, (2, 2), 3, padding=1, pool=2),
+        Layer("third", 2, 2, 3, (2, 2), 3), Layer("last", 1, 1, 3, (1, 1), 4))
+    network = Network("masks", Input(8, 9, (90, 180)), tuple(
+        replace(layer, choices=choices) for layer, choices in zip(layers, chosen, strict=True)),
+        draws=(Draw("one", (0.2, 0.1)), Draw("two", (0.1, 0.2)), Draw("bank", (0.3,)),
+               Draw("three", (0.1, 0.0, 0.2))))
+    write_checkpoint(tmp_path / "masks.npz", network, seed=5)
+    network = with_dropout(read(tmp_path / "masks.npz", network), {})
+    folder, options = tmp_path / "out", {"view": "macro", "protect": True}
+    manifest = check(network, folder, simulate, "shared", **options)
+    merged = [layer.name for layer in layers]
+    assert [name for name in manifest["blocks"] if name.startswith("equal_")] == [
+        f"equal_{name}" for name in merged]
+    costs = json.loads((folder / "report" / "method_costs.json").read_text())
+    assert costs["methods"][0]["masks_merged"] == merged
+    simulate(folder, images_of(network)[:8])
+    check_cycles(folder, target_of(network, "shared", **options), 8, 6)
+
+
 @pytest.mark.parametrize("masked", [["third"], ["second", "third", "last"]])
 def test_mapping_and_place_of_masks(write_checkpoint, tmp_path, simulate, written, masked):
     """A kernel in a column, or an array for each of its positions: the same bits, of other arrays; channels

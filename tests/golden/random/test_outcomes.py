@@ -1,10 +1,12 @@
 """From the bits that a pass draws to the arrays and banks that it takes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from gen.ir import ArrayChoice, BankChoice, Draw, Input, Layer, MaskChoice, MixChoice, Network
-from golden.random.outcomes import masks, mixes, numbers, outcomes
+from golden.random.outcomes import masks, mixes, numbers, outcomes, sharing
 
 
 def network_of(draws, *choices):
@@ -80,6 +82,26 @@ def test_words():
     assert {index: word.tolist() for index, word in mixes(network, bits).items()} == {1: words, 2: words}
     arrays, banks = outcomes(network, bits)
     assert banks[0].tolist() == [[0, 0, 0], [1, 0, 0], [1, 0, 0]] and not arrays.any()
+
+
+def test_sharing():
+    """The last of the passes with which each shares a map behind a layer: it has drawn the same in front of
+    the sums there and in the layers before, and what the next layer chooses in front of its sums."""
+    network = network_of(
+        [Draw("bank", (0.5,)), Draw("mask", (0.5,) * 2), Draw("array", (0.5,))],
+        (BankChoice("bank", (0, 1)),), (MaskChoice("mask", 2),), (ArrayChoice("array", (0, 1)),), ())
+    bits = np.array([[[0, 1, 0, 0], [1, 1, 0, 0], [0, 1, 0, 1], [0, 1, 1, 0], [1, 1, 0, 0]],
+                     [[0, 1, 1, 0]] * 5], dtype=bool)
+    merged = replace(network, layers=(network.layers[0], replace(network.layers[1], merged=True),
+                                      *network.layers[2:]))
+    found  = [each.tolist() for each in sharing(merged, bits)]
+    assert found == [[[2, 4, 2, 3, 4], [4] * 5], *[[[0, 4, 2, 3, 4], [4] * 5]] * 3]
+    alone = [[[0, 1, 2, 3, 4]] * 2] * 4
+    assert [each.tolist() for each in sharing(network, bits)] == alone
+    assert [each.tolist() for each in sharing(merged, bits, sequential=True)] == alone
+    mixed = replace(merged, layers=(*merged.layers[:3], replace(merged.layers[3], choices=(
+        MixChoice("mask"),))))
+    assert [each.tolist() for each in sharing(mixed, bits)] == [*found[:3], alone[0]]
 
 
 def test_nothing_is_drawn():

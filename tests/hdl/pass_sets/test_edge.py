@@ -208,6 +208,15 @@ def test_rejects_mixes(options, message):
         Edge(4, words=2, passes=3, mix=Mix(4, 4), **options)
 
 
+@pytest.mark.parametrize("early, mix", [
+    (None, None), (Choice((0, 1)), None), (Choice((0, 1, 2), draw=None), Mix(4, 4))])
+def test_rejects_merged(early, mix):
+    with pytest.raises(ValueError, match=re.escape(
+            f"Early choice that is merged must send each pass apart, without a mix, not be {early!r} with "
+            f"{mix!r}")):
+        Edge(4, words=2, lanes=2 if mix else 1, passes=3, early=early, mix=mix, merged=True)
+
+
 def test_rejects_lanes():
     with pytest.raises(ValueError, match=r"^Number of lanes must be that of the outcomes of "
                                          r"Choice\(table=\(0, 1\), draw=0\), not 3$"):

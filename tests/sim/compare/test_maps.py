@@ -12,6 +12,11 @@ PASSES_MAX = 5
 SETS = [[{0, 2}, {1, 3}], [{0, 1, 2, 3}], [{3}, {0}, {1, 2}]]
 
 
+#: By image and pass, the last pass of the set.
+SHARED = np.array([[max(next(passes for passes in image if one in passes)) for one in range(4)]
+                   for image in SETS])
+
+
 def maps(sets=SETS):
     """Pass sets and words as bits; the word of a map tells its image and least pass."""
     rows, words = [], []
@@ -28,7 +33,7 @@ def expected():
 
 
 def differences(sets, words):
-    return _differences(sets, words, 2, expected(), None, PASSES_MAX)
+    return _differences(sets, words, 2, expected(), SHARED, None, PASSES_MAX)
 
 
 def test_equal():
@@ -51,6 +56,13 @@ def test_wrong_set(number, bit):
     assert differences(sets, words) > 0
 
 
+def test_a_map_that_is_sent_twice():
+    """Passes that are to share a map have one each, which is that of both: two sets are wrong."""
+    sets, words = maps([[{0}, {2}, {1, 3}], *SETS[1:]])
+    words[2:4, 1] = 0
+    assert differences(sets, words) == 2
+
+
 @pytest.mark.parametrize("sets", [
     [*SETS[:2], [{3}, {0}, set(), {1, 2}]],  # an empty one
     [*SETS, [{0, 1, 2, 3}]],                 # an image too many
@@ -70,6 +82,7 @@ def test_words_that_do_not_come():
 def test_wrong_array(number):
     sets, words = maps()
     choice = np.zeros((3, 4), int)
-    assert _differences(sets, words, 2, expected(), choice, PASSES_MAX) == 0
+    compared = sets, words, 2, expected(), SHARED, choice, PASSES_MAX
+    assert _differences(*compared) == 0
     sets[number, -1] = 1
-    assert _differences(sets, words, 2, expected(), choice, PASSES_MAX) == sets[number, :PASSES_MAX].sum()
+    assert _differences(*compared) == sets[number, :PASSES_MAX].sum()
