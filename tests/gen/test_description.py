@@ -99,8 +99,9 @@ def test_every_network_of_the_project(path, name):
         table.append(f"thresholds = {list(wanted.input.thresholds)}")
     for layer in wanted.layers:
         table.append(f'[[layers]]\nname = "{layer.name}"\nkind = "conv"\noutputs = {layer.outputs}\n'
-                     f"kernel = {list(layer.kernel)}\nstride = {layer.stride}\npadding = {layer.padding}\n"
-                     f"pool = {layer.pool}\ndropout = {layer.dropout}\nbits = {layer.output_bits}\n"
+                     f"kernel = {list(layer.kernel)}\nstride = {list(layer.stride)}\n"
+                     f"padding = {list(layer.padding)}\npool = {list(layer.pool)}\n"
+                     f"dropout = {layer.dropout}\nbits = {layer.output_bits}\n"
                      f"low = {layer.output_low}")
     assert described(path, "\n".join(table)) == (replace(wanted, name="mine"), "scale-dropout")
 
@@ -151,7 +152,7 @@ def test_pixels(path, bits, found):
     ("kernel = [3, 2]", "kernel = 7", "describes no network: Layer 'conv1' has a kernel of 7 by 7, but its "
                                       "padded map is only 6 by 5"),
     ("kernel = [3, 2]", "kernel = 3\nstride = 0",
-     "has 'stride' in layer 1 of 0, but it must be a whole number from 1 to 1048576"),
+     "has 'stride' in layer 1 of 0, but it must be a whole number of at least 1, or two: height and width"),
     ("kernel = [3, 2]", "kernel = 3\ndropout = nan",
      "has 'dropout' in layer 1 of nan, but it must be a number from 0 to 1"),
     ("outputs = 3", "outputs = 3\nkernel = 2",

@@ -96,10 +96,10 @@ def slow(network, image, taken, known=None):
            for channel in bounds] for pixel in row] for row in image.tolist()]
     maps = []
     for layer, (array, bank) in zip(network.layers, taken, strict=True):
-        part, side = layer.normalizations[array][bank], layer.padding
+        part, (top, left) = layer.normalizations[array][bank], layer.padding
         empty = [layer.input_low] * layer.channels
-        wide = [empty] * (layer.width + 2 * side)
-        x = [wide] * side + [[empty] * side + row + [empty] * side for row in x] + [wide] * side
+        wide = [empty] * (layer.width + 2 * left)
+        x = [wide] * top + [[empty] * left + row + [empty] * left for row in x] + [wide] * top
         sums = {}
         for row, column, output in itertools.product(*map(range, layer.positions),
                                                       range(layer.outputs)):
@@ -107,15 +107,15 @@ def slow(network, image, taken, known=None):
             for dy, dx, channel in itertools.product(*map(range, layer.kernel),
                                                      range(layer.channels)):
                 weight = weight_of(layer, array, output, number)
-                s += weight * x[row * layer.stride + dy][column * layer.stride + dx][channel]
+                s += weight * x[row * layer.stride[0] + dy][column * layer.stride[1] + dx][channel]
                 number += 1
             sums[row, column, output] = s
         height, width, _ = layer.output_shape
         y = [[[None] * layer.outputs for _ in range(width)] for _ in range(height)]
         for row, column, output in itertools.product(range(height), range(width),
                                                      range(layer.outputs)):
-            s = max(sums[row * layer.pool + dy, column * layer.pool + dx, output]
-                    for dy in range(layer.pool) for dx in range(layer.pool))
+            s = max(sums[row * layer.pool[0] + dy, column * layer.pool[1] + dx, output]
+                    for dy in range(layer.pool[0]) for dx in range(layer.pool[1]))
             z = (s + Fraction(part.bias[output])) * Fraction(part.scale[output])
             y[row][column][output] = Fraction(part.gamma[output]) * (z - Fraction(
                 part.mean[output])) / Fraction(part.deviation[output]) + Fraction(part.beta[output])
