@@ -52,6 +52,13 @@ def changed(*path, to):
     return json.dumps(whole)
 
 
+@pytest.mark.parametrize("name, value", [("stride", 1), ("padding", 0), ("pool", 1), ("kernel", 2)])
+def test_one_number_of_a_pair(name, value):
+    """As files of older versions have it."""
+    assert load_structure(changed("layers", 0, name, to=value)) == NETWORK
+    assert json.loads(dump_structure(NETWORK))["layers"][0][name] == [value, value]
+
+
 @pytest.mark.parametrize("path, value, message", [
     (["kind"], "Nothing", "the network must be of kind Network, not 'Nothing'"),
     (["kind"], ["Network"], "the network must be of kind Network, not ['Network']"),
