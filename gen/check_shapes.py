@@ -64,18 +64,19 @@ def check_layer(layer: Layer):
         if not holds:
             raise MalformedNetwork(f"Layer {layer.name!r} must have {what}, not {value}")
 
-    for name in ("height", "width", "channels", "outputs", "stride"):
+    for name in ("height", "width", "channels", "outputs"):
         need(getattr(layer, name) >= 1, f"{name} of at least 1", getattr(layer, name))
-    need(min(layer.kernel) >= 1, "a kernel of at least 1 by 1", by(*layer.kernel))
-    need(layer.pool in (1, 2), "a pool of 1 or 2", layer.pool)
-    need(0 <= layer.padding < min(layer.kernel),
-         f"padding from 0 to {min(layer.kernel) - 1}, less than its kernel", layer.padding)
-    height, width = layer.height + 2 * layer.padding, layer.width + 2 * layer.padding
+    for name in ("kernel", "stride", "pool"):
+        need(min(getattr(layer, name)) >= 1, f"a {name} of at least 1 by 1", by(*getattr(layer, name)))
+    most = tuple(side - 1 for side in layer.kernel)
+    need(all(0 <= border <= side for border, side in zip(layer.padding, most, strict=True)),
+         f"padding of 0 to {by(*most)}, less than its kernel", by(*layer.padding))
+    height, width = layer.padded
     if layer.kernel[0] > height or layer.kernel[1] > width:
         raise MalformedNetwork(f"Layer {layer.name!r} has a kernel of {by(*layer.kernel)}, but its "
                                f"padded map is only {by(height, width)}")
-    if min(layer.positions) < layer.pool:
-        raise MalformedNetwork(f"Layer {layer.name!r} has a pool of {by(layer.pool, layer.pool)}, "
+    if any(side > whole for side, whole in zip(layer.pool, layer.positions, strict=True)):
+        raise MalformedNetwork(f"Layer {layer.name!r} has a pool of {by(*layer.pool)}, "
                                f"but its map of sums is only {by(*layer.positions)}")
     need(0 <= layer.dropout <= 1, "a dropout probability from 0 to 1", layer.dropout)
     need(1 <= layer.weight_bits <= WEIGHT_BITS, f"weights of 1 to {WEIGHT_BITS} bits",
@@ -88,7 +89,8 @@ def check_layer(layer: Layer):
         need(layer.fraction in VALUE_FRACTIONS, f"values of {VALUE_FRACTIONS.start} to "
              f"{VALUE_FRACTIONS.stop - 1} fraction bits", layer.fraction)
         need(layer.output_bits > 1, f"values of 2 to {LEVEL_BITS} bits", layer.output_bits)
-        need(layer.pool == 1, "a pool of 1, as values are added before they are pooled", layer.pool)
+        need(layer.pool == (1, 1), "a pool of 1 by 1, as values are added before they are pooled",
+             by(*layer.pool))
 
 
 def _check_draws(network):
@@ -220,9 +222,9 @@ def _check_chain(network):
     if source[:2] != (1, 1):
         raise MalformedNetwork(f"Layer {last.name!r} is the last and must end in a map of 1 by 1, "
                                f"not {by(*source[:2])}")
-    if last.pool != 1:
-        raise MalformedNetwork(f"Layer {last.name!r} is the last and must have a pool of 1, as it "
-                               f"has logits and no bits, not {last.pool}")
+    if last.pool != (1, 1):
+        raise MalformedNetwork(f"Layer {last.name!r} is the last and must have a pool of 1 by 1, as it "
+                               f"has logits and no bits, not {by(*last.pool)}")
     if last.outputs < 2:
         raise MalformedNetwork(f"Layer {last.name!r} is the last and must have at least 2 classes, "
                                f"not {last.outputs}")

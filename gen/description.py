@@ -52,9 +52,11 @@ of a layer
 ``kind``      ``"conv"``; or ``"linear"``, fully connected
 ``outputs``   channels or neurons; of the last layer, classes
 ``kernel``    side of a convolution, or height and width as ``[5, 3]``
-``stride``    1, unless given
-``padding``   0, unless given: a border of the lowest level on every side
-``pool``      1, unless given; or 2: a max-pool of 2 by 2
+``stride``    1, unless given; or down and to the right as ``[2, 1]``
+``padding``   0, unless given: a border of the lowest level on every side; or ``[1, 2]``: of one row above
+              and below, and of two columns left and right
+``pool``      1, unless given: side of a max-pool, or height and width as ``[1, 4]``; the windows stand side
+              by side, and what fills none is dropped
 ``dropout``   probability that a training begins with, 0.5 unless given
 ``bits``      of what leaves the layer, 1 unless given
 ``low``       what the lowest of these levels stands for, -1 unless given; or 0
@@ -115,11 +117,15 @@ def _either(*words):
     return lambda value: type(value) in (int, str) and value in words, " or ".join(map(repr, words))
 
 
+def _pair(least):
+    right, _ = _whole(least, 2**20)
+    return (lambda value: right(value) or type(value) is list and len(value) == 2
+            and all(map(right, value)), f"a whole number of at least {least}, or two: height and width")
+
+
 _SIZE = _whole(1, 2**20)
 _NAME = (lambda value: type(value) is str and 0 < len(value) <= 100 and value.isprintable(),
          "a text of 1 to 100 printable characters")
-_KERNEL = (lambda value: _SIZE[0](value) or type(value) is list and len(value) == 2
-           and all(map(_SIZE[0], value)), "a whole number of at least 1, or two: height and width")
 _THRESHOLDS = (lambda value: type(value) is list and 0 < len(value) <= 2**16
                and all(map(_whole(1, 255)[0], value)), "a list of whole numbers from 1 to 255")
 _SHARE = (lambda value: type(value) in (int, float) and 0 <= value <= 1, "a number from 0 to 1")
@@ -132,8 +138,8 @@ _TOP   = {"name": _NAME, "data": _NAME, "method": _either(*METHODS), "input": _P
           "joins": (_LIST[0], "tables, one [[joins]] for each")}
 _INPUT = {"height": _SIZE, "width": _SIZE, "colours": _either(1, 3), "thresholds": _THRESHOLDS,
           "bits": _whole(1, 8), "low": _either(-1, 0)}
-_LAYER = {"kind": _either("conv", "linear"), "name": _NAME, "outputs": _SIZE, "kernel": _KERNEL,
-          "stride": _SIZE, "padding": _whole(0, 2**20), "pool": _either(1, 2), "dropout": _SHARE,
+_LAYER = {"kind": _either("conv", "linear"), "name": _NAME, "outputs": _SIZE, "kernel": _pair(1),
+          "stride": _pair(1), "padding": _pair(0), "pool": _pair(1), "dropout": _SHARE,
           "bits": _whole(1, 8), "low": _either(-1, 0), "source": _NAME,
           "fraction": _whole(VALUE_FRACTIONS.start, VALUE_FRACTIONS.stop - 1)}
 _JOIN  = {"name": _NAME, "trunk": _NAME, "branch": _NAME, "operation": _either("add", "concat")}
@@ -248,10 +254,11 @@ def _layers(tables, joins, pixels, low, refuse):
                        "take it out, or make it a 'conv'")
         kind = "conv" if convolution else "fc"
         numbers[kind] += 1
+        pairs = {name: tuple(value) if type(value := table[name]) is list else value
+                 for name in ("stride", "padding", "pool") if name in table}
         drafts.append(Layer(
             table.get("name", f"{kind}{numbers[kind]}"), 1, 1, 1, (1, 1), outputs=table["outputs"],
-            pool=table.get("pool", 1), stride=table.get("stride", 1), padding=table.get("padding", 0),
-            dropout=float(table.get("dropout", 0.5)),
+            **pairs, dropout=float(table.get("dropout", 0.5)),
             output_bits=table.get("bits", _VALUE_BITS if "fraction" in table else 1),
             output_low=table.get("low", -1), fraction=table.get("fraction"),
             source=table.get("source", "")))

@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 
 from gen.bounds import ROUNDINGS, Bound, thresholds_of
-from gen.check_shapes import LEVEL_BITS, WEIGHT_BITS, check_shapes
+from gen.check_shapes import LEVEL_BITS, WEIGHT_BITS, by, check_shapes
 from gen.checkpoint_file import CheckpointError, Parameters
 from gen.ir import Input, Layer, Network
 from gen.methods import DETERMINISTIC
@@ -44,9 +44,9 @@ _CHAIN = "a network is a chain of layers without branches"
 _WAYS_OUT = {
     "Add":     _CHAIN, "Concat": _CHAIN, "Mul": _CHAIN,
     "ArgMax":  "end the graph with its logits, of which the hardware finds the largest",
-    "AveragePool": "train with a max-pool of 2 by 2, or with a stride",
+    "AveragePool": "train with a max-pool, or with a stride",
     "Dropout": "export the model in evaluation mode, where it drops nothing",
-    "GlobalAveragePool": "train with a fully connected layer in its place",
+    "GlobalAveragePool": "train with a global max-pool, or a fully connected layer, in its place",
     "Sign":    "its sign of 0 is 0; quantize with BipolarQuant, which has +1",
     "TopK":    "end the graph with its logits, of which the hardware finds the largest",
     "Transpose": "export the graph with the channel before height and width",
@@ -97,8 +97,8 @@ class _Sums:
         """Let the values be ``slope * value + offset`` of what they were, in each channel."""
         self.steps.append(("line", list(slopes), list(offsets)))
 
-    def pool(self):
-        """Take the largest of each 2 by 2 values.
+    def pool(self, size):
+        """Take the largest of each ``size`` of values.
 
         It is that of the sums; where values fall as sums rise, that of the sums of the opposite weights.
         """
@@ -107,7 +107,7 @@ class _Sums:
                   for channel in range(self.layer.outputs)]
         self.negate([slope < 0 for slope in slopes])
         self.steps.insert(0, ("line", [-1 if slope < 0 else 1 for slope in slopes], [0] * len(slopes)))
-        self.layer = replace(self.layer, pool=2)
+        self.layer = replace(self.layer, pool=size)
 
     def negate(self, channels: list[bool]):
         """Take the opposite weights in some channels."""
@@ -136,7 +136,7 @@ class _Levels:
     sums: _Sums | None                      #: Of the layer that they leave; None: they are those of pixels.
     sign: list[int]                         #: Of each channel, 1 or -1; of pixels one 1.
     reached: list[list[int | float]]        #: Likewise. Infinite: never, or always.
-    border: int = 0                         #: Of level 0, around the map.
+    border: tuple[int, int] = (0, 0)        #: Of level 0: rows above and below, columns left and right.
 
     @property
     def top(self) -> int:
@@ -197,11 +197,12 @@ class _Reader:
         self.nodes = {
             "Add": self._add, "BatchNormalization": self._batch_normalization,
             "BipolarQuant": self._quant, "Clip": self._clip, "Conv": self._conv, "Div": self._div,
-            "Flatten": self._flatten, "Gemm": self._gemm, "Identity": lambda node: self.state,
-            "IntQuant": self._quant, "LogSoftmax": self._softmax, "MatMul": self._matmul,
-            "MaxPool": self._max_pool, "Mul": self._mul, "MultiThreshold": self._multi_threshold,
-            "Neg": self._neg, "Pad": self._pad, "Quant": self._quant, "Relu": self._relu,
-            "Reshape": self._reshape, "Softmax": self._softmax, "Sub": self._sub,
+            "Flatten": self._flatten, "Gemm": self._gemm, "GlobalMaxPool": self._global_max_pool,
+            "Identity": lambda node: self.state, "IntQuant": self._quant, "LogSoftmax": self._softmax,
+            "MatMul": self._matmul, "MaxPool": self._max_pool, "Mul": self._mul,
+            "MultiThreshold": self._multi_threshold, "Neg": self._neg, "Pad": self._pad,
+            "Quant": self._quant, "Relu": self._relu, "Reshape": self._reshape, "Softmax": self._softmax,
+            "Sub": self._sub,
         }
 
     def read(self):
@@ -248,7 +249,7 @@ class _Reader:
             raise _Refused("has no counterpart")
         if self.ended:
             raise _Refused("comes after the softmax", "end the graph with its logits")
-        if isinstance(self.state, _Levels) and self.state.border and node.op_type != "Conv":
+        if isinstance(self.state, _Levels) and any(self.state.border) and node.op_type != "Conv":
             raise _Refused("takes a padded map", "only a convolution can follow a border")
         self.state = self.nodes[node.op_type](node)
         self.name  = node.output[0]
@@ -471,24 +472,31 @@ class _Reader:
 
     def _max_pool(self, node):
         settings = self._attributes(node)
-        if (list(settings["kernel_shape"]), list(settings.get("strides", [1, 1]))) != ([2, 2], [2, 2]) \
+        size = tuple(settings["kernel_shape"])
+        if len(size) != 2 or tuple(settings.get("strides", (1, 1))) != size \
                 or any(settings.get("pads", [])) or settings.get("ceil_mode") \
                 or settings.get("auto_pad", b"NOTSET") not in (b"NOTSET", b"VALID") \
                 or set(settings.get("dilations", [1])) != {1}:
-            raise _Refused("must be of 2 by 2 values that do not overlap, without a border",
-                           "train with such a pool")
+            raise _Refused("must be of windows that do not overlap, of height and width, without a border",
+                           "train with a pool whose strides are its size")
+        return self._pool(size)
+
+    def _global_max_pool(self, node):
+        return self._pool(self.state.shape[1:])
+
+    def _pool(self, size):
         sums = self.state if isinstance(self.state, _Sums) else self.state.sums
         if sums is None or self.state.flat:
             raise _Refused("takes pixels or a vector", "pool the map that leaves a convolution")
-        if sums.layer.pool > 1:
+        if sums.layer.pool != (1, 1):
             raise _Refused("is the second pool of a layer", "train with a convolution between them")
-        if min(sums.shape[1:]) < 2:
-            raise _Refused("takes a map of less than 2 by 2", "train without it")
+        if any(side > whole for side, whole in zip(size, sums.shape[1:], strict=True)):
+            raise _Refused(f"takes a map of less than {by(*size)}", "train without it")
         if isinstance(self.state, _Sums):
-            sums.pool()
+            sums.pool(size)
             return sums
         sums.negate([sign < 0 for sign in self.state.sign])
-        sums.layer = replace(sums.layer, pool=2)
+        sums.layer = replace(sums.layer, pool=size)
         return replace(self.state, sign=[1] * len(self.state.sign), shape=sums.shape)
 
     def _pad(self, node):
@@ -497,14 +505,15 @@ class _Reader:
         value = settings.get("value", 0.0)
         if len(node.input) > 2 and node.input[2]:
             value = self._single(self._array(node, 2), "values")
-        sides = set(pads[2:4] + pads[6:8])
+        border = tuple(map(int, pads[2:4]))
         if settings.get("mode", b"constant") != b"constant" or len(pads) != 8 or any(pads[:2] + pads[4:6]) \
-                or len(sides) != 1 or min(sides) < 0:
-            raise _Refused("must add the same border on all four sides of a map")
+                or pads[2:4] != pads[6:8] or min(border) < 0:
+            raise _Refused("must add as many rows above as below a map, and as many columns left as right",
+                           "train with the same padding on both sides")
         if not isinstance(self.state, _Levels) or Fraction(value) != self.state.low:
             raise _Refused(f"adds a border of {float(value):g}",
                            "a border holds the lowest level of the activations")
-        return replace(self.state, border=int(sides.pop()))
+        return replace(self.state, border=border)
 
     # Quantizers.
 
@@ -585,23 +594,24 @@ class _Reader:
         if not isinstance(state, _Levels) or state.flat:
             raise _Refused("takes what is not quantized, or a vector", "quantize the map that enters it")
         weights = self._weights(node, 4, 0)
-        stride  = set(settings.get("strides", [1, 1]))
-        pads    = set(settings.get("pads", [0] * 4))
+        pads    = list(settings.get("pads", [0] * 4))
         if settings.get("group", 1) != 1:
             raise _Refused(f"has {settings['group']} groups", "a crossbar has all channels as its rows; "
                            "train with one group")
-        if len(stride) > 1 or len(pads) > 1 or set(settings.get("dilations", [1, 1])) != {1} \
-                or settings.get("auto_pad", b"NOTSET") not in (b"NOTSET", b"VALID"):
-            raise _Refused("must have one stride, the same padding on all sides, and no dilation")
-        pads = pads.pop()
-        if pads and (state.low or state.border):
+        if set(settings.get("dilations", [1, 1])) != {1}:
+            raise _Refused("is dilated", "train without dilation")
+        if settings.get("auto_pad", b"NOTSET") not in (b"NOTSET", b"VALID") or pads[:2] != pads[2:]:
+            raise _Refused("must have the same padding above as below, and left as right",
+                           "train with the same padding on both sides")
+        if any(pads) and (state.low or any(state.border)):
             raise _Refused(f"pads with zeros, but level 0 stands for {float(state.low):g}",
                            "a border holds the lowest level; pad by a node of its own with that value")
         if weights.numbers.ndim != 4 or weights.numbers.shape[1] != state.shape[0]:
             raise _Refused(f"has weights of shape {weights.numbers.shape}, but takes {state.shape[0]} "
                            "channels")
-        return self._layer(node, "conv", weights, weights.numbers.shape[2:], stride=stride.pop(),
-                           padding=int(pads or state.border))
+        return self._layer(node, "conv", weights, weights.numbers.shape[2:],
+                           stride=settings.get("strides", [1, 1]),
+                           padding=pads[:2] if any(pads) else state.border)
 
     def _matmul(self, node):
         if node.input[0] in self.constants:
@@ -646,7 +656,7 @@ class _Reader:
                            _OTHERWISE)
         return _Weights(*(np.moveaxis(array, axis, 0) for array in (found.numbers, found.scale)))
 
-    def _layer(self, node, kind, weights, kernel, stride=1, padding=0):
+    def _layer(self, node, kind, weights, kernel, stride=(1, 1), padding=(0, 0)):
         """Return the sums of a layer with ``weights`` (outputs, channels, height, width)."""
         state, numbers = self.state, weights.numbers
         outputs = len(numbers)
@@ -660,8 +670,9 @@ class _Reader:
             raise _Refused(f"has weights of up to {most}", f"there may be {2**(WEIGHT_BITS - 1) - 1}")
         channels, height, width = state.shape
         name  = f"{kind}{1 + sum(each.layer.name.startswith(kind) for each in self.chain)}"
-        layer = Layer(name, height, width, channels, tuple(map(int, kernel)), outputs, stride=int(stride),
-                      padding=int(padding), weight_bits=bits, input_bits=state.bits,
+        kernel, stride, padding = (tuple(map(int, pair)) for pair in (kernel, stride, padding))
+        layer = Layer(name, height, width, channels, kernel, outputs, stride=stride, padding=padding,
+                      weight_bits=bits, input_bits=state.bits,
                       input_low=self._leave(state))
         if min(layer.positions) < 1:
             raise _Refused("has a kernel that is larger than its map", "train with a smaller kernel")

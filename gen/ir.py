@@ -316,9 +316,10 @@ class Layer:
     channels: int
     kernel: tuple[int, int]        #: Height and width.
     outputs: int                   #: Output channels.
-    pool: int = 1                  #: Side of the max-pool window, 1 or 2.
-    stride: int = 1
-    padding: int = 0               #: Border of level 0 on every side.
+    # One number stands for both of a pair.
+    pool: tuple[int, int] = (1, 1) #: Height and width of the max-pool window; what fills none is dropped.
+    stride: tuple[int, int] = (1, 1) #: From row to row and from column to column.
+    padding: tuple[int, int] = (0, 0) #: Rows of level 0 above and below, and columns left and right.
     dropout: float = 0.5           #: Dropout probability that a training begins with; :class:`Draw` has
                                    #: those of a trained network.
     choices: tuple[ArrayChoice | BankChoice | MaskChoice | MixChoice, ...] = ()
@@ -343,6 +344,11 @@ class Layer:
     merged: bool = False           #: Whether passes with equal masks run as one. Set by
                                    #: :func:`gen.transforms.merge.merge`.
     folding: Folding | None = None #: Set by :func:`gen.transforms.folding.choose_folding`.
+
+    def __post_init__(self):
+        for name in ("kernel", "pool", "stride", "padding"):
+            if isinstance(value := getattr(self, name), int):
+                object.__setattr__(self, name, (value, value))
 
     @property
     def fan_in(self) -> int:
@@ -417,16 +423,21 @@ class Layer:
         return range(-most, most + 1)
 
     @property
+    def padded(self) -> tuple[int, int]:
+        """Height and width of the map that enters, with its border."""
+        return self.height + 2 * self.padding[0], self.width + 2 * self.padding[1]
+
+    @property
     def positions(self) -> tuple[int, int]:
         """Height and width of the map of sums, before the pool."""
-        return ((self.height + 2 * self.padding - self.kernel[0]) // self.stride + 1,
-                (self.width + 2 * self.padding - self.kernel[1]) // self.stride + 1)
+        return tuple((whole - side) // step + 1
+                     for whole, side, step in zip(self.padded, self.kernel, self.stride, strict=True))
 
     @property
     def output_shape(self) -> tuple[int, int, int]:
         """Height, width and channels of the map that leaves."""
         height, width = self.positions
-        return height // self.pool, width // self.pool, self.outputs
+        return height // self.pool[0], width // self.pool[1], self.outputs
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from gen.ir import Input, Layer, Network
 
 
-__all__ = ["NETWORKS", "lenet", "levels_of_pixels", "vgg"]
+__all__ = ["NETWORKS", "lenet", "levels_of_pixels", "m5", "vgg"]
 
 
 def levels_of_pixels(bits: int) -> tuple[int, ...]:
@@ -53,9 +53,26 @@ def vgg(name: str, channels: tuple[int, int, int], hidden: int) -> Network:
     ), data="cifar10")
 
 
+def m5(name: str, channels: tuple[int, int, int]) -> Network:
+    """A small M5 (W. Dai et al., Very Deep Convolutional Neural Networks for Raw Waveforms, 2017) for
+    series of 150 values of 8 bits, which are images of one row, and two classes.
+
+    ``channels`` are those of the three convolutions along the row, each followed by a max-pool of four, the
+    last of which is that of all that is left.
+    """
+    first, second, third = channels
+    return Network(name, Input(1, 150, (), bits=8), (
+        Layer("conv1", 1, 150, 1, (1, 16), first, stride=(1, 2), pool=(1, 4), input_bits=8),
+        Layer("conv2", 1, 17, first, (1, 3), second, padding=(0, 1), pool=(1, 4)),
+        Layer("conv3", 1, 4, second, (1, 3), third, padding=(0, 1), pool=(1, 4)),
+        Layer("fc1", 1, 1, third, (1, 1), 2),
+    ), data="gunpoint")
+
+
 NETWORKS = {network.name: network for network in (
     lenet("lenet5", (6, 16, 120, 84), thresholds=(64, 128, 192)),
     lenet("lenet5_wide", (20, 50, 500, 84), thresholds=(128,)),
     lenet("lenet5_4bit", (6, 16, 120, 84), thresholds=levels_of_pixels(4), bits=4, low=0),
     vgg("vgg_small", (128, 256, 512), 1024),
+    m5("m5", (16, 32, 32)),
 )}

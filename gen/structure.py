@@ -165,6 +165,8 @@ def _decode_union(kinds, value, where):
 
 def _decode_list(kinds, value, where):
     several = kinds[-1] is Ellipsis
+    if kinds == (int, int) and type(value) is int:
+        value = [value, value] # as the files of older versions have it
     if type(value) is not list or not several and len(value) != len(kinds):
         what = "a list" if several else f"a list of {len(kinds)}"
         raise StructureError(f"{where} must be {what}, not {_short(value)}")

@@ -220,10 +220,9 @@ def layer_sums(layer: Layer, x: np.ndarray, outcome: int = 0, chip=None, *,
     are not masked, all unless given. The type is float32, or float64 where a sum may be beyond ``2 ** 24``,
     so every sum is exact.
     """
-    border = layer.padding
-    x = np.pad(x, ((0, 0), (border, border), (border, border), (0, 0)))
+    x = np.pad(x, ((0, 0), *((border, border) for border in layer.padding), (0, 0)))
     windows = np.lib.stride_tricks.sliding_window_view(x, layer.kernel, axis=(1, 2))
-    windows = windows[:, ::layer.stride, ::layer.stride].transpose(0, 1, 2, 4, 5, 3)
+    windows = windows[:, ::layer.stride[0], ::layer.stride[1]].transpose(0, 1, 2, 4, 5, 3)
     windows = windows.reshape(-1, layer.fan_in)
     if chip is None:
         inputs = windows.astype(_exact_float(layer))
@@ -242,9 +241,10 @@ def layer_sums(layer: Layer, x: np.ndarray, outcome: int = 0, chip=None, *,
                  for array in layer.array_sets[outcome]]
     sums = sum(parts).reshape(len(x), *layer.positions, layer.outputs)
     height, width, outputs = layer.output_shape
-    if layer.pool > 1:
-        sums = sums[:, :height * layer.pool, :width * layer.pool]
-        sums = sums.reshape(-1, height, layer.pool, width, layer.pool, outputs).max((2, 4))
+    if layer.pool != (1, 1):
+        rows, columns = layer.pool
+        sums = sums[:, :height * rows, :width * columns]
+        sums = sums.reshape(-1, height, rows, width, columns, outputs).max((2, 4))
     return sums
 
 

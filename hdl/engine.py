@@ -31,7 +31,7 @@ class Levels:
     """What a hidden layer makes of its sums: levels, pooled."""
 
     bits: int = 1 #: Bits of a level.
-    pool: int = 1 #: See :class:`hdl.layer.pool.Pool`.
+    pool: tuple[int, int] = (1, 1) #: See :class:`hdl.layer.pool.Pool`.
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class CentredBits:
     """What a hidden layer with inverted normalization makes of its sums: bits, from pooled sums
     (:class:`hdl.layer.instance_norm.InstanceNorm`)."""
 
-    pool: int = 1 #: See :class:`hdl.layer.pool.Pool`.
+    pool: tuple[int, int] = (1, 1) #: See :class:`hdl.layer.pool.Pool`.
 
     bits = 1
 
@@ -51,7 +51,7 @@ class Values:
     bits: int        #: Bits of a value.
     dropped: int = 0 #: See :class:`hdl.layer.value_scaler.ValueScaler`.
 
-    pool = 1
+    pool = 1, 1
 
 
 @dataclass(frozen=True)
@@ -202,7 +202,8 @@ class Engine(wiring.Component):
         geometry, line_buffer = self.crossbar.geometry, self.line_buffer
         columns, outputs = geometry.columns_per_read, len(banks[0][0])
         lanes = {"columns": columns, "lanes": self.lanes}
-        self.pooled = tuple(side // results.pool for side in line_buffer.positions)
+        self.pooled = tuple(
+            whole // side for whole, side in zip(line_buffer.positions, results.pool, strict=True))
         self.pool   = results.pool
         #: Shape of a word that leaves, and words of a map.
         self.word, self.words = unsigned(outputs * results.bits), math.prod(self.pooled)
@@ -241,7 +242,7 @@ class Engine(wiring.Component):
                              f"{line_buffer.positions[1]}")
         word = _gains(banks)
         total = Shape.cast(sums)
-        self.pooled, self.pool = (1, 1), 1
+        self.pooled, self.pool = (1, 1), (1, 1)
         #: Shape of a word that leaves, and words of a map.
         self.word, self.words = results.shape, len(banks[0][0])
         scale_mux  = ScaleMux(word, banks, total, columns=1, protect=self.protect)
@@ -261,21 +262,21 @@ class Engine(wiring.Component):
         is sent, ``final_read`` that of the last position of all.
         """
         line_buffer = self.line_buffer
-        rows, columns = self.pooled[0] * self.pool, self.pooled[1] * self.pool
-        size, stride  = line_buffer.kernel, line_buffer.stride
+        rows, columns = (whole * side for whole, side in zip(self.pooled, self.pool, strict=True))
+        size, (down, right) = line_buffer.kernel, line_buffer.stride
         cycle, self.word_cycles, self.first_read = 0, [], None
         for y in range(line_buffer.padded[0]):
             for x in range(line_buffer.padded[1]):
                 if line_buffer.is_inside(y, x):
                     self.word_cycles.append(cycle)
                 row, column = y - size[0] + 1, x - size[1] + 1
-                position = row >= 0 and column >= 0 and row % stride == 0 and column % stride == 0
+                position = row >= 0 and column >= 0 and row % down == 0 and column % right == 0
                 if position and self.first_read is None:
                     self.first_read = cycle + line_buffer.latency
                 cycle += reads if position else 1
                 if position:
                     self.final_read = cycle + line_buffer.latency - 1
-                if position and row // stride < rows and column // stride < columns:
+                if position and row // down < rows and column // right < columns:
                     self.last_read = self.final_read
         self.map_cycles = cycle
 

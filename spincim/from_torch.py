@@ -12,7 +12,8 @@ module                                    becomes
 ``BatchNorm1d``, ``BatchNorm2d``          its normalization, with weight and bias or without
 ``ScaleDropout``                          the choice among two banks, one with a scale of 1
 ``SpinDrop``, ``SpatialSpinDrop``         a mask on the inputs of the layer that follows
-``MaxPool2d(2)``                          the pool of the layer, wherever it is before the next one
+``MaxPool2d``, whose windows do not       the pool of the layer, wherever it is before the next one
+overlap, ``AdaptiveMaxPool2d(1)``
 ``Sign``                                  thresholds
 ``Flatten``                               the order of the inputs of the layer that follows
 ``Identity``, ``Hardtanh`` before a sign  nothing
@@ -64,16 +65,18 @@ _CHAIN = "a network is a chain of layers without branches"
 _DROPOUT = ("use ScaleDropout, SpinDrop or SpatialSpinDrop of spincim.nn, which the hardware has, or take "
             "it out of the model")
 _BINARY = "use BinaryConv2d or BinaryLinear of spincim.nn"
+_MAP = "take a series for a map of height 1: use BinaryConv2d of a kernel (1, k), and MaxPool2d((1, k))"
 
 #: What to do about modules and functions that are refused.
 _WAYS_OUT = {
     "relu": "use Sign of spincim.nn", "sign": "its sign of 0 is 0; use Sign of spincim.nn, which has +1",
     "tanh": "use Sign of spincim.nn", "sigmoid": "use Sign of spincim.nn",
     "gelu": "use Sign of spincim.nn", "leakyrelu": "use Sign of spincim.nn",
-    "avgpool2d": "use MaxPool2d(2), or a stride", "adaptiveavgpool2d": "use a BinaryLinear over the map",
-    "adaptivemaxpool2d": "use MaxPool2d(2)", "layernorm": "use a batch normalization",
+    "avgpool2d": "use MaxPool2d, or a stride",
+    "adaptiveavgpool2d": "use AdaptiveMaxPool2d(1), or a BinaryLinear over the map",
+    "layernorm": "use a batch normalization",
     "groupnorm": "use a batch normalization", "instancenorm2d": "use a batch normalization",
-    "conv1d": _BINARY, "conv3d": _BINARY, "convtranspose2d": _BINARY,
+    "conv1d": _MAP, "maxpool1d": _MAP, "conv3d": _BINARY, "convtranspose2d": _BINARY,
     "dropout": _DROPOUT, "dropout1d": _DROPOUT, "dropout2d": _DROPOUT, "alpha_dropout": _DROPOUT,
     "feature_alpha_dropout": _DROPOUT,
 }
@@ -293,19 +296,19 @@ class _Walk:
             lowest = float(state.low)
         if state.flat or module.in_channels != state.shape[0]:
             raise _Refused(f"takes {module.in_channels} channels, not {_words(state)}")
-        if module.groups != 1 or set(module.dilation) != {1} or len(set(module.stride)) > 1:
-            raise _Refused("must have one group, one stride and no dilation",
+        if module.groups != 1 or set(module.dilation) != {1}:
+            raise _Refused("must have one group and no dilation",
                            "a crossbar has all inputs of the kernel as its rows")
         padding = (0, 0) if module.padding == "valid" else module.padding
-        if isinstance(padding, str) or len(set(padding)) > 1:
-            raise _Refused(f"has a padding of {padding!r}", "it must be one number")
+        if isinstance(padding, str):
+            raise _Refused(f"has a padding of {padding!r}", "it must be one number, or two")
         border = getattr(module, "padding_value", 0.0)
         if any(padding) and (border != lowest or module.padding_mode != "zeros"):
             raise _Refused(f"has a border of {border:g}" if module.padding_mode == "zeros" else
                            f"has a border by {module.padding_mode!r}",
                            "it must be the lowest value of what enters: use BinaryConv2d of spincim.nn "
                            f"with padding_value={lowest:g}")
-        return self._layer("conv", module, module.kernel_size, module.stride[0], padding[0])
+        return self._layer("conv", module, module.kernel_size, module.stride, padding)
 
     def _linear(self, module):
         state = self._entering()
@@ -314,7 +317,7 @@ class _Walk:
                            "put nn.Flatten() before it")
         return self._layer("fc", module, state.shape[1:])
 
-    def _layer(self, kind, module, kernel, stride=1, padding=0):
+    def _layer(self, kind, module, kernel, stride=(1, 1), padding=(0, 0)):
         state  = self.state
         binary = isinstance(module, BinaryConv2d | BinaryLinear)
         weight = _array(module.binary_weight() if binary else module.weight, "weights")
@@ -328,7 +331,7 @@ class _Walk:
         self.parts.append(part)
         return part
 
-    def _geometry(self, kind, kernel, outputs, stride=1, padding=0):
+    def _geometry(self, kind, kernel, outputs, stride=(1, 1), padding=(0, 0)):
         state, entering = self.state, {}
         if isinstance(state, _Pixels):
             ends = state.low, state.low + 255 * state.step
@@ -404,13 +407,18 @@ class _Walk:
         def pair(value):
             return (value, value) if isinstance(value, int) else tuple(value)
 
-        sizes = list(map(pair, (module.kernel_size, module.stride, module.padding, module.dilation)))
-        if sizes != [(2, 2), (2, 2), (0, 0), (1, 1)] or module.ceil_mode or module.return_indices:
-            raise _Refused("must be of 2 by 2 values that do not overlap, without a border",
-                           "use MaxPool2d(2)")
-        return self._pool()
+        size, *others = map(pair, (module.kernel_size, module.stride, module.padding, module.dilation))
+        if others != [size, (0, 0), (1, 1)] or module.ceil_mode or module.return_indices:
+            raise _Refused("must be of windows that do not overlap, without a border",
+                           f"use MaxPool2d({size[0] if size[0] == size[1] else size})")
+        return self._pool(size)
 
-    def _pool(self):
+    def _global_max_pool(self, module):
+        if module.output_size not in (1, (1, 1)) or module.return_indices:
+            raise _Refused("must leave one value of each channel", "use AdaptiveMaxPool2d(1), or MaxPool2d")
+        return self._pool(self.state.shape[1:])
+
+    def _pool(self, size):
         """Pool what leaves the newest layer: the largest value is that of the largest sum, or, where values
         fall as sums rise, that of the largest sum of the opposite weights."""
         state = self.state
@@ -418,11 +426,12 @@ class _Walk:
         if part is None or state.flat or getattr(state, "mask", None):
             raise _Refused("takes pixels, a vector, or what is dropped",
                            "put it behind a convolution, before Flatten and dropout")
-        if part.layer.pool > 1:
+        if part.layer.pool != (1, 1):
             raise _Refused("is the second pool of its layer", "put a convolution between them")
         if part.golden is not None:
-            raise _Refused("is behind a layer that has its pool in itself", "make that layer with pool=2")
-        if min(part.shape[1:]) < 2:
+            raise _Refused("is behind a layer that has its pool in itself",
+                           f"make that layer with pool={size}")
+        if any(side > whole for side, whole in zip(size, part.shape[1:], strict=True)):
             raise _Refused(f"takes {_words(state)}", "take it out")
         if part.scaled and not (part.scale > 0).all():
             raise _Refused("is behind scales that are not above zero, of which one sign is dropped",
@@ -430,7 +439,7 @@ class _Walk:
         falls = np.zeros(len(part.weight), bool)
         if part.normalization is not None:
             falls = part.normalization["gamma"] < 0
-        part = self._change(part, layer=replace(part.layer, pool=2), **_opposite(part, falls))
+        part = self._change(part, layer=replace(part.layer, pool=size), **_opposite(part, falls))
         return part if isinstance(state, _Part) else replace(state, shape=part.shape)
 
     def _sign(self, module):
@@ -647,6 +656,7 @@ _MODULES = {
     nn.Identity: "_same", nn.Hardtanh: "_hardtanh", nn.Flatten: "_flatten", Sign: "_sign",
     BinaryConv2d: "_convolution", BinaryLinear: "_linear", nn.Conv2d: "_convolution", nn.Linear: "_linear",
     nn.BatchNorm1d: "_normalization", nn.BatchNorm2d: "_normalization", nn.MaxPool2d: "_max_pool",
+    nn.AdaptiveMaxPool2d: "_global_max_pool",
     ScaleDropout: "_scale_dropout", SpinDrop: "_mask", SpatialSpinDrop: "_mask", nn.Softmax: "_softmax",
     nn.LogSoftmax: "_softmax",
 }

@@ -191,7 +191,7 @@ def adcs(layer: Layer, folding: Folding, target: Target) -> int:
 
 
 def _words(layer: Layer) -> int:
-    return (layer.height + 2 * layer.padding) * (layer.width + 2 * layer.padding)
+    return math.prod(layer.padded)
 
 
 def _foldings(layer: Layer, target: Target, last: bool) -> list[Folding]:

@@ -193,11 +193,11 @@ class BayesianConvolution(nn.Module):
 
     def _sums(self, q, weight, unit):
         layer, low = self.layer, self.layer.input_low
-        if layer.positions == (1, 1) and not layer.padding:
+        if layer.positions == (1, 1) and not any(layer.padding):
             m = functional.linear(q.flatten(1), weight.flatten(1))[:, :, None, None] # same, faster
         else:
             m = functional.conv2d(q, weight, stride=layer.stride, padding=layer.padding)
-        if layer.pool > 1:
+        if layer.pool != (1, 1):
             m = functional.max_pool2d(m, layer.pool)
         # One division of two integers, so that in float64 the quotient is correctly rounded.
         most = 2**layer.input_bits - 1

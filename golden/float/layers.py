@@ -195,15 +195,16 @@ class BinaryConvolution(nn.Module):
         # Integers below 2 ** 24 are exact in float32, which is faster than float64.
         layer, kind, x, weight = self.layer, x.dtype, x.float(), self.binary_weight().float()
         most = 2**layer.input_bits - 1
-        if layer.padding:
-            x = functional.pad(x, (layer.padding,) * 4, value=-most)
+        if any(layer.padding):
+            rows, columns = layer.padding
+            x = functional.pad(x, (columns, columns, rows, rows), value=-most)
         if mask is not None:
             x = x * mask
         if layer.positions == (1, 1):
             s = functional.linear(x.flatten(1), weight.flatten(1))[:, :, None, None] # same, faster
         else:
             s = functional.conv2d(x, weight, stride=layer.stride)
-        s = (functional.max_pool2d(s, layer.pool) if layer.pool > 1 else s).to(kind)
+        s = (functional.max_pool2d(s, layer.pool) if layer.pool != (1, 1) else s).to(kind)
         return s / most if most > 1 else s
 
     def normalize(self, s: Tensor, choice: Tensor | None = None) -> Tensor:

@@ -52,7 +52,7 @@ class FloatConvolution(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         layer = self.layer
         s = functional.conv2d(self.inputs(x), self.weight(), stride=layer.stride, padding=layer.padding)
-        return self.normalization(functional.max_pool2d(s, layer.pool) if layer.pool > 1 else s)
+        return self.normalization(functional.max_pool2d(s, layer.pool) if layer.pool != (1, 1) else s)
 
 
 class FloatNetwork(nn.Module):

@@ -42,6 +42,7 @@ PLANS = {
     "lenet5":      Plan(epochs=40, spread_epochs=5, copies=0),
     "lenet5_wide": Plan(epochs=16, spread_epochs=4, copies=4),
     "vgg_small":   Plan(epochs=100, spread_epochs=5, copies=24, teacher_epochs=40),
+    "m5":          Plan(epochs=20, spread_epochs=5, copies=0, teacher_epochs=0),
 }
 
 

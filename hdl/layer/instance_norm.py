@@ -45,8 +45,8 @@ class InstanceNorm(wiring.Component):
         Values of a sum.
     height, width : int
         Positions of the map of sums.
-    size : int
-        Side of the window of the max-pool; see :class:`hdl.layer.pool.Pool`.
+    size : tuple of int
+        Height and width of the window of the max-pool; see :class:`hdl.layer.pool.Pool`.
     columns : int
         Channels of a group. What comes for channels of the last group beyond those of a bank is ignored.
     protect : bool
@@ -75,7 +75,7 @@ class InstanceNorm(wiring.Component):
         self.lanes    = len(self.banks[0])
         self.channels = len(self.banks[0][0])
         self.groups   = -(-self.channels // columns)
-        positions     = (height // size) * (width // size)
+        positions     = (height // size[0]) * (width // size[1])
         #: Groups, and sums, of a pooled map.
         self.words = positions * self.groups
         self.count = positions * self.channels
@@ -83,7 +83,7 @@ class InstanceNorm(wiring.Component):
 
         arrays = len(self.banks)
         shape  = Shape.cast(sums)
-        self.pool = None if size == 1 else Pool(
+        self.pool = None if size == (1, 1) else Pool(
             height, width, self.groups, size=size, lanes=1, columns=columns, bits=shape.width,
             protect=protect)
         self.gain_mux   = self._mux(self._products, sums)

@@ -28,10 +28,10 @@ class LineBuffer(wiring.Component):
         Height and width of a map, and bits of a word: of the levels of all its channels.
     kernel : tuple of int
         Height and width of the kernel, at most those of the map with its border.
-    stride : int
-        Words between positions, in both directions.
-    padding : int
-        Words that the border adds on each side.
+    stride : tuple of int
+        Rows and columns from one position to the next.
+    padding : tuple of int
+        Rows that the border adds above and below, and columns left and right.
     protect : bool
         Check the parity of the lines that are stored.
 
@@ -47,8 +47,8 @@ class LineBuffer(wiring.Component):
 
     latency = 1
 
-    def __init__(self, height, width, word_bits, *, kernel, stride=1, padding=0, protect=False):
-        self.padded   = height + 2 * padding, width + 2 * padding
+    def __init__(self, height, width, word_bits, *, kernel, stride=(1, 1), padding=(0, 0), protect=False):
+        self.padded   = height + 2 * padding[0], width + 2 * padding[1]
         self.word_bits = word_bits
         self.kernel   = kernel
         self.stride   = stride
@@ -57,13 +57,14 @@ class LineBuffer(wiring.Component):
         for side, extent, name in zip(kernel, self.padded, ("high", "wide"), strict=True):
             if not 1 <= side <= extent:
                 raise ValueError(f"Kernel must be 1 to {extent} {name}, not {side!r}")
-        if stride < 1:
-            raise ValueError(f"Stride must be at least 1, not {stride!r}")
-        if not 0 <= padding < min(kernel):
-            raise ValueError(f"Padding must be from 0 to {min(kernel) - 1}, not {padding!r}")
+        for side, step, border, name in zip(kernel, stride, padding, ("rows", "columns"), strict=True):
+            if step < 1:
+                raise ValueError(f"Stride must be at least 1 in {name}, not {step!r}")
+            if not 0 <= border < side:
+                raise ValueError(f"Padding must be from 0 to {side - 1} in {name}, not {border!r}")
         #: Kernel positions of a map, in rows and columns.
-        self.positions = tuple((extent - side) // stride + 1
-                               for extent, side in zip(self.padded, kernel, strict=True))
+        self.positions = tuple((extent - side) // step + 1 for extent, side, step in zip(
+            self.padded, kernel, stride, strict=True))
         super().__init__({
             "i": In(stream.Signature(word_bits)),
             "o": Out(stream.Signature(kernel[0] * kernel[1] * word_bits)),
@@ -72,8 +73,8 @@ class LineBuffer(wiring.Component):
 
     def is_inside(self, y, x):
         """Whether the place ``(y, x)`` of the map with its border is one of the map."""
-        border, (height, width) = self.padding, self.padded
-        return ((x >= border) & (x < width - border)) & ((y >= border) & (y < height - border))
+        (rows, columns), (height, width) = self.padding, self.padded
+        return ((x >= columns) & (x < width - columns)) & ((y >= rows) & (y < height - rows))
 
     def elaborate(self, platform):
         m = Module()
@@ -106,7 +107,7 @@ class LineBuffer(wiring.Component):
             parity.check(above.data, advance & (y != 0))
 
         m.d.comb += [
-            inside.eq(self.is_inside(y, x) if self.padding else 1),
+            inside.eq(self.is_inside(y, x) if any(self.padding) else 1),
             advance.eq((~inside | self.i.valid) & vacant(self.o)),
             self.i.ready.eq(inside & vacant(self.o)),
         ]
@@ -118,18 +119,19 @@ class LineBuffer(wiring.Component):
         m.d.comb += self.o.payload.eq(Cat(bits))
 
         # Words to skip along either axis before the next position; at 0, one is complete.
-        skip_x, skip_y = (Signal(range(max(side, self.stride)), init=side - 1, name=f"skip_{axis}")
-                          for axis, side in (("x", columns), ("y", rows)))
+        down, right = self.stride
+        skip_x, skip_y = (Signal(range(max(side, step)), init=side - 1, name=f"skip_{axis}")
+                          for axis, side, step in (("x", columns, right), ("y", rows, down)))
         complete_x, complete_y = skip_x == 0, skip_y == 0
         with m.If(self.o.ready):
             m.d.sync += self.o.valid.eq(0)
         with m.If(advance):
             m.d.sync += self.o.valid.eq(complete_x & complete_y)
             m.d.sync += [older.eq(newer) for older, newer in zip(held, [*held[1:], column], strict=True)]
-            m.d.sync += skip_x.eq(Mux(complete_x, self.stride - 1, skip_x - 1))
+            m.d.sync += skip_x.eq(Mux(complete_x, right - 1, skip_x - 1))
             with m.If(last_x):
                 m.d.sync += skip_x.eq(columns - 1)
-                m.d.sync += skip_y.eq(Mux(complete_y, self.stride - 1, skip_y - 1))
+                m.d.sync += skip_y.eq(Mux(complete_y, down - 1, skip_y - 1))
                 with m.If(last_y):
                     m.d.sync += skip_y.eq(rows - 1)
         parity.report()

@@ -1,6 +1,7 @@
 """Max-pooling of compared sums."""
 
 import operator
+from functools import reduce
 
 from amaranth import *
 from amaranth.lib import data, memory, stream, wiring
@@ -15,7 +16,7 @@ __all__ = ["Pool"]
 
 
 class Pool(wiring.Component):
-    """Max-pool the levels of each ``size`` x ``size`` window, then invert the levels of channels whose
+    """Max-pool the levels of each window of ``size``, then invert the levels of channels whose
     ``invert`` is 1.
 
     Levels grow with the sum, so the largest level of a window is that of its largest sum; the maximum of
@@ -30,8 +31,8 @@ class Pool(wiring.Component):
         Positions of the map of sums.
     groups : int
         Groups of channels of a position.
-    size : int
-        Side of the window: 1, which only inverts, or 2. A :exc:`ValueError` is raised otherwise.
+    size : tuple of int
+        Height and width of the window; 1 x 1 only inverts. A :exc:`ValueError` is raised unless one fits.
     lanes, columns : int
         Lanes, and channels of a group.
     bits : int
@@ -52,10 +53,8 @@ class Pool(wiring.Component):
     latency = 1
 
     def __init__(self, height, width, groups, *, size, lanes, columns, bits=1, protect=False):
-        if size not in (1, 2):
-            raise ValueError(f"Pool size must be 1 or 2, not {size!r}")
-        if size > min(height, width):
-            raise ValueError(f"Pool of {size} x {size} does not fit into a map of {height} x {width}")
+        if not (1 <= size[0] <= height and 1 <= size[1] <= width):
+            raise ValueError(f"Pool of {size[0]} x {size[1]} does not fit into a map of {height} x {width}")
         self.height  = height
         self.width   = width
         self.groups  = groups
@@ -80,29 +79,32 @@ class Pool(wiring.Component):
         taken  = moves(self.i)
 
         reached = Value.cast(self.i.payload.reached)
-        if self.size == 1:
+        if self.size == (1, 1):
             m.d.comb += [pooled.eq(reached), emit.eq(1)]
         else:
             group, last_group = counter(m, self.groups, taken, name="group")
-            x, last_x = counter(m, self.width, taken & last_group, name="x")
-            y, _      = counter(m, self.height, taken & last_group & last_x, name="y")
+            rows, columns = self.size
+            window, first_x, last_x, end = _windows(
+                m, self.width, columns, taken & last_group, name="x")
+            _, first_y, last_y, _ = _windows(
+                m, self.height, rows, taken & last_group & end, name="y")
 
             # The maxima so far of the windows in progress, which make a row of the pooled map.
-            windows = self.width // 2
+            windows = self.width // columns
             m.submodules.row = row = memory.Memory(
                 shape=len(pooled) + parity.bits, depth=windows * self.groups, init=[])
             before  = row.read_port(domain="comb")
             store   = row.write_port()
-            address = (x >> 1) * self.groups + group
-            start   = ~x[0] & ~y[0]
-            whole   = (x >> 1) < windows
+            address = window * self.groups + group
+            start   = first_x & first_y
+            whole   = window < windows
             m.d.comb += [
                 before.addr.eq(address),
                 pooled.eq(self._largest(Mux(start, 0, before.data[:len(pooled)]), reached)),
                 store.addr.eq(address),
                 store.data.eq(parity.stored(pooled)),
                 store.en.eq(taken & whole),
-                emit.eq(x[0] & y[0]),
+                emit.eq(last_x & last_y),
             ]
             parity.check(before.data, store.en & ~start)
 
@@ -120,3 +122,26 @@ class Pool(wiring.Component):
         pairs = [(before.word_select(index, self.bits), levels.word_select(index, self.bits))
                  for index in range(self.lanes * self.columns)]
         return Cat(Mux(new > old, new, old) for old, new in pairs)
+
+
+def _windows(m, extent, size, step, *, name):
+    """Count the ``extent`` positions of an axis, in windows of ``size``, by one in each cycle in which
+    ``step`` is 1.
+
+    Returned are the number of the window, whether this position is its first and whether its last one, and
+    whether it is the last of the axis.
+    """
+    at, end = counter(m, extent, step, name=name)
+    bits = (size - 1).bit_length()
+    if size == 1:
+        return at, Const(1), Const(1), end
+    if size == 1 << bits:
+        place = at[:bits]
+        return at >> bits, ~reduce(operator.or_, place), reduce(operator.and_, place), end
+    place  = Signal(range(size), name=f"{name}_place")
+    number = Signal(range(-(-extent // size)), name=f"{name}_window")
+    last   = place == size - 1
+    with m.If(step):
+        m.d.sync += place.eq(Mux(last | end, 0, place + 1))
+        m.d.sync += number.eq(Mux(end, 0, number + last))
+    return number, place == 0, last, end

@@ -70,7 +70,7 @@ def make(*, channels):
     gains = [3, 1, -1][:channels]
     return InstanceNorm([[[{"gain": gain, "offset": 2 * channel} for channel, gain in enumerate(gains)],
                           [{"gain": 2, "offset": 0}] * channels]],
-                        range(4), 1, 1, size=1, columns=1)
+                        range(4), 1, 1, size=(1, 1), columns=1)
 
 
 PROOFS = [

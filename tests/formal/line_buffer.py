@@ -18,10 +18,10 @@ def presents_each_position(m, dut):
     An arbitrary kernel position is followed in every map, and an arbitrary input of it.
     """
     free(m, dut)
-    border, (height, width) = dut.padding, dut.padded
-    inner = height - 2 * border, width - 2 * border
-    positions = [(y, x) for y in range(0, height - dut.kernel[0] + 1, dut.stride)
-                 for x in range(0, width - dut.kernel[1] + 1, dut.stride)]
+    (top, left), (height, width) = dut.padding, dut.padded
+    inner = height - 2 * top, width - 2 * left
+    positions = [(y, x) for y in range(0, height - dut.kernel[0] + 1, dut.stride[0])
+                 for x in range(0, width - dut.kernel[1] + 1, dut.stride[1])]
     inputs = [(y, x) for y in range(dut.kernel[0]) for x in range(dut.kernel[1])]
     position, tap = AnyConst(range(len(positions))), AnyConst(range(len(inputs)))
     m.d.comb += [Assume(position < len(positions)), Assume(tap < len(inputs))]
@@ -31,7 +31,7 @@ def presents_each_position(m, dut):
     place, within = Signal(range(words)), Signal()
     for index, (y, x) in enumerate(positions):
         for number, (down, right) in enumerate(inputs):
-            row, column = y + down - border, x + right - border
+            row, column = y + down - top, x + right - left
             if 0 <= row < inner[0] and 0 <= column < inner[1]:
                 with m.If((position == index) & (tap == number)):
                     m.d.comb += [within.eq(1), place.eq(row * inner[1] + column)]
@@ -51,7 +51,7 @@ def presents_each_position(m, dut):
             Assert(known | ~within),
             Cover(value.any() & within),
         ]
-        if border:
+        if top or left:
             m.d.comb += Cover(~within)
 
 
@@ -61,16 +61,19 @@ def answers_in_time(m, dut):
     """
     free(m, dut)
     patient(m, dut.o.ready, 2, "taken")
-    between = 2 * dut.padding * (dut.padded[1] + 1) + 1
+    between = 2 * dut.padding[0] * dut.padded[1] + 2 * dut.padding[1] + 1
     answers_within(m, dut.i.valid & ~dut.i.ready, 3 * between, "word")
     m.d.comb += Cover(moved(dut.o))
 
 
 PLAIN  = partial(LineBuffer, height=3, width=3, word_bits=1, kernel=(2, 2))
-PADDED = partial(LineBuffer, height=2, width=3, word_bits=1, kernel=(2, 2), padding=1, stride=2)
+PADDED = partial(LineBuffer, height=2, width=3, word_bits=1, kernel=(2, 2), padding=(1, 1), stride=(2, 2))
+#: A map of one row.
+ROW    = partial(LineBuffer, height=1, width=5, word_bits=1, kernel=(1, 3), padding=(0, 2), stride=(1, 2))
+UNLIKE = partial(LineBuffer, height=2, width=3, word_bits=1, kernel=(2, 3), padding=(0, 1), stride=(1, 2))
 
 PROOFS = [
-    *(Proof(make, properties, reach=30) for make in (PLAIN, PADDED)
+    *(Proof(make, properties, reach=30) for make in (PLAIN, PADDED, ROW, UNLIKE)
       for properties in (keeps_stream_rules, presents_each_position, answers_in_time)),
     Readiness(PADDED),
 ]

@@ -1,4 +1,5 @@
 import os
+import random
 import re
 from dataclasses import replace
 
@@ -88,7 +89,7 @@ def test_what_the_module_says_of_it(path):
     assert (network, method) == (replace(NETWORKS["lenet5"], name="mine"), "sub-set")
 
 
-@pytest.mark.parametrize("name", ["lenet5_wide", "lenet5_4bit", "vgg_small"])
+@pytest.mark.parametrize("name", ["lenet5_wide", "lenet5_4bit", "vgg_small", "m5"])
 def test_every_network_of_the_project(path, name):
     """All that their layers have can be described."""
     wanted = NETWORKS[name]
@@ -99,8 +100,9 @@ def test_every_network_of_the_project(path, name):
         table.append(f"thresholds = {list(wanted.input.thresholds)}")
     for layer in wanted.layers:
         table.append(f'[[layers]]\nname = "{layer.name}"\nkind = "conv"\noutputs = {layer.outputs}\n'
-                     f"kernel = {list(layer.kernel)}\nstride = {layer.stride}\npadding = {layer.padding}\n"
-                     f"pool = {layer.pool}\ndropout = {layer.dropout}\nbits = {layer.output_bits}\n"
+                     f"kernel = {list(layer.kernel)}\nstride = {list(layer.stride)}\n"
+                     f"padding = {list(layer.padding)}\npool = {list(layer.pool)}\n"
+                     f"dropout = {layer.dropout}\nbits = {layer.output_bits}\n"
                      f"low = {layer.output_low}")
     assert described(path, "\n".join(table)) == (replace(wanted, name="mine"), "scale-dropout")
 
@@ -110,6 +112,39 @@ def test_what_is_left_out(path):
     assert method == "scale-dropout"
     assert network == Network("small", Input(6, 5, (128,)), (
         Layer("conv1", 6, 5, 1, (3, 2), 4), Layer("fc1", 4, 4, 4, (4, 4), 3)))
+
+
+@pytest.mark.parametrize("text, found", [
+    ("kernel = 2\nstride = 2\npadding = 1\npool = 2",
+     Layer("conv1", 6, 5, 1, (2, 2), 4, stride=(2, 2), padding=(1, 1), pool=(2, 2))),
+    ("kernel = [1, 3]\nstride = [3, 1]\npadding = [0, 2]\npool = [1, 7]",
+     Layer("conv1", 6, 5, 1, (1, 3), 4, stride=(3, 1), padding=(0, 2), pool=(1, 7))),
+])
+def test_pairs(path, text, found):
+    network, _ = described(path, SMALL.replace("kernel = [3, 2]", text))
+    assert network.layers[0] == found
+
+
+def test_random_values(path):
+    """Whatever stands for a size, it becomes a network or one line."""
+    rng = random.Random(1)
+    values = ["0", "1", "2", "-1", "7", "1048577", "1.0", "true", "'2'", "[]", "[1]", "[2, 1]", "[1, 2]",
+              "[0, 1]", "[1, 0]", "[5, 6]", "[1, 2, 3]", "[1, true]", "[1, [2]]", "{ a = 1 }", str(10**30)]
+    kinds = set()
+    for _ in range(400):
+        text = SMALL.replace("kernel = [3, 2]", "\n".join(
+            f"{name} = {rng.choice(values)}" for name in ("kernel", "stride", "padding", "pool")
+            if name == "kernel" or rng.random() < 0.5))
+        try:
+            network, _ = described(path, text)
+        except DescriptionError as error:
+            assert str(error).startswith(f"File {path} ") and "\n" not in str(error)
+            kinds.add("refused")
+        else:
+            assert all(type(side) is int for layer in network.layers
+                       for pair in (layer.kernel, layer.stride, layer.padding, layer.pool) for side in pair)
+            kinds.add("described")
+    assert kinds == {"refused", "described"}
 
 
 @pytest.mark.parametrize("bits, found", [
@@ -152,7 +187,7 @@ def test_pixels(path, bits, found):
     ("kernel = [3, 2]", "kernel = 7", "describes no network: Layer 'conv1' has a kernel of 7 by 7, but its "
                                       "padded map is only 6 by 5"),
     ("kernel = [3, 2]", "kernel = 3\nstride = 0",
-     "has 'stride' in layer 1 of 0, but it must be a whole number from 1 to 1048576"),
+     "has 'stride' in layer 1 of 0, but it must be a whole number of at least 1, or two: height and width"),
     ("kernel = [3, 2]", "kernel = 3\ndropout = nan",
      "has 'dropout' in layer 1 of nan, but it must be a number from 0 to 1"),
     ("outputs = 3", "outputs = 3\nkernel = 2",

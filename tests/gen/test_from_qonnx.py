@@ -75,9 +75,10 @@ class Graph:
         self.add("MatMul", self.weights(inputs, outputs, **options))
 
     def conv(self, inputs, outputs, kernel=3, bias=False, weights=None, **attributes):
-        weights = weights or self.weights(outputs, inputs, kernel, kernel)
+        kernel  = [kernel] * 2 if isinstance(kernel, int) else kernel
+        weights = weights or self.weights(outputs, inputs, *kernel)
         others = [self.constant(self.rng.normal(0, 2, outputs))] if bias else []
-        self.add("Conv", weights, *others, kernel_shape=[kernel] * 2, **attributes)
+        self.add("Conv", weights, *others, kernel_shape=kernel, **attributes)
 
     def model(self):
         value = onnx.helper.make_tensor_value_info
@@ -269,12 +270,12 @@ def test_gemm(transposed, tmp_path):
 # Maps.
 
 
-def pad(graph, value=-1.0):
-    graph.add("Pad", graph.constant([0, 0, 1, 1] * 2, np.int64), graph.constant(value))
+def pad(graph, value=-1.0, ends=(1, 1) * 2):
+    graph.add("Pad", graph.constant([0, 0, *ends[:2], 0, 0, *ends[2:]], np.int64), graph.constant(value))
 
 
-def pool(graph):
-    graph.add("MaxPool", kernel_shape=[2, 2], strides=[2, 2])
+def pool(graph, *size):
+    graph.add("MaxPool", kernel_shape=size or [2, 2], strides=size or [2, 2])
 
 
 MAPS = {
@@ -295,6 +296,17 @@ MAPS = {
                                               pool(graph))),
     "odd pool":        (4 * 4, lambda graph: (graph.conv(1, 4, kernel=2), graph.normalize(4, 2),
                                               graph.bipolar(), pool(graph))),
+    "pairs":           (4 * 3 * 8, lambda graph: (
+        graph.conv(1, 4, kernel=[2, 1], strides=[2, 1], pads=[0] * 4), graph.normalize(4), graph.bipolar(),
+        pad(graph, -1.0, (0, 2) * 2), graph.conv(4, 4, kernel=[1, 3]), graph.normalize(4),
+        graph.bipolar())),
+    "zeros of pairs":  (3 * 2 * 6, lambda graph: (
+        graph.conv(1, 4), graph.normalize(4), graph.add("Relu"), graph.quant(2, 0.4, signed=0),
+        graph.conv(4, 3, pads=[0, 2] * 2), graph.normalize(3), graph.bipolar())),
+    "pool of pairs":   (4 * 4, lambda graph: (graph.conv(1, 4), graph.normalize(4), graph.quant(2, 0.4),
+                                              pool(graph, 4, 1))),
+    "global pool":     (4, lambda graph: (graph.conv(1, 4), graph.normalize(4), graph.add("GlobalMaxPool"),
+                                          graph.bipolar())),
     "thresholds":      (4 * 16, lambda graph: (graph.conv(1, 4), multi_threshold(graph, 4))),
     "shift of a channel": (4 * 16, lambda graph: (
         graph.conv(1, 4), graph.add("Mul", graph.constant([[[[0.5]], [[-1.0]], [[0.3]], [[1.0]]]])),
@@ -440,6 +452,9 @@ def branch(graph):
 
 
 CHAIN = "a network is a chain of layers without branches"
+SIDES = "must have the same padding above as below, and left as right"
+TRAIN_SIDES = "train with the same padding on both sides"
+WINDOWS = "must be of windows that do not overlap, of height and width, without a border"
 ELSE  = "gen/from_qonnx.py says what can be built"
 
 
@@ -453,7 +468,7 @@ ELSE  = "gen/from_qonnx.py says what can be built"
     (full(lambda graph: graph.add("Sigmoid")), 6, "Sigmoid",
      "has no counterpart", ELSE),
     (image(lambda graph: graph.add("AveragePool", kernel_shape=[2, 2])), 3, "AveragePool",
-     "has no counterpart", "train with a max-pool of 2 by 2, or with a stride"),
+     "has no counterpart", "train with a max-pool, or with a stride"),
     (full(lambda graph: graph.add("ArgMax")), 6, "ArgMax",
      "has no counterpart", "end the graph with its logits, of which the hardware finds the largest"),
     (image(lambda graph: graph.add("Transpose", perm=[0, 2, 3, 1])), 3, "Transpose",
@@ -507,21 +522,27 @@ ELSE  = "gen/from_qonnx.py says what can be built"
     (image(lambda graph: graph.conv(1, 4, pads=[1] * 4)), 4, "Conv",
      "pads with zeros, but level 0 stands for -1",
      "a border holds the lowest level; pad by a node of its own with that value"),
-    (image(lambda graph: graph.conv(1, 4, strides=[1, 2])), 4, "Conv",
-     "must have one stride, the same padding on all sides, and no dilation", ELSE),
+    (image(lambda graph: graph.conv(1, 4, dilations=[1, 2])), 4, "Conv",
+     "is dilated", "train without dilation"),
+    (image(lambda graph: graph.conv(1, 4, pads=[1, 0, 0, 0])), 4, "Conv", SIDES, TRAIN_SIDES),
+    (image(lambda graph: graph.conv(1, 4, auto_pad="SAME_UPPER")), 4, "Conv", SIDES, TRAIN_SIDES),
     (image(lambda graph: graph.conv(1, 3, group=3), (3, SIDE, SIDE)), 4, "Conv",
      "has 3 groups", "a crossbar has all channels as its rows; train with one group"),
     (image(lambda graph: graph.conv(1, 4, kernel=7)), 4, "Conv",
      "has a kernel that is larger than its map", "train with a smaller kernel"),
     (image(lambda graph: (graph.conv(1, 4), graph.add("MaxPool", kernel_shape=[3, 3], strides=[2, 2]))),
      5, "MaxPool",
-     "must be of 2 by 2 values that do not overlap, without a border", "train with such a pool"),
+     WINDOWS, "train with a pool whose strides are its size"),
     (image(lambda graph: (graph.conv(1, 4), graph.add("MaxPool", kernel_shape=[2, 2]))), 5, "MaxPool",
-     "must be of 2 by 2 values that do not overlap, without a border", "train with such a pool"),
+     WINDOWS, "train with a pool whose strides are its size"),
+    (image(lambda graph: (graph.conv(1, 4), pool(graph, 5, 1))), 5, "MaxPool",
+     "takes a map of less than 5 by 1", "train without it"),
     (image(lambda graph: (graph.conv(1, 4), pool(graph), pool(graph))), 6, "MaxPool",
      "is the second pool of a layer", "train with a convolution between them"),
     (image(pool), 3, "MaxPool",
      "takes pixels or a vector", "pool the map that leaves a convolution"),
+    (image(lambda graph: pad(graph, -1.0, (1, 0, 0, 0))), 3, "Pad",
+     "must add as many rows above as below a map, and as many columns left as right", TRAIN_SIDES),
     (image(lambda graph: pad(graph, 0.0)), 3, "Pad",
      "adds a border of 0", "a border holds the lowest level of the activations"),
     (image(lambda graph: (pad(graph), graph.add("Flatten"))), 4, "Flatten",

@@ -57,7 +57,7 @@ def test_wrong_arguments(capsys):
     assert gen.method_costs.main(["lenet6"]) == 2
     assert capsys.readouterr().err == (
         "gen.method_costs: Network 'lenet6' is unknown; choose one of: lenet5, lenet5_wide, "
-        "lenet5_4bit, vgg_small; or name a file that ends with .npz, .onnx or .toml\n")
+        "lenet5_4bit, vgg_small, m5; or name a file that ends with .npz, .onnx or .toml\n")
     assert gen.method_costs.main(["lenet5", "--method", "deterministic", "--p", "0.5"]) == 2
     assert capsys.readouterr().err == (
         "gen.method_costs: Method 'deterministic' has no dropout probability; leave --p out\n")

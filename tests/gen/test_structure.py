@@ -63,6 +63,13 @@ def changed(*path, to):
     return json.dumps(whole)
 
 
+@pytest.mark.parametrize("name, value", [("stride", 1), ("padding", 0), ("pool", 1), ("kernel", 2)])
+def test_one_number_of_a_pair(name, value):
+    """As files of older versions have it."""
+    assert load_structure(changed("layers", 0, name, to=value)) == NETWORK
+    assert json.loads(dump_structure(NETWORK))["layers"][0][name] == [value, value]
+
+
 @pytest.mark.parametrize("path, value, message", [
     (["kind"], "Nothing", "the network must be of kind Network, not 'Nothing'"),
     (["kind"], ["Network"], "the network must be of kind Network, not ['Network']"),
@@ -97,7 +104,9 @@ def changed(*path, to):
                                        "2147483648, not " + str(10**60)[:57] + "..."),
     (["layers", 1, "outputs"], 10**9, "the network must have at most 268,435,456 weights, not "
                                       "24,000,000,032"),
-    (["layers", 0, "pool"], 3, "layer 'conv' must have a pool of 1 or 2, not 3"),
+    (["layers", 0, "pool"], 0, "layer 'conv' must have a pool of at least 1 by 1, not 0 by 0"),
+    (["layers", 0, "stride"], 2.0, "layers[0].stride must be a list of 2, not 2.0"),
+    (["layers", 0, "stride"], True, "layers[0].stride must be a list of 2, not True"),
     (["layers", 0, "choices", 0, "kind"], "Choice", "layers[0].choices[0] must be of kind "
      + " or ".join(kind.__name__ for kind in get_args(get_args(Layer.__annotations__["choices"])[0]))
      + ", not 'Choice'"),

@@ -47,8 +47,8 @@ def layer_map(network, layer, source, maps, array, bank):
     for y, x, output in np.ndindex(height, width, layer.outputs):
         total, column = 0, layer.arrays[array][output]
         for number, (ky, kx, channel) in enumerate(np.ndindex(*layer.kernel, layer.channels)):
-            bit = bit_of(network, source, maps, y * layer.stride + ky - layer.padding,
-                         x * layer.stride + kx - layer.padding, channel)
+            bit = bit_of(network, source, maps, y * layer.stride[0] + ky - layer.padding[0],
+                         x * layer.stride[1] + kx - layer.padding[1], channel)
             total += (2 * bit - 1) * (2 * (column >> number & 1) - 1)
         if isinstance(part, Value | Logit):
             result[y, x, output] = part.gain[output] * total + part.offset[output] >> part.dropped

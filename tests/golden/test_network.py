@@ -96,10 +96,10 @@ def slow(network, image, taken, known=None):
            for channel in bounds] for pixel in row] for row in image.tolist()]
     maps = []
     for layer, (array, bank) in zip(network.layers, taken, strict=True):
-        part, side = layer.normalizations[array][bank], layer.padding
+        part, (top, left) = layer.normalizations[array][bank], layer.padding
         empty = [layer.input_low] * layer.channels
-        wide = [empty] * (layer.width + 2 * side)
-        x = [wide] * side + [[empty] * side + row + [empty] * side for row in x] + [wide] * side
+        wide = [empty] * (layer.width + 2 * left)
+        x = [wide] * top + [[empty] * left + row + [empty] * left for row in x] + [wide] * top
         sums = {}
         for row, column, output in itertools.product(*map(range, layer.positions),
                                                       range(layer.outputs)):
@@ -107,15 +107,15 @@ def slow(network, image, taken, known=None):
             for dy, dx, channel in itertools.product(*map(range, layer.kernel),
                                                      range(layer.channels)):
                 weight = weight_of(layer, array, output, number)
-                s += weight * x[row * layer.stride + dy][column * layer.stride + dx][channel]
+                s += weight * x[row * layer.stride[0] + dy][column * layer.stride[1] + dx][channel]
                 number += 1
             sums[row, column, output] = s
         height, width, _ = layer.output_shape
         y = [[[None] * layer.outputs for _ in range(width)] for _ in range(height)]
         for row, column, output in itertools.product(range(height), range(width),
                                                      range(layer.outputs)):
-            s = max(sums[row * layer.pool + dy, column * layer.pool + dx, output]
-                    for dy in range(layer.pool) for dx in range(layer.pool))
+            s = max(sums[row * layer.pool[0] + dy, column * layer.pool[1] + dx, output]
+                    for dy in range(layer.pool[0]) for dx in range(layer.pool[1]))
             z = (s + Fraction(part.bias[output])) * Fraction(part.scale[output])
             y[row][column][output] = Fraction(part.gamma[output]) * (z - Fraction(
                 part.mean[output])) / Fraction(part.deviation[output]) + Fraction(part.beta[output])
@@ -341,6 +341,45 @@ def test_no_choice_has_one_combination(random_network):
     assert (golden.paths(network, images)[:, 0] == logits).all()
     _, probabilities = golden.predict(network, images, bits)
     assert (probabilities == softmax(logits, network.head)[:, None]).all()
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_sums_of_pairs(seed):
+    """Of any kernel, stride, border and pool, against loops over all products, and against torch. Of every
+    third layer the map has one row or column."""
+    rng    = np.random.default_rng(seed)
+    height, width = (1 if seed % 6 == one else int(rng.integers(1, 9)) for one in (0, 3))
+    padding = tuple(int(side) for side in rng.integers(0, 3, 2))
+    kernel  = tuple(int(rng.integers(border + 1, max(border + 2, side + 2 * border + 1)))
+                    for border, side in zip(padding, (height, width), strict=True))
+    padding = tuple(border if side <= whole + 2 * border else border + 1 for border, side, whole in zip(
+        padding, kernel, (height, width), strict=True))
+    stride  = tuple(int(side) for side in rng.integers(1, 4, 2))
+    layer   = Layer("pairs", height, width, 2, kernel, 3, stride=stride, padding=padding, weight_bits=3,
+                    input_bits=2)
+    pool    = tuple(int(rng.integers(1, side + 1)) for side in layer.positions)
+    weight  = rng.integers(-3, 4, (3, layer.fan_in))
+    layer   = replace(layer, pool=pool, arrays=(pack(weight, 3),))
+    maps    = rng.integers(0, 4, (2, height, width, 2)).astype(np.uint8)
+    sums    = golden.layer_sums(layer, maps)
+    rows, columns, _ = layer.output_shape
+    assert sums.shape == (2, rows, columns, 3)
+
+    kernels = weight.reshape(3, *kernel, 2)
+    for image, row, column, output in np.ndindex(sums.shape):
+        found = []
+        for down, right in np.ndindex(pool):
+            top  = (row * pool[0] + down) * stride[0] - padding[0]
+            left = (column * pool[1] + right) * stride[1] - padding[1]
+            found.append(sum(
+                int(maps[image, top + y, left + x, channel]) * int(kernels[output, y, x, channel])
+                for y, x, channel in np.ndindex(*kernel, 2)
+                if 0 <= top + y < height and 0 <= left + x < width))
+        assert sums[image, row, column, output] == max(found)
+    torched = torch.nn.functional.max_pool2d(torch.nn.functional.conv2d(
+        torch.tensor(maps).permute(0, 3, 1, 2).double(), torch.tensor(kernels).permute(0, 3, 1, 2).double(),
+        stride=stride, padding=padding), pool)
+    assert (torched.permute(0, 2, 3, 1).numpy() == sums).all()
 
 
 @pytest.mark.parametrize("seed", range(20))

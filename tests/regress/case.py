@@ -272,7 +272,7 @@ def _narrow(network, target, arrays):
 
 def _high_kernel(network, target, arrays):
     layer = network.layers[0]
-    return _first_layer(kernel=(layer.height + 2 * layer.padding + 1, layer.kernel[1]))(
+    return _first_layer(kernel=(layer.padded[0] + 1, layer.kernel[1]))(
         network, target, arrays)
 
 
@@ -328,7 +328,8 @@ FAULTS = {
     "no stride": _first_layer(stride=0),
     "wide padding": _first_layer(padding=9),
     "negative padding": _first_layer(padding=-1),
-    "pool of 3": _first_layer(pool=3),
+    "no pool": _first_layer(pool=0),
+    "wide pool": _first_layer(pool=(1, 99)),
     "pool of logits": _last_layer(pool=2),
     "name of two words": _first_layer(name="two words"),
     "odd rows": _target(array_rows=15),

@@ -73,11 +73,17 @@ def features(case: Case) -> list[str]:
         "levels from 0": any(layer.input_low == 0 for layer in layers),
         "input: several thresholds": len(network.input.thresholds) > 1,
         "kernel: rectangular": any(layer.kernel[0] != layer.kernel[1] for layer in layers),
-        "stride above 1": any(layer.stride > 1 for layer in layers),
-        "padding": any(layer.padding for layer in layers),
-        "pool of 2": any(layer.pool > 1 for layer in layers),
+        "stride above 1": any(max(layer.stride) > 1 for layer in layers),
+        "padding": any(any(layer.padding) for layer in layers),
+        "stride or padding: not the same on both axes": any(
+            layer.stride[0] != layer.stride[1] or layer.padding[0] != layer.padding[1] for layer in layers),
+        "maps of one row": network.input.height == 1,
+        "pool of 2": any(layer.pool == (2, 2) for layer in layers),
+        "pool of other sizes": any(layer.pool not in ((1, 1), (2, 2)) for layer in layers),
+        "pool of the whole map": any(layer.pool == layer.positions != (1, 1) for layer in layers),
         "pool leaves a row or column out": any(
-            layer.pool > 1 and any(side % 2 for side in layer.positions) for layer in hidden),
+            any(whole % side for whole, side in zip(layer.positions, layer.pool, strict=True))
+            for layer in hidden),
         "tiles: several rows of them": max(rows) > 1,
         "tiles: several columns of them": max(columns) > 1,
         "tiles: several rows and columns of one layer": any(

@@ -261,19 +261,31 @@ def _sets(draw, outcomes, arrays, ways):
 @st.composite
 def _geometry(draw, shape):
     """Kernel, stride, padding, pool and outputs of a hidden layer."""
-    padding = draw(st.integers(0, 2))
-    kernel  = tuple(draw(st.integers(padding + 1, max(padding + 1, min(4, side + 2 * padding))))
-                    for side in shape[:2])
-    # A kernel is wider than the border, and a map with its border no less high than the kernel.
-    while padding and (min(kernel) <= padding or any(
-            side > whole + 2 * padding for side, whole in zip(kernel, shape, strict=False))):
-        padding -= 1
-    kernel  = tuple(min(side, whole + 2 * padding) for side, whole in zip(kernel, shape, strict=False))
-    stride  = draw(st.sampled_from((1, 1, 2, 3)))
-    layer   = Layer("probe", *shape, kernel, 1, stride=stride, padding=padding)
-    pool    = draw(st.sampled_from((1, 2))) if min(layer.positions) >= 2 else 1
+    down, right = (draw(_axis(side)) for side in shape[:2])
+    kernel, stride, padding = zip(down, right, strict=True)
+    if draw(st.booleans()):
+        # As most networks have it, the same along both axes, where it can be.
+        stride  = (stride[0],) * 2
+        padding = (min(padding),) * 2
+        kernel  = tuple(min(side, whole + 2 * padding[0])
+                        for side, whole in zip(kernel, shape, strict=False))
+    layer = Layer("probe", *shape, kernel, 1, stride=stride, padding=padding)
+    pool  = draw(st.just((1, 1)) | st.just((2, 2)) | st.tuples(*(
+        st.integers(1, side) | st.just(side) for side in layer.positions)))
+    pool  = tuple(min(side, whole) for side, whole in zip(pool, layer.positions, strict=True))
     return {"kernel": kernel, "outputs": draw(st.integers(1, 5) | st.integers(1, 12)), "pool": pool,
             "stride": stride, "padding": padding}
+
+
+@st.composite
+def _axis(draw, side):
+    """Of an axis of so many places a kernel, wider than the border and no wider than both, a stride and the
+    border."""
+    padding = draw(st.integers(0, 2))
+    kernel  = draw(st.integers(padding + 1, max(padding + 1, min(4, side + 2 * padding))))
+    while padding and kernel > side + 2 * padding:
+        padding -= 1
+    return min(kernel, side + 2 * padding), draw(st.sampled_from((1, 1, 2, 3))), padding
 
 
 @st.composite
@@ -290,4 +302,5 @@ def _last_geometry(draw, shape):
         kernel = tuple(draw(st.integers(padding + 1, side)) for side in whole)
     stride  = max(1, *(side - part + 1 for side, part in zip(whole, kernel, strict=True)))
     outputs = draw(st.integers(2, 5) | st.integers(2, 12) | st.just(25))
-    return {"kernel": kernel, "outputs": outputs, "pool": 1, "stride": stride, "padding": padding}
+    return {"kernel": kernel, "outputs": outputs, "pool": (1, 1), "stride": (stride,) * 2,
+            "padding": (padding,) * 2}

@@ -73,7 +73,9 @@ def test_kept_cases_cover():
             "arrays: mean of several (ways)", "tiles: several rows and columns of one layer",
             "gaps and back-pressure", "reset amid images", "T 32 to 64", "T out of range at the pins",
             "p of 0", "p of 1", "junctions at the pins", "protected",
-            "a random source for each bit of a pass", "guard bits in exponentials"} <= covered
+            "a random source for each bit of a pass", "guard bits in exponentials", "maps of one row",
+            "stride or padding: not the same on both axes", "pool of other sizes",
+            "pool of the whole map"} <= covered
 
 
 @pytest.fixture(scope="module")

@@ -36,7 +36,7 @@ def make_layer(make, height, width, channels, name, outputs):
     size  = height * width * channels
     kept  = Normalization(*map(tuple, rng.uniform(0.5, 1.5, (6, outputs)).tolist()))
     return replace(layer, name=name, height=height, width=width, channels=channels, kernel=(height, width),
-                   outputs=outputs, padding=0, stride=1, pool=1, dropout=0.5,
+                   outputs=outputs, padding=(0, 0), stride=(1, 1), pool=(1, 1), dropout=0.5,
                    arrays=(tuple(int(word) for word in rng.integers(0, 1 << min(size, 30), outputs)),),
                    normalizations=((replace(kept, scale=(1.0,) * outputs), kept),))
 

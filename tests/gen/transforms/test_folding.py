@@ -21,6 +21,8 @@ def test_map_cycles():
 def test_map_cycles_with_padding_and_stride():
     layer = Layer("conv", 5, 7, 1, (3, 3), 4, stride=2, padding=1)
     assert map_cycles(layer, Folding(9, 1, 1, 4)) == 7 * 9 + 3 * 4 * 3
+    layer = Layer("conv", 1, 7, 1, (1, 3), 4, stride=(5, 2), padding=(0, 1))
+    assert map_cycles(layer, Folding(3, 1, 1, 4)) == 9 + 4 * 3
 
 
 def test_lenet5():
@@ -173,7 +175,7 @@ def test_cheapest_of_all(random_network, seed, interval, schedule, passes):
                     passes=passes)
     network = choose_folding(random_network(seed), target)
     first = network.layers[0]
-    streamed = (first.height + 2 * first.padding) * (first.width + 2 * first.padding)
+    streamed = (first.height + 2 * first.padding[0]) * (first.width + 2 * first.padding[1])
     cycles = interval or max(streamed, *(
         (min(passes, 2**index) if schedule == "shared" else 1)
         * min(map_cycles(layer, folding) for folding, _ in every_folding(

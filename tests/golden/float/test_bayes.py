@@ -78,6 +78,7 @@ def test_quantize(bits, expected):
 
 @pytest.mark.parametrize("fields", [
     {}, {"padding": 1}, {"stride": 2}, {"pool": 2}, {"kernel": (6, 5)},
+    {"kernel": (1, 3), "padding": (0, 2), "stride": (2, 1), "pool": (2, 3)},
     {"height": 1, "width": 1, "kernel": (3, 3), "padding": 1},
 ])
 @pytest.mark.parametrize("bits, low, weight_bits", [(1, -1, 4), (4, 0, 4), (4, -1, 3), (1, 0, 2)])
@@ -87,20 +88,20 @@ def test_sums_against_loops(fields, bits, low, weight_bits):
     module, q = held(layer)
     choice = torch.tensor([2, 0, 3, 3, 1])
     level, unit = 2**bits - 1, 2**(weight_bits - 1) - 1
-    border = layer.padding
-    padded = np.pad(q.numpy().astype(int), ((0, 0), (0, 0), (border,) * 2, (border,) * 2))
+    (down, right), (rows, columns) = layer.stride, layer.pool
+    padded = np.pad(q.numpy().astype(int), ((0, 0), (0, 0), *((border,) * 2 for border in layer.padding)))
     height, width = layer.positions
     s = np.empty((5, 4, height, width), dtype=object)
     for index in np.ndindex(s.shape):
         sample, output, row, column = index
         weight = module.arrays[choice[sample], output].long().numpy()
-        window = padded[sample, :, row * layer.stride:row * layer.stride + layer.kernel[0],
-                        column * layer.stride:column * layer.stride + layer.kernel[1]]
+        window = padded[sample, :, row * down:row * down + layer.kernel[0],
+                        column * right:column * right + layer.kernel[1]]
         s[index] = sum((low + Fraction(1 - low) * q / level) * Fraction(w, unit)
                        for q, w in zip(window.ravel().tolist(), weight.ravel().tolist(), strict=True))
     height, width, _ = layer.output_shape
-    pooled = s[:, :, :height * layer.pool, :width * layer.pool].reshape(
-        5, 4, height, layer.pool, width, layer.pool).max((3, 5))
+    pooled = s[:, :, :height * rows, :width * columns].reshape(
+        5, 4, height, rows, width, columns).max((3, 5))
     # To the last bit: the nearest number in float64.
     assert (module.sums(q, choice).numpy() == pooled.astype(float)).all()
 

@@ -46,25 +46,27 @@ def test_standardize_constant_channel():
 
 
 @pytest.mark.parametrize("fields", [
-    {}, {"padding": 1}, {"stride": 2}, {"pool": 2}, {"kernel": (6, 5)},
+    {}, {"padding": 1}, {"stride": 2}, {"pool": 2}, {"kernel": (6, 5)}, {"padding": (0, 1)},
+    {"stride": (1, 3), "pool": (2, 1)}, {"kernel": (1, 3), "padding": (0, 2), "pool": (1, 4)}, {"pool": 4},
 ])
 def test_sums_against_loops(fields):
     layer = layer_of(**fields)
     module = BinaryConvolution(layer).double()
     x, weight = signs_of(2, 3, 6, 5), module.binary_weight()
-    padded = -np.ones((2, 3, 6 + 2 * layer.padding, 5 + 2 * layer.padding))
-    padded[:, :, layer.padding:layer.padding + 6, layer.padding:layer.padding + 5] = x
+    (top, left), (down, right), (rows, columns) = layer.padding, layer.stride, layer.pool
+    padded = -np.ones((2, 3, 6 + 2 * top, 5 + 2 * left))
+    padded[:, :, top:top + 6, left:left + 5] = x
     height, width = layer.positions
     s = np.zeros((2, 4, height, width))
     for row in range(height):
         for column in range(width):
-            window = padded[:, :, row * layer.stride:row * layer.stride + layer.kernel[0],
-                            column * layer.stride:column * layer.stride + layer.kernel[1]]
+            window = padded[:, :, row * down:row * down + layer.kernel[0],
+                            column * right:column * right + layer.kernel[1]]
             for output in range(4):
                 s[:, output, row, column] = (window * weight[output].detach().numpy()).sum((1, 2, 3))
-    height, width = height // layer.pool, width // layer.pool
-    pooled = s[:, :, :height * layer.pool, :width * layer.pool].reshape(
-        2, 4, height, layer.pool, width, layer.pool).max((3, 5))
+    height, width = height // rows, width // columns
+    pooled = s[:, :, :height * rows, :width * columns].reshape(
+        2, 4, height, rows, width, columns).max((3, 5))
     assert (module.sums(x).detach().numpy() == pooled).all()
     assert (height, width, 4) == layer.output_shape
 

@@ -81,15 +81,15 @@ def slow(network, path, image, choice):
                                    for key in ("bias", "gamma", "beta", "mean"))
         deviation = [Fraction(value) for value in np.sqrt(
             file[f"{layer.name}.variance"] + file[f"{layer.name}.epsilon"]).tolist()]
-        unit, side = 2**(layer.weight_bits - 1) - 1, layer.padding
+        unit, (top, left) = 2**(layer.weight_bits - 1) - 1, layer.padding
         value = [layer.input_low + Fraction((1 - layer.input_low) * q, 2**layer.input_bits - 1)
                  for q in range(2**layer.input_bits)]
         sums = {}
         for row, column, output in itertools.product(*map(range, layer.positions),
                                                      range(layer.outputs)):
             s, number = Fraction(0), 0
-            for y, x, channel in itertools.product(range(row - side, row - side + layer.kernel[0]),
-                                                   range(column - side, column - side + layer.kernel[1]),
+            for y, x, channel in itertools.product(range(row - top, row - top + layer.kernel[0]),
+                                                   range(column - left, column - left + layer.kernel[1]),
                                                    range(layer.channels)):
                 inside = 0 <= y < layer.height and 0 <= x < layer.width
                 s += value[q[y][x][channel] if inside else 0] * Fraction(weight[output][number], unit)
@@ -97,8 +97,8 @@ def slow(network, path, image, choice):
             sums[row, column, output] = s
         height, width, _ = layer.output_shape
         y = [[[gamma[output] * (max(
-            sums[row * layer.pool + dy, column * layer.pool + dx, output]
-            for dy in range(layer.pool) for dx in range(layer.pool)) + bias[output] - mean[output])
+            sums[row * layer.pool[0] + dy, column * layer.pool[1] + dx, output]
+            for dy in range(layer.pool[0]) for dx in range(layer.pool[1])) + bias[output] - mean[output])
             / deviation[output] + beta[output] for output in range(layer.outputs)]
             for column in range(width)] for row in range(height)]
         most, low = 2**layer.output_bits - 1, layer.output_low

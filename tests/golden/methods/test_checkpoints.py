@@ -226,7 +226,7 @@ def by_the_file(path, maps, choice):
         s = np.array([[np.einsum("nf,ncf->nc", maps[:, y:y + height, x:x + width].reshape(len(images), -1),
                                  weight) for x in range(layer.positions[1])]
                       for y in range(layer.positions[0])]).transpose(2, 0, 1, 3)
-        if layer.pool == 2:
+        if layer.pool == (2, 2):
             s = s.reshape(len(s), 3, 2, 3, 2, -1).max((2, 4))
         y = (rows("gamma") * ((s + rows("bias")) * rows("scale") - rows("mean"))
              / np.sqrt(rows("variance") + file[f"{layer.name}.epsilon"]) + rows("beta"))

@@ -41,8 +41,9 @@ def test_groups_of_layers(convolution, groups):
 def by_loops(layer, x, mask):
     """Sums of the signs ``x`` (N, C, H, W), each product times the mask (N, groups) of its input, which is
     numbered in raster order with the channel fastest; in integers, before the pool."""
-    side, weight = layer.layer.padding, layer.binary_weight().detach().numpy().astype(int)
-    padded = np.pad(x.numpy().astype(int), ((0, 0), (0, 0), (side, side), (side, side)), constant_values=-1)
+    weight = layer.binary_weight().detach().numpy().astype(int)
+    border = [(side, side) for side in layer.layer.padding]
+    padded = np.pad(x.numpy().astype(int), ((0, 0), (0, 0), *border), constant_values=-1)
     height, width = layer.layer.positions
     s = np.zeros((len(x), layer.layer.outputs, height, width), dtype=int)
     for row in range(height):
@@ -71,7 +72,7 @@ def test_dropped_inputs_are_zero(convolution, index):
     layer.normalize = lambda s: seen.append(s.detach().numpy())
     layer(x, torch.tensor(mask))
     expected = by_loops(layer, x, mask)
-    if shape.pool == 2:
+    if shape.pool == (2, 2):
         expected = expected.reshape(7, -1, 3, 2, 3, 2).max((3, 5))
     assert (seen[0] == expected).all() and not expected[0].any()
     assert (expected[1] == BinaryConvolution.sums(layer, x[1:2]).detach().numpy()).all()

@@ -99,19 +99,19 @@ def make_pixel_input(protect):
 
 
 def make_line_buffer(protect):
-    dut = LineBuffer(5, 6, 2, kernel=(3, 2), padding=1, protect=protect)
+    dut = LineBuffer(5, 6, 2, kernel=(3, 2), padding=(1, 1), protect=protect)
     return dut, {"i": bits(2, 60)}, {"o": 70}
 
 
 def make_pool(protect):
-    dut = Pool(4, 6, 2, size=2, lanes=2, columns=3, bits=2, protect=protect)
+    dut = Pool(4, 6, 2, size=(2, 2), lanes=2, columns=3, bits=2, protect=protect)
     return dut, {"i": bits(len(dut.i.payload.as_value()), 96)}, {"o": 24}
 
 
 def make_instance_norm(protect):
     words = [{"gain": number - 2, "offset": number} for number in range(6)]
-    dut   = InstanceNorm([[words, [{"gain": 2, "offset": 0}] * 6]], range(-7, 8), 4, 6, size=2, columns=2,
-                         protect=protect)
+    dut   = InstanceNorm([[words, [{"gain": 2, "offset": 0}] * 6]], range(-7, 8), 4, 6, size=(2, 2),
+                         columns=2, protect=protect)
     sums  = [dut.i.payload.shape().const({"sums": [number % 15 - 7, number % 13 - 6]}).as_bits()
              for number in range(216)]
     return dut, {"i": sums}, {"o": 54}

@@ -126,9 +126,9 @@ def test_cycles_are_the_same():
     words = [random.Random(0).getrandbits(2) for _ in range(90)]
     passed = []
     for protected in (False, True):
-        dut = LineBuffer(5, 6, 2, kernel=(3, 2), stride=2, padding=1)
+        dut = LineBuffer(5, 6, 2, kernel=(3, 2), stride=(2, 2), padding=(1, 1))
         if protected:
-            inner = LineBuffer(5, 6, 2, kernel=(3, 2), stride=2, padding=1)
+            inner = LineBuffer(5, 6, 2, kernel=(3, 2), stride=(2, 2), padding=(1, 1))
             dut.elaborate = lambda platform, inner=inner, dut=dut: _behind(
                 RegisterParity(inner), inner, dut)
         passed.append(transfer(dut, {"i": words}, {"o": 36}, duty=0.7))

@@ -18,7 +18,7 @@ class Case:
     sums: range
     height: int
     width: int
-    size: int
+    size: tuple[int, int]
     channels: int
     columns: int
     banks: tuple = (("w", "b"), ("w", 0), (8, "b"), (8, 0))
@@ -26,19 +26,21 @@ class Case:
 
 
 CASES = [
-    Case(range(26), 4, 4, 2, 3, 3),                          # codes; one group
-    Case(range(-25, 26), 5, 7, 2, 6, 2),                     # signed; rows and columns that fill no window
-    Case(range(-9, 10), 3, 2, 1, 5, 2),                      # a last group that is not full
-    Case(range(13), 1, 1, 1, 7, 7),                          # a word a map, and the next in the next cycle
-    Case(range(-4, 5), 1, 1, 1, 1, 1),                       # a single sum is its own mean
-    Case(range(13), 1, 1, 1, 12, 1),
-    Case(range(-6, 7), 2, 3, 1, 3, 3, arrays=3),
-    Case(range(26), 4, 3, 2, 2, 1, arrays=2),
-    Case(range(26), 2, 2, 1, 40, 40),                        # a tree that is longer than the comparison
-    Case(range(-25, 26), 2, 2, 2, 3, 2, (("w", "b"),)),
-    Case(range(-25, 26), 2, 3, 1, 4, 3, ((-3, 0), (0, "b"), ("w", 0), ("v", "a"), (5, 0))),
-    Case(range(8), 2, 2, 1, 3, 2, ((1, 0),)),                # nothing to multiply and no offset
-    Case(range(2), 2, 2, 1, 3, 2, ((0, 0), (4, 4))),         # all equal to their mean: every bit is 1
+    Case(range(26), 4, 4, (2, 2), 3, 3),  # codes; one group
+    Case(range(-25, 26), 5, 7, (2, 2), 6, 2),  # signed; rows and columns that fill no window
+    Case(range(-9, 10), 3, 2, (1, 1), 5, 2),  # a last group that is not full
+    Case(range(-9, 10), 1, 11, (1, 4), 3, 2),  # one row; windows of one row
+    Case(range(-9, 10), 5, 4, (3, 4), 3, 2),  # one window, that the map is no multiple of
+    Case(range(13), 1, 1, (1, 1), 7, 7),  # a word a map, and the next in the next cycle
+    Case(range(-4, 5), 1, 1, (1, 1), 1, 1),  # a single sum is its own mean
+    Case(range(13), 1, 1, (1, 1), 12, 1),
+    Case(range(-6, 7), 2, 3, (1, 1), 3, 3, arrays=3),
+    Case(range(26), 4, 3, (2, 2), 2, 1, arrays=2),
+    Case(range(26), 2, 2, (1, 1), 40, 40),  # a tree that is longer than the comparison
+    Case(range(-25, 26), 2, 2, (2, 2), 3, 2, (("w", "b"),)),
+    Case(range(-25, 26), 2, 3, (1, 1), 4, 3, ((-3, 0), (0, "b"), ("w", 0), ("v", "a"), (5, 0))),
+    Case(range(8), 2, 2, (1, 1), 3, 2, ((1, 0),)),  # nothing to multiply and no offset
+    Case(range(2), 2, 2, (1, 1), 3, 2, ((0, 0), (4, 4))),  # all equal to their mean: every bit is 1
 ]
 
 
@@ -72,10 +74,11 @@ def make_maps(case, gain, offset, maps=4, seed=1):
         sums  = rng.integers(case.sums.start, case.sums.stop, shape)
         words += [layout.const({"sums": group.tolist(), "choice": array}).as_bits()
                   for group in sums.reshape(-1, case.columns)]
-        pooled = [[[max(int(sums[y * case.size + dy, x * case.size + dx, channel])
-                        for dy in range(case.size) for dx in range(case.size))
+        pooled = [[[max(int(sums[y * case.size[0] + dy, x * case.size[1] + dx, channel])
+                        for dy in range(case.size[0]) for dx in range(case.size[1]))
                     for channel in range(case.channels)]
-                   for x in range(case.width // case.size)] for y in range(case.height // case.size)]
+                   for x in range(case.width // case.size[1])]
+                  for y in range(case.height // case.size[0])]
         bits = np.zeros((len(pooled), len(pooled[0]), len(case.banks), groups * case.columns), int)
         for lane in range(len(case.banks)):
             z = [[[int(gain[array, lane, channel]) * value + int(offset[array, lane, channel])
@@ -123,8 +126,8 @@ def test_timing(case):
     groups = -(-case.channels // case.columns)
     ends = []
     for number in range(len(words) // (case.height * case.width * groups)):
-        last = ((case.height // case.size * case.size - 1) * case.width
-                + case.width // case.size * case.size) * groups - 1
+        last = ((case.height // case.size[0] * case.size[0] - 1) * case.width
+                + case.width // case.size[1] * case.size[1]) * groups - 1
         ends.append(number * case.height * case.width * groups + last + dut.latency)
     assert passed["o"].cycles == [end - before for end in ends for before in reversed(range(dut.words))]
 

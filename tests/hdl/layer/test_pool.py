@@ -11,15 +11,24 @@ from sim.component import transfer
 
 #: Height, width, groups, size, lanes, columns, bits.
 SHAPES = [
-    (4, 4, 1, 2, 2, 3, 1),
-    (5, 7, 2, 2, 2, 2, 1),     # odd: the last row and column are dropped
-    (3, 2, 3, 2, 1, 1, 1),
-    (2, 3, 1, 2, 2, 1, 1),
-    (3, 5, 2, 1, 2, 2, 1),
-    (1, 1, 4, 1, 2, 5, 1),
-    (5, 7, 2, 2, 1, 3, 4),
-    (4, 4, 1, 2, 2, 2, 2),
-    (3, 5, 2, 1, 1, 2, 3),
+    (4, 4, 1, (2, 2), 2, 3, 1),
+    (5, 7, 2, (2, 2), 2, 2, 1),     # odd: the last row and column are dropped
+    (3, 2, 3, (2, 2), 1, 1, 1),
+    (2, 3, 1, (2, 2), 2, 1, 1),
+    (3, 5, 2, (1, 1), 2, 2, 1),
+    (1, 1, 4, (1, 1), 2, 5, 1),
+    (5, 7, 2, (2, 2), 1, 3, 4),
+    (4, 4, 1, (2, 2), 2, 2, 2),
+    (3, 5, 2, (1, 1), 1, 2, 3),
+    (1, 11, 2, (1, 4), 2, 2, 1),    # of one row
+    (1, 8, 1, (1, 3), 1, 1, 3),
+    (7, 1, 2, (3, 1), 1, 2, 1),     # of one column
+    (7, 8, 1, (3, 3), 2, 1, 1),
+    (5, 6, 1, (4, 3), 1, 2, 1),
+    (3, 7, 2, (2, 5), 1, 1, 2),
+    (6, 4, 1, (3, 1), 1, 1, 1),
+    (3, 5, 2, (3, 5), 1, 2, 2),     # of the whole map
+    (4, 4, 1, (4, 4), 2, 1, 1),
 ]
 
 
@@ -38,8 +47,9 @@ def make_maps(height, width, groups, size, lanes, columns, bits, maps=3):
         layout.const({"reached": [pack(lane, bits) for lane in levels],
                       "invert": [pack(lane, 1) for lane in invert[number % groups]]}).as_bits()
         for number, levels in enumerate(reached.reshape(-1, lanes, columns))]
-    whole = reached[:, :height // size * size, :width // size * size]
-    pooled = whole.reshape(maps, height // size, size, width // size, size, groups,
+    rows, across = size
+    whole = reached[:, :height // rows * rows, :width // across * across]
+    pooled = whole.reshape(maps, height // rows, rows, width // across, across, groups,
                            lanes, columns).max((2, 4))
     pooled = np.where(invert, most - pooled, pooled)
     return words, [pack(word, bits) for word in pooled.reshape(-1, lanes * columns)]
@@ -62,7 +72,8 @@ def test_timing(shape):
     ends = [cycle for cycle, (y, x) in enumerate(
                 (y, x) for _ in range(3) for y in range(height) for x in range(width)
                 for _ in range(groups))
-            if (y + 1) % size == 0 and (x + 1) % size == 0]
+            if y % size[0] == size[0] - 1 and y // size[0] < height // size[0]
+            and x % size[1] == size[1] - 1 and x // size[1] < width // size[1]]
     assert passed["o"].cycles == [cycle + Pool.latency for cycle in ends]
 
 
@@ -73,15 +84,15 @@ def test_fills_while_levels_wait(shape):
     passed = transfer(make(*shape), {"i": words}, {"o": len(pooled)}, starts={"o": 60})
     assert passed["o"].words == pooled
     height, width, groups, size, *_ = shape
-    first = groups * (width + 1) if size == 2 else 0
+    first = groups * ((size[0] - 1) * width + size[1] - 1) if size != (1, 1) else 0
     assert passed["i"].cycles == [*range(first + 1), *range(60, 60 + len(words) - first - 1)]
 
 
 @pytest.mark.parametrize("height, width, size, message", [
-    (4, 4, 0, "Pool size must be 1 or 2, not 0"),
-    (4, 4, 3, "Pool size must be 1 or 2, not 3"),
-    (1, 4, 2, "Pool of 2 x 2 does not fit into a map of 1 x 4"),
-    (4, 1, 2, "Pool of 2 x 2 does not fit into a map of 4 x 1"),
+    (4, 4, (1, 0), "Pool of 1 x 0 does not fit into a map of 4 x 4"),
+    (4, 4, (-1, 1), "Pool of -1 x 1 does not fit into a map of 4 x 4"),
+    (1, 4, (2, 2), "Pool of 2 x 2 does not fit into a map of 1 x 4"),
+    (4, 2, (1, 3), "Pool of 1 x 3 does not fit into a map of 4 x 2"),
 ])
 def test_rejects(height, width, size, message):
     with pytest.raises(ValueError, match=f"^{message}$"):
