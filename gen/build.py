@@ -1,5 +1,6 @@
 """Build an accelerator: ``python -m gen.build --layers lenet5``."""
 
+import argparse
 import io
 import json
 import math
@@ -19,6 +20,8 @@ from gen.constraints import constraints
 from gen.costs import build_seconds, costs
 from gen.crossbar_map import crossbar_map
 from gen.emit import emit, fields
+from gen.energy.report import energy_of, energy_report
+from gen.energy.table import read_table
 from gen.estimate import estimate_layers, estimate_network
 from gen.images import array_images, weight_files, write_images
 from gen.ir import Network, Target, dump
@@ -37,7 +40,9 @@ from gen.options import (
     read_options,
     trained,
 )
-from gen.output import folder
+from gen.output import MANIFEST, PAGE, folder
+from gen.page import page
+from gen.paper_claims import paper_claims
 from gen.progress import Progress
 from gen.sources import HELP
 from gen.structure import plain
@@ -48,7 +53,7 @@ from gen.transforms.folding import choose_interval, map_cycles, runs
 from gen.weights import stored_bits
 
 
-__all__ = ["BuildError", "build", "build_network", "estimate", "named"]
+__all__ = ["BuildError", "build", "build_network", "estimate", "named", "write_estimate"]
 
 
 #: Seconds of a build of which it is said beforehand that it takes long.
@@ -56,12 +61,13 @@ LONG_S = 20
 
 
 def build(network: Network | str, target: Target, out: Path, *, checkpoint=None, p=None, synth=None,
-          asked=None, steps=None) -> dict:
+          energy=None, asked=None, steps=None) -> dict:
     """Write an accelerator for ``network``, or that of this name or file (:mod:`gen.sources`), to the
     folder ``out``; return its reports.
 
     ``checkpoint`` is a path, that of the shipped one or of the file unless given; ``p`` the dropout
-    probability of all layers, as trained unless given; ``synth`` is ``"ecp5"`` or None; what was ``asked``
+    probability of all layers, as trained unless given; ``synth`` is ``"ecp5"`` or None; ``energy`` a table
+    of energies (:func:`gen.energy.table.read_table`), that of the paper unless given; what was ``asked``
     for beside the target goes to ``config.json``. ``steps`` says how far it is, in eight steps and three
     more with ``synth``.
     """
@@ -69,7 +75,7 @@ def build(network: Network | str, target: Target, out: Path, *, checkpoint=None,
     steps.step("checkpoint")
     network = (trained({"network": network, "checkpoint": checkpoint, "p": p}) if isinstance(network, str)
                else read_parameters(network, checkpoint, p))
-    return build_network(network, target, out, synth=synth, asked=asked, steps=steps,
+    return build_network(network, target, out, synth=synth, energy=energy, asked=asked, steps=steps,
                          others=_others(network))
 
 
@@ -82,11 +88,12 @@ def _others(network):
             yield read(path, network_of(base, method))
 
 
-def build_network(network: Network, target: Target, out: Path, *, synth=None, asked=None, steps=None,
-                  others=()) -> dict:
+def build_network(network: Network, target: Target, out: Path, *, synth=None, energy=None, asked=None,
+                  steps=None, others=()) -> dict:
     """Write an accelerator for ``network``, which has its parameters; otherwise as :func:`build`, with
     a step less. Its costs are compared with those of ``others``."""
     steps = steps or Progress(io.StringIO())
+    table = energy and read_table(energy) # what is wrong with it is said at once
     if synth:
         find(ROUTER, extra="synth") # rather now than when all before it is done
     with folder(out) as directory:
@@ -98,7 +105,7 @@ def build_network(network: Network, target: Target, out: Path, *, synth=None, as
         # What was asked for beside the target comes first; the target has all that it was built for.
         (directory / "config.json").write_text(_json(
             {"network": network.name} | (asked or {}) | asdict(target)))
-        accelerator, reports = _estimate(network, target, others, steps)
+        accelerator, reports = _estimate(network, target, others, steps, table)
         performance = reports["estimate_network_performance"]
         steps.step("emit Verilog")
         if not os.environ.get("YOSYS"):
@@ -122,22 +129,29 @@ def build_network(network: Network, target: Target, out: Path, *, synth=None, as
             for method in reports["method_costs"]["methods"]:
                 method["periphery"] = reports["synth_ecp5"]
         steps.step("report")
-        (directory / "report").mkdir()
-        for report, contents in reports.items():
-            (directory / "report" / f"{report}.json").write_text(_json(contents))
+        _write_reports(directory, reports)
     return reports
 
 
-def estimate(network: Network, target: Target, *, steps=None) -> dict:
+def _write_reports(directory, reports):
+    (directory / "report").mkdir()
+    for report, contents in reports.items():
+        (directory / "report" / f"{report}.json").write_text(_json(contents))
+    # As it will be made again of what is written.
+    (directory / PAGE).write_text(page(json.loads(_json(reports))))
+
+
+def estimate(network: Network, target: Target, *, energy=None, steps=None) -> dict:
     """Return the reports on ``network``, which has its parameters, that need no build, and write nothing.
 
     They are those of a build but for synthesis, and ``estimate_memory``: the bits of the weights, and of
-    the memories around the arrays, by block. It takes five steps.
+    the memories around the arrays, by block. ``energy`` is as in :func:`build`. It takes five steps.
     """
     steps   = steps or Progress(io.StringIO())
+    table   = energy and read_table(energy)
     steps.step("compile")
     network = compile_network(network, target)
-    accelerator, reports = _estimate(network, target, (), steps)
+    accelerator, reports = _estimate(network, target, (), steps, table)
     steps.step("count memories")
     if target.view != "macro": # emulated arrays are memories too, of the weights
         accelerator = lower(network, replace(target, view="macro"))
@@ -148,14 +162,30 @@ def estimate(network: Network, target: Target, *, steps=None) -> dict:
     return reports
 
 
-def _estimate(network, target, others, steps):
+def write_estimate(network: Network, target: Target, out: Path, *, energy=None, asked=None,
+                   steps=None) -> dict:
+    """Write the reports of :func:`estimate` to the folder ``out``, with their page, and return them; there
+    is no Verilog. Arguments are as in :func:`build_network`."""
+    with folder(out) as directory:
+        reports = estimate(network, target, energy=energy, steps=steps)
+        (directory / "config.json").write_text(_json(
+            {"network": network.name} | (asked or {}) | asdict(target)))
+        (directory / MANIFEST).write_text(_json({
+            "generator": "spincim", "generator_version": version(), "network": network.name,
+            "outputs": ["estimate", "energy"]}))
+        _write_reports(directory, reports)
+    return reports
+
+
+def _estimate(network, target, others, steps, table):
     """The accelerator of a compiled network, and the reports that need no Verilog; three steps."""
     compared = [network, *_compared(others, target)]
     steps.step("map to arrays")
     reports = {
         "crossbar_map": crossbar_map(network, target),
         "method_costs": {"source": "estimate", "status": "run",
-                         "methods": [costs(each, target) for each in compared]},
+                         "methods": [costs(each, target) | {"energy": energy_of(each, target, table)}
+                                     for each in compared]},
     }
     steps.step("lower")
     accelerator = lower(network, target)
@@ -168,6 +198,8 @@ def _estimate(network, target, others, steps):
     performance["folding"] = choose_interval(network, target)
     if target.interval is not None:
         performance |= _asked_interval(network, target)
+    reports["energy"] = energy_report(network, target, table)
+    reports["paper_claims"] = paper_claims(network, reports)
     return accelerator, reports
 
 
@@ -227,13 +259,21 @@ def _parse(arguments):
     parser.add_argument("--layers", metavar="NETWORK", help=f"network to build: {HELP}")
     add_options(parser)
     parser.add_argument("--out", type=Path, metavar="DIR",
-        help="folder to write (default: build/NETWORK)")
-    parser.add_argument("--outputs", choices=("all", "estimate"), default="all",
-        help="all, or only an estimate of cycles, memories and sizes, for which nothing is written "
-             "(default: %(default)s)")
+        help="folder to write (default: build/NETWORK, or build/NETWORK_estimate)")
+    parser.add_argument("--outputs", type=_outputs, default="all", metavar="all|estimate|estimate,energy",
+        help="all; or only an estimate of cycles, memories and sizes, for which nothing is written; or "
+             "that and the energy of an image, written to a folder without Verilog (default: %(default)s)")
     parser.add_argument("--synth", choices=("ecp5",), help="place and route for this FPGA")
     parser.add_argument("--version", action="version", version=f"spincim {version()}")
     return parser.parse_args(arguments)
+
+
+def _outputs(text):
+    """What is asked for, as a set."""
+    asked = set(text.split(","))
+    if not asked <= {"all", "estimate", "energy"}:
+        raise argparse.ArgumentTypeError(f"must be all, estimate, or estimate,energy, not {text!r}")
+    return asked
 
 
 @command("gen.build")
@@ -245,17 +285,21 @@ def main(arguments=None):
     steps   = Progress()
     steps.step("checkpoint")
     network = trained(asked)
-    if args.outputs == "estimate":
+    target  = chosen_target(asked, network)
+    if args.outputs == {"estimate"}:
         with _quiet():
-            reports = estimate(network, chosen_target(asked, network), steps=steps)
-        print(outline(network, reports))
+            print(outline(network, estimate(network, target, energy=asked.get("energy"), steps=steps)))
         return
-    out = args.out or Path("build", network.name)
+    whole = "all" in args.outputs
+    out   = args.out or Path("build", network.name if whole else f"{network.name}_estimate")
+    given = {"energy": asked.get("energy"), "asked": _beside_target(asked), "steps": steps}
     try:
         with _quiet():
-            reports = build_network(
-                network, chosen_target(asked, network), out, synth=asked.get("synth"),
-                asked=_beside_target(asked), steps=steps, others=_others(network))
+            if not whole:
+                print(outline(network, write_estimate(network, target, out, **given), out))
+                return
+            reports = build_network(network, target, out, synth=asked.get("synth"), others=_others(network),
+                                    **given)
     except OSError as error:
         raise BuildError(f"{error.strerror or error}: {error.filename or out}; choose another folder with "
                          f"--out") from None

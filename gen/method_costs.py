@@ -1,7 +1,8 @@
 """What a method costs, without a build: ``python -m gen.method_costs lenet5 --method sub-set``.
 
-Prints, as JSON, the costs of ``report/method_costs.json`` (:mod:`gen.costs`) and the estimate of
-``report/estimate_network_performance.json`` (:mod:`gen.estimate`).
+Prints, as JSON, the costs of ``report/method_costs.json`` (:mod:`gen.costs`), with the energy of an image
+(:mod:`gen.energy.report`), and the estimate of ``report/estimate_network_performance.json``
+(:mod:`gen.estimate`).
 """
 
 import json
@@ -13,6 +14,8 @@ from gen.command import Parser, command
 from gen.compile import compile_network
 from gen.costs import costs
 from gen.emit import emit
+from gen.energy.report import energy_of
+from gen.energy.table import read_table
 from gen.estimate import estimate_network
 from gen.ir import Network, Target
 from gen.lower import lower
@@ -51,8 +54,10 @@ def main(arguments=None):
     network = trained(asked)
     target  = chosen_target(asked, network)
     network = compile_network(network, target)
-    report  = costs(network, target) | {"estimate": estimate_network(
-        lower(network, target), network, target.passes, target.clock_mhz)}
+    table   = read_table(asked["energy"]) if "energy" in asked else None
+    report  = costs(network, target) | {
+        "energy": energy_of(network, target, table),
+        "estimate": estimate_network(lower(network, target), network, target.passes, target.clock_mhz)}
     if args.cells:
         report["periphery"] = periphery(network, target, Path(tempfile.gettempdir()))
     print(json.dumps(report, indent=1))

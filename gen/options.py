@@ -10,6 +10,7 @@ from gen.check_shapes import check_shapes
 from gen.checkpoint import check_probability, with_parameters, with_thresholds
 from gen.checkpoint_file import Parameters, read_file
 from gen.command import UserError
+from gen.energy.table import TABLES
 from gen.ir import Network, Target
 from gen.methods import DEFAULT, METHODS, WAYS_OF, known_names, method_for, method_of, name_of
 from gen.networks import NETWORKS
@@ -24,7 +25,7 @@ __all__ = ["BESIDE_TARGET", "BuildError", "add_options", "chosen_network", "chos
 #: What a file of options holds beside the fields of the target.
 BESIDE_TARGET = ("network", "method", "crossbars", "ways", "ways_of", "masked", "p", "checkpoint", "random",
                  "synth",
-                 "mtj_dropout")
+                 "energy", "mtj_dropout")
 
 #: What the codes of currents depend on, and what it is called.
 CALIBRATED = {"network": "network", "mtj_bits": "bits", "clock_mhz": "a clock in MHz of",
@@ -75,6 +76,9 @@ def add_options(parser: argparse.ArgumentParser):
              "network)")
     parser.add_argument("--random", type=int, metavar="SEED",
         help="random parameters instead, which need no training: cycles and area, but no answers")
+    parser.add_argument("--energy", metavar="FILE",
+        help=f"energies of circuits: {', '.join(TABLES)}, or a file of your own (default: that of the "
+             "paper of the cells)")
     for field in fields(Target):
         name, text = f"--{field.name.replace('_', '-')}", field.metadata["help"]
         default = {"passes": f"that of the paper of the method, or {field.default}",
@@ -113,6 +117,8 @@ def read_options(args: argparse.Namespace, network: str | None) -> dict:
         given["mtj_dropout"] = tuple(currents["dropout"])
     if given["checkpoint"]:
         given["checkpoint"] = str(given["checkpoint"])
+    if given["energy"] and given["energy"] not in TABLES:
+        given["energy"] = str(Path(given["energy"]).absolute()) # as it holds in any folder
     asked |= {name: None if value == _NONE else value for name, value in given.items() if value is not None}
     if asked.get("rng") != "mtj":
         asked.pop("mtj_dropout", None)
@@ -264,7 +270,8 @@ def _read(path, known):
         if name == "ways_of" and value not in WAYS_OF:
             raise BuildError(f"Config {path} must have {' or '.join(map(repr, WAYS_OF))} for ways_of, not "
                              f"{value!r}")
-        for kind, names, what in ((str, ("network", "method", "masked", "checkpoint", "synth"), "a text"),
+        for kind, names, what in ((str, ("network", "method", "masked", "checkpoint", "synth", "energy"),
+                                   "a text"),
                                   (int, ("crossbars", "ways", "random"), "a whole number"),
                                   (int | float, ("p",), "a number"), (list, ("mtj_dropout",), "a list")):
             if name in names and (not isinstance(value, kind) or isinstance(value, bool)):

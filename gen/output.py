@@ -24,10 +24,13 @@ except ModuleNotFoundError: # Windows has none; there, two builds into one folde
     fcntl = None
 
 
-__all__ = ["MANIFEST", "WORK", "OutputError", "folder", "identity"]
+__all__ = ["MANIFEST", "PAGE", "WORK", "OutputError", "folder", "identity"]
 
 
 MANIFEST = "manifest.json"
+
+#: The page of the reports, which can be made again of these (:mod:`gen.report`) and so may differ.
+PAGE = "report/summary.html"
 
 #: The folder in which a build works, inside of its output folder.
 WORK = ".spincim"
@@ -137,7 +140,8 @@ def _replaceable(path):
         changed = [MANIFEST]
     else:
         files   = {name: path / name for name in manifest["files"] if (path / name).exists()}
-        changed = [name for name, file in files.items() if _hash(file) != manifest["files"][name]]
+        changed = [name for name, file in files.items()
+                   if name != PAGE and _hash(file) != manifest["files"][name]]
     if changed:
         raise OutputError(f"Folder {path} has what was changed by hand since it was built: "
                           f"{', '.join(changed)}; move it elsewhere, or choose another folder with --out")

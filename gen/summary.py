@@ -11,6 +11,7 @@ from tabulate import tabulate
 
 from gen.check_shapes import by
 from gen.ir import Network
+from gen.output import PAGE
 from gen.tools import install_hint
 
 
@@ -34,15 +35,17 @@ def summary(out: Path, reports: dict) -> str:
         "random bits": method["total"]["random_bits_per_prediction"],
         "array reads": round(method["total"]["reads_shared"]),
         "one by one":  method["total"]["reads_sequential"],
+        "energy/uJ":   f"{method['energy']['shared_j'] * 1e6:.3g}",
         "LUT4":        method["periphery"].get("LUT", "-"),
         "FF":          method["periphery"].get("FF", "-"),
     } for method in reports["method_costs"]["methods"]], headers="keys", tablefmt="simple", intfmt=",")
     return "\n".join([*_lines(rows), "", methods, "", f"next: {_next(out)}"])
 
 
-def outline(network: Network, reports: dict) -> str:
+def outline(network: Network, reports: dict, out: Path | None = None) -> str:
     """Return what :func:`gen.build.estimate` has found of ``network``: as :func:`summary`, with memories
-    and a table of the layers in place of what is built."""
+    and a table of the layers in place of what is built. If reports are in ``out``, that too, and
+    energies."""
     memory = reports["estimate_memory"]
     blocks = ", ".join(f"{bits:,} {block}" for block, bits in memory["memory_bits_by_block"].items())
     costs  = reports["method_costs"]["methods"][0]
@@ -62,7 +65,24 @@ def outline(network: Network, reports: dict) -> str:
         "maps":     cycles[layer.name]["maps_per_image"],
         "cycles":   cycles[layer.name]["max_cycles"],
     } for layer in network.layers], headers="keys", tablefmt="simple", intfmt=",")
-    return "\n".join([*_lines(rows), "", layers, "", "an estimate: nothing is written"])
+    if out is None:
+        return "\n".join([*_lines(rows), "", layers, "", "an estimate: nothing is written"])
+    return "\n".join([*_lines(rows), "", layers, "", _energies(reports["energy"]), "",
+                      f"an estimate, without Verilog: {out / PAGE}"])
+
+
+def _energies(report):
+    """Energy of an image by layer, and by number of passes."""
+    by_schedule = report["schedules"]
+    places = by_schedule[report["schedule"]]["passes"][report["passes"]]["places"]
+    by_layer = tabulate([{"energy in": name, "uJ": place["energy_j"] * 1e6}
+                         for name, place in places.items()],
+                        headers="keys", tablefmt="simple", floatfmt=".3g")
+    by_passes = tabulate([{"T": passes, **{
+        f"uJ an image, {schedule}": by_schedule[schedule]["passes"][passes]["energy_j_per_image"] * 1e6
+        for schedule in by_schedule}} for passes in by_schedule["shared"]["passes"]],
+        headers="keys", tablefmt="simple", floatfmt=".3g")
+    return f"{by_layer}\n\n{by_passes}"
 
 
 def _lines(rows):
@@ -91,11 +111,19 @@ def _rows(reports):
         ("throughput", f"{at_least}{network['estimated_throughput_fps']:,.0f} images/s at "
                        f"{network['clock_mhz']:g} MHz"),
     ]
+    energy = reports["energy"]
+    rows.append(("energy", f"{_microjoule(energy)} uJ an image {at}, by {energy['table']['name']}"))
     if not network.get("interval_kept", True):
         rows.append(("interval", f"{network['interval_cycles_asked']} cannot be kept: layer "
                                  f"{network['interval_layer']} needs {network['interval_layer_cycles']}; "
                                  f"it is folded for the fastest"))
     return rows
+
+
+def _microjoule(energy):
+    """Energy of an image of the build."""
+    by_passes = energy["schedules"][energy["schedule"]]["passes"]
+    return f"{by_passes[energy['passes']]['energy_j_per_image'] * 1e6:.3g}"
 
 
 def _next(out):

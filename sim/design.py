@@ -36,6 +36,8 @@ class Design:
         if directory.exists() and not directory.is_dir():
             raise DesignError(f"Design {directory} is no folder; {_WAY_OUT}")
         self.manifest = manifest = _read_manifest(directory)
+        if "outputs" in manifest:
+            raise DesignError(f"Folder {directory} has an estimate and no design; {_WAY_OUT}")
         self._check_files()
         try:
             self.top     = manifest["top"]

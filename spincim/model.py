@@ -28,7 +28,8 @@ __all__ = ["Accelerator", "Model", "Options", "Predictions", "load"]
 
 
 class Options(TypedDict, total=False):
-    """Options of a build: the fields of :class:`gen.ir.Target`, each as it is there, and ``synth``."""
+    """Options of a build: the fields of :class:`gen.ir.Target`, each as it is there; ``synth``; and
+    ``energy``, the name or file of a table of energies (:mod:`gen.energy.table`)."""
 
     array_rows: int
     array_columns: int
@@ -53,6 +54,7 @@ class Options(TypedDict, total=False):
     seed: int
     protect: bool
     synth: Literal["ecp5"] | None
+    energy: str | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -177,13 +179,15 @@ class Model:
         UserError
             If it cannot be built, or the folder cannot be written.
         """
-        synth = options.pop("synth", None)
+        synth, energy = (options.pop(name, None) for name in ("synth", "energy"))
         known = [field.name for field in fields(Target)]
         for name in options:
             if name not in known:
-                raise TypeError(f"build() has no option {name!r}; options are: {', '.join(known)}, synth")
+                raise TypeError(f"build() has no option {name!r}; options are: {', '.join(known)}, synth, "
+                                "energy")
         target = chosen_target(options, self.network)
-        return Accelerator(folder, build_network(self.network, target, Path(folder), synth=synth))
+        return Accelerator(folder, build_network(self.network, target, Path(folder), synth=synth,
+                                                 energy=energy))
 
     def simulate(self, images: np.ndarray, passes: int = 20, **options: Unpack[Options]) -> Predictions:
         """Return what the Verilog answers, built in a temporary folder, as :meth:`build` and

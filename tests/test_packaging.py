@@ -60,7 +60,8 @@ def test_every_kind_of_data_is_there():
     """So that the test above compares with something."""
     assert {"constraints/ecp5.lpf", "constraints/accelerator.sdc", "gen/checkpoints/lenet5.npz",
             "golden/checkpoints/lenet5_mc_dropout.npz", "golden/sample/mnist_test_1000.npz",
-            "sim/verilator/crossbar_model.sv",
+            "sim/verilator/crossbar_model.sv", "gen/energy/tables/paper-spinbayes.toml",
+            "gen/paper_claims.toml",
             "sim/verilator/injector.cpp",
             "sim/verilator/benches/accelerator.py", "gen/transforms/banks.py",
             *(f"{package}/py.typed" for package in PACKAGES[1:])} <= tree()

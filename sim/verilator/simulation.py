@@ -16,6 +16,7 @@ from sim.compare.results import Results, read
 from sim.design import Design
 from sim.processes import Processes
 from sim.verilator import harness, simulator
+from sim.verilator.counters import counters
 from sim.verilator.work import work_folder
 
 
@@ -45,9 +46,11 @@ class Program:
 
 
 @contextmanager
-def compiled(design: Design, steps: Progress, *, waves=False, coverage=False) -> Iterator[Program]:
+def compiled(design: Design, steps: Progress, *, waves=False, coverage=False,
+             counting=False) -> Iterator[Program]:
     """Compile the simulator of ``design``, unless the one at hand is the same, and yield it. Until the
-    block ends no other process uses it.
+    block ends no other process uses it. ``counting``: it counts what blocks do
+    (:mod:`sim.verilator.counters`).
 
     Raises
     ------
@@ -59,10 +62,12 @@ def compiled(design: Design, steps: Progress, *, waves=False, coverage=False) ->
         If the simulator cannot be compiled.
     """
     # A simulator that writes waves is another one, down to its run-time library.
-    name = "sim_waves" if waves else "sim_coverage" if coverage else "sim_build"
+    name = ("sim_waves" if waves else "sim_coverage" if coverage else
+            "sim_counting" if counting else "sim_build")
     with work_folder(design, name, steps) as folder:
         steps.step("build simulator")
-        (folder / harness.PINS).write_text(harness.pins(design))
+        (folder / harness.PINS).write_text(
+            harness.pins(design) + (counters(design) if counting else ""))
         models = [harness.MODEL] if design.arrays else []
         key = simulator.build([*design.sources, *models, harness.HARNESS], harness.TOP, folder,
                               *harness.options(design), beside=[folder / harness.PINS], waves=waves,

@@ -22,6 +22,7 @@ from gen.ir import Input, Layer, Network, Target, dump, load
 from gen.methods import choose, name_of, network_of
 from gen.networks import NETWORKS
 from gen.options import stored, trained
+from gen.output import PAGE
 from gen.progress import Progress
 from gen.random_parameters import random_parameters
 from gen.summary import summary
@@ -29,6 +30,7 @@ from gen.tools import ToolMissing, version
 from golden.data import load_sample
 from golden.network import predict
 from golden.random.generator import choices
+from sim.design import Design, DesignError
 from tests.conftest import make_checkpoint
 from tests.gen.test_description import SMALL
 
@@ -39,9 +41,11 @@ ROOT = Path(__file__).parents[2]
 
 REPORTS = {
     "crossbar_map": "estimate",
+    "energy": "estimate",
     "estimate_layer_cycles": "estimate",
     "estimate_network_performance": "estimate",
     "method_costs": "estimate",
+    "paper_claims": "quoted",
     "synth_ecp5": "synthesized",
 }
 
@@ -59,7 +63,7 @@ def test_files(lenet5):
         names(lenet5))
     assert {"accelerator.v", "conv1_array_0.hex", "conv2_array_1.hex", "fc3_scales.hex"} <= set(
         names(lenet5 / "rtl"))
-    assert set(names(lenet5 / "report")) == {f"{name}.json" for name in REPORTS}
+    assert set(names(lenet5 / "report")) == {f"{name}.json" for name in REPORTS} | {"summary.html"}
 
 
 def test_manifest(lenet5):
@@ -593,3 +597,46 @@ def test_an_estimate_writes_nothing(described, capsys):
     verilog  = (described / "macro" / "rtl" / "accelerator.v").read_text()
     declared = re.findall(r"^  reg (?:\[(\d+):0\] )?\S+ +\[(\d+):0\];", verilog, re.MULTILINE)
     assert report["memory_bits"] == sum((int(high or 0) + 1) * (int(last) + 1) for high, last in declared)
+
+
+def test_an_estimate_with_energy_writes_reports(described, capsys):
+    """Those of a build, with their page, beside what asks for it; there is no Verilog."""
+    (described / "own.toml").write_text('[[circuit]]\nname = "a"\nper = "array_reads"\nenergy = 2\n'
+                                        'unit = "nJ"\nsource = "b"\n')
+    assert main(["--layers", "mine.toml", "--random", "2", "--outputs", "estimate,energy", "--energy",
+                 "own.toml"]) == 0
+    said = capsys.readouterr().out
+    out  = described / "build" / "mine_estimate"
+    assert names(out) == ["config.json", "manifest.json", "report"]
+    assert set(names(out / "report")) == {f"{name}.json" for name in REPORTS if name != "synth_ecp5"} | {
+        "estimate_memory.json", "summary.html"}
+    energy = read_json(out / "report" / "energy.json")
+    assert energy["table"]["name"] == "own"
+    joule  = energy["schedules"]["shared"]["passes"]["20"]["energy_j_per_image"]
+    assert re.search(rf"^energy       {joule * 1e6:.3g} uJ an image at T = 20, by own$", said, re.MULTILINE)
+    assert said.endswith(f"an estimate, without Verilog: {Path('build', 'mine_estimate', PAGE)}\n")
+    config = read_json(out / "config.json")
+    assert (config["energy"], config["random"]) == (str(described / "own.toml"), 2)
+    # A build of these options has the same energies; it is what a simulation wants.
+    assert main(["--config", str(out / "config.json"), "--out", "build/mine"]) == 0
+    assert read_json(described / "build" / "mine" / "report" / "energy.json") == energy
+    with pytest.raises(DesignError, match="^Folder build/mine_estimate has an estimate and no design; make "
+                                          "one with: python -m gen.build --layers NETWORK --out DIR$"):
+        Design(Path("build", "mine_estimate"))
+
+
+@pytest.mark.parametrize("outputs", ["", "estimates", "estimate,", "energy;estimate"])
+def test_refuses_other_outputs(outputs, capsys):
+    with pytest.raises(SystemExit):
+        main(["--layers", "lenet5", "--outputs", outputs])
+    message = ("must not be empty" if not outputs else
+               f"must be all, estimate, or estimate,energy, not {outputs!r}")
+    assert capsys.readouterr().err == f"gen.build: argument --outputs: {message}\n"
+
+
+def test_a_wrong_table_of_energies_is_said_at_once(described, capsys):
+    assert main(["--layers", "mine.toml", "--random", "2", "--energy", "none.toml"]) == 2
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        f"gen.build: Energy table {described / 'none.toml'} cannot be read (No such file or directory); "
+        "name one of paper-scale-dropout, paper-spinbayes, or a file")
+    assert not (described / "build").exists()

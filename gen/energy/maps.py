@@ -1,0 +1,162 @@
+"""How many maps enter and leave each layer for an image: exactly, for given choices or on average."""
+
+import itertools
+from collections import Counter
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from gen.ir import Layer, Network
+
+
+__all__ = ["Maps", "expected", "given", "one_by_one"]
+
+
+#: Probabilities of bits come in so many steps (:class:`gen.ir.Generator`).
+_STEPS = 65536
+
+#: Most probabilities that are told apart, of all choices up to a layer: those of ten layers with four
+#: outcomes each may be more.
+_SHARES_MAX = 16384
+
+
+@dataclass(frozen=True, slots=True)
+class Maps:
+    """Maps of one image by layer: numbers of them, or their means."""
+
+    entering: tuple[float, ...] #: Runs of a layer: each map that enters it is read once.
+    leaving: tuple[float, ...]  #: Maps that a layer has made, of the different choices behind its sums, of
+                                #: which no pass set is empty.
+    active: tuple[float, ...]   #: Inputs of the kernel of a layer that no mask drops, added up over its
+                                #: runs.
+
+
+def one_by_one(network: Network, passes: int, kept: dict[int, float] | None = None) -> Maps:
+    """Return the maps of ``passes`` passes that follow one another; ``kept`` as :func:`given`, the mean
+    unless given."""
+    runs = (passes,) * len(network.layers)
+    return Maps(runs, runs, _active(network, runs, passes, kept))
+
+
+def given(network: Network, outcomes: np.ndarray, kept: dict[int, float] | None = None) -> Maps:
+    """Return the maps of passes that share what they have in common, by the ``outcomes`` of their choices,
+    int (T, L, 2) (:func:`gen.outcomes.outcomes_of`).
+
+    ``kept`` has, by the index of each layer with a mask, the inputs of its kernel that are not dropped,
+    added up over all passes; their mean unless given.
+    """
+    entering, leaving = [], []
+    for index in range(len(network.layers)):
+        so_far = outcomes[:, :index].reshape(len(outcomes), -1)
+        for count, columns in ((entering, 1), (leaving, 2)):
+            prefix = np.hstack([so_far, outcomes[:, index, :columns]])
+            count.append(len(np.unique(prefix, axis=0)))
+    return Maps(tuple(entering), tuple(leaving), _active(network, entering, len(outcomes), kept))
+
+
+def expected(network: Network, passes: int) -> Maps:
+    """Return the mean maps of passes that share what they have in common. No choice is drawn: it is exact.
+
+    Passes that have chosen the same so far have one map. Those of them whose choices depend on the number
+    of the pass in the same way, T' passes, choose independently: so of choices that each of them makes with
+    probability q there are ``1 - (1 - q) ** T'`` maps on average, and that is added up over all choices.
+    Each pass has a mask, and a mix of banks, of its own.
+    """
+    entering, leaving = [], []
+    choices, apart = [], False
+    for layer in network.layers:
+        for kinds, count in (((layer.array_choice, layer.mask_choice), entering),
+                             ((layer.bank_choice, layer.mix_choice), leaving)):
+            table, own = kinds
+            apart = apart or own is not None
+            if table is not None:
+                choices.append(table)
+            count.append(float(passes) if apart else _distinct(network, choices, passes))
+    return Maps(tuple(entering), tuple(leaving), _active(network, entering, passes, None))
+
+
+def _active(network, runs, passes, kept):
+    """Inputs that no mask drops, over all runs of each layer: a layer with a mask runs once a pass."""
+    drops = {draw.name: draw.drops for draw in network.draws}
+    return tuple(
+        count * layer.fan_in if layer.mask_choice is None
+        else kept[index] if kept is not None else passes * _mean_kept(layer, drops)
+        for index, (layer, count) in enumerate(zip(network.layers, runs, strict=True)))
+
+
+def _mean_kept(layer: Layer, drops: dict) -> float:
+    """Mean of the inputs that a pass keeps; group g has every ``groups``-th input from g on."""
+    choice = layer.mask_choice
+    kept   = sum(_STEPS - round(drop * _STEPS) for drop in drops[choice.draw]) / _STEPS
+    return kept * layer.fan_in / choice.groups
+
+
+def _distinct(network, choices, passes):
+    """Mean of the different outcomes that ``passes`` passes have of all ``choices`` together."""
+    tables, turns = {}, []
+    for choice in choices:
+        tables.setdefault(choice.draw, []).append(choice.table)
+    draws = {draw.name: draw for draw in network.draws}
+    factors = []
+    for name, of_draw in tables.items():
+        if draws[name].drops is None:
+            turns += of_draw
+        else:
+            factors.append((draws[name].drops, tuple(of_draw)))
+    together = Counter(tuple(table[number % len(table)] for table in turns) for number in range(passes))
+    shares, many = _product(tuple(factors))
+    with np.errstate(divide="ignore"): # of what is certain
+        logs = np.log1p(-shares)
+    # 1 - (1 - q) ** T without the loss of digits where q is small.
+    return float(sum(times * (many @ -np.expm1(alike * logs))
+                     for alike, times in Counter(together.values()).items()))
+
+
+@lru_cache(maxsize=256) # as they are asked for once for each number of passes
+def _product(factors):
+    """Probabilities of the outcomes of independent draws together, and how many have each: two arrays."""
+    found = _together(factors)
+    unit  = _STEPS**sum(len(drops) for drops, _ in factors)
+    return np.array([share / unit for share in found]), np.array([float(many) for many in found.values()])
+
+
+@lru_cache(maxsize=256)
+def _together(factors):
+    """The same as a counter of integers, in units of ``2 ** -16`` for each bit."""
+    if not factors:
+        return Counter({1: 1})
+    *before, last = factors
+    both = Counter()
+    for (first, many), (second, few) in itertools.product(
+            _together(tuple(before)).items(), Counter(_shares(*last)).items()):
+        both[first * second] += many * few
+    return both if len(both) <= _SHARES_MAX else _rounded(both)
+
+
+def _shares(drops, tables) -> list[int]:
+    """Probability of each different outcome of ``tables`` by the number that bits with these probabilities
+    of a 0 are: integers, so that equal ones are found in whatever order factors come."""
+    shares = Counter()
+    for bits in itertools.product((0, 1), repeat=len(drops)):
+        share, number = 1, 0
+        for bit, drop in zip(bits, drops, strict=True):
+            zero   = round(drop * _STEPS)
+            share *= _STEPS - zero if bit else zero
+            number = 2 * number + bit
+        shares[tuple(table[number % len(table)] for table in tables)] += share
+    return [share for share in shares.values() if share]
+
+
+def _rounded(shares):
+    """Take together probabilities that differ by less than 0.4 %, by their mean: the sums that are made of
+    them change by the square of that."""
+    totals, counts = Counter(), Counter()
+    for share, many in shares.items():
+        below = max(0, share.bit_length() - 9)
+        totals[share >> below, below] += share * many
+        counts[share >> below, below] += many
+    merged = Counter()
+    for key, many in counts.items():
+        merged[totals[key] // many] += many
+    return merged

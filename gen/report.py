@@ -1,0 +1,73 @@
+"""Make the page of a build again, from its reports: ``python -m gen.report build/lenet5``."""
+
+import hashlib
+import json
+from pathlib import Path
+
+from gen.command import Parser, UserError, command
+from gen.files import replacing
+from gen.output import MANIFEST, PAGE
+from gen.page import page
+from gen.tools import version
+
+
+__all__ = ["main", "read_reports"]
+
+
+_WAY_OUT = "make one with: python -m gen.build --layers NETWORK --out DIR"
+
+
+class ReportError(UserError):
+    """A folder without reports of a build of this version, with the way out in its message."""
+
+
+def read_reports(folder: Path) -> dict[str, dict]:
+    """Return the reports that a build has written to ``folder``, by the names of their files.
+
+    Raises
+    ------
+    ReportError
+        If there is no build of this version, or a report is missing or was changed.
+    """
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text())
+        files, there = dict(manifest["files"]), manifest["generator_version"]
+    except OSError as error:
+        raise ReportError(f"Folder {folder} has no {MANIFEST} that can be read ({error.strerror}); "
+                          f"{_WAY_OUT}") from None
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise ReportError(f"Manifest {folder / MANIFEST} is none that a build has written; "
+                          f"{_WAY_OUT}") from None
+    if there != version():
+        raise ReportError(f"Build in {folder} is by version {there}, and this is version {version()}; "
+                          "build it again")
+    reports = {}
+    for name, expected in sorted(files.items()):
+        path = folder / name
+        if path.parent.name != "report" or path.suffix != ".json":
+            continue
+        try:
+            contents = path.read_bytes()
+        except OSError as error:
+            raise ReportError(f"Report {path} cannot be read ({error.strerror}); build it again") from None
+        if hashlib.sha256(contents).hexdigest() != expected:
+            raise ReportError(f"Report {path} was changed since it was built; build it again")
+        reports[path.stem] = json.loads(contents)
+    return reports
+
+
+@command("gen.report")
+def main(arguments=None):
+    """Write the page, and say where it is."""
+    parser = Parser(prog="gen.report", description="Make the page of a build again, from its reports.")
+    parser.add_argument("folder", type=Path, metavar="DIR", help="folder of a build, or of an estimate")
+    folder = parser.parse_args(arguments).folder
+    path   = folder / PAGE
+    text   = page(read_reports(folder))
+    with replacing(path) as file:
+        file.write(text.encode())
+    print(path)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

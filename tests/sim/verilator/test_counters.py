@@ -1,0 +1,181 @@
+# amaranth: UnusedElaboratable=no
+"""What is counted of an image, for the bits that it has drawn, is what the blocks of the Verilog do."""
+
+import io
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from gen.build import build_network
+from gen.checkpoint import read
+from gen.energy.maps import given, one_by_one
+from gen.energy.operations import HEAD, INPUT, RANDOM, operations
+from gen.ir import ArrayChoice, Centred, Draw, Input, Layer, MaskChoice, MixChoice, Network, Target
+from gen.lower import lower
+from gen.progress import Progress
+from golden.random.generator import choices
+from golden.random.outcomes import masks
+from sim.design import Design
+from sim.verilator.counters import COUNTS, read_counts
+from sim.verilator.simulation import Simulation, compiled
+from tests.outcomes import outcomes_by
+
+
+IMAGES, PASSES = 4, 6
+
+
+@pytest.fixture(scope="module")
+def counted(tmp_path_factory):
+    """A function that simulates some images and returns the design, and its counts of all of them; it takes
+    Verilator's run-time library from the first simulator."""
+    pool = tmp_path_factory.mktemp("runtime")
+
+    def counted(folder):
+        work = folder / "sim_counting"
+        shutil.copytree(pool, work, copy_function=shutil.copy)
+        result = _counted(folder)
+        for path in work.glob("verilated*.o"):
+            shutil.copy(path, pool)
+        return result
+
+    return counted
+
+
+def _counted(folder):
+    design  = Design(folder)
+    network = design.network
+    images  = np.random.default_rng(0).integers(
+        0, 256, (IMAGES, network.input.height, network.input.width), dtype=np.uint8)
+    with compiled(design, Progress(io.StringIO()), counting=True) as program:
+        run = Simulation(design, images, PASSES)
+        at  = program.folder / "counted"
+        run.run(program, at)
+        assert not run.results(at).alarm
+        return design, read_counts(at / COUNTS)
+
+
+def expected(network, accelerator, target):
+    """The same by the model, by layer, part and operation."""
+    bits = choices(network.generator, IMAGES, PASSES)
+    total = {}
+    for index, outcomes in enumerate(outcomes_by(network, bits)):
+        # Inputs that each pass keeps: of each group as many as the kernel has.
+        kept = {number: int(words[index].sum()) * network.layers[number].fan_in
+                        // network.layers[number].mask_choice.groups
+                for number, words in masks(network, bits).items()}
+        maps = (given(network, outcomes, kept) if target.schedule == "shared"
+                else one_by_one(network, PASSES, kept))
+        for place, parts in operations(accelerator, network, maps, PASSES).items():
+            for part, found in parts.items():
+                for name, count in found.items():
+                    if name == "memory_bits":
+                        continue # accesses times the bits of a word: tests/gen/energy/test_operations.py
+                    key = place, part, name
+                    total[key] = total.get(key, 0) + count
+    assert all(isinstance(count, int | np.integer) for count in total.values())
+    return total
+
+
+def check(network, folder, counted, **options):
+    """Build, simulate, and compare every count."""
+    columns = max(layer.columns_per_weight for layer in network.layers)
+    target  = Target(array_rows=16, array_columns=2 * columns, passes=PASSES, passes_max=8, view="macro",
+                     **options)
+    build_network(network, target, folder)
+    design, seen = counted(folder)
+    network  = design.network
+    hardware = lower(network, target)
+    model    = expected(network, hardware, target)
+
+    def fetched(blocks):
+        return sum(seen.pop(f"{block}.map_buffer.{what}") for block in blocks
+                   for what in ("stored", "fetched"))
+
+    image_edges = [edge for edge in ("first_edge", "sequential_edge")
+                   if f"{edge}.map_buffer.stored" in seen]
+    assert model.pop((INPUT, "map buffer", "memory_accesses"), 0) == fetched(image_edges)
+    pixels = network.input.height * network.input.width
+    assert model.pop((INPUT, "binarizer", "comparisons")) == IMAGES * pixels * len(network.input.thresholds)
+    assert model.pop((RANDOM, "random source", "random_bits")) == seen.pop("mask_bank.bits", 0)
+    for layer, engine, block, name in zip(network.layers, hardware.engines, design.layers, hardware.names,
+                                          strict=True):
+        part = {}
+        for key in [key for key in model if key[0] == layer.name]:
+            part[key[1:]] = model.pop(key)
+        # At the pins of each row tile.
+        tiles = range(engine.crossbar.tiles)
+        pins  = {what: [seen.pop(f"{block}__{tile}.{what}") for tile in tiles]
+                 for what in ("reads", "columns", "rows")}
+        assert set(pins["reads"]) == {seen.pop(f"{block}.reader.reads")}
+        assert part.pop(("arrays", "array_reads")) == sum(pins["reads"])
+        assert part.pop(("arrays", "columns_converted")) == sum(pins["columns"])
+        assert part.pop(("adder", "accumulations")) == sum(pins["columns"])
+        assert part.pop(("arrays", "rows_activated")) == sum(pins["rows"])
+        # Behind the last map the border above the next one has come, which needs no word.
+        words = seen.pop(f"{block}.line_buffer.words") - layer.padding * (engine.line_buffer.padded[1] + 1)
+        assert part.pop(("line buffer", "memory_accesses"), 0) == (2 * words if layer.kernel[0] > 1 else 0)
+        sums  = seen.pop(f"{block}.adder_accumulator.sums")
+        lanes, groups = engine.lanes, engine.crossbar.geometry.column_groups
+        # Groups of sums that thresholds or gains are read for; one word of them is no memory.
+        reads = {mux: seen.pop(f"{block}.{mux}.groups") for mux in (
+            "scale_mux", "instance_norm.gains", "instance_norm.offsets") if f"{block}.{mux}.groups" in seen}
+        stored = [mux for mux in engine.muxes if len(list(mux.rows())) > 1]
+        if len(stored) < len(reads): # of inverted normalization all have as many words, or of one mux none
+            assert not stored and part.pop(("scales", "memory_accesses"), 0) == 0
+        else:
+            assert part.pop(("scales", "memory_accesses")) == sum(reads.values())
+        if isinstance(layer.banks[0][0], Centred):
+            compared = reads["instance_norm.offsets"]
+            assert part.pop(("sums", "memory_accesses")) == 2 * compared
+            pooled = compared // groups * layer.outputs
+            assert part.pop(("activation", "comparisons")) == pooled * lanes
+            assert part.pop(("activation", "multiplications")) == pooled * len(
+                engine.stages["instance_norm"]._products)
+        elif layer is network.layers[-1]:
+            assert seen.pop(f"{block}.logit_scaler.groups") == sums
+            assert part.pop(("activation", "multiplications")) == sums * lanes
+        else:
+            assert seen.pop(f"{block}.comparator.groups") == reads["scale_mux"]
+            assert part.pop(("activation", "comparisons")) == sums * lanes * (2**layer.output_bits - 1)
+        sent = seen.pop(f"{block}.maps.words")
+        if layer is network.layers[-1]:
+            leaves = sent
+        edges = [f"edge_{name}", *([f"array_edge_{name}"] if name in hardware.array_edges else [])]
+        assert part.pop(("map buffer", "memory_accesses")) == fetched(edges)
+        of_masks = [f"{kind}_{name}.{what}" for kind in ("masks", "mix") for what in ("stored", "fetched")]
+        assert part.pop(("mask memory", "memory_accesses"), 0) == sum(seen.pop(one, 0) for one in of_masks)
+        # A max-pool of 2 by 2 compares three times for each level that leaves.
+        assert part.pop(("pool", "pool_comparisons"), 0) == 0 or layer.pool == 2
+        assert not part
+    classes = network.layers[-1].outputs
+    assert {name: count for (_, _, name), count in model.items()} == {
+        "exponentials": leaves, "divisions": leaves // classes, "multiplications": leaves,
+        "probabilities_averaged": leaves}
+    assert {place for place, *_ in model} == {HEAD}
+    assert not seen
+
+
+def test_arrays_and_banks(mixed_network, tmp_path, counted):
+    """Sets of arrays, banks, draws that layers share, levels of several bits, inverted normalization."""
+    check(mixed_network(), tmp_path / "out", counted)
+
+
+def test_masks_and_mixed_banks(write_checkpoint, tmp_path, counted):
+    """Masks behind padding; banks by channel, of logits too; arrays behind these."""
+    chosen = (MixChoice("one"),), (MaskChoice("one", 2), MixChoice("two")), (ArrayChoice("array", (0, 1)),
+                                                                             MixChoice("last"))
+    layers = (Layer("first", 8, 9, 2, (3, 3), 2, pool=2), Layer("second", 3, 3, 2, (2, 2), 3, padding=1),
+              Layer("last", 4, 4, 3, (4, 4), 4))
+    network = Network("mixes", Input(8, 9, (90, 180)), tuple(
+        replace(layer, choices=choices) for layer, choices in zip(layers, chosen, strict=True)),
+        draws=(Draw("one", (0.3, 0.5)), Draw("two", (0.5,) * 3), Draw("array", (0.5,)),
+               Draw("last", (0.5,) * 4)))
+    write_checkpoint(tmp_path / "mixes.npz", network, seed=5)
+    check(read(tmp_path / "mixes.npz", network), tmp_path / "out", counted, mapping="position")
+
+
+def test_one_pass_after_another(random_spinbayes, tmp_path, counted):
+    """With an edge that sends passes apart, and one that sends them to their arrays."""
+    check(random_spinbayes(16, 1), tmp_path / "out", counted, schedule="sequential")
