@@ -50,6 +50,7 @@ ROOMS = {
     "hdl/pass_sets":   {"checks", "stream"},
     "hdl/input":       {"checks", "layer", "pass_sets", "stream"},
     "hdl/head":        {"checks", "pass_sets", "stream"},
+    "hdl/bus":         {"head", "stream"},
     "gen/transforms":  {"check_target", "ir", "outcomes", "precision", "weights"},
     "golden/random":   {"answers", "head", "network", "metrics", "scores"},
     "golden/float":    set(),
