@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from dataclasses import asdict
 from pathlib import Path
 
@@ -39,7 +40,7 @@ def write_bus(network: Network, target: Target, accelerator: Accelerator, direct
     bus    = AxiBus(
         pixels=pixels, colours=network.input.colours, classes=network.layers[-1].outputs,
         passes=target.passes, passes_max=target.passes_max, width=target.bus_width,
-        version=tuple(map(int, version().split("."))), build=int(name[:8], 16))
+        version=tuple(map(int, re.findall(r"\d+", version())[:3])), build=int(name[:8], 16))
     top       = AxiAccelerator(accelerator, "accelerator", bus)
     registers = bus.registers.registers
     source, _ = write_verilog(top, TOP, directory, _ACCEPTED)

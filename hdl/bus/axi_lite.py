@@ -67,7 +67,8 @@ class AxiLite(wiring.Component):
                 m.d.sync += full.eq(0)
             return full, held
 
-        write, read = Signal(), Signal()
+        write = Signal()
+        read  = Signal()
         addressed, write_address = waiting(self.aw, "aw", write)
         given, word              = waiting(self.w, "w", write)
         asked, read_address      = waiting(self.ar, "ar", read)

