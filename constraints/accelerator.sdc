@@ -1,4 +1,4 @@
 # Synopsys design constraints, for an ASIC flow: the clock, and half a period for the pins.
-create_clock -name clk -period {period_ns} [get_ports clk]
-set_input_delay  -clock clk {half_ns} [remove_from_collection [all_inputs] [get_ports clk]]
-set_output_delay -clock clk {half_ns} [all_outputs]
+create_clock -name {clock} -period {period_ns} [get_ports {clock}]
+set_input_delay  -clock {clock} {half_ns} [remove_from_collection [all_inputs] [get_ports {clock}]]
+set_output_delay -clock {clock} {half_ns} [all_outputs]

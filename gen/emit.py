@@ -13,7 +13,7 @@ from gen.tools import yosys
 from hdl.layer.weight_memory import WeightMemory
 
 
-__all__ = ["emit", "fields", "ports"]
+__all__ = ["emit", "fields", "listed", "ports", "write_verilog"]
 
 
 #: Warnings of ``verilator -Wall`` that any Verilog of Yosys causes, and why they are harmless.
@@ -37,29 +37,41 @@ def emit(component, name: str, directory: Path, **contents) -> dict:
     harmless ones, with the reason of each. Files of weights that the Verilog reads
     (:class:`hdl.layer.weight_memory.WeightMemory`) are written by :func:`gen.images.write_images`.
     """
+    source, modules = write_verilog(component, name, directory)
+    manifest = {
+        "generator": "spincim",
+        "top": name,
+        "sources": [source],
+        "clock": "clk",
+        "reset": "rst",
+        **component.metadata.as_json(),
+        "ports": listed(component),
+        "modules": modules,
+        **contents,
+    }
+    (directory / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
+    return manifest
+
+
+def write_verilog(component, name: str, directory: Path, accepted=None) -> tuple[str, dict]:
+    """Write ``name.v`` to ``directory / "rtl"``; return its path from ``directory``, and ``modules`` as the
+    manifest of :func:`emit` has them. More warnings are ``accepted``, each with the reason."""
     (directory / "rtl").mkdir(parents=True, exist_ok=True)
-    source = Path("rtl", f"{name}.v")
+    source   = Path("rtl", f"{name}.v")
     fragment = Fragment.get(component, None)
     modules  = dict(_modules(fragment, name))
     verilog  = _verilog(fragment, name, ports(component))
     if WeightMemory.MODULE in verilog:
         verilog += WeightMemory.VERILOG
         modules[WeightMemory.MODULE] = "weight_memory"
-    (directory / source).write_text(_clean(verilog))
-    manifest = {
-        "generator": "spincim",
-        "top": name,
-        "sources": [source.as_posix()],
-        "clock": "clk",
-        "reset": "rst",
-        **component.metadata.as_json(),
-        "ports": [{"name": port, "direction": direction, "width": len(value)}
-                  for port, (value, direction) in _flatten(component)],
-        "modules": modules,
-        **contents,
-    }
-    (directory / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
-    return manifest
+    (directory / source).write_text(_clean(verilog, accepted))
+    return source.as_posix(), modules
+
+
+def listed(component) -> list[dict]:
+    """Return name, direction and width of each port of ``component`` in Verilog."""
+    return [{"name": port, "direction": direction, "width": len(value)}
+            for port, (value, direction) in _flatten(component)]
 
 
 def ports(component) -> dict:
@@ -107,10 +119,11 @@ def _verilog(fragment, name, ports):
                                       strip_internal_attrs=True))
 
 
-def _clean(text):
+def _clean(text, accepted=None):
     """Remove signals of no bits, which Yosys declares as ``[-1:0]``, of two bits, and turn off the harmless
-    warnings."""
-    off   = [f"/* verilator lint_off {kind} */ // {reason}\n" for kind, reason in _ACCEPTED.items()]
+    warnings and those ``accepted``."""
+    off   = [f"/* verilator lint_off {kind} */ // {reason}\n"
+             for kind, reason in (_ACCEPTED | (accepted or {})).items()]
     empty = r"^(  \(\*.*\*\)\n)*  (wire|reg) (signed )?\[-1:0\] .*;\n"
     return "".join(("/* verilator lint_save */\n", *off, re.sub(empty, "", text, flags=re.MULTILINE),
                     "/* verilator lint_restore */\n"))

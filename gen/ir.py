@@ -38,7 +38,7 @@ __all__ = [
 JUNCTIONS = 4
 
 
-def _option(default, text: str, choices: tuple[str, ...] = (), limits=(), called: str = ""):
+def _option(default, text: str, choices: tuple[str | int, ...] = (), limits=(), called: str = ""):
     """A field of a target: what it means, which is also what commands say of their option for it, and what
     it may be: one of ``choices``, or in ``limits``, a range of whole numbers or the least and the most of
     others. ``called`` is the sentence about the limits, with ``{}`` where they stand."""
@@ -96,6 +96,9 @@ class Target:
                         called="The seed must be {}")
     protect: bool = _option(False, "check parity of all that is stored and sequences, for bits that flip "
                                    "in operation")
+    bus: str = _option("streams", "ports of the accelerator as they are, or around it AXI4-Stream for "
+                                  "pixels and results, and registers on AXI4-Lite", ("streams", "axi"))
+    bus_width: int = _option(32, "bits of a beat of pixels on AXI4-Stream", (8, 16, 32, 64))
 
     def cycles(self, time_ns: float) -> int:
         """Return the clock cycles that last at least ``time_ns``."""

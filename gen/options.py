@@ -91,7 +91,7 @@ def add_options(parser: argparse.ArgumentParser):
         elif field.name == "mtj_currents":
             parser.add_argument(name, type=Path, metavar="FILE", help=f"file with the {text}")
         elif field.metadata["choices"]:
-            parser.add_argument(name, choices=field.metadata["choices"], help=text)
+            parser.add_argument(name, type=field.type, choices=field.metadata["choices"], help=text)
         else:
             kind, metavar = _NUMBERS[field.type]
             parser.add_argument(name, type=kind, metavar=metavar, help=text)

@@ -6,36 +6,39 @@ __all__ = ["TOP", "frame"]
 TOP = "pins"
 
 
-def frame(manifest: dict) -> str:
-    """Return Verilog of a module around the design of ``manifest``, with a clock, a reset and two pins.
+def frame(design: dict) -> str:
+    """Return Verilog of a module around ``design``, a manifest or its ``bus``, with a clock, a reset and
+    two pins.
 
     An accelerator is a part of a design, and has more ports than a board has pins for it. Connected to
     pads all over the chip, these would decide the clock. So each input is a register of a chain that
     one pin shifts bits into, and all outputs are folded into another chain, which shifts them out to
     the other: no logic is lost, and paths from and to neighbours are timed.
     """
-    inputs, outputs = ([(port["name"], port["width"]) for port in manifest["ports"]
-                        if port["direction"] == direction] for direction in ("in", "out"))
+    clock, reset = design["clock"], design["reset"]
+    inputs, outputs = ([(port["name"], port["width"]) for port in design["ports"]
+                        if port["direction"] == direction and port["name"] not in (clock, reset)]
+                       for direction in ("in", "out"))
     taken   = sum(width for _, width in inputs)
     given   = sum(width for _, width in outputs)
     wires   = "\n".join(f"  wire [{width - 1}:0] {name};" for name, width in outputs)
     offsets = [sum(width for _, width in inputs[:index]) for index in range(len(inputs))]
     connections = ",\n".join([
-        "    .clk(clk), .rst(rst)",
+        f"    .{clock}({clock}), .{reset}({reset})",
         *(f"    .{name}(held[{offset + width - 1}:{offset}])"
           for (name, width), offset in zip(inputs, offsets, strict=True)),
         *(f"    .{name}({name})" for name, _ in outputs)])
     return f"""\
-module {TOP}(input clk, input rst, input shift_in, output shift_out);
+module {TOP}(input {clock}, input {reset}, input shift_in, output shift_out);
   reg [{taken - 1}:0] held;
   reg [{given - 1}:0] folded;
 {wires}
-  always @(posedge clk) begin
+  always @(posedge {clock}) begin
     held   <= {{held, shift_in}};
     folded <= {{folded, 1'b0}} ^ {{{", ".join(name for name, _ in outputs)}}};
   end
   assign shift_out = folded[{given - 1}];
-  {manifest["top"]} dut (
+  {design["top"]} dut (
 {connections}
   );
 endmodule

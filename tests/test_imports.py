@@ -51,6 +51,7 @@ ROOMS = {
     "hdl/pass_sets":   {"checks", "stream"},
     "hdl/input":       {"checks", "layer", "pass_sets", "stream"},
     "hdl/head":        {"checks", "pass_sets", "stream"},
+    "hdl/bus":         {"head", "stream"},
     "gen/energy":      {"command", "graph", "ir", "lower", "methods", "networks"},
     "gen/transforms":  {"check_target", "graph", "ir", "outcomes", "precision", "weights"},
     "golden/random":   {"answers", "head", "network", "metrics", "scores"},

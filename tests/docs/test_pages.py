@@ -74,7 +74,7 @@ def test_reading_of_blocks():
 def test_kinds_of_blocks():
     assert BLOCKS
     for block in BLOCKS:
-        assert block.kind in ("sh", "python", "toml", "text"), f"{block} is of an unknown kind"
+        assert block.kind in ("sh", "python", "toml", "c", "text"), f"{block} is of an unknown kind"
         assert not block.marked or block.kind != "text", f"{block} is no code"
 
 
@@ -96,7 +96,12 @@ def folder(tmp_path_factory):
 
 def run(code, folder, kind="sh"):
     """Run a block of code in ``folder`` as a reader does, and return what it has printed; a file, whose
-    name is its first line, is written."""
+    name is its first line, is written; C is compiled, with the header of a build with a bus."""
+    if kind == "c":
+        subprocess.run(["gcc", "-Wall", "-Wextra", "-Werror", "-Wno-unused-function", "-fsyntax-only",
+                        "-xc", "-I", folder / "build" / "lenet5_axi" / "bus", "-"],
+                       input=code, text=True, check=True)
+        return ""
     if kind == "toml":
         (folder / code.splitlines()[0].removeprefix("# ")).write_text(code)
         return ""
@@ -122,7 +127,7 @@ def test_code_runs(page, folder):
 def test_the_pages_that_run_something():
     """So that not every block is marked."""
     assert {block.page for block in BLOCKS if block.kind != "text" and not block.marked} == {
-        "README.md", "docs/energy.md", "docs/getting-started.md", "docs/methods.md",
+        "README.md", "docs/bus.md", "docs/energy.md", "docs/getting-started.md", "docs/methods.md",
         "docs/network-files.md", "docs/other-frameworks.md", "docs/your-images.md"}
 
 

@@ -21,6 +21,12 @@ from gen.compile import compile_network
 from gen.emit import emit, fields, ports
 from gen.ir import Target
 from gen.lower import lower, lower_layer
+from hdl.bus.axi_bus import AxiBus
+from hdl.bus.axi_lite import AxiLite
+from hdl.bus.image_input import ImageInput
+from hdl.bus.register_map import register_map
+from hdl.bus.registers import Registers
+from hdl.bus.result_output import ResultOutput
 from hdl.head.averaging import Averaging
 from hdl.head.partition_check import PartitionCheck
 from hdl.head.report import Report
@@ -67,6 +73,8 @@ TARGET = Target(array_rows=16, array_columns=4, passes=3, passes_max=5)
 
 SHAPE = ArrayGeometry(6, 4, rows_per_read=3, columns_per_read=2)
 WORDS = [[{"threshold": [1], "invert": 0}] * 4] * 2
+
+BUS = {"pixels": 16, "colours": 3, "classes": 3, "passes": 2, "passes_max": 5, "width": 32}
 
 #: Every component that can be made without a network.
 BLOCKS = {
@@ -121,6 +129,11 @@ BLOCKS = {
     Normalizer:       lambda: Normalizer(3),
     Softmax:          lambda: Softmax(signed(8), classes=3, fraction=4, guard=2),
     LineBuffer:       lambda: LineBuffer(4, 4, 2, kernel=(3, 3)),
+    AxiBus:           lambda: AxiBus(**BUS),
+    AxiLite:          AxiLite,
+    ImageInput:       lambda: ImageInput(16, colours=3),
+    Registers:        lambda: Registers(register_map(**BUS)),
+    ResultOutput:     lambda: ResultOutput(3, 5),
 }
 
 
@@ -152,7 +165,8 @@ def test_no_block_is_forgotten():
     """Of ``hdl/``, only assemblies and what is no component are missing above."""
     files = {path.stem for path in Path(hdl.__path__[0]).rglob("*.py")} - {"__init__"}
     tested = {block.__module__.split(".")[-1] for block in BLOCKS}
-    assert files - tested == {"accelerator", "engine", "register_parity", "parity", "result", "stream",
+    assert files - tested == {"accelerator", "axi_accelerator", "engine", "register_map",
+                              "register_parity", "parity", "result", "stream",
                               *(one.__module__.split(".")[-1] for one in (popcount, WeightMemory))}
 
 

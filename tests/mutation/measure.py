@@ -30,6 +30,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 #: Why there are no mutants of some blocks.
 WITHOUT = {
+    "axi_accelerator": "an assembly without logic of its own, around the Verilog of an accelerator",
+    "register_map": "a table of registers",
     "parity": "its tests, and `make faults`, flip bits inside of a design, which a netlist does not show",
     "register_parity": "a transform of other blocks: its tests, and `make faults`, flip bits inside of "
                        "them",

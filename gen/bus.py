@@ -1,0 +1,197 @@
+"""The accelerator on a bus: its Verilog, and the files that software on the other side of the bus needs."""
+
+import hashlib
+import json
+import re
+from dataclasses import asdict
+from pathlib import Path
+
+from tabulate import tabulate
+
+from gen.emit import listed, write_verilog
+from gen.ir import Network, Target, dump
+from gen.tools import version
+from hdl.accelerator import Accelerator
+from hdl.axi_accelerator import AxiAccelerator
+from hdl.bus.axi_bus import AxiBus
+from hdl.bus.register_map import Register
+from hdl.bus.result_output import FLAGS, RECORD, record_layout
+
+
+__all__ = ["name_of_build", "register_table", "write_bus"]
+
+
+#: Name of the module around the accelerator, and of its file.
+TOP = "accelerator_axi"
+
+#: Warnings of ``verilator -Wall`` beside those of any Verilog of Yosys, and why they are harmless.
+_ACCEPTED = {"SYMRSVDWORD": "the port interrupt has the name that tools look for, whatever it means in C++"}
+
+
+def write_bus(network: Network, target: Target, accelerator: Accelerator, directory: Path) -> dict | None:
+    """Write ``accelerator_axi.v`` to ``directory / "rtl"``, and to ``directory / "bus"`` the registers as
+    a header of C, ``spincim.h``, and as a module of Python, ``spincim_registers.py``. Return what the
+    manifest says of them: None where the target has no bus, for which nothing is written.
+    """
+    if target.bus == "streams":
+        return None
+    name   = name_of_build(network, target)
+    pixels = network.input.height * network.input.width
+    bus    = AxiBus(
+        pixels=pixels, colours=network.input.colours, classes=network.layers[-1].outputs,
+        passes=target.passes, passes_max=target.passes_max, width=target.bus_width,
+        version=tuple(map(int, re.findall(r"\d+", version())[:3])), build=int(name[:8], 16))
+    top       = AxiAccelerator(accelerator, "accelerator", bus)
+    registers = bus.registers.registers
+    source, _ = write_verilog(top, TOP, directory, _ACCEPTED)
+    (directory / "bus").mkdir()
+    for file, text in (("spincim.h", _header), ("spincim_registers.py", _module)):
+        (directory / "bus" / file).write_text(text(registers))
+    return {
+        "kind": target.bus,
+        "hash": name,
+        "top": TOP,
+        "sources": [source], # beside those of the accelerator
+        "clock": "aclk",
+        "reset": "aresetn",
+        "ports": listed(top),
+        "pixel_width": target.bus_width,
+        "result_width": bus.RESULT_WIDTH,
+        "record": [{"name": field, "offset": layout.offset, "width": layout.width}
+                   for field, layout in record_layout()],
+        "flags": list(FLAGS),
+        "registers": [{"name": register.name, "address": register.address, "access": register.access,
+                       "value": register.value,
+                       "fields": [{"name": field.name, "low": field.low, "width": field.width}
+                                  for field in register.fields]} for register in registers],
+    }
+
+
+def name_of_build(network: Network, target: Target) -> str:
+    """Return the hash that names what is built: a compiled network for a target."""
+    return hashlib.sha256((dump(network) + json.dumps(asdict(target))).encode()).hexdigest()
+
+
+def register_table(registers: tuple[Register, ...]) -> str:
+    """Return the table of ``registers`` in the documentation."""
+    rows = []
+    for register in registers:
+        rows.append((f"`0x{register.address:02X}`", f"`{register.name}`", "", register.access,
+                     register.text))
+        rows += [("", "", f"`{field.name}` {_span(field)}", "", field.text) for field in register.fields]
+    return tabulate(rows, ["address", "register", "bits", "access", "what it is"], "github",
+                    disable_numparse=True)
+
+
+def _span(field):
+    high = field.low + field.width - 1
+    return str(field.low) if high == field.low else f"{high}:{field.low}"
+
+
+def _values(registers):
+    return {register.name: register.value for register in registers}
+
+
+_HEADER = """\
+/* The registers and results of a SpinCIM accelerator on AXI. Written by gen.build; not to be edited. */
+#ifndef SPINCIM_H
+#define SPINCIM_H
+
+#include <stdint.h>
+
+/* Registers: byte addresses from the base, and masks of their bits. */
+{registers}
+
+/* Of this build. */
+{sizes}
+
+/* A record of a result as it is in memory, little-endian; an image has SPINCIM_RECORDS of them. */
+struct spincim_record {{
+{record}
+}};
+
+{flags}
+
+static inline uint32_t spincim_read(volatile void *base, uint32_t address)
+{{
+    return *(volatile uint32_t *)((volatile char *)base + address);
+}}
+
+static inline void spincim_write(volatile void *base, uint32_t address, uint32_t value)
+{{
+    *(volatile uint32_t *)((volatile char *)base + address) = value;
+}}
+
+#endif
+"""
+
+
+def _header(registers):
+    """The registers as a header of C."""
+    def defines(rows):
+        width = max(len(name) for name, _, _ in rows)
+        return "\n".join(f"#define SPINCIM_{name:{width}} {value:11} /* {text} */"
+                         for name, value, text in rows)
+
+    rows = []
+    for register in registers:
+        rows.append((register.name, f"0x{register.address:02X}u", f"{register.access}: {register.text}"))
+        rows += [(f"{register.name}_{field.name.upper()}", f"0x{((1 << field.width) - 1) << field.low:X}u",
+                  field.text) for field in register.fields]
+    values = _values(registers)
+    kinds  = {64: "uint64_t", 32: "uint32_t"}
+    return _HEADER.format(
+        registers=defines(rows),
+        sizes=defines((
+            ("ID_VALUE", f"0x{values['ID']:08X}u", "what ID says"),
+            ("BUILD_VALUE", f"0x{values['BUILD']:08X}u", "what BUILD says"),
+            ("IMAGE_BYTES", f"{values['PIXELS'] * values['COLOURS']}u", "of a packet of pixels"),
+            ("RECORDS", f"{values['CLASSES']}u", "of a result, one for each class"))),
+        record="\n".join(f"    {kinds[bits]} {name + ';':12} /* {text} */"
+                         for name, (bits, text) in RECORD.items()),
+        flags=defines([(f"FLAG_{name.upper()}", f"0x{1 << bit:X}u", text)
+                       for bit, (name, text) in enumerate(FLAGS.items())]))
+
+
+_MODULE = '''\
+"""The registers and results of a SpinCIM accelerator on AXI. Written by gen.build; not to be edited."""
+
+#: Byte address of each register, from the base.
+REGISTERS = {registers}
+
+#: For registers whose bits have several meanings: the lowest bit and the number of bits of each field.
+FIELDS = {fields}
+
+#: What registers say that never change, by name.
+CONSTANTS = {constants}
+
+#: Bytes of a packet of pixels, and records of a result.
+IMAGE_BYTES = {image_bytes}
+RECORDS     = {records}
+
+#: Fields of a record of a result and their types as numpy names them: dtype(RECORD).
+RECORD = {record}
+
+#: Bit of each flag in the field "flags" of a record.
+FLAGS = {flags}
+'''
+
+
+def _module(registers):
+    """The registers as a module of Python that imports nothing."""
+    values = _values(registers)
+    return _MODULE.format(
+        registers=_dict({register.name: f"0x{register.address:02X}" for register in registers}),
+        fields=_dict({register.name: {field.name: (field.low, field.width) for field in register.fields}
+                      for register in registers if register.fields}),
+        constants=_dict({register.name: f"0x{register.value:08X}" for register in registers
+                         if register.kind == "constant"}),
+        image_bytes=values["PIXELS"] * values["COLOURS"],
+        records=values["CLASSES"],
+        record="[\n" + "".join(f'    ("{name}", "<u{bits // 8}"),\n'
+                               for name, (bits, _) in RECORD.items()) + "]",
+        flags=_dict({name: bit for bit, name in enumerate(FLAGS)}))
+
+
+def _dict(entries):
+    return "{\n" + "".join(f'    "{name}": {value},\n' for name, value in entries.items()) + "}"

@@ -1,0 +1,97 @@
+# amaranth: UnusedElaboratable=no
+"""All that is between an accelerator and AXI."""
+
+from amaranth import *
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from hdl.bus.axi_lite import AxiLite, axi_lite_members
+from hdl.bus.image_input import ImageInput, beat_layout
+from hdl.bus.register_map import register_map
+from hdl.bus.registers import Registers
+from hdl.bus.result_output import ResultOutput, packet_layout
+from hdl.head.result import result_layout
+
+
+__all__ = ["AxiBus"]
+
+
+class AxiBus(wiring.Component):
+    """Pixels and results as packets of AXI4-Stream, and registers on AXI4-Lite, for an accelerator.
+
+    Parameters
+    ----------
+    pixels, colours, classes, passes, passes_max, width, version, build
+        See :func:`hdl.bus.register_map.register_map`.
+
+    Members
+    -------
+    s_axis : In(stream.Signature(beat_layout(width)))
+        A packet for each image (:class:`hdl.bus.image_input.ImageInput`).
+    m_axis : Out(stream.Signature(packet_layout(RESULT_WIDTH)))
+        A packet for each result, as many as there are images and in their order
+        (:class:`hdl.bus.result_output.ResultOutput`).
+    aw, w, b, ar, r : see :func:`hdl.bus.axi_lite.axi_lite_members`
+        Registers.
+    interrupt : Out(1)
+        1 while an event is set that may raise it.
+    pixels, passes, results, alarm, error
+        The ports of :class:`hdl.accelerator.Accelerator` of these names, from the other side.
+    """
+
+    #: Bits of a beat of results. A record is two beats, and no accelerator sends words faster.
+    RESULT_WIDTH = 128
+
+    def __init__(self, *, pixels, colours, classes, passes, passes_max, width, version=(0, 0, 0), build=0):
+        self.registers = Registers(register_map(
+            pixels=pixels, colours=colours, classes=classes, passes=passes, passes_max=passes_max,
+            width=width, version=version, build=build))
+        self.image_input   = ImageInput(pixels, width=width, colours=colours)
+        self.result_output = ResultOutput(classes, passes_max, width=self.RESULT_WIDTH)
+        super().__init__({
+            "s_axis":    In(stream.Signature(beat_layout(width))),
+            "m_axis":    Out(stream.Signature(packet_layout(self.RESULT_WIDTH))),
+            **axi_lite_members(),
+            "interrupt": Out(1),
+            "pixels":    Out(stream.Signature(8 * colours)),
+            "passes":    Out(range(passes_max + 1)),
+            "results":   In(stream.Signature(result_layout(classes, passes_max))),
+            "alarm":     In(1),
+            "error":     In(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+
+        m.submodules.axi_lite      = axi_lite  = AxiLite()
+        m.submodules.registers     = registers = self.registers
+        m.submodules.image_input   = image     = self.image_input
+        m.submodules.result_output = result    = self.result_output
+
+        connect(m, flipped(self.s_axis), image.i)
+        connect(m, image.o, flipped(self.pixels))
+        connect(m, image.marks, result.marks)
+        connect(m, flipped(self.results), result.i)
+        connect(m, result.o, flipped(self.m_axis))
+        for name in axi_lite_members():
+            port, own = getattr(axi_lite, name), flipped(getattr(self, name))
+            connect(m, port, own)
+        connect(m, axi_lite.access, registers.access)
+
+        # An alarm or a fault stays until reset; the event is that it comes up.
+        levels = Cat(self.alarm, self.error)
+        before = Signal.like(levels)
+        m.d.sync += before.eq(levels)
+        m.d.comb += [
+            image.enable.eq(registers.control[0]),
+            self.passes.eq(registers.passes),
+            registers.status.eq(Cat(image.busy, self.alarm, self.error)),
+            registers.events_set.eq(Cat(result.sent, image.mismatch, levels & ~before)),
+            registers.images_step.eq(image.whole),
+            registers.results_step.eq(result.sent),
+            registers.mismatches_step.eq(image.mismatch),
+            registers.cycles_step.eq(1),
+            self.interrupt.eq((registers.events & registers.interrupts).any()),
+        ]
+
+        return m
