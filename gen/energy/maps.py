@@ -7,7 +7,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from gen.ir import Layer, Network
+from gen.graph import graph_of
+from gen.ir import Layer, MaskChoice, Network
 
 
 __all__ = ["Maps", "expected", "given", "one_by_one"]
@@ -44,15 +45,17 @@ def given(network: Network, outcomes: np.ndarray, kept: dict[int, float] | None 
     int (T, L, 2) (:func:`gen.outcomes.outcomes_of`).
 
     ``kept`` has, by the index of each layer with a mask, the inputs of its kernel that are not dropped,
-    added up over all passes; their mean unless given.
+    added up over all its runs; their mean unless given.
     """
-    entering, leaving = [], []
-    for index in range(len(network.layers)):
-        so_far = outcomes[:, :index].reshape(len(outcomes), -1)
+    entering, leaving = {}, {}
+    so_far = np.empty((len(outcomes), 0), dtype=np.int64)
+    for index in graph_of(network).trunk:
         for count, columns in ((entering, 1), (leaving, 2)):
             prefix = np.hstack([so_far, outcomes[:, index, :columns]])
-            count.append(len(np.unique(prefix, axis=0)))
-    return Maps(tuple(entering), tuple(leaving), _active(network, entering, len(outcomes), kept))
+            count[index] = len(np.unique(prefix, axis=0))
+        so_far = prefix
+    entering, leaving = _with_branches(network, entering, leaving)
+    return Maps(entering, leaving, _active(network, entering, len(outcomes), kept))
 
 
 def expected(network: Network, passes: int) -> Maps:
@@ -61,28 +64,55 @@ def expected(network: Network, passes: int) -> Maps:
     Passes that have chosen the same so far have one map. Those of them whose choices depend on the number
     of the pass in the same way, T' passes, choose independently: so of choices that each of them makes with
     probability q there are ``1 - (1 - q) ** T'`` maps on average, and that is added up over all choices.
-    Each pass has a mask, and a mix of banks, of its own.
+    Each pass has a mask, and a mix of banks, of its own, unless passes with equal masks run as one.
     """
-    entering, leaving = [], []
+    entering, leaving, kept = {}, {}, {}
     choices, apart = [], False
-    for layer in network.layers:
+    for index in graph_of(network).trunk:
+        layer = network.layers[index]
         for kinds, count in (((layer.array_choice, layer.mask_choice), entering),
                              ((layer.bank_choice, layer.mix_choice), leaving)):
             table, own = kinds
+            if own is not None and layer.merged and count is entering:
+                table, own = own, None
             apart = apart or own is not None
             if table is not None:
                 choices.append(table)
-            count.append(float(passes) if apart else _distinct(network, choices, passes))
-    return Maps(tuple(entering), tuple(leaving), _active(network, entering, passes, None))
+            count[index] = float(passes) if apart else _distinct(network, choices, passes)
+        if layer.merged and not apart:
+            kept[index] = _kept_of_merged(network, layer, choices, passes)
+    entering, leaving = _with_branches(network, entering, leaving)
+    return Maps(entering, leaving, _active(network, entering, passes, kept))
+
+
+def _with_branches(network, entering, leaving):
+    """Maps by layer, of those of the trunk: layers on a branch choose nothing, so they have the maps of the
+    layer at whose entrance it leaves."""
+    beside = {index: entering[branch.between[0]] for branch in graph_of(network).branches
+              for index in branch.layers}
+    return tuple(tuple((maps | beside)[index] for index in range(len(network.layers)))
+                 for maps in (entering, leaving))
 
 
 def _active(network, runs, passes, kept):
-    """Inputs that no mask drops, over all runs of each layer: a layer with a mask runs once a pass."""
+    """Inputs that no mask drops, over all runs of each layer; ``kept`` has those of some layers."""
     drops = {draw.name: draw.drops for draw in network.draws}
     return tuple(
         count * layer.fan_in if layer.mask_choice is None
-        else kept[index] if kept is not None else passes * _mean_kept(layer, drops)
+        else kept[index] if kept is not None and index in kept
+        else (count if layer.merged else passes) * _mean_kept(layer, drops)
         for index, (layer, count) in enumerate(zip(network.layers, runs, strict=True)))
+
+
+def _kept_of_merged(network, layer, choices, passes):
+    """Mean of the inputs that are kept in all runs of a layer whose equal masks are merged: of each group
+    in as many runs as there are different choices with it."""
+    drops = next(draw.drops for draw in network.draws if draw.name == layer.mask_choice.draw)
+    runs  = {}
+    for place, drop in enumerate(drops):
+        if drop not in runs: # groups with the same probability are alike
+            runs[drop] = _distinct(network, choices, passes, (layer.mask_choice.draw, place))
+    return sum(runs[drop] for drop in drops) * layer.fan_in / layer.mask_choice.groups
 
 
 def _mean_kept(layer: Layer, drops: dict) -> float:
@@ -92,18 +122,32 @@ def _mean_kept(layer: Layer, drops: dict) -> float:
     return kept * layer.fan_in / choice.groups
 
 
-def _distinct(network, choices, passes):
-    """Mean of the different outcomes that ``passes`` passes have of all ``choices`` together."""
-    tables, turns = {}, []
-    for choice in choices:
-        tables.setdefault(choice.draw, []).append(choice.table)
+def _distinct(network, choices, passes, only=None):
+    """Mean of the different outcomes that ``passes`` passes have of all ``choices`` together, of masks each
+    bit; with ``only``, the name of a draw and the place of a bit of it, of those in which this bit is 1."""
+    tables, turns, masks = {}, [], set()
     draws = {draw.name: draw for draw in network.draws}
+    for choice in choices:
+        if isinstance(choice, MaskChoice):
+            masks.add(choice.draw)
+        else:
+            tables.setdefault(choice.draw, []).append(choice.table)
     factors = []
+    for name in sorted(masks):
+        # Bits are drawn one by one, which is much shorter than all that they can be together.
+        together = tables.pop(name, None)
+        bits     = draws[name].drops
+        asked    = only[1] if only and only[0] == name else None
+        if together is None:
+            factors += [((drop,), ((0, 1),), place == asked) for place, drop in enumerate(bits)]
+        else:
+            factors.append((bits, (*together, tuple(range(2**len(bits)))),
+                            0 if asked is None else 1 << len(bits) - 1 - asked))
     for name, of_draw in tables.items():
         if draws[name].drops is None:
             turns += of_draw
         else:
-            factors.append((draws[name].drops, tuple(of_draw)))
+            factors.append((draws[name].drops, tuple(of_draw), 0))
     together = Counter(tuple(table[number % len(table)] for table in turns) for number in range(passes))
     shares, many = _product(tuple(factors))
     with np.errstate(divide="ignore"): # of what is certain
@@ -117,7 +161,7 @@ def _distinct(network, choices, passes):
 def _product(factors):
     """Probabilities of the outcomes of independent draws together, and how many have each: two arrays."""
     found = _together(factors)
-    unit  = _STEPS**sum(len(drops) for drops, _ in factors)
+    unit  = _STEPS**sum(len(drops) for drops, *_ in factors)
     return np.array([share / unit for share in found]), np.array([float(many) for many in found.values()])
 
 
@@ -134,9 +178,10 @@ def _together(factors):
     return both if len(both) <= _SHARES_MAX else _rounded(both)
 
 
-def _shares(drops, tables) -> list[int]:
+def _shares(drops, tables, ones) -> list[int]:
     """Probability of each different outcome of ``tables`` by the number that bits with these probabilities
-    of a 0 are: integers, so that equal ones are found in whatever order factors come."""
+    of a 0 are, of numbers in which all bits of ``ones`` are 1: integers, so that equal ones are found in
+    whatever order factors come."""
     shares = Counter()
     for bits in itertools.product((0, 1), repeat=len(drops)):
         share, number = 1, 0
@@ -144,7 +189,8 @@ def _shares(drops, tables) -> list[int]:
             zero   = round(drop * _STEPS)
             share *= _STEPS - zero if bit else zero
             number = 2 * number + bit
-        shares[tuple(table[number % len(table)] for table in tables)] += share
+        if number & ones == ones:
+            shares[tuple(table[number % len(table)] for table in tables)] += share
     return [share for share in shares.values() if share]
 
 

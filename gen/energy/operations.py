@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from amaranth.hdl import Value
 
 from gen.energy.maps import Maps
+from gen.graph import graph_of
 from gen.ir import Centred, Comparison, Network
 from hdl.accelerator import Accelerator
 
@@ -55,15 +56,15 @@ OPERATIONS = {
         "an ADC converts what the cells of a weight column add up to in a read",
         "P G Q W R C"),
     "accumulations": Operation(
-        "a code is added to a sum",
-        "P G Q W R C"),
+        "a code is added to a sum; in a join that adds, a value to another",
+        "P G Q W R C; for each map that leaves a join, those of its positions and channels"),
     "comparisons": Operation(
         "a sum is compared with a threshold; of the input, a pixel",
         "P C L S; with inverted normalization, of a pooled map, P C L; of the input, thresholds of all "
         "pixels"),
     "pool_comparisons": Operation(
         "a max-pool compares a level with another",
-        "P C L 3 / 4 for windows of 2 by 2"),
+        "P C L 3 / 4 for windows of 2 by 2; likewise for others"),
     "multiplications": Operation(
         "a sum is multiplied by a gain; an exponential by the reciprocal of their sum",
         "C L in the last layer; of pooled sums with inverted normalization, one for each gain that differs "
@@ -82,8 +83,8 @@ OPERATIONS = {
         "T times the bits of a pass"),
     "memory_accesses": Operation(
         "a word of a memory around the arrays is read or written: of line buffers, thresholds and gains, "
-        "map buffers, masks, and sums that wait for their mean; not the row of a pool, nor what the "
-        "softmax and the averages hold",
+        "map buffers, masks, and sums that wait for their mean; not the row of a pool, nor which masks are "
+        "equal, nor what the softmax and the averages hold",
         "of a line buffer a read and a write for each word of the padded map; of thresholds P H; of map "
         "buffers and masks a write for each word that is stored and a read for each that is sent"),
     "memory_bits": Operation(
@@ -105,7 +106,7 @@ def operations(accelerator: Accelerator, network: Network, maps: Maps, passes: i
     """
     result = {INPUT: _input(accelerator, network, maps)}
     edges  = accelerator.edges
-    ahead  = [*maps.entering[1:], maps.leaving[-1]] # maps that are sent on to the next layer
+    ahead  = _sent(accelerator, network, maps)
     for index, (layer, engine, edge) in enumerate(zip(network.layers, accelerator.engines, edges,
                                                       strict=True)):
         runs  = maps.entering[index]
@@ -122,6 +123,8 @@ def operations(accelerator: Accelerator, network: Network, maps: Maps, passes: i
             parts["mask memory"] = {"memory_accesses": 2 * passes * len(words),
                                     "memory_bits": 2 * passes * sum(words)}
         result[layer.name] = parts
+    for branch in accelerator.branches:
+        result[branch.name] = _join(accelerator, branch, maps.entering[branch.first], ahead[branch.last])
     leaves, classes = maps.leaving[-1], network.layers[-1].outputs
     result[RANDOM] = {"random source": {"random_bits": passes * len(network.drops)}}
     result[HEAD] = {
@@ -130,6 +133,29 @@ def operations(accelerator: Accelerator, network: Network, maps: Maps, passes: i
         "averaging": {"probabilities_averaged": leaves * classes},
     }
     return result
+
+
+def _sent(accelerator, network, maps):
+    """Maps that the edge behind each layer sends on: of a branch, in front of its join as many as the trunk
+    sends there."""
+    graph = graph_of(network)
+    ahead = {index: maps.leaving[index] if (behind := graph.following(index)) is None else
+             maps.entering[behind] for index in graph.trunk}
+    for branch in accelerator.branches:
+        for index in branch.layers:
+            ahead[index] = ahead[branch.last] if index == branch.layers[-1] else maps.leaving[index]
+    return ahead
+
+
+def _join(accelerator, branch, entering, sent):
+    """The end of a branch, of which ``entering`` maps leave the trunk, and ``sent`` meet it."""
+    parts = {}
+    if branch.name in accelerator.branch_edges:
+        parts["map buffer"] = _stored(accelerator.branch_edges[branch.name], entering, sent)
+    if branch.added:
+        channels = len(accelerator.joins[branch.name].o.payload) // branch.bits
+        parts["adder"] = {"accumulations": accelerator.engines[branch.last].words * channels * sent}
+    return parts
 
 
 def _input(accelerator, network, maps):
@@ -163,7 +189,7 @@ def _engine(layer, engine, runs, active):
     sums, pooled = positions * layer.outputs * runs, math.prod(layer.output_shape) * runs
     bank = layer.banks[0][0]
     if isinstance(bank, Centred):
-        parts["pool"] = {"pool_comparisons": pooled * (layer.pool**2 - 1)}
+        parts["pool"] = {"pool_comparisons": pooled * (math.prod(layer.pool) - 1)}
         groups = engine.words * geometry.column_groups * runs
         parts["scales"] = _sum(*(_words_of(mux, groups) for mux in engine.muxes))
         # Sums wait until the mean of their map is known.
@@ -175,7 +201,7 @@ def _engine(layer, engine, runs, active):
     parts["scales"] = _words_of(engine.muxes[0], positions * geometry.column_groups * runs)
     if isinstance(bank, Comparison):
         parts["activation"] = {"comparisons": sums * engine.lanes * (2**layer.output_bits - 1)}
-        parts["pool"] = {"pool_comparisons": pooled * engine.lanes * (layer.pool**2 - 1)}
+        parts["pool"] = {"pool_comparisons": pooled * engine.lanes * (math.prod(layer.pool) - 1)}
     else:
         parts["activation"] = {"multiplications": sums * engine.lanes}
     return {name: part for name, part in parts.items() if part}

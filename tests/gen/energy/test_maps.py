@@ -13,9 +13,10 @@ from gen.outcomes import outcomes_of
 PIXELS = Input(4, 4, (128,))
 
 
-def network_with(*chosen, draws):
-    """Layers of 1 by 1 maps with these choices, behind a first one without any."""
-    behind = [Layer(f"layer{index}", 1, 1, 6, (1, 1), 6, choices=choices)
+def network_with(*chosen, draws, merged=()):
+    """Layers of 1 by 1 maps with these choices, behind a first one without any; equal masks of the layers
+    ``merged`` run as one."""
+    behind = [Layer(f"layer{index}", 1, 1, 6, (1, 1), 6, choices=choices, merged=index + 1 in merged)
               for index, choices in enumerate(chosen)]
     return Network("some", PIXELS, (Layer("first", 4, 4, 1, (4, 4), 6), *behind), draws=draws)
 
@@ -34,8 +35,10 @@ def plain_loop(network, passes):
             for kinds, total in (((ArrayChoice, MaskChoice), entering), ((BankChoice, MixChoice), leaving)):
                 for choice in layer.choices:
                     if isinstance(choice, kinds):
-                        states = [(*state, _outcome(network, choice, number, bits[number]))
+                        states = [(*state, _outcome(network, choice, number, bits[number], layer.merged))
                                   for number, state in enumerate(states)]
+                        if isinstance(choice, MaskChoice):
+                            masked = {state: bits[number] for number, state in enumerate(states)}
                 total[index] += weight * len(set(states))
             mask = layer.mask_choice
             if mask is None:
@@ -43,7 +46,7 @@ def plain_loop(network, passes):
             else:
                 places = network.places(mask.draw)
                 active[index] += weight * sum(
-                    row[places[i % mask.groups]] for row in bits for i in range(layer.fan_in))
+                    row[places[i % mask.groups]] for row in masked.values() for i in range(layer.fan_in))
     return entering, leaving, active
 
 
@@ -53,9 +56,10 @@ def _before(states, layer):
     return [state[:-1] if behind else state for state in states]
 
 
-def _outcome(network, choice, number, row):
+def _outcome(network, choice, number, row, merged):
     if isinstance(choice, MaskChoice | MixChoice):
-        return number # each pass has its own
+        # Each pass has its own, or those with the same.
+        return tuple(row[place] for place in network.places(choice.draw)) if merged else number
     draw = next(draw for draw in network.draws if draw.name == choice.draw)
     if draw.drops is not None:
         number = 0
@@ -76,6 +80,11 @@ NETWORKS = {
                          draws=(Draw("t", None), Draw("a", (0.25,)))),
     "mask": network_with((BankChoice("a", (0, 1)),), (MaskChoice("m", 2),),
                          draws=(Draw("a", (0.2,)), Draw("m", (0.1, 0.6)))),
+    "merged": network_with(
+        (BankChoice("a", (0, 1)),), (MaskChoice("m", 2),), (BankChoice("b", (0, 1)),), merged=(2,),
+        draws=(Draw("a", (0.2,)), Draw("m", (0.1, 0.6)), Draw("b", (0.5,)))),
+    "merged, shared draw": network_with((BankChoice("m", (0, 1, 1, 0)),), (MaskChoice("m", 2),),
+                                        draws=(Draw("m", (0.1, 0.6)),), merged=(2,)),
     "mix": network_with((MixChoice("m"),), (BankChoice("a", (0, 1)),),
                         draws=(Draw("m", (0.5, 0.5)), Draw("a", (0.2,)))),
     "certain": network_with((BankChoice("a", (0, 1)),), (BankChoice("b", (0, 1)),),

@@ -67,9 +67,9 @@ def plain_loop(network, maps, passes):
             for _ in range(height * width * channels):
                 if isinstance(bank, Centred):
                     count(layer.name, "comparisons", layer.bank_count)
-                    count(layer.name, "pool_comparisons", layer.pool**2 - 1)
+                    count(layer.name, "pool_comparisons", math.prod(layer.pool) - 1)
                 elif isinstance(bank, Comparison):
-                    count(layer.name, "pool_comparisons", layer.bank_count * (layer.pool**2 - 1))
+                    count(layer.name, "pool_comparisons", layer.bank_count * (math.prod(layer.pool) - 1))
                 else:
                     count(layer.name, "multiplications", layer.bank_count)
         # Rows are active with their inputs, one of which was dropped in one run.

@@ -61,10 +61,15 @@ def expected(network, accelerator, target):
     bits = choices(network.generator, IMAGES, PASSES)
     total = {}
     for index, outcomes in enumerate(outcomes_by(network, bits)):
-        # Inputs that each pass keeps: of each group as many as the kernel has.
-        kept = {number: int(words[index].sum()) * network.layers[number].fan_in
-                        // network.layers[number].mask_choice.groups
-                for number, words in masks(network, bits).items()}
+        # Inputs that each run keeps, of a pass or of all with an equal mask: of each group as many as the
+        # kernel has.
+        kept = {}
+        for number, words in masks(network, bits).items():
+            layer = network.layers[number]
+            each  = np.hstack([outcomes[:, :number].reshape(PASSES, -1), outcomes[:, number, :1]])
+            runs  = (np.unique(each, axis=0, return_index=True)[1] if target.schedule == "shared"
+                     else slice(None))
+            kept[number] = int(words[index][runs].sum()) * layer.fan_in // layer.mask_choice.groups
         maps = (given(network, outcomes, kept) if target.schedule == "shared"
                 else one_by_one(network, PASSES, kept))
         for place, parts in operations(accelerator, network, maps, PASSES).items():
@@ -114,7 +119,8 @@ def check(network, folder, counted, **options):
         assert part.pop(("adder", "accumulations")) == sum(pins["columns"])
         assert part.pop(("arrays", "rows_activated")) == sum(pins["rows"])
         # Behind the last map the border above the next one has come, which needs no word.
-        words = seen.pop(f"{block}.line_buffer.words") - layer.padding * (engine.line_buffer.padded[1] + 1)
+        words = seen.pop(f"{block}.line_buffer.words") - (
+            layer.padding[0] * engine.line_buffer.padded[1] + layer.padding[1])
         assert part.pop(("line buffer", "memory_accesses"), 0) == (2 * words if layer.kernel[0] > 1 else 0)
         sums  = seen.pop(f"{block}.adder_accumulator.sums")
         lanes, groups = engine.lanes, engine.crossbar.geometry.column_groups
@@ -147,7 +153,7 @@ def check(network, folder, counted, **options):
         of_masks = [f"{kind}_{name}.{what}" for kind in ("masks", "mix") for what in ("stored", "fetched")]
         assert part.pop(("mask memory", "memory_accesses"), 0) == sum(seen.pop(one, 0) for one in of_masks)
         # A max-pool of 2 by 2 compares three times for each level that leaves.
-        assert part.pop(("pool", "pool_comparisons"), 0) == 0 or layer.pool == 2
+        assert part.pop(("pool", "pool_comparisons"), 0) == 0 or layer.pool == (2, 2)
         assert not part
     classes = network.layers[-1].outputs
     assert {name: count for (_, _, name), count in model.items()} == {
