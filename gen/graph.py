@@ -37,6 +37,8 @@ class Graph:
     branches: tuple[Branch, ...]               #: In the order of their joins on the trunk.
     nodes: tuple[Layer | Join, ...]            #: Layers and joins, each after its sources.
     sources: dict[str, tuple[str | None, ...]] #: Of each, by name; None is the input.
+    values: dict[str | None, int | None]       #: By name, bits of the values in fixed point that leave
+                                               #: each, None where levels do, as from the input.
 
     def following(self, index: int) -> int | None:
         """Return the layer of the trunk that comes behind the layer ``index`` of it, past joins; None if
@@ -76,7 +78,11 @@ def graph_of(network: Network) -> Graph:
     if spare:
         raise MalformedGraph(f"What leaves {spare[0]!r} is not used: let a layer or join have it as its "
                              "source, or leave it out")
-    return Graph(tuple(trunk), tuple(branches), nodes, sources)
+    values = {None: None}
+    for node in nodes:
+        values[node.name] = (values[sources[node.name][0]] if isinstance(node, Join) else
+                             None if node.fraction is None else node.output_bits)
+    return Graph(tuple(trunk), tuple(branches), nodes, sources, values)
 
 
 def _ordered(network, sources):

@@ -60,19 +60,9 @@ def _branches(network):
                    added=branch.join.operation == "add") for branch in graph_of(network).branches]
 
 
-def _takes_signs(network, index):
-    """Bits of the values of which layer ``index`` takes the signs; None if levels enter it."""
-    graph, layers = graph_of(network), {layer.name: layer for layer in network.layers}
-    (name,) = graph.sources[network.layers[index].name]
-    while name is not None and name not in layers:
-        name = graph.sources[name][0]
-    source = layers.get(name)
-    return None if source is None or source.fraction is None else source.output_bits
-
-
 def lower_layer(network: Network, index: int, target: Target, filed: bool = False) -> Engine:
     """Return the engine of layer ``index`` of ``network``; its weights are in files if ``filed``."""
-    layer = network.layers[index]
+    layer, graph = network.layers[index], graph_of(network)
     sums, banks = _of_codes(layer)
     return Engine(
         LineBuffer(layer.height, layer.width, layer.channels * layer.input_bits, kernel=layer.kernel,
@@ -91,7 +81,7 @@ def lower_layer(network: Network, index: int, target: Target, filed: bool = Fals
         sums=sums,
         banks=[[_words(bank, 2**layer.output_bits - 1) for bank in of_array] for of_array in banks],
         bits=layer.input_bits,
-        value_bits=_takes_signs(network, index),
+        value_bits=graph.values[graph.sources[layer.name][0]],
         array_choice=_choice(network, layer.array_choice),
         bank_choice=_choice(network, layer.bank_choice),
         mix=_mix(network, layer),

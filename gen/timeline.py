@@ -5,6 +5,7 @@ holds. A step begins once the map, its pass set, its random bits and room for it
 that is is known, as each map is followed down to the results before the next one.
 """
 
+import itertools
 from bisect import bisect_right
 from collections import deque
 from dataclasses import dataclass, field
@@ -71,19 +72,18 @@ def timeline(accelerator: Accelerator, outcomes: np.ndarray) -> Timeline:
     def beside(branch):
         """The first block of a branch, which ends in its join."""
         trunk = accelerator.trunk
-        parts = []
-        for number in trunk[trunk.index(branch.first):trunk.index(branch.last) + 2]:
-            parts += [outcomes[..., number, kind] for kind in (0, 1)]
-        behind_last = trunk[trunk.index(branch.last) + 1:][:1]
-        parts = parts[1:-1] if behind_last else parts[1:]
-        *inner, last = [None, *branch.layers]
+        parts = [outcomes[..., number, kind] for number, kind in itertools.product(
+            trunk[trunk.index(branch.first):trunk.index(branch.last) + 2], (0, 1))]
+        # Not before the first of these layers, nor behind the sums of that behind the join.
+        parts = parts[1:-1]
+        *inner, last = branch.layers or (None,)
         held = accelerator.branch_edges[branch.name] if last is None else accelerator.edges[last]
         end  = joins[branch.name].branch = _BranchEnd(held, parts, bank, None)
         if last is None:
             edges.append(end)
             return _Beside(end)
         block = engine(last, end)
-        for number in reversed(inner[1:]):
+        for number in reversed(inner):
             block = engine(number, _Edge(accelerator.edges[number], [], bank, block))
         return block
 

@@ -75,41 +75,31 @@ def forward(network: Network, images: np.ndarray, bits: np.ndarray, *, number: i
     for node in graph.nodes:
         sources = [left[name] for name in graph.sources[node.name]]
         if isinstance(node, Join):
-            left[node.name] = joined(network, node, *sources)
+            left[node.name] = joined(node, *sources, graph.values[node.name])
             continue
         index = numbers[node.name]
-        place, x = _sums(node, entering(network, node, *sources), np.arange(len(images)), arrays[:, index],
+        x = entering(*sources, graph.values[graph.sources[node.name][0]])
+        place, x = _sums(node, x, np.arange(len(images)), arrays[:, index],
                          kept.get(index), chip)
         left[node.name] = activate(node, x[place], arrays[:, index], mixed.get(index, banks[:, index]))
     *hidden, last = (left[layer.name] for layer in network.layers)
     return (last, hidden) if maps else last
 
 
-def entering(network: Network, layer: Layer, x: np.ndarray) -> np.ndarray:
-    """Return the levels that ``layer`` takes of the map ``x`` of its source: where that has values in
-    fixed point, 1 for those of 0 and above, and 0 for others."""
-    bits = _value_bits(network, layer.name)
-    return x if bits is None else x >> bits - 1
+def entering(x: np.ndarray, value_bits: int | None) -> np.ndarray:
+    """Return the levels that a layer takes of a map ``x`` of levels or of values of ``value_bits`` bits in
+    fixed point: of these 1 for those of 0 and above, and 0 for others."""
+    return x if value_bits is None else x >> value_bits - 1
 
 
-def joined(network: Network, join: Join, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Return what leaves ``join`` (:class:`gen.ir.Join`), of levels uint8 (M, H, W, C) of its sources."""
+def joined(join: Join, first: np.ndarray, second: np.ndarray, value_bits: int | None) -> np.ndarray:
+    """Return what leaves ``join`` (:class:`gen.ir.Join`), of the maps uint8 (M, H, W, C) of its sources, of
+    levels or of values of ``value_bits`` bits."""
     if join.operation == "concat":
         return np.concatenate([first, second], axis=-1)
-    bits = _value_bits(network, join.name)
-    # Level q stands for q - 2 ** (bits - 1).
-    total = first.astype(np.int16) + second - 2**(bits - 1)
-    return total.clip(0, 2**bits - 1).astype(np.uint8)
-
-
-def _value_bits(network, name):
-    """Bits of the values that enter a layer or join; None if levels do."""
-    graph  = graph_of(network)
-    layers = {layer.name: layer for layer in network.layers}
-    source = graph.sources[name][0]
-    while source not in layers and source is not None:
-        source = graph.sources[source][0]
-    return None if source is None or layers[source].fraction is None else layers[source].output_bits
+    # Level q stands for q - 2 ** (value_bits - 1).
+    total = first.astype(np.int16) + second - 2**(value_bits - 1)
+    return total.clip(0, 2**value_bits - 1).astype(np.uint8)
 
 
 def batches(network: Network, images: int, passes: int) -> Iterator[slice]:
@@ -313,11 +303,11 @@ def _passes(network: Network, images: np.ndarray, bits: np.ndarray, chip=None) -
         if isinstance(layer, Join):
             pairs, place = np.unique(np.column_stack([place for _, place in sources]), axis=0,
                                      return_inverse=True)
-            left[layer.name] = joined(network, layer, *(
-                x[pairs[:, number]] for number, (x, _) in enumerate(sources))), place.ravel()
+            first, second = (x[pairs[:, number]] for number, (x, _) in enumerate(sources))
+            left[layer.name] = joined(layer, first, second, graph.values[layer.name]), place.ravel()
             continue
         index, (x, place) = numbers[layer.name], sources[0]
-        x = entering(network, layer, x)
+        x = entering(x, graph.values[graph.sources[layer.name][0]])
         array, bank = arrays[:, index], banks[:, index]
         mask = kept.get(index)
         if mask is None:

@@ -199,8 +199,8 @@ class Accelerator(wiring.Component):
         between = self.trunk[self.trunk.index(branch.first):self.trunk.index(branch.last) + 1]
         parts   = self._parts(between, passes)
         stored  = {"passes": passes, "depth": len(between) + 2, "lanes": 1, "protect": self.protect}
-        *inner, end = [None, *branch.layers]
-        for number in inner[1:]:
+        *inner, end = branch.layers or (None,)
+        for number in inner:
             engine = self.engines[number]
             self.edges[number] = Edge(engine.word, words=engine.words, **stored)
         if end is None:
@@ -218,7 +218,7 @@ class Accelerator(wiring.Component):
         joined = Shape.cast(trunk.payload.shape()).width
         self.joins[branch.name] = Join(
             joined, width, bits=branch.bits, added=branch.added, passes=passes,
-            outcomes=self._outcomes(branch.last), protect=self.protect)
+            outcomes=_entering(self._behind(branch.last)), protect=self.protect)
 
     def _parts(self, between, passes):
         """What divides pass sets behind the entrance of the first of the layers ``between`` and up to the
@@ -228,23 +228,18 @@ class Accelerator(wiring.Component):
             engine = self.engines[number]
             parts += [engine.early_choice] if number != between[0] else []
             parts += [engine.bank_choice, engine.mix and Choice(tuple(range(passes)), draw=None)]
-        parts += [engine.early_choice for engine in map(
-            self.engines.__getitem__, self.trunk[self.trunk.index(between[-1]) + 1:][:1])]
-        parts = [part for part in parts if part is not None]
+        parts = [part for part in (*parts, self._behind(between[-1]).early_choice) if part is not None]
         # Passes that are apart are not divided any further.
         apart = next((index for index, part in enumerate(parts) if part.separates(passes)), len(parts))
         return tuple(parts[:apart + 1])
 
-    def _outcomes(self, number):
-        """Outcomes of the choice that goes with a map from layer ``number`` of the trunk to the next."""
-        early = next((self.engines[later].early_choice
-                      for later in self.trunk[self.trunk.index(number) + 1:][:1]), None)
-        return 1 if early is None else early.outcomes
+    def _behind(self, number):
+        """The layer of the trunk behind layer ``number`` of it, which is not the last."""
+        return self.engines[self.trunk[self.trunk.index(number) + 1]]
 
     def _fork(self, number, passes):
-        early = self.engines[number].early_choice
-        return Fork(len(self.engines[number].i.payload), passes=passes,
-                    outcomes=1 if early is None else early.outcomes,
+        engine = self.engines[number]
+        return Fork(len(engine.i.payload), passes=passes, outcomes=_entering(engine),
                     ways=1 + sum(branch.first == number for branch in self.branches))
 
     def _array_edge(self, name):
@@ -405,6 +400,11 @@ class Accelerator(wiring.Component):
             for tile, pin in zip(engine.arrays, getattr(self, pins), strict=True):
                 connect(m, tile, flipped(pin))
         return words, sets
+
+
+def _entering(engine):
+    """Outcomes of the choice that goes with a map that enters a layer."""
+    return 1 if engine.early_choice is None else engine.early_choice.outcomes
 
 
 def _forward(m, words, port):

@@ -7,8 +7,10 @@ hardware of ours is folded.
 """
 
 import math
+import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from gen.energy.table import EnergyTable, read_table
 from gen.ir import Layer, MaskChoice, Network
@@ -38,14 +40,9 @@ class Stated:
     table: str     #: Energies of circuits of the same paper, or of the nearest.
 
 
-STATED = (
-    Stated("lenet5", "scale-dropout", 0.18e-6, "Scale-Dropout, Table VIII", "paper-scale-dropout"),
-    Stated("lenet5", "spinbayes", 0.26e-6, "SpinBayes, Table 5", "paper-spinbayes"),
-    Stated("lenet5", "sub-set", 0.30e-6, "NeuSpin, Table I", "paper-scale-dropout"),
-    Stated("lenet5", "spatial-spindrop", 0.68e-6, "Scale-Dropout, Table VIII", "paper-scale-dropout"),
-    Stated("lenet5", "spindrop", 2.00e-6, "Scale-Dropout, Table VIII", "paper-scale-dropout"),
-    Stated("vgg_small", "scale-dropout", 0.29e-6, "Scale-Dropout, Table VIII", "paper-scale-dropout"),
-)
+#: All that they state; which method is which is data, as code here knows none by its name.
+STATED = tuple(Stated(**each) for each in tomllib.loads(
+    Path(__file__).with_name("stated.toml").read_text(encoding="utf-8"))["stated"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +168,8 @@ def _modules(layer, method):
     """Random sources of a layer in the papers (Scale-Dropout, Table VII; SpinBayes, 4.3.1)."""
     made = METHODS[method]
     if made.choice is MaskChoice:
-        return layer.fan_in if method == "spindrop" else layer.channels
+        # As if the kernel were the whole map: the papers drop neurons of convolutions too.
+        return made.groups(replace(layer, height=layer.kernel[0], width=layer.kernel[1]))
     return len(made.drops(0.5, made.count) or ())
 
 
