@@ -11,6 +11,8 @@ from pathlib import Path
 from gen.energy.readings import READINGS, STATED, compared
 from gen.ir import Network
 from gen.methods import base_of
+from gen.networks import NETWORKS
+from gen.structure import plain
 
 
 __all__ = ["VERDICTS", "page", "paper_claims"]
@@ -33,7 +35,8 @@ def paper_claims(network: Network, reports: dict) -> dict:
     """Return what papers state of the layers and the method of ``network``, beside what its ``reports``
     say, for ``report/paper_claims.json``; and the contradictions between papers."""
     claims = [claim for claim in _file()["claim"]
-              if (claim.get("base"), claim.get("method")) == (base_of(network), network.method)]
+              if (claim.get("base"), claim.get("method")) == (base_of(network), network.method)
+              and plain(network) == plain(NETWORKS[claim["base"]])] # not another one of this name
     return {
         "source": "quoted",
         "status": "run",

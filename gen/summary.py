@@ -122,7 +122,9 @@ def _rows(reports):
 
 def _microjoule(energy):
     """Energy of an image of the build."""
-    by_passes = energy["schedules"][energy["schedule"]]["passes"]
+    # In a file of JSON the numbers of passes are strings.
+    by_passes = {int(passes): figures for passes, figures in
+                 energy["schedules"][energy["schedule"]]["passes"].items()}
     return f"{by_passes[energy['passes']]['energy_j_per_image'] * 1e6:.3g}"
 
 
