@@ -49,9 +49,13 @@ def paper_claims(network: Network, reports: dict) -> dict:
 
 
 def _found(value, keys):
-    """What stands in reports under ``keys``; those of lists, and numbers of passes, are numbers there."""
-    for key in keys:
-        value = value[int(key) if isinstance(value, list) or key not in value else key]
+    """What stands in reports under ``keys``; those of lists, and numbers of passes, are numbers there. None
+    if nothing does."""
+    try:
+        for key in keys:
+            value = value[int(key) if isinstance(value, list) or key not in value else key]
+    except (IndexError, KeyError, ValueError):
+        return None
     return value
 
 
