@@ -132,7 +132,7 @@ def test_refuses_what_is_no_file(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     for given, reason in ((tmp_path, "is no file; "), (tmp_path / "pipe", "is no file; "),
                           (tmp_path / "none", "cannot be read (No such file or directory); "),
-                          ("a\0b", "cannot be read (embedded null byte); ")):
-        with pytest.raises(EnergyTableError, match=re.escape(
-                f"Energy table {given} {reason}name one of {KNOWN}, or a file")):
+                          ("a\0b", "cannot be read (")): # versions of Python call it differently
+        with pytest.raises(EnergyTableError, match=f"^{re.escape(f'Energy table {given} {reason}')}.*"
+                           f"{re.escape(f'name one of {KNOWN}, or a file')}$"):
             read_table(str(given))
