@@ -364,7 +364,6 @@ class Accelerator(wiring.Component):
 
         return m
 
-
     def _branch(self, m, branch, words, sets):
         """Connect the layers of a branch, or its edge; return what leaves it."""
         if not branch.layers:

@@ -43,21 +43,25 @@ def compare_maps(path: Path, design: Design, network: Network, images: np.ndarra
         for index, (image, sets, words, size) in enumerate(layers):
             layer = network.layers[index]
             begin, end = np.searchsorted(image, (part.start, part.stop))
-            next_choice = None
             if index + 1 == len(layers):
                 expected = [logits[..., None] for logits, _ in golden]
             else:
                 expected = [_bits_of(maps[index], layer.output_bits) for _, maps in golden]
-                after = None if behind[index] is None else network.layers[behind[index]]
-                if after is None: # a branch, of which the trunk has the choices
-                    pass
-                elif after.mask_choice is not None: # a pass with this mask
-                    next_choice = shared[index]
-                elif after.array_choice is not None:
-                    next_choice = arrays[..., behind[index]]
             different += _differences(sets[begin:end], words[begin * size:end * size], size, expected,
-                                      shared[index], next_choice, design.passes_max)
+                                      shared[index],
+                                      _next_choice(network, behind[index], arrays, shared[index]),
+                                      design.passes_max)
     return different
+
+
+def _next_choice(network, behind, arrays, shared):
+    """What goes with the maps to layer ``behind``, for each pass: the array that it chooses there, or a
+    pass with its mask. None where nothing does, as on a branch, of which the trunk has the choices."""
+    if behind is None:
+        return None
+    if network.layers[behind].mask_choice is not None:
+        return shared
+    return None if network.layers[behind].array_choice is None else arrays[..., behind]
 
 
 def _read(lines, index, behind, design, network):

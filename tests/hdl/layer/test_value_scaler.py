@@ -22,7 +22,10 @@ def make_sums(shape, lanes, columns, bits, dropped):
     sums = shape if isinstance(shape, range) else range(16)
     extremes = [(value, gain, offset) for value in (sums[0], sums[-1], 0)
                 for gain in (-32, -1, 0, 1, 31) for offset in (-256, -1, 0, 1, 255)]
-    draw = lambda: (rng.choice(sums), rng.randint(-32, 31), rng.randint(-256, 255)) # noqa: E731
+
+    def draw():
+        return rng.choice(sums), rng.randint(-32, 31), rng.randint(-256, 255)
+
     scaled, values = [], []
     for number in range(len(extremes) + 30):
         first  = extremes[number] if number < len(extremes) else draw()
