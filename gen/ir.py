@@ -65,6 +65,8 @@ class Target:
                               limits=range(1, 1025), called="The largest number of passes must be {}")
     schedule: str = _option("shared", "run passes together as pass sets, or one after another",
                             ("shared", "sequential"))
+    masks: str = _option("random", "draw what passes choose, or let them go through all combinations, "
+                                   "whose mean is exact", ("random", "all"))
     rng: str = _option("emulated", "pseudo-random source, or pins of an MTJ", ("emulated", "mtj"))
     sources: str = _option("model", "a random source for the whole model, or for each random bit of a pass "
                                     "(SpinBayes, 3.5.1)", ("model", "layer"))

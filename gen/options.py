@@ -16,6 +16,7 @@ from gen.methods import DEFAULT, METHODS, WAYS_OF, known_names, method_for, meth
 from gen.networks import NETWORKS
 from gen.random_parameters import random_parameters
 from gen.sources import SourceError, find, is_file
+from gen.transforms.exhaust import pass_count
 
 
 __all__ = ["BESIDE_TARGET", "BuildError", "add_options", "chosen_network", "chosen_target", "named",
@@ -81,7 +82,8 @@ def add_options(parser: argparse.ArgumentParser):
              "paper of the cells)")
     for field in fields(Target):
         name, text = f"--{field.name.replace('_', '-')}", field.metadata["help"]
-        default = {"passes": f"that of the paper of the method, or {field.default}",
+        default = {"passes": f"that of the paper of the method, or {field.default}; all combinations, with "
+                             "--masks all",
                    "passes_max": f"{field.default}, or T where that is larger",
                    "mtj_currents": None, "mtj_reset_current": None, "interval": None,
                    "adcs": None}.get(field.name, field.default)
@@ -230,10 +232,13 @@ def chosen_target(asked: dict, network: Network) -> Target:
     ------
     BuildError
         If junctions have no current codes, not one for each random bit, or those of other probabilities.
+    ImpossibleTarget
+        If passes cannot go through all combinations (:func:`gen.transforms.exhaust.pass_count`).
     """
     values = {field.name: asked[field.name] for field in fields(Target) if field.name in asked}
     if "passes" not in values:
-        values["passes"] = method_for(network).passes
+        values["passes"] = (pass_count(network) if values.get("masks") == "all" else
+                            method_for(network).passes)
     target = Target(**values)
     if "passes_max" not in values and isinstance(target.passes, int):
         target = Target(**values, passes_max=max(target.passes, target.passes_max))
