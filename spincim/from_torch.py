@@ -64,7 +64,7 @@ from spincim.model import Model
 from spincim.nn import BinaryConv2d, BinaryLinear, Fixed, ScaleDropout, Sign, SpatialSpinDrop, SpinDrop
 
 
-__all__ = ["ConvertError", "convert", "from_torch"]
+__all__ = ["ConvertError", "MODULES", "WAYS_OUT", "convert", "from_torch"]
 
 
 class ConvertError(UserError):
@@ -79,7 +79,7 @@ _BINARY = "use BinaryConv2d or BinaryLinear of spincim.nn"
 _MAP = "take a series for a map of height 1: use BinaryConv2d of a kernel (1, k), and MaxPool2d((1, k))"
 
 #: What to do about modules and functions that are refused.
-_WAYS_OUT = {
+WAYS_OUT = {
     "relu": "use Sign of spincim.nn", "sign": "its sign of 0 is 0; use Sign of spincim.nn, which has +1",
     "tanh": "use Sign of spincim.nn", "sigmoid": "use Sign of spincim.nn",
     "gelu": "use Sign of spincim.nn", "leakyrelu": "use Sign of spincim.nn",
@@ -240,7 +240,7 @@ class _Walk:
             try:
                 self._take(node)
             except _Refused as refused:
-                what, way_out = (*refused.args, _WAYS_OUT.get(self._kind(node).lower(), _OTHERWISE))[:2]
+                what, way_out = (*refused.args, WAYS_OUT.get(self._kind(node).lower(), _OTHERWISE))[:2]
                 name = f"Module {node.target!r}" if node.op == "call_module" else f"Function {node.name!r}"
                 raise ConvertError(f"{name} ({self._kind(node)}) {what}; {way_out}") from None
         if str(graph) != str(other):
@@ -307,12 +307,12 @@ class _Walk:
         if type(module) in CONVOLUTIONS.values():
             return self._golden(module)
         # A class that is derived from one of torch may compute what it likes.
-        kind = next((kind for kind in _MODULES if isinstance(module, kind)
+        kind = next((kind for kind in MODULES if isinstance(module, kind)
                      and type(module).forward is kind.forward), None)
         self._refuse_sum(kind)
         if kind is None:
             raise _Refused("has no counterpart", *[_DROPOUT] * isinstance(module, _DropoutNd))
-        return getattr(self, _MODULES[kind])(module)
+        return getattr(self, MODULES[kind])(module)
 
     def _refuse_sum(self, kind=None):
         """Refuse anything but ``Fixed`` behind a sum."""
@@ -899,7 +899,7 @@ def _words(state):
 
 
 #: What is done with each module, by its class; a class that is derived of another comes first.
-_MODULES = {
+MODULES = {
     nn.Identity: "_same", nn.Hardtanh: "_hardtanh", nn.Flatten: "_flatten", Sign: "_sign",
     BinaryConv2d: "_convolution", BinaryLinear: "_linear", nn.Conv2d: "_convolution", nn.Linear: "_linear",
     nn.BatchNorm1d: "_normalization", nn.BatchNorm2d: "_normalization", nn.MaxPool2d: "_max_pool",

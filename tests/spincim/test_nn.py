@@ -22,8 +22,8 @@ def test_fixed():
         -2, -2, -0.25, 0, 0.25, 1.75, 1.75]
     assert repr(fixed) == "Fixed(bits=4, fraction=2)"
     for bits, fraction in ((1, 0), (9, 4), (8, 17), (8, -1)):
-        with pytest.raises(ValueError, match="^Values in fixed point must have from 2 to 8 bits and from 0 to "
-                                             f"16 of fraction, not {bits} and {fraction}$"):
+        with pytest.raises(ValueError, match="^Values in fixed point must have from 2 to 8 bits and from 0 "
+                                             f"to 16 of fraction, not {bits} and {fraction}$"):
             Fixed(bits, fraction)
 
 
