@@ -50,7 +50,12 @@ class BoardTop(Elaboratable):
 
         leds = [pin("o", platform.request("led", number, dir="-")).o
                 for name, number in platform.resources if name == "led"]
-        shown = [*prediction, *[Const(0)] * (len(leds) - self.bits - 2), fault, reject][-len(leds):]
-        m.d.comb += [led.eq(value) for led, value in zip(leds, shown, strict=True)]
+        m.d.comb += [led.eq(value) for led, value in zip(
+            leds, shown(prediction, fault, reject, len(leds)), strict=True)]
 
         return m
+
+
+def shown(prediction, fault, reject, count):
+    """Return what each of ``count`` diodes shows."""
+    return [*prediction, *[0] * (count - len(prediction) - 2), fault, reject][-count:]

@@ -196,7 +196,7 @@ class Accelerator:
             raise HostError(f"The accelerator at {self._place} is none of this version: {error}") from None
         self._whole  = True
         self.images += len(images)
-        return self._predictions(np.frombuffer(bytes(came), self._record).reshape(-1, classes), passes)
+        return self._predictions(np.frombuffer(came, self._record).reshape(-1, classes), passes)
 
     def _predictions(self, record, passes):
         flags = record["flags"][:, -1]

@@ -1,5 +1,7 @@
 """The serial port of a computer, by pyserial."""
 
+import os
+
 from gen.command import UserError
 from gen.tools import install_hint
 
@@ -73,5 +75,6 @@ class SerialPort:
 
 
 def _reason(error):
-    text = str(getattr(error, "strerror", None) or error)
-    return text.rsplit(": ", 1)[-1].splitlines()[0]
+    if getattr(error, "errno", None):
+        return os.strerror(error.errno)
+    return str(error).splitlines()[0]
