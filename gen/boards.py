@@ -37,6 +37,7 @@ class Board:
 #: By the name that a target has for it.
 BOARDS = {
     "ulx3s_85f": Board("ulx3s", "ULX3S_85F_Platform", 100.0),
+    "ecpix5_85f": Board("ecpix5", "ECPIX585Platform", 100.0),
 }
 
 

@@ -48,8 +48,11 @@ class BoardTop(Elaboratable):
             self.module, i_clk=ClockSignal(), i_rst=ResetSignal(), i_rx=pin("i", uart.rx).i,
             o_tx=pin("o", uart.tx).o, o_prediction=prediction, o_reject=reject, o_fault=fault)
 
-        leds = [pin("o", platform.request("led", number, dir="-")).o
-                for name, number in platform.resources if name == "led"]
+        leds = []
+        for name, number in platform.resources:
+            if name in ("led", "rgb_led"):
+                led = platform.request(name, number, dir="-")
+                leds += [pin("o", port).o for port in ([led] if name == "led" else [led.r, led.g, led.b])]
         m.d.comb += [led.eq(value) for led, value in zip(
             leds, shown(prediction, fault, reject, len(leds)), strict=True)]
 
@@ -58,4 +61,5 @@ class BoardTop(Elaboratable):
 
 def shown(prediction, fault, reject, count):
     """Return what each of ``count`` diodes shows."""
-    return [*prediction, *[0] * (count - len(prediction) - 2), fault, reject][-count:]
+    values = [*prediction, *[0] * (count - len(prediction) - 2), fault, reject]
+    return values[len(values) - count:]

@@ -43,12 +43,15 @@ class Accelerator:
     ----------
     images : int
         Images since the reset, and so the number of the next one in the random stream.
+    clock_hz, baud : int
+        Frequency of its clock, and bits per second of the line.
     """
 
-    def __init__(self, port, manifest: dict, *, first_s: float, place: str):
+    def __init__(self, port, manifest: dict, *, baud: int, first_s: float, place: str):
         self._place    = place
         self._manifest = manifest
         bus = manifest["bus"]
+        self.clock_hz, self.baud = bus["clock_hz"], baud
         self._registers = {register["name"]: register for register in bus["registers"]}
         self._flags  = {name: bit for bit, name in enumerate(bus["flags"])}
         self._record = np.dtype([(field["name"], f"<u{field['width'] // 8}") for field in bus["record"]])
@@ -94,8 +97,8 @@ class Accelerator:
                 place, first_s = "the simulated board", _VIRTUAL_S
             line = SerialPort(port, baud)
             stack.callback(line.close)
-            accelerator = cls(line, manifest, first_s=first_s, place=place)
-            accelerator._begin(baud)
+            accelerator = cls(line, manifest, baud=baud, first_s=first_s, place=place)
+            accelerator._begin()
             accelerator._stack = stack.pop_all()
         return accelerator
 
@@ -109,19 +112,19 @@ class Accelerator:
         """Close the port, and end the simulation."""
         self._stack.close()
 
-    def _begin(self, baud):
+    def _begin(self):
         build = int(self._manifest["bus"]["hash"][:8], 16)
         try:
             self._link.reset()
             identity, found = self.read("ID"), self.read("BUILD")
         except NoAnswer:
             if self._link.frames.bytes:
-                raise HostError(f"What comes from {self._place} at {baud} baud is no answer of an "
+                raise HostError(f"What comes from {self._place} at {self.baud} baud is no answer of an "
                                 "accelerator; give the baud rate of what is on the board with --baud, or "
                                 "load board/top.bit into the board again") from None
-            raise HostError(f"No accelerator answers at {self._place} at {baud} baud; load board/top.bit "
-                            "into the board, and see that port and baud rate are those of the "
-                            "board") from None
+            raise HostError(f"No accelerator answers at {self._place} at {self.baud} baud; load "
+                            "board/top.bit into the board, and see that port and baud rate are those of "
+                            "the board") from None
         if identity != IDENTITY:
             raise HostError(f"What answers at {self._place} is no accelerator (0x{identity:08X})")
         if found != build:

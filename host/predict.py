@@ -37,10 +37,15 @@ def main(arguments=None):
     with Accelerator.open(args.directory, args.port, baud=args.baud, hits=args.hits, seed=args.seed,
                           steps=steps) as accelerator:
         steps.step(f"predict {len(images)} images")
-        started = time.monotonic()
+        before, sent, started = accelerator.read("CYCLES"), accelerator.line["sent"], time.monotonic()
         found   = accelerator.predict(images.pixels, args.passes, steps=steps)
         seconds = time.monotonic() - started
+        sent    = accelerator.line["sent"] - sent
         report  = _report(accelerator, found, images, seconds)
+        # The time of a simulated board is that of its clock.
+        of_board = ((accelerator.read("CYCLES") - before) % 2**32 / accelerator.clock_hz if args.virtual
+                    else seconds)
+        report["line_to_board_in_use"] = f"{100 * 10 * sent / accelerator.baud / of_board:.1f} %"
     if args.check:
         report["differ_from_golden_model"] = different = int(
             differing(found, network, images.pixels, args.passes).sum())

@@ -56,7 +56,7 @@ class Options(TypedDict, total=False):
     bus: Literal["streams", "axi", "uart"]
     bus_width: Literal[8, 16, 32, 64]
     baud: int
-    board: Literal["none", "ulx3s_85f"]
+    board: Literal["none", "ulx3s_85f", "ecpix5_85f"]
     synth: Literal["ecp5"] | None
     energy: str | None
 

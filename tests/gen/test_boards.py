@@ -67,6 +67,18 @@ def test_pins_are_those_of_the_platform(folder, manifest):
         "packer_options": ["--compress"]}
 
 
+def test_diodes_of_three_colours(tmp_path):
+    """Each colour of the four of the ECPIX-5 is a diode: four are the class, the last ones the flags."""
+    bus   = {"top": "accelerator_uart", "ports": [{"name": "prediction", "width": 4}]}
+    board = write_board(replace(TARGET, board="ecpix5_85f"), bus, tmp_path)
+    assert board["router_options"] == ["--um5g-85k", "--package", "CABGA554", "--speed", "8"]
+    platform = pytest.importorskip("amaranth_boards.ecpix5").ECPIX585Platform
+    sites    = {f"rgb_led_{led.number}__{part.name}__io": part.ios[0].names[0]
+                for led in platform.resources if led.name == "rgb_led" for part in led.ios[:3]}
+    found = pins((tmp_path / "board" / "top.lpf").read_text())
+    assert len(sites) == 12 and sites.items() <= found.items() and len(found) == 15
+
+
 def test_clock(folder):
     """Out of 25 MHz: those of the phase detector, and of the oscillator, are what the device may have."""
     text = (folder / "board" / "pll.v").read_text()

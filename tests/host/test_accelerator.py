@@ -14,7 +14,8 @@ from tests.host.board import Board, Clock
 
 
 BUS = {
-    "kind": "uart", "hash": "0000abcd" + 56 * "0", "baud": 3_000_000, "pixel_bytes": 2048,
+    "kind": "uart", "hash": "0000abcd" + 56 * "0", "baud": 3_000_000, "clock_hz": 10**8,
+    "pixel_bytes": 2048,
     "registers": [{"name": "ID", "address": 0}, {"name": "BUILD", "address": 8},
                   {"name": "PASSES", "address": 0x14}],
     "flags": ["last", "reject", "error", "mismatch"],

@@ -81,6 +81,7 @@ def test_command(folder, tmp_path, capsys):
                  "--hits", "0.01"]) == 0
     printed = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()
                    if not line.startswith(("bytes_sent", "frames_wrong")))
+    assert 0 < float(printed["line_to_board_in_use"].removesuffix(" %")) <= 100
     assert printed["images"] == "8" and printed["differ_from_golden_model"] == "0"
     answers = np.load(tmp_path / "answers.npz")
     assert answers["probabilities"].shape == (8, 3)
