@@ -98,9 +98,14 @@ class Target:
                         called="The seed must be {}")
     protect: bool = _option(False, "check parity of all that is stored and sequences, for bits that flip "
                                    "in operation")
-    bus: str = _option("streams", "ports of the accelerator as they are, or around it AXI4-Stream for "
-                                  "pixels and results, and registers on AXI4-Lite", ("streams", "axi"))
+    bus: str = _option("streams", "ports of the accelerator as they are; or around it AXI4-Stream for "
+                                  "pixels and results, and registers on AXI4-Lite; or a serial line for "
+                                  "all of that", ("streams", "axi", "uart"))
     bus_width: int = _option(32, "bits of a beat of pixels on AXI4-Stream", (8, 16, 32, 64))
+    baud: int = _option(3_000_000, "bits per second of the serial line", limits=range(1, 10**8 + 1),
+                        called="The baud rate must be {}")
+    board: str = _option("none", "board whose pins and clock the accelerator gets, at its serial line",
+                         ("none", "ulx3s_85f", "ecpix5_85f"))
 
     def cycles(self, time_ns: float) -> int:
         """Return the clock cycles that last at least ``time_ns``."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 
+from gen.boards import BOARDS
 from gen.check_shapes import check_shapes
 from gen.checkpoint import check_probability, with_parameters, with_thresholds
 from gen.checkpoint_file import Parameters, read_file
@@ -86,7 +87,8 @@ def add_options(parser: argparse.ArgumentParser):
                              "--masks all",
                    "passes_max": f"{field.default}, or T where that is larger",
                    "mtj_currents": None, "mtj_reset_current": None, "interval": None,
-                   "adcs": None}.get(field.name, field.default)
+                   "adcs": None, "bus": "streams; uart on a board",
+                   "clock_mhz": "125; on a board that which closes there"}.get(field.name, field.default)
         text += f" (default: {default})" if default is not None else ""
         if field.type is bool:
             parser.add_argument(name, action=argparse.BooleanOptionalAction, default=None, help=text)
@@ -239,6 +241,8 @@ def chosen_target(asked: dict, network: Network) -> Target:
     if "passes" not in values:
         values["passes"] = (pass_count(network) if values.get("masks") == "all" else
                             method_for(network).passes)
+    if values.get("board", "none") != "none":
+        values = {"bus": "uart", "clock_mhz": BOARDS[values["board"]].clock_mhz} | values
     target = Target(**values)
     if "passes_max" not in values and isinstance(target.passes, int):
         target = Target(**values, passes_max=max(target.passes, target.passes_max))

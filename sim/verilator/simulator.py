@@ -16,8 +16,8 @@ from sim.processes import Processes
 
 
 __all__ = [
-    "PARTIAL", "RUNTIME", "SimulatorFailed", "SimulatorMissing", "build", "compile_verilog", "environment",
-    "run",
+    "PARTIAL", "RUNTIME", "SimulatorFailed", "SimulatorMissing", "build", "compile_once", "compile_verilog",
+    "environment", "run",
 ]
 
 
@@ -152,6 +152,25 @@ def _runtime(options):
         return None
     told = [option for option in options if not option.startswith("-D")] # macros of the Verilog
     return Path(named) / hashlib.sha256("\0".join(told).encode()).hexdigest()[:16]
+
+
+def compile_once(sources, top: str, directory: Path, *options: str, log: Path, beside=()):
+    """:func:`compile_verilog`, unless the program in ``directory`` is of the same files and options.
+
+    Raises
+    ------
+    SimulatorFailed, SimulatorMissing
+        As these.
+    """
+    environment() # what is missing is said first
+    stamp = directory / "built"
+    state = hashlib.sha256("\0".join((*options, *(
+        path.read_text() for path in (*sources, *beside, Path(__file__))))).encode()).hexdigest()
+    if stamp.exists() and stamp.read_text() == state:
+        return
+    stamp.unlink(missing_ok=True)
+    compile_verilog(sources, top, directory, *options, log=log, beside=beside)
+    stamp.write_text(state)
 
 
 def build(sources, top: str, directory: Path, *more: str, beside=(), waves=False, coverage=False,

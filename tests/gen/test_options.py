@@ -34,6 +34,7 @@ OTHER = {
     "array_ns": ("20", 20.0), "mtj_bits": ("9", 9), "mtj_currents": ("{currents}", (1, 2, 3, 4, 300)),
     "mtj_reset_current": ("301", 301),
     "seed": ("5", 5), "protect": (None, True), "bus": ("axi",) * 2, "bus_width": ("16", 16),
+    "baud": ("115200", 115200), "board": ("ulx3s_85f",) * 2,
 }
 
 
