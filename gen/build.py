@@ -185,7 +185,9 @@ def write_estimate(network: Network, target: Target, out: Path, *, energy=None, 
 
 def _estimate(network, target, others, steps, table):
     """The accelerator of a compiled network, and the reports that need no Verilog; three steps."""
-    compared = [network, *_compared(others, target)]
+    folding  = choose_interval(network, target)
+    compared = [network, *_compared(others, target if target.luts is None else replace(
+        target, luts=None, interval=folding["interval_cycles"]))]
     steps.step("map to arrays")
     reports = {
         "crossbar_map": crossbar_map(network, target),
@@ -201,7 +203,7 @@ def _estimate(network, target, others, steps, table):
         "layers": estimate_layers(accelerator, network, target.passes)}
     performance = reports["estimate_network_performance"] = estimate_network(
         accelerator, network, target.passes, target.clock_mhz)
-    performance["folding"] = choose_interval(network, target)
+    performance["folding"] = folding
     if target.interval is not None:
         performance |= _asked_interval(network, target)
     reports["energy"] = energy_report(network, target, table)

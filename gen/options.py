@@ -84,7 +84,7 @@ def add_options(parser: argparse.ArgumentParser):
         default = {"passes": f"that of the paper of the method, or {field.default}",
                    "passes_max": f"{field.default}, or T where that is larger",
                    "mtj_currents": None, "mtj_reset_current": None, "interval": None,
-                   "adcs": None}.get(field.name, field.default)
+                   "adcs": None, "luts": None}.get(field.name, field.default)
         text += f" (default: {default})" if default is not None else ""
         if field.type is bool:
             parser.add_argument(name, action=argparse.BooleanOptionalAction, default=None, help=text)
