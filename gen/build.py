@@ -46,6 +46,7 @@ from gen.output import MANIFEST, PAGE, folder
 from gen.page import page
 from gen.paper_claims import paper_claims
 from gen.progress import Progress
+from gen.resources import estimate_resources
 from gen.sources import HELP
 from gen.structure import plain
 from gen.summary import outline, summary
@@ -150,13 +151,16 @@ def estimate(network: Network, target: Target, *, energy=None, steps=None) -> di
     """Return the reports on ``network``, which has its parameters, that need no build, and write nothing.
 
     They are those of a build but for synthesis, and ``estimate_memory``: the bits of the weights, and of
-    the memories around the arrays, by block. ``energy`` is as in :func:`build`. It takes five steps.
+    the memories around the arrays, by block; and ``estimate_resources``: the cells of an ECP5
+    (:func:`gen.resources.estimate_resources`). ``energy`` is as in :func:`build`. It takes six steps.
     """
     steps   = steps or Progress(io.StringIO())
     table   = energy and read_table(energy)
     steps.step("compile")
     network = compile_network(network, target)
     accelerator, reports = _estimate(network, target, (), steps, table)
+    steps.step("count cells")
+    reports["estimate_resources"] = estimate_resources(accelerator, steps.bar)
     steps.step("count memories")
     if target.view != "macro": # emulated arrays are memories too, of the weights
         accelerator = lower(network, replace(target, view="macro"))
@@ -184,7 +188,9 @@ def write_estimate(network: Network, target: Target, out: Path, *, energy=None, 
 
 def _estimate(network, target, others, steps, table):
     """The accelerator of a compiled network, and the reports that need no Verilog; three steps."""
-    compared = [network, *_compared(others, target)]
+    folding  = choose_interval(network, target)
+    compared = [network, *_compared(others, target if target.luts is None else replace(
+        target, luts=None, interval=folding["interval_cycles"]))]
     steps.step("map to arrays")
     reports = {
         "crossbar_map": crossbar_map(network, target),
@@ -200,7 +206,7 @@ def _estimate(network, target, others, steps, table):
         "layers": estimate_layers(accelerator, network, target.passes)}
     performance = reports["estimate_network_performance"] = estimate_network(
         accelerator, network, target.passes, target.clock_mhz)
-    performance["folding"] = choose_interval(network, target)
+    performance["folding"] = folding
     if target.interval is not None:
         performance |= _asked_interval(network, target)
     reports["energy"] = energy_report(network, target, table)

@@ -6,6 +6,7 @@ As a command, ``python -m gen.compile lenet5`` prints the compiled network as JS
 from gen.check_target import ImpossibleTarget, check_target
 from gen.command import Parser, command
 from gen.ir import Network, Target, dump
+from gen.luts import within_luts
 from gen.options import add_options, chosen_target, read_options, trained
 from gen.sources import HELP
 from gen.transforms.banks import make_banks
@@ -48,6 +49,8 @@ def compile_network(network: Network, target: Target) -> Network:
         :mod:`gen.ir`; or, with a note, if a transform broke them.
     """
     check_target(target)
+    if target.luts is not None:
+        return within_luts(network, target, compile_network)
     if target.rng == "mtj" and not network.drops:
         raise ImpossibleTarget(f"Network {network.name!r} draws no random bits, so there are no junctions; "
                                "leave --rng mtj out")

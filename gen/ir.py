@@ -83,6 +83,9 @@ class Target:
     adcs: int | None = _option(None, "analog-to-digital converters of all arrays together, to fold for the "
                                      "shortest interval that they allow", limits=range(1, 10**9 + 1),
                                called="The number of ADCs must be {}")
+    luts: int | None = _option(None, "LUT4 of an ECP5, as estimated, to fold for the shortest interval "
+                                     "that they allow", limits=range(1, 10**9 + 1),
+                               called="The number of LUTs must be {}")
     clock_mhz: float = _option(125.0, "clock frequency in MHz, that times in ns are rounded up to",
                                limits=(0.001, 10_000), called="The clock must be {} MHz")
     set_ns: float = _option(10.0, "SET pulse in ns (Scale-Dropout, V-B)")

@@ -51,8 +51,9 @@ _ENERGIES = ("_j", "_j_per_image", "_j_per_pass")
 def page(reports: dict[str, dict]) -> str:
     """Return the page of ``reports``, as they are read from the JSON files of a build, by the names of
     these; what is not among them has no place on it."""
-    energy, performance, cycles, arrays, costs = (reports.get(name) for name in (
-        "energy", "estimate_network_performance", "estimate_layer_cycles", "crossbar_map", "method_costs"))
+    energy, performance, cycles, arrays, costs, cells = (reports.get(name) for name in (
+        "energy", "estimate_network_performance", "estimate_layer_cycles", "crossbar_map", "method_costs",
+        "estimate_resources"))
     name   = next((report["network"] for report in (energy, arrays) if report), "Accelerator")
     method = f", {energy['method']}" if energy else ""
     title  = escape(f"{name}{method}")
@@ -67,6 +68,8 @@ def page(reports: dict[str, dict]) -> str:
         parts.append(_cycles(cycles, performance))
     if arrays:
         parts.append(_arrays(arrays))
+    if cells:
+        parts.append(_cells(cells))
     if costs:
         parts.append(_costs(costs))
     parts.append("<h2>All figures</h2>")
@@ -197,6 +200,18 @@ def _arrays(report):
     return (f"<h2>How full arrays are</h2><p>{_number(report['total']['arrays'])} arrays of "
             f"{_number(report['array_rows'])} by {_number(report['array_columns'])} cells, "
             f"{_share(report['total']['fill'])} full.</p>{bars}{more}")
+
+
+def _cells(report):
+    keys = "LUT", "FF", "BRAM", "DSP"
+    most = max(1, *(block["LUT"] for block in report["blocks"].values()))
+    bars = "".join(_bar(f"{escape(name)}: {_number(block['LUT'])} LUT4",
+                        [(block["LUT"] / most, "c5", f"{block['LUT']} LUT4")])
+                   for name, block in report["blocks"].items())
+    rows = [(escape(name), *(_number(block[key]) for key in keys))
+            for name, block in (*report["blocks"].items(), ("sum", report))]
+    return (f"<h2>Cells of an ECP5, by block</h2><p>An estimate, before any synthesis.</p>{bars}"
+            + _table(("block", "LUT4", "flip-flops", "block memories", "multipliers"), rows))
 
 
 def _costs(report):

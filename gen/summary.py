@@ -43,16 +43,18 @@ def summary(out: Path, reports: dict) -> str:
 
 
 def outline(network: Network, reports: dict, out: Path | None = None) -> str:
-    """Return what :func:`gen.build.estimate` has found of ``network``: as :func:`summary`, with memories
-    and a table of the layers in place of what is built. If reports are in ``out``, that too, and
-    energies."""
-    memory = reports["estimate_memory"]
+    """Return what :func:`gen.build.estimate` has found of ``network``: as :func:`summary`, with memories,
+    cells of an ECP5 and a table of the layers in place of what is built. If reports are in ``out``, that
+    too, and energies."""
+    memory, cells = reports["estimate_memory"], reports["estimate_resources"]
     blocks = ", ".join(f"{bits:,} {block}" for block, bits in memory["memory_bits_by_block"].items())
     costs  = reports["method_costs"]["methods"][0]
     cycles = reports["estimate_layer_cycles"]["layers"]
     rows   = [("network", f"{network.name}, {costs['method']}"), *_rows(reports),
               ("weights", f"{memory['weight_bits']:,} bits in {costs['total']['cells']:,} cells"),
               ("memories", f"{memory['memory_bits']:,} bits around the arrays: {blocks}"),
+              ("ECP5", f"about {cells['LUT']:,} LUT4, {cells['FF']:,} FF, {cells['BRAM']} BRAM, "
+                       f"{cells['DSP']} DSP"),
               ("random", f"{costs['total']['random_bits_per_prediction']:,} bits a prediction")]
     layers = tabulate([{
         "layer":    layer.name,

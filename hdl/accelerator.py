@@ -284,6 +284,12 @@ class Accelerator(wiring.Component):
                 raise ValueError(f"Each block must have a name of its own, but two are named {name!r}")
         return dict(named)
 
+    @staticmethod
+    def guarded(block):
+        """Return ``block`` with the parity of its control registers, which ``protect`` adds."""
+        # An emulated array stands for a macro, whose registers are not part of this design.
+        return RegisterParity(block, exclude=(EmulatedArray, ParityCheck))
+
     def elaborate(self, platform):
         m = Module()
 
@@ -291,8 +297,7 @@ class Accelerator(wiring.Component):
         for name, block in self.blocks.items():
             if self.protect:
                 faults += [block.error] if "error" in block.signature.members else []
-                # An emulated array stands for a macro, whose registers are not part of this design.
-                block = RegisterParity(block, exclude=(EmulatedArray, ParityCheck))
+                block = self.guarded(block)
                 faults.append(block.error)
             m.submodules[name] = block
         m.d.sync += self.averaging.fault.eq(self.averaging.fault | Cat(faults).any())

@@ -44,6 +44,7 @@ class Options(TypedDict, total=False):
     cells_per_read: int
     interval: int | None
     adcs: int | None
+    luts: int | None
     clock_mhz: float
     set_ns: float
     read_ns: float

@@ -11,7 +11,8 @@ from gen.outcomes import combinations, expected_runs
 from gen.transforms.tile import columns_max, row_tiles
 
 
-__all__ = ["GATES_MAX", "adcs", "choose_folding", "choose_interval", "gates", "map_cycles", "runs"]
+__all__ = ["GATES_MAX", "adcs", "choose_folding", "choose_interval", "gates", "intervals", "map_cycles",
+           "runs"]
 
 
 #: Cost of a network up to which it is folded for its default interval, more than that of any LeNet-5.
@@ -45,12 +46,12 @@ def choose_interval(network: Network, target: Target) -> dict:
     """Return the ``interval_cycles`` that :func:`choose_folding` folds for, the ``gates`` and ``adcs`` of
     all layers then, and ``reason``, a sentence.
 
-    It is ``target.interval``; or the shortest in which ``target.adcs`` suffice. Unless one of these is
-    given, it is the time in which the first layer reads its (padded) map one pixel a cycle for each of its
-    runs, and no less than the slowest layer needs. Where this costs more than :data:`GATES_MAX`, and more
-    than twice what the cheapest foldings of all layers do, it is the shortest interval that does not: a
-    fully connected layer reads its whole map before its first product, and would have to be unrolled to
-    keep pace.
+    It is ``target.interval``; or the shortest in which ``target.adcs`` suffice; or that for which a
+    compiled network is folded within ``target.luts``. Unless one of these is given, it is the time in which
+    the first layer reads its (padded) map one pixel a cycle for each of its runs, and no less than the
+    slowest layer needs. Where this costs more than :data:`GATES_MAX`, and more than twice what the cheapest
+    foldings of all layers do, it is the shortest interval that does not: a fully connected layer reads its
+    whole map before its first product, and would have to be unrolled to keep pace.
 
     Raises
     ------
@@ -58,6 +59,11 @@ def choose_interval(network: Network, target: Target) -> dict:
         If both are given, or there are fewer ADCs than any folding takes.
     """
     foldings = _Foldings(network, target)
+    if target.luts is not None:
+        # It was found by trial, and the layers are folded for it (:mod:`gen.luts`).
+        needed = max(count * map_cycles(layer, layer.folding) for count, layer in zip(
+            foldings.runs, network.layers, strict=True))
+        return foldings.chosen(math.ceil(needed), f"the shortest for {target.luts:,} LUT4, as estimated")
     if target.interval is not None:
         if target.adcs is not None:
             raise ImpossibleTarget("An interval and a number of ADCs exclude each other; leave one "
@@ -83,6 +89,12 @@ def choose_interval(network: Network, target: Target) -> dict:
         foldings.shortest(range(interval + 1, slowest + 1), gates, most),
         f"as {interval}, {reason}, would take {default['gates']:,} gates; for these, add --interval "
         f"{interval}")
+
+
+def intervals(network: Network, target: Target) -> range:
+    """Return the intervals from that of the fastest foldings to that of the cheapest."""
+    foldings = _Foldings(network, target)
+    return range(foldings.fastest(), foldings.slowest() + 1)
 
 
 class _Foldings:

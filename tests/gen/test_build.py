@@ -589,7 +589,10 @@ def test_an_estimate_writes_nothing(described, capsys):
         assert line in said.splitlines()
     lines = {line[:13].strip(): line[13:] for line in said.splitlines()}
     assert lines["network"] == "mine, Scale-Dropout" and lines["weights"] == "216 bits in 432 cells"
-    report = estimate(trained({"network": "mine.toml", "random": 2}), Target())["estimate_memory"]
+    reports = estimate(trained({"network": "mine.toml", "random": 2}), Target())
+    cells, report = reports["estimate_resources"], reports["estimate_memory"]
+    assert lines["ECP5"] == (f"about {cells['LUT']:,} LUT4, {cells['FF']:,} FF, {cells['BRAM']} BRAM, "
+                             f"{cells['DSP']} DSP")
     assert lines["memories"].startswith(f"{report['memory_bits']:,} bits around the arrays: ")
     assert report["memory_bits"] == sum(report["memory_bits_by_block"].values())
     # Those that stand in the Verilog without the arrays.
@@ -609,7 +612,7 @@ def test_an_estimate_with_energy_writes_reports(described, capsys):
     out  = described / "build" / "mine_estimate"
     assert names(out) == ["config.json", "manifest.json", "report"]
     assert set(names(out / "report")) == {f"{name}.json" for name in REPORTS if name != "synth_ecp5"} | {
-        "estimate_memory.json", "summary.html"}
+        "estimate_memory.json", "estimate_resources.json", "summary.html"}
     energy = read_json(out / "report" / "energy.json")
     assert energy["table"]["name"] == "own"
     joule  = energy["schedules"]["shared"]["passes"]["20"]["energy_j_per_image"]

@@ -30,6 +30,7 @@ OTHER = {
     "view": ("macro",) * 2, "mapping": ("position",) * 2, "cells_per_read": ("8", 8),
     "interval": ("900", 900),
     "adcs": ("300", 300),
+    "luts": ("9000", 9000),
     "clock_mhz": ("99.5", 99.5), "set_ns": ("11.5", 11.5), "read_ns": ("6", 6.0), "reset_ns": ("7", 7.0),
     "array_ns": ("20", 20.0), "mtj_bits": ("9", 9), "mtj_currents": ("{currents}", (1, 2, 3, 4, 300)),
     "mtj_reset_current": ("301", 301),
@@ -184,7 +185,7 @@ def test_neither_a_number_nor_none(capsys, text):
         f"error: argument --adcs: must be a whole number or none, not {text!r}\n")
 
 
-@pytest.mark.parametrize("name", ["interval", "adcs"])
+@pytest.mark.parametrize("name", ["interval", "adcs", "luts"])
 def test_an_option_takes_back_what_a_file_holds(tmp_path, name):
     path = write(tmp_path, {"network": "lenet5", name: 900})
     assert parse("--config", path, f"--{name}", "none") == {"network": "lenet5", name: None}

@@ -123,6 +123,15 @@ def test_bars_are_what_the_reports_say(built):
     assert text.count('<span class="bottleneck">') == 1
 
 
+def test_cells_are_there_before_a_synthesis(built):
+    report = json.loads((built / "estimate" / "report" / "estimate_resources.json").read_text())
+    text   = (built / "estimate" / PAGE).read_text()
+    for name, block in report["blocks"].items():
+        cells = "".join(rf'<td class=number><data value="{count}">[\d,]+</data></td>'
+                        for count in block.values())
+        assert re.search(f"<td>{name}</td>{cells}", text)
+
+
 def test_makes_the_page_again(built, capsys):
     path   = built / "whole" / PAGE
     before = path.read_bytes()

@@ -1,0 +1,25 @@
+# amaranth: UnusedElaboratable=no
+"""The estimate of cells against what Yosys has made of the same blocks (``python -m bench.cells``)."""
+
+import pytest
+
+from bench.cells import SEEN, TESTED, accelerator_of, counted, kept
+from gen.resources import estimate_resources
+
+
+def test_what_is_kept():
+    found = kept()
+    assert set(found) <= {*SEEN, *TESTED} and set(found) >= set(SEEN)
+    assert all(len(each["rtl_sha256"]) == 64 and each["yosys"].startswith("Yosys ")
+               for each in found.values())
+
+
+@pytest.mark.parametrize("options", [options for options in TESTED if options in kept()] or SEEN)
+def test_estimate_is_near_synthesis(options):
+    _, accelerator = accelerator_of(options)
+    estimate, wanted = estimate_resources(accelerator), counted(options)
+    assert set(estimate["blocks"]) == set(kept()[options]["blocks"]) - {"other"}
+    assert estimate["LUT"]  == pytest.approx(wanted["LUT"], rel=0.08)
+    assert estimate["FF"]   == pytest.approx(wanted["FF"], rel=0.05)
+    assert estimate["BRAM"] == pytest.approx(wanted["BRAM"], rel=0.1, abs=1)
+    assert estimate["DSP"]  == pytest.approx(wanted["DSP"], abs=1)
