@@ -84,8 +84,8 @@ class Link:
     again : int
         Requests that were made again, and gaps in the results.
     bad : int
-        Frames that have come wrong to the board, or were too many for it; those that have come wrong here
-        are ``frames.bad``.
+        Frames that have come wrong to the board by its last answer, or were too many for it; those that
+        have come wrong here are ``frames.bad``.
     """
 
     def __init__(self, port, room: int, first_s: float = _FIRST_S):
