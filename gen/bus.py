@@ -16,47 +16,43 @@ from hdl.axi_accelerator import AxiAccelerator
 from hdl.bus.axi_bus import AxiBus
 from hdl.bus.register_map import Register
 from hdl.bus.result_output import FLAGS, RECORD, record_layout
+from hdl.uart.uart_bus import UartBus
+from hdl.uart_accelerator import UartAccelerator
 
 
 __all__ = ["name_of_build", "register_table", "write_bus"]
 
 
-#: Name of the module around the accelerator, and of its file.
-TOP = "accelerator_axi"
+#: Name of the module around the accelerator, and of its file, by bus.
+TOPS = {"axi": "accelerator_axi", "uart": "accelerator_uart"}
 
 #: Warnings of ``verilator -Wall`` beside those of any Verilog of Yosys, and why they are harmless.
 _ACCEPTED = {"SYMRSVDWORD": "the port interrupt has the name that tools look for, whatever it means in C++"}
 
 
 def write_bus(network: Network, target: Target, accelerator: Accelerator, directory: Path) -> dict | None:
-    """Write ``accelerator_axi.v`` to ``directory / "rtl"``, and to ``directory / "bus"`` the registers as
-    a header of C, ``spincim.h``, and as a module of Python, ``spincim_registers.py``. Return what the
-    manifest says of them: None where the target has no bus, for which nothing is written.
+    """Write the Verilog of the module around the accelerator to ``directory / "rtl"``; and for AXI to
+    ``directory / "bus"`` the registers as a header of C, ``spincim.h``, and as a module of Python,
+    ``spincim_registers.py``. Return what the manifest says of them: None where the target has no bus, for
+    which nothing is written.
     """
     if target.bus == "streams":
         return None
     name   = name_of_build(network, target)
-    pixels = network.input.height * network.input.width
-    bus    = AxiBus(
-        pixels=pixels, colours=network.input.colours, classes=network.layers[-1].outputs,
-        passes=target.passes, passes_max=target.passes_max, width=target.bus_width,
-        version=tuple(map(int, re.findall(r"\d+", version())[:3])), build=int(name[:8], 16))
-    top       = AxiAccelerator(accelerator, "accelerator", bus)
-    registers = bus.registers.registers
-    source, _ = write_verilog(top, TOP, directory, _ACCEPTED)
-    (directory / "bus").mkdir()
-    for file, text in (("spincim.h", _header), ("spincim_registers.py", _module)):
-        (directory / "bus" / file).write_text(text(registers))
+    of_map = {
+        "pixels": network.input.height * network.input.width, "colours": network.input.colours,
+        "classes": network.layers[-1].outputs, "passes": target.passes, "passes_max": target.passes_max,
+        "version": tuple(map(int, re.findall(r"\d+", version())[:3])), "build": int(name[:8], 16)}
+    top, own = (_axi if target.bus == "axi" else _uart)(target, accelerator, of_map, directory)
+    registers = top.bus.registers.registers if target.bus == "axi" else top.bus.registers
+    source, _ = write_verilog(top, TOPS[target.bus], directory, _ACCEPTED)
     return {
         "kind": target.bus,
         "hash": name,
-        "top": TOP,
+        "top": TOPS[target.bus],
         "sources": [source], # beside those of the accelerator
-        "clock": "aclk",
-        "reset": "aresetn",
+        **own,
         "ports": listed(top),
-        "pixel_width": target.bus_width,
-        "result_width": bus.RESULT_WIDTH,
         "record": [{"name": field, "offset": layout.offset, "width": layout.width}
                    for field, layout in record_layout()],
         "flags": list(FLAGS),
@@ -65,6 +61,24 @@ def write_bus(network: Network, target: Target, accelerator: Accelerator, direct
                        "fields": [{"name": field.name, "low": field.low, "width": field.width}
                                   for field in register.fields]} for register in registers],
     }
+
+
+def _axi(target, accelerator, of_map, directory):
+    """The module, and what only its manifest has; the files for software are written."""
+    bus = AxiBus(width=target.bus_width, **of_map)
+    (directory / "bus").mkdir()
+    for file, text in (("spincim.h", _header), ("spincim_registers.py", _module)):
+        (directory / "bus" / file).write_text(text(bus.registers.registers))
+    return AxiAccelerator(accelerator, "accelerator", bus), {
+        "clock": "aclk", "reset": "aresetn", "pixel_width": target.bus_width,
+        "result_width": bus.m_axis.payload.data.shape().width}
+
+
+def _uart(target, accelerator, of_map, directory):
+    bus = UartBus(clock_hz=round(1e6 * target.clock_mhz), baud=target.baud, **of_map)
+    return UartAccelerator(accelerator, "accelerator", bus), {
+        "clock": "clk", "reset": "rst", "clock_hz": round(1e6 * target.clock_mhz), "baud": target.baud,
+        "pixel_bytes": bus.pixel_buffer.depth, "result_bytes": bus.result_buffer.depth}
 
 
 def name_of_build(network: Network, target: Target) -> str:

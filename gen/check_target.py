@@ -5,6 +5,7 @@ from numbers import Integral, Real
 
 from gen.command import UserError
 from gen.ir import Target
+from hdl.uart.bit_clock import LEAST_CYCLES
 
 
 __all__ = ["ImpossibleTarget", "check_target"]
@@ -57,3 +58,11 @@ def check_target(target: Target):
         for code in codes:
             need(0 <= code < 1 << target.mtj_bits,
                  f"A {name} current code must be from 0 to {(1 << target.mtj_bits) - 1}", code)
+    if target.bus == "uart":
+        most = int(1e6 * target.clock_mhz / LEAST_CYCLES)
+        need(target.baud <= most, f"The baud rate must be at most {most}, a bit in {LEAST_CYCLES} cycles "
+                                  f"of {target.clock_mhz:g} MHz", target.baud)
+    if target.board != "none":
+        for name, wanted in (("bus", "uart"), ("view", "emulated"), ("rng", "emulated")):
+            need(getattr(target, name) == wanted, f"Target {name} must be {wanted!r} on a board",
+                 getattr(target, name))

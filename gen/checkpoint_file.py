@@ -310,6 +310,8 @@ def _different(held, network):
     names = [layer.name for layer in held.layers], [layer.name for layer in network.layers]
     if names[0] != names[1]:
         return "its layers have other names"
+    if held.joins != network.joins:
+        return "its joins differ"
     return next((f"its layer {found.name!r} differs"
                  for found, layer in zip(held.layers, network.layers, strict=True) if found != layer), "")
 

@@ -10,6 +10,7 @@ from gen.luts import within_luts
 from gen.options import add_options, chosen_target, read_options, trained
 from gen.sources import HELP
 from gen.transforms.banks import make_banks
+from gen.transforms.exhaust import exhaust
 from gen.transforms.folding import choose_folding
 from gen.transforms.merge import merge
 from gen.transforms.quantize import quantize
@@ -25,6 +26,7 @@ __all__ = ["TRANSFORMS", "compile_network"]
 #: Every transform in the order in which it runs: a function ``(network, target) -> network``
 #: of :mod:`gen.transforms`.
 TRANSFORMS = (
+    exhaust,
     make_banks,
     quantize,
     merge,

@@ -101,7 +101,7 @@ from gen.networks import levels_of_pixels
 from gen.structure import LONGEST, StructureError, check_network
 
 
-__all__ = ["DescriptionError", "read_description"]
+__all__ = ["DescriptionError", "TABLES", "read_description"]
 
 
 class DescriptionError(UserError):
@@ -143,6 +143,9 @@ _LAYER = {"kind": _either("conv", "linear"), "name": _NAME, "outputs": _SIZE, "k
           "bits": _whole(1, 8), "low": _either(-1, 0), "source": _NAME,
           "fraction": _whole(VALUE_FRACTIONS.start, VALUE_FRACTIONS.stop - 1)}
 _JOIN  = {"name": _NAME, "trunk": _NAME, "branch": _NAME, "operation": _either("add", "concat")}
+
+#: The same by the heading of the table.
+TABLES = {"": _TOP, "[input]": _INPUT, "[[layers]]": _LAYER, "[[joins]]": _JOIN}
 
 #: Bits of values in fixed point, unless given.
 _VALUE_BITS = 8

@@ -13,7 +13,7 @@ from gen.tools import yosys
 from hdl.layer.weight_memory import WeightMemory
 
 
-__all__ = ["emit", "fields", "listed", "ports", "write_verilog"]
+__all__ = ["clean", "emit", "fields", "listed", "ports", "write_verilog"]
 
 
 #: Warnings of ``verilator -Wall`` that any Verilog of Yosys causes, and why they are harmless.
@@ -64,7 +64,7 @@ def write_verilog(component, name: str, directory: Path, accepted=None) -> tuple
     if WeightMemory.MODULE in verilog:
         verilog += WeightMemory.VERILOG
         modules[WeightMemory.MODULE] = "weight_memory"
-    (directory / source).write_text(_clean(verilog, accepted))
+    (directory / source).write_text(clean(verilog, accepted))
     return source.as_posix(), modules
 
 
@@ -115,13 +115,13 @@ def _modules(fragment, name, block=None):
 
 def _verilog(fragment, name, ports):
     with yosys():
-        return _clean(verilog.convert(fragment, name=name, ports=ports, emit_src=False,
+        return clean(verilog.convert(fragment, name=name, ports=ports, emit_src=False,
                                       strip_internal_attrs=True))
 
 
-def _clean(text, accepted=None):
-    """Remove signals of no bits, which Yosys declares as ``[-1:0]``, of two bits, and turn off the harmless
-    warnings and those ``accepted``."""
+def clean(text: str, accepted: dict | None = None) -> str:
+    """Remove from Verilog of Yosys signals of no bits, which it declares as ``[-1:0]``, of two bits, and
+    turn off the harmless warnings and those ``accepted``."""
     off   = [f"/* verilator lint_off {kind} */ // {reason}\n"
              for kind, reason in (_ACCEPTED | (accepted or {})).items()]
     empty = r"^(  \(\*.*\*\)\n)*  (wire|reg) (signed )?\[-1:0\] .*;\n"

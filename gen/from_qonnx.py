@@ -31,7 +31,7 @@ from gen.methods import DETERMINISTIC
 from gen.tools import ToolMissing, install_hint
 
 
-__all__ = ["QonnxError", "read_qonnx"]
+__all__ = ["NODES", "QonnxError", "WAYS_OUT", "read_qonnx"]
 
 
 #: Nodes of standard ONNX that are evaluated where all that they take is constant; those of the second line
@@ -39,9 +39,19 @@ __all__ = ["QonnxError", "read_qonnx"]
 _COMPUTED = {"Add", "Cast", "Concat", "Constant", "Div", "Gather", "Mul", "Neg", "Pow", "Sqrt", "Sub"}
 _MOVED    = {"Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"}
 
+#: What is done with each node that activations go through.
+NODES = {
+    "Add": "_add", "BatchNormalization": "_batch_normalization", "BipolarQuant": "_quant", "Clip": "_clip",
+    "Conv": "_conv", "Div": "_div", "Flatten": "_flatten", "Gemm": "_gemm",
+    "GlobalMaxPool": "_global_max_pool", "Identity": "_same", "IntQuant": "_quant",
+    "LogSoftmax": "_softmax", "MatMul": "_matmul", "MaxPool": "_max_pool", "Mul": "_mul",
+    "MultiThreshold": "_multi_threshold", "Neg": "_neg", "Pad": "_pad", "Quant": "_quant", "Relu": "_relu",
+    "Reshape": "_reshape", "Softmax": "_softmax", "Sub": "_sub",
+}
+
 #: What to do about a node that is refused, where it is no question of its attributes.
 _CHAIN = "a network is a chain of layers without branches"
-_WAYS_OUT = {
+WAYS_OUT = {
     "Add":     _CHAIN, "Concat": _CHAIN, "Mul": _CHAIN,
     "ArgMax":  "end the graph with its logits, of which the hardware finds the largest",
     "AveragePool": "train with a max-pool, or with a stride",
@@ -193,17 +203,6 @@ class _Reader:
         self.constants = {each.name: numpy_helper.to_array(each) for each in self.graph.initializer}
         self.chain, self.input = [], None
         self.name = self.state = self.ended = None
-        #: Nodes that activations go through.
-        self.nodes = {
-            "Add": self._add, "BatchNormalization": self._batch_normalization,
-            "BipolarQuant": self._quant, "Clip": self._clip, "Conv": self._conv, "Div": self._div,
-            "Flatten": self._flatten, "Gemm": self._gemm, "GlobalMaxPool": self._global_max_pool,
-            "Identity": lambda node: self.state, "IntQuant": self._quant, "LogSoftmax": self._softmax,
-            "MatMul": self._matmul, "MaxPool": self._max_pool, "Mul": self._mul,
-            "MultiThreshold": self._multi_threshold, "Neg": self._neg, "Pad": self._pad,
-            "Quant": self._quant, "Relu": self._relu, "Reshape": self._reshape, "Softmax": self._softmax,
-            "Sub": self._sub,
-        }
 
     def read(self):
         self._begin()
@@ -211,7 +210,7 @@ class _Reader:
             try:
                 self._take(node)
             except _Refused as refused:
-                what, way_out = (*refused.args, _WAYS_OUT.get(node.op_type, _OTHERWISE))[:2]
+                what, way_out = (*refused.args, WAYS_OUT.get(node.op_type, _OTHERWISE))[:2]
                 name = node.name or next(iter(node.output), f"number {number}")
                 self._refuse(f"has node {name!r} ({node.op_type}), which {what}", way_out)
         return self._end()
@@ -245,14 +244,17 @@ class _Reader:
             return
         if data != [self.name]:
             raise _Refused("takes other activations than those of the node before it", _CHAIN)
-        if node.op_type not in self.nodes:
+        if node.op_type not in NODES:
             raise _Refused("has no counterpart")
         if self.ended:
             raise _Refused("comes after the softmax", "end the graph with its logits")
         if isinstance(self.state, _Levels) and any(self.state.border) and node.op_type != "Conv":
             raise _Refused("takes a padded map", "only a convolution can follow a border")
-        self.state = self.nodes[node.op_type](node)
+        self.state = getattr(self, NODES[node.op_type])(node)
         self.name  = node.output[0]
+
+    def _same(self, node):
+        return self.state
 
     # Constants.
 
@@ -540,7 +542,7 @@ class _Reader:
     def _multi_threshold(self, node):
         settings = self._attributes(node)
         if settings.get("data_layout", b"").decode() not in ("", "NCHW", "NC"):
-            raise _Refused("takes a map with the channel last", _WAYS_OUT["Transpose"])
+            raise _Refused("takes a map with the channel last", WAYS_OUT["Transpose"])
         array = self._array(node, 1)
         channels = self.state.shape[0]
         if array.ndim != 2 or len(array) not in (1, channels) \

@@ -65,6 +65,8 @@ class Target:
                               limits=range(1, 1025), called="The largest number of passes must be {}")
     schedule: str = _option("shared", "run passes together as pass sets, or one after another",
                             ("shared", "sequential"))
+    masks: str = _option("random", "draw what passes choose, or let them go through all combinations, "
+                                   "whose mean is exact", ("random", "all"))
     rng: str = _option("emulated", "pseudo-random source, or pins of an MTJ", ("emulated", "mtj"))
     sources: str = _option("model", "a random source for the whole model, or for each random bit of a pass "
                                     "(SpinBayes, 3.5.1)", ("model", "layer"))
@@ -99,9 +101,14 @@ class Target:
                         called="The seed must be {}")
     protect: bool = _option(False, "check parity of all that is stored and sequences, for bits that flip "
                                    "in operation")
-    bus: str = _option("streams", "ports of the accelerator as they are, or around it AXI4-Stream for "
-                                  "pixels and results, and registers on AXI4-Lite", ("streams", "axi"))
+    bus: str = _option("streams", "ports of the accelerator as they are; or around it AXI4-Stream for "
+                                  "pixels and results, and registers on AXI4-Lite; or a serial line for "
+                                  "all of that", ("streams", "axi", "uart"))
     bus_width: int = _option(32, "bits of a beat of pixels on AXI4-Stream", (8, 16, 32, 64))
+    baud: int = _option(3_000_000, "bits per second of the serial line", limits=range(1, 10**8 + 1),
+                        called="The baud rate must be {}")
+    board: str = _option("none", "board whose pins and clock the accelerator gets, at its serial line",
+                         ("none", "ulx3s_85f", "ecpix5_85f"))
 
     def cycles(self, time_ns: float) -> int:
         """Return the clock cycles that last at least ``time_ns``."""

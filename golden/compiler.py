@@ -16,9 +16,10 @@ class CompileError(UserError):
     """The compiler refused the network; the message is the compiler's."""
 
 
-def compiled(name: str, checkpoint: Path | None = None, passes: int = 20, seed: int = 1, *,
+def compiled(name: str, checkpoint: Path | None = None, passes: int | None = 20, seed: int = 1, *,
              crossbars: int | None = None, ways: int = 1, ways_of: str = "ring",
-             masked: str | None = None, p: float | None = None, method: str | None = None) -> Network:
+             masked: str | None = None, p: float | None = None, method: str | None = None,
+             masks: str | None = None) -> Network:
     """Return the network ``name``, or that of this file (:mod:`gen.sources`), as ``python -m gen.compile``
     prints it.
 
@@ -29,9 +30,10 @@ def compiled(name: str, checkpoint: Path | None = None, passes: int = 20, seed: 
     CompileError
         If the compiler refuses its arguments or the checkpoint.
     """
-    command = ["gen.compile", name, f"--passes={passes}", f"--seed={seed}"]
-    for option, value in (("checkpoint", checkpoint), ("crossbars", crossbars), ("ways", ways),
-                          ("ways-of", ways_of), ("masked", masked), ("p", p), ("method", method)):
+    command = ["gen.compile", name, f"--seed={seed}"]
+    for option, value in (("passes", passes), ("masks", masks), ("checkpoint", checkpoint),
+                          ("crossbars", crossbars), ("ways", ways), ("ways-of", ways_of),
+                          ("masked", masked), ("p", p), ("method", method)):
         if value is not None:
             command.append(f"--{option}={value}")
     output, said = run_compiler(command)

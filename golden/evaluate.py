@@ -29,7 +29,7 @@ from golden.answers import answer_passes, check_path, columns_help, join_answers
 from golden.compiler import compiled
 from golden.data import DataError, DataSet, data_set, folder_of, load_for
 from golden.images import Images, read_images
-from golden.network import batches, combination_count
+from golden.network import batches, combination_count, turns
 from golden.random.generator import choices
 from golden.scores import Scores, join_scores, over_combinations, over_passes, report, scores_of
 
@@ -71,7 +71,11 @@ def main(arguments=None):
     parser.add_argument("--out", type=Path, metavar="FILE",
         help="write the prediction for each image of --input, or of the data set, to FILE: .csv or .npz")
     parser.add_argument("--passes", type=int,
-        help="stochastic forward passes (default: those of the paper of the method)")
+        help="stochastic forward passes (default: those of the paper of the method; all combinations, with "
+             "--masks all)")
+    parser.add_argument("--masks", choices=("random", "all"), default="random",
+        help="draw what passes choose, or let them go through all combinations, whose mean is exact "
+             "(default: %(default)s)")
     parser.add_argument("--seed", type=int, default=1,
         help="start of the pseudo-random stream (default: %(default)s)")
     parser.add_argument("--checkpoint", type=Path,
@@ -102,7 +106,7 @@ def _evaluate(args) -> dict:
     asked     = args.source.network(args.method, args.crossbars, args.ways, args.ways_of,
                                     args.masked and args.masked.split(","))
     spinbayes = asked.method == "spinbayes"
-    passes    = method_for(asked).passes if args.passes is None else args.passes
+    passes    = method_for(asked).passes if args.passes is None and args.masks != "all" else args.passes
     if args.labels and not args.input:
         raise DataError("Labels belong to images of your own; name these with --input FILE")
     if args.data and args.input:
@@ -117,7 +121,9 @@ def _evaluate(args) -> dict:
     steps.step(f"compile {asked.name}")
     network = compiled(args.source.text, args.checkpoint, passes, args.seed, crossbars=args.crossbars,
                        ways=args.ways, ways_of=args.ways_of, masked=args.masked, p=args.p,
-                       method=args.method)
+                       method=args.method, masks=args.masks)
+    if passes is None:
+        passes = turns(network)
     if args.input:
         judged, sets = read_images(args.input, network, args.labels), {}
     else:
@@ -152,6 +158,7 @@ def _evaluate(args) -> dict:
         "source": "compiled golden model",
         "status": "run",
         "passes": passes,
+        "masks": args.masks,
         "seed": args.seed,
         "images": {name: len(found.mean) for name, found in scores["passes"].items()
                    if isinstance(found, Scores)},
@@ -186,7 +193,7 @@ def _ood_sets(data: DataSet, images: np.ndarray, folder: Path, *,
 def _methods(network: Network) -> dict[str, Callable[[np.ndarray, np.ndarray], Scores]]:
     """Return by name the predictions that are compared with that of all passes: how to score images
     (N, H, W), given the random bits (N, T, W) of their passes."""
-    if method_for(network).keeps:
+    if method_for(network).keeps and network.drops:
         methods = {"all_kept": lambda images, bits: over_passes(network, images, np.ones_like(bits[:, :1]))}
     else:
         methods = {"one_pass": lambda images, bits: over_passes(network, images, bits[:, :1])}

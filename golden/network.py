@@ -19,7 +19,7 @@ from golden.random.outcomes import masks, mixes, outcomes
 __all__ = [
     "COMBINATIONS_LIMIT", "activate", "batches", "combination_count", "combinations", "compare",
     "compare_with_mean", "entering", "forward", "input_levels", "joined", "layer_sums", "layer_weights",
-    "logits", "path_probabilities", "paths", "predict", "values",
+    "logits", "path_probabilities", "paths", "predict", "turns", "values",
 ]
 
 
@@ -141,7 +141,7 @@ def predict(network: Network, images: np.ndarray, bits: np.ndarray, *,
 
 def combination_count(network: Network) -> int:
     """Return how many combinations there are of random bits and of numbers of a pass that matter."""
-    return 2**len(network.drops) * _turns(network)
+    return 2**len(network.drops) * turns(network)
 
 
 def combinations(network: Network) -> np.ndarray:
@@ -159,12 +159,12 @@ def combinations(network: Network) -> np.ndarray:
     if count > COMBINATIONS_LIMIT:
         raise ValueError(f"Network {network.name!r} must have at most {COMBINATIONS_LIMIT} "
                          f"combinations of random bits to enumerate them, not {count}")
-    number = np.repeat(np.arange(2**width), _turns(network))
+    number = np.repeat(np.arange(2**width), turns(network))
     return (number[:, None] >> np.arange(width)[::-1] & 1).astype(bool)
 
 
-def _turns(network):
-    """Passes after which choices by the number of the pass begin again."""
+def turns(network: Network) -> int:
+    """Return after how many passes choices by the number of the pass begin again; 1 if there are none."""
     return math.lcm(*(len(choice.table) for layer in network.layers for choice in layer.choices
                       if not network.places(choice.draw)))
 

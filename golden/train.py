@@ -18,6 +18,7 @@ from tabulate import tabulate
 
 from gen.command import Parser, UserError, command, whole
 from gen.files import refuse_unwritable
+from gen.graph import graph_of
 from gen.methods import WAYS_OF, asked_of, choose, count_of
 from gen.progress import Progress
 from gen.sources import HELP, is_file, source_argument
@@ -34,6 +35,7 @@ class Method:
 
     recipes: tuple[str, ...] = ("tune",)   #: The first is the default.
     levels: bool = False                   #: Whether levels of several bits can be trained.
+    apart: bool = False                    #: Whether members are trained that share nothing.
     options: tuple[str, ...] = ("base",)   #: Options that not all methods have.
 
 
@@ -47,7 +49,7 @@ METHODS = {
                                    options=("crossbars", "weight_bits", "ways", "ways_of", "arrays")),
     "sub-set":              Method(options=("base", "crossbars")),
     "tiny-ensemble":        Method(options=("base", "crossbars")),
-    "ensemble":             Method(options=("base", "crossbars")),
+    "ensemble":             Method(apart=True, options=("base", "crossbars")),
     "spatial-spindrop":     Method(options=("base", "masked")),
     "spindrop":             Method(options=("base", "masked")),
     "affine":               Method(),
@@ -110,12 +112,18 @@ def _parse(arguments):
     if not (options.method or options.source.method):
         parser.error(f"network {plain.name!r} has choices of its own, which cannot be trained; name a "
                      "method with --method")
-    if plain.joins:
-        parser.error(f"network {plain.name!r} has joins, but only chains of layers can be trained; build "
-                     "it with --random, or with parameters of your own (docs/network-files.md)")
     options.method = options.method or options.source.method
     method = METHODS[options.method]
-    if not method.levels and any(layer.output_bits > 1 for layer in plain.layers):
+    if plain.joins and options.method in BASELINES:
+        parser.error(f"method {options.method!r} is for chains of layers, and network {plain.name!r} has "
+                     "joins; take another --method")
+    beside = sorted(set(range(len(plain.layers))) - set(graph_of(plain).trunk))
+    if method.apart and beside:
+        parser.error(f"method {options.method!r} trains networks apart, which would have different layers "
+                     f"{plain.layers[beside[0]].name!r}, and beside the others there is one for all; take "
+                     "another --method")
+    if not method.levels and any(layer.output_bits > 1 and layer.fraction is None
+                                 for layer in plain.layers):
         parser.error(f"method {options.method!r} is not for network {plain.name!r}, whose levels have "
                      "several bits, but " + _either(name for name in METHODS if METHODS[name].levels))
     if options.recipe not in (None, *method.recipes):

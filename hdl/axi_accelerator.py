@@ -3,7 +3,9 @@
 
 from amaranth import *
 from amaranth.lib import wiring
-from amaranth.lib.wiring import In, Out, connect
+from amaranth.lib.wiring import In, Out
+
+from hdl.placed import other_pins, place_accelerator
 
 
 __all__ = ["AxiAccelerator"]
@@ -20,9 +22,6 @@ _CHANNELS = (
     ("s_axi_ar",  "ar",     {"addr": None}),
     ("s_axi_r",   "r",      {"data": "data", "resp": "resp"}),
 )
-
-#: Ports of an accelerator that the bus takes the place of.
-_TAKEN = ("pixels", "passes", "results", "alarm", "error")
 
 
 class AxiAccelerator(wiring.Component):
@@ -58,9 +57,7 @@ class AxiAccelerator(wiring.Component):
                 members[f"{prefix}prot"] = In(3)
             members |= {f"{prefix}valid": inward(1), f"{prefix}ready": outward(1)}
         members["interrupt"] = Out(1)
-        members |= {name: member for name, member in accelerator.signature.members.items()
-                    if name not in _TAKEN}
-        super().__init__(members)
+        super().__init__(members | other_pins(accelerator))
 
     def elaborate(self, platform):
         m = Module()
@@ -80,34 +77,6 @@ class AxiAccelerator(wiring.Component):
                 m.d.comb += [*(port.eq(own) for port, own in pairs), ready[0].eq(ready[1])]
         m.d.comb += self.interrupt.eq(bus.interrupt)
 
-        # The module is given, with its ports by name.
-        core    = self.accelerator.signature.create(path=("core",))
-        pins    = {"i_clk": ClockSignal(), "i_rst": ResetSignal()}
-        for path, member, value in self.accelerator.signature.flatten(core):
-            value = Value.cast(value)
-            if len(value) and not isinstance(value, Const):
-                pins[f"{'i' if member.flow is In else 'o'}_{'__'.join(map(str, path))}"] = value
-        m.submodules.core = Instance(self.module, **pins)
-        connect(m, bus.pixels, core.pixels)
-        connect(m, core.results, bus.results)
-        m.d.comb += [core.passes.eq(bus.passes), bus.alarm.eq(core.alarm)]
-        if "error" in self.accelerator.signature.members:
-            m.d.comb += bus.error.eq(core.error)
-        for name, member in self.accelerator.signature.members.items():
-            if name not in _TAKEN:
-                _through(m, member, getattr(core, name), getattr(self, name))
+        place_accelerator(m, self.accelerator, self.module, bus, self)
 
         return m
-
-
-def _through(m, member, inner, outer):
-    """Connect the pins ``inner`` of a module with those of its surroundings."""
-    for (_, leaf, own), (_, _, port) in zip(
-            wiring.Signature({"pins": member}).flatten(_Pins(inner)),
-            wiring.Signature({"pins": member}).flatten(_Pins(outer)), strict=True):
-        m.d.comb += Value.cast(own).eq(port) if leaf.flow is In else Value.cast(port).eq(own)
-
-
-class _Pins:
-    def __init__(self, pins):
-        self.pins = pins

@@ -1,7 +1,7 @@
 """Turn a model of torch into a network and its parameters.
 
-A model is a chain of modules, as :mod:`torch.fx` sees it: an :class:`torch.nn.Sequential`, or any module
-whose ``forward`` goes straight on. What each becomes:
+A model is what :mod:`torch.fx` sees of it: modules one behind the other, and ways that part and meet again.
+What each becomes:
 
 ========================================  ==============================================================
 module                                    becomes
@@ -14,7 +14,14 @@ module                                    becomes
 ``SpinDrop``, ``SpatialSpinDrop``         a mask on the inputs of the layer that follows
 ``MaxPool2d``, whose windows do not       the pool of the layer, wherever it is before the next one
 overlap, ``AdaptiveMaxPool2d(1)``
-``Sign``                                  thresholds
+``Sign``                                  thresholds; of ``Fixed``, the sign of its values
+``Fixed``                                 values in fixed point that leave its layer
+``+``, ``torch.add`` of two ``Fixed``,    a join of their values (:class:`gen.ir.Join`)
+with ``Fixed`` behind it
+``torch.cat`` of signs or of ``Fixed``    a join of their channels
+``AvgPool2d``, whose windows do not       weights of the layer that follows, the same at all positions
+overlap, ``AdaptiveAvgPool2d(1)``,        of a window
+behind ``Sign``
 ``Flatten``                               the order of the inputs of the layer that follows
 ``Identity``, ``Hardtanh`` before a sign  nothing
 ``Softmax``, ``LogSoftmax`` at the end    the head, which computes it anyway
@@ -26,7 +33,8 @@ pixels; a number there is the decimal that it is written as.
 
 Nothing is approximated and nothing left out: what has no counterpart is refused by its name. The trained
 numbers are widened to float64, and a level of the hardware is the sign of what the formula makes of them
-without rounding. A model in float32 may differ where a value is within its rounding errors of zero.
+without rounding. A model in float32 may differ where a value is within its rounding errors of zero, or of
+the middle between two values in fixed point.
 """
 
 import copy
@@ -41,39 +49,40 @@ from torch import Tensor, fx, nn
 from torch.nn.modules.dropout import _DropoutNd
 
 from gen.check_shapes import check_shapes
+from gen.checkpoint import with_parameters
 from gen.checkpoint_file import Parameters
 from gen.command import UserError
-from gen.ir import BankChoice, Draw, Input, Layer, MaskChoice, Network
+from gen.ir import BankChoice, Draw, Input, Join, Layer, MaskChoice, Network
 from gen.methods import METHODS, choose, has_dropout, is_chosen
+from gen.transforms.banks import exact_values
 from golden.float import layers as golden_layers
 from golden.float.levels import levels_of
 from golden.float.model import BayNN
 from golden.float.spinbayes import SpinBayes
 from golden.methods.checkpoints import CONVOLUTIONS
 from spincim.model import Model
-from spincim.nn import BinaryConv2d, BinaryLinear, ScaleDropout, Sign, SpatialSpinDrop, SpinDrop
+from spincim.nn import BinaryConv2d, BinaryLinear, Fixed, ScaleDropout, Sign, SpatialSpinDrop, SpinDrop
 
 
-__all__ = ["ConvertError", "convert", "from_torch"]
+__all__ = ["ConvertError", "MODULES", "WAYS_OUT", "convert", "from_torch"]
 
 
 class ConvertError(UserError):
     """A model that cannot be built, with the module and the way out in its message."""
 
 
-_CHAIN = "a network is a chain of layers without branches"
+_ONE = "each takes what one module before it computes"
+_AVERAGE = "put it between Sign and a binary layer, before Flatten and dropout"
 _DROPOUT = ("use ScaleDropout, SpinDrop or SpatialSpinDrop of spincim.nn, which the hardware has, or take "
             "it out of the model")
 _BINARY = "use BinaryConv2d or BinaryLinear of spincim.nn"
 _MAP = "take a series for a map of height 1: use BinaryConv2d of a kernel (1, k), and MaxPool2d((1, k))"
 
 #: What to do about modules and functions that are refused.
-_WAYS_OUT = {
+WAYS_OUT = {
     "relu": "use Sign of spincim.nn", "sign": "its sign of 0 is 0; use Sign of spincim.nn, which has +1",
     "tanh": "use Sign of spincim.nn", "sigmoid": "use Sign of spincim.nn",
     "gelu": "use Sign of spincim.nn", "leakyrelu": "use Sign of spincim.nn",
-    "avgpool2d": "use MaxPool2d, or a stride",
-    "adaptiveavgpool2d": "use AdaptiveMaxPool2d(1), or a BinaryLinear over the map",
     "layernorm": "use a batch normalization",
     "groupnorm": "use a batch normalization", "instancenorm2d": "use a batch normalization",
     "conv1d": _MAP, "maxpool1d": _MAP, "conv3d": _BINARY, "convtranspose2d": _BINARY,
@@ -117,6 +126,8 @@ class _Part:
     limited: bool = False           #: Whether only the signs of its values are known.
     golden: nn.Module | None = None #: The layer of :mod:`golden.methods` that it is; arrays then have the
                                     #: rows that it stores.
+    place: int = 0                  #: Its number.
+    window: int = 1                 #: Inputs that its sums are divided by, those of an average.
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -126,11 +137,29 @@ class _Part:
 
 @dataclass(frozen=True)
 class _Signs:
-    """Levels of -1 and +1 that leave the newest layer, or pixels."""
+    """Levels of -1 and +1 that leave a layer or join, or pixels; or averages of them."""
 
     shape: tuple[int, int, int]
     flat: bool
     mask: tuple[float, int] | None = None
+    source: str | None = None       #: Name of the layer or join; None of pixels.
+    place: int | None = None        #: Number of the layer that has thresholds for them.
+    order: tuple[int, ...] | None = None #: Channels of torch, in the order of the join; None of the same.
+    window: tuple[int, int] = (1, 1) #: Height and width of what is averaged.
+    whole: tuple[int, int] | None = None #: Height and width before that.
+
+
+@dataclass(frozen=True)
+class _Values:
+    """Values in fixed point that leave a layer or join, or a sum of them that no bits hold yet."""
+
+    shape: tuple[int, int, int]
+    flat: bool
+    fixed: tuple[int, int]          #: Bits, and how many of them are fraction.
+    source: str
+    order: tuple[int, ...] | None = None
+    held: bool = True
+    mask = None
 
 
 def convert(model: nn.Module, input_shape: tuple[int, int, int] = (1, 28, 28), *,
@@ -184,16 +213,18 @@ class _Tracer(fx.Tracer):
         super().__init__(autowrap_functions=(golden_layers.sign, levels_of))
 
     def is_leaf_module(self, module, name):
-        return (isinstance(module, _DropoutNd | Sign | BinaryConv2d | BinaryLinear)
+        return (isinstance(module, _DropoutNd | Sign | Fixed | BinaryConv2d | BinaryLinear)
                 or type(module) in CONVOLUTIONS.values() or super().is_leaf_module(module, name))
 
 
 class _Walk:
-    """Goes through the chain; :attr:`state` is what the newest node returns."""
+    """Goes through the graph; :attr:`state` is what enters the newest node, :attr:`states` what each
+    returns."""
 
     def __init__(self, model, pixels):
-        self.model, self.state = model, pixels
-        self.parts, self.input, self.newest, self.ended = [], None, None, False
+        self.model, self.state, self.node = model, pixels, None
+        self.parts, self.joins, self.input, self.states, self.ended = [], [], None, {}, False
+        self.sources = {} # of each layer and join, by name
 
     def network(self, name):
         try:
@@ -209,7 +240,7 @@ class _Walk:
             try:
                 self._take(node)
             except _Refused as refused:
-                what, way_out = (*refused.args, _WAYS_OUT.get(self._kind(node).lower(), _OTHERWISE))[:2]
+                what, way_out = (*refused.args, WAYS_OUT.get(self._kind(node).lower(), _OTHERWISE))[:2]
                 name = f"Module {node.target!r}" if node.op == "call_module" else f"Function {node.name!r}"
                 raise ConvertError(f"{name} ({self._kind(node)}) {what}; {way_out}") from None
         if str(graph) != str(other):
@@ -224,25 +255,40 @@ class _Walk:
 
     def _take(self, node):
         if node.op == "placeholder":
-            if self.newest is not None:
+            if self.states:
                 raise _Refused("is a second input", "a model takes a batch of images")
-            self.newest = node
+            self.states[node] = self.state
             return
         if node.op == "get_attr" or self._asks_for_size(node):
             return
-        if [each for each in node.all_input_nodes if not self._asks_for_size(each)] != [self.newest]:
-            raise _Refused("takes other values than those of the module before it", _CHAIN)
+        taken = [each for each in node.all_input_nodes if not self._asks_for_size(each)]
+        if not taken or not self.states.keys() >= set(taken):
+            raise _Refused("takes other values than those of modules before it", _ONE)
+        self.node, self.state = node, self.states[taken[0]]
         if node.op == "output":
-            if node.args[0] is not self.newest:
+            if node.args[0] is not taken[0]:
                 raise _Refused("returns more than one tensor", "return the logits")
             return
         if self.ended:
             raise _Refused("comes behind the softmax", "end the model with its logits")
+        for each in taken:
+            # A layer is made of all that stands behind its weights, which so has to be one thing.
+            if isinstance(self.states[each], _Part) and self._users(each) > 1:
+                raise _Refused("takes values that something else takes, too",
+                               "put Fixed or Sign of spincim.nn behind these values")
+        if not self._users(node):
+            raise _Refused("computes what is not used", "take it out")
         if node.op == "call_module":
-            self.state = self._module(self.model.get_submodule(node.target))
+            if len(taken) > 1:
+                raise _Refused("takes several maps", _ONE)
+            state = self._module(self.model.get_submodule(node.target))
         else:
-            self.state = self._function(node)
-        self.newest = node
+            state = self._function(node)
+        self.states[node] = state
+
+    def _users(self, node):
+        """How many nodes take the values of ``node``."""
+        return sum(not self._asks_for_size(user) for user in node.users)
 
     def _asks_for_size(self, node):
         """Whether ``node`` is of the shape of a tensor, not of its values."""
@@ -261,14 +307,36 @@ class _Walk:
         if type(module) in CONVOLUTIONS.values():
             return self._golden(module)
         # A class that is derived from one of torch may compute what it likes.
-        kind = next((kind for kind in _MODULES if isinstance(module, kind)
+        kind = next((kind for kind in MODULES if isinstance(module, kind)
                      and type(module).forward is kind.forward), None)
+        self._refuse_sum(kind)
         if kind is None:
             raise _Refused("has no counterpart", *[_DROPOUT] * isinstance(module, _DropoutNd))
-        return getattr(self, _MODULES[kind])(module)
+        return getattr(self, MODULES[kind])(module)
+
+    def _refuse_sum(self, kind=None):
+        """Refuse anything but ``Fixed`` behind a sum."""
+        if isinstance(self.state, _Values) and not self.state.held and kind is not Fixed:
+            raise _Refused("takes a sum that no bits hold", "put Fixed of spincim.nn behind the sum")
 
     def _same(self, module):
         return self.state
+
+    def _fixed(self, module):
+        wanted, state = (module.bits, module.fraction), self.state
+        if isinstance(state, _Values):
+            if state.fixed != wanted:
+                raise _Refused(f"takes values of {_of(state.fixed)}, not {_of(wanted)}",
+                               "let all that are added have the same")
+            return replace(state, held=True)
+        part = self._part()
+        if part.limited:
+            raise _Refused("is behind values that are limited", "take Hardtanh out, as Fixed limits, too")
+        if part.layer.pool != (1, 1):
+            raise _Refused("is behind a pool", "use a stride in its place")
+        part = self._change(part, layer=replace(part.layer, output_bits=module.bits,
+                                                fraction=module.fraction))
+        return _Values(part.shape, part.flat, wanted, part.layer.name)
 
     def _hardtanh(self, module):
         if not module.min_val < 0 < module.max_val:
@@ -286,9 +354,9 @@ class _Walk:
         return self._change(self.state, flat=True)
 
     def _change(self, part, **changes):
-        """Replace the newest layer by one with ``changes``."""
-        self.parts[-1] = replace(part, **changes)
-        return self.parts[-1]
+        """Replace a layer by one with ``changes``."""
+        self.parts[part.place] = replace(part, **changes)
+        return self.parts[part.place]
 
     def _convolution(self, module):
         state, lowest = self._entering(), -1.0
@@ -322,14 +390,34 @@ class _Walk:
         binary = isinstance(module, BinaryConv2d | BinaryLinear)
         weight = _array(module.binary_weight() if binary else module.weight, "weights")
         weight = weight.reshape(len(weight), state.shape[0], *kernel)
+        if getattr(state, "order", None) is not None:
+            weight = weight[:, state.order]
+        window = getattr(state, "window", (1, 1))
+        for axis, side in enumerate(window, 2):
+            weight = weight.repeat(side, axis)
+        kernel, stride, padding = (tuple(map(operator.mul, pair, window))
+                                   for pair in (kernel, _pair(stride), _pair(padding)))
+        if any(padding) and any(whole % side for whole, side in zip(
+                getattr(state, "whole", None) or (0, 0), window, strict=True)):
+            raise _Refused("has a border around averages of windows that do not fill the map",
+                           "use a window that does")
         scale  = abs(weight).reshape(len(weight), -1)
         if (scale != scale[:, :1]).any() or not scale.all():
             raise _Refused("has weights that are not binary", _BINARY)
         bias = np.zeros(len(weight)) if module.bias is None else _array(module.bias, "bias")
+        window = math.prod(window)
         part = _Part(self._geometry(kind, kernel, len(weight), stride, padding),
-                     np.sign(weight).astype(np.int64), kind == "fc", bias, scale[:, 0], mask=state.mask)
-        self.parts.append(part)
-        return part
+                     np.sign(weight).astype(np.int64), kind == "fc", bias * window, scale[:, 0],
+                     mask=state.mask, window=window)
+        if any(Fraction(one) * window != Fraction(both)
+               for one, both in zip(bias.tolist(), part.bias.tolist(), strict=True)):
+            raise _Refused("has a bias that 64 bits cannot hold, times the size of the average before it",
+                           "make the model float32")
+        return self._append(part)
+
+    def _append(self, part):
+        self.parts.append(replace(part, place=len(self.parts)))
+        return self.parts[-1]
 
     def _geometry(self, kind, kernel, outputs, stride=(1, 1), padding=(0, 0)):
         state, entering = self.state, {}
@@ -343,9 +431,16 @@ class _Walk:
             self.input = Input(height, width, (), bits=8, colours=channels)
             entering = {"input_bits": 8, "input_low": int(state.low)}
         channels, height, width = state.shape
-        name  = f"{kind}{1 + sum(part.layer.name.startswith(kind) for part in self.parts)}"
+        height, width = getattr(state, "whole", None) or (height, width)
+        name   = f"{kind}{1 + sum(part.layer.name.startswith(kind) for part in self.parts)}"
+        source = getattr(state, "source", None)
+        before = self.parts[-1].layer.name if self.parts else None
+        if source is None and before is not None:
+            raise _Refused("takes pixels, which only the first layer does",
+                           "let it take what a layer behind that one computes")
+        self.sources[name] = (source,)
         layer = Layer(name, height, width, channels, tuple(kernel), outputs, stride=stride, padding=padding,
-                      **entering)
+                      source="" if source == before else source, **entering)
         if min(layer.positions) < 1:
             raise _Refused(f"has a kernel that is larger than its map, {_words(state)}",
                            "use a smaller kernel")
@@ -353,7 +448,7 @@ class _Walk:
 
     def _golden(self, module):
         state, layer = self._entering(), module.layer
-        if not isinstance(state, _Signs) or state.mask or state.flat \
+        if not isinstance(state, _Signs) or state.mask or state.flat or state.order or state.whole \
                 or state.shape != (layer.channels, layer.height, layer.width):
             raise _Refused(f"takes signs of a map of {layer.channels} channels of {layer.height} by "
                            f"{layer.width}, not {_words(state)}", "put Sign of spincim.nn before it")
@@ -362,12 +457,11 @@ class _Walk:
                                             layer.outputs, layer.stride, layer.padding), pool=layer.pool),
                      stored.pop("weight"), False, stored["bias"], stored["scale"], normalization=stored,
                      golden=module, p=stored.get("dropout"))
-        self.parts.append(part)
-        return part
+        return self._append(part)
 
     def _entering(self):
         """What enters a layer."""
-        if isinstance(self.state, _Part):
+        if isinstance(self.state, _Part | _Values):
             raise _Refused("takes values that are not binary", "put Sign of spincim.nn before it")
         return self.state
 
@@ -404,10 +498,7 @@ class _Walk:
         return self._change(part, normalization=found)
 
     def _max_pool(self, module):
-        def pair(value):
-            return (value, value) if isinstance(value, int) else tuple(value)
-
-        size, *others = map(pair, (module.kernel_size, module.stride, module.padding, module.dilation))
+        size, *others = map(_pair, (module.kernel_size, module.stride, module.padding, module.dilation))
         if others != [size, (0, 0), (1, 1)] or module.ceil_mode or module.return_indices:
             raise _Refused("must be of windows that do not overlap, without a border",
                            f"use MaxPool2d({size[0] if size[0] == size[1] else size})")
@@ -422,7 +513,11 @@ class _Walk:
         """Pool what leaves the newest layer: the largest value is that of the largest sum, or, where values
         fall as sums rise, that of the largest sum of the opposite weights."""
         state = self.state
-        part  = state if isinstance(state, _Part) else self.parts[-1] if self.parts else None
+        self._refuse_values(state)
+        if getattr(state, "whole", None):
+            raise _Refused("takes averages", "put a layer between them")
+        place = getattr(state, "place", None)
+        part  = None if place is None else self.parts[place]
         if part is None or state.flat or getattr(state, "mask", None):
             raise _Refused("takes pixels, a vector, or what is dropped",
                            "put it behind a convolution, before Flatten and dropout")
@@ -439,8 +534,39 @@ class _Walk:
         falls = np.zeros(len(part.weight), bool)
         if part.normalization is not None:
             falls = part.normalization["gamma"] < 0
+        if self._users(self.node.all_input_nodes[0]) > 1:
+            raise _Refused("takes signs that something else takes, too, of before the pool",
+                           "let all take the pooled ones")
         part = self._change(part, layer=replace(part.layer, pool=size), **_opposite(part, falls))
         return part if isinstance(state, _Part) else replace(state, shape=part.shape)
+
+    def _refuse_values(self, state):
+        if isinstance(state, _Values) or isinstance(state, _Signs) and state.source and state.place is None:
+            raise _Refused("is behind values in fixed point or a join", "use a stride in its place")
+
+    def _average(self, module):
+        size, *others = map(_pair, (module.kernel_size, module.stride, module.padding))
+        if others != [size, (0, 0)] or module.ceil_mode or module.divisor_override:
+            raise _Refused("must be of windows that do not overlap, without a border",
+                           f"use AvgPool2d({size[0] if size[0] == size[1] else size})")
+        return self._averaged(size)
+
+    def _global_average(self, module):
+        if module.output_size not in (1, (1, 1)):
+            raise _Refused("must leave one value of each channel", "use AdaptiveAvgPool2d(1), or AvgPool2d")
+        return self._averaged(self.state.shape[1:])
+
+    def _averaged(self, size):
+        """Average signs: the layer that follows adds up as many for each of its weights."""
+        state = self.state
+        if not isinstance(state, _Signs) or state.flat or state.mask:
+            raise _Refused("takes what is no map of signs", _AVERAGE)
+        channels, height, width = state.shape
+        if size[0] > height or size[1] > width:
+            raise _Refused(f"takes {_words(state)}", "take it out")
+        return replace(state, shape=(channels, height // size[0], width // size[1]),
+                       window=(state.window[0] * size[0], state.window[1] * size[1]),
+                       whole=state.whole or (height, width))
 
     def _sign(self, module):
         return self._signs()
@@ -450,7 +576,9 @@ class _Walk:
         if isinstance(state, _Signs):
             raise _Refused("takes signs", "take it out")
         if isinstance(state, _Part):
-            return _Signs(state.shape, state.flat)
+            return _Signs(state.shape, state.flat, source=state.layer.name, place=state.place)
+        if isinstance(state, _Values):
+            return _Signs(state.shape, state.flat, source=state.source, order=state.order)
         threshold = math.ceil(-state.low / state.step) # the first pixel from 0 on
         if not 1 <= threshold <= 255:
             raise _Refused("takes pixels that are all of one sign",
@@ -461,7 +589,7 @@ class _Walk:
 
     def _mask(self, module):
         state, spatial = self.state, isinstance(module, SpatialSpinDrop)
-        if not isinstance(state, _Signs) or state.mask or state.flat == spatial:
+        if not isinstance(state, _Signs) or state.mask or state.whole or state.flat == spatial:
             raise _Refused(f"takes {_words(state)}, dropped before or not signs",
                            "put SpatialSpinDrop before Flatten and SpinDrop behind it, between Sign and a "
                            "binary layer")
@@ -478,15 +606,109 @@ class _Walk:
     def _function(self, node):
         kind, options = self._kind(node), dict(node.kwargs)
         arguments = [each for each in node.args[1:]]
+        if kind in ("cat", "concat", "concatenate"):
+            return self._concat(*node.args, **options)
+        if kind in ("add", "add_", "iadd") and len(node.args) == 2 and not options and all(
+                isinstance(each, fx.Node) for each in node.args):
+            return self._add(*node.args, changes=kind != "add")
+        if len(node.all_input_nodes) - sum(map(self._asks_for_size, node.all_input_nodes)) > 1:
+            raise _Refused("takes several maps", "use +, or torch.cat of channels")
+        self._refuse_sum()
         if node.target in (golden_layers.sign,):
             return self._signs()
         if kind in ("flatten", "view", "reshape"):
             return self._vector(kind, arguments, options)
         if kind in ("max_pool2d", "boolean_dispatch", "_max_pool2d"):
             return self._max_pool(nn.MaxPool2d(*arguments, **options))
+        if kind == "avg_pool2d":
+            return self._average(nn.AvgPool2d(*arguments, **options))
+        if kind == "adaptive_avg_pool2d":
+            return self._global_average(nn.AdaptiveAvgPool2d(*arguments, **options))
         if kind in _ARITHMETIC:
             return self._arithmetic(kind, node)
         raise _Refused("has no counterpart")
+
+    def _add(self, one, other, changes):
+        first, second = self.states[one], self.states[other]
+        for state in first, second:
+            if not isinstance(state, _Values) or not state.held:
+                raise _Refused("adds values that are not in fixed point",
+                               "put Fixed of spincim.nn behind each")
+        if one is other:
+            raise _Refused("adds a map to itself", "let the gain of its layer be twice as large")
+        if changes and self._users(one) > 1:
+            raise _Refused("changes values that something else takes, too", "write x = x + y")
+        if first.fixed != second.fixed:
+            raise _Refused(f"adds values of {_of(first.fixed)} to those of {_of(second.fixed)}",
+                           "let both have the same")
+        if (first.shape, first.flat, first.order) != (second.shape, second.flat, second.order):
+            raise _Refused(f"adds {_words(second)} to {_words(first)}, or in another order",
+                           "let both have the same")
+        name, _ = self._join("add", first, second)
+        return replace(first, source=name, held=False)
+
+    def _concat(self, tensors, dim=0):
+        if dim not in (1, -3) or not isinstance(tensors, list | tuple) or len(tensors) < 2 \
+                or not all(each in self.states for each in tensors):
+            raise _Refused("must put channels of maps side by side", "use torch.cat((x, y), 1)")
+        whole, *others = (self.states[each] for each in tensors)
+        for other in others:
+            whole = self._beside(whole, other)
+        return whole
+
+    def _beside(self, first, second):
+        for state in first, second:
+            if not (isinstance(state, _Signs) and state.source and not state.mask and not state.whole
+                    or isinstance(state, _Values) and state.held) or state.flat:
+                raise _Refused("takes what is no map of signs, or of values in fixed point, of a layer",
+                               "put Sign or Fixed before it, and Flatten and dropout behind it")
+        if type(first) is not type(second) or getattr(first, "fixed", 0) != getattr(second, "fixed", 0):
+            raise _Refused("takes signs and values in fixed point, or values of other bits",
+                           "let all be the same")
+        if first.shape[1:] != second.shape[1:]:
+            raise _Refused(f"puts {_words(second)} beside {_words(first)}",
+                           "let both have the same height and width")
+        name, swapped = self._join("concat", first, second)
+        count = first.shape[0]
+        orders = [tuple(start + channel for channel in state.order or range(state.shape[0]))
+                  for state, start in ((first, 0), (second, count))]
+        order = sum(orders[::-1] if swapped else orders, ())
+        shape = count + second.shape[0], *first.shape[1:]
+        changes = {"place": None} if isinstance(first, _Signs) else {}
+        return replace(first, shape=shape, source=name, **changes,
+                       order=None if order == tuple(range(shape[0])) else order)
+
+    def _join(self, operation, first, second):
+        """The name of a join, and whether the second is the way on which passes choose."""
+        ways = []
+        for swapped, (trunk, branch) in enumerate(((first, second), (second, first))):
+            beside = self._layers_beside(branch.source, trunk.source)
+            if beside is not None:
+                ways.append((beside, swapped, trunk.source, branch.source))
+        if not ways:
+            raise _Refused("brings two ways together of which each has a join or a random choice on it",
+                           "let one have neither")
+        _, swapped, trunk, branch = min(ways)
+        name = f"join{1 + len(self.joins)}"
+        self.joins.append(Join(name, trunk, branch, operation))
+        self.sources[name] = trunk, branch
+        return name, bool(swapped)
+
+    def _layers_beside(self, branch, trunk):
+        """How many layers stand on the way to ``branch`` from where it leaves that to ``trunk``; None if it
+        cannot be a branch."""
+        known, waiting = set(), [trunk]
+        while waiting:
+            name = waiting.pop()
+            if name not in known:
+                known.add(name)
+                waiting += self.sources.get(name, ())
+        count, layers = 0, {part.layer.name: part for part in self.parts}
+        while branch not in known:
+            if branch not in layers or layers[branch].scaled or layers[branch].mask:
+                return None
+            (branch,), count = self.sources[branch], count + 1
+        return None if branch is None or branch == trunk else count
 
     def _vector(self, kind, arguments, options):
         if kind == "flatten":
@@ -505,11 +727,11 @@ class _Walk:
         """A factor or a shift of pixels."""
         state = self.state
         if not isinstance(state, _Pixels) or node.kwargs or len(node.args) != 2 \
-                or not all(each is self.newest or isinstance(each, int | float) and math.isfinite(each)
+                or not all(each in self.states or isinstance(each, int | float) and math.isfinite(each)
                            for each in node.args):
             raise _Refused("computes what is no number times pixels, or added to them",
                            "use ScaleDropout or a batch normalization for layers")
-        first = node.args[0] is not self.newest # the number is
+        first = node.args[0] not in self.states # the number is
         number = _decimal(node.args[0 if first else 1])
         slope, offset = {
             "add": (1, number), "sub": (-1, number) if first else (1, -number), "mul": (number, 0),
@@ -524,19 +746,28 @@ class _Walk:
 
     def _network(self, name):
         last, model = self.state, type(self.model).__name__
+        if isinstance(last, _Part):
+            last = self.parts[last.place]
         if not isinstance(last, _Part) or last.limited:
             raise ConvertError(f"Model {model} ends with values that are limited or binary; end it with "
                                "the logits of a binary layer")
         layers = [part.layer for part in self.parts]
-        base = Network(name, self.input, tuple(layers),
+        base = Network(name, self.input, tuple(layers), joins=tuple(self.joins),
                        data="cifar10" if self.input.colours == 3 else "mnist")
         check_shapes(base)
         if any(part.golden is not None for part in self.parts):
             network = self._of_method(base)
         else:
             network = self._of_choices(base)
-        return network, [_parameters(part, network, layer)
-                         for part, layer in zip(self.parts, network.layers, strict=True)]
+        check_shapes(network)
+        parameters = [_parameters(part, network, layer)
+                      for part, layer in zip(self.parts, network.layers, strict=True)]
+        for layer in with_parameters(network, parameters).layers:
+            if layer.fraction is not None and not exact_values(layer):
+                raise ConvertError(f"Layer {layer.name!r} has values in fixed point that the hardware "
+                                   "rounds to others for some sums; use fewer inputs, or a normalization "
+                                   "whose gains are nearer to each other")
+        return network, parameters
 
     def _of_method(self, base):
         """``base`` with the choices of the layers of :mod:`golden.methods`."""
@@ -596,6 +827,14 @@ def _parameters(part: _Part, network: Network, layer: Layer) -> Parameters:
     ones, zeros = np.ones(layer.outputs), np.zeros(layer.outputs)
     vectors = {"gamma": ones, "beta": zeros, "mean": zeros, "variance": ones, "epsilon": 0.0}
     vectors |= part.normalization or {}
+    if part.window > 1: # the sums are those of the averages, times that
+        mean = vectors["mean"] * part.window
+        if any(Fraction(one) * part.window != Fraction(both)
+               for one, both in zip(vectors["mean"].tolist(), mean.tolist(), strict=True)):
+            raise ConvertError(f"Layer {layer.name!r} has a mean that 64 bits cannot hold, times the size "
+                               "of the average before it; make the model float32")
+        vectors |= {"mean": mean, "variance": vectors["variance"] * part.window**2,
+                    "epsilon": vectors["epsilon"] * part.window**2}
     bias, scale = part.bias, part.scale
     dropout = part.p if part.scaled or part.golden is not None else part.mask[0] if part.mask else None
     if part.golden is None and (scale != 1).any() and not part.scaled and bias.any():
@@ -645,6 +884,14 @@ def _decimal(value: float) -> Fraction:
     return Fraction(repr(float(value)))
 
 
+def _pair(value):
+    return (value, value) if isinstance(value, int) else tuple(value)
+
+
+def _of(fixed):
+    return f"{fixed[0]} bits, {fixed[1]} of them fraction"
+
+
 def _words(state):
     channels, height, width = state.shape
     return (f"vectors of {math.prod(state.shape)}" if state.flat else
@@ -652,11 +899,12 @@ def _words(state):
 
 
 #: What is done with each module, by its class; a class that is derived of another comes first.
-_MODULES = {
+MODULES = {
     nn.Identity: "_same", nn.Hardtanh: "_hardtanh", nn.Flatten: "_flatten", Sign: "_sign",
     BinaryConv2d: "_convolution", BinaryLinear: "_linear", nn.Conv2d: "_convolution", nn.Linear: "_linear",
     nn.BatchNorm1d: "_normalization", nn.BatchNorm2d: "_normalization", nn.MaxPool2d: "_max_pool",
-    nn.AdaptiveMaxPool2d: "_global_max_pool",
+    nn.AdaptiveMaxPool2d: "_global_max_pool", Fixed: "_fixed", nn.AvgPool2d: "_average",
+    nn.AdaptiveAvgPool2d: "_global_average",
     ScaleDropout: "_scale_dropout", SpinDrop: "_mask", SpatialSpinDrop: "_mask", nn.Softmax: "_softmax",
     nn.LogSoftmax: "_softmax",
 }

@@ -37,6 +37,7 @@ class Options(TypedDict, total=False):
     passes: int
     passes_max: int
     schedule: Literal["shared", "sequential"]
+    masks: Literal["random", "all"]
     rng: Literal["emulated", "mtj"]
     sources: Literal["model", "layer"]
     view: Literal["emulated", "macro"]
@@ -54,8 +55,10 @@ class Options(TypedDict, total=False):
     mtj_reset_current: int | None
     seed: int
     protect: bool
-    bus: Literal["streams", "axi"]
+    bus: Literal["streams", "axi", "uart"]
     bus_width: Literal[8, 16, 32, 64]
+    baud: int
+    board: Literal["none", "ulx3s_85f", "ecpix5_85f"]
     synth: Literal["ecp5"] | None
     energy: str | None
 

@@ -21,10 +21,11 @@ from torch.nn import functional
 from torch.nn.modules.dropout import _DropoutNd
 
 from golden.float.layers import sign, sign_of_weights, standardize
+from golden.float.levels import values_of
 from golden.methods import scale_dropout
 
 
-__all__ = ["BinaryConv2d", "BinaryLinear", "ScaleDropout", "Sign", "SpatialSpinDrop", "SpinDrop"]
+__all__ = ["BinaryConv2d", "BinaryLinear", "Fixed", "ScaleDropout", "Sign", "SpatialSpinDrop", "SpinDrop"]
 
 
 class Sign(nn.Module):
@@ -35,6 +36,29 @@ class Sign(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return sign(x)
+
+
+class Fixed(nn.Module):
+    """Values in fixed point, which can be added: the nearest multiple of ``2 ** -fraction``, no less and no
+    more than ``bits`` bits in two's complement hold.
+
+    It stands behind what is to be added, and behind the sum, which the hardware holds in as many bits. The
+    gradient is that of the value without rounding, and zero beyond what the bits hold. A :exc:`ValueError`
+    is raised for more than 8 bits, or 16 of fraction.
+    """
+
+    def __init__(self, bits: int = 8, fraction: int = 4):
+        super().__init__()
+        if bits not in range(2, 9) or fraction not in range(17):
+            raise ValueError("Values in fixed point must have from 2 to 8 bits and from 0 to 16 of "
+                             f"fraction, not {bits} and {fraction}")
+        self.bits, self.fraction = bits, fraction
+
+    def forward(self, x: Tensor) -> Tensor:
+        return values_of(x, self.bits, self.fraction)
+
+    def extra_repr(self) -> str:
+        return f"bits={self.bits}, fraction={self.fraction}"
 
 
 class _Binary:

@@ -4,6 +4,7 @@ import importlib.util
 import os
 import shlex
 import signal
+import tempfile
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +20,11 @@ from gen.compile import compile_network
 from gen.ir import ArrayChoice, BankChoice, Draw, Input, Layer, Network, Normalization, Target
 from gen.methods import DEFAULT, array_sets, choose, has_dropout, method_for
 from gen.weights import pack
+from sim.verilator.simulator import RUNTIME
 
+
+#: The folder of Verilator's run-time library.
+_RUNTIME = pytest.StashKey[tempfile.TemporaryDirectory]()
 
 #: Why what trains is not tested.
 NO_TORCH = "needs torch, which is not installed; install it with: pip install -e '.[test]'"
@@ -42,7 +47,7 @@ def pytest_addoption(parser):
                     help="what random networks and flipped bits follow from (default: %(default)s)")
 
 
-def pytest_configure():
+def pytest_configure(config):
     """Whatever starts the tests, they begin alike: in a background job of a shell Ctrl-C is ignored, and
     what make hands down, variables of its command line among it, is not for the makes that tests run."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -50,6 +55,15 @@ def pytest_configure():
     given = [word.split("=")[0] for word in shlex.split(os.environ.get("MAKEFLAGS", "")) if "=" in word]
     for name in ("MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MFLAGS", *given):
         os.environ.pop(name, None)
+    # All simulators of all processes of this run share what they have in common.
+    if not hasattr(config, "workerinput"):
+        config.stash[_RUNTIME] = tempfile.TemporaryDirectory(prefix="spincim.", ignore_cleanup_errors=True)
+        os.environ[RUNTIME]    = config.stash[_RUNTIME].name
+
+
+def pytest_unconfigure(config):
+    if _RUNTIME in config.stash:
+        config.stash[_RUNTIME].cleanup()
 
 
 @pytest.hookimpl(wrapper=True)

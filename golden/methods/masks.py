@@ -73,7 +73,7 @@ class MaskedConvolution(BinaryConvolution):
 @torch.no_grad()
 def set_dropout(model: nn.Module, p: float):
     """Let the layers of ``model`` that have a mask drop with probability ``p``."""
-    for layer in model.layers:
+    for layer in model.trunk:
         if layer.columns:
             layer.p = p
 

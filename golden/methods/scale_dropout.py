@@ -111,7 +111,7 @@ def objective(loss: Tensor, model: nn.Module, spread: float = 0.0, decay: float 
     decay : float
         Weight of the squared proxies, lambda of eq. 17.
     """
-    for layer in model.layers:
+    for layer in model.trunk:
         loss = loss + PHI * (1 - layer.scale.mean()) ** 2
         if decay:
             loss = loss + decay * layer.weight.square().sum()
@@ -123,7 +123,7 @@ def objective(loss: Tensor, model: nn.Module, spread: float = 0.0, decay: float 
 @torch.no_grad()
 def jitter(model: nn.Module):
     """Multiply each scale by a random log-normal factor, so that the scales begin with a spread."""
-    for layer in model.layers:
+    for layer in model.trunk:
         layer.scale.mul_(torch.exp(SPREAD * torch.randn_like(layer.scale)))
         layer.restrict()
 

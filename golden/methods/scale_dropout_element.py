@@ -42,7 +42,7 @@ class ElementScaleConvolution(ScaleConvolution):
 def begin(model: nn.Module, p: float):
     """Spread the scales of ``model``, and drop each of them with probability ``p``."""
     jitter(model)
-    for layer in model.layers:
+    for layer in model.trunk:
         layer.dropout.p = p
 
 

@@ -80,7 +80,7 @@ class MemberConvolution(BinaryConvolution):
 @torch.no_grad()
 def scatter(model: nn.Module):
     """Make the normalization of each member from the first one, with random factors and shifts."""
-    for layer in model.layers:
+    for layer in model.trunk:
         for normalization in reversed(layer.normalizations):
             normalization.load_state_dict(layer.normalization.state_dict())
             normalization.weight.mul_(torch.exp(SPREAD * torch.randn_like(normalization.weight)))

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gen.graph import graph_of
 from gen.ir import Network
 from gen.progress import Progress
 from golden import metrics
@@ -42,17 +43,20 @@ PLANS = {
     "lenet5":      Plan(epochs=40, spread_epochs=5, copies=0),
     "lenet5_wide": Plan(epochs=16, spread_epochs=4, copies=4),
     "vgg_small":   Plan(epochs=100, spread_epochs=5, copies=24, teacher_epochs=40),
+    "resnet20":    Plan(epochs=100, spread_epochs=5, copies=24, teacher_epochs=40),
+    "resnet18":    Plan(epochs=100, spread_epochs=5, copies=24, teacher_epochs=40),
     "m5":          Plan(epochs=20, spread_epochs=5, copies=0, teacher_epochs=0),
 }
 
 
 def adaptive_dropout(network: Network) -> list[float]:
-    """Return p of each layer: 0.1 and 0.2 where it has few weights, 0.5 where it has many.
+    """Return p of each layer of the trunk: 0.1 and 0.2 where it has few weights, 0.5 where it has many.
 
     Scale-Dropout, III-D, gives the three values; that they change at 4 % and at 20 % of all weights
     is an assumption.
     """
-    sizes = [layer.fan_in * layer.outputs for layer in network.layers]
+    sizes = [network.layers[index].fan_in * network.layers[index].outputs
+             for index in graph_of(network).trunk]
     return [0.5 if size >= 0.2 * sum(sizes) else 0.2 if size >= 0.04 * sum(sizes) else 0.1
             for size in sizes]
 
@@ -63,12 +67,12 @@ def train_spread(network: Network, images: Images, plan: Plan, steps: Progress,
     images = distill(images, plan.copies, plan.teacher_epochs, steps, journal)
     steps.step(f"train {network.name}, {plan.epochs} epochs")
     model = BayNN(network, ScaleConvolution).to(images.labels.device, memory_format=torch.channels_last)
-    for layer, p in zip(model.layers, adaptive_dropout(network), strict=True):
+    for layer, p in zip(model.trunk, adaptive_dropout(network), strict=True):
         layer.dropout.p = p
     fit(model, images, Stage(plan.epochs, 5e-3), lambda loss, done: objective(loss, model), steps, journal)
 
     steps.step(f"spread the scales, {plan.spread_epochs} epochs of three passes")
-    for layer in model.layers:
+    for layer in model.trunk:
         layer.dropout.p = layer.layer.dropout
     jitter(model)
     fit(model, images, Stage(plan.spread_epochs, 1.5e-3, masks=3, name="spread"),
@@ -83,7 +87,7 @@ def train_paper(network: Network, images: Images, plan: Plan, steps: Progress,
     """Return ``network`` trained by recipe ``paper``, in one step."""
     steps.step(f"train {network.name}, {plan.epochs} epochs")
     model = BayNN(network, ScaleConvolution).to(images.labels.device, memory_format=torch.channels_last)
-    for layer, p in zip(model.layers, adaptive_dropout(network), strict=True):
+    for layer, p in zip(model.trunk, adaptive_dropout(network), strict=True):
         layer.dropout.p = p
         layer.dropout.per_sample = False
     fit(model, images, Stage(plan.epochs, 5e-3),
@@ -94,13 +98,13 @@ def train_paper(network: Network, images: Images, plan: Plan, steps: Progress,
 def measure(model: BayNN, images: Tensor, labels: np.ndarray, passes: int, seed: int,
             steps: Progress) -> dict[str, dict[str, float]]:
     """Return the metrics with all scales kept, of ``passes`` random passes, and of the exact mean, where it
-    is the mean of at most :data:`EXACT` combinations of keep bits.
+    is the mean of at most :data:`EXACT` combinations of the keep bits of a chain.
 
     Keys are ``"all kept"``, ``"T = <passes>"`` and ``"exact mean"``; values are as of
     :func:`golden.metrics.classification`. Keep bits are drawn anew for each image.
     """
     model.eval()
-    if 2**len(model.layers) > EXACT:
+    if model.network.joins or 2**len(model.layers) > EXACT:
         def averaged(choice):
             choice = torch.tensor(choice, device=images.device)
             parts  = list(zip(images.split(500), choice.split(500), strict=True))

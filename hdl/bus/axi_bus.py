@@ -23,12 +23,14 @@ class AxiBus(wiring.Component):
     ----------
     pixels, colours, classes, passes, passes_max, width, version, build
         See :func:`hdl.bus.register_map.register_map`.
+    result_width : int
+        Bits of a beat of results. With 128 a record is two beats, and no accelerator sends words faster.
 
     Members
     -------
     s_axis : In(stream.Signature(beat_layout(width)))
         A packet for each image (:class:`hdl.bus.image_input.ImageInput`).
-    m_axis : Out(stream.Signature(packet_layout(RESULT_WIDTH)))
+    m_axis : Out(stream.Signature(packet_layout(result_width)))
         A packet for each result, as many as there are images and in their order
         (:class:`hdl.bus.result_output.ResultOutput`).
     aw, w, b, ar, r : see :func:`hdl.bus.axi_lite.axi_lite_members`
@@ -39,18 +41,16 @@ class AxiBus(wiring.Component):
         The ports of :class:`hdl.accelerator.Accelerator` of these names, from the other side.
     """
 
-    #: Bits of a beat of results. A record is two beats, and no accelerator sends words faster.
-    RESULT_WIDTH = 128
-
-    def __init__(self, *, pixels, colours, classes, passes, passes_max, width, version=(0, 0, 0), build=0):
+    def __init__(self, *, pixels, colours, classes, passes, passes_max, width, result_width=128,
+                 version=(0, 0, 0), build=0):
         self.registers = Registers(register_map(
             pixels=pixels, colours=colours, classes=classes, passes=passes, passes_max=passes_max,
             width=width, version=version, build=build))
         self.image_input   = ImageInput(pixels, width=width, colours=colours)
-        self.result_output = ResultOutput(classes, passes_max, width=self.RESULT_WIDTH)
+        self.result_output = ResultOutput(classes, passes_max, width=result_width)
         super().__init__({
             "s_axis":    In(stream.Signature(beat_layout(width))),
-            "m_axis":    Out(stream.Signature(packet_layout(self.RESULT_WIDTH))),
+            "m_axis":    Out(stream.Signature(packet_layout(result_width))),
             **axi_lite_members(),
             "interrupt": Out(1),
             "pixels":    Out(stream.Signature(8 * colours)),

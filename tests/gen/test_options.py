@@ -26,7 +26,7 @@ from tests.gen.test_description import SMALL
 #: A value of each field that is not its default, as text and as it is in the target.
 OTHER = {
     "array_rows": ("128", 128), "array_columns": ("64", 64), "passes": ("7", 7), "passes_max": ("9", 9),
-    "schedule": ("sequential",) * 2, "rng": ("mtj",) * 2, "sources": ("layer",) * 2,
+    "schedule": ("sequential",) * 2, "masks": ("all",) * 2, "rng": ("mtj",) * 2, "sources": ("layer",) * 2,
     "view": ("macro",) * 2, "mapping": ("position",) * 2, "cells_per_read": ("8", 8),
     "interval": ("900", 900),
     "adcs": ("300", 300),
@@ -35,6 +35,7 @@ OTHER = {
     "array_ns": ("20", 20.0), "mtj_bits": ("9", 9), "mtj_currents": ("{currents}", (1, 2, 3, 4, 300)),
     "mtj_reset_current": ("301", 301),
     "seed": ("5", 5), "protect": (None, True), "bus": ("axi",) * 2, "bus_width": ("16", 16),
+    "baud": ("115200", 115200), "board": ("ulx3s_85f",) * 2,
 }
 
 
@@ -85,6 +86,12 @@ def test_method(name, method, found):
     assert named(name, method) == network_of(found)
     arguments = ["--method", method] if method else []
     assert parse(*arguments, network=name)["network"] == found
+
+
+def test_passes_of_all_combinations():
+    assert target_of(parse("--masks", "all", network="lenet5")) == Target(masks="all", passes=32)
+    assert target_of(parse("--masks", "all", "--passes", 64, network="lenet5")) == Target(
+        masks="all", passes=64, passes_max=64)
 
 
 @pytest.mark.parametrize("name", known_names())

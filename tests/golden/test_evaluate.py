@@ -65,6 +65,20 @@ def test_command(data, capsys):
     assert output.err.splitlines()[0] == "compile lenet5 ..."
 
 
+def test_all_combinations(data):
+    """Passes that go through all combinations are their exact mean."""
+    succeeds("lenet5", "--data", data, "--checkpoint", data / "checkpoint.npz", "--masks", "all",
+             "--json", data / "all.json")
+    succeeds("lenet5", "--data", data, "--checkpoint", data / "checkpoint.npz", "--passes", "2",
+             "--json", data / "drawn.json")
+    every, drawn = (json.loads((data / f"{name}.json").read_text()) for name in ("all", "drawn"))
+    assert (every["passes"], every["masks"], drawn["masks"]) == (32, "all", "random")
+    assert set(every["prediction"]) == {"passes", "one_pass", "exact"}
+    for found in every["prediction"]["passes"], every["prediction"]["exact"]:
+        for name in ("test/cls/Acc", "test/cls/NLL", "entropy_nats"):
+            assert found[name] == pytest.approx(drawn["prediction"]["exact"][name], rel=1e-12)
+
+
 def test_mean_of_two_of_four_arrays(data, write_checkpoint):
     """Another network, so other figures; of the arrays in the checkpoint the first four are taken."""
     write_checkpoint(data / "spinbayes.npz", network_of("lenet5_spinbayes"))

@@ -1,5 +1,6 @@
 """The golden model of networks in which ways part and meet again, against loops over every pass."""
 
+import math
 from fractions import Fraction
 
 import numpy as np
@@ -94,7 +95,7 @@ def test_every_pass(method):
 
 
 def test_values_are_those_of_the_normalization():
-    """The integers of a bank are off by half of a unit for rounding, and a quarter for the gain."""
+    """Those that it has in fixed point, rounded to the nearest, for every sum."""
     network = choose(NETWORK, "scale-dropout")
     network = with_parameters(network, random_parameters(network, 7))
     made    = compile_network(network, Target(array_rows=16, array_columns=16))
@@ -108,6 +109,7 @@ def test_values_are_those_of_the_normalization():
                     for name in ("bias", "scale", "gamma", "beta", "mean", "deviation"))
                 y = gamma * ((layer.sums[total] + bias) * scale - mean) / deviation + beta
                 value = bank.gain[channel] * layer.sums[total] + bank.offset[channel] >> bank.dropped
-                assert abs(value - y * 2**layer.fraction) <= Fraction(3, 4)
+                rounded = math.floor(y * 2**layer.fraction + Fraction(1, 2))
+                assert min(max(value, -16), 15) == min(max(rounded, -16), 15)
                 checked += 1
     assert checked > 100

@@ -7,7 +7,7 @@ compiled, so that a test runs on it as it is written.
 
 import ctypes
 
-from amaranth.hdl import Shape, Signal, Value, ValueCastable
+from amaranth.hdl import Shape, ShapeCastable, Signal, Value, ValueCastable
 from amaranth.hdl import _ast as ast
 
 
@@ -94,6 +94,17 @@ class _Tick:
     def until(self, condition):
         return _Tick(self._context, self._values, condition)
 
+    async def repeat(self, count):
+        for _ in range(count):
+            _, _, *sampled = await self
+        return (*sampled,)
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        return await self
+
     def __await__(self):
         while True:
             # Answered with what was sampled just before the edge.
@@ -160,6 +171,9 @@ class _Run:
         return bits & (1 << len(value)) - 1
 
     def set(self, value, to):
+        shape = value.shape() if isinstance(value, ValueCastable) else None
+        if isinstance(shape, ShapeCastable):
+            to = shape.const(to)
         value = Value.cast(value)
         if isinstance(value, ast.Operator) and value.operator in ("u", "s"):
             value = value.operands[0]

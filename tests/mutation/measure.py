@@ -31,6 +31,12 @@ ROOT = Path(__file__).resolve().parents[2]
 #: Why there are no mutants of some blocks.
 WITHOUT = {
     "axi_accelerator": "an assembly without logic of its own, around the Verilog of an accelerator",
+    "placed": "an instance of a module, without logic",
+    "uart_accelerator": "an assembly without logic of its own, around the Verilog of an accelerator",
+    "board_top": "pins of a board, without logic",
+    "bit_clock": "a part of receiver and transmitter, whose tests measure bits",
+    "frames": "numbers, and a component of Amaranth",
+    "edge": "an assembly without logic of its own, of blocks that are mutated",
     "register_map": "a table of registers",
     "parity": "its tests, and `make faults`, flip bits inside of a design, which a netlist does not show",
     "register_parity": "a transform of other blocks: its tests, and `make faults`, flip bits inside of "

@@ -28,6 +28,7 @@ def test_block(block):
                                  "macOS")
     result = judge(measure(block, REPORTS / "mutation"), reasons(block))
     print(f"\n{describe(block, result)}")
+    assert result["mutants"], "A block without logic of its own has none: say so in WITHOUT"
     assert result["score"] is None or result["score"] >= SCORE
 
 

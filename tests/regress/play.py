@@ -3,7 +3,6 @@
 results with the golden model."""
 
 import functools
-import shutil
 import signal
 import tempfile
 import traceback
@@ -55,11 +54,8 @@ class Outcome:
     totals: dict = field(default_factory=dict) #: Images, passes and cycles that were compared.
 
 
-def play(case: Case, runtime: Path | None = None) -> Outcome:
-    """Build ``case``, simulate it by its simulator and compare it; return the outcome.
-
-    The folder ``runtime`` keeps Verilator's run-time library, compiled, from case to case.
-    """
+def play(case: Case) -> Outcome:
+    """Build ``case``, simulate it by its simulator and compare it; return the outcome."""
     with tempfile.TemporaryDirectory(prefix="regress.") as work, warnings.catch_warnings(), \
             _time_limit(SECONDS_LIMIT):
         warnings.simplefilter("error") # warnings are errors, as in the tests
@@ -76,7 +72,7 @@ def play(case: Case, runtime: Path | None = None) -> Outcome:
                 raise Failure(f"A case that has the fault {case.fault!r} was not refused")
             accelerator = lower(compiled, target)
             if case.simulator == "verilator":
-                return _verilator(case, network, target, accelerator, Path(work, "build"), runtime)
+                return _verilator(case, network, target, accelerator, Path(work, "build"))
             return _amaranth(case, compiled, target, accelerator)
         except Exception as error: # a case is there to find any error that is no refusal
             return Outcome("failed", f"{type(error).__name__}: {error}", traceback.format_exc())
@@ -170,7 +166,7 @@ def _compare(network, images, counts, drawn, words, passes_max):
                                   f"{int(value)} by the golden model")
 
 
-def _verilator(case, network, target, accelerator, directory, runtime):
+def _verilator(case, network, target, accelerator, directory):
     """Simulate the emitted Verilog with Verilator; compare every map with the golden model, and the latency
     with the estimate."""
     duty = min(case.pixels.duty, case.results.duty)
@@ -180,14 +176,7 @@ def _verilator(case, network, target, accelerator, directory, runtime):
     passes = min(max(case.counts[0], 1), target.passes_max)
     counts = [passes] * len(case.counts)
     build_network(network, target, directory)
-    work = directory / "sim_build"
-    if runtime is not None and runtime.exists():
-        shutil.copytree(runtime, work, copy_function=shutil.copy)
     report = run.simulate(directory, make_images(case), passes=passes, maps=True, duty=duty)
-    if runtime is not None:
-        runtime.mkdir(exist_ok=True)
-        for path in work.glob("verilated*.o"):
-            shutil.copy(path, runtime)
     if not report["bit_exact"]:
         raise Failure(f"{report['mismatches']} images and {report['map_mismatches']} maps differ from the "
                       "golden model")

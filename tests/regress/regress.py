@@ -55,7 +55,7 @@ def kind(message: str) -> str:
     return re.sub(r"-?\b\d[\d.]*(e[-+]?\d+)?|\b(nan|inf)\b", "#", message)
 
 
-def keep(path: Path, seed: int, index: int, case: Case, outcome: Outcome, runtime: Path | None = None):
+def keep(path: Path, seed: int, index: int, case: Case, outcome: Outcome):
     """Save in ``path`` the smallest case that hypothesis finds from the failing ``case`` on that fails
     with the same kind of message; return what comes of it."""
     outcomes = {case: outcome}
@@ -63,7 +63,7 @@ def keep(path: Path, seed: int, index: int, case: Case, outcome: Outcome, runtim
     def fails(other):
         other = simulate_by(other, index)
         if other not in outcomes:
-            outcomes[other] = play(other, runtime)
+            outcomes[other] = play(other)
         return outcomes[other].kind == "failed" and kind(outcomes[other].message) == kind(outcome.message)
 
     case = simulate_by(shrink(_number(seed, index), fails), index)

@@ -38,25 +38,19 @@ def drawn(pytestconfig):
     return [regress.draw(option("seed"), index) for index in range(option("cases"))]
 
 
-@pytest.fixture(scope="session")
-def runtime(tmp_path_factory):
-    """Where Verilator's run-time library is kept."""
-    return tmp_path_factory.mktemp("verilator") / "runtime"
-
-
 @pytest.mark.regress
-def test_random_network(index, drawn, runtime, monkeypatch, tmp_path, pytestconfig, record_property):
+def test_random_network(index, drawn, monkeypatch, tmp_path, pytestconfig, record_property):
     # What a case that is interrupted leaves behind goes with the files of other tests.
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     case    = drawn[index]
-    outcome = play(case, runtime)
+    outcome = play(case)
     for name, value in regress.record(case, outcome).items():
         record_property(name, value)
     if outcome.kind == "failed":
         seed = pytestconfig.getoption("seed")
         path = REPORTS / "regress_failures" / f"seed{seed}_case{index}.json"
         record_property("file", str(path))
-        outcome = regress.keep(path, seed, index, case, outcome, runtime)
+        outcome = regress.keep(path, seed, index, case, outcome)
         pytest.fail(f"{outcome.message}; play what is left of the case again with: "
                     f"pytest tests/regress -k kept_case --case {path}")
 
@@ -212,7 +206,7 @@ def test_simulators():
     assert regress.simulate_by(replace(case, fault="no seed"), 24).simulator == "amaranth"
 
 
-def fake(case, runtime=None):
+def fake(case):
     if len(case.network.layers) > 1:
         return Outcome("failed", f"Failure: {len(case.network.layers)} layers", "detail")
     return Outcome("equal", played=case, totals={"images": 1})

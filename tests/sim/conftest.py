@@ -1,10 +1,8 @@
 # amaranth: UnusedElaboratable=no
-"""Simulators that share what they have in common, so that only a design itself is compiled anew; and what
-their last run has written."""
+"""Simulations of designs, and what their last run has written."""
 
 import hashlib
 import json
-import shutil
 
 import pytest
 
@@ -73,19 +71,9 @@ def check_cycles():
 
 
 @pytest.fixture(scope="session")
-def simulate(tmp_path_factory):
-    """:func:`sim.run.simulate`, all images in one run unless a size is given; it takes Verilator's run-time
-    library from the first simulator."""
-    pool = tmp_path_factory.mktemp("runtime")
-
+def simulate():
+    """:func:`sim.run.simulate`, all images in one run unless a size is given."""
     def simulate(directory, images, *args, **kwargs):
-        kwargs.setdefault("size", len(images))
-        work = directory / "sim_build"
-        if not work.exists():
-            shutil.copytree(pool, work, copy_function=shutil.copy)
-        report = run.simulate(directory, images, *args, **kwargs)
-        for path in work.glob("verilated*.o"):
-            shutil.copy(path, pool)
-        return report
+        return run.simulate(directory, images, *args, **{"size": len(images), **kwargs})
 
     return simulate

@@ -13,9 +13,7 @@ from gen.methods import choose
 @pytest.mark.parametrize("pixels, options", [
     (Input(6, 7, (), bits=8, colours=3), {"protect": True}),
     (Input(6, 7, (), bits=8, colours=3), {"view": "macro", "schedule": "sequential"}),
-    (Input(6, 7, (), bits=8), {}),
     (Input(6, 7, (40, 80, 160, 90, 120, 230), bits=2, colours=3), {}),
-    (Input(6, 7, (90, 180), colours=3), {"view": "macro"}),
 ])
 def test_colours(write_checkpoint, tmp_path, simulate, pixels, options):
     """A border of level 0 around levels of several bits, a pool behind, and several row tiles; two shards,

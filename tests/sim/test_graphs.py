@@ -45,7 +45,6 @@ NESTED = Network("nested", Input(5, 5, (100,)), (
     (RESIDUAL, "spinbayes", {}),
     (RESIDUAL, "spatial-spindrop", {}),
     (RESIDUAL, "scale-dropout-element", {}),
-    (RESIDUAL, "deterministic", {}),
     (NESTED, "scale-dropout", {"protect": True}),
     (NESTED, "ensemble", {}),
 ])

@@ -1,6 +1,7 @@
 import math
 import re
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from torch import nn
 from torch.nn import functional
 
 from gen.checkpoint import read
-from gen.checkpoint_file import write_file
+from gen.checkpoint_file import read_structure, write_file
 from gen.compile import compile_network
 from gen.ir import Input, Layer, Network, Target
 from gen.methods import choose
@@ -19,10 +20,11 @@ from golden.float.model import BayNN
 from golden.float.spinbayes import SpinBayes
 from golden.head import softmax
 from golden.methods.checkpoints import CONVOLUTIONS, export
+from golden.methods.checkpoints import load as load_float
 from golden.network import forward
 from spincim import convert, load
 from spincim.from_torch import ConvertError, from_torch
-from spincim.nn import BinaryConv2d, BinaryLinear, ScaleDropout, Sign, SpatialSpinDrop, SpinDrop
+from spincim.nn import BinaryConv2d, BinaryLinear, Fixed, ScaleDropout, Sign, SpatialSpinDrop, SpinDrop
 
 
 SIDE = 8
@@ -343,18 +345,147 @@ def test_layers_of_methods(method, tmp_path):
     assert own.method == method
 
 
+# Ways that part and meet again.
+
+
+class Block(nn.Module):
+    """A residual block: beside two convolutions a map goes as it is, or through a convolution."""
+
+    def __init__(self, entering, leaving, stride=1, *more):
+        super().__init__()
+        self.way = nn.Sequential(
+            Sign(), BinaryConv2d(entering, leaving, 3, padding=1, stride=stride), *more,
+            nn.BatchNorm2d(leaving), Sign(), BinaryConv2d(leaving, leaving, 3, padding=1),
+            nn.BatchNorm2d(leaving), Fixed(6, 2))
+        self.skip = nn.Sequential() if stride == 1 else nn.Sequential(
+            Sign(), BinaryConv2d(entering, leaving, 2, stride=stride), nn.BatchNorm2d(leaving), Fixed(6, 2))
+        self.hold = Fixed(6, 2)
+
+    def forward(self, x):
+        return self.hold(self.join(self.way(x), self.skip(x)))
+
+    def join(self, way, skip):
+        return way + skip
+
+
+class Reversed(Block):
+
+    def join(self, way, skip):
+        return torch.add(skip, way)
+
+
+class InPlace(Block):
+
+    def join(self, way, skip):
+        way += skip
+        return way
+
+
+class Beside(nn.Module):
+    """Channels side by side, of signs, those of the longer way first or last; then of values, nested."""
+
+    def __init__(self, last):
+        super().__init__()
+        self.last = last
+        self.first  = nn.Sequential(Sign(), BinaryConv2d(1, 3, 3, padding=1), nn.BatchNorm2d(3), Sign())
+        self.second = nn.Sequential(BinaryConv2d(3, 2, 3, padding=1), nn.BatchNorm2d(2), Sign())
+        self.third  = nn.Sequential(BinaryConv2d(5, 4, 3, padding=1), nn.BatchNorm2d(4), Sign())
+        self.fourth = nn.Sequential(BinaryConv2d(9, 4, 3, stride=2), nn.BatchNorm2d(4), Sign())
+        self.end = nn.Sequential(nn.Flatten(), BinaryLinear(36, 5, bias=False), nn.BatchNorm1d(5))
+
+    def both(self, long, short):
+        return torch.cat((short, long) if self.last else (long, short), dim=1)
+
+    def forward(self, x):
+        x = self.first(x)
+        x = self.both(self.second(x), x)
+        return self.end(self.fourth(self.both(self.third(x), x)))
+
+
+def residual(kind=Block):
+    return nn.Sequential(
+        Sign(), BinaryConv2d(1, 6, 3), nn.BatchNorm2d(6), Fixed(6, 2), kind(6, 6), kind(6, 4, 2), Sign(),
+        nn.Flatten(), BinaryLinear(36, 5, bias=False), nn.BatchNorm1d(5))
+
+
+#: With the joins that they become.
+GRAPHS = {
+    "residual": (residual, [("conv3", "conv1"), ("conv5", "conv6")]),
+    "skip first": (lambda: residual(Reversed), [("conv3", "conv1"), ("conv5", "conv6")]),
+    "in place": (lambda: residual(InPlace), [("conv3", "conv1"), ("conv5", "conv6")]),
+    "concat": (lambda: Beside(False), [("conv2", "conv1"), ("conv3", "join1")]),
+    "concat, the longer way last": (lambda: Beside(True), [("conv2", "conv1"), ("conv3", "join1")]),
+    "averages": (lambda: nn.Sequential(
+        Sign(), BinaryConv2d(1, 6, 3, padding=1), nn.BatchNorm2d(6), Sign(), nn.AvgPool2d(2),
+        BinaryConv2d(6, 4, 3, padding=1), nn.BatchNorm2d(4), Sign(), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+        BinaryLinear(4, 5), nn.BatchNorm1d(5)), []),
+    "an average that drops a row": (lambda: nn.Sequential(
+        Sign(), BinaryConv2d(1, 6, 2), nn.BatchNorm2d(6), Sign(), nn.AvgPool2d((2, 1)),
+        Functional(lambda x: functional.avg_pool2d(x, (1, 2))), binary_(nn.Conv2d(6, 4, 2)), Sign(),
+        nn.Flatten(), BinaryLinear(16, 5), nn.BatchNorm1d(5)), []),
+    "an average of a join": (lambda: nn.Sequential(
+        Sign(), BinaryConv2d(1, 6, 3, padding=1), nn.BatchNorm2d(6), Fixed(6, 2), Block(6, 6), Sign(),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), BinaryLinear(6, 5), nn.BatchNorm1d(5)),
+        [("conv3", "conv1")]),
+}
+
+
+@pytest.mark.parametrize("kind", GRAPHS)
+def test_graphs(kind, tmp_path):
+    make, joins = GRAPHS[kind]
+    model = randomized(make())
+    network = built(model, tmp_path, mean=0.5, std=0.5)
+    images, grey = pixels()
+    check(network, model(torch.tensor(images).double() / 127.5 - 1), grey, NO_BITS)
+    assert [join.sources for join in network.joins] == joins
+    assert network.method == "deterministic"
+
+
+def test_random_graph(tmp_path):
+    """Scales that drop on the trunk, and none beside it, are those of a method."""
+    model = randomized(nn.Sequential(
+        Sign(), BinaryConv2d(1, 6, 3), ScaleDropout(6, 0.2), nn.BatchNorm2d(6), Fixed(6, 2),
+        Block(6, 4, 2, ScaleDropout(4)), Sign(), nn.Flatten(), BinaryLinear(36, 5), ScaleDropout(5),
+        nn.BatchNorm1d(5)))
+    model[5].way.insert(6, ScaleDropout(4)) # behind the second convolution
+    network = built(model, tmp_path, mean=0.5, std=0.5)
+    assert network.method == "scale-dropout" and network.drops == (0.2, 0.5, 0.5, 0.5)
+    images, grey = pixels()
+    bits = np.random.default_rng(4).random((40, 4)) < 0.5
+    for module, keep in zip([each for each in model.modules() if isinstance(each, ScaleDropout)],
+                            torch.tensor(bits).unbind(1), strict=True):
+        module.forward = partial(module.forward, keep=keep)
+    check(network, model(torch.tensor(images).double() / 127.5 - 1), grey, bits)
+
+
+def test_float_network_with_joins(tmp_path):
+    model = randomized(residual())
+    write_file(tmp_path / "block.npz", *from_torch(model, (1, SIDE, SIDE), mean=0.5))
+    own = load_float(read_structure(tmp_path / "block.npz"), tmp_path / "block.npz")
+    write_file(tmp_path / "own.npz", *from_torch(own))
+    assert read(tmp_path / "own.npz") == replace(read(tmp_path / "block.npz"), name="converted")
+
+
 # What is refused.
 
 
-class Residual(nn.Module):
+class Two(nn.Module):
+    """Two ways, and how they are brought together."""
 
-    def __init__(self):
+    def __init__(self, together, first=None, second=None, more=()):
         super().__init__()
-        self.sign, self.first, self.last = Sign(), BinaryLinear(64, 64), BinaryLinear(64, 5)
+        self.start = nn.Sequential(Sign(), BinaryConv2d(1, 6, 3), nn.BatchNorm2d(6))
+        self.first, self.second = (each or nn.Sequential(Fixed()) for each in (first, second))
+        self.sign, self.together, self.more = Sign(), together, nn.Sequential(*more)
 
     def forward(self, x):
-        x = self.sign(x.flatten(1))
-        return self.last(self.sign(self.first(x) + x))
+        x = self.first(self.start(x))
+        return self.more(self.together(self.second(x), x))
+
+
+def way(*modules, outputs=6):
+    """A way of a layer between values in fixed point."""
+    return nn.Sequential(Sign(), BinaryConv2d(6, outputs, 3, padding=1), *(modules or [Fixed()]))
 
 
 class Asks(nn.Module):
@@ -409,9 +540,10 @@ def not_finite():
 SHAPED  = "spincim/from_torch.py says what can be built"
 SCALES  = "put it right behind a layer of spincim.nn"
 BINARY  = "use BinaryConv2d or BinaryLinear of spincim.nn"
-CHAIN   = "a network is a chain of layers without branches"
+ONE     = "each takes what one module before it computes"
 DROPOUT = ("use ScaleDropout, SpinDrop or SpatialSpinDrop of spincim.nn, which the hardware has, or take "
            "it out of the model")
+AVERAGE = "put it between Sign and a binary layer, before Flatten and dropout"
 WINDOWS = "must be of windows that do not overlap, without a border"
 BORDER  = ("it must be the lowest value of what enters: use BinaryConv2d of spincim.nn with "
            "padding_value=")
@@ -444,10 +576,6 @@ BORDER  = ("it must be the lowest value of what enters: use BinaryConv2d of spin
      "has no counterpart", "its sign of 0 is 0; use Sign of spincim.nn, which has +1"),
     (chain(Functional(lambda x: x.sign())), "Function 'sign' (sign)",
      "has no counterpart", "its sign of 0 is 0; use Sign of spincim.nn, which has +1"),
-    (chain(nn.AvgPool2d(2)), "Module '2' (AvgPool2d)",
-     "has no counterpart", "use MaxPool2d, or a stride"),
-    (chain(nn.AdaptiveAvgPool2d(1)), "Module '2' (AdaptiveAvgPool2d)",
-     "has no counterpart", "use AdaptiveMaxPool2d(1), or a BinaryLinear over the map"),
     (chain(nn.Conv1d(6, 6, 3)), "Module '2' (Conv1d)",
      "has no counterpart", "take a series for a map of height 1: use BinaryConv2d of a kernel (1, k), and "
                            "MaxPool2d((1, k))"),
@@ -543,8 +671,59 @@ BORDER  = ("it must be the lowest value of what enters: use BinaryConv2d of spin
     (chain(Sign(), start=[nn.Identity()]), "Module '1' (Sign)",
      "takes pixels that are all of one sign",
      "subtract a value between them first, as the mean of spincim.convert does"),
-    (Residual, "Function 'add' (add)",
-     "takes other values than those of the module before it", CHAIN),
+    (lambda: Two(lambda x, y: x + y, None, nn.Sequential(Sign())), "Function 'add' (add)",
+     "adds values that are not in fixed point", "put Fixed of spincim.nn behind each"),
+    (lambda: Two(lambda x, y: x + y, None, way(), [Sign()]), "Module 'more.0' (Sign)",
+     "takes a sum that no bits hold", "put Fixed of spincim.nn behind the sum"),
+    (lambda: Two(lambda x, y: (x + y) * 2, None, way(), [Sign()]), "Function 'mul' (mul)",
+     "takes a sum that no bits hold", "put Fixed of spincim.nn behind the sum"),
+    (lambda: Two(lambda x, y: x + y, None, way(Fixed(8, 3))), "Function 'add' (add)",
+     "adds values of 8 bits, 3 of them fraction to those of 8 bits, 4 of them fraction",
+     "let both have the same"),
+    (lambda: Two(lambda x, y: x + y, None, way(), [Fixed(8, 3)]), "Module 'more.0' (Fixed)",
+     "takes values of 8 bits, 4 of them fraction, not 8 bits, 3 of them fraction",
+     "let all that are added have the same"),
+    (lambda: Two(lambda x, y: x + y, None, way(outputs=5)), "Function 'add' (add)",
+     "adds 6 channels of 6 by 6 to 5 channels of 6 by 6, or in another order", "let both have the same"),
+    (lambda: Two(lambda x, y: y + y), "Module 'second.0' (Fixed)",
+     "computes what is not used", "take it out"),
+    (lambda: Two(lambda x, y: (y + y, x)), "Function 'add' (add)",
+     "adds a map to itself", "let the gain of its layer be twice as large"),
+    (lambda: Two(lambda x, y: torch.sub(x, y)), "Function 'sub' (sub)",
+     "takes several maps", "use +, or torch.cat of channels"),
+    (lambda: Two(lambda x, y: torch.add(x, y, alpha=2)), "Function 'add' (add)",
+     "takes several maps", "use +, or torch.cat of channels"),
+    (lambda: Two(lambda x, y: x + y, nn.Identity()), "Module 'second.0' (Fixed)",
+     "takes values that something else takes, too", "put Fixed or Sign of spincim.nn behind these values"),
+    (lambda: Two(lambda x, y: y.add_(x), None, way()), "Function 'add_' (add_)",
+     "changes values that something else takes, too", "write x = x + y"),
+    (lambda: Two(lambda x, y: torch.cat((x, y), 0), None, way()), "Function 'cat' (cat)",
+     "must put channels of maps side by side", "use torch.cat((x, y), 1)"),
+    (lambda: Two(lambda x, y: torch.cat((x, y), 1), None, nn.Sequential(Sign())), "Function 'cat' (cat)",
+     "takes signs and values in fixed point, or values of other bits", "let all be the same"),
+    (lambda: Two(lambda x, y: torch.cat((x, y), 1), None, way(nn.BatchNorm2d(6))), "Function 'cat' (cat)",
+     "takes what is no map of signs, or of values in fixed point, of a layer",
+     "put Sign or Fixed before it, and Flatten and dropout behind it"),
+    (lambda: Two(lambda x, y: x + y, None, way(ScaleDropout(6), Fixed()), [Fixed(), nn.MaxPool2d(2)]),
+     "Module 'more.1' (MaxPool2d)",
+     "is behind values in fixed point or a join", "use a stride in its place"),
+    (lambda: Two(lambda x, y: torch.cat((x, y), 1), nn.Sequential(Sign()), nn.MaxPool2d(2)),
+     "Module 'second' (MaxPool2d)",
+     "takes signs that something else takes, too, of before the pool", "let all take the pooled ones"),
+    (chain(nn.MaxPool2d(2), Fixed()), "Module '3' (Fixed)",
+     "is behind a pool", "use a stride in its place"),
+    (chain(nn.Hardtanh(), Fixed()), "Module '3' (Fixed)",
+     "is behind values that are limited", "take Hardtanh out, as Fixed limits, too"),
+    (chain(nn.AvgPool2d(2)), "Module '2' (AvgPool2d)", "takes what is no map of signs", AVERAGE),
+    (chain(Fixed(), nn.AdaptiveAvgPool2d(1)), "Module '3' (AdaptiveAvgPool2d)",
+     "takes what is no map of signs", AVERAGE),
+    (chain(Sign(), nn.AvgPool2d(2, 1)), "Module '3' (AvgPool2d)", WINDOWS, "use AvgPool2d(2)"),
+    (chain(Sign(), nn.AdaptiveAvgPool2d(2)), "Module '3' (AdaptiveAvgPool2d)",
+     "must leave one value of each channel", "use AdaptiveAvgPool2d(1), or AvgPool2d"),
+    (chain(Sign(), nn.AvgPool2d(4), BinaryConv2d(6, 6, 1, padding=1)), "Module '4' (BinaryConv2d)",
+     "has a border around averages of windows that do not fill the map", "use a window that does"),
+    (chain(Sign(), nn.AvgPool2d(2), nn.MaxPool2d(2)), "Module '4' (MaxPool2d)",
+     "takes averages", "put a layer between them"),
     (chain(nn.Flatten(), BinaryLinear(64, 5), nn.Softmax(1), nn.Identity(), start=[Sign()]),
      "Module '4' (Identity)",
      "comes behind the softmax", "end the model with its logits"),

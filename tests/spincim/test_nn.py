@@ -5,7 +5,7 @@ from torch.nn import functional
 from torch.nn.modules.dropout import _DropoutNd
 
 from golden.float.layers import standardize
-from spincim.nn import BinaryConv2d, BinaryLinear, ScaleDropout, Sign, SpatialSpinDrop, SpinDrop
+from spincim.nn import BinaryConv2d, BinaryLinear, Fixed, ScaleDropout, Sign, SpatialSpinDrop, SpinDrop
 
 
 def test_sign():
@@ -14,6 +14,17 @@ def test_sign():
     assert y.tolist() == [-1, -1, 1, 1, 1, 1, 1]
     y.sum().backward()
     assert x.grad.tolist() == [0, 2, 2, 2, 2, 1, 0]
+
+
+def test_fixed():
+    fixed = Fixed(4, 2)
+    assert fixed(torch.tensor([-9, -2.1, -0.3, 0.124, 0.125, 1.7, 9])).tolist() == [
+        -2, -2, -0.25, 0, 0.25, 1.75, 1.75]
+    assert repr(fixed) == "Fixed(bits=4, fraction=2)"
+    for bits, fraction in ((1, 0), (9, 4), (8, 17), (8, -1)):
+        with pytest.raises(ValueError, match="^Values in fixed point must have from 2 to 8 bits and from 0 "
+                                             f"to 16 of fraction, not {bits} and {fraction}$"):
+            Fixed(bits, fraction)
 
 
 def ones_of(weight):

@@ -61,17 +61,41 @@ def make(case, seed=0, protect=False):
                         protect=protect), gain, offset
 
 
+def hard(case, gain, offset, sums, array):
+    """How far the value of a map is from its mean that is closest to it, but not equal; summed over lanes.
+    """
+    down, right = case.size
+    height, width = case.height // down * down, case.width // right * right
+    pooled = sums[:height, :width, :case.channels].reshape(
+        height // down, down, width // right, right, -1).max((1, 3))
+    z   = gain[array][:, None, None] * pooled + offset[array][:, None, None]
+    off = np.abs(z[0].size * z - z.sum((1, 2, 3), keepdims=True)).reshape(len(z), -1)
+    off = np.where(off > 0, off, off.max(1, keepdims=True))
+    return off.min(1).sum()
+
+
+def make_sums(case, gain, offset, rng):
+    """Of random maps that with a value closest to its mean, with its array; or one of the extremes."""
+    shape = case.height, case.width, -(-case.channels // case.columns) * case.columns
+    array = int(rng.integers(case.arrays))
+    if rng.random() < 0.25:
+        # The largest or least total of one lane.
+        up = np.resize(gain[array, rng.integers(len(case.banks))] > 0, shape[2]) ^ (rng.random() < 0.5)
+        return np.broadcast_to(np.where(up, case.sums.stop - 1, case.sums.start), shape), array
+    candidates = [rng.integers(case.sums.start, case.sums.stop, shape) for _ in range(50)]
+    return min(candidates, key=lambda sums: hard(case, gain, offset, sums, array)), array
+
+
 def make_maps(case, gain, offset, maps=4, seed=1):
-    """Words of random maps, and of the bits that they become by a loop over all sums."""
+    """Words of maps, most of which are hard to compare, and of the bits that they become by a loop over
+    all sums."""
     rng    = np.random.default_rng(seed)
     layout = sums_layout(case.sums, columns=case.columns, arrays=case.arrays)
     groups = -(-case.channels // case.columns)
     words, expected = [], []
     for _ in range(maps):
-        array = int(rng.integers(case.arrays))
         # What comes for channels that there are not is anything.
-        shape = case.height, case.width, groups * case.columns
-        sums  = rng.integers(case.sums.start, case.sums.stop, shape)
+        sums, array = make_sums(case, gain, offset, rng)
         words += [layout.const({"sums": group.tolist(), "choice": array}).as_bits()
                   for group in sums.reshape(-1, case.columns)]
         pooled = [[[max(int(sums[y * case.size[0] + dy, x * case.size[1] + dx, channel])
@@ -110,7 +134,7 @@ def real(case, words):
 def test_compares_with_the_mean(case, duty):
     """Of maps back to back, and with gaps."""
     dut, gain, offset = make(case)
-    words, bits = make_maps(case, gain, offset)
+    words, bits = make_maps(case, gain, offset, seed=round(10 * duty))
     passed = transfer(dut, {"i": words}, {"o": len(bits)}, duty=duty)
     assert real(case, passed["o"].words) == bits
     assert len(set(bits)) > 1 or case.channels == 1 or case.sums == range(2)
@@ -134,9 +158,15 @@ def test_timing(case):
 
 @pytest.mark.parametrize("case", CASES)
 def test_protected_gives_the_same(case):
+    """Without an error."""
     dut, gain, offset = make(case, protect=True)
-    words, bits = make_maps(case, gain, offset)
-    passed = transfer(dut, {"i": words}, {"o": len(bits)})
+    words, bits = make_maps(case, gain, offset, maps=8)
+
+    async def watch(ctx):
+        async for _, _, error in ctx.tick().sample(dut.error):
+            assert not error
+
+    passed = transfer(dut, {"i": words}, {"o": len(bits)}, processes=(watch,))
     assert real(case, passed["o"].words) == bits
     assert passed["o"].cycles[-1] == transfer(
         make(case)[0], {"i": words}, {"o": len(bits)})["o"].cycles[-1]

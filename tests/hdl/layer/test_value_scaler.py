@@ -17,24 +17,28 @@ SHAPES = [unsigned(4), range(-60, 61)]
 
 
 def make_sums(shape, lanes, columns, bits, dropped):
-    """Extreme and random sums and words, and their values."""
+    """Extreme and random sums and words, most of which are close to where their values change, and these
+    values."""
     rng  = random.Random(0)
+    zero = 2**(bits - 1)
     sums = shape if isinstance(shape, range) else range(16)
     extremes = [(value, gain, offset) for value in (sums[0], sums[-1], 0)
                 for gain in (-32, -1, 0, 1, 31) for offset in (-256, -1, 0, 1, 255)]
 
-    def draw():
-        return rng.choice(sums), rng.randint(-32, 31), rng.randint(-256, 255)
+    def draw(value=None):
+        value, gain = rng.choice(sums) if value is None else value, rng.randint(-32, 31)
+        step = (rng.randint(-zero, zero) << dropped) - rng.randint(0, 1) - gain * value
+        return value, gain, step if -256 <= step < 256 else rng.randint(-256, 255)
 
     scaled, values = [], []
     for number in range(len(extremes) + 30):
         first  = extremes[number] if number < len(extremes) else draw()
         groups = [first[0], *(draw()[0] for _ in range(columns - 1))]
         words  = [[{"gain": gain, "offset": offset} for _, gain, offset in (
-            first if lane + column == 0 else draw() for column in range(columns))] for lane in range(lanes)]
+            first if lane + column == 0 else draw(groups[column]) for column in range(columns))]
+            for lane in range(lanes)]
         scaled.append(scaled_layout(WORD, shape, lanes=lanes, columns=columns).const(
             {"sums": groups, "words": words}).as_bits())
-        zero = 2**(bits - 1)
         values.append([min(max(word["gain"] * value + word["offset"] >> dropped, -zero), zero - 1) + zero
                        for of_lane in words for word, value in zip(of_lane, groups, strict=True)])
     return scaled, values

@@ -3,7 +3,6 @@
 import random
 
 import pytest
-from amaranth.sim import Simulator
 
 from hdl.pass_sets.join import Join
 from hdl.pass_sets.pass_split import pass_set_layout
@@ -21,6 +20,18 @@ def sets_of(count):
     return ([set_of(*each, 3) for each in drawn], [set_of(*each[:2]) for each in drawn])
 
 
+def watch(dut, wrong):
+    """Append the cycles in which ``dut`` reports an error to ``wrong``."""
+    async def process(ctx):
+        cycle = 0
+        while True:
+            if ctx.get(dut.error):
+                wrong.append(cycle)
+            await ctx.tick()
+            cycle += 1
+    return process
+
+
 @pytest.mark.parametrize("starts", [{}, {"branch": 60}, {"branch_sets": 60}, {"o": 60}])
 @pytest.mark.parametrize("duty", [1.0, 0.5, 0.1])
 @pytest.mark.parametrize("added", [True, False])
@@ -31,11 +42,13 @@ def test_joins(added, duty, starts):
              for one in range(8) for other in range(8)]
     width = 6 if added else 9
     sets, others = sets_of(20)
+    wrong = []
     dut = Join(6, width, bits=3, added=added, passes=4, outcomes=3, protect=True)
     passed = transfer(dut, {"i": [one for one, _ in pairs], "branch": [other for _, other in pairs],
                             "i_sets": sets, "branch_sets": others},
-                      {"o": len(pairs), "o_sets": len(sets)}, duty=duty, starts=starts)
-    assert passed["o_sets"].words == sets
+                      {"o": len(pairs), "o_sets": len(sets)}, duty=duty, starts=starts,
+                      processes=[watch(dut, wrong)])
+    assert passed["o_sets"].words == sets and not wrong
     if not added:
         assert passed["o"].words == [one | other << 6 for one, other in pairs]
         return
@@ -49,22 +62,16 @@ def test_words_of_other_widths():
         Join(6, 9, bits=3, added=True, passes=4)
 
 
-@pytest.mark.parametrize("other, wrong", [((5, 0), 0), ((4, 0), 1), ((5, 1), 1)])
-def test_sets_that_differ(other, wrong):
-    """Whose maps these are, or which is the last, is known twice."""
-    dut = Join(3, 3, bits=3, added=True, passes=4, protect=True)
-
-    async def bench(ctx):
-        for port, (members, last) in ((dut.i_sets, (5, 0)), (dut.branch_sets, other)):
-            ctx.set(port.payload, {"set": members, "last": last, "choice": 0})
-            ctx.set(port.valid, 1)
-        await ctx.tick()
-        assert ctx.get(dut.error) == 0 # none has been taken
-        ctx.set(dut.o_sets.ready, 1)
-        await ctx.tick()
-        assert ctx.get(dut.error) == wrong
-
-    simulator = Simulator(dut)
-    simulator.add_clock(1e-6)
-    simulator.add_testbench(bench)
-    simulator.run()
+@pytest.mark.parametrize("duty", [1.0, 0.5])
+def test_sets_that_differ(duty):
+    """In the cycle after they have passed, where one has another pass, or another is the last."""
+    rng, wrong = random.Random(2), []
+    dut    = Join(6, 6, bits=3, added=True, passes=4, outcomes=3, protect=True)
+    pairs  = [((5, 0), (5, 0)), ((5, 0), (5, 1)), *(((members, 0), (members ^ 1 << bit, 0))
+              for members in (5, 10) for bit in range(4))] + [((5, 1), (5, 1))]
+    chosen = [pairs[0], *rng.choices(pairs, k=60), pairs[-1]]
+    passed = transfer(dut, {"i_sets": [set_of(*one, rng.randrange(3), 3) for one, _ in chosen],
+                            "branch_sets": [set_of(*other) for _, other in chosen]},
+                      {"o_sets": len(chosen)}, duty=duty, processes=[watch(dut, wrong)])
+    assert wrong == [cycle + 1 for cycle, (one, other) in zip(passed["o_sets"].cycles, chosen, strict=True)
+                     if one != other]

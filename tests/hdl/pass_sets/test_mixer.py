@@ -60,6 +60,12 @@ def test_mixes(shape, duty, starts):
     play(shape, 5, duty=duty, starts=starts)
 
 
+@pytest.mark.parametrize("shape", SHAPES)
+def test_bits_that_come_slowly(shape):
+    """So that words wait for them, again and again."""
+    play(shape, 5, duty={"mix": 0.15})
+
+
 @pytest.mark.parametrize("shape", SHAPES[:2])
 def test_number_that_nobody_needs(shape):
     play(shape, 1)

@@ -89,7 +89,8 @@ def make_sets(rng, words, lanes, passes, count):
     (4, 1, 5, 2, False), (1, 2, 4, 4, True), (3, 3, 7, 1, False), (2, 1, 1, 3, False)])
 def test_equal_masks_go_together(words, lanes, passes, depth, protect, duty, starts):
     """Lane by lane, the part of the highest pass first, with its number."""
-    ports, leaving = make_sets(random.Random(0), words, lanes, passes, 12)
+    rng = random.Random(f"{duty} {starts}")
+    ports, leaving = make_sets(rng, words, lanes, passes, 12)
     passed = transfer(BufferWithRows(words, lanes, passes, depth, protect=protect), ports,
                       {name: len(found) for name, found in leaving.items()}, duty=duty, starts=starts)
     assert {name: passed[name].words for name in leaving} == leaving

@@ -89,6 +89,9 @@ def test_words_of_passes(draws, outputs, stores, passes, duty, late):
                       {name: len(words) for name, words in wanted.items()}, duty=duty,
                       starts={late: 400} if late else {})
     assert {name: passed[name].words for name in wanted} == wanted
+    if late == "o_0":
+        # Answers go on until one waits at the output.
+        assert sum(cycle < 400 for cycle in passed["passes_0"].cycles) == MaskStore.latency
     if late == "passes_0":
         early = sum(cycle < 400 for cycle in passed["images"].cycles)
         assert early <= MaskStore.IMAGES

@@ -2,11 +2,9 @@
 """What is counted of an image, for the bits that it has drawn, is what the blocks of the Verilog do."""
 
 import io
-import shutil
 from dataclasses import replace
 
 import numpy as np
-import pytest
 
 from gen.build import build_network
 from gen.checkpoint import read
@@ -26,24 +24,8 @@ from tests.outcomes import outcomes_by
 IMAGES, PASSES = 4, 6
 
 
-@pytest.fixture(scope="module")
-def counted(tmp_path_factory):
-    """A function that simulates some images and returns the design, and its counts of all of them; it takes
-    Verilator's run-time library from the first simulator."""
-    pool = tmp_path_factory.mktemp("runtime")
-
-    def counted(folder):
-        work = folder / "sim_counting"
-        shutil.copytree(pool, work, copy_function=shutil.copy)
-        result = _counted(folder)
-        for path in work.glob("verilated*.o"):
-            shutil.copy(path, pool)
-        return result
-
-    return counted
-
-
-def _counted(folder):
+def counted(folder):
+    """Simulate some images; return the design, and its counts of all of them."""
     design  = Design(folder)
     network = design.network
     images  = np.random.default_rng(0).integers(
@@ -83,7 +65,7 @@ def expected(network, accelerator, target):
     return total
 
 
-def check(network, folder, counted, **options):
+def check(network, folder, **options):
     """Build, simulate, and compare every count."""
     columns = max(layer.columns_per_weight for layer in network.layers)
     target  = Target(array_rows=16, array_columns=2 * columns, passes=PASSES, passes_max=8, view="macro",
@@ -163,12 +145,12 @@ def check(network, folder, counted, **options):
     assert not seen
 
 
-def test_arrays_and_banks(mixed_network, tmp_path, counted):
+def test_arrays_and_banks(mixed_network, tmp_path):
     """Sets of arrays, banks, draws that layers share, levels of several bits, inverted normalization."""
-    check(mixed_network(), tmp_path / "out", counted)
+    check(mixed_network(), tmp_path / "out")
 
 
-def test_masks_and_mixed_banks(write_checkpoint, tmp_path, counted):
+def test_masks_and_mixed_banks(write_checkpoint, tmp_path):
     """Masks behind padding; banks by channel, of logits too; arrays behind these."""
     chosen = (MixChoice("one"),), (MaskChoice("one", 2), MixChoice("two")), (ArrayChoice("array", (0, 1)),
                                                                              MixChoice("last"))
@@ -179,9 +161,9 @@ def test_masks_and_mixed_banks(write_checkpoint, tmp_path, counted):
         draws=(Draw("one", (0.3, 0.5)), Draw("two", (0.5,) * 3), Draw("array", (0.5,)),
                Draw("last", (0.5,) * 4)))
     write_checkpoint(tmp_path / "mixes.npz", network, seed=5)
-    check(read(tmp_path / "mixes.npz", network), tmp_path / "out", counted, mapping="position")
+    check(read(tmp_path / "mixes.npz", network), tmp_path / "out", mapping="position")
 
 
-def test_one_pass_after_another(random_spinbayes, tmp_path, counted):
+def test_one_pass_after_another(random_spinbayes, tmp_path):
     """With an edge that sends passes apart, and one that sends them to their arrays."""
-    check(random_spinbayes(16, 1), tmp_path / "out", counted, schedule="sequential")
+    check(random_spinbayes(16, 1), tmp_path / "out", schedule="sequential")

@@ -1,0 +1,106 @@
+"""Let passes go through all that choices can be, in place of drawing it."""
+
+import itertools
+import math
+from dataclasses import replace
+from fractions import Fraction
+
+from gen.check_target import ImpossibleTarget
+from gen.ir import Draw, Network, Target
+
+
+__all__ = ["PASSES_MOST", "exhaust", "pass_count"]
+
+
+#: More passes than a target can have.
+PASSES_MOST = 1024
+
+#: Random bits are 0 with a probability of so many parts.
+_PARTS = 65536
+
+_WAY_OUT = "leave --masks all out"
+
+
+def exhaust(network: Network, target: Target) -> Network:
+    """Where ``target.masks`` is ``"all"``, let pass t take the combination t of what the draws can give,
+    each as often as its probability says. So T passes are the exact mean over the posterior that the
+    method approximates, instead of T samples of it, and nothing is random.
+
+    Passes count through the numbers of the first draw fastest. T must be a multiple of
+    :func:`pass_count`.
+
+    Needs: nothing. Ensures: unless masks are random, no draw but that of the number of the pass.
+
+    Raises
+    ------
+    ImpossibleTarget
+        As :func:`pass_count`; if T is no multiple of it; or if there are junctions at the pins.
+    """
+    if target.masks == "random":
+        return network
+    count = pass_count(network)
+    if target.passes % count:
+        raise ImpossibleTarget(f"All combinations are {count} passes, so T must be a multiple of {count}, "
+                               f"not {target.passes}")
+    if target.rng == "mtj":
+        raise ImpossibleTarget("With --masks all nothing is drawn, so there are no junctions; leave "
+                               "--rng mtj out")
+    numbers, below = {}, 1
+    for draw, values in _values(network).items():
+        numbers[draw] = [values[number // below % len(values)] for number in range(count)]
+        below *= len(values)
+    name = network.draws[0].name
+    return replace(network, draws=(Draw(name, None),), layers=tuple(
+        replace(layer, choices=tuple(
+            replace(choice, draw=name, table=tuple(
+                choice.table[number % len(choice.table)] for number in numbers[choice.draw]))
+            for choice in layer.choices)) for layer in network.layers))
+
+
+def pass_count(network: Network) -> int:
+    """Return how many passes are all combinations of what the draws of ``network`` give, each as often as
+    its probability says: 32 of five fair bits.
+
+    Raises
+    ------
+    ImpossibleTarget
+        If nothing is drawn; if a word of bits is drawn for a layer, as a mask is; or if these are more
+        than :data:`PASSES_MOST`.
+    """
+    if not network.drops:
+        raise ImpossibleTarget(f"Network {network.name!r} draws nothing at random; {_WAY_OUT}")
+    for layer in network.layers:
+        if layer.mask_choice is not None or layer.mix_choice is not None:
+            raise ImpossibleTarget(f"Layer {layer.name!r} draws a bit for each of its channels or inputs, "
+                                   f"which have too many combinations; {_WAY_OUT}")
+    count = 1
+    for draw in network.draws:
+        count *= _turn(network, draw) if draw.drops is None else math.prod(map(_parts, draw.drops))
+        if count > PASSES_MOST:
+            raise ImpossibleTarget(f"Network {network.name!r} draws what has more than {PASSES_MOST:,} "
+                                   f"combinations, each as often as its probability says; {_WAY_OUT}")
+    return count
+
+
+def _parts(drop):
+    """The least number of passes of which a bit can be 0 in as many as its probability says."""
+    return Fraction(round(drop * _PARTS), _PARTS).denominator
+
+
+def _turn(network, draw):
+    """Passes after which choices by the number of the pass begin again."""
+    return math.lcm(*(len(choice.table) for layer in network.layers for choice in layer.choices
+                      if choice.draw == draw.name))
+
+
+def _values(network):
+    """By draw the numbers that it gives, each as often as its probability says."""
+    values = {}
+    for draw in network.draws:
+        if draw.drops is None:
+            values[draw.name] = range(_turn(network, draw))
+            continue
+        bits = [(0,) * round(drop * _parts(drop)) + (1,) * round((1 - drop) * _parts(drop))
+                for drop in draw.drops]
+        values[draw.name] = [int("".join(map(str, word)), 2) for word in itertools.product(*bits)]
+    return values

@@ -1,0 +1,12 @@
+"""The software beside an accelerator on a board: images in, classes and their uncertainty out.
+
+    from host import Accelerator
+
+    with Accelerator.open("build/lenet5", "/dev/ttyUSB0") as accelerator:
+        found = accelerator.predict(images, passes=20)
+"""
+
+from host.accelerator import Accelerator, HostError, Predictions
+
+
+__all__ = ["Accelerator", "HostError", "Predictions"]

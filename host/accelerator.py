@@ -1,0 +1,241 @@
+"""An accelerator on a board, at a serial line."""
+
+import io
+import json
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from gen.progress import Progress
+from host.link import Link, LinkError, NoAnswer
+from host.serial_port import HostError, SerialPort
+
+
+__all__ = ["Accelerator", "HostError", "Predictions"]
+
+
+#: What the first register says.
+IDENTITY = int.from_bytes(b"SPIN", "big")
+
+#: Seconds that the first answer may take: of a board, and of one that is simulated.
+_BOARD_S, _VIRTUAL_S = 0.25, 5.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Predictions:
+    """What an accelerator answers to N images in K classes, over all passes of each."""
+
+    classes: np.ndarray            #: int64 (N,), class of the largest mean probability.
+    probabilities: np.ndarray      #: float64 (N, K), mean over the passes.
+    variance: np.ndarray           #: float64 (N, K), of the probabilities over the passes.
+    entropy: np.ndarray            #: float64 (N,), of the mean probabilities: all uncertainty, in nats.
+    mutual_information: np.ndarray #: float64 (N,), NaN: no result has the entropy of each pass.
+    rejected: np.ndarray           #: bool (N,), out of distribution by the quantile test.
+    record: np.ndarray             #: (N, K) with the fields of the result record, all bits of the answer.
+
+
+class Accelerator:
+    """An accelerator that is ready; :meth:`open` finds it. It is closed at the end of a block of ``with``.
+
+    Attributes
+    ----------
+    images : int
+        Images since the reset, and so the number of the next one in the random stream.
+    clock_hz, baud : int
+        Frequency of its clock, and bits per second of the line.
+    """
+
+    def __init__(self, port, manifest: dict, *, baud: int, first_s: float, place: str):
+        self._place    = place
+        self._manifest = manifest
+        bus = manifest["bus"]
+        self.clock_hz, self.baud = bus["clock_hz"], baud
+        self._registers = {register["name"]: register for register in bus["registers"]}
+        self._flags  = {name: bit for bit, name in enumerate(bus["flags"])}
+        self._record = np.dtype([(field["name"], f"<u{field['width'] // 8}") for field in bus["record"]])
+        self._link   = Link(port, bus["pixel_bytes"], first_s)
+        self._stack  = ExitStack() # what ends with this
+        self._whole  = True # nothing is half done
+        self.images  = 0
+
+    @classmethod
+    def open(cls, directory: Path | str, port: str | None = None, *, baud: int | None = None,
+             hits: float = 0.0, seed: int = 1, steps=None) -> "Accelerator":
+        """Open the accelerator of the build in ``directory``, reset it, and see that it is of that build.
+
+        Parameters
+        ----------
+        directory : Path or str
+            Output of a build with ``--board`` or ``--bus uart``.
+        port : str, optional
+            Serial port of the board. Unless given, the board is simulated.
+        baud : int, optional
+            Bits per second; those of the build unless given.
+        hits, seed : float, int
+            Of a simulated board: the share of the bytes of the line, either way, that are lost, doubled or
+            changed; and what they follow from.
+        steps : gen.progress.Progress, optional
+            Where to report that a simulator is made.
+
+        Raises
+        ------
+        HostError
+            If there is no board, or another one.
+        """
+        directory = Path(directory)
+        manifest  = _manifest(directory)
+        baud      = baud or manifest["bus"]["baud"]
+        with ExitStack() as stack:
+            place, first_s = f"port {port}", _BOARD_S
+            if port is None:
+                # What simulates is needed only here.
+                from sim.verilator.virtual_board import virtual_board
+                port = stack.enter_context(virtual_board(
+                    directory, hits=hits, seed=seed, steps=steps or Progress(io.StringIO())))
+                place, first_s = "the simulated board", _VIRTUAL_S
+            line = SerialPort(port, baud)
+            stack.callback(line.close)
+            accelerator = cls(line, manifest, baud=baud, first_s=first_s, place=place)
+            accelerator._begin()
+            accelerator._stack = stack.pop_all()
+        return accelerator
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        """Close the port, and end the simulation."""
+        self._stack.close()
+
+    def _begin(self):
+        build = int(self._manifest["bus"]["hash"][:8], 16)
+        try:
+            self._link.reset()
+            identity, found = self.read("ID"), self.read("BUILD")
+        except NoAnswer:
+            if self._link.frames.bytes:
+                raise HostError(f"What comes from {self._place} at {self.baud} baud is no answer of an "
+                                "accelerator; give the baud rate of what is on the board with --baud, or "
+                                "load board/top.bit into the board again") from None
+            raise HostError(f"No accelerator answers at {self._place} at {self.baud} baud; load "
+                            "board/top.bit into the board, and see that port and baud rate are those of "
+                            "the board") from None
+        if identity != IDENTITY:
+            raise HostError(f"What answers at {self._place} is no accelerator (0x{identity:08X})")
+        if found != build:
+            raise HostError(f"The board has another build ({found:08x}) than the folder ({build:08x}); "
+                            "load its board/top.bit, or name the folder of what is on the board")
+
+    def read(self, name: str) -> int:
+        """Return what a register says; see docs/bus.md for the names."""
+        return self._link.read(self._registers[name]["address"])
+
+    def write(self, name: str, value: int):
+        """Write to a register."""
+        self._link.write(self._registers[name]["address"], value)
+
+    @property
+    def line(self) -> dict[str, int]:
+        """What has gone over the line: bytes ``sent`` and ``received``, requests made ``again``, and
+        frames that were wrong at the other end, ``bad_there``, and at this one."""
+        link = self._link
+        return {"sent": link.sent, "received": link.frames.bytes, "again": link.again,
+                "bad_there": link.bad, "bad_here": link.frames.bad}
+
+    def reset(self):
+        """Reset the accelerator: the next image is the first one of the random stream again."""
+        self._link.reset()
+        self.images, self._whole = 0, True
+
+    def predict(self, images: np.ndarray, passes: int = 20, *, steps=None) -> Predictions:
+        """Return the class and the uncertainty of each of ``images``.
+
+        Parameters
+        ----------
+        images : uint8 array (N, H, W), of colours (N, H, W, 3)
+        passes : int
+            Stochastic forward passes T of each image.
+        steps : gen.progress.Progress, optional
+            Where to draw a bar.
+
+        Raises
+        ------
+        HostError
+            If the images are not for the accelerator, there can be no such passes, the board is gone, or no
+            result can be trusted any more.
+        """
+        manifest, classes = self._manifest, self._manifest["classes"]
+        images = np.asarray(images)
+        each   = manifest["pixels"] * manifest["colours"]
+        if images.dtype != np.uint8 or not len(images) or images[0].size != each:
+            raise HostError(f"Images must be uint8, one at least, of {each} bytes each, not {images.dtype} "
+                            f"{images.shape}")
+        if not 1 <= passes <= manifest["passes_max"]:
+            raise HostError(f"Passes must be from 1 to {manifest['passes_max']} (T_max of this build), not "
+                            f"{passes}")
+        steps  = steps or Progress(io.StringIO())
+        result = classes * self._record.itemsize
+        came   = bytearray()
+        try:
+            if not self._whole:
+                self.reset()
+            self._whole = False
+            self.write("PASSES", passes)
+            pieces = self._link.exchange(images.tobytes(), len(images) * result)
+            for done in steps.bar(range(len(images))):
+                while len(came) < (done + 1) * result:
+                    came += next(pieces)
+            for _ in pieces:
+                pass # the last pixels have been answered before
+        except NoAnswer:
+            raise HostError(f"Nothing comes from {self._place} any more; see that the board has power, and "
+                            "load board/top.bit again") from None
+        except LinkError as error:
+            raise HostError(f"The accelerator at {self._place} is none of this version: {error}") from None
+        self._whole  = True
+        self.images += len(images)
+        return self._predictions(np.frombuffer(came, self._record).reshape(-1, classes), passes)
+
+    def _predictions(self, record, passes):
+        flags = record["flags"][:, -1]
+
+        def flag(name):
+            return (flags >> self._flags[name] & 1).astype(bool)
+
+        if flag("error").any():
+            raise HostError("The accelerator says that its results cannot be trusted: a health test of its "
+                            "random bits has failed, or a bit has flipped; reset it, or load board/top.bit "
+                            "into the board again")
+        if flag("mismatch").any() or (record["passes"] != passes).any():
+            raise HostError("The accelerator has taken images of another length, or another number of "
+                            "passes; see that no other program has the port")
+        # Scale-Dropout, eq. 18 and 21; where all passes agree both terms are exact and equal, and elsewhere
+        # rounding may make the variance negative.
+        mean     = record["sum"] / (65536 * passes)
+        variance = np.maximum(record["square"] / (2.0**32 * passes) - mean**2, 0)
+        entropy  = -(mean * np.log(np.where(mean > 0, mean, 1))).sum(1)
+        return Predictions(
+            classes=record["prediction"][:, -1].astype(np.int64), probabilities=mean, variance=variance,
+            entropy=entropy, mutual_information=np.full(len(record), np.nan),
+            rejected=flag("reject"), record=record)
+
+
+def _manifest(directory):
+    """The manifest of a build with a serial line."""
+    way_out = "make one with: python -m gen.build --layers NETWORK --board ulx3s_85f --out DIR"
+    try:
+        manifest = json.loads((directory / "manifest.json").read_text())
+        known = manifest["generator"] == "spincim" and (manifest["bus"] or {}).get("kind") == "uart"
+    except OSError as error:
+        raise HostError(f"Folder {directory} has no manifest.json that can be read ({error.strerror}); "
+                        f"{way_out}") from None
+    except (ValueError, KeyError, TypeError):
+        known = False
+    if not known:
+        raise HostError(f"Folder {directory} has no build with a serial line; {way_out}")
+    return manifest

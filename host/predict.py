@@ -1,0 +1,158 @@
+"""Classes and uncertainty from a board: ``python -m host.predict build/lenet5 --port /dev/ttyUSB0``.
+
+With ``--virtual`` the board is simulated, and the rest is the same::
+
+    python -m host.predict build/lenet5 --virtual --images 100 --check
+"""
+
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+from tabulate import tabulate
+
+from gen.command import Parser, command, whole
+from gen.files import refuse_unwritable, replacing
+from gen.ir import load
+from gen.progress import Progress
+from golden.answers import answer
+from golden.data import load_sample
+from golden.images import Images, read_images
+from host.accelerator import Accelerator, HostError, Predictions
+
+
+__all__ = ["differing", "main"]
+
+
+@command("host.predict", stopped="stopped")
+def main(arguments=None):
+    """Predict and print; return 0, or 1 where what was checked differs."""
+    args    = _parse(arguments)
+    network = _network(args.directory)
+    images  = _images(args, network)
+    if args.out:
+        refuse_unwritable(args.out)
+    steps = Progress()
+    with Accelerator.open(args.directory, args.port, baud=args.baud, hits=args.hits, seed=args.seed,
+                          steps=steps) as accelerator:
+        steps.step(f"predict {len(images)} images")
+        before, sent, started = accelerator.read("CYCLES"), accelerator.line["sent"], time.monotonic()
+        found   = accelerator.predict(images.pixels, args.passes, steps=steps)
+        seconds = time.monotonic() - started
+        sent    = accelerator.line["sent"] - sent
+        report  = _report(accelerator, found, images, seconds)
+        # The time of a simulated board is that of its clock.
+        of_board = ((accelerator.read("CYCLES") - before) % 2**32 / accelerator.clock_hz if args.virtual
+                    else seconds)
+        report["line_to_board_in_use"] = f"{100 * 10 * sent / accelerator.baud / of_board:.1f} %"
+    if args.check:
+        report["differ_from_golden_model"] = different = int(
+            differing(found, network, images.pixels, args.passes).sum())
+    if args.out:
+        _write(args.out, found)
+    print(tabulate(report.items(), tablefmt="plain", disable_numparse=True))
+    return int(args.check and different > 0)
+
+
+def _parse(arguments):
+    parser = Parser(prog="host.predict", description="Predict images by an accelerator on a board.")
+    parser.add_argument("directory", type=Path, help="output folder of a build with --board or --bus uart")
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--port", metavar="PORT",
+        help="serial port of the board, such as /dev/ttyUSB0 or COM3")
+    where.add_argument("--virtual", action="store_true", help="simulate the board")
+    parser.add_argument("--images", type=whole(1), metavar="N",
+        help="number of images (default: 100; of --input, all)")
+    parser.add_argument("--input", type=Path, metavar="FILE",
+        help="images of your own: .npz (arrays images, labels), .npy, IDX, PNG, or a folder of PNGs "
+             "(default: the 1,000 test images of MNIST that come with the project)")
+    parser.add_argument("--passes", type=whole(1), default=20, metavar="T",
+        help="stochastic forward passes of an image (default: %(default)s)")
+    parser.add_argument("--baud", type=whole(1), help="bits per second (default: those of the build)")
+    parser.add_argument("--out", type=Path, metavar="FILE",
+        help="write all arrays of the answer to FILE (.npz)")
+    parser.add_argument("--check", action="store_true",
+        help="compare each bit with the golden model, whose mutual information is written too")
+    parser.add_argument("--hits", type=_share, default=0.0, metavar="X",
+        help="share of the bytes of the simulated line that are lost, doubled or changed (default: "
+             "%(default)s)")
+    parser.add_argument("--seed", type=whole(0), default=1,
+        help="which bytes these are (default: %(default)s)")
+    return parser.parse_args(arguments)
+
+
+def _share(text):
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < 0.1:
+        raise argparse.ArgumentTypeError(f"must be from 0 to below 0.1, not {text!r}")
+    return value
+
+
+def _network(directory):
+    try:
+        return load((directory / "ir.json").read_text())
+    except OSError as error:
+        raise HostError(f"Folder {directory} has no ir.json that can be read ({error.strerror}); name the "
+                        "output folder of a build") from None
+
+
+def _images(args, network):
+    if args.input:
+        images = read_images(args.input, network)
+    else:
+        images = Images(*load_sample())
+        if images.pixels.shape[1:] != network.input.shape:
+            raise HostError(f"Network of {args.directory} takes images of "
+                            f"{' x '.join(map(str, network.input.shape))}, and those of MNIST are 28 x 28; "
+                            "name images of your own with --input FILE")
+    count = args.images or (len(images) if args.input else 100)
+    if count > len(images):
+        raise HostError(f"Images must be from 1 to {len(images)}, not {count}")
+    return images.first(count)
+
+
+def _report(accelerator, found, images, seconds):
+    """What is printed."""
+    line = accelerator.line
+    report = {"images": len(images)}
+    if images.labels is not None:
+        report["accuracy"] = f"{(found.classes == images.labels).mean():.4f}"
+    return report | {
+        "rejected": int(found.rejected.sum()),
+        "images/s": f"{len(images) / seconds:.3g}",
+        "bytes_of_pixels/s": f"{images.pixels.size / seconds:.6g}",
+        "bytes_of_results/s": f"{found.record.nbytes / seconds:.6g}",
+        "bytes_sent, received": f"{line['sent']}, {line['received']}",
+        "requests_made_again": line["again"],
+        "frames_wrong_at_board, host": f"{line['bad_there']}, {line['bad_here']}"}
+
+
+def differing(found: Predictions, network, images: np.ndarray, passes: int, first: int = 0) -> np.ndarray:
+    """Return whether each image differs in any bit from the golden model, bool (N,), where ``first`` images
+    were before; and set the mutual information of those that do not to that of the golden model."""
+    answers = answer(network, images, passes, first)
+    golden, record = answers.prediction, found.record
+    different = np.zeros(len(images), bool)
+    for name, wanted in (("sum", golden.sums), ("square", golden.squares), ("votes", golden.votes),
+                         ("confident", golden.confident), ("prediction", golden.prediction[:, None]),
+                         ("passes", passes)):
+        different |= (record[name] != wanted).any(1)
+    flags = np.zeros(record.shape, np.uint32)
+    flags[:, -1] = 1 # of the record that is the last one
+    different |= (record["flags"] != flags + 2 * golden.reject[:, None].astype(np.uint32)).any(1)
+    found.mutual_information[:] = np.where(different, np.nan, answers.information)
+    return different
+
+
+def _write(path, found):
+    with replacing(path) as file:
+        np.savez_compressed(file, **{name: getattr(found, name) for name in (
+            "classes", "probabilities", "variance", "entropy", "mutual_information", "rejected", "record")})
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

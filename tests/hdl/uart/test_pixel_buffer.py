@@ -1,0 +1,78 @@
+# amaranth: UnusedElaboratable=no
+
+import random
+
+import pytest
+from amaranth.sim import Simulator
+
+from hdl.uart.pixel_buffer import PixelBuffer
+
+
+def run(dut, frames, duty):
+    """Send frames, of each whether it is meant and its bytes; a frame that is meant counts if it fits.
+    Return those that counted, and all that has come out, each byte with whether it is the last one."""
+    counted, came, done = [], [], []
+
+    async def send(ctx):
+        for meant, frame in frames:
+            for byte in frame + b"CHCK":
+                ctx.set(dut.i.payload, byte)
+                ctx.set(dut.i.valid, 1)
+                await ctx.tick()
+            ctx.set(dut.i.valid, 0)
+            fits = ctx.get(dut.fits)
+            ctx.set(dut.commit, meant and fits)
+            ctx.set(dut.abandon, not (meant and fits))
+            expected = sum(map(len, counted)) + len(frame) * fits
+            assert not fits or ctx.get(dut.after) == (sum(map(len, counted)) + len(frame)) % 65536
+            await ctx.tick()
+            ctx.set(dut.commit, 0)
+            ctx.set(dut.abandon, 0)
+            if meant and fits:
+                counted.append(frame)
+                assert ctx.get(dut.taken) == expected % 65536
+        done.append(True)
+
+    async def take(ctx):
+        rng, quiet = random.Random(0), 0
+        while quiet < 200:
+            ctx.set(dut.o.ready, ready := rng.random() < duty)
+            *_, valid, byte, last = await ctx.tick().sample(
+                dut.o.valid, dut.o.payload.data, dut.o.payload.last)
+            if valid and ready:
+                came.append((byte, last))
+            quiet = quiet + 1 if done and not valid else 0
+
+    sim = Simulator(dut)
+    sim.add_clock(1e-6)
+    sim.add_testbench(send)
+    sim.add_testbench(take)
+    sim.run()
+    return counted, came
+
+
+@pytest.mark.parametrize("duty", [1.0, 0.2])
+def test_frames(duty):
+    """What counts comes out once and in order, whatever does not; where there is no room, nothing
+    counts."""
+    rng    = random.Random(1)
+    frames = [(rng.random() < 0.7, rng.randbytes(rng.choice((0, 1, 7, 12, 13)))) for _ in range(300)]
+    counted, came = run(PixelBuffer(5, depth=16), frames, duty)
+    assert bytes(byte for byte, _ in came) == b"".join(counted)
+    assert [last for _, last in came] == [place % 5 == 4 for place in range(len(came))]
+    # There is never room for 13 bytes and their check sequence; where all is taken at once, for 7.
+    meant = [len(frame) for meant, frame in frames if meant]
+    sizes = list(map(len, counted))
+    assert sizes.count(13) == 0 < meant.count(13)
+    assert (sizes.count(7) == meant.count(7)) == (duty == 1)
+
+
+@pytest.mark.parametrize("depth", [4, 12, 65536])
+def test_wrong_depth(depth):
+    with pytest.raises(ValueError, match=f"^Depth must be a power of two from 8 to 32768, not {depth}$"):
+        PixelBuffer(5, depth)
+
+
+def test_wrong_size():
+    with pytest.raises(ValueError, match="^Images must have at least 1 byte, not 0$"):
+        PixelBuffer(0)

@@ -1,0 +1,110 @@
+# amaranth: UnusedElaboratable=no
+"""The driver and a simulated board: the whole way from images to answers, over pins of a line that hits
+bytes."""
+
+import json
+
+import numpy as np
+import pytest
+
+from gen.build import build_network
+from gen.checkpoint import read
+from gen.ir import Input, Layer, Network, Target, load
+from gen.methods import choose
+from host import Accelerator, HostError
+from host.predict import differing, main
+from sim.design import DesignError
+from sim.verilator.virtual_board import virtual_board
+
+
+pytest.importorskip("serial", reason="of the extra 'host'")
+
+
+@pytest.fixture(scope="module")
+def folder(write_checkpoint, tmp_path_factory):
+    """A network of two layers for pixels of three bytes, as on a board but for its pins; a bit is four
+    cycles."""
+    folder  = tmp_path_factory.mktemp("host")
+    network = choose(Network("small", Input(6, 7, (90, 180), colours=3), (
+        Layer("first", 6, 7, 6, (3, 3), 5, pool=2, padding=1), Layer("last", 3, 3, 5, (3, 3), 3))),
+        "scale-dropout")
+    write_checkpoint(folder / "small.npz", network, seed=3)
+    build_network(read(folder / "small.npz", network), Target(
+        array_rows=16, array_columns=4, passes=3, passes_max=9, bus="uart", baud=25_000_000,
+        clock_mhz=100.0), folder / "out")
+    return folder / "out"
+
+
+def images(count):
+    return np.random.default_rng(count).integers(0, 256, (count, 6, 7, 3), dtype=np.uint8)
+
+
+def test_equal_to_the_golden_model(folder):
+    """In every bit: the first images after a reset, those that follow with the same number of passes, and
+    after another reset those with another; also where 1 % of all bytes are hit."""
+    network = load((folder / "ir.json").read_text())
+    for hits in (0.0, 0.01):
+        with Accelerator.open(folder, hits=hits, seed=7) as accelerator:
+            for count, first in ((20, 0), (5, 20)):
+                assert accelerator.images == first
+                found = accelerator.predict(images(count), passes=3)
+                assert not differing(found, network, images(count), 3, first).any()
+                assert not np.isnan(found.mutual_information).any()
+            accelerator.reset()
+            found = accelerator.predict(images(6), passes=9)
+            assert not differing(found, network, images(6), 9).any()
+            assert [accelerator.read(name) for name in ("IMAGES", "RESULTS", "MISMATCHES", "PASSES")] == [
+                6, 6, 0, 9]
+            line = accelerator.line
+        cycles, passed, hit = map(int, (folder / "sim_board" / "line.txt").read_text().split())
+        if hits:
+            assert 0.005 < hit / passed < 0.02 and line["again"] and line["bad_here"] and line["bad_there"]
+        else:
+            assert passed == line["sent"] + line["received"] and cycles > 40 * line["sent"]
+            assert line["again"] == line["bad_here"] == line["bad_there"] == hit == 0
+
+
+def test_what_differs_is_seen(folder):
+    network = load((folder / "ir.json").read_text())
+    with Accelerator.open(folder) as accelerator:
+        found = accelerator.predict(images(4), passes=3)
+    for image, name in enumerate(("square", "sum", "votes", "flags")):
+        found.record[name][image, -1] ^= 2
+        assert differing(found, network, images(4), 3).tolist() == [other <= image for other in range(4)]
+    assert np.isnan(found.mutual_information).all()
+
+
+def test_command(folder, tmp_path, capsys):
+    np.savez(tmp_path / "images.npz", images=images(8), labels=np.arange(8) % 3)
+    assert main([str(folder), "--virtual", "--passes", "5", "--check",
+                 "--input", str(tmp_path / "images.npz"), "--out", str(tmp_path / "answers.npz"),
+                 "--hits", "0.01"]) == 0
+    printed = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()
+                   if not line.startswith(("bytes_sent", "frames_wrong")))
+    assert 0 < float(printed["line_to_board_in_use"].removesuffix(" %")) <= 100
+    assert printed["images"] == "8" and printed["differ_from_golden_model"] == "0"
+    answers = np.load(tmp_path / "answers.npz")
+    assert answers["probabilities"].shape == (8, 3)
+    assert printed["accuracy"] == f"{(answers['classes'] == np.arange(8) % 3).mean():.4f}"
+
+
+def test_wrong_arguments(folder, capsys):
+    for arguments, message in (
+            ([folder], "one of the arguments --port --virtual is required"),
+            ([folder, "--virtual", "--hits", "0.5"],
+             "argument --hits: must be from 0 to below 0.1, not '0.5'")):
+        with pytest.raises(SystemExit) as end:
+            main(list(map(str, arguments)))
+        assert end.value.code == 2 and capsys.readouterr().err == f"host.predict: {message}\n"
+    assert main([str(folder), "--virtual"]) == 2
+    assert capsys.readouterr().err == (
+        f"host.predict: Network of {folder} takes images of 6 x 7 x 3, and those of MNIST are 28 x 28; "
+        "name images of your own with --input FILE\n")
+
+
+def test_a_build_without_a_line(lenet5):
+    assert json.loads((lenet5 / "manifest.json").read_text())["bus"] is None
+    with pytest.raises(HostError, match="has no build with a serial line; "):
+        Accelerator.open(lenet5)
+    with pytest.raises(DesignError, match="has no serial line; build it with --board or --bus uart$"):
+        virtual_board(lenet5, steps=None).__enter__()

@@ -1,0 +1,61 @@
+"""What a compilation of a simulator takes from earlier ones, and leaves for others."""
+
+import pytest
+
+from sim.verilator import simulator
+from sim.verilator.simulator import RUNTIME, compile_verilog
+
+
+@pytest.fixture
+def compiler(monkeypatch):
+    """A stand-in for Verilator, which notes its words and leaves what that would."""
+    calls = []
+
+    class Compiler:
+        def call(self, command, log, cwd, env):
+            calls.append(command)
+            (cwd / "top").write_text("program")
+            taken = [word[3:] for word in command if word.startswith("-o verilated")]
+            for name in {"verilated.o", "verilated_vpi.o"} - set(taken):
+                (cwd / name).write_text(f"object {len(calls)}")
+            return 0
+
+    monkeypatch.setattr(simulator, "Processes", Compiler)
+    return calls
+
+
+def compiled(folder, *options, size=1):
+    """Compile a source of ``size`` bytes in ``folder``."""
+    folder.mkdir(exist_ok=True)
+    (folder / "top.v").write_text("x" * size)
+    compile_verilog([folder / "top.v"], "top", folder, *options, log=folder / "log")
+    assert (folder / "top").read_text() == "program"
+
+
+def objects(folder):
+    return {path.name: path.read_text() for path in folder.rglob("verilated*.o")}
+
+
+def test_run_time_library(compiler, monkeypatch, tmp_path):
+    """It is compiled once for each set of options, where a folder for it is named; else for each design."""
+    monkeypatch.delenv(RUNTIME)
+    for name in ("a", "b", "a"):
+        compiled(tmp_path / name)
+    assert objects(tmp_path / "a") == {"verilated.o": "object 1", "verilated_vpi.o": "object 1"}
+    assert objects(tmp_path / "b") == {"verilated.o": "object 2", "verilated_vpi.o": "object 2"}
+    assert "-o verilated.o" in compiler[2] and "-o verilated.o" not in compiler[1]
+
+    monkeypatch.setenv(RUNTIME, str(tmp_path / "shared"))
+    compiled(tmp_path / "c", "-DDESIGN=1")
+    compiled(tmp_path / "d", "-DDESIGN=2")
+    assert not objects(tmp_path / "c") and not objects(tmp_path / "d")
+    assert objects(tmp_path / "shared") == {"verilated.o": "object 4", "verilated_vpi.o": "object 4"}
+    compiled(tmp_path / "d", "--trace-vcd")
+    assert len(list((tmp_path / "shared").iterdir())) == 2
+    assert ["-o verilated.o" in call for call in compiler[3:]] == [False, True, False]
+
+
+def test_large_designs_are_several_files(compiler, tmp_path):
+    compiled(tmp_path / "small")
+    compiled(tmp_path / "large", size=2_000_000)
+    assert [call[call.index("--output-split") + 1] for call in compiler] == ["0", "4000"]
