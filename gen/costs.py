@@ -3,8 +3,8 @@
 import math
 
 from gen.ir import JUNCTIONS, Layer, Network, Target
+from gen.maps import expected
 from gen.methods import method_for
-from gen.outcomes import expected_runs
 from gen.transforms.folding import adcs, gates
 from gen.weights import in_files, stored_bits
 
@@ -26,7 +26,7 @@ def costs(network: Network, target: Target) -> dict:
     ``random_sources_quoted`` is what the paper of a method has, if it says so.
     """
     layers = {}
-    for layer, shared in zip(network.layers, expected_runs(network, target.passes), strict=True):
+    for layer, shared in zip(network.layers, expected(network, target.passes).entering, strict=True):
         weights = layer.crossbars * layer.fan_in * layer.outputs
         reads   = reads_per_map(layer)
         bits    = len(set().union(*(network.places(choice.draw) for choice in layer.choices)))

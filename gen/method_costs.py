@@ -20,6 +20,7 @@ from gen.estimate import estimate_network
 from gen.ir import Network, Target
 from gen.lower import lower
 from gen.options import add_options, chosen_target, read_options, trained
+from gen.resources import estimate_resources
 from gen.sources import HELP
 from gen.synth import SynthesisError, count_cells
 
@@ -48,6 +49,8 @@ def main(arguments=None):
         help=f"network: {HELP}")
     parser.add_argument("--cells", action="store_true",
         help="count the cells of the periphery for an ECP5, too, which takes minutes")
+    parser.add_argument("--resources", action="store_true",
+        help="estimate the cells of an ECP5 for all of the accelerator, too (gen.resources)")
     add_options(parser)
     args    = parser.parse_args(arguments)
     asked   = read_options(args, args.network)
@@ -55,9 +58,12 @@ def main(arguments=None):
     target  = chosen_target(asked, network)
     network = compile_network(network, target)
     table   = read_table(asked["energy"]) if "energy" in asked else None
+    accelerator = lower(network, target)
     report  = costs(network, target) | {
         "energy": energy_of(network, target, table),
-        "estimate": estimate_network(lower(network, target), network, target.passes, target.clock_mhz)}
+        "estimate": estimate_network(accelerator, network, target.passes, target.clock_mhz)}
+    if args.resources:
+        report["resources"] = estimate_resources(accelerator)
     if args.cells:
         report["periphery"] = periphery(network, target, Path(tempfile.gettempdir()))
     print(json.dumps(report, indent=1))

@@ -5,15 +5,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gen.graph import graph_of
 from gen.ir import ArrayChoice, BankChoice, MaskChoice, MixChoice, Network
 
 
-__all__ = ["branching", "combinations", "drawn", "expected_runs", "outcomes_of"]
+__all__ = ["branching", "combinations", "drawn", "outcomes_of"]
 
-
-#: Images whose random choices are drawn to count the maps that an image takes.
-_DRAWS = 2000
 
 #: Random bits that are drawn at a time, which bounds the memory that this takes.
 _BITS = 2**22
@@ -77,26 +73,6 @@ def branching(network: Network, passes: int) -> np.ndarray:
         numbers[draw.name] = np.array(different)[(number // below % len(different)).astype(int)]
         below *= len(different)
     return outcomes_of(network, numbers)
-
-
-def expected_runs(network: Network, passes: int) -> list[float]:
-    """Return for each layer the mean number of runs of its crossbars for an image, when shared.
-
-    Passes that agree in every choice up to a layer, and in its array or mask, run once; the mean is over
-    the choices of 2,000 images.
-    """
-    outcomes = drawn(network, _DRAWS, passes)
-    prefix   = np.zeros(outcomes.shape[:2], dtype=object) # numbers the outcomes so far, however many
-    graph    = graph_of(network)
-    means    = {}
-    for index in graph.trunk:
-        layer, (array, bank) = network.layers[index], np.moveaxis(outcomes[:, :, index], 2, 0)
-        prefix = prefix * (len(layer.array_sets) if layer.mask_choice is None else passes) + array
-        means[index] = float(np.mean([len(set(row)) for row in prefix]))
-        prefix = prefix * (layer.bank_count if layer.mix_choice is None else passes) + bank
-    # A branch has the maps of the layer at whose entrance it leaves.
-    means |= {index: means[branch.between[0]] for branch in graph.branches for index in branch.layers}
-    return [means[index] for index in range(len(network.layers))]
 
 
 def combinations(network: Network, choices: Sequence[ArrayChoice | BankChoice]) -> int:

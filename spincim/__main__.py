@@ -17,6 +17,7 @@ COMMANDS = {
     "sim":      ("sim.run", "simulate what was built, and compare each bit with the golden model"),
     "train":    ("golden.train", "train a network, and write its checkpoint"),
     "evaluate": ("golden.evaluate", "accuracy and uncertainty of a network, by the golden model"),
+    "explore":  ("golden.explore", "compare designs by several metrics, and find the best of them"),
     "compare":  ("golden.compare", "compare methods, or checkpoints, with each other"),
 }
 

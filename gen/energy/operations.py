@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from amaranth.hdl import Value
 
-from gen.energy.maps import Maps
 from gen.graph import graph_of
 from gen.ir import Centred, Comparison, Network
+from gen.maps import Maps
 from hdl.accelerator import Accelerator
 
 

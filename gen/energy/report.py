@@ -2,12 +2,12 @@
 
 from dataclasses import replace
 
-from gen.energy.maps import expected, one_by_one
 from gen.energy.operations import OPERATIONS, SYMBOLS, operations
 from gen.energy.readings import compared, stated_for
 from gen.energy.table import EnergyTable, read_table
 from gen.ir import Network, Target
 from gen.lower import lower
+from gen.maps import expected, one_by_one
 from gen.methods import method_for
 
 
@@ -53,7 +53,7 @@ def energy_of(network: Network, target: Target, table: EnergyTable | None = None
 def energy_report(network: Network, target: Target, table: EnergyTable | None = None) -> dict:
     """Return operations and energy of an image of a compiled network: by schedule and number of passes,
     each by layer and part; for random choices the means, which are exact
-    (:func:`gen.energy.maps.expected`).
+    (:func:`gen.maps.expected`).
 
     Both schedules are of the same folding, that of the network. Where the passes are more than the build
     takes, the figures are those of the same hardware built for more. Energies are those of ``table``, or

@@ -7,7 +7,8 @@ from dataclasses import replace
 from gen.check_target import ImpossibleTarget
 from gen.graph import graph_of
 from gen.ir import Folding, Layer, Network, Target
-from gen.outcomes import combinations, expected_runs
+from gen.maps import expected
+from gen.outcomes import combinations
 from gen.transforms.tile import columns_max, row_tiles
 
 
@@ -151,11 +152,12 @@ def runs(network: Network, target: Target) -> list[float]:
     own layer. A sequential schedule counts each pass for itself: 1. Of the first layer, where N arrays or
     sets of them are chosen from at random, it is the mean, ``N (1 - (1 - 1 / N) ** T)``: all layers behind
     it can rest when it runs more often. From the first layer on in which passes with equal masks run as
-    one, it is the mean too (:func:`gen.outcomes.expected_runs`): hardly any image has as many as it could.
+    one, it is the mean too (:func:`gen.maps.expected`): hardly any image has as many as it could.
     """
     graph = graph_of(network)
     counts, choices, apart, merged = {}, [], False, False
-    means = expected_runs(network, target.passes) if any(layer.merged for layer in network.layers) else []
+    means = (expected(network, target.passes).entering if any(layer.merged for layer in network.layers)
+             else ())
     for index in graph.trunk:
         layer = network.layers[index]
         if layer.array_choice is not None:

@@ -4,14 +4,17 @@ import math
 from dataclasses import replace
 
 from gen.ir import Network, Target
-from gen.outcomes import expected_runs
+from gen.maps import expected
 
 
-__all__ = ["SAVED", "merge"]
+__all__ = ["GROUPS_MAX", "SAVED", "merge"]
 
 
 #: Share of the runs of a layer that merging must save.
 SAVED = 1 / 8
+
+#: Most groups of a mask: of more there are more different masks than a float has numbers for.
+GROUPS_MAX = 1000
 
 
 def merge(network: Network, target: Target) -> Network:
@@ -29,11 +32,12 @@ def merge(network: Network, target: Target) -> Network:
     if target.schedule == "sequential" or network.joins:
         return network
     for index, layer in enumerate(network.layers):
-        if layer.mask_choice is None or _equal_pairs(network, layer, target.passes) < SAVED * target.passes:
+        if (layer.mask_choice is None or layer.mask_choice.groups > GROUPS_MAX
+                or _equal_pairs(network, layer, target.passes) < SAVED * target.passes):
             continue
         merged = replace(network, layers=(*network.layers[:index], replace(layer, merged=True),
                                           *network.layers[index + 1:]))
-        if expected_runs(merged, target.passes)[index] <= (1 - SAVED) * target.passes:
+        if expected(merged, target.passes).entering[index] <= (1 - SAVED) * target.passes:
             network = merged
     return network
 

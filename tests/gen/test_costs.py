@@ -9,8 +9,8 @@ from gen.costs import build_seconds, costs, reads_per_map
 from gen.estimate import timeline
 from gen.ir import Target
 from gen.lower import lower
+from gen.maps import expected
 from gen.methods import METHODS, network_of
-from gen.outcomes import expected_runs
 from tests.conftest import make_checkpoint, with_choices
 
 
@@ -37,14 +37,13 @@ def exact_runs(network, passes):
 
 @pytest.mark.parametrize("seed", range(4))
 def test_expected_runs(random_spinbayes, seed):
-    """Against all combinations; 2,000 draws are within 5 standard errors, and no mean is above T."""
+    """Against all combinations."""
     network = random_spinbayes(seed, hidden=1)
     network = with_choices(network, [
         draw.drops[0] if layer.crossbars == 1 else (min(layer.crossbars, 4), 1)
         for layer, draw in zip(network.layers, network.draws, strict=True)])
-    runs = expected_runs(network, 2)
-    assert np.abs(np.array(runs) - exact_runs(network, 2)).max() < 5 * 0.5 / 2000**0.5
-    assert expected_runs(network, 1) == [1.0] * len(runs)
+    assert expected(network, 2).entering == pytest.approx(exact_runs(network, 2))
+    assert expected(network, 1).entering == pytest.approx([1.0] * len(network.layers))
 
 
 @pytest.mark.parametrize("seed", range(4))

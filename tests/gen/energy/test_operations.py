@@ -8,10 +8,10 @@ from amaranth.hdl import Fragment, MemoryInstance, Shape
 from gen.checkpoint import SHIPPED, read
 from gen.compile import compile_network
 from gen.costs import reads_per_map
-from gen.energy.maps import Maps
 from gen.energy.operations import HEAD, INPUT, OPERATIONS, RANDOM, operations
 from gen.ir import Centred, Comparison, Target
 from gen.lower import lower
+from gen.maps import Maps
 from gen.methods import METHODS, method_for, name_of, network_of
 
 

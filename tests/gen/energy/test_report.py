@@ -6,12 +6,12 @@ import pytest
 
 from gen.checkpoint import SHIPPED, read
 from gen.compile import compile_network
-from gen.energy.maps import expected, one_by_one
 from gen.energy.operations import OPERATIONS, operations
 from gen.energy.report import CURVE, PASSES, default_table, energy_of, energy_report
 from gen.energy.table import Circuit, EnergyTable, read_table
 from gen.ir import Target
 from gen.lower import lower
+from gen.maps import expected, one_by_one
 from gen.methods import network_of
 
 

@@ -8,10 +8,10 @@ import numpy as np
 
 from gen.build import build_network
 from gen.checkpoint import read
-from gen.energy.maps import given, one_by_one
 from gen.energy.operations import HEAD, INPUT, RANDOM, operations
 from gen.ir import ArrayChoice, Centred, Draw, Input, Layer, MaskChoice, MixChoice, Network, Target
 from gen.lower import lower
+from gen.maps import given, one_by_one
 from gen.progress import Progress
 from golden.random.generator import choices
 from golden.random.outcomes import masks

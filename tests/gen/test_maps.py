@@ -3,9 +3,9 @@ import itertools
 import numpy as np
 import pytest
 
-from gen.energy import maps
-from gen.energy.maps import expected, given, one_by_one
+from gen import maps
 from gen.ir import ArrayChoice, BankChoice, Draw, Input, Layer, MaskChoice, MixChoice, Network
+from gen.maps import expected, given, one_by_one
 from gen.methods import METHODS, name_of, network_of
 from gen.outcomes import outcomes_of
 

@@ -1,6 +1,7 @@
 """How many maps enter and leave each layer for an image: exactly, for given choices or on average."""
 
 import itertools
+import math
 from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
@@ -168,14 +169,29 @@ def _product(factors):
 @lru_cache(maxsize=256)
 def _together(factors):
     """The same as a counter of integers, in units of ``2 ** -16`` for each bit."""
-    if not factors:
-        return Counter({1: 1})
-    *before, last = factors
-    both = Counter()
-    for (first, many), (second, few) in itertools.product(
-            _together(tuple(before)).items(), Counter(_shares(*last)).items()):
-        both[first * second] += many * few
-    return both if len(both) <= _SHARES_MAX else _rounded(both)
+    both = Counter({1: 1})
+    for factor, alike in itertools.groupby(factors):
+        count = len(list(alike))
+        below, both = both, Counter()
+        for (first, many), (second, few) in itertools.product(
+                below.items(), _powers(Counter(_shares(*factor)), count).items()):
+            both[first * second] += many * few
+        both = both if len(both) <= _SHARES_MAX else _rounded(both)
+    return both
+
+
+def _powers(shares, count):
+    """The same of so many draws with these probabilities."""
+    both = Counter({1: 1})
+    if len(shares) == 2 and set(shares.values()) == {1}:
+        one, other = shares
+        return Counter({one**ones * other**(count - ones): math.comb(count, ones)
+                        for ones in range(count + 1)})
+    for _ in range(count):
+        below, both = both, Counter()
+        for (first, many), (second, few) in itertools.product(below.items(), shares.items()):
+            both[first * second] += many * few
+    return both
 
 
 def _shares(drops, tables, ones) -> list[int]:
