@@ -14,7 +14,7 @@ from gen.tools import ToolMissing, failure, find, install_hint, yosys
 from hdl.board_top import BoardTop
 
 
-__all__ = ["BOARDS", "TOP", "Board", "BoardError", "write_board"]
+__all__ = ["BOARDS", "TOP", "Board", "BoardError", "platform_of", "write_board"]
 
 
 #: Name of the top module of a board, and of its files.
@@ -55,8 +55,7 @@ def write_board(target: Target, bus: dict | None, directory: Path) -> dict | Non
     """
     if target.board == "none":
         return None
-    board    = BOARDS[target.board]
-    platform = _platform(board)
+    platform = platform_of(target.board)
     widths   = {port["name"]: port["width"] for port in bus["ports"]}
     with yosys():
         plan = platform.prepare(BoardTop(bus["top"], widths["prediction"]), TOP, emit_src=False,
@@ -81,8 +80,16 @@ def write_board(target: Target, bus: dict | None, directory: Path) -> dict | Non
     }
 
 
-def _platform(board):
-    """The platform, which makes of a design a module and its pins, and no other file."""
+def platform_of(name: str):
+    """Return the platform of the board ``name``, which makes of a design a module and its pins, and no
+    other file.
+
+    Raises
+    ------
+    ToolMissing
+        If the package of boards is not installed.
+    """
+    board = BOARDS[name]
     try:
         module = importlib.import_module(f"amaranth_boards.{board.module}")
     except ModuleNotFoundError as error:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from amaranth.hdl import UnusedElaboratable
 
-from gen.boards import write_board
+from gen.boards import platform_of, write_board
 from gen.bus import write_bus
 from gen.check_target import ImpossibleTarget
 from gen.checkpoint import SHIPPED, read, read_parameters
@@ -99,6 +99,8 @@ def build_network(network: Network, target: Target, out: Path, *, synth=None, en
     table = energy and read_table(energy) # what is wrong with it is said at once
     if synth:
         find(ROUTER, extra="synth") # rather now than when all before it is done
+    if target.board != "none":
+        platform_of(target.board)   # so are boards
     with folder(out) as directory:
         steps.step("compile")
         network = compile_network(network, target)

@@ -16,8 +16,8 @@ __all__ = ["MalformedNetwork", "verify"]
 #: golden model can.
 LOGIT_BITS, DROPPED_BITS = 32, 31
 
-#: Bits of a value in fixed point before some are dropped, so that the golden model can hold it.
-VALUE_BITS = 48
+#: The same of a value in fixed point, which is dropped to a few bits: before that, and how many of them.
+VALUE_BITS, VALUE_DROPPED = 48, 40
 
 #: Fraction bits of a logit: fewer cannot reach :data:`gen.precision.BOUND`, more are a table too large.
 FRACTION_BITS = range(10, 17)
@@ -97,7 +97,7 @@ def _check_banks(layer, last):
         elif isinstance(bank, Centred):
             _check_lines(layer, bank, 0, "value to compare with the mean")
         elif isinstance(bank, Value):
-            _check_dropped(layer, bank)
+            _check_dropped(layer, bank, VALUE_DROPPED)
             _check_lines(layer, bank, 0, "value before bits are dropped", VALUE_BITS)
         elif isinstance(bank, Affine):
             _check_finite(layer, "gain", bank.gain)
@@ -144,9 +144,9 @@ def _check_comparison(layer, bank):
             raise MalformedNetwork(f"Layer {layer.name!r} must have invert bits 0 or 1, not {value}")
 
 
-def _check_dropped(layer, bank):
-    if not 0 <= bank.dropped <= DROPPED_BITS or bank.dropped != layer.banks[0][0].dropped:
-        raise MalformedNetwork(f"Layer {layer.name!r} must drop from 0 to {DROPPED_BITS} bits of a scaled "
+def _check_dropped(layer, bank, most=DROPPED_BITS):
+    if not 0 <= bank.dropped <= most or bank.dropped != layer.banks[0][0].dropped:
+        raise MalformedNetwork(f"Layer {layer.name!r} must drop from 0 to {most} bits of a scaled "
                                f"sum, the same in all banks, not {bank.dropped}")
 
 

@@ -33,13 +33,13 @@ _PLACES = 1 << 16
 #: fewer.
 _MOST, _LEAST = 256, 24
 
-#: Requests that wait for their answer at once; and those among them without pixels, where no frame was lost
-#: lately, and where some were.
-_AHEAD, _POLLS, _POLLS_LOST = 6, 2, 4
+#: Requests that wait for their answer at once, where no frame was lost lately, and where some were; and
+#: those among them without pixels.
+_AHEAD, _AHEAD_LOST, _POLLS = 6, 4, 2
 
 #: Seconds without any answer before all is asked again: at first; and at least and at most, as parts of
 #: that.
-_FIRST_S, _SHORTEST, _LONGEST = 0.25, 0.2, 16
+_FIRST_S, _SHORTEST, _LONGEST = 0.25, 0.08, 16
 
 #: Times in a row that nothing is answered before the board counts as gone.
 _TRIES = 10
@@ -84,8 +84,8 @@ class Link:
     again : int
         Requests that were made again, and gaps in the results.
     bad : int
-        Frames that have come wrong to the board, or were too many for it; those that have come wrong here
-        are ``frames.bad``.
+        Frames that have come wrong to the board by its last answer, or were too many for it; those that
+        have come wrong here are ``frames.bad``.
     """
 
     def __init__(self, port, room: int, first_s: float = _FIRST_S):
@@ -151,12 +151,13 @@ class Link:
         silences    = 0
         deadline    = time.monotonic() + self._wait_s
         while self._come < until or self._taken < end:
-            while len(waiting) < _AHEAD:
+            # Of all that is on its way behind a lost request, nothing is taken.
+            while len(waiting) < (_AHEAD if self._most == _MOST else _AHEAD_LOST):
                 part = pixels[sent - start:sent - start + self._most]
                 if sent + len(part) - self._taken > self.room:
                     part = b""
                 polls = sum(request.begin == request.end for request in waiting)
-                if not part and polls >= (_POLLS if self._most == _MOST else _POLLS_LOST):
+                if not part and polls >= _POLLS and self._most == _MOST:
                     break
                 # Both directions have as many bits: where both are busy, answers are the shorter ones.
                 wanted = self._most // 2 if part else self._most

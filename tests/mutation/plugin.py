@@ -153,10 +153,11 @@ class Mutation:
 
     def run(self, simulator):
         if self.mode == "probe":
-            # To convert a design takes long, so it is recognized by the parameters of its component. A
-            # design that is mistaken for another one is not run.
+            # To convert a design takes long, so it is recognized by the parameters of its component, and by
+            # whether that is all of it. A design that is mistaken for another one is not run.
             component = _component(simulator.toplevel)
-            recipe = object() if component is None else repr(_recipe(component))
+            recipe = (object() if component is None else
+                      repr((component is simulator.toplevel, _recipe(component))))
             if recipe not in self.recipes:
                 design, observed, bounds = simulator.describe()
                 self.recipes[recipe] = self.configs.setdefault(

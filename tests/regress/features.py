@@ -2,6 +2,7 @@
 
 from case import Case
 
+from gen.graph import graph_of
 from gen.ir import MaskChoice, MixChoice
 from gen.methods import array_sets
 from gen.precision import guard_bits
@@ -15,6 +16,7 @@ def features(case: Case) -> list[str]:
     """Return the names of what ``case``, which was simulated, has."""
     network, target = case.network, case.target
     layers = network.layers
+    graph  = graph_of(network)
     hidden = layers[:-1]
     passes = [min(max(count, 1), target.passes_max) for count in case.counts]
     rows   = [len(row_tiles(layer, target)) for layer in layers]
@@ -77,6 +79,24 @@ def features(case: Case) -> list[str]:
         "padding": any(any(layer.padding) for layer in layers),
         "stride or padding: not the same on both axes": any(
             layer.stride[0] != layer.stride[1] or layer.padding[0] != layer.padding[1] for layer in layers),
+        "joins: of sums": any(join.operation == "add" for join in network.joins),
+        "joins: of channels": any(join.operation == "concat" for join in network.joins),
+        "joins: of values and their channels": any(
+            join.operation == "concat" and graph.values[join.name] for join in network.joins),
+        "joins: several": len(network.joins) > 1,
+        "joins: two that meet at one layer": any(
+            join.trunk == other.name for join in network.joins for other in network.joins),
+        "joins: a branch that leaves at a join": any(
+            join.branch == other.name for join in network.joins for other in network.joins),
+        "joins: with a layer beside": any(branch.layers for branch in graph.branches),
+        "joins: with several layers beside": any(len(branch.layers) > 1 for branch in graph.branches),
+        "joins: with no layer beside": any(not branch.layers for branch in graph.branches),
+        "joins: past several layers": any(len(branch.between) > 1 for branch in graph.branches),
+        "joins: past a layer that chooses": any(
+            layers[index].choices for branch in graph.branches for index in branch.between),
+        "values that are not joined": any(
+            layer.fraction is not None and not any(layer.name in join.sources for join in network.joins)
+            for layer in layers),
         "maps of one row": network.input.height == 1,
         "pool of 2": any(layer.pool == (2, 2) for layer in layers),
         "pool of other sizes": any(layer.pool not in ((1, 1), (2, 2)) for layer in layers),

@@ -1,6 +1,7 @@
 """Random cases, by hypothesis."""
 
 import math
+from dataclasses import dataclass, replace
 
 from case import FAULTS, IMAGES, VECTORS, WEIGHTS, Case, Gaps, Parameters
 from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
@@ -12,6 +13,7 @@ from gen.ir import (
     Draw,
     Head,
     Input,
+    Join,
     Layer,
     MaskChoice,
     MixChoice,
@@ -33,7 +35,7 @@ def cases(draw) -> Case:
     most    = draw(st.integers(1, 64) | st.sampled_from((64, 32, 8, 1)))
     # Amaranth's simulator takes no signal of thousands of bits, as the masks of all passes together are.
     groups  = [len(one.drops) for one in network.draws if one.drops is not None]
-    most    = min(most, max(1, 2000 // max(groups, default=1)))
+    most    = min(most, max(1, 2000 // max(groups, default=1)), 16 if network.joins else 64)
     target  = Target(
         array_rows=draw(st.sampled_from((256, 64, 32, 16, 8, 4))),
         array_columns=widest * draw(st.integers(1, 4)) + draw(st.integers(0, 1)),
@@ -146,8 +148,9 @@ def _parameters(draw, layer, last):
 @st.composite
 def _networks(draw):
     kind   = draw(st.sampled_from(("keep", "arrays", "mixed", "mixed")))
-    height, width = draw(st.integers(1, 8)), draw(st.integers(1, 8))
-    count  = draw(st.sampled_from((1, 2, 2, 3, 3, 4)))
+    joined = draw(_rare(4))
+    height, width = (draw(st.integers(1, 5 if joined else 8)) for _ in range(2))
+    count  = draw(st.sampled_from((3, 3, 4) if joined else (1, 2, 2, 3, 3, 4)))
     bits   = (4, 1, 2, 3, 8) if kind == "arrays" else (1, 1, 1, 4)
     weight_bits = [draw(st.sampled_from(bits)) for _ in range(count)]
     levels = [(1, -1) if bits == 1 and not draw(_rare(3)) else
@@ -156,27 +159,111 @@ def _networks(draw):
     channels = draw(st.integers(1, 3 if levels[0][0] == 1 else 2))
     thresholds = draw(st.lists(st.integers(1, 255), min_size=channels * (2**levels[0][0] - 1),
                                max_size=channels * (2**levels[0][0] - 1)).map(sorted))
-    shape, layers, draws = (height, width, channels), [], []
+    values = {"output_bits": draw(st.sampled_from((4, 2, 3, 8))), "fraction": draw(st.integers(0, 6))}
+    layers, draws, joins = [], [], []
+    trunk = [_Map("", (height, width, channels), *levels[0])] # what enters each layer of the trunk
     for index in range(count):
-        last = index == count - 1
-        geometry = draw(_last_geometry(shape) if last else _geometry(shape))
+        last, entering = index == count - 1, trunk[-1]
+        shape, (input_bits, input_low) = entering.shape, entering.taken
+        geometry = draw(_last_geometry(shape) if last else
+                        _same_size(shape) if joined and draw(st.booleans()) else _geometry(shape))
         channels = shape[2]
+        leaving  = dict(zip(("output_bits", "output_low"), levels[min(index + 1, count - 1)], strict=True))
+        if joined and not last and draw(st.booleans()):
+            geometry, leaving = geometry | {"pool": (1, 1)}, values
         choices  = draw(_choices(kind, index, draws, channels, channels * math.prod(geometry["kernel"]),
                                  geometry["outputs"]))
-        entering, leaving = levels[index], levels[min(index + 1, count - 1)]
         layer = Layer(
-            "last" if last else f"layer{index}", *shape, **geometry,
+            "last" if last else f"layer{index}", *shape, **geometry, **leaving,
             choices=choices,
             weight_bits=weight_bits[index],
-            input_bits=entering[0], input_low=entering[1],
-            output_bits=leaving[0], output_low=leaving[1])
+            input_bits=input_bits, input_low=input_low,
+            source=entering.name if joins and entering.name == joins[-1].name else "")
         layers.append(layer)
-        shape = layer.output_shape
+        trunk.append(_leaving(layer))
+        for _ in range(draw(st.sampled_from((1, 1, 0, 2))) if joined and 0 < index < count - 1 else 0):
+            beside, join, trunk[-1] = draw(_join(trunk, f"join{len(joins)}", weight_bits))
+            layers += beside
+            joins.append(join)
     head = Head(fraction=draw(st.sampled_from((10, 10, 11, 12))),
                 confidence=draw(st.sampled_from((62260, 0, 65535, 32768))),
                 agreement=draw(st.sampled_from((90, 1, 50, 100))))
     return Network("random", Input(height, width, tuple(thresholds), levels[0][0]), tuple(layers), head,
-                   draws=tuple(draws), method="" if draws else "deterministic")
+                   draws=tuple(draws), method="" if draws else "deterministic", joins=tuple(joins))
+
+
+@dataclass(frozen=True)
+class _Map:
+    """A map: the layer or join that it leaves, height, width and channels, and what its levels are."""
+
+    name: str
+    shape: tuple[int, int, int]
+    bits: int
+    low: int = -1
+    fraction: int | None = None
+
+    @property
+    def taken(self):
+        """Bits of the levels that a layer takes of it, and what the lowest stands for: of values, signs."""
+        return (self.bits, self.low) if self.fraction is None else (1, -1)
+
+    @property
+    def levels(self):
+        """As the fields of a layer that it leaves."""
+        return {"output_bits": self.bits, "output_low": self.low, "fraction": self.fraction}
+
+
+def _leaving(layer):
+    return _Map(layer.name, layer.output_shape, layer.output_bits, layer.output_low, layer.fraction)
+
+
+@st.composite
+def _join(draw, trunk, name, weight_bits):
+    """Layers of a branch that leaves where one of the layers is entered that ``trunk`` has passed, the join
+    in which it meets the trunk, and the map that leaves this. Layers take the branch to the size that the
+    map of the trunk has; where it is of that size already, there may be none."""
+    start, end = trunk[draw(st.integers(1, len(trunk) - 2))], trunk[-1]
+    added  = end.fraction is not None and not draw(_rare(4))
+    sizes  = slice(0, 3 if added else 2)
+    layers = []
+    if (start.levels, start.shape[sizes]) != (end.levels, end.shape[sizes]) or draw(st.booleans()):
+        axes = [_fitting(*sides) for sides in zip(start.shape[:2], end.shape[:2], strict=True)]
+        if draw(_rare(4)):
+            layers.append(Layer(f"{name}_first", *start.shape, (1, 1), draw(st.integers(1, 3)),
+                                **draw(_entered(start, weight_bits)), source=start.name))
+        entering = _leaving(layers[0]) if layers else start
+        kernel, stride, padding = zip(*(draw(st.sampled_from(axis)) for axis in axes), strict=True)
+        layers.append(Layer(f"{name}_beside", *entering.shape, kernel,
+                            end.shape[2] if added else draw(st.integers(1, 4)), stride=stride,
+                            padding=padding, **draw(_entered(entering, weight_bits)), **end.levels,
+                            source=entering.name))
+    branch = _leaving(layers[-1]) if layers else start
+    shape  = *end.shape[:2], end.shape[2] + (0 if added else branch.shape[2])
+    return (layers, Join(name, end.name, branch.name, "add" if added else "concat"),
+            replace(end, name=name, shape=shape))
+
+
+@st.composite
+def _entered(draw, entering, weight_bits):
+    """What a layer is like that ``entering`` enters."""
+    bits, low = entering.taken
+    return {"input_bits": bits, "input_low": low, "weight_bits": draw(st.sampled_from(weight_bits))}
+
+
+def _fitting(side, other):
+    """Kernels, strides and borders that make an axis of ``other`` places of one of ``side``; the smallest
+    first."""
+    return sorted((kernel, stride, padding) for stride in (1, 2, 3) for padding in range(other + 1)
+                  for kernel in range(padding + 1, side + 2 * padding + 1)
+                  if (side + 2 * padding - kernel) // stride + 1 == other)[:6]
+
+
+@st.composite
+def _same_size(draw, shape):
+    """Geometry of a hidden layer whose map is of the size of the one that enters."""
+    padding = tuple(draw(st.integers(0, 1)) for _ in range(2))
+    return {"kernel": tuple(2 * border + 1 for border in padding), "padding": padding, "stride": (1, 1),
+            "outputs": draw(st.just(shape[2]) | st.integers(1, 5)), "pool": (1, 1)}
 
 
 #: Probabilities of a 0 of a random bit; also those that 16 bits do not tell from 0 or 1, which are refused.

@@ -69,7 +69,9 @@ def test_kept_cases_cover():
             "p of 0", "p of 1", "junctions at the pins", "protected",
             "a random source for each bit of a pass", "guard bits in exponentials", "maps of one row",
             "stride or padding: not the same on both axes", "pool of other sizes",
-            "pool of the whole map"} <= covered
+            "pool of the whole map", "joins: of sums", "joins: of channels", "joins: several",
+            "joins: two that meet at one layer", "joins: with a layer beside",
+            "joins: with no layer beside"} <= covered
 
 
 @pytest.fixture(scope="module")

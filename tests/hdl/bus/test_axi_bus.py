@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from amaranth.hdl import Value
+from amaranth.hdl import ClockDomain, Module, Value
 from amaranth.sim import Simulator
 
 from hdl.bus.axi_bus import AxiBus
@@ -73,10 +73,11 @@ def test_alarm(level, bit):
 
     async def bench(ctx):
         software = Software(ctx, dut)
-        await software.write("INTERRUPTS", 0xF)
-        assert ctx.get(dut.interrupt) == 0
+        await software.write("INTERRUPTS", 0xF ^ 2 << bit)
         ctx.set(getattr(dut, level), 1)
         await ctx.tick().repeat(2)
+        assert ctx.get(dut.interrupt) == 0
+        await software.write("INTERRUPTS", 2 << bit)
         assert ctx.get(dut.interrupt) == 1
         assert (await software.read("STATUS"), await software.read("EVENTS")) == (1 << bit, 2 << bit)
         await software.write("EVENTS", 2 << bit)
@@ -116,6 +117,9 @@ def test_what_is_counted():
             await software.send(dut.results, result_layout(2, 5).const({"last": place}).as_bits())
         counts = [await software.read(name) for name in ("IMAGES", "RESULTS", "MISMATCHES", "EVENTS")]
         assert counts == [2, 1, 1, 3]
+        for enabled, raised in ((1, 1), (2, 1), (0xC, 0), (0, 0)):
+            await software.write("INTERRUPTS", enabled)
+            assert ctx.get(dut.interrupt) == raised
         before = await software.read("CYCLES")
         await ctx.tick().repeat(random.Random(0).randrange(100))
         between = await software.read("CYCLES") - before
@@ -125,7 +129,10 @@ def test_what_is_counted():
 
 
 def simulate(dut, bench):
-    sim = Simulator(dut)
+    top = Module()
+    top.domains.sync   = ClockDomain()
+    top.submodules.dut = dut
+    sim = Simulator(top)
     sim.add_clock(1e-6)
     sim.add_testbench(bench)
     sim.run()

@@ -28,6 +28,7 @@ def add_up(dut, images):
                     ctx.set(dut.products.square_high, count * (square >> 16))
                     ctx.set(dut.products.confident, count * confident)
                     await ctx.tick()
+                    assert not (dut.protect and ctx.get(dut.error))
             largest, surest, rows = ctx.get(dut.largest), ctx.get(dut.surest), []
             ctx.set(dut.sending, 1)
             for index in range(len(leaf)):
@@ -51,9 +52,9 @@ def test_totals_of_images(classes, counts, protect):
     """The totals of an image begin at zero, whatever those of the one before; the extremes of p fit."""
     rng = np.random.default_rng(classes)
     images = []
-    for most in (65535, 30000, 65535):
-        images.append([[(int(p), count, int(p > 20000)) for p in rng.integers(0, most + 1, classes)]
-                       for count in counts])
+    for most in (65535, 30000, 65535, 9, 65535):
+        images.append([[(int(p), count, int(rng.random() < 0.3))
+                        for p in rng.integers(0, most + 1, classes)] for count in counts])
     images[0][0][1] = (65535, counts[0], 1)
     found = add_up(Totals(classes, sum(counts), protect=protect), images)
     for leaves, (rows, largest, surest) in zip(images, found, strict=True):

@@ -15,12 +15,15 @@ def test_votes_are_added_read_and_cleared(protect):
     async def bench(ctx):
         async def read():
             ctx.set(dut.sending, 1)
+            ctx.set(dut.used, 1)
             votes = []
             for index in range(3):
                 ctx.set(dut.index, index)
                 await ctx.tick()
                 votes.append(ctx.get(dut.votes))
+                assert not (protect and ctx.get(dut.error))
             ctx.set(dut.sending, 0)
+            ctx.set(dut.used, 0)
             return votes
 
         async def clear(*classes):
