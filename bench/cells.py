@@ -41,19 +41,13 @@ SEEN = (
     "lenet5 --method spindrop --protect",
 )
 TESTED = (
-    "bench/networks/mlp.toml --random 1",
+    "bench/networks/dense.toml --random 1",
     "m5 --method spinbayes --random 1",
     "lenet5 --adcs 30",
     "bench/networks/residual.toml --random 1",
     "m5 --method sub-set --sources layer --random 1",
     "lenet5 --method deterministic",
     "m5 --protect --passes 8",
-    "lenet5 --schedule sequential",
-    "m5 --method ensemble --random 1 --schedule sequential",
-    "lenet5 --view macro",
-    "lenet5 --method affine",
-    "lenet5 --protect",
-    "lenet5 --method spatial-spindrop --passes 8",
 )
 
 

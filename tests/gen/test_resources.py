@@ -9,12 +9,20 @@ from gen.resources import estimate_resources
 
 def test_what_is_kept():
     found = kept()
-    assert set(found) <= {*SEEN, *TESTED} and set(found) >= set(SEEN)
+    assert set(found) == {*SEEN, *TESTED}
     assert all(len(each["rtl_sha256"]) == 64 and each["yosys"].startswith("Yosys ")
                for each in found.values())
 
 
-@pytest.mark.parametrize("options", [options for options in TESTED if options in kept()] or SEEN)
+#: Its values are in fixed point, and layers take only their signs: Yosys finds across blocks that nothing
+#: uses the other bits, and the estimate, which sees one block at a time, does not.
+SIGNS = "bench/networks/residual.toml --random 1"
+
+#: Four times the size of the others; ``python -m bench.cells --table`` has it.
+LARGE = "bench/networks/dense.toml --random 1"
+
+
+@pytest.mark.parametrize("options", [options for options in TESTED if options not in (SIGNS, LARGE)])
 def test_estimate_is_near_synthesis(options):
     _, accelerator = accelerator_of(options)
     estimate, wanted = estimate_resources(accelerator), counted(options)
