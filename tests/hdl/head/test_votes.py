@@ -24,6 +24,8 @@ def test_votes_are_added_read_and_cleared(protect):
                 assert not (protect and ctx.get(dut.error))
             ctx.set(dut.sending, 0)
             ctx.set(dut.used, 0)
+            await ctx.tick()
+            assert not (protect and ctx.get(dut.error))
             return votes
 
         async def clear(*classes):
