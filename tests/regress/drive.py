@@ -1,6 +1,7 @@
 """Use an accelerator in Amaranth's simulator as a case says: offer pixels, accept results, emulate the
 junctions, and record what passes at the pins."""
 
+import sys
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,6 +18,10 @@ __all__ = ["Failure", "Record", "simulate"]
 
 #: Cycles after the last word of the results in which no further word may come.
 QUIET = 20
+
+#: Levels of the text that Amaranth's simulator makes of a design and Python reads: as many as a choice has
+#: outcomes, such as 70 sets of 4 of 8 arrays.
+RECURSION_LIMIT = 20_000
 
 
 class Failure(Exception):
@@ -61,7 +66,12 @@ def simulate(case, accelerator, images, wanted, idle_limit) -> Record:
         await _play(ctx, case, accelerator, images, 0, record, wanted, None, idle_limit)
         await _check_end(ctx, accelerator, wanted)
 
-    sim = Simulator(top)
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(RECURSION_LIMIT)
+    try:
+        sim = Simulator(top)
+    finally:
+        sys.setrecursionlimit(limit)
     sim.add_clock(PERIOD)
     sim.add_testbench(bench)
     for number, pins in enumerate(getattr(accelerator, "mtj", ())):

@@ -1,5 +1,6 @@
 # amaranth: UnusedElaboratable=no
 
+import random
 from fractions import Fraction
 
 import pytest
@@ -11,18 +12,23 @@ from sim.component import transfer
 
 @pytest.mark.parametrize("duty", [1.0, 0.3])
 @pytest.mark.parametrize("surest, passes, reject", [
-    (18, 20, 0), (17, 20, 1), (9, 10, 0), (8, 10, 1), (1, 1, 0)])
+    (18, 20, 0), (17, 20, 1), (9, 10, 0), (8, 10, 1), (1, 1, 0), (0, 1, 1), (14, 16, 1), (15, 16, 0),
+    (11, 13, 1), (12, 13, 0), (2, 3, 1), (5, 6, 1), (20, 20, 0)])
 def test_report(surest, passes, reject, duty):
     """A word for each class: what comes of it, and the figures of the image."""
     dut  = Report(3, 20, agreement=Fraction(9, 10))
-    rows = [{"totals": {"sum": 1000 + index, "square": 1 << 20 + index, "confident": index},
-             "votes": 5 * index, "index": index} for index in range(3)]
+    rng  = random.Random(f"{surest} {passes} {duty}")
+    rows = [{"totals": {"sum": rng.randrange(20 * 65535 + 1), "square": rng.randrange(20 * 65535**2 + 1),
+                        "confident": rng.randrange(21)},
+             "votes": rng.randrange(21), "index": index} for index in range(3)]
+    largest, fault = surest % 3, passes & 1
     passed = transfer(dut, {"i": [dut.i.payload.shape().const(row).as_bits() for row in rows]}, {"o": 3},
                       duty=duty, starts={"i": 2},
-                      pins={"passes": passes, "largest": 2, "surest": surest, "fault": 0})
+                      pins={"passes": passes, "largest": largest, "surest": surest, "fault": fault})
     for word, row in zip(passed["o"].words, rows, strict=True):
         result = result_layout(3, 20).from_bits(word)
         assert (result.sum, result.square, result.confident, result.votes) == (
             *row["totals"].values(), row["votes"])
-        assert (result.prediction, result.reject, result.passes, result.error) == (2, reject, passes, 0)
+        assert (result.prediction, result.reject, result.passes, result.error) == (
+            largest, reject, passes, fault)
         assert result.last == (row["index"] == 2)

@@ -52,7 +52,7 @@ def test_totals_of_images(classes, counts, protect):
     """The totals of an image begin at zero, whatever those of the one before; the extremes of p fit."""
     rng = np.random.default_rng(classes)
     images = []
-    for most in (65535, 30000, 65535, 9, 65535):
+    for most in (65535, 30000, 65535, 9, *[65535] * 8):
         images.append([[(int(p), count, int(rng.random() < 0.3))
                         for p in rng.integers(0, most + 1, classes)] for count in counts])
     images[0][0][1] = (65535, counts[0], 1)

@@ -24,6 +24,8 @@ def test_votes_are_added_read_and_cleared(protect):
                 assert not (protect and ctx.get(dut.error))
             ctx.set(dut.sending, 0)
             ctx.set(dut.used, 0)
+            await ctx.tick()
+            assert not (protect and ctx.get(dut.error))
             return votes
 
         async def clear(*classes):
@@ -33,18 +35,23 @@ def test_votes_are_added_read_and_cleared(protect):
                 await ctx.tick()
             ctx.set(dut.clear, 0)
 
-        await clear(0, 1, 2)
-        assert await read() == [0, 0, 0]
-        for best, count in leaves:
+        async def vote(best, count):
             ctx.set(dut.best, best)
             ctx.set(dut.count, count)
             await ctx.tick().repeat(2) # their votes so far are read
             ctx.set(dut.vote, 1)
             await ctx.tick()
             ctx.set(dut.vote, 0)
+
+        await clear(0, 1, 2)
+        assert await read() == [0, 0, 0]
+        for leaf in leaves:
+            await vote(*leaf)
         assert await read() == [1, 1, 7]
         await clear(2)
         assert await read() == [1, 1, 0]
+        await vote(0, 8)
+        assert await read() == [9, 1, 0]
 
     simulator = Simulator(dut)
     simulator.add_clock(PERIOD)

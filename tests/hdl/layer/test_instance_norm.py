@@ -1,5 +1,6 @@
 # amaranth: UnusedElaboratable=no
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,28 +62,34 @@ def make(case, seed=0, protect=False):
                         protect=protect), gain, offset
 
 
-def hard(case, gain, offset, sums, array):
-    """How far values of a map are from their mean: of the closest one of each lane and channel that is not
-    equal, the bits of this, added up."""
+def distance(case, gain, offset, sums, channel):
+    """How far the closest value of ``channel`` is from being equal to the mean of a map, or just below;
+    ``gain`` and ``offset`` are those of the channels."""
     down, right = case.size
     height, width = case.height // down * down, case.width // right * right
     pooled = sums[:height, :width, :case.channels].reshape(
         height // down, down, width // right, right, -1).max((1, 3))
-    z   = gain[array][:, None, None] * pooled + offset[array][:, None, None]
-    off = np.abs(z[0].size * z - z.sum((1, 2, 3), keepdims=True)).astype(float)
-    return np.log2(np.where(off > 0, off, np.inf).min((1, 2), initial=2**20)).sum()
+    z   = gain * pooled + offset
+    off = z.size * z[..., channel] - z.sum()
+    return min(np.abs(off).min(), np.abs(off + 1).min())
 
 
 def make_sums(case, gain, offset, rng):
-    """Of random maps that with a value closest to its mean, with its array; or one of the extremes."""
+    """A map in which one value of a lane and channel is close to the mean, with its array; or one of those
+    with the largest and the least total of a lane."""
     shape = case.height, case.width, -(-case.channels // case.columns) * case.columns
-    array = int(rng.integers(case.arrays))
+    array, lane = int(rng.integers(case.arrays)), int(rng.integers(len(case.banks)))
     if rng.random() < 0.25:
-        # The largest or least total of one lane.
-        up = np.resize(gain[array, rng.integers(len(case.banks))] > 0, shape[2]) ^ (rng.random() < 0.5)
+        up = np.resize(gain[array, lane] > 0, shape[2]) ^ (rng.random() < 0.5)
         return np.broadcast_to(np.where(up, case.sums.stop - 1, case.sums.start), shape), array
-    candidates = [rng.integers(case.sums.start, case.sums.stop, shape) for _ in range(40)]
-    return min(candidates, key=lambda sums: hard(case, gain, offset, sums, array)), array
+    far = functools.partial(distance, case, gain[array, lane], offset[array, lane],
+                            channel=int(rng.integers(case.channels)))
+    best = rng.integers(case.sums.start, case.sums.stop, shape)
+    for _ in range(40):
+        sums = best.copy()
+        sums[tuple(map(rng.integers, shape))] = rng.integers(case.sums.start, case.sums.stop)
+        best = min(sums, best, key=lambda sums: far(sums=sums))
+    return best, array
 
 
 def make_maps(case, gain, offset, maps=8, seed=1):
