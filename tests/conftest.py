@@ -48,10 +48,12 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
-    """Whatever starts the tests, they begin alike: in a background job of a shell Ctrl-C is ignored, and
-    what make hands down, variables of its command line among it, is not for the makes that tests run."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    """Whatever starts the tests, they begin alike: in a background job of a shell Ctrl-C is ignored, behind
+    nohup the end of the terminal is, and what make hands down, variables of its command line among it, is
+    not for the makes that tests run."""
+    for number, usual in (signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, usual)
     given = [word.split("=")[0] for word in shlex.split(os.environ.get("MAKEFLAGS", "")) if "=" in word]
     for name in ("MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MFLAGS", *given):
         os.environ.pop(name, None)

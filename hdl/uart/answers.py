@@ -8,6 +8,7 @@ from hdl.bus.axi_lite import OKAY, axi_lite_members
 from hdl.stream import moves
 from hdl.uart.frame_transmitter import frame_layout
 from hdl.uart.requests import HEADER_BYTES, Kind, request_layout
+from hdl.uart.result_buffer import SETTLES
 
 
 __all__ = ["ANSWER", "REFUSED", "Answers"]
@@ -27,7 +28,7 @@ class Answers(wiring.Component):
     The frame begins as the request does (:func:`hdl.uart.requests.request_layout`), with :data:`ANSWER` in
     its kind, and of a register that was read with its value. In that of an exchange, ``value`` is the place
     of the first byte of results (the lower half) and the number of bad frames (the upper half), and bytes
-    of results follow: as many as there are and may be given.
+    of results follow: as many as there are and may be given. Every second cycle at most has a byte.
 
     Members
     -------
@@ -78,10 +79,17 @@ class Answers(wiring.Component):
         count = Signal(16) # of bytes behind the header
         byte  = Signal(range(HEADER_BYTES))
         cycle = Signal(range(RESET_CYCLES))
+        # The output is a register, so that neither the buffer nor the frame waits for the other.
+        o = stream.Signature(frame_layout()).create(path=("word",))
         m.d.comb += [
-            self.o.payload.data.eq(request.as_value().word_select(byte, 8)),
-            self.o.payload.last.eq((byte == HEADER_BYTES - 1) & (count == 0)),
+            o.ready.eq(~self.o.valid),
+            o.payload.data.eq(request.as_value().word_select(byte, 8)),
+            o.payload.last.eq((byte == HEADER_BYTES - 1) & (count == 0)),
         ]
+        with m.If(self.o.ready):
+            m.d.sync += self.o.valid.eq(0)
+        with m.If(moves(o)):
+            m.d.sync += [self.o.valid.eq(1), self.o.payload.eq(o.payload)]
 
         def request_is(kind, state):
             with m.If(request.kind == kind):
@@ -108,7 +116,10 @@ class Answers(wiring.Component):
                 request_is(Kind.WRITE, "write address")
                 request_is(Kind.RESET, "reset")
             with m.State("settle"): # the buffer goes to another place
-                m.next = "give"
+                m.d.sync += cycle.eq(cycle + 1)
+                with m.If(cycle == SETTLES - 2):
+                    m.d.sync += cycle.eq(0)
+                    m.next = "give"
             with m.State("give"):
                 m.d.sync += [
                     count.eq(Mux(self.waiting < value.high, self.waiting, value.high)),
@@ -143,8 +154,8 @@ class Answers(wiring.Component):
                 with m.If(cycle == RESET_CYCLES - 1):
                     m.next = "head"
             with m.State("head"):
-                m.d.comb += self.o.valid.eq(1)
-                with m.If(self.o.ready):
+                m.d.comb += o.valid.eq(1)
+                with m.If(o.ready):
                     m.d.sync += byte.eq(byte + 1)
                     with m.If(byte == HEADER_BYTES - 1):
                         m.next = "idle"
@@ -152,12 +163,12 @@ class Answers(wiring.Component):
                             m.next = "body"
             with m.State("body"):
                 m.d.comb += [
-                    self.o.valid.eq(self.results.valid),
-                    self.o.payload.data.eq(self.results.payload),
-                    self.o.payload.last.eq(count == 1),
-                    self.results.ready.eq(self.o.ready),
+                    o.valid.eq(self.results.valid),
+                    o.payload.data.eq(self.results.payload),
+                    o.payload.last.eq(count == 1),
+                    self.results.ready.eq(o.ready),
                 ]
-                with m.If(moves(self.o)):
+                with m.If(moves(o)):
                     m.d.sync += count.eq(count - 1)
                     with m.If(count == 1):
                         m.next = "idle"

@@ -16,7 +16,7 @@ class FrameReceiver(wiring.Component):
     A byte that was lost, doubled or changed makes a frame wrong, or two if it was a flag between them; from
     the next flag on all is well again. Between two flags may be nothing, which is no frame.
 
-    Latency is nothing: bytes and ends come in the cycle of the bytes of the line.
+    Latency is one cycle.
 
     Members
     -------
@@ -30,7 +30,7 @@ class FrameReceiver(wiring.Component):
         1 with ``end`` if the check sequence is that of the frame.
     """
 
-    latency = 0
+    latency = 1
 
     def __init__(self):
         super().__init__({
@@ -49,13 +49,15 @@ class FrameReceiver(wiring.Component):
         m.d.comb += [
             flag.eq(self.i.valid & (byte == FLAG)),
             escape.eq(self.i.valid & (byte == ESCAPE)),
-            self.o.valid.eq(self.i.valid & ~flag & ~escape),
-            self.o.payload.eq(byte ^ Mux(escaped, INVERTED, 0)),
-            check.valid.eq(self.o.valid),
-            check.data.eq(self.o.payload),
+            check.valid.eq(self.i.valid & ~flag & ~escape),
+            check.data.eq(byte ^ Mux(escaped, INVERTED, 0)),
             check.start.eq(flag),
+        ]
+        m.d.sync += [
+            self.o.valid.eq(check.valid),
+            self.o.payload.eq(check.data),
             self.end.eq(flag & begun),
-            self.good.eq(self.end & check.match_detected & ~escaped),
+            self.good.eq(flag & begun & check.match_detected & ~escaped),
         ]
         with m.If(flag):
             m.d.sync += [begun.eq(0), escaped.eq(0)]

@@ -94,11 +94,16 @@ class Requests(wiring.Component):
         with m.If(self.i.valid & ~inside):
             m.d.sync += header.as_value().word_select(place[:3], 8).eq(self.i.payload)
 
-        exchange, expected, known = Signal(), Signal(), Signal()
-        m.d.comb += [
+        # Registers, as what is behind them is long; the header is known some bytes before they are needed.
+        exchange, expected, real = Signal(), Signal(), Signal()
+        m.d.sync += [
             exchange.eq((header.kind == Kind.EXCHANGE) | (header.kind == Kind.AGAIN)),
             expected.eq(exchange & (header.place == self.taken)),
-            known.eq(self.good & whole & (header.kind >= Kind.EXCHANGE) & (header.kind <= Kind.RESET)),
+            real.eq((header.kind >= Kind.EXCHANGE) & (header.kind <= Kind.RESET)),
+        ]
+        known = Signal()
+        m.d.comb += [
+            known.eq(self.good & whole & real),
             self.pixels.payload.eq(self.i.payload),
             self.pixels.valid.eq(self.i.valid & inside & expected),
         ]

@@ -7,10 +7,14 @@ from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hdl.bus.result_output import packet_layout
-from hdl.stream import moves
+from hdl.stream import delayed, moves
 
 
-__all__ = ["ResultBuffer"]
+__all__ = ["SETTLES", "ResultBuffer"]
+
+
+#: Cycles after which a release holds.
+SETTLES = 3
 
 
 class ResultBuffer(wiring.Component):
@@ -29,12 +33,13 @@ class ResultBuffer(wiring.Component):
     i : In(stream.Signature(packet_layout(8)))
         Bytes. Packets are not told apart.
     o : Out(stream.Signature(8))
-        Bytes. They are withdrawn as ``again`` is 1.
+        Bytes. They are withdrawn where ``again`` holds.
     place : In(16)
         See below.
     release : In(1)
         Bytes before ``place`` have arrived; ignored unless that is one of those that are kept, or the one
-        behind them.
+        behind them. This holds :data:`SETTLES` cycles later, and only then is there another release that is
+        not ignored.
     again : In(1)
         Sends from ``place`` on, with ``release``; ignored where that is.
     next : Out(16)
@@ -66,21 +71,29 @@ class ResultBuffer(wiring.Component):
         end   = Signal(16)
         first = Signal(16) # that is kept
         next_ = Signal(16)
-        known = Signal()
         m.d.comb += [
             self.i.ready.eq((end - first)[:16] < self.depth),
             write.addr.eq(end),
             write.data.eq(self.i.payload.data),
             write.en.eq(moves(self.i)),
-            known.eq(self.release & ((self.place - first)[:16] <= (end - first)[:16])),
             next_.eq(self.next + moves(self.o)),
             read.addr.eq(next_),
             self.o.payload.eq(read.data),
         ]
+        # How far the place and the end are from the first byte, and a cycle later whether that is too far.
+        ahead, kept, asked, known = Signal(16), Signal(16), Signal(), Signal()
+        m.d.sync += [
+            ahead.eq(self.place - first),
+            kept.eq(end - first),
+            asked.eq(self.release),
+            known.eq(asked & (ahead <= kept)),
+        ]
+        place, again = (delayed(m, value, SETTLES - 1, name=name) for value, name in (
+            (self.place, "place_before"), (self.again, "again_before")))
         with m.If(known):
-            m.d.sync += first.eq(self.place)
-            with m.If(self.again):
-                m.d.comb += next_.eq(self.place)
+            m.d.sync += first.eq(place)
+            with m.If(again):
+                m.d.comb += next_.eq(place)
         m.d.sync += [
             end.eq(end + moves(self.i)),
             self.next.eq(next_),

@@ -224,7 +224,7 @@ def test_failure_is_shrunk_and_saved(monkeypatch, tmp_path, pytestconfig):
     drawn, recorded = {index: regress.draw(seed, index)}, {}
     path  = tmp_path / "regress_failures" / f"seed{seed}_case{index}.json"
     with pytest.raises(pytest.fail.Exception) as failure:
-        test_random_network(index, drawn, None, monkeypatch, tmp_path, pytestconfig, recorded.__setitem__)
+        test_random_network(index, drawn, monkeypatch, tmp_path, pytestconfig, recorded.__setitem__)
     assert str(failure.value) == ("Failure: 2 layers; play what is left of the case again with: "
                                   f"pytest tests/regress -k kept_case --case {path}")
     assert (recorded["kind"], recorded["file"]) == ("failed", str(path))

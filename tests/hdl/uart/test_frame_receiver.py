@@ -16,9 +16,9 @@ def receive(*lines):
         for line in lines:
             came.append([])
             frame = bytearray()
-            for byte in line + b"\x7e":
-                ctx.set(dut.i.payload, byte)
-                ctx.set(dut.i.valid, 1)
+            for byte in [*line, 0x7E, *[None] * dut.latency]:
+                ctx.set(dut.i.payload, byte or 0)
+                ctx.set(dut.i.valid, byte is not None)
                 *_, valid, byte, end, good = await ctx.tick().sample(
                     dut.o.valid, dut.o.payload, dut.end, dut.good)
                 if valid:
