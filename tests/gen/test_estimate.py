@@ -59,7 +59,6 @@ def simulated(accelerator, network, images, passes):
     (3, 3, 4, 300),
     (4, 0, PASSES, None),
     (10, 2, 3, None),
-    (13, 2, 2, 400),
 ])
 def test_equals_simulation(compiled, seed, hidden, passes, interval, schedule):
     target  = replace(TARGET, passes=passes, schedule=schedule, interval=interval, seed=seed)
@@ -75,7 +74,7 @@ def test_equals_simulation(compiled, seed, hidden, passes, interval, schedule):
 
 @pytest.mark.parametrize("schedule", ["shared", "sequential"])
 @pytest.mark.parametrize("seed, hidden, passes, interval", [
-    (14, 1, 2, None), (3, 3, 4, 300), (10, 2, 3, None), (13, 2, 2, 400)])
+    (14, 1, 2, None), (3, 3, 4, 300), (10, 2, 3, None)])
 def test_equals_simulation_with_inverted_normalization(centred_network, seed, hidden, passes, interval,
                                                        schedule):
     """A layer has the whole map before the first of its bits leaves."""
@@ -204,7 +203,7 @@ def test_random_bits_that_are_late(images, passes, waits):
     assert (result.first_pixels, result.results) == simulated(accelerator, network, images, passes)
 
 
-@pytest.mark.parametrize("seed, hidden, passes", [(2, 0, 6), (8, 0, 6), (11, 1, 2), (19, 2, 2)])
+@pytest.mark.parametrize("seed, hidden, passes", [(2, 0, 6), (8, 0, 6), (11, 1, 2)])
 def test_interval_is_what_it_is_called(compiled, seed, hidden, passes):
     """Whatever it is called, no simulation takes longer than with the most maps."""
     network, target = compiled(seed, replace(TARGET, passes=passes), hidden)

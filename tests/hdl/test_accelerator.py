@@ -78,8 +78,8 @@ def run(network, target, counts, duty=1.0):
 
 
 @pytest.mark.parametrize("schedule", ["shared", "sequential"])
-@pytest.mark.parametrize("seed, hidden, duty", [(0, 2, 1.0), (14, 1, 0.5), (2, 3, 1.0), (3, 0, 1.0),
-                                                (4, 2, 0.5), (16, 2, 0.5), (10, 2, 1.0)])
+@pytest.mark.parametrize("seed, hidden, duty", [(0, 2, 1.0), (14, 1, 0.5), (3, 0, 1.0), (4, 2, 0.5),
+                                                (16, 2, 0.5)])
 def test_matches_golden(compiled, seed, hidden, duty, schedule):
     """Every number of passes, one image after another; so the schedules agree with each other as well."""
     target  = replace(TARGET, schedule=schedule)

@@ -40,7 +40,7 @@ NESTED = Network("nested", Input(5, 5, (100,)), (
 
 
 @pytest.mark.parametrize("network, method, options", [
-    (RESIDUAL, "scale-dropout", {"protect": True}),
+    (RESIDUAL, "scale-dropout", {}),
     (RESIDUAL, "scale-dropout", {"schedule": "sequential", "view": "macro"}),
     (RESIDUAL, "spinbayes", {}),
     (RESIDUAL, "spatial-spindrop", {}),

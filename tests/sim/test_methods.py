@@ -200,7 +200,7 @@ def test_mapping_and_place_of_masks(write_checkpoint, tmp_path, simulate, writte
 
 
 @pytest.mark.parametrize("schedule, options", [
-    ("shared", {"view": "macro", "protect": True}), ("sequential", {"sources": "layer"})])
+    ("shared", {"view": "macro"}), ("sequential", {"sources": "layer"})])
 def test_banks_of_channels(write_checkpoint, tmp_path, simulate, schedule, options):
     """Of levels of several bits behind a pool, in front of a mask of the same bits, with arrays in front
     and behind, and of logits."""
