@@ -3,7 +3,7 @@
 from amaranth import *
 
 
-__all__ = ["counter", "delayed", "moves", "stage", "vacant"]
+__all__ = ["counter", "delayed", "moves", "separate", "stage", "vacant"]
 
 
 def moves(port):
@@ -49,6 +49,19 @@ def stage(m, i, o, *, valid=None, steps=1):
     with m.If(free):
         m.d.sync += o.valid.eq(valid)
     return free
+
+
+def separate(m, i, o):
+    """Put a register between the streams ``i`` and ``o`` that is loaded when it is empty, so that whether
+    ``i`` is ready does not depend on ``o`` in the same cycle. Their payloads are alike.
+
+    Latency is one cycle, throughput one word in two cycles.
+    """
+    m.d.comb += i.ready.eq(~o.valid)
+    with m.If(o.ready):
+        m.d.sync += o.valid.eq(0)
+    with m.If(moves(i)):
+        m.d.sync += [o.valid.eq(1), o.payload.eq(i.payload)]
 
 
 def counter(m, length, step, *, name):

@@ -5,7 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hdl.bus.axi_lite import OKAY, axi_lite_members
-from hdl.stream import moves
+from hdl.stream import moves, separate
 from hdl.uart.frame_transmitter import frame_layout
 from hdl.uart.requests import HEADER_BYTES, Kind, request_layout
 from hdl.uart.result_buffer import SETTLES
@@ -79,17 +79,12 @@ class Answers(wiring.Component):
         count = Signal(16) # of bytes behind the header
         byte  = Signal(range(HEADER_BYTES))
         cycle = Signal(range(RESET_CYCLES))
-        # The output is a register, so that neither the buffer nor the frame waits for the other.
         o = stream.Signature(frame_layout()).create(path=("word",))
+        separate(m, o, self.o) # as the buffer's memory and the frame's check are long
         m.d.comb += [
-            o.ready.eq(~self.o.valid),
             o.payload.data.eq(request.as_value().word_select(byte, 8)),
             o.payload.last.eq((byte == HEADER_BYTES - 1) & (count == 0)),
         ]
-        with m.If(self.o.ready):
-            m.d.sync += self.o.valid.eq(0)
-        with m.If(moves(o)):
-            m.d.sync += [self.o.valid.eq(1), self.o.payload.eq(o.payload)]
 
         def request_is(kind, state):
             with m.If(request.kind == kind):

@@ -7,7 +7,7 @@ from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hdl.bus.image_input import beat_layout
-from hdl.stream import counter, moves
+from hdl.stream import counter, moves, separate
 from hdl.uart.frames import CHECK_BYTES
 
 
@@ -17,7 +17,7 @@ __all__ = ["PixelBuffer"]
 class PixelBuffer(wiring.Component):
     """Keep the bytes of a frame, and send them on if they are committed.
 
-    Throughput is one byte per cycle, latency two cycles from the commit.
+    Throughput is one byte in two cycles, latency three cycles from the commit.
 
     Parameters
     ----------
@@ -82,14 +82,16 @@ class PixelBuffer(wiring.Component):
         with m.If(self.commit):
             m.d.sync += self.taken.eq(self.after)
 
-        _, last = counter(m, self.size, moves(self.o), name="byte")
+        o = stream.Signature(beat_layout(8)).create(path=("byte_read",))
+        separate(m, o, self.o) # as the memory and what is behind are long
+        _, last = counter(m, self.size, moves(o), name="byte")
         m.d.comb += [
-            next_.eq(first + moves(self.o)),
+            next_.eq(first + moves(o)),
             read.addr.eq(next_),
-            self.o.payload.data.eq(read.data),
-            self.o.payload.keep.eq(1),
-            self.o.payload.last.eq(last),
+            o.payload.data.eq(read.data),
+            o.payload.keep.eq(1),
+            o.payload.last.eq(last),
         ]
-        m.d.sync += [first.eq(next_), self.o.valid.eq(next_ != self.taken)]
+        m.d.sync += [first.eq(next_), o.valid.eq(next_ != self.taken)]
 
         return m

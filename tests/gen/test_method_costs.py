@@ -7,6 +7,7 @@ from gen.checkpoint import read_parameters
 from gen.compile import compile_network
 from gen.ir import Target
 from gen.methods import network_of
+from gen.networks import NETWORKS
 
 
 def test_same_as_in_the_reports_of_a_build(lenet5, capsys):
@@ -56,8 +57,8 @@ def test_periphery(tmp_path, monkeypatch):
 def test_wrong_arguments(capsys):
     assert gen.method_costs.main(["lenet6"]) == 2
     assert capsys.readouterr().err == (
-        "gen.method_costs: Network 'lenet6' is unknown; choose one of: lenet5, lenet5_wide, "
-        "lenet5_4bit, vgg_small, m5; or name a file that ends with .npz, .onnx or .toml\n")
+        f"gen.method_costs: Network 'lenet6' is unknown; choose one of: {', '.join(NETWORKS)}; or name a "
+        "file that ends with .npz, .onnx or .toml\n")
     assert gen.method_costs.main(["lenet5", "--method", "deterministic", "--p", "0.5"]) == 2
     assert capsys.readouterr().err == (
         "gen.method_costs: Method 'deterministic' has no dropout probability; leave --p out\n")

@@ -8,7 +8,7 @@ from amaranth.hdl import Module
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from hdl.stream import counter, delayed, stage
+from hdl.stream import counter, delayed, separate, stage
 from sim.component import transfer
 
 
@@ -24,6 +24,18 @@ class Pipeline(wiring.Component):
         free = stage(m, self.i, self.o, steps=self.steps)
         with m.If(free):
             m.d.sync += self.o.payload.eq(delayed(m, self.i.payload, self.steps - 1, name="word"))
+        return m
+
+
+class Separated(wiring.Component):
+    """A register whose input does not know whether its output is ready."""
+
+    i: In(stream.Signature(8))
+    o: Out(stream.Signature(8))
+
+    def elaborate(self, platform):
+        m = Module()
+        separate(m, self.i, self.o)
         return m
 
 
@@ -60,6 +72,14 @@ class Counting(wiring.Component):
 def words(count):
     rng = random.Random(1)
     return [rng.getrandbits(8) for _ in range(count)]
+
+
+@pytest.mark.parametrize("duty", [1.0, 0.5, {"i": 0.2}, {"o": 0.2}])
+def test_separate(duty):
+    passed = transfer(Separated(), {"i": words(60)}, {"o": 60}, duty=duty)
+    assert passed["o"].words == words(60)
+    if duty == 1:
+        assert list(passed["o"].cycles) == list(range(1, 121, 2))
 
 
 @pytest.mark.parametrize("duty", [1.0, 0.5, {"i": 0.2}, {"o": 0.2}])
