@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from hdl.bus.axi_bus import AxiBus
 from hdl.bus.axi_lite import axi_lite_members
 from hdl.head.result import result_layout
-from hdl.stream import moves
+from hdl.stream import moves, separate
 from hdl.uart.answers import Answers
 from hdl.uart.frame_receiver import FrameReceiver
 from hdl.uart.frame_transmitter import FrameTransmitter
@@ -112,7 +112,9 @@ class UartBus(wiring.Component):
             answers.waiting.eq(results.waiting),
         ]
 
-        connect(m, bus.pixels, flipped(self.pixels))
+        separate(m, bus.pixels, self.pixels) # as what is in front waits for what is behind
+        with m.If(answers.reset):
+            m.d.sync += self.pixels.valid.eq(0)
         connect(m, flipped(self.results), bus.results)
         m.d.comb += [self.passes.eq(bus.passes), bus.alarm.eq(self.alarm), bus.error.eq(self.error),
                      self.fault.eq(self.alarm | self.error)]
