@@ -53,7 +53,7 @@ class UartAccelerator(wiring.Component):
         m.domains.core = core = ClockDomain()
         m.submodules.bus = bus = self.bus
         m.d.comb += [ClockSignal().eq(self.clk), ResetSignal().eq(self.rst), core.clk.eq(self.clk),
-                     core.rst.eq(self.rst | bus.reset)]
+                     core.rst.eq(bus.reset)]
         for name in _PORTS:
             own, port = getattr(bus, name), getattr(self, name)
             m.d.comb += own.eq(port) if bus.signature.members[name].flow is In else port.eq(own)

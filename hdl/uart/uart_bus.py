@@ -42,7 +42,7 @@ class UartBus(wiring.Component):
     fault : Out(1)
         No result can be trusted any more: the ``alarm`` or ``error`` of the accelerator.
     reset : Out(1)
-        Resets the accelerator.
+        Resets the accelerator; 1 with the reset of the bus, too.
     pixels, passes, results, alarm, error
         The ports of :class:`hdl.accelerator.Accelerator` of these names, from the other side.
     """
@@ -62,7 +62,7 @@ class UartBus(wiring.Component):
             "prediction": Out(range(classes)),
             "reject":     Out(1),
             "fault":      Out(1),
-            "reset":      Out(1),
+            "reset":      Out(1, init=1),
             "pixels":     Out(stream.Signature(8 * colours)),
             "passes":     Out(range(passes_max + 1)),
             "results":    In(stream.Signature(result_layout(classes, passes_max))),
@@ -82,9 +82,10 @@ class UartBus(wiring.Component):
         bus, pixels, results = self.axi_bus, self.pixel_buffer, self.result_buffer
         for name, block in (("frame_receiver", frames_in), ("requests", requests), ("axi_bus", bus),
                             ("pixel_buffer", pixels), ("result_buffer", results)):
-            m.submodules[name] = ResetInserter(answers.reset)(block)
+            m.submodules[name] = ResetInserter(self.reset)(block)
 
-        m.d.comb += [receiver.rx.eq(self.rx), self.tx.eq(transmitter.tx), self.reset.eq(answers.reset)]
+        m.d.sync += self.reset.eq(answers.reset) # a register, as it goes everywhere
+        m.d.comb += [receiver.rx.eq(self.rx), self.tx.eq(transmitter.tx)]
         connect(m, receiver.o, frames_in.i)
         connect(m, frames_in.o, requests.i)
         connect(m, requests.pixels, pixels.i)
@@ -113,7 +114,7 @@ class UartBus(wiring.Component):
         ]
 
         separate(m, bus.pixels, self.pixels) # as what is in front waits for what is behind
-        with m.If(answers.reset):
+        with m.If(self.reset):
             m.d.sync += self.pixels.valid.eq(0)
         connect(m, flipped(self.results), bus.results)
         m.d.comb += [self.passes.eq(bus.passes), bus.alarm.eq(self.alarm), bus.error.eq(self.error),
