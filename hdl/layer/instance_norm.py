@@ -167,7 +167,8 @@ class InstanceNorm(wiring.Component):
             m.d.sync += reading.eq(1)
         m.submodules.words = words = memory.Memory(
             shape=len(Value.cast(word)) + parity.bits, depth=self.depth, init=[])
-        store, read = words.write_port(), words.read_port()
+        store = words.write_port()
+        read = words.read_port()
         fetched = delayed(m, reading, 1, name="fetched")
         m.d.comb += [
             store.addr.eq(counter(m, self.depth, arrived, name="write_address")[0]),

@@ -439,7 +439,8 @@ class MapBuffer(wiring.Component):
         m.submodules.maps = maps = memory.Memory(
             shape=len(store.data), depth=self.depth * self.words, init=[],
             attrs={"ram_style": "block"} if self.block_memory else {})
-        write, read = maps.write_port(), maps.read_port()
+        write = maps.write_port()
+        read = maps.read_port()
         m.d.comb += [
             write.addr.eq(store.address),
             write.data.eq(store.data),

@@ -79,7 +79,8 @@ class EqualPasses(wiring.Component):
                 m.d.sync += column.eq(parity.stored(changed))
         else:
             m.submodules.columns = columns = memory.Memory(shape=len(column), depth=self.bits, init=[])
-            write, read = columns.write_port(), columns.read_port()
+            write = columns.write_port()
+            read = columns.read_port()
             m.d.comb += [
                 write.addr.eq(place),
                 write.data.eq(parity.stored(changed)),
@@ -112,7 +113,8 @@ class EqualPasses(wiring.Component):
 
         m.submodules.rows = rows = memory.Memory(
             shape=self.most + parity.bits, depth=self.IMAGES << len(number), init=[])
-        store, fetch = rows.write_port(), rows.read_port()
+        store = rows.write_port()
+        fetch = rows.read_port()
         asked = moves(self.rows.numbers)
         m.d.comb += [
             store.addr.eq(Cat(number, writes)),

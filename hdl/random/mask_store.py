@@ -78,7 +78,8 @@ class MaskStore(wiring.Component):
         gone   = Signal()
         m.submodules.words = words = memory.Memory(
             shape=len(self.o.payload) + parity.bits, depth=self.IMAGES << len(number), init=[])
-        store, fetch = words.write_port(), words.read_port()
+        store = words.write_port()
+        fetch = words.read_port()
         m.d.comb += [
             store.addr.eq(Cat(number, writes)),
             store.data.eq(parity.stored(self.drawn.words.payload)),

@@ -62,7 +62,8 @@ class PixelBuffer(wiring.Component):
         m = Module()
 
         m.submodules.bytes = bytes_ = memory.Memory(shape=8, depth=self.depth, init=[])
-        write, read = bytes_.write_port(), bytes_.read_port()
+        write = bytes_.write_port()
+        read = bytes_.read_port()
 
         end   = Signal(16) # of the bytes that are kept
         first = Signal(16) # the byte that leaves next

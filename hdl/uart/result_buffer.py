@@ -66,7 +66,8 @@ class ResultBuffer(wiring.Component):
         m = Module()
 
         m.submodules.bytes = bytes_ = memory.Memory(shape=8, depth=self.depth, init=[])
-        write, read = bytes_.write_port(), bytes_.read_port()
+        write = bytes_.write_port()
+        read = bytes_.read_port()
 
         end   = Signal(16)
         first = Signal(16) # that is kept
