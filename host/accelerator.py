@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from gen.progress import Progress
+from golden.head import Prediction
+from golden.metrics import predictive_entropy
 from host.link import Link, LinkError, NoAnswer
 from host.serial_port import HostError, SerialPort
 
@@ -214,15 +216,14 @@ class Accelerator:
         if flag("mismatch").any() or (record["passes"] != passes).any():
             raise HostError("The accelerator has taken images of another length, or another number of "
                             "passes; see that no other program has the port")
-        # Scale-Dropout, eq. 18 and 21; where all passes agree both terms are exact and equal, and elsewhere
-        # rounding may make the variance negative.
-        mean     = record["sum"] / (65536 * passes)
-        variance = np.maximum(record["square"] / (2.0**32 * passes) - mean**2, 0)
-        entropy  = -(mean * np.log(np.where(mean > 0, mean, 1))).sum(1)
+        said = Prediction(
+            passes=passes, sums=record["sum"], squares=record["square"], votes=record["votes"],
+            confident=record["confident"], prediction=record["prediction"][:, -1].astype(np.int64),
+            reject=flag("reject"))
         return Predictions(
-            classes=record["prediction"][:, -1].astype(np.int64), probabilities=mean, variance=variance,
-            entropy=entropy, mutual_information=np.full(len(record), np.nan),
-            rejected=flag("reject"), record=record)
+            classes=said.prediction, probabilities=said.mean, variance=said.variance,
+            entropy=predictive_entropy(said.mean), mutual_information=np.full(len(record), np.nan),
+            rejected=said.reject, record=record)
 
 
 def _manifest(directory):

@@ -152,7 +152,6 @@ def test_no_build(tmp_path, contents, message):
 
 
 def test_no_port():
-    pytest.importorskip("serial")
     with pytest.raises(HostError) as error:
         SerialPort("/dev/none", 3_000_000)
     assert str(error.value) == ("Port /dev/none cannot be opened (No such file or directory); name that of "
@@ -161,7 +160,6 @@ def test_no_port():
 
 def test_unplugged():
     """The other end of a line is closed."""
-    pytest.importorskip("serial")
     board, other = os.openpty()
     port = SerialPort(os.ttyname(other), 115200)
     os.write(board, b"12")

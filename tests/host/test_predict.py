@@ -17,9 +17,6 @@ from sim.design import DesignError
 from sim.verilator.virtual_board import virtual_board
 
 
-pytest.importorskip("serial", reason="of the extra 'host'")
-
-
 @pytest.fixture(scope="module")
 def folder(write_checkpoint, tmp_path_factory):
     """A network of two layers for pixels of three bytes, as on a board but for its pins; a bit is four
