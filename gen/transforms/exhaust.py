@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from dataclasses import replace
+from dataclasses import fields, replace
 from fractions import Fraction
 
 from gen.check_target import ImpossibleTarget
@@ -12,8 +12,8 @@ from gen.ir import Draw, Network, Target
 __all__ = ["PASSES_MOST", "exhaust", "pass_count"]
 
 
-#: More passes than a target can have.
-PASSES_MOST = 1024
+#: Passes that a target can have.
+PASSES_MOST = next(field for field in fields(Target) if field.name == "passes_max").metadata["limits"][-1]
 
 #: Random bits are 0 with a probability of so many parts.
 _PARTS = 65536
