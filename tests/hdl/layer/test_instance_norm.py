@@ -1,6 +1,7 @@
 # amaranth: UnusedElaboratable=no
 
 import functools
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,14 +75,22 @@ def distance(case, gain, offset, sums, channel):
     return min(np.abs(off).min(), np.abs(off + 1).min())
 
 
+def shape_of(case):
+    """Height, width, and channels of the groups that a map of sums comes in."""
+    return case.height, case.width, -(-case.channels // case.columns) * case.columns
+
+
+def largest_and_least(case, gain):
+    """The maps with the largest and the least total of each array and lane, with the array."""
+    for array, lane, least in itertools.product(range(case.arrays), range(len(case.banks)), (False, True)):
+        up = np.resize(gain[array, lane] > 0, shape_of(case)[2]) ^ least
+        yield np.broadcast_to(np.where(up, case.sums.stop - 1, case.sums.start), shape_of(case)), array
+
+
 def make_sums(case, gain, offset, rng):
-    """A map in which one value of a lane and channel is close to the mean, with its array; or one of those
-    with the largest and the least total of a lane."""
-    shape = case.height, case.width, -(-case.channels // case.columns) * case.columns
+    """A map in which one value of a lane and channel is close to the mean, with its array."""
+    shape = shape_of(case)
     array, lane = int(rng.integers(case.arrays)), int(rng.integers(len(case.banks)))
-    if rng.random() < 0.25:
-        up = np.resize(gain[array, lane] > 0, shape[2]) ^ (rng.random() < 0.5)
-        return np.broadcast_to(np.where(up, case.sums.stop - 1, case.sums.start), shape), array
     far = functools.partial(distance, case, gain[array, lane], offset[array, lane],
                             channel=int(rng.integers(case.channels)))
     best = rng.integers(case.sums.start, case.sums.stop, shape)
@@ -93,15 +102,17 @@ def make_sums(case, gain, offset, rng):
 
 
 def make_maps(case, gain, offset, maps=8, seed=1):
-    """Words of maps, most of which are hard to compare, and of the bits that they become by a loop over
-    all sums."""
+    """Words of so many maps that are hard to compare and of those with extreme totals, mixed, and of the
+    bits that they become by a loop over all sums."""
     rng    = np.random.default_rng(seed)
     layout = sums_layout(case.sums, columns=case.columns, arrays=case.arrays)
     groups = -(-case.channels // case.columns)
     words, expected = [], []
-    for _ in range(maps):
+    extreme = list(largest_and_least(case, gain))
+    chosen  = [*extreme, *(make_sums(case, gain, offset, rng) for _ in range(max(maps, len(extreme))))]
+    rng.shuffle(chosen)
+    for sums, array in chosen:
         # What comes for channels that there are not is anything.
-        sums, array = make_sums(case, gain, offset, rng)
         words += [layout.const({"sums": group.tolist(), "choice": array}).as_bits()
                   for group in sums.reshape(-1, case.columns)]
         pooled = [[[max(int(sums[y * case.size[0] + dy, x * case.size[1] + dx, channel])
