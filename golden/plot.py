@@ -21,12 +21,15 @@ from golden.figures.figure import write
 from golden.figures.junctions import switching_figure
 from golden.figures.passes import passes_figure
 from golden.figures.posterior import noise_figure, posterior_figure
+from golden.figures.samples import samples_figure
 from golden.figures.shift import ANGLES, STRENGTHS, rotated, shift_figure, with_noise
 from golden.figures.sums import sums_figure
+from golden.figures.tree import tree_figure
 from golden.head import softmax
 from golden.methods import BASELINES, asked_methods
 from golden.network import COMBINATIONS_LIMIT, combination_count, path_probabilities, paths
 from golden.predictors import PASSES, Predictor, checkpoint_of, predictor
+from golden.random.generator import choices
 
 
 __all__ = ["FIGURES", "Plot", "main"]
@@ -149,6 +152,17 @@ def _calibration(asked):
                                for name, images in asked.steps.bar(sets.items())})
 
 
+def _samples(asked):
+    predicted, = asked.predictors().values()
+    return samples_figure(f"{asked.name(asked.methods[0])}: of {asked.count()}", asked.images,
+                          predicted(asked.images, 0), asked.labels)
+
+
+def _tree(asked):
+    network = asked.network()
+    return tree_figure(network, choices(network.generator, 1, asked.passes, asked.args.image)[0])
+
+
 #: Figures by name.
 FIGURES = {
     "rotation": Plot("accuracy, NLL and entropy as images are turned (Scale-Dropout, Fig. 6; Inverted "
@@ -160,6 +174,9 @@ FIGURES = {
     "image-noise": Plot("class probabilities of an image as noise is added (Scale-Dropout, Fig. 5)",
                         _image_noise, passes=100, single=True),
     "calibration": Plot("reliability, and entropy in and out of distribution", _calibration, single=True),
+    "samples": Plot("images from the most certain to the least, with their class probabilities", _samples,
+                    single=True),
+    "tree": Plot("the maps that passes share, and so are computed once", _tree, single=True),
     "sums": Plot("sums of the first layer with flipped weights (Inverted Normalization, Fig. 1)",
                  lambda asked: sums_figure(asked.network(), asked.images), single=True),
     "switching": Plot("switching probability of a junction against current (SpinBayes, Fig. 4)",

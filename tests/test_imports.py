@@ -62,7 +62,7 @@ ROOMS = {
     "golden/methods":  {"float"},
     "golden/training": {"float", "methods", "data", "metrics"},
     "golden/device":   {"network"},
-    "golden/figures":  {"device", "metrics", "network", "predictors"},
+    "golden/figures":  {"device", "metrics", "network", "pass_sets", "predictors", "random"},
     "sim/compare":     {"design"},
     "sim/verilator":   {"design", "compare", "processes"},
 }

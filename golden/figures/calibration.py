@@ -43,7 +43,7 @@ def calibration_figure(title: str, mean: np.ndarray, labels: np.ndarray,
     return Figure(title, [
         Panel("confidence", "accuracy", [
             Series(f"ECE {100 * error:.2f} %", confidence, accuracy),
-            Series("calibrated", [0, 1], [0, 1], kind="steps")]),
+            Series("calibrated", [0, 1], [0, 1])]),
         Panel("confidence", "share of images", [Series("", confidence, share, kind="points")], log_y=True),
         Panel("predictive entropy, nats", "share of images", [
             histogram("test images", mean), *(histogram(name, each) for name, each in ood.items())]),

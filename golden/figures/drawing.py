@@ -74,8 +74,13 @@ def _draw_panel(axes, panel):
         _DRAW[series.kind](axes, series, _COLOURS[index % len(_COLOURS)])
         for x, y, text in zip(series.x, series.y, series.texts or (), strict=False):
             axes.annotate(text, (x, y), xytext=(5, 4), textcoords="offset points", fontsize=8)
-    if any(series.label for series in panel.series):
+    if any(series.label and series.kind != "edge" for series in panel.series):
         axes.legend(fontsize=8)
+    if panel.image is not None:
+        axes.set_ylim(0, 2 * axes.get_ylim()[1]) # room above what is drawn
+        corner = axes.inset_axes([0.3, 0.55, 0.4, 0.44])
+        corner.imshow(panel.image, cmap="gray", vmin=0, vmax=255)
+        corner.set_axis_off()
 
 
 def _line(axes, series, colour):
@@ -91,13 +96,19 @@ def _points(axes, series, colour):
 
 def _bars(axes, series, colour):
     axes.bar(series.x, series.y, width=_apart(series.x), color=colour, label=series.label, alpha=0.6)
+    if series.low is not None:
+        axes.vlines(series.x, series.low, series.high, color=_INK, linewidth=1)
 
 
 def _steps(axes, series, colour):
     axes.step(series.x, series.y, where="mid", color=colour, label=series.label)
 
 
-_DRAW = {"line": _line, "points": _points, "bars": _bars, "steps": _steps}
+def _edge(axes, series, colour):
+    axes.plot(series.x, series.y, color=_COLOURS[0], linewidth=1, marker="o", markersize=2)
+
+
+_DRAW = {"line": _line, "points": _points, "bars": _bars, "steps": _steps, "edge": _edge}
 
 
 def _apart(x):

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from gen.files import replacing
 from golden.figures.drawing import draw
 
@@ -14,19 +16,21 @@ __all__ = ["KINDS", "Figure", "Panel", "Series", "table", "write"]
 
 
 #: How a series is drawn.
-KINDS = ("line", "points", "bars", "steps")
+KINDS = ("line", "points", "bars", "steps", "edge")
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """Values y at places x; ``low`` to ``high``, if there are any, is shaded around a line."""
+    """Values y at places x; ``low`` to ``high``, if there are any, is drawn around them."""
 
     label: str
     x: Sequence[float]
     y: Sequence[float]
     low: Sequence[float] | None = None
     high: Sequence[float] | None = None
-    kind: str = "line" #: One of :data:`KINDS`; steps and bars are as wide as x are apart.
+    #: One of :data:`KINDS`. Steps and bars are as wide as x are apart; edges are in one colour and have no
+    #: place in the legend.
+    kind: str = "line"
     texts: Sequence[str] | None = None #: What is written beside each of the points; "" for nothing.
 
     def __post_init__(self):
@@ -48,6 +52,7 @@ class Panel:
     series: Sequence[Series]
     log_x: bool = False #: A logarithmic axis.
     log_y: bool = False
+    image: np.ndarray | None = None #: uint8 (H, W), or (H, W, 3), in a corner; it is not in the table.
 
 
 @dataclass(frozen=True, slots=True)

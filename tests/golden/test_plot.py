@@ -18,6 +18,8 @@ OPTIONS = {
     "passes":      ["--methods", "scale-dropout", "--passes", "6"],
     "posterior":   ["--image", "8"],
     "image-noise": ["--passes", "20"],
+    "samples":     ["--passes", "5"],
+    "tree":        ["--image", "3", "--passes", "20"],
     "calibration": ["--passes", "5"],
     "sums":        ["--methods", "affine"],
     "switching":   [],

@@ -58,7 +58,7 @@ def test_without_matplotlib(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("options, message", [
-    ({"kind": "pie"}, "A series must be of line, points, bars, steps, not 'pie'"),
+    ({"kind": "pie"}, "A series must be of line, points, bars, steps, edge, not 'pie'"),
     ({"y": [1]}, "Series 'a' must have as many y as x, 2, not 1"),
     ({"texts": ["", "", ""]}, "Series 'a' must have as many texts as x, 2, not 3"),
 ])
