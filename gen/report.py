@@ -80,7 +80,8 @@ def read_figures(folder: Path) -> dict[str, tuple[bytes, str]]:
             raise ReportError(f"File {error.filename} cannot be read ({error.strerror}); draw the figure "
                               "again") from None
         except (ValueError, csv.Error):
-            raise ReportError(f"Table {path.with_suffix('.csv')} is none of a figure; draw it again") from None
+            raise ReportError(f"Table {path.with_suffix('.csv')} is none of a figure; draw it "
+                              "again") from None
     if not figures:
         raise ReportError(f"Folder {folder} has no figures; make some with: python -m golden.plot FIGURE "
                           f"NETWORK --out {folder}")

@@ -173,8 +173,8 @@ def test_figures_are_on_the_page(built, tmp_path, capsys):
         assert capsys.readouterr().err == f"gen.report: {message}\n"
     assert command.main([str(built / "whole"), "--figures", str(tmp_path)]) == 2
     assert capsys.readouterr().err == (
-        f"gen.report: Folder {tmp_path} has no figures; make some with: python -m golden.plot FIGURE NETWORK "
-        f"--out {tmp_path}\n")
+        f"gen.report: Folder {tmp_path} has no figures; make some with: python -m golden.plot FIGURE "
+        f"NETWORK --out {tmp_path}\n")
 
 
 def test_of_some_reports_alone():
