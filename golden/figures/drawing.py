@@ -19,8 +19,8 @@ _DARK = dict(zip((_INK, _PAPER, _LINE, *_COLOURS), (
     "#e4e8ec", "#14181c", "#3a424b", "#4fb3dd", "#f0a94a", "#8cc46a", "#c49be0", "#f087a6", "#9aa8b6",
     "#5fd0c3", "#d6bd4a", "#a99bff"), strict=True))
 
-#: Inches of a panel.
-_WIDTH, _HEIGHT = 5.2, 3.8
+#: Inches of a panel, and how many stand side by side.
+_WIDTH, _HEIGHT, _ACROSS = 4.6, 3.5, 2
 
 _STYLE = {
     "svg.hashsalt": "spincim", "svg.fonttype": "none", # the same file each time; text is text
@@ -56,11 +56,12 @@ def draw(figure) -> bytes:
     from matplotlib.figure import Figure
 
     with matplotlib.rc_context(_STYLE | {"axes.prop_cycle": matplotlib.cycler(color=_COLOURS)}):
-        canvas = Figure(figsize=(_WIDTH * len(figure.panels), _HEIGHT), layout="constrained")
+        across = min(_ACROSS, len(figure.panels))
+        down   = -(-len(figure.panels) // across)
+        canvas = Figure(figsize=(_WIDTH * across, _HEIGHT * down), layout="constrained")
         canvas.suptitle(figure.title, fontsize=11)
-        for axes, panel in zip(canvas.subplots(1, len(figure.panels), squeeze=False)[0], figure.panels,
-                               strict=True):
-            _draw_panel(axes, panel)
+        for number, panel in enumerate(figure.panels, 1):
+            _draw_panel(canvas.add_subplot(down, across, number), panel)
         file = io.BytesIO()
         FigureCanvasSVG(canvas).print_svg(file, metadata={"Date": None, "Creator": None,
                                                           "Title": figure.title})
@@ -77,7 +78,9 @@ def _draw_panel(axes, panel):
     if any(series.label and series.kind != "edge" for series in panel.series):
         axes.legend(fontsize=8)
     if panel.image is not None:
-        axes.set_ylim(0, 2 * axes.get_ylim()[1]) # room above what is drawn
+        least, most = axes.get_ylim()
+        axes.set_yticks([tick for tick in axes.get_yticks() if least <= tick <= most])
+        axes.set_ylim(least, 2 * most - least) # room above what is drawn
         corner = axes.inset_axes([0.3, 0.55, 0.4, 0.44])
         corner.imshow(panel.image, cmap="gray", vmin=0, vmax=255)
         corner.set_axis_off()

@@ -57,7 +57,7 @@ class Panel:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """Panels from left to right."""
+    """Panels in the order in which they are read."""
 
     title: str
     panels: Sequence[Panel]
