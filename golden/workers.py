@@ -32,7 +32,7 @@ def results(work: Callable, jobs: Iterable[tuple], processes: int, ray: str | No
     UserError
         If Ray is not installed, or nothing answers at its address.
     """
-    parallel = joblib.Parallel(n_jobs=processes, return_as="generator_unordered", pre_dispatch="all")
+    parallel = joblib.Parallel(n_jobs=processes, return_as="generator_unordered")
     if ray is not None:
         _connect(ray)
         with joblib.parallel_config(backend="ray"):
