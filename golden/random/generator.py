@@ -18,9 +18,9 @@ def choices(generator: Generator, images: int, passes: int, first: int = 0) -> n
     """Return the random bits of ``images`` images, bool (images, passes, bits of a pass), from image
     ``first`` on.
 
-    :class:`gen.ir.Generator` defines them. A step of the generator
-    is linear over GF(2), so any number of steps is one 64 x 64 matrix: images before ``first`` take
-    neither time nor memory, and a long stream can be drawn batch by batch.
+    :class:`gen.ir.Generator` defines them and their order. A step of the generator is linear over GF(2),
+    so any number of steps is one 64 x 64 matrix: images before ``first`` take neither time nor memory, and
+    a long stream can be drawn batch by batch.
     """
     drop = np.array(generator.drop, dtype=np.uint64)
     if not len(drop):

@@ -69,13 +69,13 @@ def test_counts_what_the_hardware_does(compiled, seed):
         drawn[..., index, 0] = rng.integers(layer.crossbars, size=(200, 3))
         drawn[..., index, 1] = layer.bank_count > 1 and rng.random((200, 3)) >= draw.drops[0]
     counts = np.mean([timeline(accelerator, image[None]).maps for image in drawn], axis=0)
-    expected = [part["runs_shared"] for part in result["layers"].values()]
-    assert np.abs(counts - expected).max() < 0.25
+    runs = [part["runs_shared"] for part in result["layers"].values()]
+    assert np.abs(counts - runs).max() < 0.25
     assert result["total"]["arrays"] == sum(part["arrays"] for part in result["layers"].values())
 
 
 def test_binary_and_multi_level_cells(random_network, random_spinbayes):
-    """Two cells of one junction hold a binary weight; one of 4 bits, four of four."""
+    """A binary weight takes two cells of one junction; one of 4 bits takes four cells of four junctions."""
     plain = compile_network(random_network(1, hidden=1), TARGET)
     weights = [layer.fan_in * layer.outputs for layer in plain.layers]
     assert [part["cells"] for part in costs(plain, TARGET)["layers"].values()] == [
@@ -139,7 +139,7 @@ def test_build_seconds(name, options, least, most):
 
 
 def test_build_seconds_with_weights_in_files(weights_in_files):
-    """They take little longer than to write them."""
+    """A build takes little longer than writing the files."""
     network = read(SHIPPED / "lenet5_spinbayes.npz", network_of("lenet5_spinbayes"))
     network = compile_network(network, Target())
     with weights_in_files():

@@ -253,7 +253,7 @@ def test_is_reproducible(random_network, tmp_path):
 @pytest.mark.parametrize("filed", [False, True])
 def test_modules_name_their_file(random_spinbayes, weights_in_files, tmp_path, filed):
     """Every Verilog module is known, by the file of ``hdl/`` that it comes from."""
-    target   = replace(TARGET, array_columns=64)
+    target = replace(TARGET, array_columns=64)
     with weights_in_files() if filed else nullcontext():
         network = compile_network(random_spinbayes(14, hidden=2), target)
         modules = emit(lower(network, target), "accelerator", tmp_path)["modules"]
