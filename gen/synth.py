@@ -11,7 +11,8 @@ from gen.pins import TOP, frame
 from gen.tools import failure, find, prepare
 
 
-__all__ = ["ROUTER", "SynthesisError", "count_blocks", "count_cells", "synthesize"]
+__all__ = ["DEVICE", "LUT4", "PACKAGE", "ROUTER", "SPEED", "SynthesisError", "count_blocks", "count_cells",
+           "synthesize"]
 
 
 #: The FPGA of all figures: LFE5U-85F in a package with enough pins, speed grade 6.
@@ -188,7 +189,7 @@ def _text(path):
 
 
 #: LUT4 per cell: a carry cell has two, a 16 x 4 distributed memory four and two more for its write port.
-_LUT4 = {"LUT4": 1, "CCU2C": 2, "TRELLIS_DPR16X4": 6}
+LUT4 = {"LUT4": 1, "CCU2C": 2, "TRELLIS_DPR16X4": 6}
 
 
 def _blocks(cells, names):
@@ -204,7 +205,7 @@ def _blocks(cells, names):
         block = max((name for name in names if place.startswith((name + ".", name + "_"))),
                     key=len, default="other")
         kind = contents["type"]
-        blocks[block]["LUT"] += _LUT4.get(kind, 0)
+        blocks[block]["LUT"] += LUT4.get(kind, 0)
         for key, wanted in (("FF", "TRELLIS_FF"), ("BRAM", "DP16KD"), ("DSP", "MULT18X18D")):
             blocks[block][key] += kind == wanted
     return blocks
