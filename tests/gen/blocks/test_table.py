@@ -31,6 +31,10 @@ OTHERS = {
 STILL = {"mtj_rng", "result_buffer", "result_output", "rng_bank"}
 
 
+#: Blocks of which an output means something else but seldom: an alarm, or a buffer that is full.
+RARE = {"health", "pixel_buffer"}
+
+
 def test_no_block_is_forgotten():
     files = {path.stem for path in Path(hdl.__path__[0]).rglob("*.py")} - {"__init__"}
     taken = {block.component.__module__.split(".")[-1] for block in BLOCKS.values()}
@@ -41,7 +45,8 @@ def test_no_block_is_forgotten():
 def test_bench_moves_outputs(name):
     """Each output means something at times, and most of its bits are 0 and 1 then. Ports are described."""
     block   = BLOCKS[name]
-    vectors = record(block.make(), block.drive, clocked=True, cycles=1000, seed=1)
+    cycles  = 1000 if name in RARE else 300
+    vectors = record(block.make(), block.drive, clocked=True, cycles=cycles, seed=1)
     for port in vectors.ports:
         assert member(block.component, port.member), port
         if port.output:
