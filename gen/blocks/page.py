@@ -135,6 +135,8 @@ def cell_table(cells: dict, style: str) -> str:
     def clock(timing):
         if timing["status"] != "run":
             return f"not run: {timing['reason']}"
+        if "fmax_bound_mhz" in timing:
+            return f"at most {timing['fmax_bound_mhz']:.2f} MHz"
         return f"{timing['fmax_mhz']:.2f} MHz"
     rows = [[FAMILIES[family].name, *(found.get(key, "not run") for key in KEYS),
              clock(found if found["status"] != "run" else found["timing"])]

@@ -181,5 +181,5 @@ def test_names_of_the_card(tmp_path, monkeypatch, capsys):
 def test_a_block_has_no_reports(folder, capsys):
     assert report([str(folder)]) == 2
     assert capsys.readouterr().err == (
-        f"gen.report: Folder {folder} has no reports: it is no build of an accelerator; make one with: python "
-        "-m gen.build --layers NETWORK --out DIR\n")
+        f"gen.report: Folder {folder} has no reports: it is no build of an accelerator; make one with: "
+        "python -m gen.build --layers NETWORK --out DIR\n")
