@@ -99,7 +99,7 @@ CELLS = {
 }
 
 
-@pytest.mark.parametrize("name", ["ulx3s_85f", "orangecrab_85f", "icebreaker", "arty_a7_100"])
+@pytest.mark.parametrize("name", ["ulx3s_85f", "icebreaker", "arty_a7_100"])
 def test_verilog_is_whole(folder, manifest, tmp_path, name):
     """Of all modules but those of the device, nothing is missing, and nothing is driven twice or never."""
     board = manifest["board"]
