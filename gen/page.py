@@ -1,9 +1,13 @@
 """The page ``report/summary.html``: what the reports of a build say, with drawings, in one file.
 
 It asks nothing of the network, takes no script, and follows the reader's choice of light or dark. Each
-number is in the element ``data`` with its full value, and is written shorter beside it.
+number is in the element ``data`` with its full value, and is written shorter beside it. Drawings that are
+given are images in the page, each with the table of its numbers.
 """
 
+import base64
+import csv
+import io
 import math
 from html import escape
 
@@ -23,7 +27,7 @@ _STYLE = """
 body { margin: 0 auto; padding: 1rem; max-width: 60rem; background: var(--paper); color: var(--ink);
   font: 1rem/1.5 system-ui, sans-serif; overflow-wrap: anywhere; }
 h1 { font-size: 1.5rem; line-height: 1.2; } h2 { font-size: 1.2rem; margin-top: 2rem; }
-.wide { overflow-x: auto; }
+.wide { overflow-x: auto; } img { display: block; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: .2rem .6rem; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top;
   overflow-wrap: normal; }
@@ -48,9 +52,10 @@ _PREFIXES = ("a", "f", "p", "n", "u", "m", "")
 _ENERGIES = ("_j", "_j_per_image", "_j_per_pass")
 
 
-def page(reports: dict[str, dict]) -> str:
+def page(reports: dict[str, dict], figures: dict[str, tuple[bytes, str]] | None = None) -> str:
     """Return the page of ``reports``, as they are read from the JSON files of a build, by the names of
-    these; what is not among them has no place on it."""
+    these; what is not among them has no place on it. ``figures`` are drawings, SVG files, by their names,
+    each with a table of its numbers as CSV."""
     energy, performance, cycles, arrays, costs, cells = (reports.get(name) for name in (
         "energy", "estimate_network_performance", "estimate_layer_cycles", "crossbar_map", "method_costs",
         "estimate_resources"))
@@ -72,13 +77,15 @@ def page(reports: dict[str, dict]) -> str:
         parts.append(_cells(cells))
     if costs:
         parts.append(_costs(costs))
+    for figure, (drawing, numbers) in (figures or {}).items():
+        parts.append(_figure(figure, drawing, numbers))
     parts.append("<h2>All figures</h2>")
     parts += [f"<details><summary>{escape(report)}</summary>{_tree(value)}</details>"
               for report, value in sorted(reports.items())]
     return "\n".join([
         "<!DOCTYPE html>", '<html lang="en">', "<head>", '<meta charset="utf-8">',
         '<meta http-equiv="Content-Security-Policy" '
-        'content="default-src \'none\'; style-src \'unsafe-inline\'">',
+        'content="default-src \'none\'; style-src \'unsafe-inline\'; img-src data:">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         '<meta name="color-scheme" content="light dark">',
         f"<title>{title}</title>", f"<style>{_STYLE}</style>", "</head>", "<body>", *parts, "</body>",
@@ -225,6 +232,24 @@ def _costs(report):
          "energy, one by one"), rows)
 
 
+def _figure(name, drawing, numbers):
+    """A drawing as an image, which runs no script and loads nothing, whatever is in it."""
+    heads, *rows = csv.reader(io.StringIO(numbers))
+    cells = [[_number(float(cell)) if _is_number(cell) else escape(cell) for cell in row] for row in rows]
+    name   = escape(name)
+    source = f"data:image/svg+xml;base64,{base64.b64encode(drawing).decode()}"
+    table  = _table(map(escape, heads), cells, numbers=set(range(2, len(heads))))
+    return (f'<h2>{name}</h2><div class="wide"><img alt="{name}, drawn; its numbers are below" '
+            f'src="{source}"></div><details><summary>numbers of {name}</summary>{table}</details>')
+
+
+def _is_number(text):
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
+
+
 def _bar(said, segments, limit=None):
     """A line of text, and a bar below it: shares of the whole width, with a class and a text each."""
     spans = "".join(f'<span class="{kind}" style="width:{100 * share:.4f}%" title="{escape(text)}"></span>'
@@ -236,6 +261,7 @@ def _bar(said, segments, limit=None):
 def _table(heads, rows, numbers=None):
     """A table of cells that are HTML. All columns but the first are numbers unless ``numbers`` says
     which."""
+    heads   = list(heads)
     numbers = set(range(1, len(heads))) if numbers is None else numbers
 
     def line(tag, cells):

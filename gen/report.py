@@ -1,6 +1,11 @@
-"""Make the page of a build again, from its reports: ``python -m gen.report build/lenet5``."""
+"""Make the page of a build again, from its reports: ``python -m gen.report build/lenet5``.
 
+With ``--figures`` it has the drawings of a folder, too, as ``golden.plot`` writes them.
+"""
+
+import csv
 import hashlib
+import io
 import json
 from pathlib import Path
 
@@ -11,7 +16,7 @@ from gen.page import page
 from gen.tools import version
 
 
-__all__ = ["main", "read_reports"]
+__all__ = ["main", "read_figures", "read_reports"]
 
 
 _WAY_OUT = "make one with: python -m gen.build --layers NETWORK --out DIR"
@@ -58,14 +63,44 @@ def read_reports(folder: Path) -> dict[str, dict]:
     return reports
 
 
+def read_figures(folder: Path) -> dict[str, tuple[bytes, str]]:
+    """Return the drawings ``.svg`` in ``folder`` with the tables ``.csv`` beside them, by their names.
+
+    Raises
+    ------
+    ReportError
+        If there is none, or one cannot be read.
+    """
+    figures = {}
+    for path in sorted(folder.glob("*.svg")):
+        try:
+            table = path.with_suffix(".csv").read_text()
+            if len({len(row) for row in csv.reader(io.StringIO(table))}) != 1:
+                raise ValueError
+            figures[path.stem] = path.read_bytes(), table
+        except OSError as error:
+            raise ReportError(f"File {error.filename} cannot be read ({error.strerror}); draw the figure "
+                              "again") from None
+        except (ValueError, csv.Error):
+            raise ReportError(f"Table {path.with_suffix('.csv')} is none of a figure; draw it "
+                              "again") from None
+    if not figures:
+        raise ReportError(f"Folder {folder} has no figures; make some with: python -m golden.plot FIGURE "
+                          f"NETWORK --out {folder}")
+    return figures
+
+
 @command("gen.report")
 def main(arguments=None):
     """Write the page, and say where it is."""
     parser = Parser(prog="gen.report", description="Make the page of a build again, from its reports.")
     parser.add_argument("folder", type=Path, metavar="DIR", help="folder of a build, or of an estimate")
-    folder = parser.parse_args(arguments).folder
+    parser.add_argument("--figures", type=Path, metavar="FOLDER",
+        help="put the figures of FOLDER on the page, too, as golden.plot writes them")
+    args   = parser.parse_args(arguments)
+    folder = args.folder
     path   = folder / PAGE
-    text   = page(read_reports(folder))
+    text   = page(read_reports(folder), read_figures(args.figures) if args.figures else None)
     with replacing(path) as file:
         file.write(text.encode())
     print(path)

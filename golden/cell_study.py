@@ -55,14 +55,14 @@ class _Judge:
         self.chip, self.nominal = chip, nominal
         self.count = self.wrong = 0
 
-    def sums(self, layer, array, levels):
+    def sums(self, layer, array, levels, active=None):
         for plane in range(layer.input_bits):
             lines = (levels >> plane & 1).astype(np.float32)
-            for codes, right in zip(self.chip.codes(layer, array, lines),
-                                    self.nominal.codes(layer, array, lines), strict=True):
+            for codes, right in zip(self.chip.codes(layer, array, lines, active),
+                                    self.nominal.codes(layer, array, lines, active), strict=True):
                 self.count += codes.size
                 self.wrong += int((codes != right).sum())
-        return self.chip.sums(layer, array, levels)
+        return self.chip.sums(layer, array, levels, active)
 
 
 def read_figures(bits: int, rows: int, spread: float, reads: int, seed: int = 0) -> dict:
@@ -126,7 +126,10 @@ def study(network: Network, images: np.ndarray, labels: np.ndarray, *, passes: i
           seed: int = 0, steps: Progress | None = None) -> dict:
     """Return all figures of ``network``, for its report."""
     steps = steps or Progress(io.StringIO())
-    Chip(network) # refuses a network without multi-level cells
+    for layer in network.layers:
+        if layer.weight_bits == 1:
+            raise ValueError(f"Layer {layer.name!r} has binary weights, which golden.chip_study judges; "
+                             "this study is of cells of several levels")
     layer = max(network.layers, key=lambda layer: layer.folding.rows_per_read)
     bits, rows = layer.weight_bits, layer.folding.rows_per_read
     limit = largest_spread(bits, rows, RATE)

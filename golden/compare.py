@@ -10,34 +10,30 @@ them stands what the papers have, where they have it for this network.
 import html
 import json
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 from tabulate import tabulate
 
-from gen.command import Parser, UserError, command, whole
+from gen.command import Parser, command, whole
 from gen.files import refuse_unwritable, replacing, write_json
 from gen.ir import Head
-from gen.methods import METHODS, name_of
+from gen.methods import name_of
 from gen.networks import NETWORKS
 from gen.progress import Progress
 from gen.sources import Source, is_file, source_argument
-from gen.tools import install_hint
 from golden import metrics
 from golden.answers import answer
 from golden.compiler import compiled, run_compiler
-from golden.data import DataError, check_for, data_set, folder_of, load_for
+from golden.data import check_for, data_set, folder_of, load_for
 from golden.head import average
-from golden.methods import BASELINES, shipped
+from golden.methods import BASELINES, asked_methods
+from golden.predictors import PASSES, Predictor, checkpoint_of, predictor
 from golden.scores import Scores, scores_of
 
 
 __all__ = ["PAPER", "compare", "main"]
 
-
-#: All that can be compared, and T.
-_PASSES = {name: method.passes for name, method in METHODS.items()} | BASELINES
 
 #: What the papers have for LeNet-5 on MNIST: error and share of Fashion-MNIST that is flagged (SpinBayes,
 #: Tables 1 and 3; with weights and activations of 4 bits, those of baselines of 32), and energy in
@@ -88,10 +84,10 @@ def compare(sources: list[tuple[Source, str]], folder: Path, *, passes: int | No
     for source, method in sources:
         check_for(source.plain, pixels, labels)
         name  = name_of(source.plain.name, method)
-        count = _PASSES.get(method, 20) if passes is None else passes
+        count = PASSES.get(method, 20) if passes is None else passes
         if method in BASELINES:
             steps.step(f"{name}: read")
-            scores, stated = _baseline(source, method, count, steps), None
+            scores, stated = _baseline(predictor(source, method, count, steps)), None
         else:
             steps.step(f"{name}: compile, estimate")
             stated = _costs(source, method, count, cells)
@@ -112,32 +108,16 @@ def _model(network, passes) -> Callable[[np.ndarray, int], Scores]:
     return lambda images, first: scores_of(answer(network, images, passes, first))
 
 
-def _baseline(source, method, passes, steps) -> Callable[[np.ndarray, int], Scores]:
+def _baseline(predicted: Predictor) -> Callable[[np.ndarray, int], Scores]:
     """The same by a network of floating point."""
-    try:
-        # Not above, as all other methods need no torch.
-        from golden.training.baselines import read, with_method
-        from golden.training.measure import probabilities_of
-    except ModuleNotFoundError as error:
-        if error.name != "torch":
-            raise
-        raise UserError(f"Method {method!r} needs the package torch; install it with: "
-                        f"{install_hint('golden')}, or leave it out with --methods") from None
-    model = read(with_method(source.plain, method), _checkpoint(source, method))
-
     def scores(images, first):
-        probabilities = probabilities_of(model, images, passes, 1 + first, steps)
+        probabilities = predicted(images, first)
         mean = probabilities.mean(1)
         # The head's rule, of probabilities as it has them.
         rejected = average(65536 * probabilities, Head()).reject
         return Scores(mean, metrics.predictive_entropy(mean), metrics.mutual_information(probabilities),
                       rejected)
     return scores
-
-
-def _checkpoint(source, method):
-    """Where the checkpoint is of this method."""
-    return source.checkpoint(method) if is_file(source.text) else shipped(source.plain.name, method)
 
 
 def _row(source, method, passes, judged, labels, found, stated, paper):
@@ -251,7 +231,7 @@ def main(arguments=None):
              ".npz, checkpoints that hold their networks, which are compared with each other")
     parser.add_argument("--data", type=Path, metavar="DIR", help="data folder (default: SPINCIM_DATA)")
     parser.add_argument("--methods", metavar="A,B",
-        help=f"methods to compare, of {', '.join(_PASSES)} (default: all that have a checkpoint)")
+        help=f"methods to compare, of {', '.join(PASSES)} (default: all that have a checkpoint)")
     parser.add_argument("--passes", type=whole(1), metavar="T",
         help="stochastic forward passes (default: those of the paper of each method)")
     parser.add_argument("--images", type=whole(1), metavar="N",
@@ -292,25 +272,7 @@ def _sources(parser, args):
         if args.methods is not None:
             parser.error("a checkpoint has its method; leave out --methods")
         return [(each, each.method) for each in args.sources]
-    return [(first, method) for method in _methods(parser, args, first)]
-
-
-def _methods(parser, args, source):
-    if not is_file(source.text) and source.text not in NETWORKS:
-        parser.error(f"argument NETWORK: must be without the ending of a method, {source.plain.name!r}, "
-                     f"not {source.text!r}; choose methods with --methods")
-    if args.methods is None:
-        there = [method for method in _PASSES if _checkpoint(source, method).exists()
-                 and (method not in BASELINES or find_spec("torch"))]
-        if not there:
-            raise DataError(f"Network {source.plain.name!r} has no checkpoint of any method; make one "
-                            f"with: python -m golden.train {source.text} --data DIR")
-        return there
-    methods = args.methods.split(",")
-    for method in methods:
-        if method not in _PASSES:
-            parser.error(f"method {method!r} is unknown; choose from: {', '.join(_PASSES)}")
-    return list(dict.fromkeys(methods))
+    return [(first, method) for method in asked_methods(parser, first, args.methods, PASSES, checkpoint_of)]
 
 
 if __name__ == "__main__":

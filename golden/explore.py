@@ -22,7 +22,6 @@ from tabulate import tabulate
 
 from gen.command import Parser, UserError, command, whole
 from gen.files import replacing, write_json
-from gen.methods import METHODS
 from gen.progress import Progress
 from gen.sources import HELP, source_argument
 from gen.tools import version
@@ -30,7 +29,10 @@ from golden import metrics
 from golden.answers import answer
 from golden.compiler import CompileError, compiled, run_compiler
 from golden.data import check_for, folder_of, load_for, load_sample
-from golden.scatter import scatter
+from golden.figures.drawing import draw, refuse_without_matplotlib
+from golden.figures.figure import Figure, Panel, Series
+from golden.kept import keep, kept
+from golden.methods import asked_methods
 
 
 __all__ = ["METRICS", "Metric", "front", "main"]
@@ -90,9 +92,10 @@ def main(arguments=None):
     parser.add_argument("--images", type=whole(1), metavar="N", help="the first N images (default: all)")
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder (default: build/explore/NETWORK)")
     args  = parser.parse_args(arguments)
+    refuse_without_matplotlib()
     over  = {name: values for names in args.over for name, values in names.items()}
     if "method" in over and not over["method"]:
-        over["method"] = _methods(args.source)
+        over["method"] = asked_methods(parser, args.source, None)
     out   = args.out or Path("build", "explore", args.source.plain.name)
     steps = Progress()
     judge = _Judge(args.source, args.data, args.images)
@@ -138,12 +141,6 @@ def _metrics(text):
     return names
 
 
-def _methods(source):
-    """Methods that have a checkpoint."""
-    return (source.method,) if source.held is not None else tuple(
-        method for method in METHODS if source.checkpoint(method).exists())
-
-
 class _Judge:
     """How good the answers of a network are, by the images that it is judged with."""
 
@@ -182,8 +179,7 @@ def _point(out, source, options, names, judge):
     asked = {"network": source.text, "options": {name: str(value) for name, value in options.items()},
              "parameters": hashlib.sha256(stored.read_bytes()).hexdigest() if stored.exists() else None,
              "images": judge.judged, "version": version()}
-    path  = out / "points" / f"{hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:20]}.json"
-    point = _kept(path, asked)
+    point = asked | (kept(out / "points", asked) or {"metrics": {}})
     if "impossible" in point or set(names) <= set(point["metrics"]):
         return point
     try:
@@ -193,18 +189,8 @@ def _point(out, source, options, names, judge):
             point["metrics"] |= judge.figures(options)
     except CompileError as error:
         point["impossible"] = str(error)
-    write_json(path, point)
+    keep(out / "points", asked, {key: point[key] for key in ("metrics", "impossible") if key in point})
     return point
-
-
-def _kept(path, asked):
-    try:
-        point = json.loads(path.read_text())
-        if {name: point[name] for name in asked} == asked and isinstance(point["metrics"], dict):
-            return point
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
-    return asked | {"metrics": {}}
 
 
 def _costs(source, options, cells):
@@ -259,11 +245,23 @@ def _write(out, source, over, names, points, best, judge):
         file.write(text.getvalue().encode())
     x, y = (METRICS[name] for name in names[:2])
     drawn = front(best, names[:2])
+    def series(points, **options):
+        points = sorted(points, key=lambda point: point["metrics"][names[0]])
+        x, y = ([point["metrics"][name] for point in points] for name in names[:2])
+        return Series(x=x, y=y, **options)
+
     with replacing(out / "explore.svg") as file:
-        file.write(scatter(
-            [(point["metrics"][names[0]], point["metrics"][names[1]],
-              " ".join(point["options"].values()), point in drawn) for point in possible],
-            x.title, y.title, source.plain.name).encode())
+        file.write(draw(Figure(source.plain.name, [Panel(
+            x.title, y.title,
+            [series(drawn, label="front", texts=[" ".join(point["options"].values()) for point in sorted(
+                drawn, key=lambda point: point["metrics"][names[0]])]),
+             series([point for point in possible if point not in drawn], label="others", kind="points")],
+            *(_wide([point["metrics"][name] for point in possible]) for name in names[:2]))])))
+
+
+def _wide(values):
+    """Whether an axis of ``values`` is logarithmic."""
+    return min(values, default=0) > 0 and max(values) > 20 * min(values)
 
 
 if __name__ == "__main__":

@@ -214,20 +214,23 @@ def layer_sums(layer: Layer, x: np.ndarray, outcome: int = 0, chip=None, *,
     windows = np.lib.stride_tricks.sliding_window_view(x, layer.kernel, axis=(1, 2))
     windows = windows[:, ::layer.stride[0], ::layer.stride[1]].transpose(0, 1, 2, 4, 5, 3)
     windows = windows.reshape(-1, layer.fan_in)
+    active  = None
+    if kept is not None:
+        # A dropped input adds nothing, at any position.
+        active = np.repeat(kept[:, np.arange(layer.fan_in) % kept.shape[1]], math.prod(layer.positions),
+                           axis=0)
     if chip is None:
         inputs = windows.astype(_exact_float(layer))
         if layer.weight_bits == 1:
             # A level from 0 to L meets a binary weight as a number from -L to L.
             inputs *= 2
             inputs -= 2**layer.input_bits - 1
-            if kept is not None:
-                # A dropped input adds nothing, at any position.
-                groups = np.arange(layer.fan_in) % kept.shape[1]
-                inputs *= np.repeat(kept[:, groups], math.prod(layer.positions), axis=0)
+            if active is not None:
+                inputs *= active
         parts = [inputs @ layer_weights(layer, array).T.astype(inputs.dtype)
                  for array in layer.array_sets[outcome]]
     else:
-        parts = [chip.sums(layer, array, windows).astype(_exact_float(layer))
+        parts = [chip.sums(layer, array, windows, active).astype(_exact_float(layer))
                  for array in layer.array_sets[outcome]]
     sums = sum(parts).reshape(len(x), *layer.positions, layer.outputs)
     height, width, outputs = layer.output_shape
@@ -333,7 +336,7 @@ def _sums(layer, x, source, array, mask, chip):
     """Return the sums of the maps ``x[source]`` in the arrays ``array`` (M,), or with the groups kept that
     ``mask`` (M, groups) has, as indices (M,) of an array of those that differ."""
     if mask is not None:
-        return np.arange(len(source)), layer_sums(layer, x[source], kept=mask)
+        return np.arange(len(source)), layer_sums(layer, x[source], 0, chip, kept=mask)
     if len(layer.array_sets) == 1:
         return source, layer_sums(layer, x, 0, chip)
     sums = np.empty((len(source), *layer.output_shape), dtype=_exact_float(layer))

@@ -18,6 +18,8 @@ COMMANDS = {
     "sim":      ("sim.run", "simulate what was built, and compare each bit with the golden model"),
     "train":    ("golden.train", "train a network, and write its checkpoint"),
     "evaluate": ("golden.evaluate", "accuracy and uncertainty of a network, by the golden model"),
+    "plot":     ("golden.plot", "draw the figures of the papers, of a network at hand"),
+    "chips":    ("golden.chip_study", "judge methods on chips with faulty devices"),
     "explore":  ("golden.explore", "compare designs by several metrics, and find the best of them"),
     "compare":  ("golden.compare", "compare methods, or checkpoints, with each other"),
 }

@@ -18,7 +18,8 @@ COMMON = {"gen.command", "gen.files", "gen.progress", "gen.tools"}
 #: All that each package may import beside itself and the standard library.
 MAY_IMPORT = {
     "hdl":    {"amaranth"},
-    "golden": {"numpy", "scipy", "torch", "PIL", "tabulate", "gen.bounds", "gen.check_shapes",
+    "golden": {"numpy", "scipy", "torch", "PIL", "tabulate", "joblib", "matplotlib", "ray",
+               "gen.bounds", "gen.check_shapes",
                "gen.checkpoint_file", "gen.description", "gen.from_qonnx", "gen.graph", "gen.ir",
                "gen.methods",
                "gen.names", "gen.networks", "gen.sources", "gen.structure", *COMMON},
@@ -62,6 +63,7 @@ ROOMS = {
     "golden/methods":  {"float"},
     "golden/training": {"float", "methods", "data", "metrics"},
     "golden/device":   {"network"},
+    "golden/figures":  {"device", "metrics", "network", "pass_sets", "predictors", "random"},
     "sim/compare":     {"design"},
     "sim/verilator":   {"design", "compare", "processes"},
 }

@@ -1,10 +1,15 @@
-"""The multi-value cell that holds a weight of several bits, and the read of a bit line.
+"""The cells that hold weights, and the read of a bit line.
 
 Four junctions in parallel make a cell of five conductances (SpinBayes, 3.4 and Fig. 5). A weight is the
 difference of two sides, each of as many cells as the magnitude of a weight needs. A read adds the currents
 of all active cells of a side, and a flash converter compares the difference of both sides with references
-midway between its ideal values (SpinBayes, 3.5.2). Read voltage and converter are ideal: only conductances
-vary. Values that the paper does not state are assumptions, and marked as such.
+midway between its ideal values (SpinBayes, 3.5.2).
+
+A binary weight is in two complementary junctions, of which the input selects one: parallel if both agree
+(Scale-Dropout, IV-B and Fig. 3). A read adds the currents of the selected ones, and its code is the number
+of parallel ones among them.
+
+The read voltage is ideal. Values that the papers do not state are assumptions, and marked as such.
 """
 
 from dataclasses import dataclass
@@ -33,7 +38,7 @@ STEP_US          = _PARALLEL_US - _ANTIPARALLEL_US
 
 @dataclass(frozen=True, slots=True)
 class Devices:
-    """How the junctions of a chip deviate from nominal ones.
+    """How the devices of a chip deviate from nominal ones.
 
     The conductance of a junction, in either state, is the nominal one times a log-normal factor of median
     1, drawn once per junction when a chip is made. Assumption: a tunnel barrier varies like this, as its
@@ -42,12 +47,20 @@ class Devices:
 
     spread: float = 0.0 #: Deviation of the logarithm of the factor: for small values, relative deviation.
     stuck: float = 0.0  #: Probability that a junction cannot be written; both states are then as likely.
+    flips: float = 0.0  #: Probability that a bit of a weight is the other one when it is written.
+    drift: float = 0.0  #: Share of its conductance that each junction has lost since it was written, while
+                        #: references are as they were. Assumption: it is the same for all junctions.
+    noise: float = 0.0  #: Deviation, in steps, of the normal error that a converter adds to what it takes,
+                        #: anew in each read. Assumption: it is the same for all sums.
 
     def __post_init__(self):
-        if not self.spread >= 0:
-            raise ValueError(f"Spread must be 0 or more, not {self.spread!r}")
-        if not 0 <= self.stuck <= 1:
-            raise ValueError(f"Probability of being stuck must be from 0 to 1, not {self.stuck!r}")
+        for name in ("spread", "noise"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name.capitalize()} must be 0 or more, not {getattr(self, name)!r}")
+        for name, of in (("stuck", "Probability of being stuck"), ("flips", "Probability of a flip"),
+                         ("drift", "Drift")):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{of} must be from 0 to 1, not {getattr(self, name)!r}")
 
 
 def program(weights: np.ndarray, cells: int, devices: Devices = Devices(),
@@ -67,14 +80,29 @@ def program(weights: np.ndarray, cells: int, devices: Devices = Devices(),
     levels = sides // cells + (np.arange(cells) < sides % cells)
     if devices == Devices():
         return JUNCTIONS * _ANTIPARALLEL_US + levels * STEP_US
-    parallel = np.arange(JUNCTIONS) < levels[..., None]
+    return _conductance(np.arange(JUNCTIONS) < levels[..., None], devices, generator).sum(-1)
+
+
+def _conductance(parallel, devices, generator):
+    """Conductances of junctions in microsiemens, where they should be ``parallel``."""
     if devices.stuck:
         stuck = generator.random(parallel.shape) < devices.stuck
         parallel = np.where(stuck, generator.random(parallel.shape) < 0.5, parallel)
-    conductance = np.where(parallel, _PARALLEL_US, _ANTIPARALLEL_US)
+    conductance = np.where(parallel, _PARALLEL_US, _ANTIPARALLEL_US) * (1 - devices.drift)
     if devices.spread:
         conductance *= np.exp(devices.spread * generator.standard_normal(parallel.shape))
-    return conductance.sum(-1)
+    return conductance
+
+
+def _flipped(weights, bits, probability, generator):
+    """Integer ``weights`` of ``bits`` bits, in two's complement or -1 and 1, of which bits are flipped."""
+    if not probability:
+        return weights
+    flips = generator.random((*weights.shape, bits)) < probability
+    if bits == 1:
+        return np.where(flips[..., 0], -weights, weights)
+    fields = weights & (1 << bits) - 1 ^ (flips << np.arange(bits)).sum(-1)
+    return np.where(fields < 1 << bits - 1, fields, fields - (1 << bits))
 
 
 def differences(conductance: np.ndarray) -> np.ndarray:
@@ -142,7 +170,7 @@ def _deviation(parallel, junctions):
 
 
 class Chip:
-    """A chip instance: one draw of the junctions of every array of a compiled network.
+    """A chip instance: one draw of the devices of every array of a compiled network.
 
     In :func:`golden.network.forward` and :func:`golden.network.predict` its sums replace the exact ones:
     a sum is the sum of the codes of all reads.
@@ -159,36 +187,57 @@ class Chip:
 
     def __init__(self, network: Network, devices: Devices = Devices(), seed: int = 0):
         for layer in network.layers:
-            if layer.weight_bits == 1:
-                raise ValueError(f"Layer {layer.name!r} has binary weights, which two complementary "
-                                 f"cells hold; a chip has multi-value cells only")
             if layer.folding is None or not layer.tiles:
                 raise ValueError(f"Layer {layer.name!r} has no tiles; compile the network first")
+        self._noise     = devices.noise
         self._generator = np.random.default_rng(seed)
-        #: Reads of each layer and array: inputs, and the differences (rows, columns) of their weights.
+        #: Reads of each layer and array: inputs, and what their cells add to columns, in steps: of binary
+        #: weights (2, rows, columns), for an input of 1 and of 0; of others (rows, columns).
         self._reads = {(layer.name, array): self._program(layer, array, devices)
                        for layer in network.layers for array in range(layer.crossbars)}
 
     def _program(self, layer, array, devices):
-        weights = differences(program(layer_weights(layer, array).T, layer.cells_per_side, devices,
-                                      self._generator))
+        weights = _flipped(layer_weights(layer, array).T, layer.weight_bits, devices.flips, self._generator)
+        if layer.weight_bits == 1:
+            cells = _conductance(np.stack([weights > 0, weights < 0]), devices, self._generator)
+            cells = (cells - _ANTIPARALLEL_US) / STEP_US
+        else:
+            cells = differences(program(weights, layer.cells_per_side, devices, self._generator))
         step = layer.folding.rows_per_read
         rows = sorted({(tile.rows.start, tile.rows.stop) for tile in layer.tiles})
-        return [(slice(first, min(first + step, stop)), weights[first:min(first + step, stop)])
+        return [(slice(first, min(first + step, stop)), cells[..., first:min(first + step, stop), :])
                 for start, stop in rows for first in range(start, stop, step)]
 
-    def codes(self, layer: Layer, array: int, lines: np.ndarray):
+    def codes(self, layer: Layer, array: int, lines: np.ndarray, active: np.ndarray | None = None):
         """Yield the codes, floats (M, columns), of each read of the word lines ``lines`` (M, fan-in),
-        0 or 1."""
-        count = references(layer.weight_bits, layer.folding.rows_per_read)
-        for inputs, weights in self._reads[layer.name, array]:
-            yield convert(lines[:, inputs] @ weights.astype(lines.dtype), count)
+        0 or 1: of binary weights the number of inputs that agree, less that of those that do not.
 
-    def sums(self, layer: Layer, array: int, levels: np.ndarray) -> np.ndarray:
+        ``active`` (M, fan-in), 0 or 1, has the inputs that are on, all unless given. Only binary weights
+        have others.
+        """
+        count = references(layer.weight_bits, layer.folding.rows_per_read)
+        for inputs, cells in self._reads[layer.name, array]:
+            cells, ones = cells.astype(lines.dtype), lines[:, inputs]
+            if layer.weight_bits > 1:
+                yield convert(self._noisy(ones @ cells), count)
+                continue
+            on   = np.ones_like(ones) if active is None else active[:, inputs].astype(lines.dtype)
+            most = on.sum(1, keepdims=True)
+            found = np.floor(self._noisy((on * ones) @ cells[0] + (on - on * ones) @ cells[1])
+                             + lines.dtype.type(0.5))
+            yield 2 * np.clip(found, 0, most) - most
+
+    def _noisy(self, current):
+        if not self._noise:
+            return current
+        return current + self._noise * self._generator.standard_normal(current.shape, np.float32)
+
+    def sums(self, layer: Layer, array: int, levels: np.ndarray,
+             active: np.ndarray | None = None) -> np.ndarray:
         """Return the sums (M, columns) of the inputs ``levels``, uint8 (M, fan-in): bit planes are read
-        one after another, and their codes added by weight."""
+        one after another, and their codes added by weight. ``active`` is that of :meth:`codes`."""
         total = 0
         for plane in range(layer.input_bits):
             lines = (levels >> plane & 1).astype(np.float32)
-            total = total + 2**plane * sum(self.codes(layer, array, lines))
+            total = total + 2**plane * sum(self.codes(layer, array, lines, active))
         return total

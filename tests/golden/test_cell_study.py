@@ -66,8 +66,8 @@ def test_binary_network_is_refused(tmp_path, write_checkpoint, capsys):
     assert main(["lenet5", "--checkpoint", str(tmp_path / "checkpoint.npz")]) == 2
     assert capsys.readouterr().err == (
         "compile lenet5 ...\n"
-        "golden.cell_study: Layer 'conv1' has binary weights, which two complementary cells hold; a chip "
-        "has multi-value cells only\n")
+        "golden.cell_study: Layer 'conv1' has binary weights, which golden.chip_study judges; this "
+        "study is of cells of several levels\n")
 
 
 @pytest.mark.parametrize("arguments, message", [

@@ -1,4 +1,3 @@
-import argparse
 import gzip
 import json
 import sys
@@ -14,7 +13,8 @@ from golden import metrics
 from golden.answers import answer
 from golden.compiler import compiled
 from golden.data import load_sample
-from golden.methods import shipped
+from golden.methods import asked_methods, shipped
+from golden.predictors import PASSES, checkpoint_of
 from golden.training.baselines import network_of, read
 from golden.training.measure import probabilities_of
 
@@ -130,7 +130,7 @@ def test_refusals(arguments, message, folder, capsys):
 
 
 def test_without_a_checkpoint(folder, capsys, monkeypatch, tmp_path):
-    monkeypatch.setattr(golden.compare, "shipped", lambda network, method: tmp_path / method)
+    monkeypatch.setattr(golden.predictors, "shipped", lambda network, method: tmp_path / method)
     assert golden.compare.main(["lenet5", "--data", str(folder)]) == 2
     assert capsys.readouterr().err == (
         "golden.compare: Network 'lenet5' has no checkpoint of any method; make one with: python -m "
@@ -140,10 +140,10 @@ def test_without_a_checkpoint(folder, capsys, monkeypatch, tmp_path):
 def test_without_torch(folder, capsys, monkeypatch):
     """Baselines are left out, unless they are asked for."""
     monkeypatch.setitem(sys.modules, "torch", None)
-    monkeypatch.setattr(golden.compare, "find_spec", lambda name: None)
+    monkeypatch.setattr(golden.methods, "find_spec", lambda name: None)
     monkeypatch.delitem(sys.modules, "golden.training.baselines")
-    arguments = argparse.Namespace(methods=None)
-    assert not set(FLOAT) & set(golden.compare._methods(None, arguments, find("lenet5")))
+    there = asked_methods(None, find("lenet5"), None, PASSES, checkpoint_of)
+    assert there and not set(FLOAT) & set(there)
     assert golden.compare.main(["lenet5", "--data", str(folder), "--methods", "mc-dropout"]) == 2
     assert capsys.readouterr().err.splitlines()[-1] == (
         "golden.compare: Method 'mc-dropout' needs the package torch; install it with: "

@@ -13,7 +13,6 @@ from golden.answers import answer
 from golden.compiler import compiled
 from golden.data import load_sample
 from golden.explore import METRICS, front, main
-from golden.scatter import scatter
 
 
 ASKED = ["lenet5", "--over", "p=0.3", "method=scale-dropout,sub-set", "passes=1,3", "--metric",
@@ -64,7 +63,9 @@ def test_files_of_the_front(explored):
     assert [float(row["nll"]) for row in rows] == [point["metrics"]["nll"] for point in possible]
     assert [bool(int(row["front"])) for row in rows] == [point["front"] for point in possible]
     tree = xml.etree.ElementTree.parse(explored / "explore.svg")
-    assert len(tree.findall(".//{*}circle")) == 2
+    texts = {text.text for text in tree.iter("{http://www.w3.org/2000/svg}text")}
+    best  = {" ".join(point["options"].values()) for point in front(possible, ("energy", "nll"))}
+    assert best and best <= texts
 
 
 def test_goes_on_with_what_is_kept(explored, monkeypatch, capsys):
@@ -119,13 +120,3 @@ def test_images_of_the_network_are_needed(tmp_path, capsys):
     assert capsys.readouterr().err.splitlines()[-1] == (
         "golden.explore: Network 'm5' is for gunpoint, of which no images come with the project; name a "
         "folder with --data DIR")
-
-
-@pytest.mark.parametrize("points", [[], [(1, 2, "a<b", True)], [(1, 0.001, "a", True), (10, 3, "&", False)],
-                                    [(0, 0, "", True), (0, 0, "", True)]])
-def test_scatter(points):
-    """Inside of its borders, whatever there is."""
-    tree = xml.etree.ElementTree.fromstring(scatter(points, "x", "y<z", "title"))
-    dots = tree.findall(".//{*}circle")
-    assert len(dots) == len(points) and all(
-        80 <= float(dot.get("cx")) <= 696 and 36 <= float(dot.get("cy")) <= 424 for dot in dots)

@@ -12,6 +12,7 @@ from golden.device.cell import (
     STEP_US,
     Chip,
     Devices,
+    _flipped,
     convert,
     differences,
     error_rate,
@@ -172,11 +173,90 @@ def test_chip_in_the_golden_model(random_spinbayes):
     assert (golden.softmax(alone, network.head) == spread[:, 0]).all()
 
 
-def test_chip_refuses_binary_weights(random_network):
-    network = compile_network(random_network(0), TARGET)
-    with pytest.raises(ValueError, match="^Layer 'last' has binary weights, which two complementary "
-                                         "cells hold; a chip has multi-value cells only$"):
-        Chip(network)
+def binary(random_network, count=4):
+    return [compile_network(random_network(seed), TARGET) for seed in range(count)]
+
+
+def test_nominal_chip_of_binary_weights_is_exact(random_spinbayes):
+    """With inputs of one or several bits, and with some that are off at all positions."""
+    rng      = np.random.default_rng(0)
+    networks = [compile_network(random_spinbayes(seed, hidden=1), TARGET) for seed in range(20)]
+    layers   = [(Chip(network), layer) for network in networks for layer in network.layers
+                if layer.weight_bits == 1]
+    assert {layer.input_bits for _, layer in layers} > {1}
+    for chip, layer in layers:
+        x = rng.integers(0, 2**layer.input_bits, (
+            5, layer.height, layer.width, layer.channels)).astype(np.uint8)
+        for kept in (None, rng.integers(0, 2, (5, layer.channels)).astype(bool)):
+            assert (golden.layer_sums(layer, x, 0, chip, kept=kept)
+                    == golden.layer_sums(layer, x, kept=kept)).all()
+
+
+def test_flipped_bits():
+    """Of a binary weight -1 and 1 change places, of others bits of two's complement; as many as asked."""
+    draw = np.random.default_rng(0)
+    for bits in (1, 2, 4):
+        all_of = np.array([-1, 1]) if bits == 1 else np.arange(-2**(bits - 1), 2**(bits - 1))
+        weights = draw.choice(all_of, 40_000)
+        assert (_flipped(weights, bits, 0.0, draw) == weights).all()
+        turned = -weights if bits == 1 else -weights - 1
+        assert (_flipped(weights, bits, 1.0, draw) == turned).all()
+        found = _flipped(weights, bits, 0.1, draw)
+        assert set(found.tolist()) <= set(all_of.tolist())
+        assert (found != weights).mean() == pytest.approx(1 - 0.9**bits, abs=0.01)
+
+
+def test_flipped_weights_in_sums(random_network):
+    """A chip with flips has the exact sums of other weights: all turned, with each bit flipped."""
+    network = binary(random_network)[0]
+    chip, x = Chip(network, Devices(flips=1)), np.random.default_rng(0)
+    for layer in network.layers:
+        maps = x.integers(0, 2**layer.input_bits, (4, layer.height, layer.width, layer.channels))
+        rows = np.lib.stride_tricks.sliding_window_view(maps, layer.kernel, axis=(1, 2)).reshape(
+            -1, layer.fan_in)[:7].astype(np.uint8)
+        exact = Chip(network).sums(layer, 0, rows)
+        assert (chip.sums(layer, 0, rows) == -exact).all() and exact.any()
+
+
+def test_drift_is_lost_current(random_network):
+    """With half of its conductance a parallel junction adds less than an anti-parallel one should: the code
+    of each read is 0. With little drift no code changes."""
+    network = binary(random_network)[0]
+    layer   = network.layers[0]
+    rows    = np.random.default_rng(0).integers(0, 2**layer.input_bits, (6, layer.fan_in)).astype(np.uint8)
+    worst   = Chip(network, Devices(drift=0.6)).sums(layer, 0, rows)
+    assert (worst == -(2**layer.input_bits - 1) * layer.fan_in).all()
+    little  = Chip(network, Devices(drift=1e-4)).sums(layer, 0, rows)
+    assert (little == Chip(network).sums(layer, 0, rows)).all()
+
+
+@pytest.mark.parametrize("kind", ["random_network", "random_spinbayes"])
+def test_noise_of_converters(kind, request):
+    """Anew in each read, and rounded: of a deviation of 0.5 a code is wrong in 2 Phi(-1) of the reads."""
+    make    = request.getfixturevalue(kind)
+    network = binary(make)[0] if kind == "random_network" else multilevel(make)[0]
+    layer   = network.layers[-1]
+    lines   = np.random.default_rng(0).integers(0, 2, (30_000, layer.fan_in)).astype(np.float32)
+    noisy, exact = (np.stack(list(Chip(network, devices).codes(layer, 0, lines)))
+                    for devices in (Devices(noise=0.5), Devices()))
+    step = 2 if layer.weight_bits == 1 else 1
+    most = layer.folding.rows_per_read if step == 2 else references(layer.weight_bits,
+                                                                    layer.folding.rows_per_read) // 2
+    inner = np.abs(exact) < most - 2 * step # not clipped
+    assert ((noisy != exact)[inner]).mean() == pytest.approx(0.3173, abs=0.02) and inner.sum() > 10_000
+    assert not (noisy - exact).astype(int).any() or set(np.unique((noisy - exact) % step)) == {0}
+
+
+@pytest.mark.parametrize("options, message", [
+    ({"spread": -1}, "Spread must be 0 or more, not -1"),
+    ({"noise": float("nan")}, "Noise must be 0 or more, not nan"),
+    ({"stuck": 2}, "Probability of being stuck must be from 0 to 1, not 2"),
+    ({"flips": -0.1}, "Probability of a flip must be from 0 to 1, not -0.1"),
+    ({"drift": 1.5}, "Drift must be from 0 to 1, not 1.5"),
+])
+def test_wrong_devices(options, message):
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        Devices(**options)
 
 
 def test_chip_needs_tiles(random_spinbayes):

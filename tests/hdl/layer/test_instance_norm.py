@@ -1,6 +1,7 @@
 # amaranth: UnusedElaboratable=no
 
 import functools
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,34 +75,50 @@ def distance(case, gain, offset, sums, channel):
     return min(np.abs(off).min(), np.abs(off + 1).min())
 
 
-def make_sums(case, gain, offset, rng):
-    """A map in which one value of a lane and channel is close to the mean, with its array; or one of those
-    with the largest and the least total of a lane."""
-    shape = case.height, case.width, -(-case.channels // case.columns) * case.columns
-    array, lane = int(rng.integers(case.arrays)), int(rng.integers(len(case.banks)))
-    if rng.random() < 0.25:
-        up = np.resize(gain[array, lane] > 0, shape[2]) ^ (rng.random() < 0.5)
-        return np.broadcast_to(np.where(up, case.sums.stop - 1, case.sums.start), shape), array
-    far = functools.partial(distance, case, gain[array, lane], offset[array, lane],
-                            channel=int(rng.integers(case.channels)))
+def shape_of(case):
+    """Height, width, and channels of the groups that a map of sums comes in."""
+    return case.height, case.width, -(-case.channels // case.columns) * case.columns
+
+
+def largest_and_least(case, gain):
+    """The maps with the largest and the least total of each array and lane, with the array."""
+    for array, lane, least in itertools.product(range(case.arrays), range(len(case.banks)), (False, True)):
+        up = np.resize(gain[array, lane] > 0, shape_of(case)[2]) ^ least
+        yield np.broadcast_to(np.where(up, case.sums.stop - 1, case.sums.start), shape_of(case)), array
+
+
+def close_to_the_mean(case, gain, offset, maps, rng):
+    """So many maps in each of which one value is close to the mean, with their arrays; with as many as
+    there are arrays, lanes and channels, in each of these."""
+    each = list(itertools.product(range(case.arrays), range(len(case.banks)), range(case.channels)))
+    for number in rng.permutation(len(each))[:maps]:
+        array, lane, channel = each[number]
+        yield make_sums(case, gain[array, lane], offset[array, lane], channel, rng), array
+
+
+def make_sums(case, gain, offset, channel, rng):
+    """A map in which one value of ``channel`` is close to the mean."""
+    shape = shape_of(case)
+    far = functools.partial(distance, case, gain, offset, channel=channel)
     best = rng.integers(case.sums.start, case.sums.stop, shape)
     for _ in range(40):
         sums = best.copy()
         sums[tuple(map(rng.integers, shape))] = rng.integers(case.sums.start, case.sums.stop)
         best = min(sums, best, key=lambda sums: far(sums=sums))
-    return best, array
+    return best
 
 
 def make_maps(case, gain, offset, maps=8, seed=1):
-    """Words of maps, most of which are hard to compare, and of the bits that they become by a loop over
-    all sums."""
+    """Words of so many maps at most that are hard to compare, and of those with extreme totals, mixed; and
+    of the bits that they become by a loop over all sums."""
     rng    = np.random.default_rng(seed)
     layout = sums_layout(case.sums, columns=case.columns, arrays=case.arrays)
     groups = -(-case.channels // case.columns)
     words, expected = [], []
-    for _ in range(maps):
+    chosen = [*largest_and_least(case, gain), *close_to_the_mean(case, gain, offset, maps, rng)]
+    rng.shuffle(chosen)
+    for sums, array in chosen:
         # What comes for channels that there are not is anything.
-        sums, array = make_sums(case, gain, offset, rng)
         words += [layout.const({"sums": group.tolist(), "choice": array}).as_bits()
                   for group in sums.reshape(-1, case.columns)]
         pooled = [[[max(int(sums[y * case.size[0] + dy, x * case.size[1] + dx, channel])
@@ -138,9 +155,9 @@ def real(case, words):
 @pytest.mark.parametrize("duty", [1.0, 0.6, 0.1])
 @pytest.mark.parametrize("case", CASES)
 def test_compares_with_the_mean(case, duty):
-    """Of maps back to back, and with gaps."""
+    """Of maps back to back, in which each value is close to the mean once, and with gaps."""
     dut, gain, offset = make(case)
-    words, bits = make_maps(case, gain, offset, seed=round(10 * duty))
+    words, bits = make_maps(case, gain, offset, 8 if duty < 1 else gain.size, seed=round(10 * duty))
     passed = transfer(dut, {"i": words}, {"o": len(bits)}, duty=duty)
     assert real(case, passed["o"].words) == bits
     assert len(set(bits)) > 1 or case.channels == 1 or case.sums == range(2)

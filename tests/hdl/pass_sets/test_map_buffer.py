@@ -8,7 +8,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, connect, flipped
 
 from golden.pass_sets import replay
-from hdl.pass_sets.map_buffer import MapBuffer
+from hdl.pass_sets.map_buffer import MapBuffer, WordFetcher
 from hdl.pass_sets.pass_split import branches_layout, pass_set_layout
 from sim.compare.packing import pack, unpack
 from sim.component import transfer
@@ -62,6 +62,10 @@ def test_sends_lanes_that_are_not_empty(shape, words, lanes, depth, duty, starts
                       {"o": len(leaving), "o_sets": len(sets)}, duty=duty, starts=starts)
     assert passed["o"].words == leaving
     assert passed["o_sets"].words == sets
+    if duty == 1.0 and not starts: # a set is there as its first word is fetched
+        assert [first - there for there, first in zip(
+            passed["o_sets"].cycles, passed["o"].cycles[::words], strict=True)] == [
+                WordFetcher.latency - 1] * len(sets)
 
 
 @pytest.mark.parametrize("starts", [{}, {"o": 150}, {"o_sets": 150}])

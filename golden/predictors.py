@@ -1,0 +1,68 @@
+"""What predicts: the golden model of a method of a network, or a baseline of floating point."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from gen.command import UserError
+from gen.methods import METHODS
+from gen.progress import Progress
+from gen.sources import Source, is_file
+from gen.tools import install_hint
+from golden.compiler import compiled
+from golden.methods import BASELINES, shipped
+from golden.network import batches, predict
+from golden.random.generator import choices
+
+
+__all__ = ["PASSES", "Predictor", "checkpoint_of", "predictor"]
+
+
+#: Probabilities, float64 (N, T, K), of T passes over images, uint8 (N, H, W), of which so many were
+#: predicted before: passes of other images draw other random bits.
+Predictor = Callable[[np.ndarray, int], np.ndarray]
+
+#: All methods, those of floating point too, and T in their papers.
+PASSES = {name: method.passes for name, method in METHODS.items()} | BASELINES
+
+
+def checkpoint_of(source: Source, method: str) -> Path:
+    """Return where the checkpoint of a network and method is; the file may not be there."""
+    return source.checkpoint(method) if is_file(source.text) else shipped(source.plain.name, method)
+
+
+def predictor(source: Source, method: str, passes: int, steps: Progress) -> Predictor:
+    """Return what predicts images by ``method`` of the network ``source``, in ``passes`` passes.
+
+    Raises
+    ------
+    CheckpointError, CompileError
+        If the method has no checkpoint, or the compiler refuses it.
+    UserError
+        If the method is a baseline, and there is no torch.
+    """
+    if method in BASELINES:
+        return _baseline(source, method, passes, steps)
+    network = compiled(source.text, passes=passes, method=method or None)
+
+    def predicted(images, first=0):
+        return np.concatenate([predict(network, images[part], choices(
+            network.generator, part.stop - part.start, passes, first + part.start))[1]
+            for part in batches(network, len(images), passes)]) / 65536
+
+    return predicted
+
+
+def _baseline(source, method, passes, steps):
+    try:
+        # Not above, as all other methods need no torch.
+        from golden.training.baselines import read, with_method
+        from golden.training.measure import probabilities_of
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise UserError(f"Method {method!r} needs the package torch; install it with: "
+                        f"{install_hint('golden')}, or leave it out with --methods") from None
+    model = read(with_method(source.plain, method), checkpoint_of(source, method))
+    return lambda images, first=0: probabilities_of(model, images, passes, 1 + first, steps)
