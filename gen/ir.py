@@ -108,7 +108,7 @@ class Target:
     baud: int = _option(3_000_000, "bits per second of the serial line", limits=range(1, 10**8 + 1),
                         called="The baud rate must be {}")
     board: str = _option("none", "board whose pins and clock the accelerator gets, at its serial line",
-                         ("none", "ulx3s_85f", "ecpix5_85f"))
+                         ("none", "ulx3s_85f", "ecpix5_85f", "orangecrab_85f", "icebreaker", "arty_a7_100"))
 
     def cycles(self, time_ns: float) -> int:
         """Return the clock cycles that last at least ``time_ns``."""

@@ -17,6 +17,7 @@ from gen.methods import DEFAULT, METHODS, WAYS_OF, known_names, method_for, meth
 from gen.networks import NETWORKS
 from gen.random_parameters import random_parameters
 from gen.sources import SourceError, find, is_file
+from gen.synth import FLOWS
 from gen.transforms.exhaust import pass_count
 
 
@@ -290,8 +291,9 @@ def _read(path, known):
     if asked.get("method", DEFAULT) not in METHODS:
         raise BuildError(f"Config {path} must have one of {', '.join(METHODS)} for method, not "
                          f"{asked['method']!r}")
-    if asked.get("synth", "ecp5") != "ecp5":
-        raise BuildError(f"Config {path} must have 'ecp5' for synth, not {asked['synth']!r}")
+    if asked.get("synth", "ecp5") not in FLOWS:
+        raise BuildError(f"Config {path} must have one of {', '.join(FLOWS)} for synth, not "
+                         f"{asked['synth']!r}")
     return asked
 
 

@@ -8,23 +8,24 @@ TOP = "pins"
 
 def frame(design: dict) -> str:
     """Return Verilog of a module around ``design``, a manifest or its ``bus``, with a clock, a reset and
-    two pins.
+    two pins. A design that is all logic has neither a clock nor a reset of its own: both are None.
 
     An accelerator is a part of a design, and has more ports than a board has pins for it. Connected to
     pads all over the chip, these would decide the clock. So each input is a register of a chain that
     one pin shifts bits into, and all outputs are folded into another chain, which shifts them out to
     the other: no logic is lost, and paths from and to neighbours are timed.
     """
-    clock, reset = design["clock"], design["reset"]
+    own = [name for name in (design["clock"], design["reset"]) if name]
+    clock, reset = own or ("clk", "rst")
     inputs, outputs = ([(port["name"], port["width"]) for port in design["ports"]
-                        if port["direction"] == direction and port["name"] not in (clock, reset)]
+                        if port["direction"] == direction and port["name"] not in own]
                        for direction in ("in", "out"))
     taken   = sum(width for _, width in inputs)
     given   = sum(width for _, width in outputs)
     wires   = "\n".join(f"  wire [{width - 1}:0] {name};" for name, width in outputs)
     offsets = [sum(width for _, width in inputs[:index]) for index in range(len(inputs))]
     connections = ",\n".join([
-        f"    .{clock}({clock}), .{reset}({reset})",
+        *(f"    .{name}({name})" for name in own),
         *(f"    .{name}(held[{offset + width - 1}:{offset}])"
           for (name, width), offset in zip(inputs, offsets, strict=True)),
         *(f"    .{name}({name})" for name, _ in outputs)])

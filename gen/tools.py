@@ -83,7 +83,8 @@ def failure(name: str, status: int, log: str) -> str:
             why += ", as a system does that runs out of memory"
         return f"Program {name} was {why}"
     lines = [line.strip() for line in log.splitlines() if line.strip()]
-    named = [line for line in lines if re.search("error|memory|no space", line, re.I)]
+    named = [line for line in lines if re.search("error|memory|no space", line, re.I)
+             and not re.fullmatch(r"\d+ warnings?, \d+ errors?", line)]
     return f"Program {name} failed: {(named or lines or [f'exit code {status}'])[-1]}"
 
 

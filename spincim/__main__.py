@@ -13,6 +13,7 @@ import sys
 #: Module of each command, and what it does.
 COMMANDS = {
     "build":    ("gen.build", "Verilog and reports of a network"),
+    "block":    ("gen.block", "a block alone: Verilog, test bench, ports and timing, cells"),
     "report":   ("gen.report", "make the page of a build again, from its reports"),
     "sim":      ("sim.run", "simulate what was built, and compare each bit with the golden model"),
     "train":    ("golden.train", "train a network, and write its checkpoint"),

@@ -55,6 +55,7 @@ ROOMS = {
     "hdl/head":        {"checks", "pass_sets", "stream"},
     "hdl/bus":         {"head", "stream"},
     "hdl/uart":        {"bus", "head", "stream"},
+    "gen/blocks":      {"emit", "pins", "synth", "tools"},
     "gen/energy":      {"command", "graph", "ir", "lower", "maps", "methods", "networks"},
     "gen/transforms":  {"check_target", "graph", "ir", "maps", "outcomes", "precision", "weights"},
     "golden/random":   {"answers", "head", "network", "metrics", "scores"},

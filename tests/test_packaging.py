@@ -61,7 +61,7 @@ def test_every_kind_of_data_is_there():
     assert {"constraints/ecp5.lpf", "constraints/accelerator.sdc", "gen/checkpoints/lenet5.npz",
             "golden/checkpoints/lenet5_mc_dropout.npz", "golden/sample/mnist_test_1000.npz",
             "sim/verilator/crossbar_model.sv", "gen/energy/tables/paper-spinbayes.toml",
-            "gen/paper_claims.toml", "gen/energy/stated.toml",
+            "gen/paper_claims.toml", "gen/energy/stated.toml", "gen/blocks/papers.toml",
             "sim/verilator/injector.cpp", "sim/verilator/board.cpp",
             "sim/verilator/benches/accelerator.py", "gen/transforms/banks.py",
             *(f"{package}/py.typed" for package in PACKAGES[1:])} <= tree()

@@ -51,7 +51,7 @@ class ResultOutput(wiring.Component):
     Parameters
     ----------
     classes, passes : int
-        See :func:`hdl.head.result.result_layout`.
+        See :class:`hdl.head.averaging.Averaging`.
     width : int
         Bits of a beat: those of a record are a multiple of it.
 

@@ -335,7 +335,7 @@ class Softmax(wiring.Component):
     classes : int
         Logits of a leaf, at least 2.
     fraction, guard : int
-        See :class:`gen.ir.Head`.
+        See :class:`PowerOfTwo`.
     protect : bool
         Check the parity of all that is stored.
 

