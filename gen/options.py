@@ -18,6 +18,7 @@ from gen.networks import NETWORKS
 from gen.random_parameters import random_parameters
 from gen.sources import SourceError, find, is_file
 from gen.transforms.exhaust import pass_count
+from gen.transforms.seed import seed
 
 
 __all__ = ["BESIDE_TARGET", "BuildError", "add_options", "chosen_network", "chosen_target", "named",
@@ -251,10 +252,13 @@ def chosen_target(asked: dict, network: Network) -> Target:
     if not target.mtj_currents or target.mtj_reset_current is None:
         raise BuildError(f"Pins of an MTJ need the SET current codes of the random bits and the RESET "
                          f"current code; make them with: {_CURRENTS}, and add --mtj-currents FILE")
-    if len(target.mtj_currents) != len(network.drops):
-        raise BuildError(f"SET current codes must be one for each of the {len(network.drops)} random bits "
-                         f"of a pass, not {len(target.mtj_currents)}; make them with: {_CURRENTS}")
-    for place, (made, wanted) in enumerate(zip(asked.get("mtj_dropout", ()), network.drops, strict=False)):
+    seeded = seed(network, target)
+    drawn, who = seeded.drawn, "shift" if seeded.generator.points else "pass"
+    if len(target.mtj_currents) != len(drawn):
+        raise BuildError(f"SET current codes must be one for each of the {len(drawn)} random bits "
+                         f"of a {who}, not {len(target.mtj_currents)}; make them with: {_CURRENTS}"
+                         + f" --masks {target.masks} --passes {target.passes}" * (who == "shift"))
+    for place, (made, wanted) in enumerate(zip(asked.get("mtj_dropout", ()), drawn, strict=False)):
         if made != wanted:
             raise BuildError(f"SET current codes are for a dropout probability of {made:g} of random bit "
                              f"{place}, not {wanted:g}; make them with: {_CURRENTS}, and the --crossbars, "

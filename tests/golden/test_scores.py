@@ -105,8 +105,9 @@ def test_over_combinations_asks_for_the_agreement_of_the_head(random_spinbayes):
 def test_report():
     """Two images, one right and one wrong; the other data set looks stranger to every score."""
     mean = np.array([[0.75, 0.25], [0.75, 0.25]])
-    in_distribution = Scores(mean, np.array([0.2, 0.2]), np.array([0.0, 0.1]), np.array([False, True]))
-    ood = Scores(mean, np.array([0.6, 0.7]), np.array([0.3, 0.2]), np.array([True, True]))
+    in_distribution = Scores(mean, np.zeros(2), np.array([0.2, 0.2]), np.array([0.0, 0.1]),
+                             np.array([False, True]))
+    ood = Scores(mean, np.zeros(2), np.array([0.6, 0.7]), np.array([0.3, 0.2]), np.array([True, True]))
     figures = report(in_distribution, np.array([0, 1]), {"other": ood, "third": "because"})
     assert figures == {
         "test/cls/Acc": 0.5,
