@@ -25,9 +25,9 @@ def orthogonal_array(runs: int, columns: int) -> np.ndarray:
     often (Plackett and Burman, "The design of optimum multifactorial experiments", 1946).
 
     Columns of a Hadamard matrix are taken one after another, each that with which three of them, then
-    four, correlate least (as in the generalized minimum aberration of Deng and Tang, 1999). So the mean over
-    the rows is exact of what is a sum of functions of two columns, and nearly that of functions of three or
-    four. 5 columns of 16 rows have strength 4.
+    four, correlate least (as in the generalized minimum aberration of Deng and Tang, 1999). So the mean
+    over the rows is exact of what is a sum of functions of two columns, and nearly that of functions of
+    three or four. 5 columns of 16 rows have strength 4.
 
     Raises
     ------
@@ -38,20 +38,30 @@ def orthogonal_array(runs: int, columns: int) -> np.ndarray:
     if matrix is None or not 0 < columns < runs:
         raise ValueError(f"Orthogonal array must have rows of a known number, more than its columns, not "
                          f"{runs} by {columns}")
-    matrix = matrix * matrix[0]          # the first row,
-    matrix = matrix * matrix[:, :1]      # and then the first column, is all ones
-    rest   = matrix[:, :0:-1]            # behind a doubling, three of the last half do not correlate
-    taken  = [0]
+    matrix = matrix * matrix[0]     # the first row,
+    matrix = matrix * matrix[:, :1] # and then the first column, is all ones
+    # Of the last half, three columns do not correlate where the matrix was doubled.
+    signs, _ = min((_least_correlated(matrix[:, :runs - pool - 1:-1], columns)
+                    for pool in (runs - 1, runs // 2) if columns <= pool), key=lambda found: found[1])
+    return (1 - signs) // 2
+
+
+def _least_correlated(pool, columns):
+    """Return so many ``columns`` of ``pool``, each that which correlates least with those before, and how
+    much three and four of them do."""
+    taken, sums = [0], np.zeros(2)
     for _ in range(1, min(columns, _CHOSEN)):
-        found = np.zeros((2, rest.shape[1]))
+        found = np.zeros((2, pool.shape[1]))
         for each, order in zip(found, (2, 3), strict=True):
-            products = [rest[:, list(some)].prod(1) for some in itertools.combinations(taken, order)]
+            products = [pool[:, list(some)].prod(1) for some in itertools.combinations(taken, order)]
             if products:
-                each[:] = ((np.array(products) @ rest)**2).sum(0)
+                each[:] = ((np.array(products) @ pool)**2).sum(0)
         found[:, taken] = np.inf
-        taken.append(int(np.lexsort((*found[::-1],))[0]))
-    taken += [column for column in range(rest.shape[1]) if column not in taken][:columns - len(taken)]
-    return (1 - rest[:, taken]) // 2
+        best = int(np.lexsort((*found[::-1],))[0])
+        taken.append(best)
+        sums += found[:, best]
+    taken += [column for column in range(pool.shape[1]) if column not in taken][:columns - len(taken)]
+    return pool[:, taken], tuple(sums)
 
 
 @cache

@@ -41,7 +41,7 @@ def block_of(design: Design, scope: str) -> str:
                      "pool", "instance_norm", "word_packer", "logit_scaler", "pass_split", "map_buffer",
                      "mixer", "value_scaler")
                 or part in design.manifest["blocks"] and part not in design.layers):
-            return {"rng": "pseudo_rng"}.get(part, part)
+            return {"rng": "pseudo_rng", "points": "shifted_points"}.get(part, part)
     return "engine" if parts else "accelerator"
 
 

@@ -18,8 +18,8 @@ def seed(network: Network, target: Target) -> Network:
     number generators", 2014), since a xorshift generator is linear: unmixed, the stream of seed 3 would be
     those of seeds 1 and 2, added modulo 2, and a small seed would take many steps to reach the upper bits.
 
-    Needs: nothing. Ensures: a generator with one ``drop`` per bit of a pass or of the shifts of points, each
-    from 0 to 65536, and one source or as many as there are of these; none where there are none.
+    Needs: nothing. Ensures: a generator with one ``drop`` per bit of a pass or of the shifts of points,
+    each from 0 to 65536, and one source or as many as there are of these; none where there are none.
 
     Raises
     ------

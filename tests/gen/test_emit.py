@@ -67,6 +67,7 @@ from hdl.random.mask_store import MaskStore
 from hdl.random.mtj_rng import MtjRng
 from hdl.random.pseudo_rng import PseudoRng
 from hdl.random.rng_bank import RngBank
+from hdl.random.shifted_points import ShiftedPoints
 from hdl.uart.answers import Answers
 from hdl.uart.frame_receiver import FrameReceiver
 from hdl.uart.frame_transmitter import FrameTransmitter
@@ -123,6 +124,7 @@ BLOCKS = {
     InstanceNorm:     lambda: InstanceNorm([[[{"gain": 3, "offset": 1}, {"gain": 2, "offset": 0}]]],
                                            range(5), 4, 2, size=(2, 2), columns=1),
     Reader:           lambda: Reader(6, SHAPE),
+    ShiftedPoints:    lambda: ShiftedPoints(2, ((0, 3), (2, 1), (1, 0)), (3, 4)),
     RngBank:          lambda: RngBank([PseudoRng((1, 2), seed=seed) for seed in (1, 2)]),
     ArrayQueue:       lambda: ArrayQueue(12, ArrayGeometry(6, 4, rows_per_read=3, columns_per_read=2,
                                                            arrays=2)),

@@ -11,7 +11,7 @@ from gen.compile import compile_network
 from gen.ir import Target
 from gen.lower import lower
 from golden.network import predict
-from golden.random.generator import choices
+from golden.random.generator import choices, pass_bits
 from hdl.head.result import result_layout
 from sim.component import PERIOD, transfer
 
@@ -27,8 +27,11 @@ def make_images(network, count, seed=0):
 
 def drawn(network, counts):
     """Choices (T, L) of each image, where image ``i`` runs ``counts[i]`` passes."""
-    bits = choices(network.generator, sum(counts), 1)[:, 0]
-    return np.split(bits, np.cumsum(counts)[:-1])
+    generator = network.generator
+    ends = np.cumsum([generator.bits(count) for count in counts])
+    bits = choices(replace(generator, points=None), ends[-1] // len(generator.drop), 1).ravel()
+    return [pass_bits(generator, part[None], count)[0]
+            for part, count in zip(np.split(bits, ends[:-1]), counts, strict=True)]
 
 
 def results_of(network, images, counts):
@@ -86,6 +89,16 @@ def test_matches_golden(compiled, seed, hidden, duty, schedule):
     network, target = compiled(seed, target, hidden)
     counts  = [PASSES, 1, 3, 2, 4, 5, 1, PASSES]
     images, results = run(network, target, counts, duty)
+    check(network, images, counts, results.words)
+
+
+@pytest.mark.parametrize("schedule", ["shared", "sequential"])
+def test_points(compiled, schedule):
+    """Four, for as many passes as there can be: for some images shifts are drawn twice, and some leave the
+    last points."""
+    network, target = compiled(14, replace(TARGET, schedule=schedule, masks="balanced", passes=4), 1)
+    counts = [PASSES, 1, 4, 3, 5, 4, 4, PASSES]
+    images, results = run(network, target, counts, 0.8)
     check(network, images, counts, results.words)
 
 
