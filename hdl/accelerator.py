@@ -419,7 +419,8 @@ class Accelerator(wiring.Component):
 
 def _late(m, block):
     """Which random bits ``block`` takes, and the bit, a cycle late."""
-    taken, bit = Signal.like(block.taken), Signal()
+    taken = Signal.like(block.taken)
+    bit   = Signal()
     m.d.sync += [taken.eq(block.taken), bit.eq(block.bits.payload)]
     return taken, bit
 

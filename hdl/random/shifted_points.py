@@ -129,8 +129,9 @@ class ShiftedPoints(wiring.Component):
         ]
         free  = stage(m, known, self.o, steps=2)
         place = self.i.payload
-        coordinate, shift = Signal(self.width), Signal(self.width)
-        drop = Signal(range((1 << self.width) + 1))
+        coordinate = Signal(self.width)
+        shift      = Signal(self.width)
+        drop       = Signal(range((1 << self.width) + 1))
         # One table, as that of a point alone would be as wide as all of its coordinates.
         rows = 1 << len(place)
         table = Array(value for point in self.points

@@ -218,7 +218,7 @@ def test_writes_verilog_and_manifest(tmp_path):
 
 
 @pytest.mark.parametrize("options", [
-    {}, {"schedule": "sequential"}, {"view": "macro"}, {"protect": True},
+    {}, {"schedule": "sequential", "masks": "balanced"}, {"view": "macro"}, {"protect": True},
     {"rng": "mtj", "mtj_currents": (100, 120, 140), "sources": "layer", "protect": True},
     {"interval": 100_000},
 ], ids=lambda options: "-".join(map(str, options.values())) or "default")

@@ -11,9 +11,9 @@ from gen.compile import compile_network
 from gen.ir import Target
 from gen.lower import lower
 from golden.network import predict
-from golden.random.generator import choices, pass_bits
 from hdl.head.result import result_layout
 from sim.component import PERIOD, transfer
+from tests.outcomes import bits_of
 
 
 PASSES = 6
@@ -25,19 +25,10 @@ def make_images(network, count, seed=0):
         0, 256, (count, network.input.height, network.input.width), dtype=np.uint8)
 
 
-def drawn(network, counts):
-    """Choices (T, L) of each image, where image ``i`` runs ``counts[i]`` passes."""
-    generator = network.generator
-    ends = np.cumsum([generator.bits(count) for count in counts])
-    bits = choices(replace(generator, points=None), ends[-1] // len(generator.drop), 1).ravel()
-    return [pass_bits(generator, part[None], count)[0]
-            for part, count in zip(np.split(bits, ends[:-1]), counts, strict=True)]
-
-
 def results_of(network, images, counts):
     """Fields of each word of the results, by the golden model."""
     classes = network.layers[-1].outputs
-    for image, keep in zip(images, drawn(network, counts), strict=True):
+    for image, keep in zip(images, bits_of(network.generator, counts), strict=True):
         golden, _ = predict(network, image[None], keep[None])
         for index in range(classes):
             yield {"sum": golden.sums[0, index], "square": golden.squares[0, index],
@@ -92,13 +83,13 @@ def test_matches_golden(compiled, seed, hidden, duty, schedule):
     check(network, images, counts, results.words)
 
 
-@pytest.mark.parametrize("schedule", ["shared", "sequential"])
-def test_points(compiled, schedule):
+def test_points(random_network):
     """Four, for as many passes as there can be: for some images shifts are drawn twice, and some leave the
     last points."""
-    network, target = compiled(14, replace(TARGET, schedule=schedule, masks="balanced", passes=4), 1)
-    counts = [PASSES, 1, 4, 3, 5, 4, 4, PASSES]
-    images, results = run(network, target, counts, 0.8)
+    target  = replace(TARGET, masks="balanced", passes=4)
+    network = compile_network(random_network(14, 1), target)
+    counts  = [PASSES, 1, 4, 3, 5, 4, PASSES]
+    images, results = run(network, target, counts)
     check(network, images, counts, results.words)
 
 
