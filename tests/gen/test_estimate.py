@@ -203,18 +203,16 @@ def test_random_bits_that_are_late(images, passes, waits):
     assert (result.first_pixels, result.results) == simulated(accelerator, network, images, passes)
 
 
-@pytest.mark.parametrize("masks, points, passes, images, schedule", [
-    ("balanced", 6, 6, 9, "sequential"), ("balanced", 4, 7, 2, "shared"),
-    ("orthogonal", 4, 40, 9, "shared")])
-def test_points(masks, points, passes, images, schedule):
-    """Shifts are drawn once for all points, or for each time that passes go through them; in the end images
-    wait for their bits."""
-    target  = replace(TARGET, passes_max=40, passes=points, masks=masks, schedule=schedule)
-    network = compile_network(made(Layer("layer", 6, 6, 1, (6, 6), 3)), target)
+@pytest.mark.parametrize("masks, p, passes, schedule", [
+    ("balanced", (0.5, 0.25), 7, "sequential"), ("orthogonal", (0.5, 0.5), 40, "shared")])
+def test_points(masks, p, passes, schedule):
+    """Shifts are drawn again each time that passes go through all four; of 40 passes images wait for them."""
+    target  = replace(TARGET, passes_max=40, passes=4, masks=masks, schedule=schedule)
+    network = compile_network(made(Layer("layer", 6, 6, 1, (6, 6), 3), p), target)
     accelerator = lower(network, target)
-    result = timeline(accelerator, made_by(network, images, passes))
+    result = timeline(accelerator, made_by(network, 9, passes))
     assert result.exact and (result.waits or passes != 40)
-    assert (result.first_pixels, result.results) == simulated(accelerator, network, images, passes)
+    assert (result.first_pixels, result.results) == simulated(accelerator, network, 9, passes)
 
 
 @pytest.mark.parametrize("seed, hidden, passes", [(2, 0, 6), (8, 0, 6), (11, 1, 2)])
