@@ -7,7 +7,11 @@ from gen.ir import Network, PointSet, Target
 from gen.orthogonal_array import exists, orthogonal_array
 
 
-__all__ = ["point_set"]
+__all__ = ["POINTS", "point_set"]
+
+
+#: What :attr:`gen.ir.Target.masks` calls points.
+POINTS = "balanced", "orthogonal"
 
 
 #: Random bits are 0 with a probability of so many parts, which are so many bits.
@@ -33,7 +37,7 @@ def point_set(network: Network, target: Target) -> PointSet | None:
         If nothing is drawn, or a word of bits for a layer, as a mask is; or if there is no orthogonal array
         of so many passes, or for other probabilities than 0.5.
     """
-    if target.masks not in ("balanced", "orthogonal"):
+    if target.masks not in POINTS:
         return None
     way_out = f"leave --masks {target.masks} out"
     if not network.drops:

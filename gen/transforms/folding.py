@@ -156,9 +156,8 @@ def runs(network: Network, target: Target) -> list[float]:
     """
     graph = graph_of(network)
     counts, choices, apart, merged = {}, [], False, False
-    points = network.generator is not None and network.generator.points is not None
-    means  = (expected(network, target.passes).entering
-              if points or any(layer.merged for layer in network.layers) else ())
+    means = (expected(network, target.passes).entering if any(layer.merged for layer in network.layers)
+             else ())
     for index in graph.trunk:
         layer = network.layers[index]
         if layer.array_choice is not None:
@@ -169,7 +168,9 @@ def runs(network: Network, target: Target) -> list[float]:
         most  = target.passes if apart else min(target.passes, combinations(network, choices))
         if not apart and choices == [layer.array_choice] and network.places(choices[0].draw):
             sets = len(layer.array_sets)
-            most = means[index] if points else sets * (1 - (1 - 1 / sets)**target.passes)
+            most = sets * (1 - (1 - 1 / sets)**target.passes)
+            if network.generator is not None and network.generator.points is not None:
+                most = expected(network, target.passes).entering[index]
         if merged and not apart:
             most = means[index]
         counts[index] = most if target.schedule == "shared" else 1

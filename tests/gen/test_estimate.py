@@ -206,7 +206,7 @@ def test_random_bits_that_are_late(images, passes, waits):
 @pytest.mark.parametrize("masks, p, passes, schedule", [
     ("balanced", (0.5, 0.25), 7, "sequential"), ("orthogonal", (0.5, 0.5), 40, "shared")])
 def test_points(masks, p, passes, schedule):
-    """Shifts are drawn again each time that passes go through all four; of 40 passes images wait for them."""
+    """Shifts are drawn again each time that passes go through all four; of 40 images wait for them."""
     target  = replace(TARGET, passes_max=40, passes=4, masks=masks, schedule=schedule)
     network = compile_network(made(Layer("layer", 6, 6, 1, (6, 6), 3), p), target)
     accelerator = lower(network, target)

@@ -62,6 +62,8 @@ def test_command(data, capsys):
     assert output.out.splitlines()[-1] == (
         f"notmnist: not run. Data folder {data / 'notmnist'} does not exist")
     assert "test/cls/Acc" in output.out and "paper" not in output.out
+    found = figures["mean"]["effective_passes"]
+    assert f"\nT_eff: the mean has the error of {found:.3g} random passes, " in output.out
     assert output.err.splitlines()[0] == "compile lenet5 ..."
 
 
@@ -74,6 +76,8 @@ def test_all_combinations(data):
     every, drawn = (json.loads((data / f"{name}.json").read_text()) for name in ("all", "drawn"))
     assert (every["passes"], every["masks"], drawn["masks"]) == (32, "all", "random")
     assert set(every["prediction"]) == {"passes", "one_pass", "exact"}
+    assert every["mean"] == {"rms_error": pytest.approx(0, abs=1e-12), "effective_passes": None}
+    assert drawn["mean"]["rms_error"] > 0 and drawn["mean"]["effective_passes"] > 0
     for found in every["prediction"]["passes"], every["prediction"]["exact"]:
         for name in ("test/cls/Acc", "test/cls/NLL", "entropy_nats"):
             assert found[name] == pytest.approx(drawn["prediction"]["exact"][name], rel=1e-12)
