@@ -34,6 +34,7 @@ from golden.network import batches, combination_count, turns
 from golden.random.generator import choices
 from golden.scores import (
     Scores,
+    error_between,
     error_of_mean,
     join_scores,
     over_combinations,
@@ -162,8 +163,15 @@ def _evaluate(args) -> dict:
         for method in methods:
             scores[method][name] = join_scores(parts[method])
 
-    error = error_of_mean(scores["passes"][name_judged], scores["exact"][name_judged]) if (
-        "exact" in scores) else None
+    error = None
+    if "exact" in scores:
+        error = error_of_mean(scores["passes"][name_judged], scores["exact"][name_judged])
+    elif network.generator.points:
+        steps.step(f"{name_judged}, with other shifts")
+        error = error_between(scores["passes"][name_judged], join_scores([
+            over_passes(network, judged.pixels[batch], choices(
+                network.generator, batch.stop - batch.start, passes, first + batch.start))
+            for batch in steps.bar(list(batches(network, len(judged.pixels), passes)))]))
     figures = {
         "network": network.name,
         "source": "compiled golden model",

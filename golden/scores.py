@@ -15,8 +15,8 @@ from golden.head import softmax
 from golden.network import batches, path_probabilities, paths
 
 
-__all__ = ["Scores", "error_of_mean", "join_scores", "over_combinations", "over_passes", "report",
-           "scores_of"]
+__all__ = ["Scores", "error_between", "error_of_mean", "join_scores", "over_combinations", "over_passes",
+           "report", "scores_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +77,21 @@ def error_of_mean(passes: Scores, exact: Scores) -> dict:
     of one pass divided by the mean square of the errors. It is None where there is no error beyond that
     of floats.
     """
-    square = ((passes.mean - exact.mean)**2).mean()
+    return _error(((passes.mean - exact.mean)**2).mean(), exact.variance.mean() / exact.mean.shape[1])
+
+
+def error_between(one: Scores, other: Scores) -> dict:
+    """Return the same, where no exact mean is known, of the means of two independent sets of T passes of
+    the same images. Their difference has twice the variance of one, and what the passes of a set vary falls
+    short of the variance of a pass by that of their mean."""
+    square = ((one.mean - other.mean)**2).mean() / 2
+    within = (one.variance.mean() + other.variance.mean()) / 2 / one.mean.shape[1]
+    return _error(square, within + square)
+
+
+def _error(square, variance):
     return {"rms_error": float(np.sqrt(square)),
-            "effective_passes": None if square < 1e-24 else float(
-                exact.variance.mean() / passes.mean.shape[1] / square)}
+            "effective_passes": None if square < 1e-24 else float(variance / square)}
 
 
 def report(in_distribution: Scores, labels: np.ndarray | None, ood: dict[str, Scores | str]) -> dict:

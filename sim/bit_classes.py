@@ -61,7 +61,7 @@ def class_of(design: Design, scope: str, name: str, width: int, words: int) -> s
         return "pass sets"
     if memory and block == "map_buffer":
         return "maps"
-    if block in ("mask_store", "equal_passes") and memory or block == "mask_bank" and (
+    if block in ("mask_store", "equal_passes") and memory or block in ("mask_bank", "shifted_points") and (
             memory or width > _NARROW):
         return "masks"
     if memory:

@@ -132,10 +132,10 @@ class ShiftedPoints(wiring.Component):
         coordinate = Signal(self.width)
         shift      = Signal(self.width)
         drop       = Signal(range((1 << self.width) + 1))
-        # One table, as that of a point alone would be as wide as all of its coordinates.
-        rows = 1 << len(place)
-        table = Array(value for point in self.points
-                      for value in (*point, *[0] * (rows - len(point))))
+        # Of each point as many coordinates as there are values of ``place``.
+        places = 1 << len(place)
+        table  = Array(value for point in self.points
+                       for value in (*point, *[0] * (places - len(point))))
         with m.If(free):
             m.d.sync += [
                 coordinate.eq(table[Cat(place, number)]),

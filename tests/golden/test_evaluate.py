@@ -84,16 +84,19 @@ def test_all_combinations(data):
 
 
 def test_mean_of_two_of_four_arrays(data, write_checkpoint):
-    """Another network, so other figures; of the arrays in the checkpoint the first four are taken."""
+    """Another network, so other figures; of the arrays in the checkpoint the first four are taken. With
+    points, two sets of passes say how exact the mean is, as there are too many combinations."""
     write_checkpoint(data / "spinbayes.npz", network_of("lenet5_spinbayes"))
     figures = []
-    for ways, ways_of in ("1", "ring"), ("2", "ring"), ("2", "any"):
+    for ways, ways_of, masks in ("1", "ring", "random"), ("2", "ring", "balanced"), ("2", "any", "random"):
         succeeds("lenet5_spinbayes", "--data", data, "--checkpoint", data / "spinbayes.npz",
                  "--json", data / "figures.json", "--passes", "2", "--crossbars", "4", "--ways", ways,
-                 "--ways-of", ways_of)
+                 "--ways-of", ways_of, "--masks", masks)
         figures.append(json.loads((data / "figures.json").read_text()))
     assert [(figure["crossbars"], figure["ways"], figure["ways_of"]) for figure in figures] == [
         (4, 1, "ring"), (4, 2, "ring"), (4, 2, "any")]
+    assert ["mean" in figure for figure in figures] == [False, True, False]
+    assert figures[1]["mean"]["effective_passes"] > 0
     first, *others = (figure["prediction"] for figure in figures)
     assert first not in others and others[0] != others[1]
 

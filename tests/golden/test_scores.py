@@ -12,7 +12,7 @@ from golden import metrics
 from golden.head import softmax
 from golden.network import forward, path_probabilities, paths, predict
 from golden.random.generator import choices
-from golden.scores import Scores, error_of_mean, over_combinations, over_passes, report
+from golden.scores import Scores, error_between, error_of_mean, over_combinations, over_passes, report
 
 
 @pytest.fixture
@@ -110,6 +110,11 @@ def test_error_of_mean(network):
     assert found["effective_passes"] == pytest.approx(5, rel=0.1)
     error = math.sqrt(exact.variance.mean() / exact.mean.shape[1] / 5)
     assert found["rms_error"] == pytest.approx(error, rel=0.1)
+    # And by two sets of passes, without the exact mean.
+    sets = [over_passes(network, images, choices(network.generator, 2000, 5, first)) for first in (0, 2000)]
+    between = error_between(*sets)
+    assert between["effective_passes"] == pytest.approx(5, rel=0.1)
+    assert between["rms_error"] == pytest.approx(error, rel=0.1)
     assert error_of_mean(exact, exact) == {"rms_error": 0, "effective_passes": None}
     # The variance over passes is that of one of them.
     single = softmax(paths(network, images[:1]), network.head)[0] / 65536
