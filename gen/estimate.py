@@ -89,4 +89,4 @@ def _most(accelerator, network, passes):
 def _random_cycles(accelerator, passes):
     """Cycles from image to image in which random bits are drawn."""
     bank = accelerator.mask_bank
-    return 0 if bank is None else bank.interval(passes, accelerator.rng)
+    return 0 if bank is None else bank.interval(passes, accelerator.rng, accelerator.points)

@@ -19,6 +19,7 @@ from hdl.random.health import Health
 from hdl.random.mtj_rng import MtjRng
 from hdl.random.pseudo_rng import PseudoRng
 from hdl.random.rng_bank import RngBank
+from hdl.random.shifted_points import ShiftedPoints
 
 
 __all__ = ["lower", "lower_layer"]
@@ -38,6 +39,7 @@ def lower(network: Network, target: Target) -> Accelerator:
         draws=[len(draw.drops) for draw in network.draws if draw.drops],
         names=[identifier(layer.name) for layer in network.layers],
         rng=_rng(network, target),
+        points=_points(network),
         health=[(test.places, Health(repetition=test.repetition, window=test.window,
                                      proportion=test.proportion, distance=test.distance))
                 for test in network.health],
@@ -111,6 +113,12 @@ def _rng(network, target):
             read_cycles=target.cycles(target.read_ns),
             reset_cycles=target.cycles(target.reset_ns)) for _ in generator.seeds]
     return RngBank(sources) if sources else None
+
+
+def _points(network):
+    """What passes go through in place of drawing each bit."""
+    points = network.generator.points
+    return points and ShiftedPoints(points.bits, points.points, points.drop)
 
 
 def _choice(network, choice):

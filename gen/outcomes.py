@@ -43,9 +43,14 @@ def drawn(network: Network, images: int, passes: int) -> np.ndarray:
     with the probabilities of the network."""
     rng, number = np.random.default_rng(0), np.arange(passes)
     numbers = {None: np.broadcast_to(number, (images, passes))} # for a network that draws nothing
+    points  = network.generator and network.generator.points
+    shifted = _shifted(points, images, passes, rng) if points else None
     for draw in network.draws:
         if draw.drops is None or not (_tables(network, draw.name) or _merges(network, draw.name)):
             numbers[draw.name] = numbers[None]
+            continue
+        if points:
+            numbers[draw.name] = _numbers(shifted[..., network.places(draw.name)])
             continue
         drop = [round(p * 65536) for p in draw.drops]
         size = max(1, _BITS // (passes * len(drop)))
@@ -81,6 +86,14 @@ def combinations(network: Network, choices: Sequence[ArrayChoice | BankChoice]) 
     for choice in choices:
         tables.setdefault(choice.draw, []).append(choice.table)
     return math.prod(len(_together(of_draw)) for of_draw in tables.values())
+
+
+def _shifted(points, images, passes, rng):
+    """Bits (images, passes, W) of passes that go through ``points``, with shifts by ``rng``."""
+    table = np.array(points.points)
+    shift = rng.integers(0, 1 << points.bits, (images, -(-passes // len(table)), 1, table.shape[1]))
+    moved = table + shift & (1 << points.bits) - 1
+    return (moved.reshape(images, -1, table.shape[1]) >= points.drop)[:, :passes]
 
 
 def _numbers(bits):

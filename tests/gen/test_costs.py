@@ -1,4 +1,5 @@
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -6,6 +7,7 @@ import pytest
 from gen.checkpoint import SHIPPED, read
 from gen.compile import compile_network
 from gen.costs import build_seconds, costs, reads_per_map
+from gen.energy.operations import RANDOM, operations
 from gen.estimate import timeline
 from gen.ir import Target
 from gen.lower import lower
@@ -44,6 +46,19 @@ def test_expected_runs(random_spinbayes, seed):
         for layer, draw in zip(network.layers, network.draws, strict=True)])
     assert expected(network, 2).entering == pytest.approx(exact_runs(network, 2))
     assert expected(network, 1).entering == pytest.approx([1.0] * len(network.layers))
+
+
+def test_random_bits_of_points(random_network):
+    """Two fair bits for each bit of a pass, once for all four points and again for the fifth pass."""
+    network = with_choices(random_network(0, hidden=1), [0.25, 0.5])
+    target  = replace(TARGET, masks="balanced", passes=4)
+    network = compile_network(network, target)
+    for passes, bits in (4, 2), (5, 4):
+        result = costs(network, replace(target, passes=passes, passes_max=5))
+        assert [layer["random_bits_per_prediction"] for layer in result["layers"].values()] == [bits, bits]
+        assert result["total"]["random_bits_per_prediction"] == 2 * bits
+        counts = operations(lower(network, target), network, expected(network, passes), passes)
+        assert counts[RANDOM]["random source"]["random_bits"] == 2 * bits
 
 
 @pytest.mark.parametrize("seed", range(4))

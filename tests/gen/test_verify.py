@@ -23,6 +23,7 @@ from gen.ir import (
     MixChoice,
     Network,
     Normalization,
+    PointSet,
     Target,
     Tile,
     Value,
@@ -80,6 +81,12 @@ def choosing(*choices, network=None):
     return replace(network, layers=(replace(network.layers[0], choices=choices), network.layers[1]))
 
 
+def pointed(**changes):
+    """A network whose passes go through two points of two bits."""
+    points = PointSet(**{"bits": 2, "points": ((0, 3), (2, 1)), "drop": (4, 1)} | changes)
+    return replace(NETWORK, generator=Generator((1,), (32768,) * 4, points))
+
+
 THREE = (((0, 4), (0, 4)), ((4, 8), (0, 4)), ((8, 12), (0, 4)))
 
 
@@ -99,6 +106,8 @@ THREE = (((0, 4), (0, 4)), ((4, 8), (0, 4)), ((8, 12), (0, 4)))
     replace(NETWORK, generator=Generator((2**64 - 1,), (0, 65536))),
     replace(NETWORK, generator=Generator((1,), (0, 65536)), head=Head(agreement=100)),
     replace(NETWORK, generator=Generator((1, 2), (0, 65536))),
+    pointed(), replace(pointed(), health=(HealthTest((0, 3), 0, 9, 9, 9),)),
+    replace(pointed(), generator=replace(pointed().generator, seeds=(1, 2, 3, 4))),
     # No choice and nothing drawn; the number of a pass, of any table; a draw for both layers, with another
     # table in each; and a choice of each kind in one layer.
     Network("network", NETWORK.input, (replace(HIDDEN, choices=()), replace(LAST, choices=())),
@@ -317,6 +326,21 @@ def test_accepts(network):
      "The head must have an agreement from 1 to 100 per cent, not 0"),
     (replace(NETWORK, head=Head(agreement=101)),
      "The head must have an agreement from 1 to 100 per cent, not 101"),
+    (pointed(bits=0), "Points must have coordinates of 1 to 16 bits, not 0"),
+    (pointed(bits=17), "Points must have coordinates of 1 to 16 bits, not 17"),
+    (pointed(drop=(4,)),
+     "Points must have a drop value from 0 to 4 for each of the 2 bits of a pass, not (4,)"),
+    (pointed(drop=(4, 5)),
+     "Points must have a drop value from 0 to 4 for each of the 2 bits of a pass, not (4, 5)"),
+    *((pointed(points=points),
+       "Points must be one or more, each with a coordinate from 0 to 3 for each of the 2 bits of a pass")
+      for points in ((), ((0, 3), (0,)), ((0, 3), (0, 4)), ((-1, 0),))),
+    (replace(pointed(), health=(HealthTest((0, 4), 0, 9, 9, 9),)),
+     "A health test must watch some of the 4 bits of a shift, not (0, 4)"),
+    (replace(pointed(), generator=replace(pointed().generator, drop=(0, 0))),
+     "The generator has 2 drop values, but a shift draws 4 bits"),
+    (replace(pointed(), generator=replace(pointed().generator, seeds=(1, 2))),
+     "The generator must have one source or one for each of the 4 bits of a shift, not 2"),
     (replace(NETWORK, generator=Generator((0,), (0, 0))),
      "The generator must have seeds from 1 to 18446744073709551615, not 0"),
     (replace(NETWORK, generator=Generator((1, 2, 3), (0, 0))),

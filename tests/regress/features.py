@@ -31,6 +31,7 @@ def features(case: Case) -> list[str]:
     flags  = {
         f"{len(layers)} layers": True,
         f"schedule: {target.schedule}": True,
+        f"masks: {target.masks}": True,
         "junctions at the pins": target.rng == "mtj",
         "a random source for each bit of a pass": target.sources == "layer",
         "arrays at the pins": target.view == "macro",

@@ -7,6 +7,7 @@ from case import FAULTS, IMAGES, VECTORS, WEIGHTS, Case, Gaps, Parameters
 from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 from hypothesis import strategies as st
 
+from gen.check_target import ImpossibleTarget
 from gen.ir import (
     ArrayChoice,
     BankChoice,
@@ -21,6 +22,7 @@ from gen.ir import (
     Target,
 )
 from gen.methods import array_sets
+from gen.transforms.seed import seed as start
 from golden.device.junction import write_codes
 
 
@@ -48,6 +50,8 @@ def cases(draw) -> Case:
         protect=draw(_rare(5)),
         sources=draw(st.sampled_from(("model", "model", "layer"))),
         **draw(_junctions(network)) if draw(_rare(4)) and network.drops else {})
+    target = _with_masks(network, target, draw(st.sampled_from(("random", "random", "balanced",
+                                                                "orthogonal"))))
     slow = draw(st.sampled_from(((), (), ("pixels",), ("results",), ("pixels", "results"))))
     return Case(
         network, target,
@@ -117,6 +121,16 @@ def _junctions(draw, network):
     times = st.sampled_from((5.0, 8.0, 1.0, 16.5))
     target = {"rng": "mtj", "set_ns": 10.0, "read_ns": draw(times), "reset_ns": draw(times)}
     return target | write_codes(network.drops, Target(**target))
+
+
+def _with_masks(network, target, masks):
+    """``target`` with these masks, if there can be such, and currents of the bits that are drawn then."""
+    try:
+        drawn = start(network, replace(target, masks=masks)).drawn
+    except ImpossibleTarget:
+        return target
+    currents = write_codes(drawn, target) if target.rng == "mtj" else {}
+    return replace(target, masks=masks, **currents)
 
 
 def _gaps():
