@@ -251,13 +251,27 @@ def _check_entering(layer, entering):
         taken = by(layer.height, layer.width, layer.channels)
         raise MalformedNetwork(f"{entering.where} has a map of {by(*entering.shape)}, but layer "
                                f"{layer.name!r} takes one of {taken}")
-    # Of a value in fixed point a layer takes the sign.
+    # Of a value in fixed point a layer takes the sign, or the number of thresholds that it has reached.
+    if layer.value_thresholds:
+        _check_value_thresholds(layer, entering)
+        return
     levels = (1, -1) if entering.fraction is not None else (entering.bits, entering.low)
     if levels != (layer.input_bits, layer.input_low):
         what = "signs, levels" if entering.fraction is not None else "levels"
         raise MalformedNetwork(
             f"{entering.where} has {what} of {_levels(*levels)}, but layer {layer.name!r} takes levels of "
             f"{_levels(layer.input_bits, layer.input_low)}")
+
+
+def _check_value_thresholds(layer, entering):
+    found, count, zero = layer.value_thresholds, 2**layer.input_bits - 1, 2**(entering.bits - 1)
+    if entering.fraction is None:
+        raise MalformedNetwork(f"Layer {layer.name!r} has thresholds of values in fixed point, but "
+                               f"{entering.where[0].lower()}{entering.where[1:]} has levels of "
+                               f"{entering.levels}")
+    if len(found) != count or list(found) != sorted(found) or found[0] < -zero or found[-1] > zero:
+        raise MalformedNetwork(f"Layer {layer.name!r} must have {count} thresholds of values that ascend from "
+                               f"{-zero} to {zero}, not {found if len(found) < 20 else len(found)}")
 
 
 def _joined(join, first, second):

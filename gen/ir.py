@@ -343,6 +343,10 @@ class Layer:
     output_low: int = -1           #: What its level 0 stands for.
     fraction: int | None = None    #: If given, values in fixed point leave, in units of ``2 ** -fraction``:
                                    #: level q stands for ``q - 2 ** (output_bits - 1)`` of them.
+    value_thresholds: tuple[int, ...] = () #: Of values in fixed point that enter, in units of theirs: the
+                                   #: level of each is the number of these that it has reached, ascending,
+                                   #: ``2 ** input_bits - 1`` of them. Empty: the level is the sign, which 0
+                                   #: reaches.
     source: str = ""               #: Name of the layer or join whose map enters; empty: the layer before,
                                    #: or of the first layer the input.
     arrays: tuple[tuple[int, ...], ...] = () #: Per array and output channel an integer of fields of

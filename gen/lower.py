@@ -81,6 +81,7 @@ def lower_layer(network: Network, index: int, target: Target, filed: bool = Fals
         sums=sums,
         banks=[[_words(bank, 2**layer.output_bits - 1) for bank in of_array] for of_array in banks],
         bits=layer.input_bits,
+        value_thresholds=layer.value_thresholds or (0,),
         value_bits=graph.values[graph.sources[layer.name][0]],
         array_choice=_choice(network, layer.array_choice),
         bank_choice=_choice(network, layer.bank_choice),

@@ -81,7 +81,8 @@ def _check_banks(layer, last):
     if layer.normalizations:
         raise MalformedNetwork(f"Layer {layer.name!r} has both normalizations and banks, but banks are "
                                "made of them")
-    kinds = ((Affine, Logit) if last else (Comparison, Centred) if layer.fraction is None else (Value,))
+    kinds = ((Affine, Logit) if last else (Comparison, Centred) if layer.fraction is None else
+             (Value, Comparison))
     _check_centred(layer, [isinstance(bank, Centred) for bank in _each(layer, "banks")], last=False)
     for bank in _each(layer, "banks"):
         if not isinstance(bank, kinds):

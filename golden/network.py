@@ -78,7 +78,7 @@ def forward(network: Network, images: np.ndarray, bits: np.ndarray, *, number: i
             left[node.name] = joined(node, *sources, graph.values[node.name])
             continue
         index = numbers[node.name]
-        x = entering(*sources, graph.values[graph.sources[node.name][0]])
+        x = entering(node, *sources, graph.values[graph.sources[node.name][0]])
         place, x = _sums(node, x, np.arange(len(images)), arrays[:, index],
                          kept.get(index), chip)
         left[node.name] = activate(node, x[place], arrays[:, index], mixed.get(index, banks[:, index]))
@@ -86,10 +86,14 @@ def forward(network: Network, images: np.ndarray, bits: np.ndarray, *, number: i
     return (last, hidden) if maps else last
 
 
-def entering(x: np.ndarray, value_bits: int | None) -> np.ndarray:
-    """Return the levels that a layer takes of a map ``x`` of levels or of values of ``value_bits`` bits in
-    fixed point: of these 1 for those of 0 and above, and 0 for others."""
-    return x if value_bits is None else x >> value_bits - 1
+def entering(layer: Layer, x: np.ndarray, value_bits: int | None) -> np.ndarray:
+    """Return the levels that ``layer`` takes of a map ``x`` of levels or of values of ``value_bits`` bits in
+    fixed point: of these how many of its thresholds they have reached, or 1 for those of 0 and above."""
+    if value_bits is None:
+        return x
+    # Level q stands for q - 2 ** (value_bits - 1).
+    reached = np.array(layer.value_thresholds or (0,)) + 2**(value_bits - 1)
+    return np.searchsorted(reached, np.arange(2**value_bits), "right").astype(np.uint8)[x]
 
 
 def joined(join: Join, first: np.ndarray, second: np.ndarray, value_bits: int | None) -> np.ndarray:
@@ -307,7 +311,7 @@ def _passes(network: Network, images: np.ndarray, bits: np.ndarray, chip=None) -
             left[layer.name] = joined(layer, first, second, graph.values[layer.name]), place.ravel()
             continue
         index, (x, place) = numbers[layer.name], sources[0]
-        x = entering(x, graph.values[graph.sources[layer.name][0]])
+        x = entering(layer, x, graph.values[graph.sources[layer.name][0]])
         array, bank = arrays[:, index], banks[:, index]
         mask = kept.get(index)
         if mask is None:

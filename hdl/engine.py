@@ -102,7 +102,10 @@ class Engine(wiring.Component):
     bits : int
         Bits of a level of the maps that enter.
     value_bits : int or None
-        Bits of the values in fixed point that enter instead, of which the line buffer takes the signs.
+        Bits of the values in fixed point that enter instead.
+    value_thresholds : sequence of int
+        Of these values: the line buffer takes how many of them each value has reached, ascending,
+        ``2 ** bits - 1``. The one of 0 is for its sign.
     array_choice, bank_choice : hdl.pass_sets.pass_split.Choice or None
         How each pass chooses one of the sets of arrays of the crossbar, whose sums are added up, and one of
         the banks; None if there is one.
@@ -143,7 +146,7 @@ class Engine(wiring.Component):
     """
 
     def __init__(self, line_buffer, crossbar, results, *, sums, banks, bits=1, value_bits=None,
-                 array_choice=None, bank_choice=None, mix=None, masks=None, passes, protect=False):
+                 value_thresholds=(0,), array_choice=None, bank_choice=None, mix=None, masks=None, passes, protect=False):
         #: Results per cycle: those of all banks.
         self.lanes = len(banks[0])
         geometry   = crossbar.geometry
@@ -156,7 +159,12 @@ class Engine(wiring.Component):
                 raise ValueError(f"Choice of {what} must have {count} outcomes, not {choice!r}")
         self.masks   = masks
         self.protect = protect
+        self.bits = bits
         self.value_bits = value_bits
+        self.value_thresholds = value_thresholds
+        if value_bits is not None and len(value_thresholds) != 2**bits - 1:
+            raise ValueError(f"Levels of {bits} bits must have {2**bits - 1} thresholds of values, not "
+                             f"{len(value_thresholds)}")
         #: What divides the pass sets behind the engine.
         self.bank_choice  = bank_choice
         self.mix          = mix
@@ -185,7 +193,7 @@ class Engine(wiring.Component):
 
         entering = 1 if self.early_choice is None else self.early_choice.outcomes
         super().__init__({
-            "i":      In(stream.Signature(len(line_buffer.i.payload) * (value_bits or 1))),
+            "i":      In(stream.Signature(len(line_buffer.i.payload) * (value_bits or bits) // bits)),
             "i_sets": In(stream.Signature(pass_set_layout(passes, entering))),
             **({} if masks is None else {"passes": Out(stream.Signature(pass_layout(passes))),
                                          "kept":   In(stream.Signature(groups))}),
@@ -291,7 +299,7 @@ class Engine(wiring.Component):
         entering = self.line_buffer.i
         m.d.comb += [
             entering.valid.eq(self.i.valid),
-            entering.payload.eq(self.i.payload[(self.value_bits or 1) - 1::self.value_bits or 1]),
+            entering.payload.eq(self._entering()),
             self.i.ready.eq(entering.ready),
         ]
         connect(m, self.line_buffer.o, self.reader.i)
@@ -362,6 +370,30 @@ class Engine(wiring.Component):
         parity.report()
 
         return m
+
+
+    def _entering(self):
+        """The levels of the word that enters."""
+        word = self.i.payload
+        if self.value_bits is None:
+            return word
+        # The value v of a channel comes as v + 2 ** (value_bits - 1): its sign is the highest bit.
+        zero = 1 << self.value_bits - 1
+        return Cat(_reached(word.word_select(channel, self.value_bits),
+                            [zero + threshold for threshold in self.value_thresholds])[:self.bits]
+                   for channel in range(len(word) // self.value_bits))
+
+
+def _reached(number, thresholds):
+    """How many of ``thresholds``, which ascend, ``number`` has reached."""
+    middle = len(thresholds) // 2
+    # Half of the range is reached where the highest bit is 1.
+    reached = number[-1] if thresholds[middle] == 1 << len(number) - 1 else number >= thresholds[middle]
+    if not middle:
+        return reached
+    # Their number is one less than a power of two, so the rest are halves of a bit less.
+    below, above = (_reached(number, half) for half in (thresholds[:middle], thresholds[middle + 1:]))
+    return Cat(Mux(reached, above, below), reached)
 
 
 def _gains(banks):

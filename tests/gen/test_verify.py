@@ -505,6 +505,12 @@ def joined(layer=None, join=None, **changes):
     (joined("behind", fraction=17), "Layer 'behind' must have values of 0 to 16 fraction bits, not 17"),
     (joined("last", input_bits=4), "Join 'sum' has signs, levels of 1 bit from -1, but layer 'last' takes "
                                    "levels of 4 bits from -1"),
+    (joined("last", input_bits=2, value_thresholds=(-8, 0)),
+     "Layer 'last' must have 3 thresholds of values that ascend from -8 to 8, not (-8, 0)"),
+    (joined("last", input_bits=2, value_thresholds=(-8, 0, 9)),
+     "Layer 'last' must have 3 thresholds of values that ascend from -8 to 8, not (-8, 0, 9)"),
+    (joined("stem", value_thresholds=(0,)),
+     "Layer 'stem' has thresholds of values in fixed point, but the input has levels of 1 bit from -1"),
     (joined(join={"name": "total"}), "Layer 'last' has the source 'sum', which is none of its layers and "
                                      "joins"),
     (joined(join={"name": "Stem"}), "Network 'joined' has layers or joins named 'stem' and 'Stem', but "

@@ -94,6 +94,9 @@ def features(case: Case) -> list[str]:
         "joins: past several layers": any(len(branch.between) > 1 for branch in graph.branches),
         "joins: past a layer that chooses": any(
             layers[index].choices for branch in graph.branches for index in branch.between),
+        "values: as levels of several thresholds": any(len(layer.value_thresholds) > 1 for layer in layers),
+        "values: as signs": any(graph.values[graph.sources[layer.name][0]] and not layer.value_thresholds
+                                for layer in layers),
         "values that are not joined": any(
             layer.fraction is not None and not any(layer.name in join.sources for join in network.joins)
             for layer in layers),

@@ -164,7 +164,7 @@ def _networks(draw):
     trunk = [_Map("", (height, width, channels), *levels[0])] # what enters each layer of the trunk
     for index in range(count):
         last, entering = index == count - 1, trunk[-1]
-        shape, (input_bits, input_low) = entering.shape, entering.taken
+        shape, taken = entering.shape, draw(_taken(entering))
         geometry = draw(_last_geometry(shape) if last else
                         _same_size(shape) if joined and draw(st.booleans()) else _geometry(shape))
         channels = shape[2]
@@ -176,8 +176,7 @@ def _networks(draw):
         layer = Layer(
             "last" if last else f"layer{index}", *shape, **geometry, **leaving,
             choices=choices,
-            weight_bits=weight_bits[index],
-            input_bits=input_bits, input_low=input_low,
+            weight_bits=weight_bits[index], **taken,
             source=entering.name if joins and entering.name == joins[-1].name else "")
         layers.append(layer)
         trunk.append(_leaving(layer))
@@ -201,11 +200,6 @@ class _Map:
     bits: int
     low: int = -1
     fraction: int | None = None
-
-    @property
-    def taken(self):
-        """Bits of the levels that a layer takes of it, and what the lowest stands for: of values, signs."""
-        return (self.bits, self.low) if self.fraction is None else (1, -1)
 
     @property
     def levels(self):
@@ -246,8 +240,20 @@ def _join(draw, trunk, name, weight_bits):
 @st.composite
 def _entered(draw, entering, weight_bits):
     """What a layer is like that ``entering`` enters."""
-    bits, low = entering.taken
-    return {"input_bits": bits, "input_low": low, "weight_bits": draw(st.sampled_from(weight_bits))}
+    return draw(_taken(entering)) | {"weight_bits": draw(st.sampled_from(weight_bits))}
+
+
+@st.composite
+def _taken(draw, entering):
+    """The levels that a layer takes of a map: of values their signs, or how many thresholds they reach."""
+    if entering.fraction is None:
+        return {"input_bits": entering.bits, "input_low": entering.low}
+    if not draw(_rare(2)):
+        return {"input_bits": 1, "input_low": -1}
+    bits, zero = draw(st.sampled_from((2, 1, 3))), 2**(entering.bits - 1)
+    count = 2**bits - 1
+    return {"input_bits": bits, "input_low": draw(st.sampled_from((-1, 0))), "value_thresholds": tuple(
+        draw(st.lists(st.integers(-zero, zero), min_size=count, max_size=count).map(sorted)))}
 
 
 def _fitting(side, other):
