@@ -270,8 +270,8 @@ def _check_value_thresholds(layer, entering):
                                f"{entering.where[0].lower()}{entering.where[1:]} has levels of "
                                f"{entering.levels}")
     if len(found) != count or list(found) != sorted(found) or found[0] < -zero or found[-1] > zero:
-        raise MalformedNetwork(f"Layer {layer.name!r} must have {count} thresholds of values that ascend from "
-                               f"{-zero} to {zero}, not {found if len(found) < 20 else len(found)}")
+        raise MalformedNetwork(f"Layer {layer.name!r} must have {count} thresholds of values that ascend "
+                               f"from {-zero} to {zero}, not {found if len(found) < 20 else len(found)}")
 
 
 def _joined(join, first, second):

@@ -52,6 +52,7 @@ from gen.check_shapes import check_shapes
 from gen.checkpoint import with_parameters
 from gen.checkpoint_file import Parameters
 from gen.command import UserError
+from gen.graph import trunk_and_branch
 from gen.ir import BankChoice, Draw, Input, Join, Layer, MaskChoice, Network
 from gen.methods import METHODS, choose, has_dropout, is_chosen
 from gen.transforms.banks import exact_values
@@ -680,35 +681,15 @@ class _Walk:
 
     def _join(self, operation, first, second):
         """The name of a join, and whether the second is the way on which passes choose."""
-        ways = []
-        for swapped, (trunk, branch) in enumerate(((first, second), (second, first))):
-            beside = self._layers_beside(branch.source, trunk.source)
-            if beside is not None:
-                ways.append((beside, swapped, trunk.source, branch.source))
-        if not ways:
+        ways = trunk_and_branch(self.sources, first.source, second.source, {
+            part.layer.name for part in self.parts if not part.scaled and not part.mask})
+        if ways is None:
             raise _Refused("brings two ways together of which each has a join or a random choice on it",
                            "let one have neither")
-        _, swapped, trunk, branch = min(ways)
         name = f"join{1 + len(self.joins)}"
-        self.joins.append(Join(name, trunk, branch, operation))
-        self.sources[name] = trunk, branch
-        return name, bool(swapped)
-
-    def _layers_beside(self, branch, trunk):
-        """How many layers stand on the way to ``branch`` from where it leaves that to ``trunk``; None if it
-        cannot be a branch."""
-        known, waiting = set(), [trunk]
-        while waiting:
-            name = waiting.pop()
-            if name not in known:
-                known.add(name)
-                waiting += self.sources.get(name, ())
-        count, layers = 0, {part.layer.name: part for part in self.parts}
-        while branch not in known:
-            if branch not in layers or layers[branch].scaled or layers[branch].mask:
-                return None
-            (branch,), count = self.sources[branch], count + 1
-        return None if branch is None or branch == trunk else count
+        self.joins.append(Join(name, *ways, operation))
+        self.sources[name] = ways
+        return name, ways[0] != first.source
 
     def _vector(self, kind, arguments, options):
         if kind == "flatten":

@@ -100,7 +100,7 @@ def pixels(shape=(1, SIDE, SIDE), count=24, seed=2):
 
 
 def executed(model, images):
-    """What the package qonnx computes, float32 (N, K)."""
+    """What the package qonnx computes: float32 (N, K), and what quantizers and pools make, (N, ...)."""
     from qonnx.core.modelwrapper import ModelWrapper
     from qonnx.core.onnx_exec import execute_onnx
     from qonnx.util.cleanup import cleanup_model
@@ -108,8 +108,10 @@ def executed(model, images):
     # Constants are folded first, as else not all shapes are known.
     wrapped = cleanup_model(ModelWrapper(model))
     taken, made = wrapped.graph.input[0].name, wrapped.graph.output[0].name
-    return np.concatenate([execute_onnx(wrapped, {taken: image[None]})[made].reshape(1, -1)
-                           for image in images])
+    found = [execute_onnx(wrapped, {taken: image[None]}, True) for image in images]
+    names = [node.output[0] for node in wrapped.graph.node
+             if re.search("Quant|Threshold|Pool", node.op_type)]
+    return [np.concatenate([each[name] for each in found]) for name in (made, *names)]
 
 
 def check(graph, tmp_path):
@@ -119,11 +121,19 @@ def check(graph, tmp_path):
     network, compiled = read(path), compile_network(read(path), Target(passes=1))
     images, given = pixels(graph.shape)
     given = given.reshape(-1, *network.input.shape)
-    logits = executed(graph.model(), images).astype(np.float64)
-    found = softmax(forward(compiled, given, np.zeros((len(images), 0), bool)), compiled.head) / 65536
+    logits, *quantized = executed(graph.model(), images)
+    logits = logits.reshape(len(images), -1).astype(np.float64)
+    found, maps = forward(compiled, given, np.zeros((len(images), 0), bool), maps=True)
+    found = softmax(found, compiled.head) / 65536
     power = np.exp(logits - logits.max(1, keepdims=True))
     expected = power / power.sum(1, keepdims=True)
     np.testing.assert_array_equal(found.argmax(1), logits.argmax(1))
+    for levels in maps:
+        # In the order of its values.
+        order = np.unique(levels, return_inverse=True)[1]
+        assert any((order == np.unique(values.round(5), return_inverse=True)[1]).all() for values in (
+            np.moveaxis(values, 1, -1).reshape(levels.shape) for values in quantized
+            if values.size == levels.size)), "no quantizer makes this map"
     assert abs(found - expected).max() <= BOUND + 1e-6 # and rounding of float32
     assert len(set(logits.argmax(1))) > 1 and expected.max(1).min() < 0.9, "this says little"
     return network
@@ -337,6 +347,189 @@ def test_output_of_a_convolution(tmp_path):
     read(path)
 
 
+# Ways that part and meet again.
+
+
+def block(graph, channels, quantize, *, stride=1, leaving=None, kernel=3):
+    """A convolution of the signs of what is newest, and a quantizer; return both ends."""
+    before = graph.newest
+    graph.bipolar()
+    if kernel == 3:
+        pad(graph)
+    graph.conv(channels, leaving or channels, kernel=kernel, strides=[stride] * 2)
+    graph.normalize(leaving or channels)
+    quantize(graph)
+    return before, graph.newest
+
+
+def beside(graph, one, other, kind="Add", **attributes):
+    graph.newest = one
+    graph.add(kind, other, **attributes)
+
+
+def stem(graph, quantize, channels=4):
+    graph.conv(1, channels)
+    graph.normalize(channels)
+    quantize(graph)
+
+
+def four(graph):
+    graph.quant(4, 0.25)
+
+
+def residual(behind=Graph.bipolar, quantize=four, swapped=False, first=four):
+    """A block with a skip around it, and ``behind`` the sum."""
+    def make(graph):
+        stem(graph, first)
+        ways = block(graph, 4, quantize)
+        beside(graph, *(ways[::-1] if swapped else ways))
+        behind(graph)
+    return make
+
+
+def two_blocks(graph):
+    """Sums that are limited as they are quantized, one of which is added again."""
+    residual(four)(graph)
+    beside(graph, *block(graph, 4, four))
+    four(graph)
+    graph.bipolar()
+
+
+def projected(graph):
+    """Beside a convolution of stride 2 there is another one, of another kernel."""
+    stem(graph, four)
+    before, after = block(graph, 4, four, stride=2)
+    graph.newest = before
+    graph.quant(2, 0.5)
+    graph.conv(4, 4, kernel=2, strides=[2, 2])
+    graph.normalize(4)
+    four(graph)
+    beside(graph, after, graph.newest)
+    graph.add("Relu")
+    graph.quant(2, 0.5, signed=0)
+    graph.conv(4, 3, pads=[1] * 4)
+    graph.normalize(3)
+    graph.bipolar()
+
+
+def dense(swapped=False, quantize=Graph.bipolar):
+    """What enters a block and what leaves it, side by side, twice."""
+    def make(graph):
+        stem(graph, quantize)
+        for channels in 4, 6:
+            ways = block(graph, channels, quantize, leaving=2)
+            beside(graph, *(ways[::-1] if swapped else ways), "Concat", axis=1)
+        if quantize is not Graph.bipolar:
+            graph.bipolar()
+    return make
+
+
+def added_side_by_side(graph):
+    """Sums beside what entered them, and signs of all."""
+    residual(four)(graph)
+    beside(graph, *block(graph, 4, four)[::-1], "Concat", axis=1)
+    beside(graph, *block(graph, 8, four))
+    graph.quant(3, 0.5)
+
+
+def two_quantizers(graph):
+    """A layer takes more levels of a map than another one beside it."""
+    stem(graph, four)
+    before = graph.newest
+    graph.quant(2, 0.5, narrow=1)
+    graph.conv(4, 4, kernel=1)
+    graph.normalize(4)
+    four(graph)
+    after, graph.newest = graph.newest, before
+    graph.bipolar()
+    graph.conv(4, 4, kernel=1)
+    graph.normalize(4)
+    four(graph)
+    beside(graph, after, graph.newest)
+    graph.bipolar()
+
+
+JOINS = {
+    "signs of a sum":     (64, residual()),
+    "the other order":    (64, residual(swapped=True)),
+    "levels of a sum":    (64, residual(lambda graph: graph.quant(2, 0.5, narrow=1))),
+    "above zero":         (64, residual(lambda graph: (graph.add("Relu"), graph.quant(3, 0.3, signed=0)))),
+    "moved and limited":  (64, residual(lambda graph: (
+        graph.add("Mul", graph.constant(0.7)), graph.add("Add", graph.constant(0.2)),
+        graph.add("Clip", graph.constant(-1.0), graph.constant(1.0)), graph.quant(3, 0.4)))),
+    "thresholds":         (64, residual(lambda graph: multi_threshold(graph, 4, rows=1))),
+    "three levels":       (64, residual(quantize=lambda graph: graph.quant(2, 0.5, narrow=1),
+                                        first=lambda graph: graph.quant(2, 0.5, narrow=1))),
+    "of other ranges":    (64, residual(first=lambda graph: (graph.add("Relu"),
+                                                            graph.quant(3, 0.25, signed=0)))),
+    "zero points":        (64, residual(first=lambda graph: graph.quant(4, 0.25, 3.0, signed=0))),
+    "signs are added":    (64, residual(lambda graph: graph.quant(2, 2.0, narrow=1),
+                                        Graph.bipolar, first=Graph.bipolar)),
+    "eight bits":         (64, residual(lambda graph: (graph.quant(8, 1 / 16), graph.bipolar()),
+                                        lambda graph: graph.quant(8, 1 / 16),
+                                        first=lambda graph: graph.quant(8, 1 / 16))),
+    "two blocks":         (64, two_blocks),
+    "projected":          (3 * 4, projected),
+    "channels":           (8 * 16, dense()),
+    "channels, the other order": (8 * 16, dense(swapped=True)),
+    "channels of levels": (8 * 16, dense(quantize=four)),
+    "both":               (8 * 16, added_side_by_side),
+    "two quantizers":     (64, two_quantizers),
+}
+
+
+@pytest.mark.parametrize("kind", JOINS)
+def test_joins(kind, tmp_path):
+    inputs, add = JOINS[kind]
+    graph = signs(Graph(seed=3))
+    add(graph)
+    network = check(head(graph, inputs), tmp_path)
+    assert network.joins
+
+
+def random_graph(rng):
+    """A stem, one to three blocks in which ways meet, and logits; quantizers are drawn, too."""
+    scale = rng.choice([0.25, 0.3])
+    plain = [lambda graph: graph.quant(4, scale), lambda graph: graph.quant(3, scale),
+             lambda graph: graph.quant(3, scale, narrow=1),
+             lambda graph: (graph.add("Relu"), graph.quant(3, scale, signed=0))]
+
+
+    def quantize(graph):
+        rng.choice(plain)(graph)
+
+    graph, channels, side = signs(Graph(seed=int(rng.integers(2**31)))), 4, SIDE - 2
+    stem(graph, quantize)
+    for _ in range(rng.integers(1, 4)):
+        kind = rng.choice(["add", "add", "concat", "stride"])
+        leaving = 3 if kind == "concat" else channels
+        before, after = block(graph, channels, quantize, stride=2 if kind == "stride" else 1,
+                              leaving=leaving)
+        if kind == "stride":
+            graph.newest, side = before, -(-side // 2)
+            if rng.random() < 0.5:
+                graph.quant(2, 2 * scale)
+            else:
+                graph.bipolar()
+            graph.conv(channels, channels, kernel=1, strides=[2, 2])
+            graph.normalize(channels)
+            quantize(graph)
+            before = graph.newest
+        ways = (before, after) if rng.random() < 0.5 else (after, before)
+        beside(graph, *ways, *(["Concat"] if kind == "concat" else []),
+               **({"axis": 1} if kind == "concat" else {}))
+        channels += leaving if kind == "concat" else 0
+        if rng.random() < 0.7:
+            quantize(graph)
+    graph.bipolar() if rng.random() < 0.7 else graph.quant(2, 2 * scale, narrow=1)
+    return head(graph, channels * side**2)
+
+
+@pytest.mark.parametrize("seed", [9, 16, 23, 28, 30, 34]) # others are refused, or have one class
+def test_random_graphs(seed, tmp_path):
+    check(random_graph(np.random.default_rng(seed)), tmp_path)
+
+
 # Pixels.
 
 
@@ -451,7 +644,7 @@ def branch(graph):
     graph.add("Add", before)
 
 
-CHAIN = "a network is a chain of layers without branches"
+MEET  = "maps meet in Add of what is quantized alike, or Concat of channels"
 SIDES = "must have the same padding above as below, and left as right"
 TRAIN_SIDES = "train with the same padding on both sides"
 WINDOWS = "must be of windows that do not overlap, of height and width, without a border"
@@ -459,8 +652,9 @@ ELSE  = "gen/from_qonnx.py says what can be built"
 
 
 @pytest.mark.parametrize("make, number, kind, what, way_out", [
-    (full(branch), 7, "Add",
-     "takes other activations than those of the node before it", CHAIN),
+    (full(branch), 6, "Relu",
+     "takes what something else takes, too, and is not quantized",
+     "put a quantizer behind the layer that both take"),
     (full(lambda graph: graph.add("Dropout")), 6, "Dropout",
      "has no counterpart", "export the model in evaluation mode, where it drops nothing"),
     (full(lambda graph: graph.add("Sign")), 6, "Sign",
@@ -494,7 +688,7 @@ ELSE  = "gen/from_qonnx.py says what can be built"
     (full(lambda graph: graph.add("Div", graph.constant(0))), 6, "Div",
      "divides by activations, or by zero", ELSE),
     (full(lambda graph: graph.add("Add", graph.constant(np.zeros(11)))), 6, "Add",
-     "takes numbers of shape (11,), but activations of 12 channels, 1 by 1", CHAIN),
+     "takes numbers of shape (11,), but activations of 12 channels, 1 by 1", MEET),
     (image(lambda graph: (graph.conv(1, 4), graph.add("Add", graph.constant(np.arange(4))))), 5, "Add",
      "takes numbers that differ within a channel", "only those of channels may differ"),
     (full(lambda graph: (graph.bipolar(), graph.add("Mul", graph.constant(-1.0)))), 7, "Mul",
@@ -540,7 +734,7 @@ ELSE  = "gen/from_qonnx.py says what can be built"
     (image(lambda graph: (graph.conv(1, 4), pool(graph), pool(graph))), 6, "MaxPool",
      "is the second pool of a layer", "train with a convolution between them"),
     (image(pool), 3, "MaxPool",
-     "takes pixels or a vector", "pool the map that leaves a convolution"),
+     "takes pixels, a vector, or what is joined", "pool the map that leaves a convolution"),
     (image(lambda graph: pad(graph, -1.0, (1, 0, 0, 0))), 3, "Pad",
      "must add as many rows above as below a map, and as many columns left as right", TRAIN_SIDES),
     (image(lambda graph: pad(graph, 0.0)), 3, "Pad",
@@ -552,6 +746,94 @@ ELSE  = "gen/from_qonnx.py says what can be built"
 ])
 def test_refuses(make, number, kind, what, way_out, tmp_path):
     path = make().save(tmp_path / "graph.onnx")
+    message = f"QONNX file {path} has node 'node{number}' ({kind}), which {what}; {way_out}"
+    with pytest.raises(QonnxError, match=f"^{re.escape(message)}$"):
+        read(path)
+
+
+def joined(kind="Add", quantize=four, first=four, **attributes):
+    """A block and ``kind`` of its ends."""
+    def make(graph):
+        stem(graph, first)
+        beside(graph, *block(graph, 4, quantize, stride=attributes.pop("stride", 1)), kind, **attributes)
+    return make
+
+
+def narrowed(graph):
+    """A map is added with fewer levels than something else takes of it."""
+    stem(graph, lambda graph: graph.quant(6, 0.25))
+    before, after = block(graph, 4, four)
+    graph.newest = before
+    four(graph)
+    beside(graph, graph.newest, after)
+
+
+def nested(graph):
+    """Two blocks beside each other."""
+    stem(graph, four)
+    before, ends = graph.newest, []
+    for _ in range(2):
+        graph.newest = before
+        beside(graph, *block(graph, 4, four))
+        four(graph)
+        ends.append(graph.newest)
+    beside(graph, *ends)
+
+
+ALIKE = "let both have the same quantizer"
+
+
+@pytest.mark.parametrize("make, number, kind, what, way_out", [
+    (joined("Mul"), 13, "Mul", "takes several activations", MEET),
+    (joined(quantize=lambda graph: None), 12, "Add",
+     "takes what no quantizer of a layer has made", "put a quantizer before it"),
+    (joined(quantize=lambda graph: graph.quant(4, 0.5)), 13, "Add",
+     "adds activations with scales of 0.25 and 0.5", ALIKE),
+    (joined("Concat", lambda graph: graph.quant(4, 0.25, 0.5), axis=1), 13, "Concat",
+     "puts activations of different scales, or zero points, side by side",
+     "let all have the same quantizer"),
+    (joined("Concat", axis=2), 13, "Concat",
+     "must put channels of activations side by side", "concatenate maps along axis 1"),
+    (joined(stride=2), 13, "Add",
+     "takes maps of 4 by 4 by 4 and 4 by 2 by 2", "let both have the same size"),
+    (lambda graph: (stem(graph, four), graph.add("Add", graph.newest)), 7, "Add",
+     "brings two ways together of which each has a join on it, or neither a layer",
+     "let one have none, and the other a layer"),
+    (nested, 23, "Add",
+     "brings two ways together of which each has a join on it, or neither a layer",
+     "let one have none, and the other a layer"),
+    (lambda graph: (residual(lambda graph: graph.quant(4, 0.25, narrow=1))(graph),
+                    beside(graph, *block(graph, 4, four)), graph.bipolar()), 21, "Add",
+     "takes a sum that its quantizer limits otherwise than values in fixed point are",
+     "quantize the sum as what was added, to all the numbers of its bits"),
+    (lambda graph: (narrowed(graph), graph.bipolar()), 14, "Add",
+     "takes other levels of a map than something else takes", "let both take the same"),
+    (lambda graph: (joined(quantize=lambda graph: graph.quant(8, 1 / 64),
+                           first=lambda graph: graph.quant(8, 1 / 64))(graph), graph.quant(8, 1 / 32)),
+     17, "MatMul",
+     "takes levels of a sum that values of 8 bits do not hold", "quantize what is added to fewer bits"),
+    (lambda graph: (residual()(graph), pool(graph)), 15, "MaxPool",
+     "takes pixels, a vector, or what is joined", "pool the map that leaves a convolution"),
+    (lambda graph: (stem(graph, four), graph.add("Identity"), pool(graph),
+                    beside(graph, "tensor6", graph.newest)), 8, "MaxPool",
+     "takes a map that something else takes, too, of before the pool", "let all take the pooled one"),
+    (lambda graph: (stem(graph, lambda graph: (four(graph), pool(graph))),
+                    beside(graph, *block(graph, 4, four)), graph.bipolar()), 14, "Add",
+     "takes what a pool leaves", "put a stride in its place"),
+    (lambda graph: (joined("Concat", axis=1)(graph), beside(graph, *block(graph, 8, four))), 20, "Add",
+     "takes maps that other ones side by side make, in another order",
+     "put those in the same order side by side"),
+    (residual(lambda graph: (graph.normalize(4), graph.bipolar())), 15, "BipolarQuant",
+     "has thresholds of a sum that differ between channels, or falls as it rises",
+     "normalize what is added, before its quantizers"),
+    (joined(), 16, "MatMul",
+     "takes what is not quantized, or a map", "quantize what enters it, and flatten maps before"),
+])
+def test_refuses_joins(make, number, kind, what, way_out, tmp_path):
+    graph = signs(Graph(seed=3))
+    make(graph)
+    side = 2 if any(node.op_type == "MaxPool" for node in graph.nodes) else 4
+    path = head(graph, 4 * side**2).save(tmp_path / "graph.onnx")
     message = f"QONNX file {path} has node 'node{number}' ({kind}), which {what}; {way_out}"
     with pytest.raises(QonnxError, match=f"^{re.escape(message)}$"):
         read(path)

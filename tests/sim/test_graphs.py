@@ -16,8 +16,8 @@ from gen.random_parameters import random_parameters
 VALUES = {"output_bits": 6, "fraction": 2}
 
 #: Two residual blocks: beside the first one a map goes as it is, beside the second, which has another size,
-#: through a convolution. Both of their layers run for maps that passes have already parted, and the first of
-#: these takes levels of two bits.
+#: through a convolution. Both of their layers run for maps that passes have already parted, and the first
+#: of these takes levels of two bits.
 RESIDUAL = Network("residual", Input(6, 7, (80, 160)), (
     Layer("stem", 6, 7, 2, (3, 3), 3, padding=1, **VALUES),
     Layer("first", 6, 7, 3, (3, 3), 4, padding=1),
