@@ -66,11 +66,12 @@ def check_layer(layer: Layer):
 
     for name in ("height", "width", "channels", "outputs"):
         need(getattr(layer, name) >= 1, f"{name} of at least 1", getattr(layer, name))
-    for name in ("kernel", "stride", "pool"):
+    for name in ("kernel", "stride", "pool", "average"):
         need(min(getattr(layer, name)) >= 1, f"a {name} of at least 1 by 1", by(*getattr(layer, name)))
     most = tuple(side - 1 for side in layer.kernel)
     need(all(0 <= border <= side for border, side in zip(layer.padding, most, strict=True)),
          f"padding of 0 to {by(*most)}, less than its kernel", by(*layer.padding))
+    _check_average(layer)
     height, width = layer.padded
     if layer.kernel[0] > height or layer.kernel[1] > width:
         raise MalformedNetwork(f"Layer {layer.name!r} has a kernel of {by(*layer.kernel)}, but its "
@@ -91,6 +92,20 @@ def check_layer(layer: Layer):
         need(layer.output_bits > 1, f"values of 2 to {LEVEL_BITS} bits", layer.output_bits)
         need(layer.pool == (1, 1), "a pool of 1 by 1, as values are added before they are pooled",
              by(*layer.pool))
+
+
+def _check_average(layer):
+    if layer.average == (1, 1):
+        return
+    windows = f"whole windows of {by(*layer.average)} to average"
+    for name in ("kernel", "stride", "padding"):
+        sizes = getattr(layer, name)
+        if any(side % window for side, window in zip(sizes, layer.average, strict=True)):
+            raise MalformedNetwork(f"Layer {layer.name!r} must have a {name} of {windows}, not "
+                                   f"{by(*sizes)}")
+    if any(layer.padding) and (layer.height % layer.average[0] or layer.width % layer.average[1]):
+        raise MalformedNetwork(f"Layer {layer.name!r} has a border, so it must have a map of {windows}, "
+                               f"not {by(layer.height, layer.width)}")
 
 
 def _check_draws(network):

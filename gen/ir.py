@@ -333,6 +333,9 @@ class Layer:
     pool: tuple[int, int] = (1, 1) #: Height and width of the max-pool window; what fills none is dropped.
     stride: tuple[int, int] = (1, 1) #: From row to row and from column to column.
     padding: tuple[int, int] = (0, 0) #: Rows of level 0 above and below, and columns left and right.
+    average: tuple[int, int] = (1, 1) #: Height and width of windows of the kernel, each of which has one
+                                   #: weight for a channel: so the sum is that of averages, times the size
+                                   #: of a window.
     dropout: float = 0.5           #: Dropout probability that a training begins with; :class:`Draw` has
                                    #: those of a trained network.
     choices: tuple[ArrayChoice | BankChoice | MaskChoice | MixChoice, ...] = ()
@@ -363,7 +366,7 @@ class Layer:
     folding: Folding | None = None #: Set by :func:`gen.transforms.folding.choose_folding`.
 
     def __post_init__(self):
-        for name in ("kernel", "pool", "stride", "padding"):
+        for name in ("kernel", "pool", "stride", "padding", "average"):
             if isinstance(value := getattr(self, name), int):
                 object.__setattr__(self, name, (value, value))
 

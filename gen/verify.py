@@ -6,7 +6,7 @@ from dataclasses import fields
 from gen.check_shapes import MalformedNetwork, by, check_shapes
 from gen.ir import Affine, Centred, Comparison, Layer, Logit, Network, Normalization, Target, Value
 from gen.transforms.tile import columns_max
-from gen.weights import unpack
+from gen.weights import tied, unpack
 
 
 __all__ = ["MalformedNetwork", "verify"]
@@ -54,6 +54,9 @@ def _check_parameters(layer, last):
         if layer.weight_bits > 1 and unpack(layer, number).min() == least:
             raise MalformedNetwork(f"Layer {layer.name!r} must have weights from {least + 1} to "
                                    f"{~least}, not {least}")
+        if layer.average != (1, 1) and ((found := unpack(layer, number)) != tied(layer, found)).any():
+            raise MalformedNetwork(f"Layer {layer.name!r} must have the same weights in each window of "
+                                   f"{by(*layer.average)} that it averages")
     _check_centred(layer, [part.centred for part in _each(layer, "normalizations")], last)
     for part in _each(layer, "normalizations"):
         for name in (field.name for field in fields(Normalization) if field.name != "centred"):

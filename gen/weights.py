@@ -5,7 +5,7 @@ import numpy as np
 from gen.ir import Layer, Network
 
 
-__all__ = ["INLINE_BITS", "in_files", "pack", "stored_bits", "unpack"]
+__all__ = ["INLINE_BITS", "in_files", "of_averages", "pack", "stored_bits", "tied", "unpack"]
 
 
 #: Bits of the weights of a network up to which the weights of emulated arrays are in the Verilog: more than
@@ -48,3 +48,19 @@ def unpack(layer: Layer, number: int) -> np.ndarray:
     place = 1 << np.arange(bits)
     place[-1] *= -1
     return fields.reshape(layer.outputs, layer.fan_in, bits) @ place
+
+
+def of_averages(weights: np.ndarray, window: tuple[int, int]) -> np.ndarray:
+    """Return the weights, (outputs, channels, height, width), that add up of a map what ``weights`` do of
+    the averages of its windows, times the size of one: each for a whole window."""
+    return weights.repeat(window[0], 2).repeat(window[1], 3)
+
+
+def tied(layer: Layer, weights: np.ndarray) -> np.ndarray:
+    """Return ``weights``, (..., fan-in), with those of the first input of each window that ``layer``
+    averages for all of it."""
+    (height, width), (rows, columns) = layer.kernel, layer.average
+    whole = weights.reshape(*weights.shape[:-1], height // rows, rows, width // columns, columns,
+                            layer.channels)
+    first = whole[..., :1, :, :1, :]
+    return np.broadcast_to(first, whole.shape).reshape(weights.shape)

@@ -87,8 +87,8 @@ def forward(network: Network, images: np.ndarray, bits: np.ndarray, *, number: i
 
 
 def entering(layer: Layer, x: np.ndarray, value_bits: int | None) -> np.ndarray:
-    """Return the levels that ``layer`` takes of a map ``x`` of levels or of values of ``value_bits`` bits in
-    fixed point: of these how many of its thresholds they have reached, or 1 for those of 0 and above."""
+    """Return the levels that ``layer`` takes of a map ``x`` of levels or of values of ``value_bits`` bits
+    in fixed point: of these how many of its thresholds they have reached, or 1 for those of 0 and above."""
     if value_bits is None:
         return x
     # Level q stands for q - 2 ** (value_bits - 1).

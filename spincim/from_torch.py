@@ -56,6 +56,7 @@ from gen.graph import trunk_and_branch
 from gen.ir import BankChoice, Draw, Input, Join, Layer, MaskChoice, Network
 from gen.methods import METHODS, choose, has_dropout, is_chosen
 from gen.transforms.banks import exact_values
+from gen.weights import of_averages
 from golden.float import layers as golden_layers
 from golden.float.levels import levels_of
 from golden.float.model import BayNN
@@ -128,7 +129,6 @@ class _Part:
     golden: nn.Module | None = None #: The layer of :mod:`golden.methods` that it is; arrays then have the
                                     #: rows that it stores.
     place: int = 0                  #: Its number.
-    window: int = 1                 #: Inputs that its sums are divided by, those of an average.
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -394,8 +394,7 @@ class _Walk:
         if getattr(state, "order", None) is not None:
             weight = weight[:, state.order]
         window = getattr(state, "window", (1, 1))
-        for axis, side in enumerate(window, 2):
-            weight = weight.repeat(side, axis)
+        weight = of_averages(weight, window)
         kernel, stride, padding = (tuple(map(operator.mul, pair, window))
                                    for pair in (kernel, _pair(stride), _pair(padding)))
         if any(padding) and any(whole % side for whole, side in zip(
@@ -406,11 +405,11 @@ class _Walk:
         if (scale != scale[:, :1]).any() or not scale.all():
             raise _Refused("has weights that are not binary", _BINARY)
         bias = np.zeros(len(weight)) if module.bias is None else _array(module.bias, "bias")
-        window = math.prod(window)
-        part = _Part(self._geometry(kind, kernel, len(weight), stride, padding),
-                     np.sign(weight).astype(np.int64), kind == "fc", bias * window, scale[:, 0],
-                     mask=state.mask, window=window)
-        if any(Fraction(one) * window != Fraction(both)
+        size = math.prod(window)
+        part = _Part(self._geometry(kind, kernel, len(weight), stride, padding, window),
+                     np.sign(weight).astype(np.int64), kind == "fc", bias * size, scale[:, 0],
+                     mask=state.mask)
+        if any(Fraction(one) * size != Fraction(both)
                for one, both in zip(bias.tolist(), part.bias.tolist(), strict=True)):
             raise _Refused("has a bias that 64 bits cannot hold, times the size of the average before it",
                            "make the model float32")
@@ -420,7 +419,7 @@ class _Walk:
         self.parts.append(replace(part, place=len(self.parts)))
         return self.parts[-1]
 
-    def _geometry(self, kind, kernel, outputs, stride=(1, 1), padding=(0, 0)):
+    def _geometry(self, kind, kernel, outputs, stride=(1, 1), padding=(0, 0), average=(1, 1)):
         state, entering = self.state, {}
         if isinstance(state, _Pixels):
             ends = state.low, state.low + 255 * state.step
@@ -441,7 +440,7 @@ class _Walk:
                            "let it take what a layer behind that one computes")
         self.sources[name] = (source,)
         layer = Layer(name, height, width, channels, tuple(kernel), outputs, stride=stride, padding=padding,
-                      source="" if source == before else source, **entering)
+                      average=average, source="" if source == before else source, **entering)
         if min(layer.positions) < 1:
             raise _Refused(f"has a kernel that is larger than its map, {_words(state)}",
                            "use a smaller kernel")
@@ -808,14 +807,14 @@ def _parameters(part: _Part, network: Network, layer: Layer) -> Parameters:
     ones, zeros = np.ones(layer.outputs), np.zeros(layer.outputs)
     vectors = {"gamma": ones, "beta": zeros, "mean": zeros, "variance": ones, "epsilon": 0.0}
     vectors |= part.normalization or {}
-    if part.window > 1: # the sums are those of the averages, times that
-        mean = vectors["mean"] * part.window
-        if any(Fraction(one) * part.window != Fraction(both)
+    if (window := math.prod(layer.average)) > 1: # the sums are those of the averages, times that
+        mean = vectors["mean"] * window
+        if any(Fraction(one) * window != Fraction(both)
                for one, both in zip(vectors["mean"].tolist(), mean.tolist(), strict=True)):
             raise ConvertError(f"Layer {layer.name!r} has a mean that 64 bits cannot hold, times the size "
                                "of the average before it; make the model float32")
-        vectors |= {"mean": mean, "variance": vectors["variance"] * part.window**2,
-                    "epsilon": vectors["epsilon"] * part.window**2}
+        vectors |= {"mean": mean, "variance": vectors["variance"] * window**2,
+                    "epsilon": vectors["epsilon"] * window**2}
     bias, scale = part.bias, part.scale
     dropout = part.p if part.scaled or part.golden is not None else part.mask[0] if part.mask else None
     if part.golden is None and (scale != 1).any() and not part.scaled and bias.any():

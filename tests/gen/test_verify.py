@@ -511,6 +511,12 @@ def joined(layer=None, join=None, **changes):
      "Layer 'last' must have 3 thresholds of values that ascend from -8 to 8, not (-8, 0, 9)"),
     (joined("stem", value_thresholds=(0,)),
      "Layer 'stem' has thresholds of values in fixed point, but the input has levels of 1 bit from -1"),
+    (joined("last", average=3),
+     "Layer 'last' must have a kernel of whole windows of 3 by 3 to average, not 4 by 4"),
+    (joined("last", average=(2, 4)),
+     "Layer 'last' must have a stride of whole windows of 2 by 4 to average, not 1 by 1"),
+    (joined("last", average=(2, 4), stride=4, weight_bits=1, arrays=((0xffffffff, 0, 0xff00ff),)),
+     "Layer 'last' must have the same weights in each window of 2 by 4 that it averages"),
     (joined(join={"name": "total"}), "Layer 'last' has the source 'sum', which is none of its layers and "
                                      "joins"),
     (joined(join={"name": "Stem"}), "Network 'joined' has layers or joins named 'stem' and 'Stem', but "

@@ -362,12 +362,23 @@ def _geometry(draw, shape):
         padding = (min(padding),) * 2
         kernel  = tuple(min(side, whole + 2 * padding[0])
                         for side, whole in zip(kernel, shape, strict=False))
+    average = draw(_average(shape, kernel, stride, padding))
     layer = Layer("probe", *shape, kernel, 1, stride=stride, padding=padding)
     pool  = draw(st.just((1, 1)) | st.just((2, 2)) | st.tuples(*(
         st.integers(1, side) | st.just(side) for side in layer.positions)))
     pool  = tuple(min(side, whole) for side, whole in zip(pool, layer.positions, strict=True))
     return {"kernel": kernel, "outputs": draw(st.integers(1, 5) | st.integers(1, 12)), "pool": pool,
-            "stride": stride, "padding": padding}
+            "stride": stride, "padding": padding, "average": average}
+
+
+@st.composite
+def _average(draw, shape, *sizes):
+    """A window of what enters that is averaged, of which kernel, stride and border are whole ones."""
+    _, _, padding = sizes
+    fitting = [[window for window in range(1, of_axis[0] + 1) if not any(size % window for size in of_axis)
+                and (not any(padding) or not side % window)]
+               for side, of_axis in zip(shape[:2], zip(*sizes, strict=True), strict=True)]
+    return tuple(draw(st.sampled_from(axis)) if draw(_rare(2)) else 1 for axis in fitting)
 
 
 @st.composite
@@ -395,5 +406,9 @@ def _last_geometry(draw, shape):
         kernel = tuple(draw(st.integers(padding + 1, side)) for side in whole)
     stride  = max(1, *(side - part + 1 for side, part in zip(whole, kernel, strict=True)))
     outputs = draw(st.integers(2, 5) | st.integers(2, 12) | st.just(25))
-    return {"kernel": kernel, "outputs": outputs, "pool": (1, 1), "stride": (stride,) * 2,
-            "padding": (padding,) * 2}
+    stride = (stride,) * 2
+    if kernel == whole and draw(_rare(3)): # any stride leads out of the map
+        stride = kernel
+    average = draw(_average(shape, kernel, stride, (padding,) * 2))
+    return {"kernel": kernel, "outputs": outputs, "pool": (1, 1), "stride": stride,
+            "padding": (padding,) * 2, "average": average}
