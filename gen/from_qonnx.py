@@ -15,6 +15,9 @@ levels of 8 bits.
 What meets in an ``Add`` or ``Concat`` becomes whole numbers, values in fixed point (:mod:`gen.qonnx_maps`),
 if its quantizers have one scale. Quantizers behind it become thresholds of these values.
 
+An average of levels becomes weights of the layer behind it (:attr:`gen.ir.Layer.average`), or else a layer
+of its own; one of sums those of the layer in front. Groups of channels are weights of 0 for all others.
+
 A node that cannot be built, or not exactly, is refused by its name.
 """
 
@@ -37,6 +40,7 @@ from gen.methods import DETERMINISTIC
 from gen.qonnx_maps import Levels, Refused, Side, Sums, Total, meet, pixels_of, settle
 from gen.tools import ToolMissing, install_hint
 from gen.transforms.banks import values_of_sums
+from gen.weights import of_averages
 
 
 __all__ = ["NODES", "QonnxError", "WAYS_OUT", "read_qonnx"]
@@ -49,12 +53,14 @@ _MOVED    = {"Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueez
 
 #: What is done with each node that activations go through.
 NODES = {
-    "Add": "_add", "BatchNormalization": "_batch_normalization", "BipolarQuant": "_quant", "Clip": "_clip",
-    "Concat": "_concat", "Conv": "_conv", "Div": "_div", "Flatten": "_flatten", "Gemm": "_gemm",
+    "Add": "_add", "AveragePool": "_average_pool", "BatchNormalization": "_batch_normalization",
+    "BipolarQuant": "_quant", "Clip": "_clip", "Concat": "_concat", "Conv": "_conv", "Div": "_div",
+    "Flatten": "_flatten", "Gemm": "_gemm", "GlobalAveragePool": "_global_average_pool",
     "GlobalMaxPool": "_global_max_pool", "Identity": "_same", "IntQuant": "_quant",
     "LogSoftmax": "_softmax", "MatMul": "_matmul", "MaxPool": "_max_pool", "Mul": "_mul",
     "MultiThreshold": "_multi_threshold", "Neg": "_neg", "Pad": "_pad", "Quant": "_quant", "Relu": "_relu",
-    "Reshape": "_reshape", "Softmax": "_softmax", "Sub": "_sub",
+    "ReduceMean": "_reduce_mean", "Reshape": "_reshape", "Softmax": "_softmax", "Sub": "_sub",
+    "Trunc": "_trunc",
 }
 
 #: What to do about a node that is refused, where it is no question of its attributes.
@@ -62,13 +68,10 @@ _MEET = "maps meet in Add of what is quantized alike, or Concat of channels"
 WAYS_OUT = {
     "Add": _MEET, "Concat": _MEET, "Mul": _MEET, "Sub": _MEET,
     "ArgMax":  "end the graph with its logits, of which the hardware finds the largest",
-    "AveragePool": "train with a max-pool, or with a stride",
     "Dropout": "export the model in evaluation mode, where it drops nothing",
-    "GlobalAveragePool": "train with a global max-pool, or a fully connected layer, in its place",
     "Sign":    "its sign of 0 is 0; quantize with BipolarQuant, which has +1",
     "TopK":    "end the graph with its logits, of which the hardware finds the largest",
     "Transpose": "export the graph with the channel before height and width",
-    "Trunc":   "train without average pools",
 }
 _OTHERWISE = "gen/from_qonnx.py says what can be built"
 
@@ -320,11 +323,12 @@ class _Reader:
 
     # What activations become.
 
-    def _line(self, slopes, offsets):
+    def _line(self, node, slopes, offsets):
         """Multiply the activations and add to them."""
-        if not isinstance(self.state, Levels):
+        alike = len(set(slopes)) == len(set(offsets)) == 1 and slopes[0] > 0
+        if not isinstance(self.state if alike else self._computed(node), Levels):
             return self.state.line(slopes, offsets)
-        if len(set(slopes)) > 1 or len(set(offsets)) > 1 or slopes[0] <= 0:
+        if not alike:
             raise Refused("multiplies or shifts activations behind a quantizer",
                            "there it takes one factor, above zero, and one shift for all of them")
         return replace(self.state, low=self.state.low * slopes[0] + offsets[0],
@@ -339,27 +343,27 @@ class _Reader:
         if all(name in self.states for name in node.input):
             return self._add_maps(node)
         numbers, _ = self._constant_of(node)
-        return self._line([Fraction(1)] * len(numbers), numbers)
+        return self._line(node, [Fraction(1)] * len(numbers), numbers)
 
     def _sub(self, node):
         numbers, first = self._constant_of(node)
         if first:
-            return self._line([Fraction(-1)] * len(numbers), numbers)
-        return self._line([Fraction(1)] * len(numbers), [-number for number in numbers])
+            return self._line(node, [Fraction(-1)] * len(numbers), numbers)
+        return self._line(node, [Fraction(1)] * len(numbers), [-number for number in numbers])
 
     def _mul(self, node):
         numbers, _ = self._constant_of(node)
-        return self._line(numbers, [Fraction(0)] * len(numbers))
+        return self._line(node, numbers, [Fraction(0)] * len(numbers))
 
     def _div(self, node):
         numbers, first = self._constant_of(node)
         if first or not all(numbers):
             raise Refused("divides by activations, or by zero", _OTHERWISE)
-        return self._line([1 / number for number in numbers], [Fraction(0)] * len(numbers))
+        return self._line(node, [1 / number for number in numbers], [Fraction(0)] * len(numbers))
 
     def _neg(self, node):
         channels = self.state.shape[0]
-        return self._line([Fraction(-1)] * channels, [Fraction(0)] * channels)
+        return self._line(node, [Fraction(-1)] * channels, [Fraction(0)] * channels)
 
     def _batch_normalization(self, node):
         settings = self._attributes(node)
@@ -376,15 +380,15 @@ class _Reader:
             raise Refused(f"normalizes {len(gamma)} channels, but there are {self.state.shape[0]}",
                            "normalize the channels of a map before it becomes a vector")
         parts = [[Fraction(value) for value in each.tolist()] for each in (gamma, beta, mean, deviation)]
-        return self._line([gamma / deviation for gamma, _, _, deviation in zip(*parts, strict=True)],
+        return self._line(node, [gamma / deviation for gamma, _, _, deviation in zip(*parts, strict=True)],
                           [beta - gamma * mean / deviation
                            for gamma, beta, mean, deviation in zip(*parts, strict=True)])
 
-    def _limits(self, least, most):
-        return self.state.limits(least, most)
+    def _limits(self, node, least, most):
+        return self._computed(node).limits(least, most)
 
     def _relu(self, node):
-        return self._limits(Fraction(0), math.inf)
+        return self._limits(node, Fraction(0), math.inf)
 
     def _clip(self, node):
         settings, limits = self._attributes(node), []
@@ -393,12 +397,20 @@ class _Reader:
                 limits.append(self._single(self._array(node, place), "limits"))
             else:
                 limits.append(Fraction(settings[name]) if name in settings else otherwise)
-        return self._limits(*limits)
+        return self._limits(node, *limits)
 
     def _flatten(self, node):
         if self._attributes(node).get("axis", 1) != 1:
             raise Refused("makes vectors of several images", "flatten with axis 1")
-        return replace(self.state, flat=True)
+        return self._vector(self.state)
+
+    @staticmethod
+    def _vector(state):
+        """The map ``state`` as a vector."""
+        if not isinstance(state, Sums):
+            return replace(state, flat=True)
+        state.flat = True
+        return state
 
     def _reshape(self, node):
         found = self._array(node, 1).ravel().tolist()
@@ -413,7 +425,7 @@ class _Reader:
         if sizes == before:
             return self.state
         if sizes == [1, count]:
-            return replace(self.state, flat=True)
+            return self._vector(self.state)
         if len(sizes) == 4 and sizes[0] == 1 and sizes[1] in (1, 3) and math.prod(sizes) == count \
                 and isinstance(self.state, Levels) and self.state.root.source is None and self.state.flat:
             return replace(self.state, flat=False, shape=tuple(sizes[1:]))
@@ -428,6 +440,10 @@ class _Reader:
         return self.state
 
     def _max_pool(self, node):
+        return self._pool(node, self._windows(node))
+
+    def _windows(self, node):
+        """The size of the windows of a pool, which stand side by side."""
         settings = self._attributes(node)
         size = tuple(settings["kernel_shape"])
         if len(size) != 2 or tuple(settings.get("strides", (1, 1))) != size \
@@ -435,14 +451,14 @@ class _Reader:
                 or settings.get("auto_pad", b"NOTSET") not in (b"NOTSET", b"VALID") \
                 or set(settings.get("dilations", [1])) != {1}:
             raise Refused("must be of windows that do not overlap, of height and width, without a border",
-                           "train with a pool whose strides are its size")
-        return self._pool(size)
+                          "train with a pool whose strides are its size")
+        return size
 
     def _global_max_pool(self, node):
-        return self._pool(self.state.shape[1:])
+        return self._pool(node, self.state.shape[1:])
 
-    def _pool(self, size):
-        state = self.state
+    def _pool(self, node, size):
+        state = self._computed(node)
         sums  = state.root.source if isinstance(state, Levels) else state
         if not isinstance(sums, Sums) or state.flat:
             raise Refused("takes pixels, a vector, or what is joined",
@@ -461,6 +477,45 @@ class _Reader:
         sums.layer = replace(sums.layer, pool=size)
         state.root.sign = [1] * len(state.root.sign)
         return replace(state, shape=sums.shape)
+
+    def _average_pool(self, node):
+        return self._averaged(self._windows(node))
+
+    def _global_average_pool(self, node):
+        return self._averaged(self.state.shape[1:])
+
+    def _reduce_mean(self, node):
+        settings = {"keepdims": 1, "axes": None} | self._attributes(node)
+        axes = settings["axes"] if len(node.input) < 2 else self._array(node, 1).ravel().tolist()
+        if self.state.flat or axes is None or sorted(axis % 4 for axis in axes) != [2, 3]:
+            raise Refused("is not the mean over height and width", "take it along axes 2 and 3")
+        state = self._averaged(self.state.shape[1:])
+        return state if settings["keepdims"] else self._vector(state)
+
+    def _averaged(self, size):
+        """Average windows: the layer that follows adds up as many inputs for each of its weights; of sums,
+        the layer in front does."""
+        state = self.state.levels() if isinstance(self.state, Total) else self.state
+        if state.flat:
+            raise Refused("takes a vector", "put it behind a convolution")
+        if any(side > whole for side, whole in zip(size, state.shape[1:], strict=True)):
+            raise Refused(f"takes a map of less than {by(*size)}", "train without it")
+        if isinstance(state, Sums):
+            state.average(size)
+            return state
+        channels, height, width = state.shape
+        return replace(state, shape=(channels, height // size[0], width // size[1]),
+                       window=(state.window[0] * size[0], state.window[1] * size[1]),
+                       whole=state.whole or (height, width))
+
+    def _computed(self, node):
+        """What enters a node that computes more of it than a layer does: averages leave a layer of their
+        own, the weights of which are ones and zeros."""
+        if isinstance(self.state, Levels) and self.state.whole:
+            channels = self.state.shape[0]
+            self.state = self._layer(node, "average", _Weights(
+                np.eye(channels, dtype=np.int64)[:, :, None, None], np.ones((channels, 1))), (1, 1))
+        return self.state
 
     def _pad(self, node):
         settings = self._attributes(node)
@@ -498,7 +553,7 @@ class _Reader:
             bounds = [bound.before_line(1 / scale, zero) for bound in numbers] if scale else []
         if scale <= 0:
             raise Refused(f"has a scale of {float(scale):g}", "it must be above zero")
-        return self.state.quantized(low, step, [bounds] * self.state.shape[0])
+        return self._computed(node).quantized(low, step, [bounds] * self.state.shape[0])
 
     def _multi_threshold(self, node):
         settings = self._attributes(node)
@@ -515,8 +570,42 @@ class _Reader:
         if step <= 0:
             raise Refused(f"has a scale of {float(step):g}", "it must be above zero")
         bounds = [[Bound(Fraction(value)) for value in sorted(row)] for row in array.tolist()]
-        return self.state.quantized(Fraction(settings.get("out_bias", 0.0)), step,
-                                    bounds * (channels // len(bounds)))
+        return self._computed(node).quantized(Fraction(settings.get("out_bias", 0.0)), step,
+                                              bounds * (channels // len(bounds)))
+
+    def _trunc(self, node):
+        """Bits that an integer loses. It is ``(round(x / scale + zero) / unit)``, rounded, and its limits
+        where it has six inputs, as the second version of the node has."""
+        state, numbers = self.state, [self._single(self._array(node, place), "settings")
+                                      for place in range(1, len(node.input))]
+        settings = {"rounding_mode": b"FLOOR", "signed": 1, "narrow": 0} | self._attributes(node)
+        rounding = settings["rounding_mode"].decode().upper()
+        if not isinstance(state, Levels) or len(numbers) not in (4, 5) or rounding not in ROUNDINGS:
+            raise Refused("takes what no quantizer or average has made, or rounds in another way than "
+                          f"{', '.join(ROUNDINGS)}", _OTHERWISE)
+        scale, zero, entering, leaving = numbers[0], numbers[1], numbers[2], numbers[-1]
+        if scale <= 0:
+            raise Refused(f"has a scale of {float(scale):g}", "it must be above zero")
+        if len(numbers) == 4:
+            unit = Fraction(2) ** int(entering - leaving)
+            least, most = ((value / scale + zero) / unit
+                           for value in (state.low, state.low + state.step * state.top))
+            first, last = math.floor(least) - 1, math.ceil(most) + 1
+            low, step   = (first - zero) * scale, scale
+        else:
+            step = numbers[3]
+            unit = Fraction(2) ** round(math.log2(step / scale))
+            signed, bits = bool(settings["signed"]), int(leaving)
+            least = -2**(bits - 1) + bool(settings["narrow"]) if signed else 0
+            first, last = least, 2**(bits - signed) - 1 - (bool(settings["narrow"]) and not signed)
+            low = (first - zero / unit) * step
+        bounds = [ROUNDINGS[rounding](number).before_line(1 / unit, Fraction(0)).whole
+                  for number in range(first + 1, last + 1)]
+        bounds = [ROUNDINGS["ROUND"](whole).before_line(1 / scale, zero) for whole in bounds]
+        made = self._computed(node).quantized(low, step, [bounds] * state.shape[0])
+        if made.top >= 2**LEVEL_BITS:
+            raise Refused(f"leaves {made.top + 1} levels", f"there may be {2**LEVEL_BITS}")
+        return made
 
     # Joins.
 
@@ -562,7 +651,7 @@ class _Reader:
         state = self.states[name]
         if isinstance(state, Total):
             state = state.levels()
-        if not isinstance(state, Levels) or state.root.source is None:
+        if not isinstance(state, Levels) or state.root.source is None or state.whole:
             raise Refused("takes what no quantizer of a layer has made", "put a quantizer before it")
         if state.flat and state.shape[1:] != (1, 1):
             raise Refused("takes vectors of maps", "flatten behind it")
@@ -595,9 +684,6 @@ class _Reader:
             raise Refused("takes what is not quantized, or a vector", "quantize the map that enters it")
         weights = self._weights(node, 4, 0)
         pads    = list(settings.get("pads", [0] * 4))
-        if settings.get("group", 1) != 1:
-            raise Refused(f"has {settings['group']} groups", "a crossbar has all channels as its rows; "
-                           "train with one group")
         if set(settings.get("dilations", [1, 1])) != {1}:
             raise Refused("is dilated", "train without dilation")
         if settings.get("auto_pad", b"NOTSET") not in (b"NOTSET", b"VALID") or pads[:2] != pads[2:]:
@@ -606,12 +692,29 @@ class _Reader:
         if any(pads) and (state.low or any(state.border)):
             raise Refused(f"pads with zeros, but level 0 stands for {float(state.low):g}",
                            "a border holds the lowest level; pad by a node of its own with that value")
-        if weights.numbers.ndim != 4 or weights.numbers.shape[1] != state.shape[0]:
+        weights = self._ungrouped(weights, settings.get("group", 1))
+        if weights.numbers.shape[1] != state.shape[0]:
             raise Refused(f"has weights of shape {weights.numbers.shape}, but takes {state.shape[0]} "
                            "channels")
         return self._layer(node, "conv", weights, weights.numbers.shape[2:],
                            stride=settings.get("strides", [1, 1]),
                            padding=pads[:2] if any(pads) else state.border)
+
+    def _ungrouped(self, weights, groups):
+        """The same weights for all channels, 0 for those of other groups."""
+        outputs, channels, *kernel = weights.numbers.shape
+        if groups == 1 or outputs % groups:
+            return weights
+        each  = outputs // groups
+        scale = weights.scale.reshape(outputs, -1)
+        numbers = np.zeros((outputs, groups * channels, *kernel), np.int64)
+        for group in range(groups):
+            numbers[group * each:(group + 1) * each, group * channels:(group + 1) * channels] = (
+                weights.numbers[group * each:(group + 1) * each])
+        if (scale != scale[:, :1]).any():
+            raise Refused("has scales of weights that differ within an output channel",
+                          "scale the weights of an output channel alike")
+        return _Weights(numbers, np.broadcast_to(scale[:, :1, None, None], numbers.shape))
 
     def _matmul(self, node):
         if node.input[0] in self.constants:
@@ -663,36 +766,28 @@ class _Reader:
         scale = weights.scale.reshape(outputs, -1)
         if (scale != scale[:, :1]).any() or not (scale > 0).all():
             raise Refused("has scales of weights that differ within an output channel, or are not above "
-                           "zero", "scale the weights of an output channel alike")
-        most = int(abs(numbers).max())
-        bits = 1 if (abs(numbers) == 1).all() else max(2, 1 + most.bit_length())
-        if bits > WEIGHT_BITS:
-            raise Refused(f"has weights of up to {most}", f"there may be {2**(WEIGHT_BITS - 1) - 1}")
-        channels, height, width = state.shape
-        name  = f"{kind}{1 + sum(each.layer.name.startswith(kind) for each in self.chain)}"
-        kernel, stride, padding = (tuple(map(int, pair)) for pair in (kernel, stride, padding))
-        layer = Layer(name, height, width, channels, kernel, outputs, stride=stride, padding=padding,
-                      weight_bits=bits, input_bits=state.bits, input_low=state.entering())
-        if min(layer.positions) < 1:
-            raise Refused("has a kernel that is larger than its map", "train with a smaller kernel")
+                          "zero", "scale the weights of an output channel alike")
+        (height, width), window = state.whole or state.shape[1:], state.window
+        if any(padding) and (height % window[0] or width % window[1]):
+            raise Refused("has a border around averages of windows that do not fill the map",
+                          "use a window that does")
         if state.order is not None:
             numbers = numbers[:, state.order]
+        name = f"{kind}{1 + sum(each.layer.name.startswith(kind) for each in self.chain)}"
+        kernel, stride, padding = (tuple(int(side) * each for side, each in zip(pair, window, strict=True))
+                                   for pair in (kernel, stride, padding))
+        layer = Layer(name, height, width, state.shape[0], kernel, outputs, stride=stride, padding=padding,
+                      average=window, input_bits=state.bits, input_low=state.entering())
+        if min(layer.positions) < 1:
+            raise Refused("has a kernel that is larger than its map", "train with a smaller kernel")
         # ONNX has the channel before height and width.
-        numbers = numbers.transpose(0, 2, 3, 1).reshape(outputs, -1)
-        sums = Sums(layer, numbers, kind == "fc", state, node)
+        numbers = of_averages(numbers, window).transpose(0, 2, 3, 1)
+        factors = [Fraction(value) / math.prod(window) for value in scale[:, 0].tolist()]
+        sums = Sums(layer, numbers.reshape(outputs, -1), factors, state, node)
         self.chain.append(sums)
         self.sources[name] = (state.root.source and state.root.source.name,)
         state.root.uses.append((state, sums))
-        slopes, offsets = [], []
-        for of_channel, total in zip(scale[:, 0].tolist(), numbers.sum(1).tolist(), strict=True):
-            factor = Fraction(of_channel)
-            slope, offset = factor * state.step, factor * state.low * total
-            if bits == 1: # the sum of w * q is half of that of w * (2 * q - L) and of w * L
-                slope, offset = slope / 2, offset + slope * (2**state.bits - 1) * total / 2
-            slopes.append(slope)
-            offsets.append(offset)
-        sums.line(slopes, offsets)
-        if len(node.input) > 2 and node.input[2]:
+        if kind != "average" and len(node.input) > 2 and node.input[2]:
             self.state = sums
             bias = self._array(node, 2)
             bias = self._by_channel(bias.reshape(-1, 1, 1) if kind == "conv" else bias)

@@ -13,7 +13,7 @@ from fractions import Fraction
 import numpy as np
 
 from gen.bounds import Bound, thresholds_of
-from gen.check_shapes import LEVEL_BITS
+from gen.check_shapes import LEVEL_BITS, WEIGHT_BITS
 from gen.ir import Input, Join, Layer
 
 
@@ -34,11 +34,50 @@ class Sums:
 
     layer: Layer
     weights: np.ndarray                     #: int64 (outputs, fan-in), as in :class:`gen.ir.Layer`.
-    flat: bool                              #: Whether the map is taken as a vector.
+    factors: list[Fraction]                 #: By channel, what one of a weight stands for.
     taken: "Levels"                         #: What the layer takes.
     node: object                            #: Of the graph, for messages.
+    flat: bool = False                      #: Whether the map is taken as a vector.
     steps: list = field(default_factory=list) #: Lines, and limits, of all channels.
     bank: list = field(default_factory=list)  #: Thresholds and invert bit of each, where levels leave it.
+
+    def __post_init__(self):
+        self.flat = self.taken.flat
+        self.steps = [self._values()]
+
+    def _values(self):
+        """The line from the sums to what they stand for; the bits of the weights become known."""
+        most, taken = int(abs(self.weights).max()), self.taken
+        bits = 1 if (abs(self.weights) == 1).all() else max(2, 1 + most.bit_length())
+        if bits > WEIGHT_BITS:
+            raise Refused(f"has weights of up to {most}", f"there may be {2**(WEIGHT_BITS - 1) - 1}")
+        self.layer = replace(self.layer, weight_bits=bits)
+        slopes, offsets = [], []
+        for factor, total in zip(self.factors, self.weights.sum(1).tolist(), strict=True):
+            slope, offset = factor * taken.step, factor * taken.low * total
+            if bits == 1: # the sum of w * q is half of that of w * (2 * q - L) and of w * L
+                slope, offset = slope / 2, offset + slope * (2**taken.bits - 1) * total / 2
+            slopes.append(slope)
+            offsets.append(offset)
+        return "line", slopes, offsets
+
+    def average(self, size: tuple[int, int]):
+        """Take the average of each ``size`` of values: that of the sums, which a larger kernel has."""
+        layer = self.layer
+        if layer.pool != (1, 1) or any(step[0] == "limits" for step in self.steps):
+            raise Refused("averages values that are limited or pooled", "put a quantizer before it")
+        kernel = self.weights.reshape(layer.outputs, *layer.kernel, layer.channels)
+        height, width = (side + (more - 1) * step for side, more, step in zip(
+            layer.kernel, size, layer.stride, strict=True))
+        whole = np.zeros((layer.outputs, height, width, layer.channels), np.int64)
+        for row, column in np.ndindex(size):
+            top, left = row * layer.stride[0], column * layer.stride[1]
+            whole[:, top:top + layer.kernel[0], left:left + layer.kernel[1]] += kernel
+        self.weights = whole.reshape(layer.outputs, -1)
+        self.factors = [factor / math.prod(size) for factor in self.factors]
+        self.layer = replace(layer, kernel=whole.shape[1:3], stride=tuple(
+            side * step for side, step in zip(size, layer.stride, strict=True)))
+        self.steps[0] = self._values()
 
     @property
     def name(self) -> str:
@@ -196,6 +235,8 @@ class Levels:
     order: tuple[int, ...] | None = None    #: Channels of the graph, in the order of the join; None of the
                                             #: same.
     border: tuple[int, int] = (0, 0)        #: Of level 0: rows above and below, columns left and right.
+    window: tuple[int, int] = (1, 1)        #: Height and width of what is averaged.
+    whole: tuple[int, int] | None = None    #: Height and width of the map before that.
     shared: bool = False                    #: Whether others are taken of the same map, too.
 
     @property
@@ -371,7 +412,8 @@ def _input(root):
     [(levels, _)] = root.uses
     [reached], count = levels.rows(), 2**levels.bits - 1
     reached = [*reached, *[256] * (count - levels.top)]
-    colours, height, width = levels.shape
+    colours, *size = levels.shape
+    height, width  = levels.whole or size
     return Input(height, width, () if reached == list(range(1, 256)) else tuple(reached), levels.bits,
                  colours)
 

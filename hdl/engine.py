@@ -146,7 +146,8 @@ class Engine(wiring.Component):
     """
 
     def __init__(self, line_buffer, crossbar, results, *, sums, banks, bits=1, value_bits=None,
-                 value_thresholds=(0,), array_choice=None, bank_choice=None, mix=None, masks=None, passes, protect=False):
+                 value_thresholds=(0,), array_choice=None, bank_choice=None, mix=None, masks=None, passes,
+                 protect=False):
         #: Results per cycle: those of all banks.
         self.lanes = len(banks[0])
         geometry   = crossbar.geometry
