@@ -40,7 +40,7 @@ from gen.methods import DETERMINISTIC
 from gen.qonnx_maps import Levels, Refused, Side, Sums, Total, meet, pixels_of, settle
 from gen.tools import ToolMissing, install_hint
 from gen.transforms.banks import values_of_sums
-from gen.weights import of_averages
+from gen.weights import of_averages, ungrouped
 
 
 __all__ = ["NODES", "QonnxError", "WAYS_OUT", "read_qonnx"]
@@ -692,29 +692,13 @@ class _Reader:
         if any(pads) and (state.low or any(state.border)):
             raise Refused(f"pads with zeros, but level 0 stands for {float(state.low):g}",
                            "a border holds the lowest level; pad by a node of its own with that value")
-        weights = self._ungrouped(weights, settings.get("group", 1))
-        if weights.numbers.shape[1] != state.shape[0]:
+        groups  = settings.get("group", 1)
+        if len(weights.numbers) % groups or weights.numbers.shape[1] * groups != state.shape[0]:
             raise Refused(f"has weights of shape {weights.numbers.shape}, but takes {state.shape[0]} "
                            "channels")
-        return self._layer(node, "conv", weights, weights.numbers.shape[2:],
+        return self._layer(node, "conv", weights, weights.numbers.shape[2:], groups=groups,
                            stride=settings.get("strides", [1, 1]),
                            padding=pads[:2] if any(pads) else state.border)
-
-    def _ungrouped(self, weights, groups):
-        """The same weights for all channels, 0 for those of other groups."""
-        outputs, channels, *kernel = weights.numbers.shape
-        if groups == 1 or outputs % groups:
-            return weights
-        each  = outputs // groups
-        scale = weights.scale.reshape(outputs, -1)
-        numbers = np.zeros((outputs, groups * channels, *kernel), np.int64)
-        for group in range(groups):
-            numbers[group * each:(group + 1) * each, group * channels:(group + 1) * channels] = (
-                weights.numbers[group * each:(group + 1) * each])
-        if (scale != scale[:, :1]).any():
-            raise Refused("has scales of weights that differ within an output channel",
-                          "scale the weights of an output channel alike")
-        return _Weights(numbers, np.broadcast_to(scale[:, :1, None, None], numbers.shape))
 
     def _matmul(self, node):
         if node.input[0] in self.constants:
@@ -759,9 +743,9 @@ class _Reader:
                            _OTHERWISE)
         return _Weights(*(np.moveaxis(array, axis, 0) for array in (found.numbers, found.scale)))
 
-    def _layer(self, node, kind, weights, kernel, stride=(1, 1), padding=(0, 0)):
+    def _layer(self, node, kind, weights, kernel, stride=(1, 1), padding=(0, 0), groups=1):
         """Return the sums of a layer with ``weights`` (outputs, channels, height, width)."""
-        state, numbers = self.state, weights.numbers
+        state, numbers = self.state, ungrouped(weights.numbers, groups)
         outputs = len(numbers)
         scale = weights.scale.reshape(outputs, -1)
         if (scale != scale[:, :1]).any() or not (scale > 0).all():

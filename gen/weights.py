@@ -5,7 +5,7 @@ import numpy as np
 from gen.ir import Layer, Network
 
 
-__all__ = ["INLINE_BITS", "in_files", "of_averages", "pack", "stored_bits", "tied", "unpack"]
+__all__ = ["INLINE_BITS", "in_files", "of_averages", "pack", "stored_bits", "tied", "ungrouped", "unpack"]
 
 
 #: Bits of the weights of a network up to which the weights of emulated arrays are in the Verilog: more than
@@ -64,3 +64,13 @@ def tied(layer: Layer, weights: np.ndarray) -> np.ndarray:
                             layer.channels)
     first = whole[..., :1, :, :1, :]
     return np.broadcast_to(first, whole.shape).reshape(weights.shape)
+
+
+def ungrouped(weights: np.ndarray, groups: int) -> np.ndarray:
+    """Return the weights of a convolution of several groups, (outputs, channels of a group, ...), for all
+    channels: 0 for those of other groups."""
+    outputs, channels = weights.shape[:2]
+    whole = np.zeros((groups, outputs // groups, groups, channels, *weights.shape[2:]), weights.dtype)
+    for group, of_group in enumerate(np.split(weights, groups)):
+        whole[group, :, group] = of_group
+    return whole.reshape(outputs, groups * channels, *weights.shape[2:])

@@ -56,7 +56,7 @@ from gen.graph import trunk_and_branch
 from gen.ir import BankChoice, Draw, Input, Join, Layer, MaskChoice, Network
 from gen.methods import METHODS, choose, has_dropout, is_chosen
 from gen.transforms.banks import exact_values
-from gen.weights import of_averages
+from gen.weights import of_averages, ungrouped
 from golden.float import layers as golden_layers
 from golden.float.levels import levels_of
 from golden.float.model import BayNN
@@ -117,7 +117,8 @@ class _Part:
     sums s; of plain modules, whose scale is the size of the weights, with the bias behind the scale."""
 
     layer: Layer
-    weight: np.ndarray              #: Of -1 and +1, (outputs, channels, height, width).
+    weight: np.ndarray              #: Of -1 and +1, (outputs, channels, height, width); 0 for channels of
+                                    #: other groups.
     flat: bool
     bias: np.ndarray                #: float64 (C,), as the others.
     scale: np.ndarray
@@ -365,9 +366,12 @@ class _Walk:
             lowest = float(state.low)
         if state.flat or module.in_channels != state.shape[0]:
             raise _Refused(f"takes {module.in_channels} channels, not {_words(state)}")
-        if module.groups != 1 or set(module.dilation) != {1}:
-            raise _Refused("must have one group and no dilation",
-                           "a crossbar has all inputs of the kernel as its rows")
+        if set(module.dilation) != {1}:
+            raise _Refused("must have no dilation", "train without it")
+        if module.groups > 1 and state.mask:
+            raise _Refused("has several groups, and inputs that are dropped",
+                           "weights of 0 for the channels of other groups are of two bits, and only those "
+                           "of one bit are masked: use ScaleDropout behind it")
         padding = (0, 0) if module.padding == "valid" else module.padding
         if isinstance(padding, str):
             raise _Refused(f"has a padding of {padding!r}", "it must be one number, or two")
@@ -390,7 +394,12 @@ class _Walk:
         state  = self.state
         binary = isinstance(module, BinaryConv2d | BinaryLinear)
         weight = _array(module.binary_weight() if binary else module.weight, "weights")
-        weight = weight.reshape(len(weight), state.shape[0], *kernel)
+        groups = getattr(module, "groups", 1)
+        weight = weight.reshape(len(weight), state.shape[0] // groups, *kernel)
+        scale  = abs(weight).reshape(len(weight), -1)
+        if (scale != scale[:, :1]).any() or not scale.all():
+            raise _Refused("has weights that are not binary", _BINARY)
+        weight = ungrouped(weight, groups)
         if getattr(state, "order", None) is not None:
             weight = weight[:, state.order]
         window = getattr(state, "window", (1, 1))
@@ -401,12 +410,10 @@ class _Walk:
                 getattr(state, "whole", None) or (0, 0), window, strict=True)):
             raise _Refused("has a border around averages of windows that do not fill the map",
                            "use a window that does")
-        scale  = abs(weight).reshape(len(weight), -1)
-        if (scale != scale[:, :1]).any() or not scale.all():
-            raise _Refused("has weights that are not binary", _BINARY)
         bias = np.zeros(len(weight)) if module.bias is None else _array(module.bias, "bias")
         size = math.prod(window)
-        part = _Part(self._geometry(kind, kernel, len(weight), stride, padding, window),
+        layer = self._geometry(kind, kernel, len(weight), stride, padding, window)
+        part = _Part(replace(layer, weight_bits=1 if groups == 1 else 2),
                      np.sign(weight).astype(np.int64), kind == "fc", bias * size, scale[:, 0],
                      mask=state.mask)
         if any(Fraction(one) * size != Fraction(both)

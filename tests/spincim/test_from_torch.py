@@ -423,6 +423,11 @@ GRAPHS = {
         Sign(), BinaryConv2d(1, 6, 2), nn.BatchNorm2d(6), Sign(), nn.AvgPool2d((2, 1)),
         Functional(lambda x: functional.avg_pool2d(x, (1, 2))), binary_(nn.Conv2d(6, 4, 2)), Sign(),
         nn.Flatten(), BinaryLinear(16, 5), nn.BatchNorm1d(5)), []),
+    "groups": (lambda: nn.Sequential(
+        Sign(), BinaryConv2d(1, 6, 3, padding=1), nn.BatchNorm2d(6), Sign(),
+        BinaryConv2d(6, 6, 3, groups=6, padding=1), nn.MaxPool2d(2), nn.BatchNorm2d(6), Sign(),
+        binary_(nn.Conv2d(6, 8, 3, groups=2)), nn.BatchNorm2d(8), Sign(), nn.Flatten(), BinaryLinear(32, 5),
+        nn.BatchNorm1d(5)), []),
     "an average of a join": (lambda: nn.Sequential(
         Sign(), BinaryConv2d(1, 6, 3, padding=1), nn.BatchNorm2d(6), Fixed(6, 2), Block(6, 6), Sign(),
         nn.AdaptiveAvgPool2d(1), nn.Flatten(), BinaryLinear(6, 5), nn.BatchNorm1d(5)),
@@ -597,11 +602,11 @@ BORDER  = ("it must be the lowest value of what enters: use BinaryConv2d of spin
     (chain(binary_(nn.Conv2d(1, 6, 3, padding="same")), start=[Sign()]), "Module '1' (Conv2d)",
      "has a padding of 'same'", "it must be one number, or two"),
     (chain(BinaryConv2d(1, 6, 3, dilation=(1, 2)), start=[Sign()]), "Module '1' (BinaryConv2d)",
-     "must have one group and no dilation",
-     "a crossbar has all inputs of the kernel as its rows"),
-    (chain(Sign(), BinaryConv2d(6, 6, 3, groups=2)), "Module '3' (BinaryConv2d)",
-     "must have one group and no dilation",
-     "a crossbar has all inputs of the kernel as its rows"),
+     "must have no dilation", "train without it"),
+    (chain(Sign(), SpatialSpinDrop(0.2), BinaryConv2d(6, 6, 3, groups=2)), "Module '4' (BinaryConv2d)",
+     "has several groups, and inputs that are dropped",
+     "weights of 0 for the channels of other groups are of two bits, and only those of one bit are masked: "
+     "use ScaleDropout behind it"),
     (chain(Sign(), BinaryConv2d(5, 6, 3)), "Module '3' (BinaryConv2d)",
      "takes 5 channels, not 6 channels of 6 by 6", SHAPED),
     (chain(Sign(), BinaryConv2d(6, 6, 7)), "Module '3' (BinaryConv2d)",
