@@ -15,6 +15,7 @@ import numpy as np
 from gen.bounds import Bound, thresholds_of
 from gen.check_shapes import LEVEL_BITS, WEIGHT_BITS
 from gen.ir import Input, Join, Layer
+from gen.weights import averaged, bits_of
 
 
 __all__ = ["Levels", "Refused", "Root", "Side", "Sums", "Total", "meet", "pixels_of", "settle"]
@@ -47,10 +48,10 @@ class Sums:
 
     def _values(self):
         """The line from the sums to what they stand for; the bits of the weights become known."""
-        most, taken = int(abs(self.weights).max()), self.taken
-        bits = 1 if (abs(self.weights) == 1).all() else max(2, 1 + most.bit_length())
+        bits, taken = bits_of(self.weights), self.taken
         if bits > WEIGHT_BITS:
-            raise Refused(f"has weights of up to {most}", f"there may be {2**(WEIGHT_BITS - 1) - 1}")
+            raise Refused(f"has weights of up to {abs(self.weights).max()}",
+                          f"there may be {2**(WEIGHT_BITS - 1) - 1}")
         self.layer = replace(self.layer, weight_bits=bits)
         slopes, offsets = [], []
         for factor, total in zip(self.factors, self.weights.sum(1).tolist(), strict=True):
@@ -67,12 +68,7 @@ class Sums:
         if layer.pool != (1, 1) or any(step[0] == "limits" for step in self.steps):
             raise Refused("averages values that are limited or pooled", "put a quantizer before it")
         kernel = self.weights.reshape(layer.outputs, *layer.kernel, layer.channels)
-        height, width = (side + (more - 1) * step for side, more, step in zip(
-            layer.kernel, size, layer.stride, strict=True))
-        whole = np.zeros((layer.outputs, height, width, layer.channels), np.int64)
-        for row, column in np.ndindex(size):
-            top, left = row * layer.stride[0], column * layer.stride[1]
-            whole[:, top:top + layer.kernel[0], left:left + layer.kernel[1]] += kernel
+        whole  = np.moveaxis(averaged(np.moveaxis(kernel, 3, 1), layer.stride, size), 1, 3)
         self.weights = whole.reshape(layer.outputs, -1)
         self.factors = [factor / math.prod(size) for factor in self.factors]
         self.layer = replace(layer, kernel=whole.shape[1:3], stride=tuple(

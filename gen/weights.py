@@ -5,7 +5,8 @@ import numpy as np
 from gen.ir import Layer, Network
 
 
-__all__ = ["INLINE_BITS", "in_files", "of_averages", "pack", "stored_bits", "tied", "ungrouped", "unpack"]
+__all__ = ["INLINE_BITS", "averaged", "bits_of", "in_files", "of_averages", "pack", "stored_bits", "tied",
+           "ungrouped", "unpack"]
 
 
 #: Bits of the weights of a network up to which the weights of emulated arrays are in the Verilog: more than
@@ -74,3 +75,20 @@ def ungrouped(weights: np.ndarray, groups: int) -> np.ndarray:
     for group, of_group in enumerate(np.split(weights, groups)):
         whole[group, :, group] = of_group
     return whole.reshape(outputs, groups * channels, *weights.shape[2:])
+
+
+def averaged(weights: np.ndarray, stride: tuple[int, int], window: tuple[int, int]) -> np.ndarray:
+    """Return the weights of a convolution, (outputs, channels, height, width), of which the sums are those
+    of each ``window`` of sums of ``weights`` with this ``stride``; its own is as many times as large."""
+    *others, height, width = weights.shape
+    whole = np.zeros((*others, height + (window[0] - 1) * stride[0], width + (window[1] - 1) * stride[1]),
+                     weights.dtype)
+    for row, column in np.ndindex(window):
+        top, left = row * stride[0], column * stride[1]
+        whole[..., top:top + height, left:left + width] += weights
+    return whole
+
+
+def bits_of(weights: np.ndarray) -> int:
+    """Return the bits that whole ``weights`` have, as of :class:`gen.ir.Layer`."""
+    return 1 if (abs(weights) == 1).all() else max(2, 1 + int(abs(weights).max()).bit_length())

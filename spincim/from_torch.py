@@ -19,9 +19,9 @@ overlap, ``AdaptiveMaxPool2d(1)``
 ``+``, ``torch.add`` of two ``Fixed``,    a join of their values (:class:`gen.ir.Join`)
 with ``Fixed`` behind it
 ``torch.cat`` of signs or of ``Fixed``    a join of their channels
-``AvgPool2d``, whose windows do not       weights of the layer that follows, the same at all positions
-overlap, ``AdaptiveAvgPool2d(1)``,        of a window
-behind ``Sign``
+``AvgPool2d``, whose windows do not       behind ``Sign`` weights of the layer that follows, the same at
+overlap, ``AdaptiveAvgPool2d(1)``         all positions of a window; before it those of a larger kernel of
+                                          the layer in front
 ``Flatten``                               the order of the inputs of the layer that follows
 ``Identity``, ``Hardtanh`` before a sign  nothing
 ``Softmax``, ``LogSoftmax`` at the end    the head, which computes it anyway
@@ -48,7 +48,7 @@ import numpy as np
 from torch import Tensor, fx, nn
 from torch.nn.modules.dropout import _DropoutNd
 
-from gen.check_shapes import check_shapes
+from gen.check_shapes import WEIGHT_BITS, check_shapes
 from gen.checkpoint import with_parameters
 from gen.checkpoint_file import Parameters
 from gen.command import UserError
@@ -56,7 +56,7 @@ from gen.graph import trunk_and_branch
 from gen.ir import BankChoice, Draw, Input, Join, Layer, MaskChoice, Network
 from gen.methods import METHODS, choose, has_dropout, is_chosen
 from gen.transforms.banks import exact_values
-from gen.weights import of_averages, ungrouped
+from gen.weights import averaged, bits_of, of_averages, ungrouped
 from golden.float import layers as golden_layers
 from golden.float.levels import levels_of
 from golden.float.model import BayNN
@@ -130,6 +130,7 @@ class _Part:
     golden: nn.Module | None = None #: The layer of :mod:`golden.methods` that it is; arrays then have the
                                     #: rows that it stores.
     place: int = 0                  #: Its number.
+    area: int = 1                   #: How many sums are averaged.
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -564,8 +565,11 @@ class _Walk:
         return self._averaged(self.state.shape[1:])
 
     def _averaged(self, size):
-        """Average signs: the layer that follows adds up as many for each of its weights."""
+        """Average signs: the layer that follows adds up as many for each of its weights; or sums, which a
+        larger kernel of their own layer adds up."""
         state = self.state
+        if isinstance(state, _Part) and not state.flat and not state.limited and state.golden is None:
+            return self._averaged_sums(state, size)
         if not isinstance(state, _Signs) or state.flat or state.mask:
             raise _Refused("takes what is no map of signs", _AVERAGE)
         channels, height, width = state.shape
@@ -574,6 +578,24 @@ class _Walk:
         return replace(state, shape=(channels, height // size[0], width // size[1]),
                        window=(state.window[0] * size[0], state.window[1] * size[1]),
                        whole=state.whole or (height, width))
+
+    def _averaged_sums(self, part, size):
+        layer = part.layer
+        if layer.pool != (1, 1):
+            raise _Refused("is behind a pool", "put a layer between them, or use a larger pool")
+        if any(side > whole for side, whole in zip(size, part.shape[1:], strict=True)):
+            raise _Refused(f"takes {_words(part)}", "take it out")
+        weight = averaged(part.weight, layer.stride, size)
+        bits   = bits_of(weight)
+        if bits > 1 and part.mask:
+            raise _Refused("averages sums of inputs that are dropped, in windows that overlap",
+                           "put Sign before it")
+        if bits > WEIGHT_BITS:
+            raise _Refused(f"adds up weights to up to {abs(weight).max()}, but there may be "
+                           f"{2**(WEIGHT_BITS - 1) - 1}", "put Sign before it")
+        stride = tuple(map(operator.mul, layer.stride, size))
+        return self._change(part, weight=weight, area=part.area * math.prod(size), layer=replace(
+            layer, kernel=weight.shape[2:], stride=stride, weight_bits=bits))
 
     def _sign(self, module):
         return self._signs()
@@ -792,6 +814,9 @@ class _Walk:
                 draws.append(Draw(name, (part.p,)))
             layers.append(replace(part.layer, choices=tuple(choices)))
         network = replace(base, layers=tuple(layers), draws=tuple(draws))
+        # A method drops scales to 1, and weights of several bits have others (below).
+        if any(part.scaled and part.area > 1 and part.layer.weight_bits > 2 for part in self.parts):
+            return network
         return next((named for method in ("deterministic", "scale-dropout", "spindrop", "spatial-spindrop")
                      if is_chosen(named := replace(network, method=method))), network)
 
@@ -814,16 +839,21 @@ def _parameters(part: _Part, network: Network, layer: Layer) -> Parameters:
     ones, zeros = np.ones(layer.outputs), np.zeros(layer.outputs)
     vectors = {"gamma": ones, "beta": zeros, "mean": zeros, "variance": ones, "epsilon": 0.0}
     vectors |= part.normalization or {}
-    if (window := math.prod(layer.average)) > 1: # the sums are those of the averages, times that
-        mean = vectors["mean"] * window
-        if any(Fraction(one) * window != Fraction(both)
-               for one, both in zip(vectors["mean"].tolist(), mean.tolist(), strict=True)):
-            raise ConvertError(f"Layer {layer.name!r} has a mean that 64 bits cannot hold, times the size "
-                               "of the average before it; make the model float32")
-        vectors |= {"mean": mean, "variance": vectors["variance"] * window**2,
+    window = math.prod(layer.average) * part.area
+    if window > 1: # the sums are those of the averages, times that
+        vectors |= {"mean": _times(layer, vectors["mean"], window),
+                    "variance": vectors["variance"] * window**2,
                     "epsilon": vectors["epsilon"] * window**2}
     bias, scale = part.bias, part.scale
+    # A weight w of several bits stands for w / most.
+    most, bare = max(1, 2**(layer.weight_bits - 1) - 1), part.golden is None and part.area > 1
+    if bare:
+        bias, scale = (_times(layer, values, factor) for values, factor in (
+            (bias, part.area), (scale, most)))
     dropout = part.p if part.scaled or part.golden is not None else part.mask[0] if part.mask else None
+    if most > 1 and part.scaled and bias.any():
+        raise ConvertError(f"Layer {layer.name!r} has a bias before its scales, and an average; leave its "
+                           "bias out")
     if part.golden is None and (scale != 1).any() and not part.scaled and bias.any():
         # A bias that is added to the scaled sum is taken from the mean.
         mean = vectors["mean"] - bias
@@ -833,13 +863,23 @@ def _parameters(part: _Part, network: Network, layer: Layer) -> Parameters:
                                "bits can take; leave its bias out, as the normalization has one")
         vectors["mean"], bias = mean, zeros
     if part.scaled and not network.method:
-        scale = np.stack([ones, scale])
+        scale = np.stack([ones * (most if bare else 1), scale])
     epsilon = float(vectors.pop("epsilon"))
     return Parameters(
         weight, layer.weight_bits, np.atleast_2d(bias),
         **{name: np.atleast_2d(vectors[name]) for name in ("gamma", "beta", "mean", "variance")},
         epsilon=epsilon, scale=np.atleast_2d(scale),
         dropout=None if dropout is None or not has_dropout(network, layer) else float(dropout))
+
+
+def _times(layer, values: np.ndarray, factor: int) -> np.ndarray:
+    """``values`` times ``factor``, exactly."""
+    found = values * factor
+    if any(Fraction(one) * factor != Fraction(both)
+           for one, both in zip(values.tolist(), found.tolist(), strict=True)):
+        raise ConvertError(f"Layer {layer.name!r} has numbers that 64 bits cannot hold, times the size of "
+                           "an average; make the model float32")
+    return found
 
 
 def _own_parameters(model: BayNN | SpinBayes) -> list[Parameters]:
