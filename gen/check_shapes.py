@@ -297,6 +297,12 @@ def _joined(join, first, second):
     if (first.bits, first.low, first.fraction) != (second.bits, second.low, second.fraction):
         raise MalformedNetwork(f"{both} meet in join {join.name!r} and must have the same levels, not "
                                f"{first.levels} and {second.levels}")
+    for found in filter(None, join.thresholds):
+        zero = 2**(first.bits - 1)
+        if first.fraction is None or len(found) != 2 * zero - 1 or list(found) != sorted(found) \
+                or found[0] < -zero or found[-1] > zero:
+            raise MalformedNetwork(f"Join {join.name!r} must have thresholds of values in fixed point, "
+                                   f"{2 * zero - 1} that ascend from {-zero} to {zero}")
     same = slice(0, 3 if join.operation == "add" else 2)
     if first.shape[same] != second.shape[same]:
         raise MalformedNetwork(f"{both} meet in join {join.name!r} and must have maps of the same size, "

@@ -32,14 +32,12 @@ import numpy as np
 
 from gen.bounds import ROUNDINGS, Bound
 from gen.check_shapes import LEVEL_BITS, WEIGHT_BITS, by, check_shapes
-from gen.checkpoint import with_parameters
 from gen.checkpoint_file import CheckpointError, Parameters
 from gen.graph import trunk_and_branch
 from gen.ir import Layer, Network
 from gen.methods import DETERMINISTIC
 from gen.qonnx_maps import Levels, Refused, Side, Sums, Total, meet, pixels_of, settle
 from gen.tools import ToolMissing, install_hint
-from gen.transforms.banks import values_of_sums
 from gen.weights import of_averages, ungrouped
 
 
@@ -802,14 +800,26 @@ class _Reader:
 def _hidden(sums: Sums) -> Parameters:
     thresholds, inverts = (np.array(each, np.int64) for each in zip(*sums.bank, strict=True))
     # Values of several bits have a gain and an offset, where these make the same of every sum.
-    if sums.layer.fraction is not None and all(step[0] == "line" for step in sums.steps):
-        own  = _output(sums)
-        made = with_parameters(Network("", None, (sums.layer,), method=DETERMINISTIC), [own]).layers[0]
-        levels = (np.array(made.sums) >= thresholds[..., None]).sum(1)
-        levels = np.where(inverts[:, None], thresholds.shape[1] - levels, levels)
-        if (values_of_sums(made)[0] + 2**(made.output_bits - 1) == levels).all():
-            return own
+    if sums.layer.fraction is not None and _is_line(sums, thresholds, inverts):
+        return _output(sums)
     return Parameters(sums.weights[None], sums.layer.weight_bits, threshold=thresholds, invert=inverts)
+
+
+def _is_line(sums: Sums, thresholds: np.ndarray, inverts: np.ndarray) -> bool:
+    """Whether the values of a layer are those of a line, rounded to the nearest, and so far from the middle
+    between two of them, for every sum, that whole gains of 30 fraction bits surely make them."""
+    if any(step[0] == "limits" for step in sums.steps):
+        return False
+    numbers = np.array(sums.layer.sums)
+    levels  = (numbers >= thresholds[..., None]).sum(1)
+    levels  = np.where(inverts[:, None], thresholds.shape[1] - levels, levels)
+    slopes, offsets = (np.array(list(map(float, each)))[:, None] for each in sums.line_of_all())
+    exact, zero = slopes * numbers + offsets + 0.5, 2**(sums.layer.output_bits - 1)
+    # Within 2 ** 16, an error of float64 is far below this, as is one of the gamma that a file holds.
+    error = (sums.layer.sums.stop / 2 + 1) / 2**30 + 1e-9
+    return (abs(exact).max() < 2**16 and sums.layer.sums.stop < 2**28
+            and abs(exact - np.round(exact)).min() > error
+            and (np.floor(exact).clip(-zero, zero - 1) + zero == levels).all())
 
 
 def _output(sums: Sums) -> Parameters:
@@ -820,11 +830,8 @@ def _output(sums: Sums) -> Parameters:
     # With w / W for weights and values from low to 1, s is `step * sum + start` of each channel.
     step = Fraction(1 - low, levels * (2 if layer.weight_bits == 1 else most))
     gammas, betas = [], []
-    for channel, total in enumerate(sums.weights.sum(1).tolist()):
+    for total, slope, offset in zip(sums.weights.sum(1).tolist(), *sums.line_of_all(), strict=True):
         start = total * (Fraction(1 + low, 2) if layer.weight_bits == 1 else Fraction(low, most))
-        slope, offset = Fraction(1), Fraction(0)
-        for _, slopes, offsets in sums.steps:
-            slope, offset = slopes[channel] * slope, slopes[channel] * offset + offsets[channel]
         gammas.append(float(slope / step))
         betas.append(float(offset - slope * start / step))
     zeros, ones = np.zeros((1, layer.outputs)), np.ones((1, layer.outputs))

@@ -473,6 +473,14 @@ class Join:
                                    #: choose.
     branch: str                    #: That of the other, of layers without choices or of none.
     operation: str = "add"
+    trunk_thresholds: tuple[int, ...] = () #: Of values that come from the trunk, ascending, one less than
+                                   #: there are values, from the lowest on: each becomes the value whose
+                                   #: number is how many of these it has reached. Empty: as they are.
+    branch_thresholds: tuple[int, ...] = () #: Likewise of the branch.
+
+    @property
+    def thresholds(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        return self.trunk_thresholds, self.branch_thresholds
 
     @property
     def sources(self) -> tuple[str, str]:

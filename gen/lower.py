@@ -57,7 +57,8 @@ def _branches(network):
     layers = network.layers
     return [Branch(identifier(branch.join.name), layers=branch.layers, first=branch.between[0],
                    last=branch.between[-1], bits=layers[branch.between[-1]].output_bits,
-                   added=branch.join.operation == "add") for branch in graph_of(network).branches]
+                   added=branch.join.operation == "add",
+                   thresholds=branch.join.thresholds) for branch in graph_of(network).branches]
 
 
 def lower_layer(network: Network, index: int, target: Target, filed: bool = False) -> Engine:

@@ -90,6 +90,15 @@ class Sums:
         self.steps.append(("line", list(slopes), list(offsets)))
         return self
 
+    def line_of_all(self) -> tuple[list[Fraction], list[Fraction]]:
+        """Return slopes and offsets of the values, all steps of which are lines."""
+        slopes, offsets = [Fraction(1)] * self.layer.outputs, [Fraction(0)] * self.layer.outputs
+        for _, further, more in self.steps:
+            slopes  = [one * other for one, other in zip(further, slopes, strict=True)]
+            offsets = [slope * offset + other
+                       for slope, offset, other in zip(further, offsets, more, strict=True)]
+        return slopes, offsets
+
     def limits(self, least, most) -> "Sums":
         """Let the values be no less and no more."""
         self.steps.append(("limits", least, most))
@@ -185,6 +194,8 @@ class Side:
     operation: str
     shifts: tuple[int, int] = (0, 0)        #: Of channels side by side, what is added to the numbers of
                                             #: levels of each so that all stand for the same.
+    thresholds: list = field(default_factory=lambda: [(), ()]) #: Of values of both ways, if they become
+                                            #: others.
 
 
 @dataclass(eq=False)
@@ -372,7 +383,9 @@ def settle(chain: list[Sums], joins: list[tuple[Side, Root]]) -> tuple[Input, tu
             before = chain[layers[id(taker)] - 1]
             taker.layer = replace(taker.layer, source="" if source is None or source is before else
                                   source.name)
-    return pixels, tuple(Join(join.name, join.trunk, join.branch, join.operation) for join, _ in joins)
+    return pixels, tuple(Join(
+        join.name, join.trunk, join.branch, join.operation,
+        *join.thresholds[::1 if join.trunk == join.one.root.source.name else -1]) for join, _ in joins)
 
 
 def _roots(chain, joins):
@@ -471,57 +484,66 @@ def _placed(together, takers, zero):
     for root in together:
         join = root.source
         if isinstance(join, Side):
-            first = _place_join(join, firsts)
-            ends  = zip(*(held[id(each.root)] for each in (join.one, join.other)), strict=True)
-            least, most = map(sum, ends) if join.operation == "add" else (
-                end(values) for end, values in zip((min, max), ends, strict=True))
+            ways = [_way(levels, join, firsts, held, zero) for levels in (join.one, join.other)]
+            join.thresholds = [thresholds for _, _, thresholds in ways]
+            least, most = map(sum, list(zip(*ways, strict=True))[:2]) if join.operation == "add" else (
+                min(way[0] for way in ways), max(way[1] for way in ways))
+            first = least if join.operation == "add" else _first_beside(join, [way[0] for way in ways])
         else:
-            first = _place_layer(root, zero)
+            first = _first_of_layer(root, zero)
             least, most = first, first + root.top
         firsts[id(root)] = first
         held[id(root)] = max(least, -zero), min(most, zero - 1)
-        for levels, taker in root.uses:
-            if isinstance(taker, Side) and (
-                    levels.span is None or tuple(first + end for end in levels.span) != held[id(root)]):
-                raise Refused(*(
-                    ("takes a sum that its quantizer limits otherwise than values in fixed point are",
-                     "quantize the sum as what was added, to all the numbers of its bits")
-                    if isinstance(join, Side) else
-                    ("takes other levels of a map than something else takes", "let both take the same")),
-                    taker.node)
-    thresholds = []
-    for levels, taker in takers:
-        first, (least, most) = firsts[id(levels.root)], held[id(levels.root)]
-        found = [-zero if number == 0 else zero if number > levels.root.top else first + number
-                 for number in levels.of]
-        # Of a sum beyond what values hold, all that are as large are one.
-        if any(not least < value <= most for value, number in zip(found, levels.of, strict=True)
-               if 0 < number <= levels.root.top):
-            raise Refused(f"takes levels of a sum that values of {LEVEL_BITS} bits do not hold",
-                          "quantize what is added to fewer bits", taker.node)
-        thresholds.append(found)
-    return firsts, thresholds
+    return firsts, [_reaching(levels, taker, firsts, held, zero) for levels, taker in takers]
 
 
-def _place_layer(root, zero):
-    """The value of level 0 of a layer."""
-    join, top = next((taker.node for _, taker in root.uses if isinstance(taker, Side)), None), root.top
-    if root.source.layer.pool != (1, 1):
-        raise Refused("takes what a pool leaves", "put a stride in its place", join or root.uses[0][1].node)
+def _reaching(levels, taker, firsts, held, zero):
+    """Thresholds of values for ``levels``."""
+    first, (least, most) = firsts[id(levels.root)], held[id(levels.root)]
+    found = [-zero if number == 0 else zero if number > levels.root.top else first + number
+             for number in levels.of]
+    # Of a sum beyond what values hold, all that are as large are one.
+    if any(not least < value <= most for value, number in zip(found, levels.of, strict=True)
+           if 0 < number <= levels.root.top):
+        raise Refused(f"takes levels of a sum that values of {LEVEL_BITS} bits do not hold",
+                      "quantize what is added to fewer bits", taker.node)
+    return found
+
+
+def _way(levels, join, firsts, held, zero):
+    """The values of the first and the last of ``levels`` where they enter a join, and the thresholds by
+    which they are these values; none where the map has them."""
+    first, top = firsts[id(levels.root)], levels.top
+    if levels.span is not None and tuple(first + end for end in levels.span) == held[id(levels.root)]:
+        return *held[id(levels.root)], ()
     if top >= 2 * zero:
-        raise Refused(f"takes levels of more than {LEVEL_BITS} bits", "quantize to fewer", join)
-    levels = next((levels for levels, taker in root.uses if isinstance(taker, Side)), root.uses[0][0])
-    whole  = levels.low / levels.step - (levels.of[0] - 1)
-    first  = int(whole) if whole.denominator == 1 else -(top + 1) // 2
+        raise Refused(f"takes levels of more than {LEVEL_BITS} bits", "quantize to fewer", join.node)
+    found = _reaching(levels, join, firsts, held, zero)
+    first = _first_of(levels, zero)
+    return first, first + top, (*[-zero] * (first + zero), *found, *[zero] * (zero - 1 - first - top))
+
+
+def _first_of(levels, zero):
+    """The value of the first of these levels: what it stands for in whole steps, or of others about half of
+    them below zero; from ``-zero`` to ``zero - 1``."""
+    top   = levels.top
+    whole = levels.low / levels.step
+    first = int(whole) if whole.denominator == 1 else -(top + 1) // 2
     return min(max(first, -zero), zero - 1 - top)
 
 
-def _place_join(join, firsts):
-    """The value of level 0 of a join."""
-    ways = join.one, join.other
-    lowest = [firsts[id(each.root)] + each.of[0] - 1 for each in ways]
-    if join.operation == "add":
-        return sum(lowest)
+def _first_of_layer(root, zero):
+    """The value of level 0 of a layer."""
+    join = next((taker.node for _, taker in root.uses if isinstance(taker, Side)), root.uses[0][1].node)
+    if root.source.layer.pool != (1, 1):
+        raise Refused("takes what a pool leaves", "put a stride in its place", join)
+    if root.top >= 2 * zero:
+        raise Refused(f"takes levels of more than {LEVEL_BITS} bits", "quantize to fewer", join)
+    return _first_of(root.made, zero)
+
+
+def _first_beside(join, lowest):
+    """The value of level 0 of a join of channels, the ways of which have these first values."""
     one, other = (low - shift for low, shift in zip(lowest, join.shifts, strict=True))
     if one != other:
         raise Refused("puts levels side by side of which equal ones stand for different values", _ALIKE,

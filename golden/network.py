@@ -19,7 +19,7 @@ from golden.random.outcomes import masks, mixes, outcomes
 __all__ = [
     "COMBINATIONS_LIMIT", "activate", "batches", "combination_count", "combinations", "compare",
     "compare_with_mean", "entering", "forward", "input_levels", "joined", "layer_sums", "layer_weights",
-    "logits", "path_probabilities", "paths", "predict", "turns", "values",
+    "logits", "path_probabilities", "paths", "predict", "reached", "turns", "values",
 ]
 
 
@@ -89,16 +89,21 @@ def forward(network: Network, images: np.ndarray, bits: np.ndarray, *, number: i
 def entering(layer: Layer, x: np.ndarray, value_bits: int | None) -> np.ndarray:
     """Return the levels that ``layer`` takes of a map ``x`` of levels or of values of ``value_bits`` bits
     in fixed point: of these how many of its thresholds they have reached, or 1 for those of 0 and above."""
-    if value_bits is None:
-        return x
+    return x if value_bits is None else reached(x, layer.value_thresholds or (0,), value_bits)
+
+
+def reached(x: np.ndarray, thresholds: tuple[int, ...], value_bits: int) -> np.ndarray:
+    """Return how many of ``thresholds`` each value of ``value_bits`` bits has reached, of levels ``x``."""
     # Level q stands for q - 2 ** (value_bits - 1).
-    reached = np.array(layer.value_thresholds or (0,)) + 2**(value_bits - 1)
-    return np.searchsorted(reached, np.arange(2**value_bits), "right").astype(np.uint8)[x]
+    values = np.arange(2**value_bits) - 2**(value_bits - 1)
+    return np.searchsorted(thresholds, values, "right").astype(np.uint8)[x]
 
 
 def joined(join: Join, first: np.ndarray, second: np.ndarray, value_bits: int | None) -> np.ndarray:
     """Return what leaves ``join`` (:class:`gen.ir.Join`), of the maps uint8 (M, H, W, C) of its sources, of
     levels or of values of ``value_bits`` bits."""
+    first, second = (reached(x, thresholds, value_bits) if thresholds else x
+                     for x, thresholds in zip((first, second), join.thresholds, strict=True))
     if join.operation == "concat":
         return np.concatenate([first, second], axis=-1)
     # Level q stands for q - 2 ** (value_bits - 1).

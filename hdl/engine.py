@@ -12,7 +12,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from hdl.checks.parity import Parity, error_port
 from hdl.layer.adder_accumulator import AdderAccumulator
 from hdl.layer.choice_queue import ArrayQueue, MaskQueue
-from hdl.layer.comparator import Comparator
+from hdl.layer.comparator import Comparator, level_of_value
 from hdl.layer.instance_norm import InstanceNorm
 from hdl.layer.logit_scaler import LogitScaler
 from hdl.layer.pool import Pool
@@ -378,23 +378,8 @@ class Engine(wiring.Component):
         word = self.i.payload
         if self.value_bits is None:
             return word
-        # The value v of a channel comes as v + 2 ** (value_bits - 1): its sign is the highest bit.
-        zero = 1 << self.value_bits - 1
-        return Cat(_reached(word.word_select(channel, self.value_bits),
-                            [zero + threshold for threshold in self.value_thresholds])[:self.bits]
+        return Cat(level_of_value(word.word_select(channel, self.value_bits), self.value_thresholds)
                    for channel in range(len(word) // self.value_bits))
-
-
-def _reached(number, thresholds):
-    """How many of ``thresholds``, which ascend, ``number`` has reached."""
-    middle = len(thresholds) // 2
-    # Half of the range is reached where the highest bit is 1.
-    reached = number[-1] if thresholds[middle] == 1 << len(number) - 1 else number >= thresholds[middle]
-    if not middle:
-        return reached
-    # Their number is one less than a power of two, so the rest are halves of a bit less.
-    below, above = (_reached(number, half) for half in (thresholds[:middle], thresholds[middle + 1:]))
-    return Cat(Mux(reached, above, below), reached)
 
 
 def _gains(banks):

@@ -12,8 +12,7 @@ from gen.ir import Affine, Centred, Comparison, Layer, Network, Normalization, T
 from gen.weights import unpack
 
 
-__all__ = ["CENTRED_BITS", "SHARE", "VALUE_BITS", "exact_values", "float_sum", "make_banks",
-           "values_of_sums"]
+__all__ = ["CENTRED_BITS", "SHARE", "VALUE_BITS", "exact_values", "float_sum", "make_banks"]
 
 
 #: Largest error of z of a :class:`gen.ir.Centred` bank, as a share of what one more of the sum adds to z in
@@ -192,12 +191,8 @@ def _rounded(layer, bank) -> np.ndarray:
 
 
 def _is_exact(layer, value: Value, wanted: np.ndarray) -> bool:
-    return bool((_values(layer, value) == wanted).all())
-
-
-def _values(layer, value: Value) -> np.ndarray:
     gain, offset = (np.array(numbers, np.int64)[:, None] for numbers in (value.gain, value.offset))
-    return _held(layer, gain * np.array(layer.sums) + offset >> value.dropped)
+    return bool((_held(layer, gain * np.array(layer.sums) + offset >> value.dropped) == wanted).all())
 
 
 def _held(layer, values):
@@ -212,12 +207,6 @@ def exact_values(layer: Layer) -> bool:
              for outcome, of_array in enumerate(layer.normalizations)]
     return all(_is_exact(layer, value, _rounded(layer, bank)) for value, bank in zip(
         chain(*_with_values(layer).banks), chain(*lines), strict=True))
-
-
-def values_of_sums(layer: Layer) -> list[np.ndarray]:
-    """Return the values that :func:`make_banks` makes of each sum of ``layer``, of values in fixed point:
-    of each bank int64 ``(C, sums)``."""
-    return [_values(layer, value) for value in chain(*_with_values(layer).banks)]
 
 
 def _with_centred(layer: Layer) -> Layer:

@@ -8,7 +8,7 @@ from hdl.layer.scale_mux import scaled_layout
 from hdl.stream import stage
 
 
-__all__ = ["Comparator", "compared_layout", "level_of"]
+__all__ = ["Comparator", "compared_layout", "level_of", "level_of_value"]
 
 
 def compared_layout(*, lanes, columns, bits=1):
@@ -32,6 +32,14 @@ def level_of(reached):
         reached = [Mux(top, upper, lower) for lower, upper in
                    zip(reached[:middle], reached[middle + 1:], strict=True)]
     return Cat(level)
+
+
+def level_of_value(value, thresholds):
+    """Number of ``thresholds``, ``2 ** bits - 1`` that ascend, that a value in fixed point v has reached,
+    which comes as ``v + 2 ** (width - 1)``: so the one of 0 is reached by those whose highest bit is 1."""
+    zero = 1 << len(value) - 1
+    return level_of([value[-1] if threshold == 0 else value >= zero + threshold
+                     for threshold in thresholds])
 
 
 class Comparator(wiring.Component):

@@ -509,6 +509,14 @@ def residual(behind=Graph.bipolar, quantize=four, swapped=False, first=four):
     return make
 
 
+def side_by_side(graph):
+    """What enters a block, with fewer levels, beside what leaves it."""
+    before, after = block(graph, 4, four)
+    graph.newest = before
+    four(graph)
+    beside(graph, after, graph.newest, "Concat", axis=1)
+
+
 def two_blocks(graph):
     """Sums that are limited as they are quantized, one of which is added again."""
     residual(four)(graph)
@@ -571,7 +579,35 @@ def two_quantizers(graph):
     graph.bipolar()
 
 
+def narrowed(graph):
+    """A map is added with fewer levels than something else takes of it."""
+    stem(graph, lambda graph: graph.quant(6, 0.25))
+    before, after = block(graph, 4, four)
+    graph.newest = before
+    four(graph)
+    beside(graph, graph.newest, after)
+    graph.bipolar()
+
+
+def shared_quantizer(graph):
+    """As Brevitas has it: what leaves a block is rectified, and quantized anew where it is added."""
+    stem(graph, lambda graph: (graph.add("Relu"), graph.quant(3, 0.2, signed=0)))
+    for _ in range(2):
+        taken, (_, added) = graph.newest, block(graph, 4, four)
+        graph.newest = taken
+        four(graph)
+        beside(graph, added, graph.newest)
+        graph.add("Relu")
+        graph.quant(3, 0.2, signed=0)
+
+
 JOINS = {
+    "shared quantizer":   (64, shared_quantizer),
+    "fewer levels":       (64, narrowed),
+    "a narrow sum":       (64, lambda graph: (residual(lambda graph: graph.quant(4, 0.25, narrow=1))(graph),
+                                              beside(graph, *block(graph, 4, four)), graph.bipolar())),
+    "other levels side by side": (8 * 16, lambda graph: (
+        stem(graph, lambda graph: graph.quant(5, 0.1)), side_by_side(graph), graph.bipolar())),
     "signs of a sum":     (64, residual()),
     "the other order":    (64, residual(swapped=True)),
     "levels of a sum":    (64, residual(lambda graph: graph.quant(2, 0.5, narrow=1))),
@@ -904,15 +940,6 @@ def joined(kind="Add", quantize=four, first=four, **attributes):
     return make
 
 
-def narrowed(graph):
-    """A map is added with fewer levels than something else takes of it."""
-    stem(graph, lambda graph: graph.quant(6, 0.25))
-    before, after = block(graph, 4, four)
-    graph.newest = before
-    four(graph)
-    beside(graph, graph.newest, after)
-
-
 def nested(graph):
     """Two blocks beside each other."""
     stem(graph, four)
@@ -947,12 +974,6 @@ ALIKE = "let both have the same quantizer"
     (nested, 23, "Add",
      "brings two ways together of which each has a join on it, or neither a layer",
      "let one have none, and the other a layer"),
-    (lambda graph: (residual(lambda graph: graph.quant(4, 0.25, narrow=1))(graph),
-                    beside(graph, *block(graph, 4, four)), graph.bipolar()), 21, "Add",
-     "takes a sum that its quantizer limits otherwise than values in fixed point are",
-     "quantize the sum as what was added, to all the numbers of its bits"),
-    (lambda graph: (narrowed(graph), graph.bipolar()), 14, "Add",
-     "takes other levels of a map than something else takes", "let both take the same"),
     (lambda graph: (joined(quantize=lambda graph: graph.quant(8, 1 / 64),
                            first=lambda graph: graph.quant(8, 1 / 64))(graph), graph.quant(8, 1 / 32)),
      17, "MatMul",

@@ -27,7 +27,8 @@ NETWORK = Network("joins", Input(4, 3, (90, 150)), (
     Layer("third", 3, 2, 2, (1, 1), 3, input_bits=2, value_thresholds=(-9, 0, 3), source="sum"),
     Layer("fourth", 3, 2, 3, (1, 1), 2),
     Layer("last", 3, 2, 5, (3, 2), 3, source="both"),
-), joins=(Join("sum", "second", "beside"), Join("both", "fourth", "third", "concat")))
+), joins=(Join("sum", "second", "beside", branch_thresholds=(*[-16] * 9, *range(-9, 9), *[16] * 4)),
+          Join("both", "fourth", "third", "concat")))
 
 
 def level_of(network, name, maps, y, x, channel):
@@ -80,7 +81,8 @@ def test_every_pass(method):
         maps = {None: golden.input_levels(network, images[image:image + 1])[0]}
         for index, layer in enumerate(network.layers):
             if layer.name == "third":
-                total = maps["second"] + maps["beside"] - 32
+                # How many thresholds the other way has reached.
+                total = maps["second"] + np.clip(maps["beside"], 6, 24) + 3 - 32
                 maps["sum"] = np.clip(total, -16, 15) + 16
                 held |= set(np.sign(total[np.clip(total, -16, 15) != total]).tolist())
             if layer.name == "last":

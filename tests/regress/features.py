@@ -84,6 +84,7 @@ def features(case: Case) -> list[str]:
         "joins: of channels": any(join.operation == "concat" for join in network.joins),
         "joins: of values and their channels": any(
             join.operation == "concat" and graph.values[join.name] for join in network.joins),
+        "joins: of values that become others": any(any(join.thresholds) for join in network.joins),
         "joins: several": len(network.joins) > 1,
         "joins: two that meet at one layer": any(
             join.trunk == other.name for join in network.joins for other in network.joins),

@@ -233,8 +233,16 @@ def _join(draw, trunk, name, weight_bits):
                             source=entering.name))
     branch = _leaving(layers[-1]) if layers else start
     shape  = *end.shape[:2], end.shape[2] + (0 if added else branch.shape[2])
-    return (layers, Join(name, end.name, branch.name, "add" if added else "concat"),
+    steps  = [draw(_steps(end.bits)) if end.fraction is not None and draw(_rare(4)) else ()
+              for _ in range(2)]
+    return (layers, Join(name, end.name, branch.name, "add" if added else "concat", *steps),
             replace(end, name=name, shape=shape))
+
+
+def _steps(bits):
+    """Thresholds by which values of so many bits become others."""
+    zero, count = 2**(bits - 1), 2**bits - 1
+    return st.lists(st.integers(-zero, zero), min_size=count, max_size=count).map(sorted).map(tuple)
 
 
 @st.composite
