@@ -12,7 +12,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from hdl.checks.parity import Parity, error_port
 from hdl.layer.adder_accumulator import AdderAccumulator
 from hdl.layer.choice_queue import ArrayQueue, MaskQueue
-from hdl.layer.comparator import Comparator, level_of_value
+from hdl.layer.comparator import Comparator
 from hdl.layer.instance_norm import InstanceNorm
 from hdl.layer.logit_scaler import LogitScaler
 from hdl.layer.pool import Pool
@@ -20,6 +20,7 @@ from hdl.layer.reader import Reader
 from hdl.layer.scale_mux import ScaleMux, comparison_layout, gain_layout, signed_shape
 from hdl.layer.value_scaler import ValueScaler
 from hdl.layer.word_packer import WordPacker
+from hdl.levels import level_of_value
 from hdl.pass_sets.pass_split import Choice, pass_layout, pass_set_layout
 
 

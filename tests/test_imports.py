@@ -49,9 +49,9 @@ def imported(path):
 ROOMS = {
     "hdl/checks":      set(),
     "hdl/random":      {"checks", "pass_sets", "stream"},
-    "hdl/layer":       {"checks", "stream"},
-    "hdl/pass_sets":   {"checks", "stream"},
-    "hdl/input":       {"checks", "layer", "pass_sets", "stream"},
+    "hdl/layer":       {"checks", "levels", "stream"},
+    "hdl/pass_sets":   {"checks", "levels", "stream"},
+    "hdl/input":       {"checks", "layer", "levels", "pass_sets", "stream"},
     "hdl/head":        {"checks", "pass_sets", "stream"},
     "hdl/bus":         {"head", "stream"},
     "hdl/uart":        {"bus", "head", "stream"},

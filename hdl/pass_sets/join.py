@@ -5,7 +5,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hdl.checks.parity import error_port
-from hdl.layer.comparator import level_of_value
+from hdl.levels import level_of_value
 from hdl.pass_sets.pass_split import pass_set_layout
 from hdl.stream import moves, vacant
 
