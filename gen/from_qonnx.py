@@ -787,6 +787,11 @@ class _Reader:
         if last.shape[1:] != (1, 1) or any(step[0] == "limits" for step in last.steps):
             self._refuse(f"ends with a map of {last.shape}, or with a limit of its values",
                          "end the graph with the logits of its classes")
+        used = {id(sums.taken.root.source) for sums in self.chain} | {
+            id(levels.root.source) for join, _ in self.joins for levels in (join.one, join.other)}
+        for sums in self.chain:
+            if sums is not last and id(sums) not in used:
+                raise Refused("computes what is not used", "take it out", sums.node)
         pixels, joins = settle(self.chain, self.joins)
         network = Network(
             re.sub(r"[^A-Za-z0-9_.-]", "_", self.path.stem).lstrip(".-") or "network", pixels,

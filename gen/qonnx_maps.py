@@ -431,7 +431,7 @@ def _plain(together):
     """Whether all that takes these levels takes the same ones, of all of them."""
     views = [levels for root in together for levels, _ in root.uses]
     if len(together) == 1:
-        return len({levels.of for levels in views}) == 1
+        return len({(levels.of, levels.entering()) for levels in views}) == 1
     joins = [root.source for root in together if isinstance(root.source, Side)]
     return all(join.operation == "concat" and not any(join.shifts) for join in joins) and all(
         levels.of == tuple(range(1, levels.root.top + 1)) and levels.top == views[0].top

@@ -509,6 +509,22 @@ def residual(behind=Graph.bipolar, quantize=four, swapped=False, first=four):
     return make
 
 
+def moved(graph):
+    """The same levels stand for other values where another layer takes them."""
+    stem(graph, Graph.bipolar)
+    before = graph.newest
+    graph.conv(4, 4, kernel=1)
+    graph.normalize(4)
+    four(graph)
+    after, graph.newest = graph.newest, before
+    graph.add("Add", graph.constant(1.0))
+    graph.conv(4, 4, kernel=1)
+    graph.normalize(4)
+    four(graph)
+    beside(graph, after, graph.newest)
+    graph.bipolar()
+
+
 def side_by_side(graph):
     """What enters a block, with fewer levels, beside what leaves it."""
     before, after = block(graph, 4, four)
@@ -603,6 +619,7 @@ def shared_quantizer(graph):
 
 JOINS = {
     "shared quantizer":   (64, shared_quantizer),
+    "moved levels":       (64, moved),
     "fewer levels":       (64, narrowed),
     "a narrow sum":       (64, lambda graph: (residual(lambda graph: graph.quant(4, 0.25, narrow=1))(graph),
                                               beside(graph, *block(graph, 4, four)), graph.bipolar())),
@@ -992,6 +1009,8 @@ ALIKE = "let both have the same quantizer"
     (residual(lambda graph: (graph.normalize(4), graph.bipolar())), 15, "BipolarQuant",
      "has thresholds of a sum that differ between channels, or falls as it rises",
      "normalize what is added, before its quantizers"),
+    (lambda graph: (stem(graph, four), graph.conv(4, 4), setattr(graph, "newest", "tensor6")), 8, "Conv",
+     "computes what is not used", "take it out"),
     (joined(), 16, "MatMul",
      "takes what is not quantized, or a map", "quantize what enters it, and flatten maps before"),
 ])
