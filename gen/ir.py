@@ -336,6 +336,9 @@ class Layer:
     pool: tuple[int, int] = (1, 1) #: Height and width of the max-pool window; what fills none is dropped.
     stride: tuple[int, int] = (1, 1) #: From row to row and from column to column.
     padding: tuple[int, int] = (0, 0) #: Rows of level 0 above and below, and columns left and right.
+    average: tuple[int, int] = (1, 1) #: Height and width of windows of the kernel, each of which has one
+                                   #: weight for a channel: so the sum is that of averages, times the size
+                                   #: of a window.
     dropout: float = 0.5           #: Dropout probability that a training begins with; :class:`Draw` has
                                    #: those of a trained network.
     choices: tuple[ArrayChoice | BankChoice | MaskChoice | MixChoice, ...] = ()
@@ -346,6 +349,10 @@ class Layer:
     output_low: int = -1           #: What its level 0 stands for.
     fraction: int | None = None    #: If given, values in fixed point leave, in units of ``2 ** -fraction``:
                                    #: level q stands for ``q - 2 ** (output_bits - 1)`` of them.
+    value_thresholds: tuple[int, ...] = () #: Of values in fixed point that enter, in units of theirs: the
+                                   #: level of each is the number of these that it has reached, ascending,
+                                   #: ``2 ** input_bits - 1`` of them. Empty: the level is the sign, which 0
+                                   #: reaches.
     source: str = ""               #: Name of the layer or join whose map enters; empty: the layer before,
                                    #: or of the first layer the input.
     arrays: tuple[tuple[int, ...], ...] = () #: Per array and output channel an integer of fields of
@@ -362,7 +369,7 @@ class Layer:
     folding: Folding | None = None #: Set by :func:`gen.transforms.folding.choose_folding`.
 
     def __post_init__(self):
-        for name in ("kernel", "pool", "stride", "padding"):
+        for name in ("kernel", "pool", "stride", "padding", "average"):
             if isinstance(value := getattr(self, name), int):
                 object.__setattr__(self, name, (value, value))
 
@@ -469,6 +476,14 @@ class Join:
                                    #: choose.
     branch: str                    #: That of the other, of layers without choices or of none.
     operation: str = "add"
+    trunk_thresholds: tuple[int, ...] = () #: Of values that come from the trunk, ascending, one less than
+                                   #: there are values, from the lowest on: each becomes the value whose
+                                   #: number is how many of these it has reached. Empty: as they are.
+    branch_thresholds: tuple[int, ...] = () #: Likewise of the branch.
+
+    @property
+    def thresholds(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        return self.trunk_thresholds, self.branch_thresholds
 
     @property
     def sources(self) -> tuple[str, str]:

@@ -59,7 +59,8 @@ def _branches(network):
     layers = network.layers
     return [Branch(identifier(branch.join.name), layers=branch.layers, first=branch.between[0],
                    last=branch.between[-1], bits=layers[branch.between[-1]].output_bits,
-                   added=branch.join.operation == "add") for branch in graph_of(network).branches]
+                   added=branch.join.operation == "add",
+                   thresholds=branch.join.thresholds) for branch in graph_of(network).branches]
 
 
 def lower_layer(network: Network, index: int, target: Target, filed: bool = False) -> Engine:
@@ -83,6 +84,7 @@ def lower_layer(network: Network, index: int, target: Target, filed: bool = Fals
         sums=sums,
         banks=[[_words(bank, 2**layer.output_bits - 1) for bank in of_array] for of_array in banks],
         bits=layer.input_bits,
+        value_thresholds=layer.value_thresholds or (0,),
         value_bits=graph.values[graph.sources[layer.name][0]],
         array_choice=_choice(network, layer.array_choice),
         bank_choice=_choice(network, layer.bank_choice),

@@ -6,7 +6,7 @@ from dataclasses import fields
 from gen.check_shapes import MalformedNetwork, by, check_shapes
 from gen.ir import Affine, Centred, Comparison, Layer, Logit, Network, Normalization, Target, Value
 from gen.transforms.tile import columns_max
-from gen.weights import unpack
+from gen.weights import tied, unpack
 
 
 __all__ = ["MalformedNetwork", "verify"]
@@ -57,6 +57,9 @@ def _check_parameters(layer, last):
         if layer.weight_bits > 1 and unpack(layer, number).min() == least:
             raise MalformedNetwork(f"Layer {layer.name!r} must have weights from {least + 1} to "
                                    f"{~least}, not {least}")
+        if layer.average != (1, 1) and ((found := unpack(layer, number)) != tied(layer, found)).any():
+            raise MalformedNetwork(f"Layer {layer.name!r} must have the same weights in each window of "
+                                   f"{by(*layer.average)} that it averages")
     _check_centred(layer, [part.centred for part in _each(layer, "normalizations")], last)
     for part in _each(layer, "normalizations"):
         for name in (field.name for field in fields(Normalization) if field.name != "centred"):
@@ -84,7 +87,8 @@ def _check_banks(layer, last):
     if layer.normalizations:
         raise MalformedNetwork(f"Layer {layer.name!r} has both normalizations and banks, but banks are "
                                "made of them")
-    kinds = ((Affine, Logit) if last else (Comparison, Centred) if layer.fraction is None else (Value,))
+    kinds = ((Affine, Logit) if last else (Comparison, Centred) if layer.fraction is None else
+             (Value, Comparison))
     _check_centred(layer, [isinstance(bank, Centred) for bank in _each(layer, "banks")], last=False)
     for bank in _each(layer, "banks"):
         if not isinstance(bank, kinds):

@@ -40,6 +40,7 @@ class Branch:
     last: int               #: Number of the last one.
     bits: int               #: See :class:`hdl.pass_sets.join.Join`, and below.
     added: bool
+    thresholds: tuple[tuple[int, ...], tuple[int, ...]] = ((), ())
 
 
 class Accelerator(wiring.Component):
@@ -222,7 +223,8 @@ class Accelerator(wiring.Component):
         joined = Shape.cast(trunk.payload.shape()).width
         self.joins[branch.name] = Join(
             joined, width, bits=branch.bits, added=branch.added, passes=passes,
-            outcomes=_entering(self._behind(branch.last)), protect=self.protect)
+            outcomes=_entering(self._behind(branch.last)), thresholds=branch.thresholds,
+            protect=self.protect)
 
     def _parts(self, between, passes):
         """What divides pass sets behind the entrance of the first of the layers ``between`` and up to the

@@ -100,8 +100,8 @@ def test_no_block_is_forgotten():
     files = {path.stem for path in Path(hdl.__path__[0]).rglob("*.py")} - {"__init__"}
     tested = {block.__module__.split(".")[-1] for block in BLOCKS}
     assert files - tested == {"accelerator", "axi_accelerator", "bit_clock", "board_top", "engine",
-                              "frames", "placed", "register_map", "register_parity", "parity", "result",
-                              "stream", "uart_accelerator",
+                              "frames", "levels", "placed", "register_map", "register_parity", "parity",
+                              "result", "stream", "uart_accelerator",
                               *(one.__module__.split(".")[-1] for one in (popcount, WeightMemory))}
 
 

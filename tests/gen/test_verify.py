@@ -529,6 +529,22 @@ def joined(layer=None, join=None, **changes):
     (joined("behind", fraction=17), "Layer 'behind' must have values of 0 to 16 fraction bits, not 17"),
     (joined("last", input_bits=4), "Join 'sum' has signs, levels of 1 bit from -1, but layer 'last' takes "
                                    "levels of 4 bits from -1"),
+    (joined("last", input_bits=2, value_thresholds=(-8, 0)),
+     "Layer 'last' must have 3 thresholds of values that ascend from -8 to 8, not (-8, 0)"),
+    (joined("last", input_bits=2, value_thresholds=(-8, 0, 9)),
+     "Layer 'last' must have 3 thresholds of values that ascend from -8 to 8, not (-8, 0, 9)"),
+    (joined("stem", value_thresholds=(0,)),
+     "Layer 'stem' has thresholds of values in fixed point, but the input has levels of 1 bit from -1"),
+    (joined(join={"branch_thresholds": (0,) * 14}),
+     "Join 'sum' must have thresholds of values in fixed point, 15 that ascend from -8 to 8"),
+    (joined(join={"trunk_thresholds": (*range(-8, 6), 9)}),
+     "Join 'sum' must have thresholds of values in fixed point, 15 that ascend from -8 to 8"),
+    (joined("last", average=3),
+     "Layer 'last' must have a kernel of whole windows of 3 by 3 to average, not 4 by 4"),
+    (joined("last", average=(2, 4)),
+     "Layer 'last' must have a stride of whole windows of 2 by 4 to average, not 1 by 1"),
+    (joined("last", average=(2, 4), stride=4, weight_bits=1, arrays=((0xffffffff, 0, 0xff00ff),)),
+     "Layer 'last' must have the same weights in each window of 2 by 4 that it averages"),
     (joined(join={"name": "total"}), "Layer 'last' has the source 'sum', which is none of its layers and "
                                      "joins"),
     (joined(join={"name": "Stem"}), "Network 'joined' has layers or joins named 'stem' and 'Stem', but "
