@@ -138,7 +138,8 @@ METHODS = {
         groups=lambda layer: layer.channels, masked=lambda layer: (layer.height, layer.width) != (1, 1)),
     "spindrop": Method(
         "SpinDrop", "NeuSpin, III-A1", MaskChoice,
-        groups=lambda layer: layer.fan_in if layer.kernel == (layer.height, layer.width) else 0),
+        groups=lambda layer: layer.fan_in if layer.kernel == (layer.height, layer.width)
+        and not any(layer.padding) else 0),
     # The last layer has a batch normalization: the paper says nothing of it, and without a gain behind it a
     # normalization of ten logits would hold them near each other.
     "affine": Method(

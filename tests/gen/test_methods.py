@@ -4,6 +4,7 @@ import ast
 import itertools
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -88,6 +89,13 @@ def test_masks(method):
     assert set(changed.drops) == {0.1} and len(changed.drops) == len(network.drops)
     assert [layer.dropout for layer in changed.layers] == [
         0.1 if layer.choices else layer.dropout for layer in network.layers]
+
+
+def test_neurons_are_those_of_a_whole_map():
+    """A convolution as large as its map, which has a border, has several positions."""
+    layer = Layer("conv", 3, 3, 2, (3, 3), 4)
+    assert METHODS["spindrop"].groups(layer) == 18
+    assert METHODS["spindrop"].groups(replace(layer, padding=(1, 1))) == 0
 
 
 @pytest.mark.parametrize("method, masked, groups", [
