@@ -66,11 +66,12 @@ def check_layer(layer: Layer):
 
     for name in ("height", "width", "channels", "outputs"):
         need(getattr(layer, name) >= 1, f"{name} of at least 1", getattr(layer, name))
-    for name in ("kernel", "stride", "pool"):
+    for name in ("kernel", "stride", "pool", "average"):
         need(min(getattr(layer, name)) >= 1, f"a {name} of at least 1 by 1", by(*getattr(layer, name)))
     most = tuple(side - 1 for side in layer.kernel)
     need(all(0 <= border <= side for border, side in zip(layer.padding, most, strict=True)),
          f"padding of 0 to {by(*most)}, less than its kernel", by(*layer.padding))
+    _check_average(layer)
     height, width = layer.padded
     if layer.kernel[0] > height or layer.kernel[1] > width:
         raise MalformedNetwork(f"Layer {layer.name!r} has a kernel of {by(*layer.kernel)}, but its "
@@ -91,6 +92,20 @@ def check_layer(layer: Layer):
         need(layer.output_bits > 1, f"values of 2 to {LEVEL_BITS} bits", layer.output_bits)
         need(layer.pool == (1, 1), "a pool of 1 by 1, as values are added before they are pooled",
              by(*layer.pool))
+
+
+def _check_average(layer):
+    if layer.average == (1, 1):
+        return
+    windows = f"whole windows of {by(*layer.average)} to average"
+    for name in ("kernel", "stride", "padding"):
+        sizes = getattr(layer, name)
+        if any(side % window for side, window in zip(sizes, layer.average, strict=True)):
+            raise MalformedNetwork(f"Layer {layer.name!r} must have a {name} of {windows}, not "
+                                   f"{by(*sizes)}")
+    if any(layer.padding) and (layer.height % layer.average[0] or layer.width % layer.average[1]):
+        raise MalformedNetwork(f"Layer {layer.name!r} has a border, so it must have a map of {windows}, "
+                               f"not {by(layer.height, layer.width)}")
 
 
 def _check_draws(network):
@@ -251,13 +266,27 @@ def _check_entering(layer, entering):
         taken = by(layer.height, layer.width, layer.channels)
         raise MalformedNetwork(f"{entering.where} has a map of {by(*entering.shape)}, but layer "
                                f"{layer.name!r} takes one of {taken}")
-    # Of a value in fixed point a layer takes the sign.
+    # Of a value in fixed point a layer takes the sign, or the number of thresholds that it has reached.
+    if layer.value_thresholds:
+        _check_value_thresholds(layer, entering)
+        return
     levels = (1, -1) if entering.fraction is not None else (entering.bits, entering.low)
     if levels != (layer.input_bits, layer.input_low):
         what = "signs, levels" if entering.fraction is not None else "levels"
         raise MalformedNetwork(
             f"{entering.where} has {what} of {_levels(*levels)}, but layer {layer.name!r} takes levels of "
             f"{_levels(layer.input_bits, layer.input_low)}")
+
+
+def _check_value_thresholds(layer, entering):
+    found, count, zero = layer.value_thresholds, 2**layer.input_bits - 1, 2**(entering.bits - 1)
+    if entering.fraction is None:
+        raise MalformedNetwork(f"Layer {layer.name!r} has thresholds of values in fixed point, but "
+                               f"{entering.where[0].lower()}{entering.where[1:]} has levels of "
+                               f"{entering.levels}")
+    if len(found) != count or list(found) != sorted(found) or found[0] < -zero or found[-1] > zero:
+        raise MalformedNetwork(f"Layer {layer.name!r} must have {count} thresholds of values that ascend "
+                               f"from {-zero} to {zero}, not {found if len(found) < 20 else len(found)}")
 
 
 def _joined(join, first, second):
@@ -268,6 +297,12 @@ def _joined(join, first, second):
     if (first.bits, first.low, first.fraction) != (second.bits, second.low, second.fraction):
         raise MalformedNetwork(f"{both} meet in join {join.name!r} and must have the same levels, not "
                                f"{first.levels} and {second.levels}")
+    for found in filter(None, join.thresholds):
+        zero = 2**(first.bits - 1)
+        if first.fraction is None or len(found) != 2 * zero - 1 or list(found) != sorted(found) \
+                or found[0] < -zero or found[-1] > zero:
+            raise MalformedNetwork(f"Join {join.name!r} must have thresholds of values in fixed point, "
+                                   f"{2 * zero - 1} that ascend from {-zero} to {zero}")
     same = slice(0, 3 if join.operation == "add" else 2)
     if first.shape[same] != second.shape[same]:
         raise MalformedNetwork(f"{both} meet in join {join.name!r} and must have maps of the same size, "

@@ -27,12 +27,12 @@ __all__ = ["TRANSFORMS", "compile_network"]
 #: of :mod:`gen.transforms`.
 TRANSFORMS = (
     exhaust,
+    seed,
     make_banks,
     quantize,
     merge,
     choose_folding,
     tile,
-    seed,
     watch,
 )
 
@@ -54,9 +54,12 @@ def compile_network(network: Network, target: Target) -> Network:
     if target.rng == "mtj" and not network.drops:
         raise ImpossibleTarget(f"Network {network.name!r} draws no random bits, so there are no junctions; "
                                "leave --rng mtj out")
-    if target.rng == "mtj" and len(target.mtj_currents) != len(network.drops):
-        raise ImpossibleTarget(f"The target has {len(target.mtj_currents)} SET current codes, but a pass "
-                               f"of network {network.name!r} draws {len(network.drops)} random bits")
+    if target.rng == "mtj":
+        seeded = seed(network, target)
+        bits, who = len(seeded.drawn), "a shift" if seeded.generator.points else "a pass"
+        if len(target.mtj_currents) != bits:
+            raise ImpossibleTarget(f"The target has {len(target.mtj_currents)} SET current codes, but "
+                                   f"{who} of network {network.name!r} draws {bits} random bits")
     if target.rng == "mtj" and target.mtj_reset_current is None:
         raise ImpossibleTarget("The target has no RESET current code, which pins of an MTJ need")
     verify(network, target)

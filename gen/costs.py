@@ -25,7 +25,7 @@ def costs(network: Network, target: Target) -> dict:
     ``random_sources`` are those of the whole model, and the most of a layer where each has its own;
     ``random_sources_quoted`` is what the paper of a method has, if it says so.
     """
-    layers = {}
+    layers, drawn = {}, network.generator.bits
     for layer, shared in zip(network.layers, expected(network, target.passes).entering, strict=True):
         weights = layer.crossbars * layer.fan_in * layer.outputs
         reads   = reads_per_map(layer)
@@ -39,7 +39,7 @@ def costs(network: Network, target: Target) -> dict:
             "cells": weights * layer.cells_per_weight,
             "junctions": weights * layer.cells_per_weight * (1 if layer.weight_bits == 1 else JUNCTIONS),
             "choice_bits": bits,
-            "random_bits_per_prediction": target.passes * bits,
+            "random_bits_per_prediction": drawn(target.passes) * bits // max(1, len(network.drops)),
             "runs_shared": shared,
             "runs_sequential": target.passes,
             "reads_shared": shared * reads,
@@ -48,7 +48,7 @@ def costs(network: Network, target: Target) -> dict:
     total = {name: sum(layer[name] for layer in layers.values()) for name in next(iter(layers.values()))}
     # Layers that choose by the same draw share its bits.
     total |= {"choice_bits": len(network.drops),
-              "random_bits_per_prediction": target.passes * len(network.drops)}
+              "random_bits_per_prediction": drawn(target.passes)}
     most   = max(layer["choice_bits"] for layer in layers.values())
     method = method_for(network)
     return {

@@ -57,6 +57,9 @@ of a layer
               and below, and of two columns left and right
 ``pool``      1, unless given: side of a max-pool, or height and width as ``[1, 4]``; the windows stand side
               by side, and what fills none is dropped
+``average``   1, unless given: side of windows of what enters that are averaged first, or height and width;
+              they stand side by side, what fills none is dropped, and kernel, stride and border are of
+              averages
 ``dropout``   probability that a training begins with, 0.5 unless given
 ``bits``      of what leaves the layer, 1 unless given
 ``low``       what the lowest of these levels stands for, -1 unless given; or 0
@@ -139,8 +142,8 @@ _TOP   = {"name": _NAME, "data": _NAME, "method": _either(*METHODS), "input": _P
 _INPUT = {"height": _SIZE, "width": _SIZE, "colours": _either(1, 3), "thresholds": _THRESHOLDS,
           "bits": _whole(1, 8), "low": _either(-1, 0)}
 _LAYER = {"kind": _either("conv", "linear"), "name": _NAME, "outputs": _SIZE, "kernel": _pair(1),
-          "stride": _pair(1), "padding": _pair(0), "pool": _pair(1), "dropout": _SHARE,
-          "bits": _whole(1, 8), "low": _either(-1, 0), "source": _NAME,
+          "stride": _pair(1), "padding": _pair(0), "pool": _pair(1), "average": _pair(1),
+          "dropout": _SHARE, "bits": _whole(1, 8), "low": _either(-1, 0), "source": _NAME,
           "fraction": _whole(VALUE_FRACTIONS.start, VALUE_FRACTIONS.stop - 1)}
 _JOIN  = {"name": _NAME, "trunk": _NAME, "branch": _NAME, "operation": _either("add", "concat")}
 
@@ -258,7 +261,7 @@ def _layers(tables, joins, pixels, low, refuse):
         kind = "conv" if convolution else "fc"
         numbers[kind] += 1
         pairs = {name: tuple(value) if type(value := table[name]) is list else value
-                 for name in ("stride", "padding", "pool") if name in table}
+                 for name in ("stride", "padding", "pool", "average") if name in table}
         drafts.append(Layer(
             table.get("name", f"{kind}{numbers[kind]}"), 1, 1, 1, (1, 1), outputs=table["outputs"],
             **pairs, dropout=float(table.get("dropout", 0.5)),
@@ -274,10 +277,13 @@ def _layers(tables, joins, pixels, low, refuse):
                 other[0][2] for other in others if node.operation == "concat")
             leaving[node.name] = (*shape[:2], channels), bits, least
             continue
-        kernel = tables[drafts.index(node)].get("kernel", list(shape[:2]))
+        averages = tuple(max(1, side // window) for side, window in zip(shape, node.average, strict=False))
+        kernel = tables[drafts.index(node)].get("kernel", averages)
+        kernel = (kernel, kernel) if type(kernel) is int else tuple(kernel)
         made[node.name] = layer = replace(
             node, height=shape[0], width=shape[1], channels=shape[2], input_bits=bits, input_low=least,
-            kernel=(kernel, kernel) if type(kernel) is int else tuple(kernel))
+            **{name: tuple(side * window for side, window in zip(sizes, node.average, strict=True))
+               for name, sizes in (("kernel", kernel), ("stride", node.stride), ("padding", node.padding))})
         check_layer(layer)
         # Of values in fixed point the layers behind take the signs.
         leaving[node.name] = layer.output_shape, *((1, -1) if layer.fraction is not None else

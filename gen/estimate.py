@@ -11,7 +11,7 @@ from hdl.accelerator import Accelerator
 __all__ = ["estimate_layers", "estimate_network"]
 
 
-#: Images after which the interval has settled, where nothing waits and where buffers have to fill.
+#: Images that are followed until the interval is steady: where no layer waits, where buffers fill first.
 _IMAGES, _WAITING = 6, 60
 
 #: Images of which the mean and the largest figures are stated.
@@ -31,11 +31,11 @@ def estimate_layers(accelerator: Accelerator, network: Network, passes: int) -> 
 def estimate_network(accelerator: Accelerator, network: Network, passes: int, clock_mhz: float) -> dict:
     """Return interval, throughput and latency for T passes.
 
-    ``interval_cycles`` is that with the most maps that T passes can make, ``interval_cycles_mean`` that of
-    ``images_drawn`` images, whose choices are drawn as the network draws them. ``interval`` says which to
-    take, as the throughput does, and for what: the first one is ``"exact"`` if it is the same whatever is
-    chosen, else it is that of many images ``"at most"``. Where layers wait for room or for random bits,
-    which ``exact`` denies, it depends on the images before, and the second one says ``"about"`` what it is.
+    ``interval_cycles`` is that with the most maps that T passes can make, ``interval_cycles_mean`` the mean
+    of ``images_drawn`` images, whose choices are drawn as the network draws them. ``interval`` is a word
+    that says what holds: ``"exact"``, all images take ``interval_cycles``; ``"at most"``, no image takes
+    more; ``"about"``, layers wait for room or for random bits (then ``exact`` is false), so an image takes
+    ``interval_cycles_mean`` on average. Throughput follows from the one that is named.
 
     The latencies are those of the same images, each by itself; ``latency_exact`` says whether they are
     those of the hardware to the cycle. No figure is the largest that there can be: which choices are
@@ -89,4 +89,4 @@ def _most(accelerator, network, passes):
 def _random_cycles(accelerator, passes):
     """Cycles from image to image in which random bits are drawn."""
     bank = accelerator.mask_bank
-    return 0 if bank is None else bank.interval(passes, accelerator.rng)
+    return 0 if bank is None else bank.interval(passes, accelerator.rng, accelerator.points)

@@ -1,5 +1,5 @@
-"""Read a network of quantized ONNX (QONNX), as Brevitas and others export it: a chain of convolutions and
-matrix products with quantized weights, of batch normalizations, and of quantizers.
+"""Read a network of quantized ONNX (QONNX), as Brevitas and others export it: convolutions and matrix
+products with quantized weights, batch normalizations, and quantizers, and ways that part and meet again.
 
 Nothing is approximated. A constant is the rational number that its float is, and what stands between the
 sums of two layers becomes thresholds on these integers: a level is reached where the exact value is at or
@@ -12,23 +12,33 @@ What it computes of that before its first quantizer becomes thresholds of the pi
 its sign, pixels from 128 on are +1, as 127 / 255 is below a half. Without a quantizer, the pixels are
 levels of 8 bits.
 
+What meets in an ``Add`` or ``Concat`` becomes whole numbers, values in fixed point (:mod:`gen.qonnx_maps`),
+if its quantizers have one scale. Quantizers behind it become thresholds of these values.
+
+An average of levels becomes weights of the layer behind it (:attr:`gen.ir.Layer.average`), or else a layer
+of its own; one of sums those of the layer in front. Groups of channels are weights of 0 for all others.
+
 A node that cannot be built, or not exactly, is refused by its name.
 """
 
 import math
 import re
-from dataclasses import dataclass, field, replace
+from collections import Counter
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
-from gen.bounds import ROUNDINGS, Bound, thresholds_of
+from gen.bounds import ROUNDINGS, Bound
 from gen.check_shapes import LEVEL_BITS, WEIGHT_BITS, by, check_shapes
 from gen.checkpoint_file import CheckpointError, Parameters
-from gen.ir import Input, Layer, Network
+from gen.graph import trunk_and_branch
+from gen.ir import Layer, Network
 from gen.methods import DETERMINISTIC
+from gen.qonnx_maps import Levels, Refused, Side, Sums, Total, meet, pixels_of, settle
 from gen.tools import ToolMissing, install_hint
+from gen.weights import of_averages, ungrouped
 
 
 __all__ = ["NODES", "QonnxError", "WAYS_OUT", "read_qonnx"]
@@ -41,26 +51,25 @@ _MOVED    = {"Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueez
 
 #: What is done with each node that activations go through.
 NODES = {
-    "Add": "_add", "BatchNormalization": "_batch_normalization", "BipolarQuant": "_quant", "Clip": "_clip",
-    "Conv": "_conv", "Div": "_div", "Flatten": "_flatten", "Gemm": "_gemm",
+    "Add": "_add", "AveragePool": "_average_pool", "BatchNormalization": "_batch_normalization",
+    "BipolarQuant": "_quant", "Clip": "_clip", "Concat": "_concat", "Conv": "_conv", "Div": "_div",
+    "Flatten": "_flatten", "Gemm": "_gemm", "GlobalAveragePool": "_global_average_pool",
     "GlobalMaxPool": "_global_max_pool", "Identity": "_same", "IntQuant": "_quant",
     "LogSoftmax": "_softmax", "MatMul": "_matmul", "MaxPool": "_max_pool", "Mul": "_mul",
     "MultiThreshold": "_multi_threshold", "Neg": "_neg", "Pad": "_pad", "Quant": "_quant", "Relu": "_relu",
-    "Reshape": "_reshape", "Softmax": "_softmax", "Sub": "_sub",
+    "ReduceMean": "_reduce_mean", "Reshape": "_reshape", "Softmax": "_softmax", "Sub": "_sub",
+    "Trunc": "_trunc",
 }
 
 #: What to do about a node that is refused, where it is no question of its attributes.
-_CHAIN = "a network is a chain of layers without branches"
+_MEET = "maps meet in Add of what is quantized alike, or Concat of channels"
 WAYS_OUT = {
-    "Add":     _CHAIN, "Concat": _CHAIN, "Mul": _CHAIN,
+    "Add": _MEET, "Concat": _MEET, "Mul": _MEET, "Sub": _MEET,
     "ArgMax":  "end the graph with its logits, of which the hardware finds the largest",
-    "AveragePool": "train with a max-pool, or with a stride",
     "Dropout": "export the model in evaluation mode, where it drops nothing",
-    "GlobalAveragePool": "train with a global max-pool, or a fully connected layer, in its place",
     "Sign":    "its sign of 0 is 0; quantize with BipolarQuant, which has +1",
     "TopK":    "end the graph with its logits, of which the hardware finds the largest",
     "Transpose": "export the graph with the channel before height and width",
-    "Trunc":   "train without average pools",
 }
 _OTHERWISE = "gen/from_qonnx.py says what can be built"
 
@@ -80,81 +89,6 @@ _ROUND = {
 class QonnxError(CheckpointError):
     """A file of QONNX that cannot be read, or that has what cannot be built, with the way out in its
     message."""
-
-
-class _Refused(Exception):
-    """Why a node is refused, and the way out if it is a special one."""
-
-
-@dataclass
-class _Sums:
-    """Sums of a layer, and what is computed of them in each channel: a function that never rises or never
-    falls, of lines and limits."""
-
-    layer: Layer
-    weights: np.ndarray                     #: int64 (outputs, fan-in), as in :class:`gen.ir.Layer`.
-    flat: bool                              #: Whether the map is taken as a vector.
-    steps: list = field(default_factory=list) #: Lines, and limits, of all channels.
-    bank: list = field(default_factory=list)  #: Thresholds and invert bit of each, where levels leave it.
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Channels, height and width."""
-        height, width, channels = self.layer.output_shape
-        return channels, height, width
-
-    def line(self, slopes, offsets):
-        """Let the values be ``slope * value + offset`` of what they were, in each channel."""
-        self.steps.append(("line", list(slopes), list(offsets)))
-
-    def pool(self, size):
-        """Take the largest of each ``size`` of values.
-
-        It is that of the sums; where values fall as sums rise, that of the sums of the opposite weights.
-        """
-        slopes = [math.prod((step[1][channel] > 0) - (step[1][channel] < 0)
-                            for step in self.steps if step[0] == "line")
-                  for channel in range(self.layer.outputs)]
-        self.negate([slope < 0 for slope in slopes])
-        self.steps.insert(0, ("line", [-1 if slope < 0 else 1 for slope in slopes], [0] * len(slopes)))
-        self.layer = replace(self.layer, pool=size)
-
-    def negate(self, channels: list[bool]):
-        """Take the opposite weights in some channels."""
-        self.weights = np.where(np.array(channels)[:, None], -self.weights, self.weights)
-
-    def before(self, bound: Bound, channel: int) -> Bound:
-        """Return the bound of the sum of a channel where the values have this one."""
-        for kind, first, second in reversed(self.steps):
-            bound = (bound.before_line(first[channel], second[channel]) if kind == "line" else
-                     bound.before_limits(first, second))
-        return bound
-
-
-@dataclass
-class _Levels:
-    """Activations that are levels: ``q`` from 0 to ``top`` stands for ``low + step * q``.
-
-    Level k from 1 is reached where ``sign * n >= reached[k - 1]``: in each channel by its sum n, or by each
-    pixel n.
-    """
-
-    shape: tuple[int, int, int]             #: Channels, height and width.
-    flat: bool
-    low: Fraction
-    step: Fraction
-    sums: _Sums | None                      #: Of the layer that they leave; None: they are those of pixels.
-    sign: list[int]                         #: Of each channel, 1 or -1; of pixels one 1.
-    reached: list[list[int | float]]        #: Likewise. Infinite: never, or always.
-    border: tuple[int, int] = (0, 0)        #: Of level 0: rows above and below, columns left and right.
-
-    @property
-    def top(self) -> int:
-        return len(self.reached[0])
-
-    @property
-    def bits(self) -> int:
-        return max(1, self.top.bit_length())
 
 
 @dataclass(frozen=True)
@@ -201,19 +135,28 @@ class _Reader:
 
         self.path, self.graph, self.opsets = path, model.graph, model.opset_import
         self.constants = {each.name: numpy_helper.to_array(each) for each in self.graph.initializer}
-        self.chain, self.input = [], None
-        self.name = self.state = self.ended = None
+        self.chain, self.joins, self.states, self.sources = [], [], {}, {}
+        self.users = Counter(name for node in self.graph.node if node.op_type != "Shape"
+                             for name in node.input)
+        self.state = self.ended = None
 
     def read(self):
         self._begin()
         for number, node in enumerate(self.graph.node):
             try:
                 self._take(node)
-            except _Refused as refused:
-                what, way_out = (*refused.args, WAYS_OUT.get(node.op_type, _OTHERWISE))[:2]
-                name = node.name or next(iter(node.output), f"number {number}")
-                self._refuse(f"has node {name!r} ({node.op_type}), which {what}", way_out)
-        return self._end()
+            except Refused as refused:
+                self._refuse_node(node, *refused.args[:2], number=number)
+        try:
+            return self._end()
+        except Refused as refused:
+            what, way_out, node = refused.args
+            self._refuse_node(node, what, way_out)
+
+    def _refuse_node(self, node, what, way_out=None, number=0):
+        name = node.name or next(iter(node.output), f"number {number}")
+        self._refuse(f"has node {name!r} ({node.op_type}), which {what}",
+                     way_out or WAYS_OUT.get(node.op_type, _OTHERWISE))
 
     def _refuse(self, what, way_out):
         raise QonnxError(f"QONNX file {self.path} {what}; {way_out}")
@@ -228,30 +171,45 @@ class _Reader:
         if len(shape) not in (1, 3) or min(shape) < 1 or len(shape) == 3 and shape[0] not in (1, 3):
             self._refuse(f"has an input of shape {sizes}",
                          "it must be (images, 1 or 3, height, width) or (images, pixels)")
-        self.name  = inputs[0].name
-        self.state = _Levels((1, 1, *shape)[-3:], len(shape) == 1, Fraction(0), Fraction(1, 255), None, [1],
-                             [list(range(1, 256))])
+        self.states[inputs[0].name] = pixels_of(shape)
 
     def _take(self, node):
         data = [each for each in node.input if each and each not in self.constants]
         if not data:
             self._fold(node)
             return
-        if node.op_type == "Shape" and data == [self.name]:
+        if not self.states.keys() >= set(data):
+            raise Refused("takes activations of no node before it",
+                          "export the graph with its nodes in order")
+        self.state = self.states[data[0]]
+        if node.op_type == "Shape":
             channels, height, width = self.state.shape
             sizes = [channels * height * width] if self.state.flat else [channels, height, width]
             self.constants[node.output[0]] = np.array([1, *sizes], np.int64)
             return
-        if data != [self.name]:
-            raise _Refused("takes other activations than those of the node before it", _CHAIN)
         if node.op_type not in NODES:
-            raise _Refused("has no counterpart")
+            raise Refused("has no counterpart")
         if self.ended:
-            raise _Refused("comes after the softmax", "end the graph with its logits")
-        if isinstance(self.state, _Levels) and any(self.state.border) and node.op_type != "Conv":
-            raise _Refused("takes a padded map", "only a convolution can follow a border")
-        self.state = getattr(self, NODES[node.op_type])(node)
-        self.name  = node.output[0]
+            raise Refused("comes after the softmax", "end the graph with its logits")
+        for name in data:
+            self._share(name)
+            if isinstance(self.states[name], Levels) and any(self.states[name].border) \
+                    and node.op_type != "Conv":
+                raise Refused("takes a padded map", "only a convolution can follow a border")
+        if len(data) > 1 and node.op_type not in ("Add", "Concat"):
+            raise Refused("takes several activations", _MEET)
+        self.state = self.states[data[0]]
+        self.states[node.output[0]] = getattr(self, NODES[node.op_type])(node)
+
+    def _share(self, name):
+        """Take note that several nodes take the activations ``name``, if they do."""
+        if self.users[name] > 1:
+            state = self.states[name]
+            if isinstance(state, Sums):
+                raise Refused("takes what something else takes, too, and is not quantized",
+                              "put a quantizer behind the layer that both take")
+            if isinstance(state, Levels):
+                self.states[name] = replace(state, shared=True)
 
     def _same(self, node):
         return self.state
@@ -270,7 +228,7 @@ class _Reader:
             result = self._evaluate(node, [each.numbers * each.scale if isinstance(each, _Weights) else each
                                            for each in given])
         else:
-            raise _Refused("computes a constant", "fold constants before the export")
+            raise Refused("computes a constant", "fold constants before the export")
         self.constants[node.output[0]] = result
 
     def _evaluate(self, node, given):
@@ -284,7 +242,7 @@ class _Reader:
         try:
             return np.asarray(reference.ReferenceEvaluator(alone).run(None, {})[0])
         except Exception as error: # whatever its functions make of what the file has
-            raise _Refused(f"cannot be evaluated ({' '.join(str(error).split())[:120]})",
+            raise Refused(f"cannot be evaluated ({' '.join(str(error).split())[:120]})",
                            "fold constants before the export") from None
 
     def _quantized(self, node):
@@ -302,7 +260,7 @@ class _Reader:
             else:
                 numbers = np.clip(_ROUND[rounding](places), first, last) - zero
         if not np.isfinite(numbers).all() or (numbers != np.round(numbers)).any():
-            raise _Refused("makes weights that are no whole multiples of its scale",
+            raise Refused("makes weights that are no whole multiples of its scale",
                            "quantize weights with a whole zero point")
         return _Weights(numbers.astype(np.int64), np.broadcast_to(scale, numbers.shape))
 
@@ -313,9 +271,9 @@ class _Reader:
         settings = {"signed": 1, "narrow": 0, "rounding_mode": b"ROUND"} | self._attributes(node)
         rounding = settings["rounding_mode"].decode().upper()
         if bits != int(bits) or not 1 <= bits <= LEVEL_BITS:
-            raise _Refused(f"has {bits:g} bits", f"quantize to 1 to {LEVEL_BITS} whole bits")
+            raise Refused(f"has {bits:g} bits", f"quantize to 1 to {LEVEL_BITS} whole bits")
         if rounding not in ROUNDINGS:
-            raise _Refused(f"rounds by {rounding!r}", f"round by one of {', '.join(ROUNDINGS)}")
+            raise Refused(f"rounds by {rounding!r}", f"round by one of {', '.join(ROUNDINGS)}")
         signed, narrow, bits = bool(settings["signed"]), bool(settings["narrow"]), int(bits)
         if signed and bits == 1:
             return None, None, rounding
@@ -332,17 +290,17 @@ class _Reader:
         """The constant that ``node`` takes at this place, as numbers."""
         name = node.input[place] if place < len(node.input) else ""
         if name not in self.constants:
-            raise _Refused(f"has no constant for its input {place}", "export a graph with constants there")
+            raise Refused(f"has no constant for its input {place}", "export a graph with constants there")
         found = self.constants[name]
         found = found.numbers * found.scale if isinstance(found, _Weights) else found
         if found.dtype.kind not in "fiu" or not found.size or not np.isfinite(found).all():
-            raise _Refused(f"takes {name!r}, which are not finite numbers", "train it again")
+            raise Refused(f"takes {name!r}, which are not finite numbers", "train it again")
         return found
 
     def _single(self, array, what):
         """The only number that ``array`` has, wherever it stands."""
         if not (array == array.flat[0]).all():
-            raise _Refused(f"has {what} that differ", "only those of weights and sums may, between output "
+            raise Refused(f"has {what} that differ", "only those of weights and sums may, between output "
                            "channels")
         return Fraction(array.flat[0].item())
 
@@ -353,23 +311,23 @@ class _Reader:
         try:
             whole = np.broadcast_to(array, (1, *([count] if self.state.flat else self.state.shape)))
         except ValueError:
-            raise _Refused(f"takes numbers of shape {array.shape}, but activations of {channels} channels, "
+            raise Refused(f"takes numbers of shape {array.shape}, but activations of {channels} channels, "
                            f"{height} by {width}") from None
         whole = whole.reshape(channels, -1)
         if (whole != whole[:, :1]).any():
-            raise _Refused("takes numbers that differ within a channel",
+            raise Refused("takes numbers that differ within a channel",
                            "only those of channels may differ")
         return [Fraction(value) for value in whole[:, 0].tolist()]
 
     # What activations become.
 
-    def _line(self, slopes, offsets):
+    def _line(self, node, slopes, offsets):
         """Multiply the activations and add to them."""
-        if isinstance(self.state, _Sums):
-            self.state.line(slopes, offsets)
-            return self.state
-        if len(set(slopes)) > 1 or len(set(offsets)) > 1 or slopes[0] <= 0:
-            raise _Refused("multiplies or shifts activations behind a quantizer",
+        alike = len(set(slopes)) == len(set(offsets)) == 1 and slopes[0] > 0
+        if not isinstance(self.state if alike else self._computed(node), Levels):
+            return self.state.line(slopes, offsets)
+        if not alike:
+            raise Refused("multiplies or shifts activations behind a quantizer",
                            "there it takes one factor, above zero, and one shift for all of them")
         return replace(self.state, low=self.state.low * slopes[0] + offsets[0],
                        step=self.state.step * slopes[0])
@@ -380,56 +338,55 @@ class _Reader:
         return self._by_channel(self._array(node, 0 if first else 1)), first
 
     def _add(self, node):
+        if all(name in self.states for name in node.input):
+            return self._add_maps(node)
         numbers, _ = self._constant_of(node)
-        return self._line([Fraction(1)] * len(numbers), numbers)
+        return self._line(node, [Fraction(1)] * len(numbers), numbers)
 
     def _sub(self, node):
         numbers, first = self._constant_of(node)
         if first:
-            return self._line([Fraction(-1)] * len(numbers), numbers)
-        return self._line([Fraction(1)] * len(numbers), [-number for number in numbers])
+            return self._line(node, [Fraction(-1)] * len(numbers), numbers)
+        return self._line(node, [Fraction(1)] * len(numbers), [-number for number in numbers])
 
     def _mul(self, node):
         numbers, _ = self._constant_of(node)
-        return self._line(numbers, [Fraction(0)] * len(numbers))
+        return self._line(node, numbers, [Fraction(0)] * len(numbers))
 
     def _div(self, node):
         numbers, first = self._constant_of(node)
         if first or not all(numbers):
-            raise _Refused("divides by activations, or by zero", _OTHERWISE)
-        return self._line([1 / number for number in numbers], [Fraction(0)] * len(numbers))
+            raise Refused("divides by activations, or by zero", _OTHERWISE)
+        return self._line(node, [1 / number for number in numbers], [Fraction(0)] * len(numbers))
 
     def _neg(self, node):
         channels = self.state.shape[0]
-        return self._line([Fraction(-1)] * channels, [Fraction(0)] * channels)
+        return self._line(node, [Fraction(-1)] * channels, [Fraction(0)] * channels)
 
     def _batch_normalization(self, node):
         settings = self._attributes(node)
         if settings.get("training_mode"):
-            raise _Refused("takes the statistics of its batch", "export the model in evaluation mode")
+            raise Refused("takes the statistics of its batch", "export the model in evaluation mode")
         gamma, beta, mean, variance = (self._array(node, place).ravel() for place in (1, 2, 3, 4))
         # In float64, as of a checkpoint (gen.checkpoint).
         with np.errstate(invalid="ignore"):
             deviation = np.sqrt(variance.astype(np.float64) + settings.get("epsilon", 1e-5))
         if len({each.shape for each in (gamma, beta, mean, deviation)}) > 1 or not (deviation > 0).all():
-            raise _Refused("has a variance that, with epsilon, is not above zero, or vectors of different "
+            raise Refused("has a variance that, with epsilon, is not above zero, or vectors of different "
                            "lengths", "train it again")
         if len(gamma) != self.state.shape[0] or self.state.flat and self.state.shape[1:] != (1, 1):
-            raise _Refused(f"normalizes {len(gamma)} channels, but there are {self.state.shape[0]}",
+            raise Refused(f"normalizes {len(gamma)} channels, but there are {self.state.shape[0]}",
                            "normalize the channels of a map before it becomes a vector")
         parts = [[Fraction(value) for value in each.tolist()] for each in (gamma, beta, mean, deviation)]
-        return self._line([gamma / deviation for gamma, _, _, deviation in zip(*parts, strict=True)],
+        return self._line(node, [gamma / deviation for gamma, _, _, deviation in zip(*parts, strict=True)],
                           [beta - gamma * mean / deviation
                            for gamma, beta, mean, deviation in zip(*parts, strict=True)])
 
-    def _limits(self, least, most):
-        if isinstance(self.state, _Levels):
-            raise _Refused("limits activations behind a quantizer", "limit them before it")
-        self.state.steps.append(("limits", least, most))
-        return self.state
+    def _limits(self, node, least, most):
+        return self._computed(node).limits(least, most)
 
     def _relu(self, node):
-        return self._limits(Fraction(0), math.inf)
+        return self._limits(node, Fraction(0), math.inf)
 
     def _clip(self, node):
         settings, limits = self._attributes(node), []
@@ -438,12 +395,20 @@ class _Reader:
                 limits.append(self._single(self._array(node, place), "limits"))
             else:
                 limits.append(Fraction(settings[name]) if name in settings else otherwise)
-        return self._limits(*limits)
+        return self._limits(node, *limits)
 
     def _flatten(self, node):
         if self._attributes(node).get("axis", 1) != 1:
-            raise _Refused("makes vectors of several images", "flatten with axis 1")
-        return replace(self.state, flat=True)
+            raise Refused("makes vectors of several images", "flatten with axis 1")
+        return self._vector(self.state)
+
+    @staticmethod
+    def _vector(state):
+        """The map ``state`` as a vector."""
+        if not isinstance(state, Sums):
+            return replace(state, flat=True)
+        state.flat = True
+        return state
 
     def _reshape(self, node):
         found = self._array(node, 1).ravel().tolist()
@@ -458,48 +423,97 @@ class _Reader:
         if sizes == before:
             return self.state
         if sizes == [1, count]:
-            return replace(self.state, flat=True)
+            return self._vector(self.state)
         if len(sizes) == 4 and sizes[0] == 1 and sizes[1] in (1, 3) and math.prod(sizes) == count \
-                and isinstance(self.state, _Levels) and self.state.sums is None and self.state.flat:
+                and isinstance(self.state, Levels) and self.state.root.source is None and self.state.flat:
             return replace(self.state, flat=False, shape=tuple(sizes[1:]))
-        raise _Refused(f"makes {found} of {before}", "a map may become a vector, and pixels a map")
+        raise Refused(f"makes {found} of {before}", "a map may become a vector, and pixels a map")
 
     def _softmax(self, node):
-        if not isinstance(self.state, _Sums):
-            raise _Refused("takes activations that are quantized", "end the graph with logits")
+        if not isinstance(self.state, Sums):
+            raise Refused("takes activations that are quantized", "end the graph with logits")
         if self._attributes(node).get("axis", 1) not in (1, -1):
-            raise _Refused("is not that of the classes", "take it along axis 1")
+            raise Refused("is not that of the classes", "take it along axis 1")
         self.ended = True # as the head does
         return self.state
 
     def _max_pool(self, node):
+        return self._pool(node, self._windows(node))
+
+    def _windows(self, node):
+        """The size of the windows of a pool, which stand side by side."""
         settings = self._attributes(node)
         size = tuple(settings["kernel_shape"])
         if len(size) != 2 or tuple(settings.get("strides", (1, 1))) != size \
                 or any(settings.get("pads", [])) or settings.get("ceil_mode") \
                 or settings.get("auto_pad", b"NOTSET") not in (b"NOTSET", b"VALID") \
                 or set(settings.get("dilations", [1])) != {1}:
-            raise _Refused("must be of windows that do not overlap, of height and width, without a border",
-                           "train with a pool whose strides are its size")
-        return self._pool(size)
+            raise Refused("must be of windows that do not overlap, of height and width, without a border",
+                          "train with a pool whose strides are its size")
+        return size
 
     def _global_max_pool(self, node):
-        return self._pool(self.state.shape[1:])
+        return self._pool(node, self.state.shape[1:])
 
-    def _pool(self, size):
-        sums = self.state if isinstance(self.state, _Sums) else self.state.sums
-        if sums is None or self.state.flat:
-            raise _Refused("takes pixels or a vector", "pool the map that leaves a convolution")
+    def _pool(self, node, size):
+        state = self._computed(node)
+        sums  = state.root.source if isinstance(state, Levels) else state
+        if not isinstance(sums, Sums) or state.flat:
+            raise Refused("takes pixels, a vector, or what is joined",
+                          "pool the map that leaves a convolution")
         if sums.layer.pool != (1, 1):
-            raise _Refused("is the second pool of a layer", "train with a convolution between them")
+            raise Refused("is the second pool of a layer", "train with a convolution between them")
         if any(side > whole for side, whole in zip(size, sums.shape[1:], strict=True)):
-            raise _Refused(f"takes a map of less than {by(*size)}", "train without it")
-        if isinstance(self.state, _Sums):
+            raise Refused(f"takes a map of less than {by(*size)}", "train without it")
+        if sums is state:
             sums.pool(size)
             return sums
-        sums.negate([sign < 0 for sign in self.state.sign])
+        if state.shared:
+            raise Refused("takes a map that something else takes, too, of before the pool",
+                          "let all take the pooled one")
+        sums.negate([sign < 0 for sign in state.root.sign])
         sums.layer = replace(sums.layer, pool=size)
-        return replace(self.state, sign=[1] * len(self.state.sign), shape=sums.shape)
+        state.root.sign = [1] * len(state.root.sign)
+        return replace(state, shape=sums.shape)
+
+    def _average_pool(self, node):
+        return self._averaged(self._windows(node))
+
+    def _global_average_pool(self, node):
+        return self._averaged(self.state.shape[1:])
+
+    def _reduce_mean(self, node):
+        settings = {"keepdims": 1, "axes": None} | self._attributes(node)
+        axes = settings["axes"] if len(node.input) < 2 else self._array(node, 1).ravel().tolist()
+        if self.state.flat or axes is None or sorted(axis % 4 for axis in axes) != [2, 3]:
+            raise Refused("is not the mean over height and width", "take it along axes 2 and 3")
+        state = self._averaged(self.state.shape[1:])
+        return state if settings["keepdims"] else self._vector(state)
+
+    def _averaged(self, size):
+        """Average windows: the layer that follows adds up as many inputs for each of its weights; of sums,
+        the layer in front does."""
+        state = self.state.levels() if isinstance(self.state, Total) else self.state
+        if state.flat:
+            raise Refused("takes a vector", "put it behind a convolution")
+        if any(side > whole for side, whole in zip(size, state.shape[1:], strict=True)):
+            raise Refused(f"takes a map of less than {by(*size)}", "train without it")
+        if isinstance(state, Sums):
+            state.average(size)
+            return state
+        channels, height, width = state.shape
+        return replace(state, shape=(channels, height // size[0], width // size[1]),
+                       window=(state.window[0] * size[0], state.window[1] * size[1]),
+                       whole=state.whole or (height, width))
+
+    def _computed(self, node):
+        """What enters a node that computes more of it than a layer does: averages leave a layer of their
+        own, the weights of which are ones and zeros."""
+        if isinstance(self.state, Levels) and self.state.whole:
+            channels = self.state.shape[0]
+            self.state = self._layer(node, "average", _Weights(
+                np.eye(channels, dtype=np.int64)[:, :, None, None], np.ones((channels, 1))), (1, 1))
+        return self.state
 
     def _pad(self, node):
         settings = self._attributes(node)
@@ -510,10 +524,10 @@ class _Reader:
         border = tuple(map(int, pads[2:4]))
         if settings.get("mode", b"constant") != b"constant" or len(pads) != 8 or any(pads[:2] + pads[4:6]) \
                 or pads[2:4] != pads[6:8] or min(border) < 0:
-            raise _Refused("must add as many rows above as below a map, and as many columns left as right",
+            raise Refused("must add as many rows above as below a map, and as many columns left as right",
                            "train with the same padding on both sides")
-        if not isinstance(self.state, _Levels) or Fraction(value) != self.state.low:
-            raise _Refused(f"adds a border of {float(value):g}",
+        if not isinstance(self.state, Levels) or Fraction(value) != self.state.low:
+            raise Refused(f"adds a border of {float(value):g}",
                            "a border holds the lowest level of the activations")
         return replace(self.state, border=border)
 
@@ -536,103 +550,172 @@ class _Reader:
             # It rounds value / scale + zero.
             bounds = [bound.before_line(1 / scale, zero) for bound in numbers] if scale else []
         if scale <= 0:
-            raise _Refused(f"has a scale of {float(scale):g}", "it must be above zero")
-        return self._quantize(low, step, [bounds] * self.state.shape[0])
+            raise Refused(f"has a scale of {float(scale):g}", "it must be above zero")
+        return self._computed(node).quantized(low, step, [bounds] * self.state.shape[0])
 
     def _multi_threshold(self, node):
         settings = self._attributes(node)
         if settings.get("data_layout", b"").decode() not in ("", "NCHW", "NC"):
-            raise _Refused("takes a map with the channel last", WAYS_OUT["Transpose"])
+            raise Refused("takes a map with the channel last", WAYS_OUT["Transpose"])
         array = self._array(node, 1)
         channels = self.state.shape[0]
         if array.ndim != 2 or len(array) not in (1, channels) \
                 or self.state.flat and self.state.shape[1:] != (1, 1) and len(array) > 1:
-            raise _Refused(f"has thresholds of shape {array.shape}, but there are {channels} channels")
+            raise Refused(f"has thresholds of shape {array.shape}, but there are {channels} channels")
         if array.shape[1] >= 2**LEVEL_BITS:
-            raise _Refused(f"has {array.shape[1]} thresholds", f"there may be {2**LEVEL_BITS - 1}")
+            raise Refused(f"has {array.shape[1]} thresholds", f"there may be {2**LEVEL_BITS - 1}")
         step = Fraction(settings.get("out_scale", 1.0))
         if step <= 0:
-            raise _Refused(f"has a scale of {float(step):g}", "it must be above zero")
+            raise Refused(f"has a scale of {float(step):g}", "it must be above zero")
         bounds = [[Bound(Fraction(value)) for value in sorted(row)] for row in array.tolist()]
-        return self._quantize(Fraction(settings.get("out_bias", 0.0)), step,
-                              bounds * (channels // len(bounds)))
+        return self._computed(node).quantized(Fraction(settings.get("out_bias", 0.0)), step,
+                                              bounds * (channels // len(bounds)))
 
-    def _quantize(self, low, step, bounds):
-        """Return the levels of which the first stands for ``low`` and the others have these bounds, in each
-        channel."""
-        state = self.state
-        if isinstance(state, _Sums):
-            found = [[state.before(bound, channel) for bound in of_channel]
-                     for channel, of_channel in enumerate(bounds)]
-            # What a constant is has no sign; all others of a channel have the same.
-            sign = [next((each.sign for each in of_channel if not math.isinf(each.value)), 1)
-                    for of_channel in found]
-            reached = [[each.whole for each in of_channel] for of_channel in found]
-            ends = state.layer.sums.start, state.layer.sums.stop
-            levels = _Levels(state.shape, state.flat, low, step, state, sign, reached)
+    def _trunc(self, node):
+        """Bits that an integer loses. It is ``(round(x / scale + zero) / unit)``, rounded, and its limits
+        where it has six inputs, as the second version of the node has."""
+        state, numbers = self.state, [self._single(self._array(node, place), "settings")
+                                      for place in range(1, len(node.input))]
+        settings = {"rounding_mode": b"FLOOR", "signed": 1, "narrow": 0} | self._attributes(node)
+        rounding = settings["rounding_mode"].decode().upper()
+        if not isinstance(state, Levels) or len(numbers) not in (4, 5) or rounding not in ROUNDINGS:
+            raise Refused("takes what no quantizer or average has made, or rounds in another way than "
+                          f"{', '.join(ROUNDINGS)}", _OTHERWISE)
+        scale, zero, entering, leaving = numbers[0], numbers[1], numbers[2], numbers[-1]
+        if scale <= 0:
+            raise Refused(f"has a scale of {float(scale):g}", "it must be above zero")
+        if len(numbers) == 4:
+            unit = Fraction(2) ** int(entering - leaving)
+            least, most = ((value / scale + zero) / unit
+                           for value in (state.low, state.low + state.step * state.top))
+            first, last = math.floor(least) - 1, math.ceil(most) + 1
+            low, step   = (first - zero) * scale, scale
         else:
-            if state.sums is None and any(each != bounds[0] for each in bounds):
-                raise _Refused("has thresholds that differ between colours", "quantize all colours alike")
-            sign = state.sign
-            reached = [[self._reached(state, before, bound) for bound in of_channel]
-                       for before, of_channel in zip(state.reached, bounds, strict=False)]
-            sums = range(256) if state.sums is None else state.sums.layer.sums
-            ends = sums.start, sums.stop
-            levels = replace(state, low=low, step=step, reached=reached)
-        return _trimmed(levels, *ends)
+            step = numbers[3]
+            unit = Fraction(2) ** round(math.log2(step / scale))
+            signed, bits = bool(settings["signed"]), int(leaving)
+            least = -2**(bits - 1) + bool(settings["narrow"]) if signed else 0
+            first, last = least, 2**(bits - signed) - 1 - (bool(settings["narrow"]) and not signed)
+            low = (first - zero / unit) * step
+        bounds = [ROUNDINGS[rounding](number).before_line(1 / unit, Fraction(0)).whole
+                  for number in range(first + 1, last + 1)]
+        bounds = [ROUNDINGS["ROUND"](whole).before_line(1 / scale, zero) for whole in bounds]
+        made = self._computed(node).quantized(low, step, [bounds] * state.shape[0])
+        if made.top >= 2**LEVEL_BITS:
+            raise Refused(f"leaves {made.top + 1} levels", f"there may be {2**LEVEL_BITS}")
+        return made
 
-    @staticmethod
-    def _reached(state, before, bound):
-        """Where a new level with this ``bound`` is reached: where the first old one is that holds it."""
-        for level in range(state.top + 1):
-            if bound.holds(state.low + state.step * level):
-                return before[level - 1] if level else -math.inf
-        return math.inf
+    # Joins.
+
+    def _add_maps(self, node):
+        """Add two maps."""
+        one, other = (self._whole(name) for name in node.input)
+        if one.step != other.step:
+            raise Refused(f"adds activations with scales of {float(one.step):g} and {float(other.step):g}",
+                          "let both have the same quantizer")
+        join, root = self._meet(node, one, other, "add")
+        count, low = one.shape[0], one.low + other.low
+        return Total(join, root, one.shape, one.flat, one.order,
+                     [("line", [one.step] * count, [low] * count)])
+
+    def _concat(self, node):
+        """Put the channels of maps side by side."""
+        axis = self._attributes(node).get("axis")
+        if not all(name in self.states for name in node.input) or axis not in (1, -3) or axis == -3 and any(
+                self.states[name].flat for name in node.input):
+            raise Refused("must put channels of activations side by side", "concatenate maps along axis 1")
+        whole, *others = map(self._whole, node.input)
+        for other in others:
+            whole = self._beside(node, whole, other)
+        return whole
+
+    def _beside(self, node, one, other):
+        shift = (other.low - one.low) / one.step
+        if one.step != other.step or shift.denominator > 1:
+            raise Refused("puts activations of different scales, or zero points, side by side",
+                          "let all have the same quantizer")
+        shifts = max(0, -int(shift)), max(0, int(shift))
+        join, root = self._meet(node, one, other, "concat", shifts)
+        shape = one.shape[0] + other.shape[0], *one.shape[1:]
+        # The channels of the trunk are the first ones.
+        parts = [tuple(start + channel for channel in levels.order or range(levels.shape[0]))
+                 for levels, start in ((one, 0), (other, one.shape[0]))]
+        order = sum(parts if join.trunk == one.root.source.name else parts[::-1], ())
+        return Levels(shape, one.flat, min(one.low, other.low), one.step, root,
+                      tuple(range(1, root.top + 1)), None if order == tuple(range(shape[0])) else order)
+
+    def _whole(self, name):
+        """The levels ``name``, which can meet others."""
+        state = self.states[name]
+        if isinstance(state, Total):
+            state = state.levels()
+        if not isinstance(state, Levels) or state.root.source is None or state.whole:
+            raise Refused("takes what no quantizer of a layer has made", "put a quantizer before it")
+        if state.flat and state.shape[1:] != (1, 1):
+            raise Refused("takes vectors of maps", "flatten behind it")
+        return state
+
+    def _meet(self, node, one, other, operation, shifts=(0, 0)):
+        same = slice(0 if operation == "add" else 1, 3)
+        if one.shape[same] != other.shape[same] or one.flat != other.flat:
+            raise Refused(f"takes maps of {by(*one.shape)} and {by(*other.shape)}",
+                          "let both have the same size")
+        if operation == "add" and one.order != other.order:
+            raise Refused("takes maps that other ones side by side make, in another order",
+                          "put those in the same order side by side")
+        ways = trunk_and_branch(self.sources, one.root.source.name, other.root.source.name,
+                                {sums.name for sums in self.chain})
+        if ways is None:
+            raise Refused("brings two ways together of which each has a join on it, or neither a layer",
+                          "let one have none, and the other a layer")
+        name = f"join{1 + len(self.joins)}"
+        join = Side(name, node, one, other, *ways, operation, shifts)
+        self.joins.append((join, meet(join)))
+        self.sources[name] = ways
+        return self.joins[-1]
 
     # Layers.
 
     def _conv(self, node):
         settings, state = self._attributes(node), self.state
-        if not isinstance(state, _Levels) or state.flat:
-            raise _Refused("takes what is not quantized, or a vector", "quantize the map that enters it")
+        if not isinstance(state, Levels) or state.flat:
+            raise Refused("takes what is not quantized, or a vector", "quantize the map that enters it")
         weights = self._weights(node, 4, 0)
         pads    = list(settings.get("pads", [0] * 4))
-        if settings.get("group", 1) != 1:
-            raise _Refused(f"has {settings['group']} groups", "a crossbar has all channels as its rows; "
-                           "train with one group")
         if set(settings.get("dilations", [1, 1])) != {1}:
-            raise _Refused("is dilated", "train without dilation")
+            raise Refused("is dilated", "train without dilation")
         if settings.get("auto_pad", b"NOTSET") not in (b"NOTSET", b"VALID") or pads[:2] != pads[2:]:
-            raise _Refused("must have the same padding above as below, and left as right",
+            raise Refused("must have the same padding above as below, and left as right",
                            "train with the same padding on both sides")
         if any(pads) and (state.low or any(state.border)):
-            raise _Refused(f"pads with zeros, but level 0 stands for {float(state.low):g}",
+            raise Refused(f"pads with zeros, but level 0 stands for {float(state.low):g}",
                            "a border holds the lowest level; pad by a node of its own with that value")
-        if weights.numbers.ndim != 4 or weights.numbers.shape[1] != state.shape[0]:
-            raise _Refused(f"has weights of shape {weights.numbers.shape}, but takes {state.shape[0]} "
+        groups  = settings.get("group", 1)
+        if len(weights.numbers) % groups or weights.numbers.shape[1] * groups != state.shape[0]:
+            raise Refused(f"has weights of shape {weights.numbers.shape}, but takes {state.shape[0]} "
                            "channels")
-        return self._layer(node, "conv", weights, weights.numbers.shape[2:],
+        return self._layer(node, "conv", weights, weights.numbers.shape[2:], groups=groups,
                            stride=settings.get("strides", [1, 1]),
                            padding=pads[:2] if any(pads) else state.border)
 
     def _matmul(self, node):
         if node.input[0] in self.constants:
-            raise _Refused("has its weights first", "export it with the activations first")
+            raise Refused("has its weights first", "export it with the activations first")
         return self._full(node, self._weights(node, 2, 1))
 
     def _gemm(self, node):
         settings = {"alpha": 1.0, "beta": 1.0, "transA": 0, "transB": 0} | self._attributes(node)
         if (settings["alpha"], settings["beta"], settings["transA"]) != (1, 1, 0):
-            raise _Refused("must have alpha and beta of 1 and no transposed input")
+            raise Refused("must have alpha and beta of 1 and no transposed input")
         return self._full(node, self._weights(node, 2, 0 if settings["transB"] else 1))
 
     def _full(self, node, weights):
         state = self.state
-        if not isinstance(state, _Levels) or not state.flat:
-            raise _Refused("takes what is not quantized, or a map",
+        if not isinstance(state, Levels) or not state.flat:
+            raise Refused("takes what is not quantized, or a map",
                            "quantize what enters it, and flatten maps before")
         if weights.numbers.shape[1] != math.prod(state.shape):
-            raise _Refused(f"has weights of {weights.numbers.shape[1]} inputs, but takes "
+            raise Refused(f"has weights of {weights.numbers.shape[1]} inputs, but takes "
                            f"{math.prod(state.shape)}")
         shape = len(weights.numbers), *state.shape
         weights = _Weights(weights.numbers.reshape(shape), weights.scale.reshape(shape))
@@ -651,125 +734,109 @@ class _Reader:
             elif (values == np.round(values)).all() and size.max() < 2**WEIGHT_BITS:
                 found = _Weights(values.astype(np.int64), np.ones(values.shape))
             else:
-                raise _Refused("has weights that are not quantized",
+                raise Refused("has weights that are not quantized",
                                "quantize them by BipolarQuant or Quant")
         if found.numbers.ndim != dimensions:
-            raise _Refused(f"has weights of shape {found.numbers.shape}, not of {dimensions} dimensions",
+            raise Refused(f"has weights of shape {found.numbers.shape}, not of {dimensions} dimensions",
                            _OTHERWISE)
         return _Weights(*(np.moveaxis(array, axis, 0) for array in (found.numbers, found.scale)))
 
-    def _layer(self, node, kind, weights, kernel, stride=(1, 1), padding=(0, 0)):
+    def _layer(self, node, kind, weights, kernel, stride=(1, 1), padding=(0, 0), groups=1):
         """Return the sums of a layer with ``weights`` (outputs, channels, height, width)."""
-        state, numbers = self.state, weights.numbers
+        state, numbers = self.state, ungrouped(weights.numbers, groups)
         outputs = len(numbers)
         scale = weights.scale.reshape(outputs, -1)
         if (scale != scale[:, :1]).any() or not (scale > 0).all():
-            raise _Refused("has scales of weights that differ within an output channel, or are not above "
-                           "zero", "scale the weights of an output channel alike")
-        most = int(abs(numbers).max())
-        bits = 1 if (abs(numbers) == 1).all() else max(2, 1 + most.bit_length())
-        if bits > WEIGHT_BITS:
-            raise _Refused(f"has weights of up to {most}", f"there may be {2**(WEIGHT_BITS - 1) - 1}")
-        channels, height, width = state.shape
-        name  = f"{kind}{1 + sum(each.layer.name.startswith(kind) for each in self.chain)}"
-        kernel, stride, padding = (tuple(map(int, pair)) for pair in (kernel, stride, padding))
-        layer = Layer(name, height, width, channels, kernel, outputs, stride=stride, padding=padding,
-                      weight_bits=bits, input_bits=state.bits,
-                      input_low=self._leave(state))
+            raise Refused("has scales of weights that differ within an output channel, or are not above "
+                          "zero", "scale the weights of an output channel alike")
+        (height, width), window = state.whole or state.shape[1:], state.window
+        if any(padding) and (height % window[0] or width % window[1]):
+            raise Refused("has a border around averages of windows that do not fill the map",
+                          "use a window that does")
+        if state.order is not None:
+            numbers = numbers[:, state.order]
+        name = f"{kind}{1 + sum(each.layer.name.startswith(kind) for each in self.chain)}"
+        kernel, stride, padding = (tuple(int(side) * each for side, each in zip(pair, window, strict=True))
+                                   for pair in (kernel, stride, padding))
+        layer = Layer(name, height, width, state.shape[0], kernel, outputs, stride=stride, padding=padding,
+                      average=window, input_bits=state.bits, input_low=state.entering())
         if min(layer.positions) < 1:
-            raise _Refused("has a kernel that is larger than its map", "train with a smaller kernel")
+            raise Refused("has a kernel that is larger than its map", "train with a smaller kernel")
         # ONNX has the channel before height and width.
-        numbers = numbers.transpose(0, 2, 3, 1).reshape(outputs, -1)
-        sums = _Sums(layer, numbers, flat=kind == "fc")
+        numbers = of_averages(numbers, window).transpose(0, 2, 3, 1)
+        factors = [Fraction(value) / math.prod(window) for value in scale[:, 0].tolist()]
+        sums = Sums(layer, numbers.reshape(outputs, -1), factors, state, node)
         self.chain.append(sums)
-        slopes, offsets = [], []
-        for of_channel, total in zip(scale[:, 0].tolist(), numbers.sum(1).tolist(), strict=True):
-            factor = Fraction(of_channel)
-            slope, offset = factor * state.step, factor * state.low * total
-            if bits == 1: # the sum of w * q is half of that of w * (2 * q - L) and of w * L
-                slope, offset = slope / 2, offset + slope * (2**state.bits - 1) * total / 2
-            slopes.append(slope)
-            offsets.append(offset)
-        sums.line(slopes, offsets)
-        if len(node.input) > 2 and node.input[2]:
+        self.sources[name] = (state.root.source and state.root.source.name,)
+        state.root.uses.append((state, sums))
+        if kind != "average" and len(node.input) > 2 and node.input[2]:
             self.state = sums
             bias = self._array(node, 2)
             bias = self._by_channel(bias.reshape(-1, 1, 1) if kind == "conv" else bias)
             sums.line([Fraction(1)] * outputs, bias)
         return sums
 
-    # What the chain has become.
-
-    def _leave(self, levels):
-        """Let ``levels`` enter a layer; return what the first one stands for there, -1 or 0."""
-        count, sums = 2**levels.bits - 1, levels.sums
-        # The thresholds know what levels stand for; here it matters that opposite levels can be told.
-        low = -1 if 2 * levels.low == -levels.step * count else 0
-        if sums is None:
-            [reached] = levels.reached
-            reached += [256] * (count - len(reached))
-            colours, height, width = levels.shape
-            self.input = Input(height, width, () if reached == list(range(1, 256)) else tuple(reached),
-                               levels.bits, colours)
-            return low
-        sums.layer = replace(sums.layer, output_bits=levels.bits, output_low=low)
-        sums.bank = [thresholds_of(sums.layer.sums, *each, levels.bits)
-                     for each in zip(levels.sign, levels.reached, strict=True)]
-        return low
+    # The whole.
 
     def _end(self):
-        last = self.state
-        if self.name != self.graph.output[0].name:
-            self._refuse(f"has an output {self.graph.output[0].name!r} that is not what its last node "
-                         "makes", _CHAIN)
-        if not isinstance(last, _Sums):
+        last = self.states.get(self.graph.output[0].name)
+        if last is None:
+            self._refuse(f"has an output {self.graph.output[0].name!r} that none of its nodes makes", _MEET)
+        if not isinstance(last, Sums):
             self._refuse("ends with activations that are quantized", "end the graph with its logits")
         if last.shape[1:] != (1, 1) or any(step[0] == "limits" for step in last.steps):
             self._refuse(f"ends with a map of {last.shape}, or with a limit of its values",
                          "end the graph with the logits of its classes")
+        used = {id(sums.taken.root.source) for sums in self.chain} | {
+            id(levels.root.source) for join, _ in self.joins for levels in (join.one, join.other)}
+        for sums in self.chain:
+            if sums is not last and id(sums) not in used:
+                raise Refused("computes what is not used", "take it out", sums.node)
+        pixels, joins = settle(self.chain, self.joins)
         network = Network(
-            re.sub(r"[^A-Za-z0-9_.-]", "_", self.path.stem).lstrip(".-") or "network", self.input,
+            re.sub(r"[^A-Za-z0-9_.-]", "_", self.path.stem).lstrip(".-") or "network", pixels,
             tuple(sums.layer for sums in self.chain), method=DETERMINISTIC,
-            data="cifar10" if self.input.colours == 3 else "mnist")
+            data="cifar10" if pixels.colours == 3 else "mnist", joins=joins)
         check_shapes(network)
-        return (network, np.array(self.input.thresholds, np.int64),
+        return (network, np.array(pixels.thresholds, np.int64),
                 [*map(_hidden, self.chain[:-1]), _output(last)])
 
 
-def _trimmed(levels: _Levels, start: int, stop: int) -> _Levels:
-    """Return ``levels`` without those that no sum or pixel has. What is reached at ``start`` always is, at
-    ``stop`` never."""
-    reached = [[min(max(value, start), stop) for value in row] for row in levels.reached]
-    low = levels.low
-    # A border of zeros is to stay the lowest level.
-    while len(reached[0]) > 1 and all(row[0] == start for row in reached) and (low < 0 or not levels.sums):
-        reached, low = [row[1:] for row in reached], low + levels.step
-    while len(reached[0]) > 1 and all(row[-1] == stop for row in reached):
-        reached = [row[:-1] for row in reached]
-    if levels.sums is None and reached[0][0] in (start, stop):
-        raise _Refused("quantizes all pixels alike", "the graph takes pixels divided by 255")
-    return replace(levels, low=low, reached=reached)
+def _hidden(sums: Sums) -> Parameters:
+    thresholds, inverts = (np.array(each, np.int64) for each in zip(*sums.bank, strict=True))
+    # Values of several bits have a gain and an offset, where these make the same of every sum.
+    if sums.layer.fraction is not None and _is_line(sums, thresholds, inverts):
+        return _output(sums)
+    return Parameters(sums.weights[None], sums.layer.weight_bits, threshold=thresholds, invert=inverts)
 
 
-def _hidden(sums: _Sums) -> Parameters:
-    thresholds, inverts = zip(*sums.bank, strict=True)
-    return Parameters(sums.weights[None], sums.layer.weight_bits, threshold=np.array(thresholds, np.int64),
-                      invert=np.array(inverts, np.int64))
+def _is_line(sums: Sums, thresholds: np.ndarray, inverts: np.ndarray) -> bool:
+    """Whether the values of a layer are those of a line, rounded to the nearest, and so far from the middle
+    between two of them, for every sum, that whole gains of 30 fraction bits surely make them."""
+    if any(step[0] == "limits" for step in sums.steps):
+        return False
+    numbers = np.array(sums.layer.sums)
+    levels  = (numbers >= thresholds[..., None]).sum(1)
+    levels  = np.where(inverts[:, None], thresholds.shape[1] - levels, levels)
+    slopes, offsets = (np.array(list(map(float, each)))[:, None] for each in sums.line_of_all())
+    exact, zero = slopes * numbers + offsets + 0.5, 2**(sums.layer.output_bits - 1)
+    # Within 2 ** 16, an error of float64 is far below this, as is one of the gamma that a file holds.
+    error = (sums.layer.sums.stop / 2 + 1) / 2**30 + 1e-9
+    return (abs(exact).max() < 2**16 and sums.layer.sums.stop < 2**28
+            and abs(exact - np.round(exact)).min() > error
+            and (np.floor(exact).clip(-zero, zero - 1) + zero == levels).all())
 
 
-def _output(sums: _Sums) -> Parameters:
-    """The parameters of the last layer: ``y = gamma * s + beta``."""
+def _output(sums: Sums) -> Parameters:
+    """The parameters of a layer of values: ``y = gamma * s + beta``."""
     layer = sums.layer
     levels, low = 2**layer.input_bits - 1, layer.input_low
     most = max(1, 2**(layer.weight_bits - 1) - 1)
     # With w / W for weights and values from low to 1, s is `step * sum + start` of each channel.
     step = Fraction(1 - low, levels * (2 if layer.weight_bits == 1 else most))
     gammas, betas = [], []
-    for channel, total in enumerate(sums.weights.sum(1).tolist()):
+    for total, slope, offset in zip(sums.weights.sum(1).tolist(), *sums.line_of_all(), strict=True):
         start = total * (Fraction(1 + low, 2) if layer.weight_bits == 1 else Fraction(low, most))
-        slope, offset = Fraction(1), Fraction(0)
-        for _, slopes, offsets in sums.steps:
-            slope, offset = slopes[channel] * slope, slopes[channel] * offset + offsets[channel]
         gammas.append(float(slope / step))
         betas.append(float(offset - slope * start / step))
     zeros, ones = np.zeros((1, layer.outputs)), np.ones((1, layer.outputs))

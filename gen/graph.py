@@ -12,7 +12,7 @@ from gen.command import UserError
 from gen.ir import Join, Layer, Network
 
 
-__all__ = ["Branch", "Graph", "MalformedGraph", "graph_of"]
+__all__ = ["Branch", "Graph", "MalformedGraph", "graph_of", "trunk_and_branch"]
 
 
 class MalformedGraph(UserError):
@@ -170,3 +170,27 @@ def _branches(network, sources, index, met, trunk):
 
 def _entering(network, sources, number):
     return sources[network.layers[number].name][0]
+
+
+def trunk_and_branch(sources: dict[str, tuple[str | None, ...]], one: str, other: str,
+                     quiet: set[str]) -> tuple[str, str] | None:
+    """Return which of two layers or joins, that are to meet, can end the trunk and which the branch, or
+    None if neither can; of both ways that with fewer layers on the branch.
+
+    ``sources`` are those of all layers and joins so far, by name, None for the input; ``quiet`` the names
+    of layers that choose nothing, which alone can be on a branch.
+    """
+    ways = []
+    for trunk, branch in (one, other), (other, one):
+        known, waiting = set(), [trunk]
+        while waiting:
+            name = waiting.pop()
+            if name not in known:
+                known.add(name)
+                waiting += sources.get(name, ())
+        count, name = 0, branch
+        while name not in known and name in quiet:
+            (name,), count = sources[name], count + 1
+        if name in known and name not in (None, trunk):
+            ways.append((count, trunk, branch))
+    return min(ways, key=lambda way: way[0])[1:] if ways else None

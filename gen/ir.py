@@ -30,7 +30,7 @@ from fractions import Fraction
 __all__ = [
     "JUNCTIONS", "Target", "Input", "Draw", "ArrayChoice", "BankChoice", "MaskChoice", "MixChoice",
     "Normalization", "Comparison", "Centred", "Value", "Affine", "Logit", "Tile", "Folding", "Layer",
-    "Join", "Head", "Generator", "HealthTest", "Network", "dump", "load",
+    "Join", "Head", "PointSet", "Generator", "HealthTest", "Network", "dump", "load",
 ]
 
 
@@ -65,8 +65,11 @@ class Target:
                               limits=range(1, 1025), called="The largest number of passes must be {}")
     schedule: str = _option("shared", "run passes together as pass sets, or one after another",
                             ("shared", "sequential"))
-    masks: str = _option("random", "draw what passes choose, or let them go through all combinations, "
-                                   "whose mean is exact", ("random", "all"))
+    masks: str = _option("random", "draw what each pass chooses; or let the passes of an image choose each "
+                                   "outcome as often as its probability says, in random order, or as the "
+                                   "rows of an orthogonal array that is shifted at random; or let them go "
+                                   "through all combinations, whose mean is exact",
+                         ("random", "balanced", "orthogonal", "all"))
     rng: str = _option("emulated", "pseudo-random source, or pins of an MTJ", ("emulated", "mtj"))
     sources: str = _option("model", "a random source for the whole model, or for each random bit of a pass "
                                     "(SpinBayes, 3.5.1)", ("model", "layer"))
@@ -333,6 +336,9 @@ class Layer:
     pool: tuple[int, int] = (1, 1) #: Height and width of the max-pool window; what fills none is dropped.
     stride: tuple[int, int] = (1, 1) #: From row to row and from column to column.
     padding: tuple[int, int] = (0, 0) #: Rows of level 0 above and below, and columns left and right.
+    average: tuple[int, int] = (1, 1) #: Height and width of windows of the kernel, each of which has one
+                                   #: weight for a channel: so the sum is that of averages, times the size
+                                   #: of a window.
     dropout: float = 0.5           #: Dropout probability that a training begins with; :class:`Draw` has
                                    #: those of a trained network.
     choices: tuple[ArrayChoice | BankChoice | MaskChoice | MixChoice, ...] = ()
@@ -343,6 +349,10 @@ class Layer:
     output_low: int = -1           #: What its level 0 stands for.
     fraction: int | None = None    #: If given, values in fixed point leave, in units of ``2 ** -fraction``:
                                    #: level q stands for ``q - 2 ** (output_bits - 1)`` of them.
+    value_thresholds: tuple[int, ...] = () #: Of values in fixed point that enter, in units of theirs: the
+                                   #: level of each is the number of these that it has reached, ascending,
+                                   #: ``2 ** input_bits - 1`` of them. Empty: the level is the sign, which 0
+                                   #: reaches.
     source: str = ""               #: Name of the layer or join whose map enters; empty: the layer before,
                                    #: or of the first layer the input.
     arrays: tuple[tuple[int, ...], ...] = () #: Per array and output channel an integer of fields of
@@ -359,7 +369,7 @@ class Layer:
     folding: Folding | None = None #: Set by :func:`gen.transforms.folding.choose_folding`.
 
     def __post_init__(self):
-        for name in ("kernel", "pool", "stride", "padding"):
+        for name in ("kernel", "pool", "stride", "padding", "average"):
             if isinstance(value := getattr(self, name), int):
                 object.__setattr__(self, name, (value, value))
 
@@ -466,6 +476,14 @@ class Join:
                                    #: choose.
     branch: str                    #: That of the other, of layers without choices or of none.
     operation: str = "add"
+    trunk_thresholds: tuple[int, ...] = () #: Of values that come from the trunk, ascending, one less than
+                                   #: there are values, from the lowest on: each becomes the value whose
+                                   #: number is how many of these it has reached. Empty: as they are.
+    branch_thresholds: tuple[int, ...] = () #: Likewise of the branch.
+
+    @property
+    def thresholds(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        return self.trunk_thresholds, self.branch_thresholds
 
     @property
     def sources(self) -> tuple[str, str]:
@@ -491,6 +509,25 @@ class Head:
 
 
 @dataclass(frozen=True, slots=True)
+class PointSet:
+    """Points that passes go through, so that their choices differ more evenly than by chance (randomized
+    quasi-Monte Carlo): a coordinate for each bit of a pass, all shifted at random (Cranley and Patterson,
+    "Randomization of number theoretic methods for multiple integration", 1976).
+
+    Pass t has the point ``t % len(points)``. For so many passes of an image, and for each so many that
+    follow, a *shift* is drawn, a number of ``bits`` fair bits for each bit of a pass. The bit is 0 where
+    ``(coordinate + shift) % 2 ** bits < drop``. So each pass by itself draws its bits independently, each 0
+    with a probability of exactly ``drop / 2 ** bits``, and the mean over passes has no bias, whatever the
+    points are.
+    """
+
+    bits: int                      #: Of a coordinate, and of its shift: 1 to 16.
+    points: tuple[tuple[int, ...], ...] #: Of each point a coordinate for each bit of a pass, from 0 to
+                                   #: ``2 ** bits - 1``.
+    drop: tuple[int, ...]          #: Per bit of a pass, from 0 to ``2 ** bits``.
+
+
+@dataclass(frozen=True, slots=True)
 class Generator:
     """The pseudo-random stream of bits of the emulated build.
 
@@ -499,23 +536,31 @@ class Generator:
     ``(state >> 48) >= drop[place]``, where ``place`` is its number in the pass. Bits are drawn in
     pass-major order: in pass 0 those of each :class:`Draw` of the network in turn, the most significant
     first, then in pass 1, and so on for the T passes of an image, then for the next image; from the
-    sources in turn.
+    sources in turn. With ``points`` the bits of their shifts are drawn instead: for every ``len(points)``
+    passes of an image, or what is left of them, that of the first bit of a pass, the most significant bit
+    first, then that of the second, and so on.
     """
 
-    seeds: tuple[int, ...]         #: Of each source, one or as many as a pass has bits; from 1 to
-                                   #: 2 ** 64 - 1. Empty where a pass has none.
-    drop: tuple[int, ...]          #: Per bit of a pass ``round(p * 65536)``.
+    seeds: tuple[int, ...]         #: Of each source, one or as many as ``drop`` has; from 1 to 2 ** 64 - 1.
+                                   #: Empty where nothing is drawn.
+    drop: tuple[int, ...]          #: Per bit of a pass, or of the shifts of one, ``round(p * 65536)``.
+    points: PointSet | None = None #: What passes go through in place of drawing each bit.
+
+    def bits(self, passes: int) -> int:
+        """Return how many bits an image of ``passes`` passes draws."""
+        return len(self.drop) * (passes if self.points is None else -(-passes // len(self.points.points)))
 
 
 @dataclass(frozen=True, slots=True)
 class HealthTest:
     """A repetition count test and an adaptive proportion test of random bits (NIST SP 800-90B, 4.4).
 
-    It watches the bits at some ``places`` of each pass, in the order in which they are drawn, or whether
-    each of them differs from the one ``distance`` of them before; see :class:`hdl.random.health.Health`.
+    It watches the bits at some ``places`` of each pass, or of the shifts of points, in the order in which
+    they are drawn, or whether each of them differs from the one ``distance`` of them before; see
+    :class:`hdl.random.health.Health`.
     """
 
-    places: tuple[int, ...]        #: Of the bits of a pass, which :class:`Generator` numbers; ascending.
+    places: tuple[int, ...]        #: Of the bits that :class:`Generator` numbers; ascending.
     distance: int                  #: 0: the bits themselves.
     repetition: int                #: So many equal bits in a row raise the alarm.
     window: int                    #: Bits of a window, the first of which is the reference.
@@ -543,6 +588,13 @@ class Network:
         """Probability of a 0 of each random bit of a pass, in the order in which they are drawn."""
         return tuple(drop for draw in self.draws for drop in draw.drops or ())
 
+    @property
+    def drawn(self) -> tuple[float, ...]:
+        """Probability of a 0 of each bit that is drawn in turn: of those of a pass, or with points of those
+        of their shifts."""
+        points = self.generator and self.generator.points
+        return self.drops if not points else (0.5,) * len(self.generator.drop)
+
     def places(self, name: str) -> range:
         """Numbers, among all random bits of a pass, of those of the draw ``name``; none where it is the
         number of the pass."""
@@ -557,7 +609,7 @@ class Network:
 
 _KINDS = {kind.__name__: kind for kind in (
     Target, Input, Draw, ArrayChoice, BankChoice, MaskChoice, MixChoice, Normalization, Comparison, Centred,
-    Value, Affine, Logit, Tile, Folding, Layer, Join, Head, Generator, HealthTest, Network)}
+    Value, Affine, Logit, Tile, Folding, Layer, Join, Head, PointSet, Generator, HealthTest, Network)}
 
 
 def dump(value) -> str:

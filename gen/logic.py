@@ -1,7 +1,7 @@
 """The logic of a block, bit by bit: gates, carry chains, multipliers, registers and memories.
 
 Amaranth's netlist of a component has operators of many bits. Here each of them becomes what an ECP5 has for
-it (:func:`logic_of`): gates, which tables will hold (:mod:`gen.lookup_tables`), and cells of their own.
+it (:func:`logic_of`): gates, which tables will hold (:mod:`gen.lut_mapping`), and cells of their own.
 What is constant, equal to another bit, or used by nothing is left out, as a synthesis does. Nothing is
 optimized beyond that: it is a count, made in a second, and no netlist that anyone could place.
 

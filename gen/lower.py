@@ -19,6 +19,7 @@ from hdl.random.health import Health
 from hdl.random.mtj_rng import MtjRng
 from hdl.random.pseudo_rng import PseudoRng
 from hdl.random.rng_bank import RngBank
+from hdl.random.shifted_points import ShiftedPoints
 
 
 __all__ = ["lower", "lower_layer"]
@@ -38,6 +39,7 @@ def lower(network: Network, target: Target) -> Accelerator:
         draws=[len(draw.drops) for draw in network.draws if draw.drops],
         names=[identifier(layer.name) for layer in network.layers],
         rng=_rng(network, target),
+        points=_points(network),
         health=[(test.places, Health(repetition=test.repetition, window=test.window,
                                      proportion=test.proportion, distance=test.distance))
                 for test in network.health],
@@ -57,7 +59,8 @@ def _branches(network):
     layers = network.layers
     return [Branch(identifier(branch.join.name), layers=branch.layers, first=branch.between[0],
                    last=branch.between[-1], bits=layers[branch.between[-1]].output_bits,
-                   added=branch.join.operation == "add") for branch in graph_of(network).branches]
+                   added=branch.join.operation == "add",
+                   thresholds=branch.join.thresholds) for branch in graph_of(network).branches]
 
 
 def lower_layer(network: Network, index: int, target: Target, filed: bool = False) -> Engine:
@@ -81,6 +84,7 @@ def lower_layer(network: Network, index: int, target: Target, filed: bool = Fals
         sums=sums,
         banks=[[_words(bank, 2**layer.output_bits - 1) for bank in of_array] for of_array in banks],
         bits=layer.input_bits,
+        value_thresholds=layer.value_thresholds or (0,),
         value_bits=graph.values[graph.sources[layer.name][0]],
         array_choice=_choice(network, layer.array_choice),
         bank_choice=_choice(network, layer.bank_choice),
@@ -111,6 +115,12 @@ def _rng(network, target):
             read_cycles=target.cycles(target.read_ns),
             reset_cycles=target.cycles(target.reset_ns)) for _ in generator.seeds]
     return RngBank(sources) if sources else None
+
+
+def _points(network):
+    """What passes go through in place of drawing each bit."""
+    points = network.generator.points
+    return points and ShiftedPoints(points.bits, points.points, points.drop)
 
 
 def _choice(network, choice):

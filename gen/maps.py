@@ -3,13 +3,14 @@
 import itertools
 import math
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
 
 import numpy as np
 
 from gen.graph import graph_of
 from gen.ir import Layer, MaskChoice, Network
+from gen.outcomes import drawn
 
 
 __all__ = ["Maps", "expected", "given", "one_by_one"]
@@ -21,6 +22,9 @@ _STEPS = 65536
 #: Most probabilities that are told apart, of all choices up to a layer: those of ten layers with four
 #: outcomes each may be more.
 _SHARES_MAX = 16384
+
+#: Images over which the maps of passes that go through points are averaged.
+_SHIFTS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +64,19 @@ def given(network: Network, outcomes: np.ndarray, kept: dict[int, float] | None 
 
 
 def expected(network: Network, passes: int) -> Maps:
-    """Return the mean maps of passes that share what they have in common. No choice is drawn: it is exact.
+    """Return the mean maps of passes that share what they have in common.
 
-    Passes that have chosen the same so far have one map. Those of them whose choices depend on the number
-    of the pass in the same way, T' passes, choose independently: so of choices that each of them makes with
-    probability q there are ``1 - (1 - q) ** T'`` maps on average, and that is added up over all choices.
-    Each pass has a mask, and a mix of banks, of its own, unless passes with equal masks run as one.
+    No choice is drawn: it is exact. Passes that have chosen the same so far have one map. Those of them
+    whose choices depend on the number of the pass in the same way, T' passes, choose independently: so of
+    choices that each of them makes with probability q there are ``1 - (1 - q) ** T'`` maps on average, and
+    that is added up over all choices. Each pass has a mask, and a mix of banks, of its own, unless passes
+    with equal masks run as one.
+
+    Passes that go through points do not choose independently: of these it is the mean over
+    :data:`_SHIFTS` images, whose shifts are drawn.
     """
+    if network.generator is not None and network.generator.points is not None:
+        return _mean([given(network, outcomes) for outcomes in drawn(network, _SHIFTS, passes)])
     entering, leaving, kept = {}, {}, {}
     choices, apart = [], False
     for index in graph_of(network).trunk:
@@ -84,6 +94,12 @@ def expected(network: Network, passes: int) -> Maps:
             kept[index] = _kept_of_merged(network, layer, choices, passes)
     entering, leaving = _with_branches(network, entering, leaving)
     return Maps(entering, leaving, _active(network, entering, passes, kept))
+
+
+def _mean(maps):
+    """The mean of several."""
+    return Maps(*(tuple(np.mean([getattr(each, field.name) for each in maps], 0).tolist())
+                  for field in fields(Maps)))
 
 
 def _with_branches(network, entering, leaving):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from gen.boards import BOARDS
 from gen.check_shapes import check_shapes
+from gen.check_target import check_target
 from gen.checkpoint import check_probability, with_parameters, with_thresholds
 from gen.checkpoint_file import Parameters, read_file
 from gen.command import UserError
@@ -15,10 +16,12 @@ from gen.energy.table import TABLES
 from gen.ir import Network, Target
 from gen.methods import DEFAULT, METHODS, WAYS_OF, known_names, method_for, method_of, name_of
 from gen.networks import NETWORKS
+from gen.point_sets import POINTS
 from gen.random_parameters import random_parameters
 from gen.sources import SourceError, find, is_file
 from gen.synth import FLOWS
 from gen.transforms.exhaust import pass_count
+from gen.transforms.seed import seed
 
 
 __all__ = ["BESIDE_TARGET", "BuildError", "add_options", "chosen_network", "chosen_target", "named",
@@ -252,10 +255,15 @@ def chosen_target(asked: dict, network: Network) -> Target:
     if not target.mtj_currents or target.mtj_reset_current is None:
         raise BuildError(f"Pins of an MTJ need the SET current codes of the random bits and the RESET "
                          f"current code; make them with: {_CURRENTS}, and add --mtj-currents FILE")
-    if len(target.mtj_currents) != len(network.drops):
-        raise BuildError(f"SET current codes must be one for each of the {len(network.drops)} random bits "
-                         f"of a pass, not {len(target.mtj_currents)}; make them with: {_CURRENTS}")
-    for place, (made, wanted) in enumerate(zip(asked.get("mtj_dropout", ()), network.drops, strict=False)):
+    drawn, who = network.drops, "pass"
+    if target.masks in POINTS:
+        check_target(target)
+        drawn, who = seed(network, target).drawn, "shift"
+    if len(target.mtj_currents) != len(drawn):
+        raise BuildError(f"SET current codes must be one for each of the {len(drawn)} random bits "
+                         f"of a {who}, not {len(target.mtj_currents)}; make them with: {_CURRENTS}"
+                         + f" --masks {target.masks} --passes {target.passes}" * (who == "shift"))
+    for place, (made, wanted) in enumerate(zip(asked.get("mtj_dropout", ()), drawn, strict=False)):
         if made != wanted:
             raise BuildError(f"SET current codes are for a dropout probability of {made:g} of random bit "
                              f"{place}, not {wanted:g}; make them with: {_CURRENTS}, and the --crossbars, "

@@ -16,10 +16,10 @@ _BITS = 2**22
 
 
 def outcomes_of(network: Network, numbers: dict[str, np.ndarray]) -> np.ndarray:
-    """Return the outcomes of all choices, int (..., layers, 2): of the choice before the sum, of an array,
-    and of that behind it, of a bank; 0 where a layer has none. That of a mask, or of a bank for each
-    channel, is the number of the pass, as passes hardly ever have the same; where equal masks are merged,
-    it is the number of the last pass with this mask.
+    """Return the outcomes of all choices, int (..., layers, 2). On the last axis are the outcome before the
+    sum, of an array or a mask, and the one behind it, of a bank; 0 where a layer has none. That of a mask,
+    or of a bank for each channel, is the number of the pass, as passes hardly ever have the same; where
+    equal masks are merged, it is the number of the last pass with this mask.
 
     ``numbers`` has what each draw has drawn, int (..., passes), by its name; under None the number of the
     pass, which choices of many bits need."""
@@ -39,13 +39,18 @@ def outcomes_of(network: Network, numbers: dict[str, np.ndarray]) -> np.ndarray:
 
 
 def drawn(network: Network, images: int, passes: int) -> np.ndarray:
-    """Return the outcomes of ``images`` images, int (images, passes, layers, 2), as likely as those of the
-    network: always the same."""
+    """Return the outcomes of ``images`` images, int (images, passes, layers, 2), drawn from a fixed seed
+    with the probabilities of the network."""
     rng, number = np.random.default_rng(0), np.arange(passes)
     numbers = {None: np.broadcast_to(number, (images, passes))} # for a network that draws nothing
+    points  = network.generator and network.generator.points
+    shifted = _shifted(points, images, passes, rng) if points else None
     for draw in network.draws:
         if draw.drops is None or not (_tables(network, draw.name) or _merges(network, draw.name)):
             numbers[draw.name] = numbers[None]
+            continue
+        if points:
+            numbers[draw.name] = _numbers(shifted[..., network.places(draw.name)])
             continue
         drop = [round(p * 65536) for p in draw.drops]
         size = max(1, _BITS // (passes * len(drop)))
@@ -56,8 +61,8 @@ def drawn(network: Network, images: int, passes: int) -> np.ndarray:
 
 
 def branching(network: Network, passes: int) -> np.ndarray:
-    """Return outcomes, int (passes, layers, 2), that give every layer the most maps it can have: passes
-    count through the different outcomes of each draw, and through those of all draws before."""
+    """Return outcomes, int (passes, layers, 2), that give every layer the most maps it can have: pass t
+    takes combination t of the outcomes of all draws, those of the first draw running fastest."""
     number  = np.arange(passes, dtype=object)
     numbers = {None: np.arange(passes)}
     below   = 1
@@ -81,6 +86,14 @@ def combinations(network: Network, choices: Sequence[ArrayChoice | BankChoice]) 
     for choice in choices:
         tables.setdefault(choice.draw, []).append(choice.table)
     return math.prod(len(_together(of_draw)) for of_draw in tables.values())
+
+
+def _shifted(points, images, passes, rng):
+    """Bits (images, passes, W) of passes that go through ``points``, with shifts by ``rng``."""
+    table = np.array(points.points)
+    shift = rng.integers(0, 1 << points.bits, (images, -(-passes // len(table)), 1, table.shape[1]))
+    moved = table + shift & (1 << points.bits) - 1
+    return (moved.reshape(images, -1, table.shape[1]) >= points.drop)[:, :passes]
 
 
 def _numbers(bits):

@@ -5,6 +5,7 @@ import numpy as np
 from gen.checkpoint_file import Parameters
 from gen.ir import Layer, Network
 from gen.methods import has_dropout, method_for
+from gen.weights import tied
 
 
 __all__ = ["random_parameters"]
@@ -30,7 +31,7 @@ def _parameters(network: Network, layer: Layer, rng) -> Parameters:
     # Of uniform weights of several bits, and of levels from 0 to 1, a third of the square of the largest.
     power  = layer.ways * layer.fan_in / (1 if most == 0 else 3) / (3 if layer.input_low == 0 else 1)
     return Parameters(
-        weight=weight.astype(np.int64), weight_bits=layer.weight_bits,
+        weight=tied(layer, weight.astype(np.int64)), weight_bits=layer.weight_bits,
         bias=rng.normal(0, 1, rows), gamma=rng.normal(1, 0.3, rows), beta=rng.normal(0, 0.3, rows),
         mean=np.zeros(rows), variance=power * rng.uniform(0.5, 1.5, rows), epsilon=1e-5,
         scale=rng.lognormal(0, 0.35, rows) if method.scaled else None,

@@ -1,7 +1,7 @@
 """The cells of an ECP5 that an accelerator takes, estimated before any synthesis."""
 
 from gen.logic import logic_of
-from gen.lookup_tables import count_tables
+from gen.lut_mapping import count_tables
 from hdl.accelerator import Accelerator
 
 

@@ -145,8 +145,9 @@ class _MaskBank:
         self.masks = [] # cycles in which the last edge has taken its masks of an image
         self.words = [] # cycles in which the last layer has been told the last pass of an image
         if self.bank is not None:
-            self.turns   = self.bank.requests(passes, accelerator.rng)
-            self.latency = self.bank.latency(passes, accelerator.rng)
+            source = accelerator.rng, accelerator.points
+            self.turns   = self.bank.requests(passes, *source)
+            self.latency = self.bank.latency(passes, *source)
             self._asked  = -self.turns
 
     def draw(self, image, offered):

@@ -6,7 +6,7 @@ from dataclasses import fields
 from gen.check_shapes import MalformedNetwork, by, check_shapes
 from gen.ir import Affine, Centred, Comparison, Layer, Logit, Network, Normalization, Target, Value
 from gen.transforms.tile import columns_max
-from gen.weights import unpack
+from gen.weights import tied, unpack
 
 
 __all__ = ["MalformedNetwork", "verify"]
@@ -21,6 +21,9 @@ VALUE_BITS, VALUE_DROPPED = 48, 40
 
 #: Fraction bits of a logit: fewer cannot reach :data:`gen.precision.BOUND`, more are a table too large.
 FRACTION_BITS = range(10, 17)
+
+#: Bits of a coordinate of a point, which are those of a probability.
+POINT_BITS = 16
 
 #: Bits of an exponential beyond 16, so that the golden model can add up those of any number of classes.
 GUARD_BITS = 30
@@ -54,6 +57,9 @@ def _check_parameters(layer, last):
         if layer.weight_bits > 1 and unpack(layer, number).min() == least:
             raise MalformedNetwork(f"Layer {layer.name!r} must have weights from {least + 1} to "
                                    f"{~least}, not {least}")
+        if layer.average != (1, 1) and ((found := unpack(layer, number)) != tied(layer, found)).any():
+            raise MalformedNetwork(f"Layer {layer.name!r} must have the same weights in each window of "
+                                   f"{by(*layer.average)} that it averages")
     _check_centred(layer, [part.centred for part in _each(layer, "normalizations")], last)
     for part in _each(layer, "normalizations"):
         for name in (field.name for field in fields(Normalization) if field.name != "centred"):
@@ -81,7 +87,8 @@ def _check_banks(layer, last):
     if layer.normalizations:
         raise MalformedNetwork(f"Layer {layer.name!r} has both normalizations and banks, but banks are "
                                "made of them")
-    kinds = ((Affine, Logit) if last else (Comparison, Centred) if layer.fraction is None else (Value,))
+    kinds = ((Affine, Logit) if last else (Comparison, Centred) if layer.fraction is None else
+             (Value, Comparison))
     _check_centred(layer, [isinstance(bank, Centred) for bank in _each(layer, "banks")], last=False)
     for bank in _each(layer, "banks"):
         if not isinstance(bank, kinds):
@@ -251,24 +258,40 @@ def _check_head(network):
                                f"not {head.agreement}")
     if generator is None:
         return
-    bits = len(network.drops)
+    bits, who = len(network.drops), "a pass"
+    if generator.points is not None:
+        _check_points(generator.points, bits)
+        bits, who = bits * generator.points.bits, "a shift"
     for test in network.health:
         if not test.places or not 0 <= min(test.places) <= max(test.places) < bits:
-            raise MalformedNetwork(f"A health test must watch some of the {bits} bits of a pass, not "
+            raise MalformedNetwork(f"A health test must watch some of the {bits} bits of {who}, not "
                                    f"{test.places}")
     for seed in generator.seeds:
         if not 1 <= seed < 2**64:
             raise MalformedNetwork(f"The generator must have seeds from 1 to {2**64 - 1}, not {seed}")
     if len(generator.drop) != bits:
-        raise MalformedNetwork(f"The generator has {len(generator.drop)} drop values, but a pass draws "
+        raise MalformedNetwork(f"The generator has {len(generator.drop)} drop values, but {who} draws "
                                f"{bits} bits")
     if len(generator.seeds) not in (min(1, bits), bits):
         raise MalformedNetwork(f"The generator must have one source or one for each of the {bits} bits of "
-                               f"a pass, not {len(generator.seeds)}")
+                               f"{who}, not {len(generator.seeds)}")
     for value in generator.drop:
         if not 0 <= value <= 65536:
             raise MalformedNetwork(f"The generator must have drop values from 0 to 65536, "
                                    f"not {value}")
+
+
+def _check_points(points, bits):
+    if not 1 <= points.bits <= POINT_BITS:
+        raise MalformedNetwork(f"Points must have coordinates of 1 to {POINT_BITS} bits, not {points.bits}")
+    most = 2**points.bits
+    if len(points.drop) != bits or not all(0 <= value <= most for value in points.drop):
+        raise MalformedNetwork(f"Points must have a drop value from 0 to {most} for each of the {bits} "
+                               f"bits of a pass, not {points.drop}")
+    if not points.points or any(len(point) != bits or not all(0 <= value < most for value in point)
+                                for point in points.points):
+        raise MalformedNetwork(f"Points must be one or more, each with a coordinate from 0 to {most - 1} "
+                               f"for each of the {bits} bits of a pass")
 
 
 def _check_length(layer: Layer, what: str, values: tuple, each: int = 1):

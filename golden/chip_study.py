@@ -94,7 +94,8 @@ def main(arguments=None):
     parser.add_argument("source", type=source_argument, metavar="NETWORK", help=f"network: {HELP}")
     parser.add_argument("--over", type=_over, nargs="+", required=True, metavar="FAULT[=V,V...]",
         help="faults and their strengths, of: " + "; ".join(
-            f"{name}, {what}" for name, (what, _) in FAULTS.items()))
+            f"{name}, {what} (default: {','.join(map(str, values))})"
+            for name, (what, values) in FAULTS.items()))
     parser.add_argument("--methods", metavar="A,B",
         help="methods to compare (default: all that have a checkpoint)")
     parser.add_argument("--chips", type=whole(2), default=100, metavar="N",

@@ -28,7 +28,7 @@ from golden.compiler import compiled, run_compiler
 from golden.data import check_for, data_set, folder_of, load_for
 from golden.head import average
 from golden.methods import BASELINES, asked_methods
-from golden.predictors import PASSES, Predictor, checkpoint_of, predictor
+from golden.predictors import PASSES_OF_METHOD, Predictor, checkpoint_of, predictor
 from golden.scores import Scores, scores_of
 
 
@@ -84,7 +84,7 @@ def compare(sources: list[tuple[Source, str]], folder: Path, *, passes: int | No
     for source, method in sources:
         check_for(source.plain, pixels, labels)
         name  = name_of(source.plain.name, method)
-        count = PASSES.get(method, 20) if passes is None else passes
+        count = PASSES_OF_METHOD.get(method, 20) if passes is None else passes
         if method in BASELINES:
             steps.step(f"{name}: read")
             scores, stated = _baseline(predictor(source, method, count, steps)), None
@@ -231,7 +231,7 @@ def main(arguments=None):
              ".npz, checkpoints that hold their networks, which are compared with each other")
     parser.add_argument("--data", type=Path, metavar="DIR", help="data folder (default: SPINCIM_DATA)")
     parser.add_argument("--methods", metavar="A,B",
-        help=f"methods to compare, of {', '.join(PASSES)} (default: all that have a checkpoint)")
+        help=f"methods to compare, of {', '.join(PASSES_OF_METHOD)} (default: all that have a checkpoint)")
     parser.add_argument("--passes", type=whole(1), metavar="T",
         help="stochastic forward passes (default: those of the paper of each method)")
     parser.add_argument("--images", type=whole(1), metavar="N",
@@ -272,7 +272,8 @@ def _sources(parser, args):
         if args.methods is not None:
             parser.error("a checkpoint has its method; leave out --methods")
         return [(each, each.method) for each in args.sources]
-    return [(first, method) for method in asked_methods(parser, first, args.methods, PASSES, checkpoint_of)]
+    return [(first, method) for method in asked_methods(
+        parser, first, args.methods, PASSES_OF_METHOD, checkpoint_of)]
 
 
 if __name__ == "__main__":

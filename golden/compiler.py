@@ -1,4 +1,8 @@
-"""The compiler, run as a command: the golden model shares the parameters of the hardware, not its code."""
+"""The compiler, run as a command.
+
+The golden model shares with the hardware what a network is (:mod:`gen.ir`, :mod:`gen.graph`) and its
+parameters, but no arithmetic, so no other part of the compiler is imported.
+"""
 
 import os
 import subprocess

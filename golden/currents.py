@@ -21,13 +21,16 @@ __all__ = ["currents"]
 #: What the codes depend on of a target, beside the network.
 _TARGET = "clock_mhz", "set_ns", "reset_ns"
 
+#: How passes choose by random bits.
+MASKS = "random", "balanced", "orthogonal"
+
 #: Largest chance that a RESET fails, of one that counts as certain.
 FAILS = 1e-6
 
 
 def currents(network: Network, target: Target = Target()) -> dict:
-    """Return the SET current code of each random bit of a pass and the RESET current code, with their
-    effect on a nominal junction.
+    """Return the SET current code of each random bit of a pass, or of the shifts of points, and the RESET
+    current code, with their effect on a nominal junction.
 
     ``currents`` and ``reset_current`` are the codes that ``gen.build --mtj-currents`` takes;
     ``current_ua`` is the current of each bit, ``dropout`` the probability asked for and
@@ -40,7 +43,7 @@ def currents(network: Network, target: Target = Target()) -> dict:
         If even the best code fails to RESET a junction more often than :data:`FAILS`.
     """
     dac   = Dac(target.mtj_bits)
-    codes = write_codes(network.drops, target, dac)
+    codes = write_codes(network.drawn, target, dac)
     set_ns, reset_ns = map(target.lasts_ns, (target.set_ns, target.reset_ns))
     currents, reset  = codes["mtj_currents"], codes["mtj_reset_current"]
     certain = float(dac.probability(reset, pulse_ns=reset_ns))
@@ -56,7 +59,7 @@ def currents(network: Network, target: Target = Target()) -> dict:
         "reset_pulse_ns": reset_ns,
         "currents": list(currents),
         "current_ua": [float(dac.current(code)) for code in currents],
-        "dropout": list(network.drops),
+        "dropout": list(network.drawn),
         "switching_probability": [float(dac.probability(code, pulse_ns=set_ns)) for code in currents],
         "reset_current": reset,
         "reset_current_ua": float(dac.current(reset)),
@@ -83,6 +86,10 @@ def main(arguments=None):
                         help="layers whose inputs are dropped, as of gen.build")
     parser.add_argument("--p", type=float, metavar="P",
                         help="dropout probability of all layers, as of gen.build")
+    parser.add_argument("--masks", choices=MASKS, default=MASKS[0],
+                        help="how passes choose, as of gen.build (default: %(default)s)")
+    parser.add_argument("--passes", type=whole(1), default=1, metavar="N",
+                        help="passes that go through points, as of gen.build (default: %(default)s)")
     parser.add_argument("--mtj-bits", type=int, default=Dac().bits, metavar="N",
                         help="bits of a code, as of gen.build (default: %(default)s)")
     texts = {field.name: field.metadata["help"] for field in fields(Target)}
@@ -98,9 +105,9 @@ def main(arguments=None):
             parser.error(f"--{name.replace('_', '-')} must be above 0, not {getattr(args, name)}")
     refuse_overlap([args.json], [args.checkpoint])
     refuse_unwritable(args.json)
-    report = currents(compiled(args.source.text, args.checkpoint, passes=1, seed=1,
+    report = currents(compiled(args.source.text, args.checkpoint, passes=args.passes, seed=1,
                                crossbars=args.crossbars, ways=args.ways, ways_of=args.ways_of,
-                               masked=args.masked, p=args.p), Target(
+                               masked=args.masked, p=args.p, masks=args.masks), Target(
         mtj_bits=args.mtj_bits, **{name: getattr(args, name) for name in _TARGET}))
     write_json(args.json, report)
     print(f"SET pulses of {report['set_pulse_ns']:g} ns, RESET pulses of {report['reset_pulse_ns']:g} ns")

@@ -14,6 +14,7 @@ distribution: for those of MNIST it is known what is, for a user's it is not.
 
 import argparse
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from tabulate import tabulate
 
 from gen.command import Parser, command
 from gen.files import refuse_overlap, refuse_unwritable, write_json
-from gen.ir import Network
+from gen.ir import Network, Target
 from gen.methods import METHODS, WAYS_OF, method_for
 from gen.progress import Progress
 from gen.sources import HELP, is_file, source_argument
@@ -31,7 +32,16 @@ from golden.data import DataError, DataSet, data_set, folder_of, load_for
 from golden.images import Images, read_images
 from golden.network import batches, combination_count, turns
 from golden.random.generator import choices
-from golden.scores import Scores, join_scores, over_combinations, over_passes, report, scores_of
+from golden.scores import (
+    Scores,
+    error_between,
+    error_of_mean,
+    join_scores,
+    over_combinations,
+    over_passes,
+    report,
+    scores_of,
+)
 
 
 __all__ = ["PAPER", "main"]
@@ -73,9 +83,9 @@ def main(arguments=None):
     parser.add_argument("--passes", type=int,
         help="stochastic forward passes (default: those of the paper of the method; all combinations, with "
              "--masks all)")
-    parser.add_argument("--masks", choices=("random", "all"), default="random",
-        help="draw what passes choose, or let them go through all combinations, whose mean is exact "
-             "(default: %(default)s)")
+    masks = next(field for field in fields(Target) if field.name == "masks")
+    parser.add_argument("--masks", choices=masks.metadata["choices"], default=masks.default,
+        help=f"{masks.metadata['help']} (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=1,
         help="start of the pseudo-random stream (default: %(default)s)")
     parser.add_argument("--checkpoint", type=Path,
@@ -153,6 +163,15 @@ def _evaluate(args) -> dict:
         for method in methods:
             scores[method][name] = join_scores(parts[method])
 
+    error = None
+    if "exact" in scores:
+        error = error_of_mean(scores["passes"][name_judged], scores["exact"][name_judged])
+    elif network.generator.points:
+        steps.step(f"{name_judged}, with other shifts")
+        error = error_between(scores["passes"][name_judged], join_scores([
+            over_passes(network, judged.pixels[batch], choices(
+                network.generator, batch.stop - batch.start, passes, first + batch.start))
+            for batch in steps.bar(list(batches(network, len(judged.pixels), passes)))]))
     figures = {
         "network": network.name,
         "source": "compiled golden model",
@@ -165,6 +184,8 @@ def _evaluate(args) -> dict:
         "prediction": {method: report(of_set.pop(name_judged), judged.labels, of_set)
                        for method, of_set in scores.items()},
     }
+    if error:
+        figures["mean"] = error
     if args.input:
         figures["input"] = str(args.input)
     if spinbayes:
@@ -211,6 +232,11 @@ def _table(figures: dict) -> str:
     for name, figure in passes.items():
         if isinstance(figure, dict) and figure["status"] == "not_run":
             lines.append(f"{name}: not run. {figure['reason']}")
+    if "mean" in figures:
+        error, effective = figures["mean"]["rms_error"], figures["mean"]["effective_passes"]
+        lines.insert(0, "T_eff: the mean has no error" if effective is None else
+                     f"T_eff: the mean has the error of {effective:.3g} random passes, {error:.2g} in a "
+                     "probability")
     if "paper" in figures:
         columns["paper"] = figures["paper"]
         lines.append(f"paper: {figures['paper']['source'].removeprefix('quoted: ')}")

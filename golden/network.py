@@ -19,7 +19,7 @@ from golden.random.outcomes import masks, mixes, outcomes
 __all__ = [
     "COMBINATIONS_LIMIT", "activate", "batches", "combination_count", "combinations", "compare",
     "compare_with_mean", "entering", "forward", "input_levels", "joined", "layer_sums", "layer_weights",
-    "logits", "path_probabilities", "paths", "predict", "turns", "values",
+    "logits", "path_probabilities", "paths", "predict", "reached", "turns", "values",
 ]
 
 
@@ -78,7 +78,7 @@ def forward(network: Network, images: np.ndarray, bits: np.ndarray, *, number: i
             left[node.name] = joined(node, *sources, graph.values[node.name])
             continue
         index = numbers[node.name]
-        x = entering(*sources, graph.values[graph.sources[node.name][0]])
+        x = entering(node, *sources, graph.values[graph.sources[node.name][0]])
         place, x = _sums(node, x, np.arange(len(images)), arrays[:, index],
                          kept.get(index), chip)
         left[node.name] = activate(node, x[place], arrays[:, index], mixed.get(index, banks[:, index]))
@@ -86,15 +86,24 @@ def forward(network: Network, images: np.ndarray, bits: np.ndarray, *, number: i
     return (last, hidden) if maps else last
 
 
-def entering(x: np.ndarray, value_bits: int | None) -> np.ndarray:
-    """Return the levels that a layer takes of a map ``x`` of levels or of values of ``value_bits`` bits in
-    fixed point: of these 1 for those of 0 and above, and 0 for others."""
-    return x if value_bits is None else x >> value_bits - 1
+def entering(layer: Layer, x: np.ndarray, value_bits: int | None) -> np.ndarray:
+    """Return the levels that ``layer`` takes of a map ``x`` of levels or of values of ``value_bits`` bits
+    in fixed point: of these how many of its thresholds they have reached, or 1 for those of 0 and above."""
+    return x if value_bits is None else reached(x, layer.value_thresholds or (0,), value_bits)
+
+
+def reached(x: np.ndarray, thresholds: tuple[int, ...], value_bits: int) -> np.ndarray:
+    """Return how many of ``thresholds`` each value of ``value_bits`` bits has reached, of levels ``x``."""
+    # Level q stands for q - 2 ** (value_bits - 1).
+    values = np.arange(2**value_bits) - 2**(value_bits - 1)
+    return np.searchsorted(thresholds, values, "right").astype(np.uint8)[x]
 
 
 def joined(join: Join, first: np.ndarray, second: np.ndarray, value_bits: int | None) -> np.ndarray:
     """Return what leaves ``join`` (:class:`gen.ir.Join`), of the maps uint8 (M, H, W, C) of its sources, of
     levels or of values of ``value_bits`` bits."""
+    first, second = (reached(x, thresholds, value_bits) if thresholds else x
+                     for x, thresholds in zip((first, second), join.thresholds, strict=True))
     if join.operation == "concat":
         return np.concatenate([first, second], axis=-1)
     # Level q stands for q - 2 ** (value_bits - 1).
@@ -310,7 +319,7 @@ def _passes(network: Network, images: np.ndarray, bits: np.ndarray, chip=None) -
             left[layer.name] = joined(layer, first, second, graph.values[layer.name]), place.ravel()
             continue
         index, (x, place) = numbers[layer.name], sources[0]
-        x = entering(x, graph.values[graph.sources[layer.name][0]])
+        x = entering(layer, x, graph.values[graph.sources[layer.name][0]])
         array, bank = arrays[:, index], banks[:, index]
         mask = kept.get(index)
         if mask is None:

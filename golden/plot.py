@@ -28,7 +28,7 @@ from golden.figures.tree import tree_figure
 from golden.head import softmax
 from golden.methods import BASELINES, asked_methods
 from golden.network import COMBINATIONS_LIMIT, combination_count, path_probabilities, paths
-from golden.predictors import PASSES, Predictor, checkpoint_of, predictor
+from golden.predictors import PASSES_OF_METHOD, Predictor, checkpoint_of, predictor
 from golden.random.generator import choices
 
 
@@ -55,10 +55,11 @@ class _Asked:
             if args.methods and "," in args.methods:
                 parser.error(f"figure {args.figure!r} is of one method; name one with --methods")
             self.methods = [args.methods or args.source.method]
-            if args.methods and args.methods not in PASSES:
-                parser.error(f"method {args.methods!r} is unknown; choose from: {', '.join(PASSES)}")
+            if args.methods and args.methods not in PASSES_OF_METHOD:
+                parser.error(f"method {args.methods!r} is unknown; choose from: "
+                             f"{', '.join(PASSES_OF_METHOD)}")
         else:
-            self.methods = asked_methods(parser, args.source, args.methods, PASSES, checkpoint_of)
+            self.methods = asked_methods(parser, args.source, args.methods, PASSES_OF_METHOD, checkpoint_of)
         network = args.source.plain
         self.folder = folder_of(args.data) if args.data else None
         if self.folder is None and network.data != "mnist":

@@ -16,15 +16,15 @@ from golden.network import batches, predict
 from golden.random.generator import choices
 
 
-__all__ = ["PASSES", "Predictor", "checkpoint_of", "predictor"]
+__all__ = ["PASSES_OF_METHOD", "Predictor", "checkpoint_of", "predictor"]
 
 
-#: Probabilities, float64 (N, T, K), of T passes over images, uint8 (N, H, W), of which so many were
-#: predicted before: passes of other images draw other random bits.
+#: A function of images, uint8 (N, H, W), and of the number of the first of them in the random stream, as
+#: other images draw other random bits; it returns the probabilities of T passes, float64 (N, T, K).
 Predictor = Callable[[np.ndarray, int], np.ndarray]
 
-#: All methods, those of floating point too, and T in their papers.
-PASSES = {name: method.passes for name, method in METHODS.items()} | BASELINES
+#: T of all methods, those of floating point too, in their papers.
+PASSES_OF_METHOD = {name: method.passes for name, method in METHODS.items()} | BASELINES
 
 
 def checkpoint_of(source: Source, method: str) -> Path:

@@ -15,7 +15,8 @@ from golden.head import softmax
 from golden.network import batches, path_probabilities, paths
 
 
-__all__ = ["Scores", "join_scores", "over_combinations", "over_passes", "report", "scores_of"]
+__all__ = ["Scores", "error_between", "error_of_mean", "join_scores", "over_combinations", "over_passes",
+           "report", "scores_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,7 @@ class Scores:
     """Scores of the predictions of N images."""
 
     mean: np.ndarray        #: float64 (N, K), predictive mean.
+    variance: np.ndarray    #: float64 (N,), of the probabilities over the passes, added up over classes.
     entropy: np.ndarray     #: float64 (N,), of the mean, in nats.
     information: np.ndarray #: float64 (N,), mutual information, in nats.
     rejected: np.ndarray    #: bool (N,), out of distribution by the rule of the head
@@ -32,8 +34,8 @@ class Scores:
 def scores_of(answers: Answers) -> Scores:
     """Return the scores of ``answers``."""
     prediction = answers.prediction
-    return Scores(prediction.mean, metrics.predictive_entropy(prediction.mean), answers.information,
-                  prediction.reject)
+    return Scores(prediction.mean, prediction.variance.sum(-1),
+                  metrics.predictive_entropy(prediction.mean), answers.information, prediction.reject)
 
 
 def over_passes(network: Network, images: np.ndarray, bits: np.ndarray) -> Scores:
@@ -51,10 +53,11 @@ def over_combinations(network: Network, images: np.ndarray) -> Scores:
     for part in batches(network, len(images), len(share)):
         probabilities = softmax(paths(network, images[part]), network.head)
         mean = share @ (probabilities / 65536)
+        variance = share @ (probabilities / 65536 - mean[:, None])**2
         entropy = metrics.predictive_entropy(mean)
         information = entropy - metrics.predictive_entropy(probabilities / 65536) @ share
         confident = share @ (probabilities >= network.head.confidence)
-        parts.append(Scores(mean, entropy, information,
+        parts.append(Scores(mean, variance.sum(-1), entropy, information,
                             confident.max(-1) < network.head.agreement / 100))
     return join_scores(parts)
 
@@ -63,6 +66,32 @@ def join_scores(parts: Sequence[Scores]) -> Scores:
     """Return the scores of the images of all ``parts`` as one."""
     return Scores(*(np.concatenate([getattr(part, field.name) for part in parts])
                     for field in fields(Scores)))
+
+
+def error_of_mean(passes: Scores, exact: Scores) -> dict:
+    """Return how far the means of ``passes`` are from those of all combinations, ``exact``, of the same
+    images.
+
+    ``rms_error`` is the root mean square of the errors of all probabilities. ``effective_passes``, T_eff,
+    is the number of passes with random bits of their own whose means would have that error: the variance
+    of one pass divided by the mean square of the errors. It is None where there is no error beyond that
+    of floats.
+    """
+    return _error(((passes.mean - exact.mean)**2).mean(), exact.variance.mean() / exact.mean.shape[1])
+
+
+def error_between(one: Scores, other: Scores) -> dict:
+    """Return the same, where no exact mean is known, of the means of two independent sets of T passes of
+    the same images. Their difference has twice the variance of one, and what the passes of a set vary falls
+    short of the variance of a pass by that of their mean."""
+    square = ((one.mean - other.mean)**2).mean() / 2
+    within = (one.variance.mean() + other.variance.mean()) / 2 / one.mean.shape[1]
+    return _error(square, within + square)
+
+
+def _error(square, variance):
+    return {"rms_error": float(np.sqrt(square)),
+            "effective_passes": None if square < 1e-24 else float(variance / square)}
 
 
 def report(in_distribution: Scores, labels: np.ndarray | None, ood: dict[str, Scores | str]) -> dict:

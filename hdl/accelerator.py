@@ -23,6 +23,7 @@ from hdl.pass_sets.pass_split import Choice
 from hdl.random.equal_passes import EqualPasses
 from hdl.random.mask_bank import MaskBank
 from hdl.random.mask_store import MaskStore
+from hdl.stream import moves
 
 
 __all__ = ["Accelerator", "Branch"]
@@ -39,6 +40,7 @@ class Branch:
     last: int               #: Number of the last one.
     bits: int               #: See :class:`hdl.pass_sets.join.Join`, and below.
     added: bool
+    thresholds: tuple[tuple[int, ...], tuple[int, ...]] = ((), ())
 
 
 class Accelerator(wiring.Component):
@@ -68,9 +70,11 @@ class Accelerator(wiring.Component):
         Random bits of each draw of a pass. Choices of the engines name one by its number.
     rng : hdl.random.rng_bank.RngBank or None
         None if nothing is drawn.
+    points : hdl.random.shifted_points.ShiftedPoints or None
+        What passes go through in place of drawing each bit, with shifts from ``rng``.
     health : sequence of (sequence of int, hdl.random.health.Health)
-        Tests of the random bits, each with the bits of a pass that it tests, numbered in the order in
-        which they are drawn.
+        Tests of the random bits, each with the bits of a pass, or of shifts, that it tests, numbered in the
+        order in which they are drawn.
     classes, passes : int
         Classes, and T_max.
     fraction, guard, confidence, agreement : int
@@ -102,8 +106,8 @@ class Accelerator(wiring.Component):
     """
 
     def __init__(self, pixels, *, thresholds, bits=1, colours=1, engines, names, branches=(), draws, rng,
-                 health, classes, passes, fraction, guard=0, confidence, agreement=90, sequential,
-                 protect=False):
+                 points=None, health, classes, passes, fraction, guard=0, confidence, agreement=90,
+                 sequential, protect=False):
         self.names       = tuple(names)
         self.engines     = tuple(engines)
         self.sequential  = sequential
@@ -174,6 +178,7 @@ class Accelerator(wiring.Component):
         self.mask_bank = (MaskBank(draws, [draw for _, _, draw in self._takers], passes, protect=protect,
                                    stores=stored) if self._takers or stored else None)
         self.rng        = rng
+        self.points     = points
         self.health     = tuple(health)
         self.softmax    = Softmax(self.engines[-1].word, classes=classes, fraction=fraction,
                                   guard=guard, protect=protect)
@@ -218,7 +223,8 @@ class Accelerator(wiring.Component):
         joined = Shape.cast(trunk.payload.shape()).width
         self.joins[branch.name] = Join(
             joined, width, bits=branch.bits, added=branch.added, passes=passes,
-            outcomes=_entering(self._behind(branch.last)), protect=self.protect)
+            outcomes=_entering(self._behind(branch.last)), thresholds=branch.thresholds,
+            protect=self.protect)
 
     def _parts(self, between, passes):
         """What divides pass sets behind the entrance of the first of the layers ``between`` and up to the
@@ -264,6 +270,7 @@ class Accelerator(wiring.Component):
             ("pixel_input",     self.pixel_input),
             ("binarizer",       self.binarizer),
             *([("mask_bank", self.mask_bank), ("rng", self.rng)] if self.mask_bank else []),
+            *([("points", self.points)] if self.points else []),
             *((f"masks_{name}", store) for name, store in self.mask_stores.items()),
             *((f"mix_{name}", store) for name, store in self.mix_stores.items()),
             *((f"equal_{name}", equal) for name, equal in self.equal_passes.items()),
@@ -311,17 +318,21 @@ class Accelerator(wiring.Component):
             m.d.comb += self.pixel_input.masks.ready.eq(1)
         else:
             connect(m, self.pixel_input.masks, self.mask_bank.images)
-            connect(m, self.mask_bank.draw, self.rng.i)
-            connect(m, self.rng.o, self.mask_bank.bits)
+            drawing = self.mask_bank
+            if self.points:
+                drawing = self.points
+                connect(m, self.mask_bank.draw, drawing.i)
+                connect(m, drawing.o, self.mask_bank.bits)
+                m.d.comb += drawing.begin.eq(moves(self.mask_bank.images))
+            connect(m, drawing.draw, self.rng.i)
+            connect(m, self.rng.o, drawing.bits)
             for mask, (block, name, _) in zip(self.mask_bank.masks, self._takers, strict=True):
                 connect(m, mask, getattr(block, name))
             for drawn, store in zip(self.mask_bank.drawn, (
                     *self.mask_stores.values(), *self.mix_stores.values()), strict=True):
                 connect(m, drawn, store.drawn)
             # The bits go to many blocks, so they come from registers, a cycle late.
-            taken = Signal.like(self.mask_bank.taken)
-            bit   = Signal()
-            m.d.sync += [taken.eq(self.mask_bank.taken), bit.eq(self.rng.o.payload)]
+            taken, bit = _late(m, drawing)
             for places, test in self.health:
                 m.d.comb += [
                     test.strobe.eq(Cat(taken[place] for place in places).any()),
@@ -330,6 +341,8 @@ class Accelerator(wiring.Component):
             for name, equal in self.equal_passes.items():
                 draw  = self.engines[self.names.index(name)].masks.draw
                 first = sum(self.mask_bank.draws[:draw])
+                if self.points:
+                    taken, bit = _late(m, self.mask_bank)
                 m.d.comb += [
                     equal.strobe.eq(taken[first:first + equal.bits].any()),
                     equal.bit.eq(bit),
@@ -404,6 +417,14 @@ class Accelerator(wiring.Component):
             for tile, pin in zip(engine.arrays, getattr(self, pins), strict=True):
                 connect(m, tile, flipped(pin))
         return words, sets
+
+
+def _late(m, block):
+    """Which random bits ``block`` takes, and the bit, a cycle late."""
+    taken = Signal.like(block.taken)
+    bit   = Signal()
+    m.d.sync += [taken.eq(block.taken), bit.eq(block.bits.payload)]
+    return taken, bit
 
 
 def _entering(engine):

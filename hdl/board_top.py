@@ -12,9 +12,10 @@ class BoardTop(Elaboratable):
     """Connect the Verilog module of a :class:`hdl.uart_accelerator.UartAccelerator` with a board.
 
     The platform, of Amaranth, has the pins. The clock of the board goes to the module ``pll``, whose output
-    is that of the accelerator, which is in reset until the output is stable. Of the light-emitting diodes
-    the first ones show the class of the last image in binary, the lowest bit first; the last one whether it
-    is rejected, and the one before that no result can be trusted any more, as far as there are so many.
+    is that of the accelerator, which is in reset until the output is stable. The last of the light-emitting
+    diodes shows that the last image is rejected, the one before it that results cannot be trusted any more
+    (a fault), and the others its class in binary, the lowest bit first; where there are too few diodes the
+    low bits of the class are left out.
 
     Parameters
     ----------

@@ -20,6 +20,7 @@ from hdl.layer.reader import Reader
 from hdl.layer.scale_mux import ScaleMux, comparison_layout, gain_layout, signed_shape
 from hdl.layer.value_scaler import ValueScaler
 from hdl.layer.word_packer import WordPacker
+from hdl.levels import level_of_value
 from hdl.pass_sets.pass_split import Choice, pass_layout, pass_set_layout
 
 
@@ -102,7 +103,10 @@ class Engine(wiring.Component):
     bits : int
         Bits of a level of the maps that enter.
     value_bits : int or None
-        Bits of the values in fixed point that enter instead, of which the line buffer takes the signs.
+        Bits of the values in fixed point that enter instead.
+    value_thresholds : sequence of int
+        Of these values: the line buffer takes how many of them each value has reached, ascending,
+        ``2 ** bits - 1``. The one of 0 is for its sign.
     array_choice, bank_choice : hdl.pass_sets.pass_split.Choice or None
         How each pass chooses one of the sets of arrays of the crossbar, whose sums are added up, and one of
         the banks; None if there is one.
@@ -143,7 +147,8 @@ class Engine(wiring.Component):
     """
 
     def __init__(self, line_buffer, crossbar, results, *, sums, banks, bits=1, value_bits=None,
-                 array_choice=None, bank_choice=None, mix=None, masks=None, passes, protect=False):
+                 value_thresholds=(0,), array_choice=None, bank_choice=None, mix=None, masks=None, passes,
+                 protect=False):
         #: Results per cycle: those of all banks.
         self.lanes = len(banks[0])
         geometry   = crossbar.geometry
@@ -156,7 +161,12 @@ class Engine(wiring.Component):
                 raise ValueError(f"Choice of {what} must have {count} outcomes, not {choice!r}")
         self.masks   = masks
         self.protect = protect
+        self.bits = bits
         self.value_bits = value_bits
+        self.value_thresholds = value_thresholds
+        if value_bits is not None and len(value_thresholds) != 2**bits - 1:
+            raise ValueError(f"Levels of {bits} bits must have {2**bits - 1} thresholds of values, not "
+                             f"{len(value_thresholds)}")
         #: What divides the pass sets behind the engine.
         self.bank_choice  = bank_choice
         self.mix          = mix
@@ -185,7 +195,7 @@ class Engine(wiring.Component):
 
         entering = 1 if self.early_choice is None else self.early_choice.outcomes
         super().__init__({
-            "i":      In(stream.Signature(len(line_buffer.i.payload) * (value_bits or 1))),
+            "i":      In(stream.Signature(len(line_buffer.i.payload) * (value_bits or bits) // bits)),
             "i_sets": In(stream.Signature(pass_set_layout(passes, entering))),
             **({} if masks is None else {"passes": Out(stream.Signature(pass_layout(passes))),
                                          "kept":   In(stream.Signature(groups))}),
@@ -291,7 +301,7 @@ class Engine(wiring.Component):
         entering = self.line_buffer.i
         m.d.comb += [
             entering.valid.eq(self.i.valid),
-            entering.payload.eq(self.i.payload[(self.value_bits or 1) - 1::self.value_bits or 1]),
+            entering.payload.eq(self._entering()),
             self.i.ready.eq(entering.ready),
         ]
         connect(m, self.line_buffer.o, self.reader.i)
@@ -362,6 +372,15 @@ class Engine(wiring.Component):
         parity.report()
 
         return m
+
+
+    def _entering(self):
+        """The levels of the word that enters."""
+        word = self.i.payload
+        if self.value_bits is None:
+            return word
+        return Cat(level_of_value(word.word_select(channel, self.value_bits), self.value_thresholds)
+                   for channel in range(len(word) // self.value_bits))
 
 
 def _gains(banks):

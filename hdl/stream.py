@@ -52,8 +52,8 @@ def stage(m, i, o, *, valid=None, steps=1):
 
 
 def separate(m, i, o):
-    """Put a register between the streams ``i`` and ``o`` that is loaded when it is empty, so that whether
-    ``i`` is ready does not depend on ``o`` in the same cycle. Their payloads are alike.
+    """Put a half buffer between the streams ``i`` and ``o``, whose payloads are alike: a register that is
+    loaded when it is empty, so that no path leads from ``o.ready`` to ``i.ready``.
 
     Latency is one cycle, throughput one word in two cycles.
     """

@@ -5,6 +5,7 @@ import numpy as np
 from gen.ir import Network
 from golden.network import predict
 from golden.random.bad_sources import Source
+from golden.random.generator import pass_bits
 from golden.random.health import alarm_bit
 from sim.design import Design
 from sim.verilator.simulation import Program, Simulation
@@ -54,12 +55,13 @@ def check_faulty(program: Program, design: Design, network: Network, images: np.
     and results with the golden model."""
     figures = {}
     generator = network.generator
-    count = len(images) * passes * len(generator.drop)
+    count = len(images) * generator.bits(passes)
     for number, (name, source) in enumerate(each(named.items())):
         played = source.draw(generator, count, np.random.default_rng(number))
         results, drawn = Simulation(design, images, passes, played=played).answer(program)
         expected = alarm_bit(drawn, generator, network.health)
-        golden, _ = predict(network, images, drawn[:count].reshape(len(images), passes, -1))
+        golden, _ = predict(network, images, pass_bits(
+            generator, drawn[:count].reshape(len(images), -1), passes))
         figures[name] = {
             "bits": len(drawn),
             "alarm": results.alarm,

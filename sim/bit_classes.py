@@ -41,7 +41,7 @@ def block_of(design: Design, scope: str) -> str:
                      "pool", "instance_norm", "word_packer", "logit_scaler", "pass_split", "map_buffer",
                      "mixer", "value_scaler")
                 or part in design.manifest["blocks"] and part not in design.layers):
-            return {"rng": "pseudo_rng"}.get(part, part)
+            return {"rng": "pseudo_rng", "points": "shifted_points"}.get(part, part)
     return "engine" if parts else "accelerator"
 
 
@@ -61,7 +61,7 @@ def class_of(design: Design, scope: str, name: str, width: int, words: int) -> s
         return "pass sets"
     if memory and block == "map_buffer":
         return "maps"
-    if block in ("mask_store", "equal_passes") and memory or block == "mask_bank" and (
+    if block in ("mask_store", "equal_passes") and memory or block in ("mask_bank", "shifted_points") and (
             memory or width > _NARROW):
         return "masks"
     if memory:

@@ -6,7 +6,6 @@ The images run in shards, several at once, and the answers of shards that are do
 """
 
 import io
-import math
 import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -19,7 +18,7 @@ from gen.command import UserError
 from gen.progress import Progress
 from golden.answers import Answers, answer_passes, join_answers
 from golden.network import batches
-from golden.random.generator import choices
+from golden.random.generator import choices, pass_bits
 from sim.compare.cycles import report_cycles
 from sim.compare.maps import compare_maps
 from sim.compare.quality import quality
@@ -243,9 +242,10 @@ def _bits(simulation, folder):
     generator, passes = simulation.design.network.generator, simulation.passes
     if simulation.design.manifest["rng"] == "emulated":
         return lambda first, last: choices(generator, last - first, passes, simulation.first + first)
-    shape = len(simulation.images), passes, len(generator.drop)
-    drawn = simulation.drawn(folder)[:math.prod(shape)].reshape(shape)
-    return lambda first, last: drawn[first:last]
+    images = len(simulation.images)
+    drawn  = simulation.drawn(folder)[:images * generator.bits(passes)].reshape(images, -1)
+    bits   = pass_bits(generator, drawn, passes)
+    return lambda first, last: bits[first:last]
 
 
 def _by_set(shards, parts, sets):

@@ -10,8 +10,8 @@ from pathlib import Path
 __all__ = ["Processes", "cores", "end_all"]
 
 
-#: All that run now, of whatever :class:`Processes`.
-_running = set()
+#: Programs of every :class:`Processes` that run now.
+_all_running = set()
 
 
 def cores() -> int:
@@ -40,12 +40,12 @@ class Processes:
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out,
                                        stderr=subprocess.STDOUT, start_new_session=True, **options)
             self._running.add(process)
-            _running.add(process)
+            _all_running.add(process)
         try:
             return process.wait()
         finally:
             self._running.discard(process)
-            _running.discard(process)
+            _all_running.discard(process)
             _end(process) # if this one was interrupted
             process.wait()
 
@@ -59,7 +59,7 @@ class Processes:
 
 def end_all():
     """End all programs that this process has called and that run."""
-    for process in list(_running):
+    for process in list(_all_running):
         _end(process)
 
 

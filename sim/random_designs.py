@@ -92,4 +92,4 @@ def judge_junction(program: Program, design: Design, network: Network,
 def _no_alarm(name, alarm, network, passes, images):
     # Good bits raise it once in 2 ** 60 bits, so once is proof.
     return Test(f"{name}: no alarm", float(alarm), 0.0 if alarm else 1.0,
-                images * passes * len(network.drops))
+                images * network.generator.bits(passes))

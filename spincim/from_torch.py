@@ -19,9 +19,9 @@ overlap, ``AdaptiveMaxPool2d(1)``
 ``+``, ``torch.add`` of two ``Fixed``,    a join of their values (:class:`gen.ir.Join`)
 with ``Fixed`` behind it
 ``torch.cat`` of signs or of ``Fixed``    a join of their channels
-``AvgPool2d``, whose windows do not       weights of the layer that follows, the same at all positions
-overlap, ``AdaptiveAvgPool2d(1)``,        of a window
-behind ``Sign``
+``AvgPool2d``, whose windows do not       behind ``Sign`` weights of the layer that follows, the same at
+overlap, ``AdaptiveAvgPool2d(1)``         all positions of a window; before it those of a larger kernel of
+                                          the layer in front
 ``Flatten``                               the order of the inputs of the layer that follows
 ``Identity``, ``Hardtanh`` before a sign  nothing
 ``Softmax``, ``LogSoftmax`` at the end    the head, which computes it anyway
@@ -48,13 +48,15 @@ import numpy as np
 from torch import Tensor, fx, nn
 from torch.nn.modules.dropout import _DropoutNd
 
-from gen.check_shapes import check_shapes
+from gen.check_shapes import WEIGHT_BITS, check_shapes
 from gen.checkpoint import with_parameters
 from gen.checkpoint_file import Parameters
 from gen.command import UserError
+from gen.graph import trunk_and_branch
 from gen.ir import BankChoice, Draw, Input, Join, Layer, MaskChoice, Network
 from gen.methods import METHODS, choose, has_dropout, is_chosen
 from gen.transforms.banks import exact_values
+from gen.weights import averaged, bits_of, of_averages, ungrouped
 from golden.float import layers as golden_layers
 from golden.float.levels import levels_of
 from golden.float.model import BayNN
@@ -115,7 +117,8 @@ class _Part:
     sums s; of plain modules, whose scale is the size of the weights, with the bias behind the scale."""
 
     layer: Layer
-    weight: np.ndarray              #: Of -1 and +1, (outputs, channels, height, width).
+    weight: np.ndarray              #: Of -1 and +1, (outputs, channels, height, width); 0 for channels of
+                                    #: other groups.
     flat: bool
     bias: np.ndarray                #: float64 (C,), as the others.
     scale: np.ndarray
@@ -127,7 +130,7 @@ class _Part:
     golden: nn.Module | None = None #: The layer of :mod:`golden.methods` that it is; arrays then have the
                                     #: rows that it stores.
     place: int = 0                  #: Its number.
-    window: int = 1                 #: Inputs that its sums are divided by, those of an average.
+    area: int = 1                   #: How many sums are averaged.
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -364,9 +367,12 @@ class _Walk:
             lowest = float(state.low)
         if state.flat or module.in_channels != state.shape[0]:
             raise _Refused(f"takes {module.in_channels} channels, not {_words(state)}")
-        if module.groups != 1 or set(module.dilation) != {1}:
-            raise _Refused("must have one group and no dilation",
-                           "a crossbar has all inputs of the kernel as its rows")
+        if set(module.dilation) != {1}:
+            raise _Refused("must have no dilation", "train without it")
+        if module.groups > 1 and state.mask:
+            raise _Refused("has several groups, and inputs that are dropped",
+                           "weights of 0 for the channels of other groups are of two bits, and only those "
+                           "of one bit are masked: use ScaleDropout behind it")
         padding = (0, 0) if module.padding == "valid" else module.padding
         if isinstance(padding, str):
             raise _Refused(f"has a padding of {padding!r}", "it must be one number, or two")
@@ -389,27 +395,29 @@ class _Walk:
         state  = self.state
         binary = isinstance(module, BinaryConv2d | BinaryLinear)
         weight = _array(module.binary_weight() if binary else module.weight, "weights")
-        weight = weight.reshape(len(weight), state.shape[0], *kernel)
+        groups = getattr(module, "groups", 1)
+        weight = weight.reshape(len(weight), state.shape[0] // groups, *kernel)
+        scale  = abs(weight).reshape(len(weight), -1)
+        if (scale != scale[:, :1]).any() or not scale.all():
+            raise _Refused("has weights that are not binary", _BINARY)
+        weight = ungrouped(weight, groups)
         if getattr(state, "order", None) is not None:
             weight = weight[:, state.order]
         window = getattr(state, "window", (1, 1))
-        for axis, side in enumerate(window, 2):
-            weight = weight.repeat(side, axis)
+        weight = of_averages(weight, window)
         kernel, stride, padding = (tuple(map(operator.mul, pair, window))
                                    for pair in (kernel, _pair(stride), _pair(padding)))
         if any(padding) and any(whole % side for whole, side in zip(
                 getattr(state, "whole", None) or (0, 0), window, strict=True)):
             raise _Refused("has a border around averages of windows that do not fill the map",
                            "use a window that does")
-        scale  = abs(weight).reshape(len(weight), -1)
-        if (scale != scale[:, :1]).any() or not scale.all():
-            raise _Refused("has weights that are not binary", _BINARY)
         bias = np.zeros(len(weight)) if module.bias is None else _array(module.bias, "bias")
-        window = math.prod(window)
-        part = _Part(self._geometry(kind, kernel, len(weight), stride, padding),
-                     np.sign(weight).astype(np.int64), kind == "fc", bias * window, scale[:, 0],
-                     mask=state.mask, window=window)
-        if any(Fraction(one) * window != Fraction(both)
+        size = math.prod(window)
+        layer = self._geometry(kind, kernel, len(weight), stride, padding, window)
+        part = _Part(replace(layer, weight_bits=1 if groups == 1 else 2),
+                     np.sign(weight).astype(np.int64), kind == "fc", bias * size, scale[:, 0],
+                     mask=state.mask)
+        if any(Fraction(one) * size != Fraction(both)
                for one, both in zip(bias.tolist(), part.bias.tolist(), strict=True)):
             raise _Refused("has a bias that 64 bits cannot hold, times the size of the average before it",
                            "make the model float32")
@@ -419,7 +427,7 @@ class _Walk:
         self.parts.append(replace(part, place=len(self.parts)))
         return self.parts[-1]
 
-    def _geometry(self, kind, kernel, outputs, stride=(1, 1), padding=(0, 0)):
+    def _geometry(self, kind, kernel, outputs, stride=(1, 1), padding=(0, 0), average=(1, 1)):
         state, entering = self.state, {}
         if isinstance(state, _Pixels):
             ends = state.low, state.low + 255 * state.step
@@ -440,7 +448,7 @@ class _Walk:
                            "let it take what a layer behind that one computes")
         self.sources[name] = (source,)
         layer = Layer(name, height, width, channels, tuple(kernel), outputs, stride=stride, padding=padding,
-                      source="" if source == before else source, **entering)
+                      average=average, source="" if source == before else source, **entering)
         if min(layer.positions) < 1:
             raise _Refused(f"has a kernel that is larger than its map, {_words(state)}",
                            "use a smaller kernel")
@@ -557,8 +565,11 @@ class _Walk:
         return self._averaged(self.state.shape[1:])
 
     def _averaged(self, size):
-        """Average signs: the layer that follows adds up as many for each of its weights."""
+        """Average signs: the layer that follows adds up as many for each of its weights; or sums, which a
+        larger kernel of their own layer adds up."""
         state = self.state
+        if isinstance(state, _Part) and not state.flat and not state.limited and state.golden is None:
+            return self._averaged_sums(state, size)
         if not isinstance(state, _Signs) or state.flat or state.mask:
             raise _Refused("takes what is no map of signs", _AVERAGE)
         channels, height, width = state.shape
@@ -567,6 +578,24 @@ class _Walk:
         return replace(state, shape=(channels, height // size[0], width // size[1]),
                        window=(state.window[0] * size[0], state.window[1] * size[1]),
                        whole=state.whole or (height, width))
+
+    def _averaged_sums(self, part, size):
+        layer = part.layer
+        if layer.pool != (1, 1):
+            raise _Refused("is behind a pool", "put a layer between them, or use a larger pool")
+        if any(side > whole for side, whole in zip(size, part.shape[1:], strict=True)):
+            raise _Refused(f"takes {_words(part)}", "take it out")
+        weight = averaged(part.weight, layer.stride, size)
+        bits   = bits_of(weight)
+        if bits > 1 and part.mask:
+            raise _Refused("averages sums of inputs that are dropped, in windows that overlap",
+                           "put Sign before it")
+        if bits > WEIGHT_BITS:
+            raise _Refused(f"adds up weights to up to {abs(weight).max()}, but there may be "
+                           f"{2**(WEIGHT_BITS - 1) - 1}", "put Sign before it")
+        stride = tuple(map(operator.mul, layer.stride, size))
+        return self._change(part, weight=weight, area=part.area * math.prod(size), layer=replace(
+            layer, kernel=weight.shape[2:], stride=stride, weight_bits=bits))
 
     def _sign(self, module):
         return self._signs()
@@ -680,35 +709,15 @@ class _Walk:
 
     def _join(self, operation, first, second):
         """The name of a join, and whether the second is the way on which passes choose."""
-        ways = []
-        for swapped, (trunk, branch) in enumerate(((first, second), (second, first))):
-            beside = self._layers_beside(branch.source, trunk.source)
-            if beside is not None:
-                ways.append((beside, swapped, trunk.source, branch.source))
-        if not ways:
+        ways = trunk_and_branch(self.sources, first.source, second.source, {
+            part.layer.name for part in self.parts if not part.scaled and not part.mask})
+        if ways is None:
             raise _Refused("brings two ways together of which each has a join or a random choice on it",
                            "let one have neither")
-        _, swapped, trunk, branch = min(ways)
         name = f"join{1 + len(self.joins)}"
-        self.joins.append(Join(name, trunk, branch, operation))
-        self.sources[name] = trunk, branch
-        return name, bool(swapped)
-
-    def _layers_beside(self, branch, trunk):
-        """How many layers stand on the way to ``branch`` from where it leaves that to ``trunk``; None if it
-        cannot be a branch."""
-        known, waiting = set(), [trunk]
-        while waiting:
-            name = waiting.pop()
-            if name not in known:
-                known.add(name)
-                waiting += self.sources.get(name, ())
-        count, layers = 0, {part.layer.name: part for part in self.parts}
-        while branch not in known:
-            if branch not in layers or layers[branch].scaled or layers[branch].mask:
-                return None
-            (branch,), count = self.sources[branch], count + 1
-        return None if branch is None or branch == trunk else count
+        self.joins.append(Join(name, *ways, operation))
+        self.sources[name] = ways
+        return name, ways[0] != first.source
 
     def _vector(self, kind, arguments, options):
         if kind == "flatten":
@@ -805,6 +814,9 @@ class _Walk:
                 draws.append(Draw(name, (part.p,)))
             layers.append(replace(part.layer, choices=tuple(choices)))
         network = replace(base, layers=tuple(layers), draws=tuple(draws))
+        # A method drops scales to 1, and weights of several bits have others (below).
+        if any(part.scaled and part.area > 1 and part.layer.weight_bits > 2 for part in self.parts):
+            return network
         return next((named for method in ("deterministic", "scale-dropout", "spindrop", "spatial-spindrop")
                      if is_chosen(named := replace(network, method=method))), network)
 
@@ -827,16 +839,21 @@ def _parameters(part: _Part, network: Network, layer: Layer) -> Parameters:
     ones, zeros = np.ones(layer.outputs), np.zeros(layer.outputs)
     vectors = {"gamma": ones, "beta": zeros, "mean": zeros, "variance": ones, "epsilon": 0.0}
     vectors |= part.normalization or {}
-    if part.window > 1: # the sums are those of the averages, times that
-        mean = vectors["mean"] * part.window
-        if any(Fraction(one) * part.window != Fraction(both)
-               for one, both in zip(vectors["mean"].tolist(), mean.tolist(), strict=True)):
-            raise ConvertError(f"Layer {layer.name!r} has a mean that 64 bits cannot hold, times the size "
-                               "of the average before it; make the model float32")
-        vectors |= {"mean": mean, "variance": vectors["variance"] * part.window**2,
-                    "epsilon": vectors["epsilon"] * part.window**2}
+    window = math.prod(layer.average) * part.area
+    if window > 1: # the sums are those of the averages, times that
+        vectors |= {"mean": _times(layer, vectors["mean"], window),
+                    "variance": vectors["variance"] * window**2,
+                    "epsilon": vectors["epsilon"] * window**2}
     bias, scale = part.bias, part.scale
+    # A weight w of several bits stands for w / most.
+    most, bare = max(1, 2**(layer.weight_bits - 1) - 1), part.golden is None and part.area > 1
+    if bare:
+        bias, scale = (_times(layer, values, factor) for values, factor in (
+            (bias, part.area), (scale, most)))
     dropout = part.p if part.scaled or part.golden is not None else part.mask[0] if part.mask else None
+    if most > 1 and part.scaled and bias.any():
+        raise ConvertError(f"Layer {layer.name!r} has a bias before its scales, and an average; leave its "
+                           "bias out")
     if part.golden is None and (scale != 1).any() and not part.scaled and bias.any():
         # A bias that is added to the scaled sum is taken from the mean.
         mean = vectors["mean"] - bias
@@ -846,13 +863,23 @@ def _parameters(part: _Part, network: Network, layer: Layer) -> Parameters:
                                "bits can take; leave its bias out, as the normalization has one")
         vectors["mean"], bias = mean, zeros
     if part.scaled and not network.method:
-        scale = np.stack([ones, scale])
+        scale = np.stack([ones * (most if bare else 1), scale])
     epsilon = float(vectors.pop("epsilon"))
     return Parameters(
         weight, layer.weight_bits, np.atleast_2d(bias),
         **{name: np.atleast_2d(vectors[name]) for name in ("gamma", "beta", "mean", "variance")},
         epsilon=epsilon, scale=np.atleast_2d(scale),
         dropout=None if dropout is None or not has_dropout(network, layer) else float(dropout))
+
+
+def _times(layer, values: np.ndarray, factor: int) -> np.ndarray:
+    """``values`` times ``factor``, exactly."""
+    found = values * factor
+    if any(Fraction(one) * factor != Fraction(both)
+           for one, both in zip(values.tolist(), found.tolist(), strict=True)):
+        raise ConvertError(f"Layer {layer.name!r} has numbers that 64 bits cannot hold, times the size of "
+                           "an average; make the model float32")
+    return found
 
 
 def _own_parameters(model: BayNN | SpinBayes) -> list[Parameters]:

@@ -37,7 +37,7 @@ class Options(TypedDict, total=False):
     passes: int
     passes_max: int
     schedule: Literal["shared", "sequential"]
-    masks: Literal["random", "all"]
+    masks: Literal["random", "balanced", "orthogonal", "all"]
     rng: Literal["emulated", "mtj"]
     sources: Literal["model", "layer"]
     view: Literal["emulated", "macro"]

@@ -80,7 +80,8 @@ OPERATIONS = {
         "M K"),
     "random_bits": Operation(
         "a random bit is drawn: of a junction, SET, read and RESET",
-        "T times the bits of a pass"),
+        "T times the bits of a pass; those of the shifts of points once for as many passes as there are "
+        "points"),
     "memory_accesses": Operation(
         "a word of a memory around the arrays is read or written: of line buffers, thresholds and gains, "
         "map buffers, masks, and sums that wait for their mean; not the row of a pool, nor which masks are "
@@ -126,7 +127,7 @@ def operations(accelerator: Accelerator, network: Network, maps: Maps, passes: i
     for branch in accelerator.branches:
         result[branch.name] = _join(accelerator, branch, maps.entering[branch.first], ahead[branch.last])
     leaves, classes = maps.leaving[-1], network.layers[-1].outputs
-    result[RANDOM] = {"random source": {"random_bits": passes * len(network.drops)}}
+    result[RANDOM] = {"random source": {"random_bits": network.generator.bits(passes)}}
     result[HEAD] = {
         "softmax": {"exponentials": leaves * classes, "divisions": leaves,
                     "multiplications": leaves * classes},

@@ -29,14 +29,14 @@ def exhaust(network: Network, target: Target) -> Network:
     Passes count through the numbers of the first draw fastest. T must be a multiple of
     :func:`pass_count`.
 
-    Needs: nothing. Ensures: unless masks are random, no draw but that of the number of the pass.
+    Needs: nothing. Ensures: with all combinations, no draw but that of the number of the pass.
 
     Raises
     ------
     ImpossibleTarget
         As :func:`pass_count`; if T is no multiple of it; or if there are junctions at the pins.
     """
-    if target.masks == "random":
+    if target.masks != "all":
         return network
     count = pass_count(network)
     if target.passes % count:

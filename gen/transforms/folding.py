@@ -151,8 +151,9 @@ def runs(network: Network, target: Target) -> list[float]:
     Passes that agree in all choices so far run once, and those that differ only in a bank do so in their
     own layer. A sequential schedule counts each pass for itself: 1. Of the first layer, where N arrays or
     sets of them are chosen from at random, it is the mean, ``N (1 - (1 - 1 / N) ** T)``: all layers behind
-    it can rest when it runs more often. From the first layer on in which passes with equal masks run as
-    one, it is the mean too (:func:`gen.maps.expected`): hardly any image has as many as it could.
+    it can rest when it runs more often. Of passes that go through points the mean is another
+    (:func:`gen.maps.expected`). From the first layer on in which passes with equal masks run as one, it is
+    the mean too: hardly any image has as many as it could.
     """
     graph = graph_of(network)
     counts, choices, apart, merged = {}, [], False, False
@@ -169,6 +170,8 @@ def runs(network: Network, target: Target) -> list[float]:
         if not apart and choices == [layer.array_choice] and network.places(choices[0].draw):
             sets = len(layer.array_sets)
             most = sets * (1 - (1 - 1 / sets)**target.passes)
+            if network.generator is not None and network.generator.points is not None:
+                most = expected(network, target.passes).entering[index]
         if merged and not apart:
             most = means[index]
         counts[index] = most if target.schedule == "shared" else 1

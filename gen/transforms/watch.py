@@ -24,17 +24,19 @@ def watch(network: Network, target: Target) -> Network:
     The bits of each draw that have the same probability are watched by themselves, with its limits: a
     source may be wrong for one draw only, as each has its own write current. The bits of each source are
     compared with the one before, and with that of the same place a pass before. A bit that is certain (p is
-    0 or 1) has nothing random to test.
+    0 or 1) has nothing random to test. Where passes go through points, the bits are those of shifts.
 
     Needs: a generator. Ensures: health tests of all bits that are random.
     """
     drop   = network.generator.drop
     random = [place for place, value in enumerate(drop) if 0 < value < 65536]
+    each   = len(drop) // max(1, len(network.drops)) # of a bit of a pass, of which its shift has several
     one_by_one = [(place,) for place in random]
     if len(network.generator.seeds) == 1:
         alike = {}
         for draw in network.draws:
-            for place in network.places(draw.name):
+            places = network.places(draw.name)
+            for place in range(each * places.start, each * places.stop):
                 if place in random:
                     alike.setdefault((draw.name, drop[place]), []).append(place)
         by_draw, by_source = list(map(tuple, alike.values())), [tuple(random)]

@@ -8,10 +8,10 @@ from golden.pass_sets import members
 from golden.random.outcomes import sharing
 
 
-__all__ = ["maps_of", "tree_figure"]
+__all__ = ["pass_sets_of", "tree_figure"]
 
 
-def maps_of(network: Network, bits: np.ndarray) -> list[list[int]]:
+def pass_sets_of(network: Network, bits: np.ndarray) -> list[list[int]]:
     """Return the pass sets (:mod:`golden.pass_sets`) of the maps that leave each layer for an image whose T
     passes have the random bits ``bits``, bool (T, W)."""
     return [[sum(1 << int(one) for one in np.flatnonzero(shared == each)) for each in np.unique(shared)]
@@ -20,8 +20,8 @@ def maps_of(network: Network, bits: np.ndarray) -> list[list[int]]:
 
 def tree_figure(network: Network, bits: np.ndarray) -> Figure:
     """Return the tree of an image whose passes have the random bits ``bits``, bool (T, W): a node for each
-    map that leaves a layer, in one line with those of which its passes have taken the maps before."""
-    layers = [[(1 << len(bits)) - 1], *maps_of(network, bits)]
+    map that leaves a layer, with an edge from the map that it was made of, in front of the layer."""
+    layers = [[(1 << len(bits)) - 1], *pass_sets_of(network, bits)]
     # Passes are ordered by what they have in common, so that no lines cross.
     order = sorted(range(len(bits)), key=lambda one: [
         next(number for number, each in enumerate(layer) if each >> one & 1) for layer in layers])

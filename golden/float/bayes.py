@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gen.ir import Layer
-from golden.float.layers import normalize, vectors_of
+from golden.float.layers import normalize, of_averages, small_kernel, vectors_of
 
 
 __all__ = ["BayesianConvolution", "Gaussian", "PRIOR", "divergence", "free_energy", "quantize"]
@@ -101,6 +101,7 @@ class BayesianConvolution(nn.Module):
     Attributes
     ----------
     posterior : Gaussian of shape ``(outputs, channels, height, width)``
+        Of the weights; where the layer averages windows of what enters, of those for each window.
     bias : Tensor ``(outputs,)``
         Not trained, since ``beta`` of the batch normalization does the same.
     arrays : Tensor ``(N, outputs, channels, height, width)`` or None
@@ -112,8 +113,9 @@ class BayesianConvolution(nn.Module):
 
     def __init__(self, layer: Layer):
         super().__init__()
-        self.layer = layer
-        self.posterior = Gaussian(layer.outputs, layer.channels, *layer.kernel)
+        self.layer  = layer
+        self._shape = layer.outputs, layer.channels, *layer.kernel
+        self.posterior = Gaussian(layer.outputs, layer.channels, *small_kernel(layer))
         self.normalization = nn.BatchNorm2d(layer.outputs)
         if layer.output_low == 0:
             # Most initial values are then between 0 and 1, where the levels have a gradient.
@@ -141,7 +143,7 @@ class BayesianConvolution(nn.Module):
     @torch.no_grad()
     def take(self, stored: dict[str, Tensor | float]):
         """Hold what a checkpoint has stored, the counterpart of :meth:`stored`."""
-        self.hold(stored["weight"].view(-1, *self.posterior.mean.shape))
+        self.hold(stored["weight"].view(-1, *self._shape))
         for name, vector in {"bias": self.bias, **vectors_of(self.normalization)}.items():
             vector.copy_(stored[name])
         self.normalization.eps = stored["epsilon"]
@@ -155,8 +157,7 @@ class BayesianConvolution(nn.Module):
     def _load_from_state_dict(self, state, prefix, *rest):
         # torch loads a buffer only into one that is there already.
         if f"{prefix}arrays" in state:
-            mean = self.posterior.mean
-            self.hold(mean.new_empty(len(state[f"{prefix}arrays"]), *mean.shape))
+            self.hold(self.posterior.mean.new_empty(len(state[f"{prefix}arrays"]), *self._shape))
         else:
             self.arrays = None
             self.posterior.requires_grad_(True)
@@ -165,8 +166,12 @@ class BayesianConvolution(nn.Module):
     @torch.no_grad()
     def settle(self):
         """Take N samples of the posterior, quantize them, and hold them (SpinBayes, 3.2)."""
-        self.hold(torch.stack([quantize(self.posterior.draw(), self.layer.weight_bits)
+        self.hold(torch.stack([quantize(self._draw(), self.layer.weight_bits)
                                for _ in range(self.layer.crossbars)]))
+
+    def _draw(self):
+        """Draw weights, the same in all of a window that is averaged."""
+        return of_averages(self.layer, self.posterior.draw())
 
     def restrict(self):
         """Clip the means to the range of quantized weights, after a step of the optimizer."""
@@ -179,7 +184,7 @@ class BayesianConvolution(nn.Module):
         given.
         """
         if self.arrays is None:
-            return torch.cat([self._sums(half, self.posterior.draw(), 1)
+            return torch.cat([self._sums(half, self._draw(), 1)
                               for half in q.tensor_split(2)])
         if choice is None:
             choice = torch.randint(len(self.layer.array_sets), (len(q),), device=q.device)
@@ -194,7 +199,7 @@ class BayesianConvolution(nn.Module):
 
     def _sums(self, q, weight, unit):
         layer, low = self.layer, self.layer.input_low
-        if layer.positions == (1, 1) and not any(layer.padding):
+        if layer.kernel == (layer.height, layer.width) and not any(layer.padding):
             m = functional.linear(q.flatten(1), weight.flatten(1))[:, :, None, None] # same, faster
         else:
             m = functional.conv2d(q, weight, stride=layer.stride, padding=layer.padding)

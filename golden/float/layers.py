@@ -8,7 +8,8 @@ from torch.nn import functional
 from gen.ir import Layer
 
 
-__all__ = ["BinaryConvolution", "normalize", "sign", "sign_of_weights", "standardize", "vectors_of"]
+__all__ = ["BinaryConvolution", "normalize", "of_averages", "sign", "sign_of_weights", "small_kernel",
+           "standardize", "vectors_of"]
 
 
 class _Sign(torch.autograd.Function):
@@ -66,6 +67,18 @@ def standardize(weight: Tensor) -> Tensor:
     return (centred / deviation).view_as(weight)
 
 
+def small_kernel(layer: Layer) -> tuple[int, int]:
+    """Return height and width of the kernel of ``layer`` in averages of what enters."""
+    return layer.kernel[0] // layer.average[0], layer.kernel[1] // layer.average[1]
+
+
+def of_averages(layer: Layer, weight: Tensor) -> Tensor:
+    """Return ``weight`` ``(..., height, width)``, for averages of what enters ``layer``, as that of its
+    whole kernel: each is that of all of a window."""
+    rows, columns = layer.average
+    return weight.repeat_interleave(rows, -2).repeat_interleave(columns, -1)
+
+
 def normalize(normalization: nn.BatchNorm2d, z: Tensor) -> Tensor:
     """Return the batch normalization of ``z`` ``(N, C, H, W)``; while training, that of the batch.
 
@@ -104,7 +117,8 @@ class BinaryConvolution(nn.Module):
     Attributes
     ----------
     weight : Parameter ``(outputs, channels, height, width)``
-        Float proxies; the weights are the signs of their standardized values.
+        Float proxies; the weights are the signs of their standardized values. Where the layer averages
+        windows of what enters there is one for each window.
     signs : Tensor ``(outputs, channels, height, width)`` or None
         Weights of -1 and +1 that replace the proxies once :meth:`hold` was called.
 
@@ -124,7 +138,7 @@ class BinaryConvolution(nn.Module):
     def __init__(self, layer: Layer):
         super().__init__()
         self.layer = layer
-        self.weight = nn.Parameter(torch.randn(layer.outputs, layer.channels, *layer.kernel) * 0.1)
+        self.weight = nn.Parameter(torch.randn(layer.outputs, layer.channels, *small_kernel(layer)) * 0.1)
         self.bias = nn.Parameter(torch.zeros(layer.outputs), requires_grad=False)
         self.scale = nn.Parameter(torch.ones(layer.outputs), requires_grad=False)
         self.normalization = nn.BatchNorm2d(layer.outputs)
@@ -144,7 +158,7 @@ class BinaryConvolution(nn.Module):
     def _load_from_state_dict(self, state, prefix, *rest):
         # torch loads a buffer only into one that is there already.
         if f"{prefix}signs" in state:
-            self.hold(torch.empty_like(self.weight))
+            self.hold(torch.empty_like(self.binary_weight()))
         else:
             self.signs = None
             self.weight.requires_grad_(True)
@@ -183,8 +197,10 @@ class BinaryConvolution(nn.Module):
         """End the training: hold what a checkpoint stores, and train it no more."""
 
     def binary_weight(self) -> Tensor:
-        """Return the weights, each -1 or +1, in the shape of :attr:`weight`."""
-        return sign_of_weights(standardize(self.weight)) if self.signs is None else self.signs
+        """Return the weights, each -1 or +1, ``(outputs, channels, height, width)`` of the kernel."""
+        if self.signs is not None:
+            return self.signs
+        return of_averages(self.layer, sign_of_weights(standardize(self.weight)))
 
     def sums(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return the pooled sums ``s`` of the products of signs ``x`` ``(N, C, H, W)``, multiplied by
@@ -200,7 +216,7 @@ class BinaryConvolution(nn.Module):
             x = functional.pad(x, (columns, columns, rows, rows), value=-most)
         if mask is not None:
             x = x * mask
-        if layer.positions == (1, 1):
+        if layer.kernel == layer.padded:
             s = functional.linear(x.flatten(1), weight.flatten(1))[:, :, None, None] # same, faster
         else:
             s = functional.conv2d(x, weight, stride=layer.stride)

@@ -79,6 +79,10 @@ def load(network: Network, path: Path) -> nn.Module:
         raise ValueError(f"Choices of {network.name!r} must be those of a method for a float model, not "
                          "its own")
     network, thresholds, layers = read_file(path, network)
+    if any(layer.value_thresholds for layer in network.layers) or any(
+            found for join in network.joins for found in join.thresholds):
+        raise CheckpointError(f"Checkpoint {path} has thresholds of values in fixed point, which a float "
+                              "model has not; take the golden model of the compiled network")
     model = (SpinBayes(network) if network.method == SpinBayes.method else
              BayNN(network, CONVOLUTIONS[network.method]))
     model.double().eval()

@@ -29,8 +29,10 @@ class FloatConvolution(nn.Module):
     def __init__(self, layer: Layer, channels: int):
         super().__init__()
         self.layer = layer
-        self.convolution = nn.Conv2d(channels, layer.outputs, layer.kernel, layer.stride, layer.padding,
-                                     bias=False)
+        kernel, *others = (
+            tuple(side // window for side, window in zip(sides, layer.average, strict=True))
+            for sides in (layer.kernel, layer.stride, layer.padding))
+        self.convolution = nn.Conv2d(channels, layer.outputs, kernel, *others, bias=False)
         self.normalization = nn.BatchNorm2d(layer.outputs)
 
     @property
@@ -50,8 +52,10 @@ class FloatConvolution(nn.Module):
         return self.convolution.weight
 
     def forward(self, x: Tensor) -> Tensor:
-        layer = self.layer
-        s = functional.conv2d(self.inputs(x), self.weight(), stride=layer.stride, padding=layer.padding)
+        layer, convolution = self.layer, self.convolution
+        x = self.inputs(x)
+        x = functional.avg_pool2d(x, layer.average) if layer.average != (1, 1) else x
+        s = functional.conv2d(x, self.weight(), stride=convolution.stride, padding=convolution.padding)
         return self.normalization(functional.max_pool2d(s, layer.pool) if layer.pool != (1, 1) else s)
 
 

@@ -1,13 +1,14 @@
 """Golden model of the pseudo-random stream of bits."""
 
 import functools
+import math
 
 import numpy as np
 
 from gen.ir import Generator
 
 
-__all__ = ["choices"]
+__all__ = ["choices", "pass_bits"]
 
 
 #: States that are stepped together; each runs through another section of the stream.
@@ -18,14 +19,15 @@ def choices(generator: Generator, images: int, passes: int, first: int = 0) -> n
     """Return the random bits of ``images`` images, bool (images, passes, bits of a pass), from image
     ``first`` on.
 
-    :class:`gen.ir.Generator` defines them. A step of the generator
-    is linear over GF(2), so any number of steps is one 64 x 64 matrix: images before ``first`` take
-    neither time nor memory, and a long stream can be drawn batch by batch.
+    :class:`gen.ir.Generator` defines them and their order. A step of the generator is linear over GF(2),
+    so any number of steps is one 64 x 64 matrix: images before ``first`` take neither time nor memory, and
+    a long stream can be drawn batch by batch.
     """
     drop = np.array(generator.drop, dtype=np.uint64)
     if not len(drop):
         return np.zeros((images, passes, 0), dtype=bool)
-    before, count = (number * passes * len(drop) // len(generator.seeds) for number in (first, images))
+    turns = passes if generator.points is None else math.ceil(passes / len(generator.points.points))
+    before, count = (number * turns * len(drop) // len(generator.seeds) for number in (first, images))
     steps = max(1, -(-count // LANES)) # of each lane
     lanes = _advance(np.array([[_step(seed) for seed in generator.seeds]], dtype=np.uint64), before)
     while len(lanes) * steps < count:
@@ -37,7 +39,22 @@ def choices(generator: Generator, images: int, passes: int, first: int = 0) -> n
         lanes = lanes ^ lanes << np.uint64(13)
         lanes = lanes ^ lanes >> np.uint64(7)
         lanes = lanes ^ lanes << np.uint64(17)
-    return (upper.reshape(-1, len(generator.seeds))[:count].reshape(images, passes, len(drop)) >= drop)
+    drawn = upper.reshape(-1, len(generator.seeds))[:count].reshape(images, turns, len(drop)) >= drop
+    return pass_bits(generator, drawn, passes)
+
+
+def pass_bits(generator: Generator, drawn: np.ndarray, passes: int) -> np.ndarray:
+    """Return the random bits of passes, bool (N, T, W), of the bits that the source has given for N images
+    of ``passes`` passes, bool (N, ...) in their order: these, or where there are points
+    (:class:`gen.ir.PointSet`) those that their shifts make of them."""
+    points = generator.points
+    drawn  = np.asarray(drawn, dtype=bool)
+    if points is None:
+        return drawn.reshape(len(drawn), passes, len(generator.drop))
+    words = drawn.reshape(len(drawn), -1, 1, len(points.drop), points.bits)
+    shift = words @ 2**np.arange(points.bits)[::-1]            # (N, turns, 1, W)
+    moved = (np.array(points.points) + shift) % 2**points.bits # (N, turns, points, W)
+    return (moved >= np.array(points.drop)).reshape(len(drawn), -1, len(points.drop))[:, :passes]
 
 
 def _step(state: int) -> int:

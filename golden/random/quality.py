@@ -12,6 +12,7 @@ from golden.answers import Answers
 from golden.head import average, softmax
 from golden.network import combination_count, path_probabilities, paths
 from golden.random.bad_sources import Source
+from golden.random.generator import pass_bits
 from golden.random.health import alarm_bit, false_alarms, runs, windows
 from golden.random.hypothesis_tests import Test, autocorrelation, counts, independence, normal, rate
 from golden.scores import over_passes, report, scores_of
@@ -221,8 +222,7 @@ def detection(sources: dict[str, Source], network: Network, predictions: int, pa
     ``progress`` goes around the sources, as :meth:`gen.progress.Progress.bar` does.
     """
     generator = network.generator
-    pass_bits = len(generator.drop)
-    count = predictions * passes * pass_bits
+    count = predictions * generator.bits(passes)
     plain = [test for test in network.health if not test.distance]
     figures = {}
     for name, source in progress(sources.items()):
@@ -242,7 +242,7 @@ def detection(sources: dict[str, Source], network: Network, predictions: int, pa
         middle = (streams - 1) // 2 # of all streams: those without alarm come last
         if middle < len(raised):
             figures[name]["median_bits"] = raised[middle] + 1
-            figures[name]["median_predictions"] = raised[middle] // (passes * pass_bits) + 1
+            figures[name]["median_predictions"] = raised[middle] // generator.bits(passes) + 1
     return figures
 
 
@@ -276,23 +276,25 @@ def effects(network: Network, sets: dict[str, np.ndarray], labels: np.ndarray,
     ``sets`` are uint8 images (N, H, W) by name; the first set is ``"mnist"``, which has ``labels``. All
     sets draw from one stream, one after another. ``progress`` as in :func:`detection`.
     """
-    generator, width = network.generator, len(network.generator.drop)
+    generator = network.generator
+    width = generator.bits(passes) # of an image
     score = _scorer(network)
     figures = {}
     for name, source in progress(sources.items()):
-        total = sum(map(len, sets.values())) * passes * width
+        total = sum(map(len, sets.values())) * width
         bits = source.draw(generator, total, np.random.default_rng(seed))
         alarm = alarm_bit(bits, generator, network.health)
         scores, first = {}, 0
         for kind, images in sets.items():
-            last = first + len(images) * passes * width
-            scores[kind] = score(kind, images, bits[first:last].reshape(len(images), passes, width))
+            last = first + len(images) * width
+            scores[kind] = score(kind, images, pass_bits(
+                generator, bits[first:last].reshape(len(images), width), passes))
             first = last
         figures[name] = {
             **report(scores.pop("mnist"), labels, scores),
             "alarm": alarm is not None,
             "alarm_bits": None if alarm is None else alarm + 1,
-            "alarm_prediction": None if alarm is None else alarm // (passes * width) + 1,
+            "alarm_prediction": None if alarm is None else alarm // width + 1,
         }
     return figures
 

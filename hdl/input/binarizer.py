@@ -6,7 +6,7 @@ from amaranth import *
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from hdl.layer.comparator import level_of
+from hdl.levels import level_of
 from hdl.stream import moves, stage
 
 

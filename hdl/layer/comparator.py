@@ -5,10 +5,11 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hdl.layer.scale_mux import scaled_layout
+from hdl.levels import level_of
 from hdl.stream import stage
 
 
-__all__ = ["Comparator", "compared_layout", "level_of"]
+__all__ = ["Comparator", "compared_layout"]
 
 
 def compared_layout(*, lanes, columns, bits=1):
@@ -17,21 +18,6 @@ def compared_layout(*, lanes, columns, bits=1):
         "reached": data.ArrayLayout(columns * bits, lanes),
         "invert":  data.ArrayLayout(columns, lanes),
     })
-
-
-def level_of(reached):
-    """Number of ones of ``reached``, a thermometer code of ``2 ** bits - 1`` bits, lowest first.
-
-    By bisection: the middle bit is the top bit of the number, and says which half has the other bits.
-    """
-    reached, level = list(reached), []
-    while reached:
-        middle  = len(reached) // 2
-        top     = reached[middle]
-        level   = [top, *level]
-        reached = [Mux(top, upper, lower) for lower, upper in
-                   zip(reached[:middle], reached[middle + 1:], strict=True)]
-    return Cat(level)
 
 
 class Comparator(wiring.Component):

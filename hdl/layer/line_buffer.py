@@ -48,12 +48,12 @@ class LineBuffer(wiring.Component):
     latency = 1
 
     def __init__(self, height, width, word_bits, *, kernel, stride=(1, 1), padding=(0, 0), protect=False):
-        self.padded   = height + 2 * padding[0], width + 2 * padding[1]
+        self.padded    = height + 2 * padding[0], width + 2 * padding[1]
         self.word_bits = word_bits
-        self.kernel   = kernel
-        self.stride   = stride
-        self.padding  = padding
-        self.protect  = protect
+        self.kernel    = kernel
+        self.stride    = stride
+        self.padding   = padding
+        self.protect   = protect
         for side, extent, name in zip(kernel, self.padded, ("high", "wide"), strict=True):
             if not 1 <= side <= extent:
                 raise ValueError(f"Kernel must be 1 to {extent} {name}, not {side!r}")

@@ -5,6 +5,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hdl.checks.parity import error_port
+from hdl.levels import level_of_value
 from hdl.pass_sets.pass_split import pass_set_layout
 from hdl.stream import moves, vacant
 
@@ -26,6 +27,9 @@ class Join(wiring.Component):
     added : bool
         Add the values of a channel, ``v + 2 ** (bits - 1)`` for a value v, no less and no more than its
         bits hold; else the channels of the trunk are followed by those of the branch.
+    thresholds : pair of sequences of int
+        Of values of the trunk, and of the branch: ``2 ** bits - 1`` that ascend, and each value becomes the
+        one whose number is how many of these it has reached. Without any, it stays as it is.
     passes, outcomes : int
         T_max, and outcomes of the choice that goes with a pass set of the trunk.
     protect : bool
@@ -47,8 +51,10 @@ class Join(wiring.Component):
 
     latency = 1
 
-    def __init__(self, width, branch_width, *, bits, added, passes, outcomes=1, protect=False):
+    def __init__(self, width, branch_width, *, bits, added, passes, outcomes=1, thresholds=((), ()),
+                 protect=False):
         self.bits    = bits
+        self.thresholds = thresholds
         self.added   = added
         self.protect = protect
         if added and width != branch_width:
@@ -76,7 +82,7 @@ class Join(wiring.Component):
         with m.If(free):
             m.d.sync += [
                 self.o.valid.eq(self.i.valid & self.branch.valid),
-                self.o.payload.eq(self._sum() if self.added else Cat(self.i.payload, self.branch.payload)),
+                self.o.payload.eq(self._sum() if self.added else Cat(*self._ways())),
             ]
 
         m.d.comb += [
@@ -92,10 +98,16 @@ class Join(wiring.Component):
 
         return m
 
+    def _ways(self):
+        """The words of both ways, with other values where there are thresholds."""
+        return [Cat(level_of_value(word.payload.word_select(channel, self.bits), thresholds)
+                    for channel in range(len(word.payload) // self.bits)) if thresholds else word.payload
+                for word, thresholds in zip((self.i, self.branch), self.thresholds, strict=True)]
+
     def _sum(self):
-        zero, values = 1 << self.bits - 1, []
+        zero, values, ways = 1 << self.bits - 1, [], self._ways()
         for channel in range(len(self.i.payload) // self.bits):
-            one, other = (word.payload.word_select(channel, self.bits) for word in (self.i, self.branch))
+            one, other = (word.word_select(channel, self.bits) for word in ways)
             total = one + other # twice the zero too much
             value = Mux(total < zero, 0, Mux(total >= 3 * zero, 2 * zero - 1, total - zero))
             values.append(value[:self.bits])

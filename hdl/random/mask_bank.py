@@ -92,18 +92,23 @@ class MaskBank(wiring.Component):
     def drawn(self):
         return tuple(getattr(self, f"drawn_{store}") for store in range(len(self.stores)))
 
-    def interval(self, passes, rng):
+    def interval(self, passes, rng, points=None):
         """Cycles from image to image of ``passes`` passes with the random source ``rng``, whose
-        sources divide the bits of a pass evenly."""
-        return max(self.requests(passes, rng), 1 + self.latency(passes, rng))
+        sources divide the bits of a pass evenly, or with ``points``
+        (:class:`hdl.random.shifted_points.ShiftedPoints`) in front of it."""
+        return max(self.requests(passes, rng, points), 1 + self.latency(passes, rng, points))
 
-    def requests(self, passes, rng):
+    def requests(self, passes, rng, points=None):
         """Cycles from the first request of an image to the first that can follow its last."""
-        return _turns(passes * sum(self.draws), rng)
+        return self._timing(passes, rng, points)[1]
 
-    def latency(self, passes, rng):
+    def latency(self, passes, rng, points=None):
         """Cycles from the first request of an image until its masks can be taken."""
-        return _turns(passes * sum(self.draws) - 1, rng) + rng.latency + self.overhead - 1
+        return self._timing(passes, rng, points)[0] + self.overhead - 1
+
+    def _timing(self, passes, rng, points):
+        bits = passes * sum(self.draws)
+        return rng.timing(bits) if points is None else points.timing(bits, rng)
 
     def elaborate(self, platform):
         m = Module()
@@ -187,9 +192,3 @@ class MaskBank(wiring.Component):
         parity.report()
 
         return m
-
-
-def _turns(bits, rng):
-    """Cycles in which ``bits`` bits are asked for."""
-    turns, rest = divmod(bits, rng.count)
-    return turns * max(rng.count, rng.interval) + rest

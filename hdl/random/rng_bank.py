@@ -60,6 +60,17 @@ class RngBank(wiring.Component):
             members["mtj"] = Out(first.mtj.signature).array(self.count)
         super().__init__(members)
 
+    def timing(self, bits):
+        """Return cycles from the first request of ``bits`` of them: until the last bit is there, and until
+        the first request that can follow. As many as there are sources, or fewer than these, must follow
+        one another at once."""
+        return self._turns(bits - 1) + self.latency, self._turns(bits)
+
+    def _turns(self, bits):
+        """Cycles in which ``bits`` bits are asked for."""
+        turns, rest = divmod(bits, self.count)
+        return turns * max(self.count, self.interval) + rest
+
     def elaborate(self, platform):
         m = Module()
 

@@ -14,8 +14,8 @@ from hdl.uart.result_buffer import SETTLES
 __all__ = ["ANSWER", "REFUSED", "Answers"]
 
 
-#: What is added to the kind of a request in its answer, and what more where there is no such register, or
-#: none that can be written.
+#: Bits of ``kind`` that an answer has in addition to its request: always, and where there is no such
+#: register or it cannot be written.
 ANSWER, REFUSED = 0x80, 0x40
 
 #: Cycles of a reset.
@@ -26,9 +26,10 @@ class Answers(wiring.Component):
     """Answer requests, one after another, each with a frame.
 
     The frame begins as the request does (:func:`hdl.uart.requests.request_layout`), with :data:`ANSWER` in
-    its kind, and of a register that was read with its value. In that of an exchange, ``value`` is the place
-    of the first byte of results (the lower half) and the number of bad frames (the upper half), and bytes
-    of results follow: as many as there are and may be given. Every second cycle at most has a byte.
+    its ``kind``. If a register was read, ``value`` is what it holds. In the answer to an exchange, the
+    lower half of ``value`` is the offset of the first byte of results in the stream of all results, the
+    upper half the number of bad frames; bytes of results follow, as many as there are and as the request
+    allows. Every second cycle at most has a byte.
 
     Members
     -------
@@ -80,7 +81,7 @@ class Answers(wiring.Component):
         byte  = Signal(range(HEADER_BYTES))
         cycle = Signal(range(RESET_CYCLES))
         o = stream.Signature(frame_layout()).create(path=("word",))
-        separate(m, o, self.o) # as the buffer's memory and the frame's check are long
+        separate(m, o, self.o) # the paths from the buffer's memory and to the check of the frame are long
         m.d.comb += [
             o.payload.data.eq(request.as_value().word_select(byte, 8)),
             o.payload.last.eq((byte == HEADER_BYTES - 1) & (count == 0)),

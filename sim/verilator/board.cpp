@@ -2,8 +2,8 @@
 //
 //   board CLOCK BAUD HITS SEED
 //     CLOCK and BAUD are in Hz. Writes the name of the pseudoterminal, and ends with its standard input; then it
-//     writes cycles, bytes of both directions and how many of them were hit. HITS of them are, each one lost,
-//     doubled or with a bit inverted, as follows from SEED.
+//     writes cycles, bytes of both directions and how many of them were hit. HITS is the probability that a byte
+//     is hit, which is lost, doubled or has a bit inverted then; which ones follows from SEED.
 //
 // It runs as fast as it can while anything moves on the line, and slowly where nothing does.
 

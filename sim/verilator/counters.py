@@ -77,7 +77,8 @@ def _events(design):
             yield f"{block}.stored", (f"dut.{block}.drawn__words__valid", 1)
             yield f"{block}.fetched", (f"dut.{block}.passes__valid && dut.{block}.passes__ready", 1)
     if "mask_bank" in blocks:
-        yield "mask_bank.bits", ("dut.mask_bank.bits__valid && dut.mask_bank.bits__ready", 1)
+        block = "points" if "points" in blocks else "mask_bank"
+        yield "random_bits", (f"dut.{block}.bits__valid && dut.{block}.bits__ready", 1)
 
 
 def _at_pins(design, layer, widths, each, last, groups):

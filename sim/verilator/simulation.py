@@ -126,7 +126,7 @@ class Simulation:
                 "played": None if played is None else _PLAYED, **times})
         else:
             sources = max(1, design.manifest["random_sources"]) # none, if nothing is drawn
-            told["skip"] = first * passes * len(design.network.drops) // sources # of each of them
+            told["skip"] = first * design.network.generator.bits(passes) // sources # of each of them
         if design.cells:
             # They are read as the simulator starts; to the harness this says nothing.
             told["cells"] = design.cells

@@ -21,9 +21,9 @@ def virtual_board(directory: Path | str, *, hits: float = 0.0, seed: int = 1,
     """Simulate the module at the serial line of the build in ``directory``, as fast as it goes, until the
     block ends; yield the name of the pseudoterminal.
 
-    Phase-locked loop and pads are left out. ``hits`` of the bytes of the line, either way, are lost,
-    doubled or changed, which follows from ``seed``. What became of the line is in ``sim_board/line.txt``
-    then: cycles, bytes, and how many were hit.
+    Phase-locked loop and pads are left out. Each byte of the line, in either direction, is lost, doubled or
+    has a bit inverted with the probability ``hits``; which ones follows from ``seed``. What became of the
+    line is in ``sim_board/line.txt`` then: cycles, bytes, and how many were hit.
 
     Raises
     ------

@@ -45,6 +45,7 @@ WITHOUT = {
     "popcount": "arithmetic without control: simulated",
     "report": "a part of the averaging block, which is proven with it",
     "result": "layouts of words",
+    "levels": "no streams or control: simulated",
     "stream": "parts of the other blocks, whose streams are proven",
     "totals": "a part of the averaging block, which is proven with it",
     "votes": "a part of the averaging block, which is proven with it",

@@ -95,6 +95,10 @@ def test_needs_a_current_for_each_random_bit(random_network):
     with pytest.raises(ImpossibleTarget, match="^The target has 2 SET current codes, but a pass of network "
                                                "'random0' draws 3 random bits$"):
         compile_network(random_network(0, hidden=2), Target(rng="mtj", mtj_currents=(1, 2)))
+    target = Target(rng="mtj", mtj_currents=(1, 2, 3), masks="balanced")
+    with pytest.raises(ImpossibleTarget, match="^The target has 3 SET current codes, but a shift of "
+                                               "network 'random0' draws 48 random bits$"):
+        compile_network(random_network(0, hidden=2), target)
 
 
 def test_needs_a_current_for_reset(random_network):

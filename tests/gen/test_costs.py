@@ -1,4 +1,5 @@
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -6,6 +7,7 @@ import pytest
 from gen.checkpoint import SHIPPED, read
 from gen.compile import compile_network
 from gen.costs import build_seconds, costs, reads_per_map
+from gen.energy.operations import RANDOM, operations
 from gen.estimate import timeline
 from gen.ir import Target
 from gen.lower import lower
@@ -46,6 +48,19 @@ def test_expected_runs(random_spinbayes, seed):
     assert expected(network, 1).entering == pytest.approx([1.0] * len(network.layers))
 
 
+def test_random_bits_of_points(random_network):
+    """Two fair bits for each bit of a pass, once for all four points and again for the fifth pass."""
+    network = with_choices(random_network(0, hidden=1), [0.25, 0.5])
+    target  = replace(TARGET, masks="balanced", passes=4)
+    network = compile_network(network, target)
+    for passes, bits in (4, 2), (5, 4):
+        result = costs(network, replace(target, passes=passes, passes_max=5))
+        assert [layer["random_bits_per_prediction"] for layer in result["layers"].values()] == [bits, bits]
+        assert result["total"]["random_bits_per_prediction"] == 2 * bits
+        counts = operations(lower(network, target), network, expected(network, passes), passes)
+        assert counts[RANDOM]["random source"]["random_bits"] == 2 * bits
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_counts_what_the_hardware_does(compiled, seed):
     """Reads of a map are those of its engine, and of an array per row tile; runs are the timeline's."""
@@ -69,13 +84,13 @@ def test_counts_what_the_hardware_does(compiled, seed):
         drawn[..., index, 0] = rng.integers(layer.crossbars, size=(200, 3))
         drawn[..., index, 1] = layer.bank_count > 1 and rng.random((200, 3)) >= draw.drops[0]
     counts = np.mean([timeline(accelerator, image[None]).maps for image in drawn], axis=0)
-    expected = [part["runs_shared"] for part in result["layers"].values()]
-    assert np.abs(counts - expected).max() < 0.25
+    runs = [part["runs_shared"] for part in result["layers"].values()]
+    assert np.abs(counts - runs).max() < 0.25
     assert result["total"]["arrays"] == sum(part["arrays"] for part in result["layers"].values())
 
 
 def test_binary_and_multi_level_cells(random_network, random_spinbayes):
-    """Two cells of one junction hold a binary weight; one of 4 bits, four of four."""
+    """A binary weight takes two cells of one junction; one of 4 bits takes four cells of four junctions."""
     plain = compile_network(random_network(1, hidden=1), TARGET)
     weights = [layer.fan_in * layer.outputs for layer in plain.layers]
     assert [part["cells"] for part in costs(plain, TARGET)["layers"].values()] == [
@@ -139,7 +154,7 @@ def test_build_seconds(name, options, least, most):
 
 
 def test_build_seconds_with_weights_in_files(weights_in_files):
-    """They take little longer than to write them."""
+    """A build takes little longer than writing the files."""
     network = read(SHIPPED / "lenet5_spinbayes.npz", network_of("lenet5_spinbayes"))
     network = compile_network(network, Target())
     with weights_in_files():

@@ -130,6 +130,19 @@ def test_pairs(path, text, found):
     assert network.layers[0] == found
 
 
+def test_averages(path):
+    """Kernel, stride and border are of averages of windows that stand side by side, as far as they go."""
+    text = SMALL.replace("outputs = 3", "outputs = 3\naverage = [2, 3]")
+    network, _ = described(path, text.replace("kernel = [3, 2]", "kernel = [2, 1]\naverage = [2, 1]"))
+    assert network.layers == (
+        Layer("conv1", 6, 5, 1, (4, 1), 4, stride=(2, 1), average=(2, 1)),
+        Layer("fc1", 2, 5, 4, (2, 3), 3, stride=(2, 3), average=(2, 3)))
+    network, _ = described(path, SMALL.replace("kernel = [3, 2]", "kernel = 2\npadding = 1\nstride = 3\n"
+                                               "average = [3, 5]"))
+    assert network.layers[0] == Layer("conv1", 6, 5, 1, (6, 10), 4, stride=(9, 15), padding=(3, 5),
+                                      average=(3, 5))
+
+
 def test_random_values(path):
     """Whatever stands for a size, it becomes a network or one line."""
     rng = random.Random(1)
@@ -138,7 +151,7 @@ def test_random_values(path):
     kinds = set()
     for _ in range(400):
         text = SMALL.replace("kernel = [3, 2]", "\n".join(
-            f"{name} = {rng.choice(values)}" for name in ("kernel", "stride", "padding", "pool")
+            f"{name} = {rng.choice(values)}" for name in ("kernel", "stride", "padding", "pool", "average")
             if name == "kernel" or rng.random() < 0.5))
         try:
             network, _ = described(path, text)
@@ -147,7 +160,8 @@ def test_random_values(path):
             kinds.add("refused")
         else:
             assert all(type(side) is int for layer in network.layers
-                       for pair in (layer.kernel, layer.stride, layer.padding, layer.pool) for side in pair)
+                       for pair in (layer.kernel, layer.stride, layer.padding, layer.pool, layer.average)
+                       for side in pair)
             kinds.add("described")
     assert kinds == {"refused", "described"}
 
@@ -183,7 +197,7 @@ def test_pixels(path, bits, found):
     ("outputs = 4", "", "has no 'outputs' in layer 1"),
     ("outputs = 4", "outputs = 4\nneurons = 3",
      "has 'neurons' in layer 1, which is unknown; known are kind, name, outputs, kernel, stride, padding, "
-     "pool, dropout, bits, low, source, fraction"),
+     "pool, average, dropout, bits, low, source, fraction"),
     ('kind = "linear"', 'kind = "dense"',
      "has 'kind' in layer 2 of 'dense', but it must be 'conv' or 'linear'"),
     ("kernel = [3, 2]", "", "has no 'kernel' in layer 1, a convolution"),
@@ -191,6 +205,11 @@ def test_pixels(path, bits, found):
                                               "whole number of at least 1, or two: height and width"),
     ("kernel = [3, 2]", "kernel = 7", "describes no network: Layer 'conv1' has a kernel of 7 by 7, but its "
                                       "padded map is only 6 by 5"),
+    ("kernel = [3, 2]", "kernel = [3, 2]\naverage = 3",
+     "describes no network: Layer 'conv1' has a kernel of 9 by 6, but its padded map is only 6 by 5"),
+    ("kernel = [3, 2]", "kernel = 2\npadding = 1\naverage = 2",
+     "describes no network: Layer 'conv1' has a border, so it must have a map of whole windows of 2 by 2 "
+     "to average, not 6 by 5"),
     ("kernel = [3, 2]", "kernel = 3\nstride = 0",
      "has 'stride' in layer 1 of 0, but it must be a whole number of at least 1, or two: height and width"),
     ("kernel = [3, 2]", "kernel = 3\ndropout = nan",

@@ -36,6 +36,7 @@ from hdl.layer.scale_mux import gain_layout
 from hdl.layer.weight_memory import WeightMemory
 from hdl.pass_sets.map_buffer import BranchSequencer, WordFetcher, WordStore
 from hdl.pass_sets.part_sequencer import PartSequencer
+from hdl.random.shifted_points import ShiftedPoints
 from hdl.uart.answers import Answers
 from hdl.uart.requests import Requests
 from hdl.uart.uart_bus import UartBus
@@ -61,6 +62,7 @@ BLOCKS = {
     PartSequencer:    lambda: PartSequencer(words=3, lanes=2, passes=5, depth=4, protect=False),
     WordFetcher:      lambda: WordFetcher(unsigned(4), words=12, lanes=2, block_memory=False,
                                           protect=False),
+    ShiftedPoints:    lambda: ShiftedPoints(2, ((0, 3), (2, 1), (1, 0)), (3, 4)),
     AxiBus:           lambda: AxiBus(width=32, **BUS),
     Registers:        lambda: Registers(register_map(width=32, **BUS)),
     Answers:          Answers,
@@ -98,8 +100,8 @@ def test_no_block_is_forgotten():
     files = {path.stem for path in Path(hdl.__path__[0]).rglob("*.py")} - {"__init__"}
     tested = {block.__module__.split(".")[-1] for block in BLOCKS}
     assert files - tested == {"accelerator", "axi_accelerator", "bit_clock", "board_top", "engine",
-                              "frames", "placed", "register_map", "register_parity", "parity", "result",
-                              "stream", "uart_accelerator",
+                              "frames", "levels", "placed", "register_map", "register_parity", "parity",
+                              "result", "stream", "uart_accelerator",
                               *(one.__module__.split(".")[-1] for one in (popcount, WeightMemory))}
 
 
@@ -150,7 +152,7 @@ def test_logic_settles_as_simulation_begins(tmp_path):
 
 
 @pytest.mark.parametrize("options", [
-    {}, {"schedule": "sequential"}, {"view": "macro"}, {"protect": True},
+    {}, {"schedule": "sequential", "masks": "balanced"}, {"view": "macro"}, {"protect": True},
     {"rng": "mtj", "mtj_currents": (100, 120, 140), "sources": "layer", "protect": True},
     {"interval": 100_000},
 ], ids=lambda options: "-".join(map(str, options.values())) or "default")
@@ -187,7 +189,7 @@ def test_is_reproducible(random_network, tmp_path):
 @pytest.mark.parametrize("filed", [False, True])
 def test_modules_name_their_file(random_spinbayes, weights_in_files, tmp_path, filed):
     """Every Verilog module is known, by the file of ``hdl/`` that it comes from."""
-    target   = replace(TARGET, array_columns=64)
+    target = replace(TARGET, array_columns=64)
     with weights_in_files() if filed else nullcontext():
         network = compile_network(random_spinbayes(14, hidden=2), target)
         modules = emit(lower(network, target), "accelerator", tmp_path)["modules"]

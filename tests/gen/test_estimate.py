@@ -203,6 +203,18 @@ def test_random_bits_that_are_late(images, passes, waits):
     assert (result.first_pixels, result.results) == simulated(accelerator, network, images, passes)
 
 
+@pytest.mark.parametrize("masks, p, passes, schedule", [
+    ("balanced", (0.5, 0.25), 7, "sequential"), ("orthogonal", (0.5, 0.5), 40, "shared")])
+def test_points(masks, p, passes, schedule):
+    """Shifts are drawn again each time that passes go through all four; of 40 images wait for them."""
+    target  = replace(TARGET, passes_max=40, passes=4, masks=masks, schedule=schedule)
+    network = compile_network(made(Layer("layer", 6, 6, 1, (6, 6), 3), p), target)
+    accelerator = lower(network, target)
+    result = timeline(accelerator, made_by(network, 9, passes))
+    assert result.exact and (result.waits or passes != 40)
+    assert (result.first_pixels, result.results) == simulated(accelerator, network, 9, passes)
+
+
 @pytest.mark.parametrize("seed, hidden, passes", [(2, 0, 6), (8, 0, 6), (11, 1, 2)])
 def test_interval_is_what_it_is_called(compiled, seed, hidden, passes):
     """Whatever it is called, no simulation takes longer than with the most maps."""

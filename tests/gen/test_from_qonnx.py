@@ -28,7 +28,7 @@ class Graph:
     """A chain in the making: each method adds a node behind the newest one."""
 
     def __init__(self, shape=(1, SIDE, SIDE), seed=1, opset=13, domain="qonnx.custom_op.general"):
-        self.shape, self.opset, self.domain = shape, opset, domain
+        self.shape, self.opset, self.domain, self.version = shape, opset, domain, 1
         self.nodes, self.constants, self.newest = [], [], "image"
         self.rng = np.random.default_rng(seed)
 
@@ -65,18 +65,18 @@ class Graph:
         name = self.constant(values)
         return self.bipolar(scale, name) if bits == 1 else self.quant(bits, scale, first=name, **options)
 
-    def normalize(self, channels, deviation=4.0):
+    def normalize(self, channels, deviation=4.0, mean=2.0):
         gamma = self.rng.uniform(0.5, 1.5, channels) * self.rng.choice([-1, 1], channels)
         self.add("BatchNormalization", *map(self.constant, (
-            gamma, self.rng.normal(0, 0.5, channels), self.rng.normal(0, 2, channels),
+            gamma, self.rng.normal(0, 0.5 * min(1, mean), channels), self.rng.normal(0, mean, channels),
             deviation**2 * self.rng.uniform(0.8, 1.2, channels))), epsilon=1e-5)
 
     def full(self, inputs, outputs, **options):
         self.add("MatMul", self.weights(inputs, outputs, **options))
 
-    def conv(self, inputs, outputs, kernel=3, bias=False, weights=None, **attributes):
+    def conv(self, inputs, outputs, kernel=3, bias=False, weights=None, bits=1, **attributes):
         kernel  = [kernel] * 2 if isinstance(kernel, int) else kernel
-        weights = weights or self.weights(outputs, inputs, *kernel)
+        weights = weights or self.weights(outputs, inputs, *kernel, bits=bits)
         others = [self.constant(self.rng.normal(0, 2, outputs))] if bias else []
         self.add("Conv", weights, *others, kernel_shape=kernel, **attributes)
 
@@ -85,7 +85,8 @@ class Graph:
         return onnx.helper.make_model(onnx.helper.make_graph(
             self.nodes, "graph", [value("image", 1, [1, *self.shape])], [value(self.newest, 1, None)],
             self.constants), ir_version=8, opset_imports=[
-                onnx.helper.make_opsetid("", self.opset), onnx.helper.make_opsetid(self.domain, 1)])
+                onnx.helper.make_opsetid("", self.opset),
+                onnx.helper.make_opsetid(self.domain, self.version)])
 
     def save(self, path):
         onnx.save(self.model(), path)
@@ -94,13 +95,18 @@ class Graph:
 
 def pixels(shape=(1, SIDE, SIDE), count=24, seed=2):
     """Images of torch, float32 (N, C, H, W) from 0 to 1, and those of the golden model."""
-    images = np.random.default_rng(seed).integers(256, size=(count, *shape), dtype=np.uint8)
+    rng    = np.random.default_rng(seed)
+    images = rng.integers(256, size=(count, *shape), dtype=np.uint8)
     images[0], images[1] = 0, 255
+    # Others are darker or brighter, and in parts.
+    for image, level in zip(images[2::2], rng.integers(-200, 200, count), strict=False):
+        part = image[..., :shape[-1] // 2] if level % 2 else image
+        part[...] = (part.astype(int) + level).clip(0, 255)
     return images / np.float32(255), np.moveaxis(images, 1, -1) if shape[0] == 3 else images
 
 
 def executed(model, images):
-    """What the package qonnx computes, float32 (N, K)."""
+    """What the package qonnx computes: float32 (N, K), and what quantizers and pools make, (N, ...)."""
     from qonnx.core.modelwrapper import ModelWrapper
     from qonnx.core.onnx_exec import execute_onnx
     from qonnx.util.cleanup import cleanup_model
@@ -108,24 +114,35 @@ def executed(model, images):
     # Constants are folded first, as else not all shapes are known.
     wrapped = cleanup_model(ModelWrapper(model))
     taken, made = wrapped.graph.input[0].name, wrapped.graph.output[0].name
-    return np.concatenate([execute_onnx(wrapped, {taken: image[None]})[made].reshape(1, -1)
-                           for image in images])
+    found = [execute_onnx(wrapped, {taken: image[None]}, True) for image in images]
+    names = [node.output[0] for node in wrapped.graph.node
+             if re.search("Quant|Threshold|Trunc|Pool", node.op_type)]
+    return [np.concatenate([each[name] for each in found]) for name in (made, *names)]
 
 
-def check(graph, tmp_path):
-    """Check classes and probabilities of the golden model of ``graph`` against qonnx; return the network as
-    it was read."""
+def check(graph, tmp_path, classes=2, count=24):
+    """Check classes, of which there are some, maps and probabilities of the golden model of ``graph``
+    against qonnx; return the network as it was read."""
     path = graph.save(tmp_path / "graph.onnx")
     network, compiled = read(path), compile_network(read(path), Target(passes=1))
-    images, given = pixels(graph.shape)
+    images, given = pixels(graph.shape, count)
     given = given.reshape(-1, *network.input.shape)
-    logits = executed(graph.model(), images).astype(np.float64)
-    found = softmax(forward(compiled, given, np.zeros((len(images), 0), bool)), compiled.head) / 65536
+    logits, *quantized = executed(graph.model(), images)
+    logits = logits.reshape(len(images), -1).astype(np.float64)
+    found, maps = forward(compiled, given, np.zeros((len(images), 0), bool), maps=True)
+    found = softmax(found, compiled.head) / 65536
     power = np.exp(logits - logits.max(1, keepdims=True))
     expected = power / power.sum(1, keepdims=True)
     np.testing.assert_array_equal(found.argmax(1), logits.argmax(1))
+    for levels in maps:
+        # In the order of its values.
+        order = np.unique(levels, return_inverse=True)[1]
+        assert any((order == np.unique(values.round(5), return_inverse=True)[1]).all() for values in (
+            np.moveaxis(values, 1, -1).reshape(levels.shape) for values in quantized
+            if values.size == levels.size)), "no quantizer makes this map"
     assert abs(found - expected).max() <= BOUND + 1e-6 # and rounding of float32
-    assert len(set(logits.argmax(1))) > 1 and expected.max(1).min() < 0.9, "this says little"
+    assert len(set(logits.argmax(1))) >= classes and expected.max(1).min() < 0.9, "this says little"
+    assert len(np.unique(logits.round(3), axis=0)) > 2, "this says little"
     return network
 
 
@@ -278,6 +295,122 @@ def pool(graph, *size):
     graph.add("MaxPool", kernel_shape=size or [2, 2], strides=size or [2, 2])
 
 
+def average(graph, *size):
+    size = list(size if len(size) > 1 else size * 2)
+    graph.add("AveragePool", kernel_shape=size, strides=size)
+
+
+def trunc(graph, scale, entering, leaving, *, further=(), **options):
+    """``further`` is a scale of what leaves, of the second version."""
+    graph.add("Trunc", *map(graph.constant, (scale, 0.0, entering, *further, leaving)), domain=graph.domain,
+              **{"rounding_mode": "FLOOR"} | options)
+
+
+def levels_of_maps(graph):
+    """Four channels of 4 by 4 levels."""
+    graph.conv(1, 4)
+    graph.normalize(4)
+    graph.quant(3, 0.4)
+
+
+def behind(*steps):
+    """``steps`` behind levels, each a method or a function of the graph."""
+    def make(graph):
+        levels_of_maps(graph)
+        for step in steps:
+            step(graph)
+    return make
+
+
+def ended(graph, inputs=4, outputs=6, **options):
+    """A convolution and signs."""
+    graph.conv(inputs, outputs, **{"kernel": 1} | options)
+    graph.normalize(outputs, mean=0.2)
+    graph.bipolar()
+
+
+AVERAGES = {
+    "of levels":        (6 * 4, behind(lambda graph: (average(graph, 2), ended(graph)))),
+    "of pairs":         (6 * 1 * 2, behind(lambda graph: (average(graph, 3, 2), ended(graph)))),
+    "kernel of averages": (6, behind(lambda graph: (average(graph, 2), ended(graph, kernel=2)))),
+    "stride of averages": (6, behind(lambda graph: (average(graph, 2), ended(graph, strides=[2, 2])))),
+    "border of averages": (6 * 4, behind(lambda graph: (
+        average(graph, 2), pad(graph, -1.6), ended(graph, kernel=3)))),
+    "twice":            (6, behind(lambda graph: (
+        average(graph, 2), average(graph, 1, 2), average(graph, 2, 1), ended(graph)))),
+    "moved":            (6 * 4, behind(lambda graph: (
+        average(graph, 2), graph.add("Mul", graph.constant(3.7)), graph.add("Add", graph.constant(1.0)),
+        ended(graph)))),
+    "global":           (4, behind(lambda graph: graph.add("GlobalAveragePool"))),
+    "mean":             (4, behind(lambda graph: graph.add("ReduceMean", axes=[2, 3], keepdims=1))),
+    "of a vector":      (4 * 4, behind(lambda graph: average(graph, 2))),
+    "of signs":         (6 * 4, lambda graph: (average(graph, 3), ended(graph, 1))),
+    "of sums":          (4 * 4, lambda graph: (graph.conv(1, 4), average(graph, 2), graph.normalize(4),
+                                               graph.bipolar())),
+    "of values":        (4 * 4, lambda graph: (graph.conv(1, 4, bias=True), graph.normalize(4),
+                                               average(graph, 2), graph.quant(3, 0.2))),
+    "of sums of few bits": (6 * 2, behind(lambda graph: (
+        graph.conv(4, 6, bits=3, strides=[2, 2], pads=[0] * 4, kernel=2), average(graph, 1, 2),
+        graph.normalize(6, deviation=12), graph.bipolar()))),
+    "of sums and a border": (4 * 4, lambda graph: (
+        pad(graph), graph.conv(1, 4), average(graph, 3), graph.normalize(4), graph.bipolar())),
+    "quantized":        (4 * 4, behind(lambda graph: (average(graph, 2), graph.quant(3, 0.3)))),
+    "rectified":        (4 * 4, behind(lambda graph: (
+        average(graph, 2), graph.add("Relu"), graph.quant(2, 0.3, signed=0)))),
+    "normalized":       (4 * 4, behind(lambda graph: (
+        average(graph, 2), graph.normalize(4, 1, mean=0.2), graph.bipolar()))),
+    "quantized vector": (4, behind(lambda graph: (
+        graph.add("GlobalAveragePool"), graph.add("Flatten"), graph.quant(4, 0.127)))),
+    "largest average":  (4, behind(lambda graph: (average(graph, 2), pool(graph), graph.quant(4, 0.1)))),
+    "bits are lost":    (4 * 4, behind(lambda graph: (
+        average(graph, 2), graph.add("Mul", graph.constant(4.0)), trunc(graph, 0.4, 5, 3)))),
+    "bits are rounded": (4 * 4, behind(lambda graph: (
+        average(graph, 2), trunc(graph, 0.1, 5, 3, rounding_mode="ROUND")))),
+    "bits are limited": (4 * 4, behind(lambda graph: (
+        average(graph, 2), trunc(graph, 0.1, 5, 2, further=[0.4])))),
+    "of a sum":         (4 * 4, lambda graph: (
+        residual(lambda graph: None)(graph), average(graph, 2), graph.quant(4, 0.3))),
+    "of a sum's levels": (6 * 4, lambda graph: (
+        residual(lambda graph: graph.quant(2, 0.5))(graph), average(graph, 2), ended(graph))),
+    "added":            (4 * 4, lambda graph: (
+        levels_of_maps(graph), average(graph, 2), graph.quant(4, 0.25),
+        beside(graph, *block(graph, 4, four)), graph.bipolar())),
+}
+
+
+@pytest.mark.parametrize("kind", AVERAGES)
+def test_averages(kind, tmp_path):
+    inputs, add = AVERAGES[kind]
+    graph = signs(Graph(seed=3))
+    if "limited" in kind:
+        graph.version = 2
+    add(graph)
+    check(head(graph, inputs), tmp_path, classes=1, count=10)
+
+
+GROUPS = {
+    "two groups":  (6 * 4, behind(lambda graph: (
+        graph.conv(2, 6, group=2), graph.normalize(6), graph.bipolar()))),
+    "depthwise":   (4 * 4, behind(lambda graph: (
+        graph.conv(1, 4, group=4), graph.normalize(4, 2), graph.quant(2, 0.5)))),
+    "depthwise, few bits": (4 * 4, behind(lambda graph: (
+        graph.conv(1, 4, group=4, bits=3), graph.normalize(4, 6), graph.bipolar()))),
+    "twice as many": (8 * 4, behind(lambda graph: (
+        graph.conv(1, 8, group=4), graph.normalize(8, 2), graph.bipolar()))),
+    "separable":   (6 * 4, behind(lambda graph: (
+        graph.conv(1, 4, group=4), graph.normalize(4, 2), graph.bipolar(), ended(graph)))),
+}
+
+
+@pytest.mark.parametrize("kind", GROUPS)
+def test_groups(kind, tmp_path):
+    inputs, add = GROUPS[kind]
+    graph = signs(Graph(seed=3))
+    add(graph)
+    network = check(head(graph, inputs), tmp_path, classes=1, count=10)
+    assert network.layers[1].weight_bits > 1
+
+
 MAPS = {
     "convolution":     (4 * 16, lambda graph: (graph.conv(1, 4), graph.normalize(4), graph.bipolar())),
     "bias":            (4 * 16, lambda graph: (graph.conv(1, 4, bias=True), graph.bipolar())),
@@ -335,6 +468,247 @@ def test_output_of_a_convolution(tmp_path):
     graph.newest = graph.nodes[-1].output[0]
     check(graph, tmp_path)
     read(path)
+
+
+# Ways that part and meet again.
+
+
+def block(graph, channels, quantize, *, stride=1, leaving=None, group=1):
+    """A convolution of the signs of what is newest, and a quantizer; return both ends."""
+    before = graph.newest
+    graph.bipolar()
+    pad(graph)
+    graph.conv(channels // group, leaving or channels, strides=[stride] * 2, group=group)
+    graph.normalize(leaving or channels)
+    quantize(graph)
+    return before, graph.newest
+
+
+def beside(graph, one, other, kind="Add", **attributes):
+    graph.newest = one
+    graph.add(kind, other, **attributes)
+
+
+def stem(graph, quantize, channels=4):
+    graph.conv(1, channels)
+    graph.normalize(channels)
+    quantize(graph)
+
+
+def four(graph):
+    graph.quant(4, 0.25)
+
+
+def residual(behind=Graph.bipolar, quantize=four, swapped=False, first=four):
+    """A block with a skip around it, and ``behind`` the sum."""
+    def make(graph):
+        stem(graph, first)
+        ways = block(graph, 4, quantize)
+        beside(graph, *(ways[::-1] if swapped else ways))
+        behind(graph)
+    return make
+
+
+def moved(graph):
+    """The same levels stand for other values where another layer takes them."""
+    stem(graph, Graph.bipolar)
+    before = graph.newest
+    graph.conv(4, 4, kernel=1)
+    graph.normalize(4)
+    four(graph)
+    after, graph.newest = graph.newest, before
+    graph.add("Add", graph.constant(1.0))
+    graph.conv(4, 4, kernel=1)
+    graph.normalize(4)
+    four(graph)
+    beside(graph, after, graph.newest)
+    graph.bipolar()
+
+
+def side_by_side(graph):
+    """What enters a block, with fewer levels, beside what leaves it."""
+    before, after = block(graph, 4, four)
+    graph.newest = before
+    four(graph)
+    beside(graph, after, graph.newest, "Concat", axis=1)
+
+
+def two_blocks(graph):
+    """Sums that are limited as they are quantized, one of which is added again."""
+    residual(four)(graph)
+    beside(graph, *block(graph, 4, four))
+    four(graph)
+    graph.bipolar()
+
+
+def projected(graph):
+    """Beside a convolution of stride 2 there is another one, of another kernel."""
+    stem(graph, four)
+    before, after = block(graph, 4, four, stride=2)
+    graph.newest = before
+    graph.quant(2, 0.5)
+    graph.conv(4, 4, kernel=2, strides=[2, 2])
+    graph.normalize(4)
+    four(graph)
+    beside(graph, after, graph.newest)
+    graph.add("Relu")
+    graph.quant(2, 0.5, signed=0)
+    graph.conv(4, 3, pads=[1] * 4)
+    graph.normalize(3)
+    graph.bipolar()
+
+
+def dense(swapped=False, quantize=Graph.bipolar):
+    """What enters a block and what leaves it, side by side, twice."""
+    def make(graph):
+        stem(graph, quantize)
+        for channels in 4, 6:
+            ways = block(graph, channels, quantize, leaving=2)
+            beside(graph, *(ways[::-1] if swapped else ways), "Concat", axis=1)
+        if quantize is not Graph.bipolar:
+            graph.bipolar()
+    return make
+
+
+def added_side_by_side(graph):
+    """Sums beside what entered them, and signs of all."""
+    residual(four)(graph)
+    beside(graph, *block(graph, 4, four)[::-1], "Concat", axis=1)
+    beside(graph, *block(graph, 8, four))
+    graph.quant(3, 0.5)
+
+
+def two_quantizers(graph):
+    """A layer takes more levels of a map than another one beside it."""
+    stem(graph, four)
+    before = graph.newest
+    graph.quant(2, 0.5, narrow=1)
+    graph.conv(4, 4, kernel=1)
+    graph.normalize(4)
+    four(graph)
+    after, graph.newest = graph.newest, before
+    graph.bipolar()
+    graph.conv(4, 4, kernel=1)
+    graph.normalize(4)
+    four(graph)
+    beside(graph, after, graph.newest)
+    graph.bipolar()
+
+
+def narrowed(graph):
+    """A map is added with fewer levels than something else takes of it."""
+    stem(graph, lambda graph: graph.quant(6, 0.25))
+    before, after = block(graph, 4, four)
+    graph.newest = before
+    four(graph)
+    beside(graph, graph.newest, after)
+    graph.bipolar()
+
+
+def shared_quantizer(graph):
+    """As Brevitas has it: what leaves a block is rectified, and quantized anew where it is added."""
+    stem(graph, lambda graph: (graph.add("Relu"), graph.quant(3, 0.2, signed=0)))
+    for _ in range(2):
+        taken, (_, added) = graph.newest, block(graph, 4, four)
+        graph.newest = taken
+        four(graph)
+        beside(graph, added, graph.newest)
+        graph.add("Relu")
+        graph.quant(3, 0.2, signed=0)
+
+
+JOINS = {
+    "shared quantizer":   (64, shared_quantizer),
+    "moved levels":       (64, moved),
+    "fewer levels":       (64, narrowed),
+    "a narrow sum":       (64, lambda graph: (residual(lambda graph: graph.quant(4, 0.25, narrow=1))(graph),
+                                              beside(graph, *block(graph, 4, four)), graph.bipolar())),
+    "other levels side by side": (8 * 16, lambda graph: (
+        stem(graph, lambda graph: graph.quant(5, 0.1)), side_by_side(graph), graph.bipolar())),
+    "signs of a sum":     (64, residual()),
+    "the other order":    (64, residual(swapped=True)),
+    "levels of a sum":    (64, residual(lambda graph: graph.quant(2, 0.5, narrow=1))),
+    "above zero":         (64, residual(lambda graph: (graph.add("Relu"), graph.quant(3, 0.3, signed=0)))),
+    "moved and limited":  (64, residual(lambda graph: (
+        graph.add("Mul", graph.constant(0.7)), graph.add("Add", graph.constant(0.2)),
+        graph.add("Clip", graph.constant(-1.0), graph.constant(1.0)), graph.quant(3, 0.4)))),
+    "thresholds":         (64, residual(lambda graph: multi_threshold(graph, 4, rows=1))),
+    "three levels":       (64, residual(quantize=lambda graph: graph.quant(2, 0.5, narrow=1),
+                                        first=lambda graph: graph.quant(2, 0.5, narrow=1))),
+    "of other ranges":    (64, residual(first=lambda graph: (graph.add("Relu"),
+                                                            graph.quant(3, 0.25, signed=0)))),
+    "zero points":        (64, residual(first=lambda graph: graph.quant(4, 0.25, 3.0, signed=0))),
+    "signs are added":    (64, residual(lambda graph: graph.quant(2, 2.0, narrow=1),
+                                        Graph.bipolar, first=Graph.bipolar)),
+    "eight bits":         (64, residual(lambda graph: (graph.quant(8, 1 / 16), graph.bipolar()),
+                                        lambda graph: graph.quant(8, 1 / 16),
+                                        first=lambda graph: graph.quant(8, 1 / 16))),
+    "two blocks":         (64, two_blocks),
+    "projected":          (3 * 4, projected),
+    "channels":           (8 * 16, dense()),
+    "channels, the other order": (8 * 16, dense(swapped=True)),
+    "channels of levels": (8 * 16, dense(quantize=four)),
+    "both":               (8 * 16, added_side_by_side),
+    "two quantizers":     (64, two_quantizers),
+}
+
+
+@pytest.mark.parametrize("kind", JOINS)
+def test_joins(kind, tmp_path):
+    inputs, add = JOINS[kind]
+    graph = signs(Graph(seed=3))
+    add(graph)
+    network = check(head(graph, inputs), tmp_path, classes=1, count=10)
+    assert network.joins
+
+
+def random_graph(rng):
+    """A stem, one to three blocks in which ways meet, an average perhaps, and logits; quantizers are drawn,
+    too. What is halfway between levels is exact in float32, too."""
+    scale = rng.choice([0.25, 0.5])
+    plain = [lambda graph: graph.quant(4, scale), lambda graph: graph.quant(3, scale),
+             lambda graph: graph.quant(3, scale, narrow=1),
+             lambda graph: (graph.add("Relu"), graph.quant(3, scale, signed=0))]
+
+
+    def quantize(graph):
+        rng.choice(plain)(graph)
+
+    graph, channels, side = signs(Graph(seed=int(rng.integers(2**31)))), 4, SIDE - 2
+    stem(graph, quantize)
+    for _ in range(rng.integers(1, 4)):
+        kind = rng.choice(["add", "add", "concat", "stride"])
+        leaving = 3 if kind == "concat" else channels
+        before, after = block(graph, channels, quantize, stride=2 if kind == "stride" else 1,
+                              leaving=leaving,
+                              group=1 if channels % 2 or leaving % 2 else int(rng.choice([1, 1, 2])))
+        if kind == "stride":
+            graph.newest, side = before, -(-side // 2)
+            if rng.random() < 0.5:
+                graph.quant(2, 2 * scale)
+            else:
+                graph.bipolar()
+            graph.conv(channels, channels, kernel=1, strides=[2, 2])
+            graph.normalize(channels)
+            quantize(graph)
+            before = graph.newest
+        ways = (before, after) if rng.random() < 0.5 else (after, before)
+        beside(graph, *ways, *(["Concat"] if kind == "concat" else []),
+               **({"axis": 1} if kind == "concat" else {}))
+        channels += leaving if kind == "concat" else 0
+        if rng.random() < 0.7:
+            quantize(graph)
+    if side % 2 == 0 and rng.random() < 0.5:
+        average(graph, 2)
+        side //= 2
+    if rng.random() < 0.8:
+        graph.bipolar() if rng.random() < 0.7 else graph.quant(2, 2 * scale, narrow=1)
+    return head(graph, channels * side**2)
+
+
+@pytest.mark.parametrize("seed", [2, 30, 33, 42, 45, 46]) # others are refused, or have one class
+def test_random_graphs(seed, tmp_path):
+    check(random_graph(np.random.default_rng(seed)), tmp_path, classes=1, count=10)
 
 
 # Pixels.
@@ -451,7 +825,7 @@ def branch(graph):
     graph.add("Add", before)
 
 
-CHAIN = "a network is a chain of layers without branches"
+MEET  = "maps meet in Add of what is quantized alike, or Concat of channels"
 SIDES = "must have the same padding above as below, and left as right"
 TRAIN_SIDES = "train with the same padding on both sides"
 WINDOWS = "must be of windows that do not overlap, of height and width, without a border"
@@ -459,8 +833,9 @@ ELSE  = "gen/from_qonnx.py says what can be built"
 
 
 @pytest.mark.parametrize("make, number, kind, what, way_out", [
-    (full(branch), 7, "Add",
-     "takes other activations than those of the node before it", CHAIN),
+    (full(branch), 6, "Relu",
+     "takes what something else takes, too, and is not quantized",
+     "put a quantizer behind the layer that both take"),
     (full(lambda graph: graph.add("Dropout")), 6, "Dropout",
      "has no counterpart", "export the model in evaluation mode, where it drops nothing"),
     (full(lambda graph: graph.add("Sign")), 6, "Sign",
@@ -468,7 +843,24 @@ ELSE  = "gen/from_qonnx.py says what can be built"
     (full(lambda graph: graph.add("Sigmoid")), 6, "Sigmoid",
      "has no counterpart", ELSE),
     (image(lambda graph: graph.add("AveragePool", kernel_shape=[2, 2])), 3, "AveragePool",
-     "has no counterpart", "train with a max-pool, or with a stride"),
+     WINDOWS, "train with a pool whose strides are its size"),
+    (image(lambda graph: average(graph, 7)), 3, "AveragePool",
+     "takes a map of less than 7 by 7", "train without it"),
+    (image(lambda graph: graph.add("ReduceMean", axes=[1], keepdims=1)), 3, "ReduceMean",
+     "is not the mean over height and width", "take it along axes 2 and 3"),
+    (image(lambda graph: (graph.add("Flatten"), graph.add("GlobalAveragePool"))), 4, "GlobalAveragePool",
+     "takes a vector", "put it behind a convolution"),
+    (image(lambda graph: (graph.conv(1, 4), graph.add("Relu"), average(graph, 2))), 6, "AveragePool",
+     "averages values that are limited or pooled", "put a quantizer before it"),
+    (image(lambda graph: (graph.conv(1, 4, bits=7), average(graph, 3))), 5, "AveragePool",
+     "has weights of up to 130", "there may be 127"),
+    (image(lambda graph: (average(graph, 4), pad(graph), graph.conv(1, 4))), 6, "Conv",
+     "has a border around averages of windows that do not fill the map", "use a window that does"),
+    (full(lambda graph: trunc(graph, 1.0, 4, 2)), 6, "Trunc",
+     "takes what no quantizer or average has made, or rounds in another way than ROUND, HALF_EVEN, "
+     "HALF_UP, HALF_DOWN, FLOOR, CEIL, UP, DOWN", ELSE),
+    (image(lambda graph: (graph.quant(4, 0.2), trunc(graph, -1.0, 4, 2))), 4, "Trunc",
+     "has a scale of -1", "it must be above zero"),
     (full(lambda graph: graph.add("ArgMax")), 6, "ArgMax",
      "has no counterpart", "end the graph with its logits, of which the hardware finds the largest"),
     (image(lambda graph: graph.add("Transpose", perm=[0, 2, 3, 1])), 3, "Transpose",
@@ -494,7 +886,7 @@ ELSE  = "gen/from_qonnx.py says what can be built"
     (full(lambda graph: graph.add("Div", graph.constant(0))), 6, "Div",
      "divides by activations, or by zero", ELSE),
     (full(lambda graph: graph.add("Add", graph.constant(np.zeros(11)))), 6, "Add",
-     "takes numbers of shape (11,), but activations of 12 channels, 1 by 1", CHAIN),
+     "takes numbers of shape (11,), but activations of 12 channels, 1 by 1", MEET),
     (image(lambda graph: (graph.conv(1, 4), graph.add("Add", graph.constant(np.arange(4))))), 5, "Add",
      "takes numbers that differ within a channel", "only those of channels may differ"),
     (full(lambda graph: (graph.bipolar(), graph.add("Mul", graph.constant(-1.0)))), 7, "Mul",
@@ -526,8 +918,8 @@ ELSE  = "gen/from_qonnx.py says what can be built"
      "is dilated", "train without dilation"),
     (image(lambda graph: graph.conv(1, 4, pads=[1, 0, 0, 0])), 4, "Conv", SIDES, TRAIN_SIDES),
     (image(lambda graph: graph.conv(1, 4, auto_pad="SAME_UPPER")), 4, "Conv", SIDES, TRAIN_SIDES),
-    (image(lambda graph: graph.conv(1, 3, group=3), (3, SIDE, SIDE)), 4, "Conv",
-     "has 3 groups", "a crossbar has all channels as its rows; train with one group"),
+    (image(lambda graph: graph.conv(1, 4, group=3), (3, SIDE, SIDE)), 4, "Conv",
+     "has weights of shape (4, 1, 3, 3), but takes 3 channels", ELSE),
     (image(lambda graph: graph.conv(1, 4, kernel=7)), 4, "Conv",
      "has a kernel that is larger than its map", "train with a smaller kernel"),
     (image(lambda graph: (graph.conv(1, 4), graph.add("MaxPool", kernel_shape=[3, 3], strides=[2, 2]))),
@@ -540,7 +932,7 @@ ELSE  = "gen/from_qonnx.py says what can be built"
     (image(lambda graph: (graph.conv(1, 4), pool(graph), pool(graph))), 6, "MaxPool",
      "is the second pool of a layer", "train with a convolution between them"),
     (image(pool), 3, "MaxPool",
-     "takes pixels or a vector", "pool the map that leaves a convolution"),
+     "takes pixels, a vector, or what is joined", "pool the map that leaves a convolution"),
     (image(lambda graph: pad(graph, -1.0, (1, 0, 0, 0))), 3, "Pad",
      "must add as many rows above as below a map, and as many columns left as right", TRAIN_SIDES),
     (image(lambda graph: pad(graph, 0.0)), 3, "Pad",
@@ -552,6 +944,81 @@ ELSE  = "gen/from_qonnx.py says what can be built"
 ])
 def test_refuses(make, number, kind, what, way_out, tmp_path):
     path = make().save(tmp_path / "graph.onnx")
+    message = f"QONNX file {path} has node 'node{number}' ({kind}), which {what}; {way_out}"
+    with pytest.raises(QonnxError, match=f"^{re.escape(message)}$"):
+        read(path)
+
+
+def joined(kind="Add", quantize=four, first=four, **attributes):
+    """A block and ``kind`` of its ends."""
+    def make(graph):
+        stem(graph, first)
+        beside(graph, *block(graph, 4, quantize, stride=attributes.pop("stride", 1)), kind, **attributes)
+    return make
+
+
+def nested(graph):
+    """Two blocks beside each other."""
+    stem(graph, four)
+    before, ends = graph.newest, []
+    for _ in range(2):
+        graph.newest = before
+        beside(graph, *block(graph, 4, four))
+        four(graph)
+        ends.append(graph.newest)
+    beside(graph, *ends)
+
+
+ALIKE = "let both have the same quantizer"
+
+
+@pytest.mark.parametrize("make, number, kind, what, way_out", [
+    (joined("Mul"), 13, "Mul", "takes several activations", MEET),
+    (joined(quantize=lambda graph: None), 12, "Add",
+     "takes what no quantizer of a layer has made", "put a quantizer before it"),
+    (joined(quantize=lambda graph: graph.quant(4, 0.5)), 13, "Add",
+     "adds activations with scales of 0.25 and 0.5", ALIKE),
+    (joined("Concat", lambda graph: graph.quant(4, 0.25, 0.5), axis=1), 13, "Concat",
+     "puts activations of different scales, or zero points, side by side",
+     "let all have the same quantizer"),
+    (joined("Concat", axis=2), 13, "Concat",
+     "must put channels of activations side by side", "concatenate maps along axis 1"),
+    (joined(stride=2), 13, "Add",
+     "takes maps of 4 by 4 by 4 and 4 by 2 by 2", "let both have the same size"),
+    (lambda graph: (stem(graph, four), graph.add("Add", graph.newest)), 7, "Add",
+     "brings two ways together of which each has a join on it, or neither a layer",
+     "let one have none, and the other a layer"),
+    (nested, 23, "Add",
+     "brings two ways together of which each has a join on it, or neither a layer",
+     "let one have none, and the other a layer"),
+    (lambda graph: (joined(quantize=lambda graph: graph.quant(8, 1 / 64),
+                           first=lambda graph: graph.quant(8, 1 / 64))(graph), graph.quant(8, 1 / 32)),
+     17, "MatMul",
+     "takes levels of a sum that values of 8 bits do not hold", "quantize what is added to fewer bits"),
+    (lambda graph: (residual()(graph), pool(graph)), 15, "MaxPool",
+     "takes pixels, a vector, or what is joined", "pool the map that leaves a convolution"),
+    (lambda graph: (stem(graph, four), graph.add("Identity"), pool(graph),
+                    beside(graph, "tensor6", graph.newest)), 8, "MaxPool",
+     "takes a map that something else takes, too, of before the pool", "let all take the pooled one"),
+    (lambda graph: (stem(graph, lambda graph: (four(graph), pool(graph))),
+                    beside(graph, *block(graph, 4, four)), graph.bipolar()), 14, "Add",
+     "takes what a pool leaves", "put a stride in its place"),
+    (lambda graph: (joined("Concat", axis=1)(graph), beside(graph, *block(graph, 8, four))), 20, "Add",
+     "takes maps that other ones side by side make, in another order",
+     "put those in the same order side by side"),
+    (residual(lambda graph: (graph.normalize(4), graph.bipolar())), 15, "BipolarQuant",
+     "has thresholds of a sum that differ between channels, or falls as it rises",
+     "normalize what is added, before its quantizers"),
+    (lambda graph: (stem(graph, four), graph.conv(4, 4), setattr(graph, "newest", "tensor6")), 8, "Conv",
+     "computes what is not used", "take it out"),
+    (joined(), 16, "MatMul",
+     "takes what is not quantized, or a map", "quantize what enters it, and flatten maps before"),
+])
+def test_refuses_joins(make, number, kind, what, way_out, tmp_path):
+    graph = signs(Graph(seed=3))
+    make(graph)
+    side = 2 if any(node.op_type == "MaxPool" for node in graph.nodes) else 4
+    path = head(graph, 4 * side**2).save(tmp_path / "graph.onnx")
     message = f"QONNX file {path} has node 'node{number}' ({kind}), which {what}; {way_out}"
     with pytest.raises(QonnxError, match=f"^{re.escape(message)}$"):
         read(path)

@@ -9,7 +9,7 @@ from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from gen.logic import AND, LEAF, MUX, XOR, Gates, logic_of
-from gen.lookup_tables import count_tables
+from gen.lut_mapping import count_tables
 from hdl.layer.weight_memory import WeightMemory
 
 

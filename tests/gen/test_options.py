@@ -143,6 +143,14 @@ def test_a_current_for_each_random_bit(method, count):
         chosen_target(asked | {"mtj_currents": (1, 2, 3, 4)}, network)
     target = chosen_target(asked | {"mtj_currents": (7,) * count}, network)
     assert (target.mtj_currents, target.mtj_reset_current) == ((7,) * count, 9)
+    # Of passes that go through points, for each bit of their shifts.
+    asked |= {"masks": "balanced", "passes": 8}
+    with pytest.raises(BuildError, match=(
+            f"^SET current codes must be one for each of the {3 * count} random bits of a shift, not "
+            f"{count}; make them with: python -m golden.currents NETWORK --json FILE --masks balanced "
+            "--passes 8$")):
+        chosen_target(asked | {"mtj_currents": (7,) * count}, network)
+    assert chosen_target(asked | {"mtj_currents": (7,) * 3 * count}, network).masks == "balanced"
 
 
 @pytest.mark.parametrize("method", ["tiny-ensemble", "ensemble", "deterministic"])

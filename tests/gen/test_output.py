@@ -115,7 +115,7 @@ def test_fills_an_empty_folder(tmp_path):
 
 
 def test_here_and_through_a_link(tmp_path, monkeypatch):
-    """Neither can be renamed, nor a mount point."""
+    """A build replaces the files there, as neither "." nor a link can be renamed."""
     (tmp_path / "there").mkdir()
     (tmp_path / "link").symlink_to("there")
     monkeypatch.chdir(tmp_path / "link")
@@ -145,7 +145,7 @@ class Killed(BaseException):
 
 
 def killed_at(monkeypatch, move):
-    """Be killed before so many files were moved."""
+    """Let the process be killed at move number ``move``."""
     moved = iter(range(move))
     original = output._move
 

@@ -23,6 +23,7 @@ from gen.ir import (
     MixChoice,
     Network,
     Normalization,
+    PointSet,
     Target,
     Tile,
     Value,
@@ -80,6 +81,12 @@ def choosing(*choices, network=None):
     return replace(network, layers=(replace(network.layers[0], choices=choices), network.layers[1]))
 
 
+def pointed(**changes):
+    """A network whose passes go through two points of two bits."""
+    points = PointSet(**{"bits": 2, "points": ((0, 3), (2, 1)), "drop": (4, 1)} | changes)
+    return replace(NETWORK, generator=Generator((1,), (32768,) * 4, points))
+
+
 THREE = (((0, 4), (0, 4)), ((4, 8), (0, 4)), ((8, 12), (0, 4)))
 
 
@@ -99,6 +106,8 @@ THREE = (((0, 4), (0, 4)), ((4, 8), (0, 4)), ((8, 12), (0, 4)))
     replace(NETWORK, generator=Generator((2**64 - 1,), (0, 65536))),
     replace(NETWORK, generator=Generator((1,), (0, 65536)), head=Head(agreement=100)),
     replace(NETWORK, generator=Generator((1, 2), (0, 65536))),
+    pointed(), replace(pointed(), health=(HealthTest((0, 3), 0, 9, 9, 9),)),
+    replace(pointed(), generator=replace(pointed().generator, seeds=(1, 2, 3, 4))),
     # No choice and nothing drawn; the number of a pass, of any table; a draw for both layers, with another
     # table in each; and a choice of each kind in one layer.
     Network("network", NETWORK.input, (replace(HIDDEN, choices=()), replace(LAST, choices=())),
@@ -317,6 +326,21 @@ def test_accepts(network):
      "The head must have an agreement from 1 to 100 per cent, not 0"),
     (replace(NETWORK, head=Head(agreement=101)),
      "The head must have an agreement from 1 to 100 per cent, not 101"),
+    (pointed(bits=0), "Points must have coordinates of 1 to 16 bits, not 0"),
+    (pointed(bits=17), "Points must have coordinates of 1 to 16 bits, not 17"),
+    (pointed(drop=(4,)),
+     "Points must have a drop value from 0 to 4 for each of the 2 bits of a pass, not (4,)"),
+    (pointed(drop=(4, 5)),
+     "Points must have a drop value from 0 to 4 for each of the 2 bits of a pass, not (4, 5)"),
+    *((pointed(points=points),
+       "Points must be one or more, each with a coordinate from 0 to 3 for each of the 2 bits of a pass")
+      for points in ((), ((0, 3), (0,)), ((0, 3), (0, 4)), ((-1, 0),))),
+    (replace(pointed(), health=(HealthTest((0, 4), 0, 9, 9, 9),)),
+     "A health test must watch some of the 4 bits of a shift, not (0, 4)"),
+    (replace(pointed(), generator=replace(pointed().generator, drop=(0, 0))),
+     "The generator has 2 drop values, but a shift draws 4 bits"),
+    (replace(pointed(), generator=replace(pointed().generator, seeds=(1, 2))),
+     "The generator must have one source or one for each of the 4 bits of a shift, not 2"),
     (replace(NETWORK, generator=Generator((0,), (0, 0))),
      "The generator must have seeds from 1 to 18446744073709551615, not 0"),
     (replace(NETWORK, generator=Generator((1, 2, 3), (0, 0))),
@@ -505,6 +529,22 @@ def joined(layer=None, join=None, **changes):
     (joined("behind", fraction=17), "Layer 'behind' must have values of 0 to 16 fraction bits, not 17"),
     (joined("last", input_bits=4), "Join 'sum' has signs, levels of 1 bit from -1, but layer 'last' takes "
                                    "levels of 4 bits from -1"),
+    (joined("last", input_bits=2, value_thresholds=(-8, 0)),
+     "Layer 'last' must have 3 thresholds of values that ascend from -8 to 8, not (-8, 0)"),
+    (joined("last", input_bits=2, value_thresholds=(-8, 0, 9)),
+     "Layer 'last' must have 3 thresholds of values that ascend from -8 to 8, not (-8, 0, 9)"),
+    (joined("stem", value_thresholds=(0,)),
+     "Layer 'stem' has thresholds of values in fixed point, but the input has levels of 1 bit from -1"),
+    (joined(join={"branch_thresholds": (0,) * 14}),
+     "Join 'sum' must have thresholds of values in fixed point, 15 that ascend from -8 to 8"),
+    (joined(join={"trunk_thresholds": (*range(-8, 6), 9)}),
+     "Join 'sum' must have thresholds of values in fixed point, 15 that ascend from -8 to 8"),
+    (joined("last", average=3),
+     "Layer 'last' must have a kernel of whole windows of 3 by 3 to average, not 4 by 4"),
+    (joined("last", average=(2, 4)),
+     "Layer 'last' must have a stride of whole windows of 2 by 4 to average, not 1 by 1"),
+    (joined("last", average=(2, 4), stride=4, weight_bits=1, arrays=((0xffffffff, 0, 0xff00ff),)),
+     "Layer 'last' must have the same weights in each window of 2 by 4 that it averages"),
     (joined(join={"name": "total"}), "Layer 'last' has the source 'sum', which is none of its layers and "
                                      "joins"),
     (joined(join={"name": "Stem"}), "Network 'joined' has layers or joins named 'stem' and 'Stem', but "

@@ -14,7 +14,7 @@ from golden.answers import answer
 from golden.compiler import compiled
 from golden.data import load_sample
 from golden.methods import asked_methods, shipped
-from golden.predictors import PASSES, checkpoint_of
+from golden.predictors import PASSES_OF_METHOD, checkpoint_of
 from golden.training.baselines import network_of, read
 from golden.training.measure import probabilities_of
 
@@ -142,7 +142,7 @@ def test_without_torch(folder, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
     monkeypatch.setattr(golden.methods, "find_spec", lambda name: None)
     monkeypatch.delitem(sys.modules, "golden.training.baselines")
-    there = asked_methods(None, find("lenet5"), None, PASSES, checkpoint_of)
+    there = asked_methods(None, find("lenet5"), None, PASSES_OF_METHOD, checkpoint_of)
     assert there and not set(FLOAT) & set(there)
     assert golden.compare.main(["lenet5", "--data", str(folder), "--methods", "mc-dropout"]) == 2
     assert capsys.readouterr().err.splitlines()[-1] == (

@@ -29,6 +29,16 @@ def test_currents(random_network):
                    if 0 <= other < 2**dac.bits)
 
 
+def test_of_shifts(random_network):
+    """A code of an even chance for each of their bits."""
+    target  = Target(masks="balanced", passes=4)
+    network = compile_network(random_network(5, hidden=2), target)
+    report  = currents(network, target)
+    assert report["dropout"] == [0.5] * len(network.generator.drop)
+    assert len(report["currents"]) == len(network.generator.drop) > 3
+    assert len(set(report["currents"])) == 1
+
+
 def test_reset_that_is_too_short(random_network):
     network = compile_network(random_network(5, hidden=2), Target())
     with pytest.raises(UserError, match="^A RESET of 2 ns, with a probability of 0.998992, is not certain "

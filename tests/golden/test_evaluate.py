@@ -62,6 +62,8 @@ def test_command(data, capsys):
     assert output.out.splitlines()[-1] == (
         f"notmnist: not run. Data folder {data / 'notmnist'} does not exist")
     assert "test/cls/Acc" in output.out and "paper" not in output.out
+    found = figures["mean"]["effective_passes"]
+    assert f"\nT_eff: the mean has the error of {found:.3g} random passes, " in output.out
     assert output.err.splitlines()[0] == "compile lenet5 ..."
 
 
@@ -74,22 +76,27 @@ def test_all_combinations(data):
     every, drawn = (json.loads((data / f"{name}.json").read_text()) for name in ("all", "drawn"))
     assert (every["passes"], every["masks"], drawn["masks"]) == (32, "all", "random")
     assert set(every["prediction"]) == {"passes", "one_pass", "exact"}
+    assert every["mean"] == {"rms_error": pytest.approx(0, abs=1e-12), "effective_passes": None}
+    assert drawn["mean"]["rms_error"] > 0 and drawn["mean"]["effective_passes"] > 0
     for found in every["prediction"]["passes"], every["prediction"]["exact"]:
         for name in ("test/cls/Acc", "test/cls/NLL", "entropy_nats"):
             assert found[name] == pytest.approx(drawn["prediction"]["exact"][name], rel=1e-12)
 
 
 def test_mean_of_two_of_four_arrays(data, write_checkpoint):
-    """Another network, so other figures; of the arrays in the checkpoint the first four are taken."""
+    """Another network, so other figures; of the arrays in the checkpoint the first four are taken. With
+    points, two sets of passes say how exact the mean is, as there are too many combinations."""
     write_checkpoint(data / "spinbayes.npz", network_of("lenet5_spinbayes"))
     figures = []
-    for ways, ways_of in ("1", "ring"), ("2", "ring"), ("2", "any"):
+    for ways, ways_of, masks in ("1", "ring", "random"), ("2", "ring", "balanced"), ("2", "any", "random"):
         succeeds("lenet5_spinbayes", "--data", data, "--checkpoint", data / "spinbayes.npz",
                  "--json", data / "figures.json", "--passes", "2", "--crossbars", "4", "--ways", ways,
-                 "--ways-of", ways_of)
+                 "--ways-of", ways_of, "--masks", masks)
         figures.append(json.loads((data / "figures.json").read_text()))
     assert [(figure["crossbars"], figure["ways"], figure["ways_of"]) for figure in figures] == [
         (4, 1, "ring"), (4, 2, "ring"), (4, 2, "any")]
+    assert ["mean" in figure for figure in figures] == [False, True, False]
+    assert figures[1]["mean"]["effective_passes"] > 0
     first, *others = (figure["prediction"] for figure in figures)
     assert first not in others and others[0] != others[1]
 

@@ -18,26 +18,30 @@ from golden.random.outcomes import outcomes
 VALUES = {"output_bits": 5, "fraction": 3}
 
 #: Values that are added, and channels side by side; beside the first way a layer, beside the other none.
+#: What takes the sum takes levels of two bits of it.
 NETWORK = Network("joins", Input(4, 3, (90, 150)), (
     Layer("stem", 4, 3, 2, (2, 2), 3, padding=1, **VALUES),
     Layer("first", 5, 4, 3, (3, 3), 2, padding=1, stride=2),
     Layer("second", 3, 2, 2, (1, 1), 2, **VALUES),
     Layer("beside", 5, 4, 3, (1, 1), 2, stride=2, source="stem", **VALUES),
-    Layer("third", 3, 2, 2, (1, 1), 3, source="sum"),
+    Layer("third", 3, 2, 2, (1, 1), 3, input_bits=2, value_thresholds=(-9, 0, 3), source="sum"),
     Layer("fourth", 3, 2, 3, (1, 1), 2),
     Layer("last", 3, 2, 5, (3, 2), 3, source="both"),
-), joins=(Join("sum", "second", "beside"), Join("both", "fourth", "third", "concat")))
+), joins=(Join("sum", "second", "beside", branch_thresholds=(*[-16] * 9, *range(-9, 9), *[16] * 4)),
+          Join("both", "fourth", "third", "concat")))
 
 
-def bit_of(network, name, maps, y, x, channel):
-    """Level that a layer takes from the map of its source: the sign of a value."""
+def level_of(network, name, maps, y, x, channel):
+    """Level that a layer takes from the map of its source: the sign of a value, or of the sum how many
+    thresholds it has reached."""
     layer = next((layer for layer in network.layers if layer.name == name), None)
     height, width = maps[name].shape[:2]
     if not (0 <= y < height and 0 <= x < width):
         return 0
     level = int(maps[name][y, x, channel])
-    values = layer.fraction is not None if layer else name == "sum"
-    return int(level >= 16) if values else level
+    if name == "sum":
+        return (level >= 7) + (level >= 16) + (level >= 19)
+    return int(level >= 16) if layer and layer.fraction is not None else level
 
 
 def layer_map(network, layer, source, maps, array, bank):
@@ -48,9 +52,9 @@ def layer_map(network, layer, source, maps, array, bank):
     for y, x, output in np.ndindex(height, width, layer.outputs):
         total, column = 0, layer.arrays[array][output]
         for number, (ky, kx, channel) in enumerate(np.ndindex(*layer.kernel, layer.channels)):
-            bit = bit_of(network, source, maps, y * layer.stride[0] + ky - layer.padding[0],
-                         x * layer.stride[1] + kx - layer.padding[1], channel)
-            total += (2 * bit - 1) * (2 * (column >> number & 1) - 1)
+            level = level_of(network, source, maps, y * layer.stride[0] + ky - layer.padding[0],
+                             x * layer.stride[1] + kx - layer.padding[1], channel)
+            total += (2 * level - 2**layer.input_bits + 1) * (2 * (column >> number & 1) - 1)
         if isinstance(part, Value | Logit):
             result[y, x, output] = part.gain[output] * total + part.offset[output] >> part.dropped
             if isinstance(part, Value):
@@ -77,7 +81,8 @@ def test_every_pass(method):
         maps = {None: golden.input_levels(network, images[image:image + 1])[0]}
         for index, layer in enumerate(network.layers):
             if layer.name == "third":
-                total = maps["second"] + maps["beside"] - 32
+                # How many thresholds the other way has reached.
+                total = maps["second"] + np.clip(maps["beside"], 6, 24) + 3 - 32
                 maps["sum"] = np.clip(total, -16, 15) + 16
                 held |= set(np.sign(total[np.clip(total, -16, 15) != total]).tolist())
             if layer.name == "last":

@@ -12,7 +12,7 @@ from golden import metrics
 from golden.head import softmax
 from golden.network import forward, path_probabilities, paths, predict
 from golden.random.generator import choices
-from golden.scores import Scores, over_combinations, over_passes, report
+from golden.scores import Scores, error_between, error_of_mean, over_combinations, over_passes, report
 
 
 @pytest.fixture
@@ -102,11 +102,33 @@ def test_over_combinations_asks_for_the_agreement_of_the_head(random_spinbayes):
         assert rejected.tolist() == (share + 1e-9 < agreement / 100).tolist()
 
 
+def test_error_of_mean(network):
+    """Of passes with random bits of their own T_eff is T; of all combinations there is no error."""
+    images = np.repeat(random_images(network, 4), 500, 0)
+    exact  = over_combinations(network, images)
+    found  = error_of_mean(over_passes(network, images, choices(network.generator, 2000, 5)), exact)
+    assert found["effective_passes"] == pytest.approx(5, rel=0.1)
+    error = math.sqrt(exact.variance.mean() / exact.mean.shape[1] / 5)
+    assert found["rms_error"] == pytest.approx(error, rel=0.1)
+    # And by two sets of passes, without the exact mean.
+    sets = [over_passes(network, images, choices(network.generator, 2000, 5, first)) for first in (0, 2000)]
+    between = error_between(*sets)
+    assert between["effective_passes"] == pytest.approx(5, rel=0.1)
+    assert between["rms_error"] == pytest.approx(error, rel=0.1)
+    assert error_of_mean(exact, exact) == {"rms_error": 0, "effective_passes": None}
+    # The variance over passes is that of one of them.
+    single = softmax(paths(network, images[:1]), network.head)[0] / 65536
+    share  = path_probabilities(network)
+    wanted = (share @ single**2 - (share @ single)**2).sum()
+    assert exact.variance[0] == pytest.approx(wanted)
+
+
 def test_report():
     """Two images, one right and one wrong; the other data set looks stranger to every score."""
     mean = np.array([[0.75, 0.25], [0.75, 0.25]])
-    in_distribution = Scores(mean, np.array([0.2, 0.2]), np.array([0.0, 0.1]), np.array([False, True]))
-    ood = Scores(mean, np.array([0.6, 0.7]), np.array([0.3, 0.2]), np.array([True, True]))
+    in_distribution = Scores(mean, np.zeros(2), np.array([0.2, 0.2]), np.array([0.0, 0.1]),
+                             np.array([False, True]))
+    ood = Scores(mean, np.zeros(2), np.array([0.6, 0.7]), np.array([0.3, 0.2]), np.array([True, True]))
     figures = report(in_distribution, np.array([0, 1]), {"other": ood, "third": "because"})
     assert figures == {
         "test/cls/Acc": 0.5,

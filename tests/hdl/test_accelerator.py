@@ -11,9 +11,9 @@ from gen.compile import compile_network
 from gen.ir import Target
 from gen.lower import lower
 from golden.network import predict
-from golden.random.generator import choices
 from hdl.head.result import result_layout
 from sim.component import PERIOD, transfer
+from tests.outcomes import bits_of
 
 
 PASSES = 6
@@ -25,16 +25,10 @@ def make_images(network, count, seed=0):
         0, 256, (count, network.input.height, network.input.width), dtype=np.uint8)
 
 
-def drawn(network, counts):
-    """Choices (T, L) of each image, where image ``i`` runs ``counts[i]`` passes."""
-    bits = choices(network.generator, sum(counts), 1)[:, 0]
-    return np.split(bits, np.cumsum(counts)[:-1])
-
-
 def results_of(network, images, counts):
     """Fields of each word of the results, by the golden model."""
     classes = network.layers[-1].outputs
-    for image, keep in zip(images, drawn(network, counts), strict=True):
+    for image, keep in zip(images, bits_of(network.generator, counts), strict=True):
         golden, _ = predict(network, image[None], keep[None])
         for index in range(classes):
             yield {"sum": golden.sums[0, index], "square": golden.squares[0, index],
@@ -86,6 +80,16 @@ def test_matches_golden(compiled, seed, hidden, duty, schedule):
     network, target = compiled(seed, target, hidden)
     counts  = [PASSES, 1, 3, 2, 4, 5, 1, PASSES]
     images, results = run(network, target, counts, duty)
+    check(network, images, counts, results.words)
+
+
+def test_points(random_network):
+    """Four, for as many passes as there can be: for some images shifts are drawn twice, and some leave the
+    last points."""
+    target  = replace(TARGET, masks="balanced", passes=4)
+    network = compile_network(random_network(14, 1), target)
+    counts  = [PASSES, 1, 4, 3, 5, 4, PASSES]
+    images, results = run(network, target, counts)
     check(network, images, counts, results.words)
 
 

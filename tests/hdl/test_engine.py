@@ -255,6 +255,14 @@ def test_rejects_mixes(banks, choice, message):
                mix=Mix(1, 1), passes=PASSES)
 
 
+def test_rejects_thresholds_of_values():
+    with pytest.raises(ValueError, match="^Levels of 1 bits must have 1 thresholds of values, not 3$"):
+        Engine(LineBuffer(2, 2, 1, kernel=(2, 2)),
+               Crossbar([[0b1010]], 4, tile_rows=4, rows_per_read=4, columns_per_read=1), Levels(),
+               sums=range(5), banks=[[[{"threshold": [1], "invert": 0}]]], value_bits=4,
+               value_thresholds=(-1, 0, 1), passes=PASSES)
+
+
 @pytest.mark.parametrize("columns_per_read, height, message", [
     (2, 2, "Output layer must read 1 column at 1 x 1 positions, not 2 at 1 x 1"),
     (1, 3, "Output layer must read 1 column at 1 x 1 positions, not 1 at 2 x 1"),

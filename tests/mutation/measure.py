@@ -38,6 +38,7 @@ WITHOUT = {
     "frames": "numbers, and a component of Amaranth",
     "edge": "an assembly without logic of its own, of blocks that are mutated",
     "register_map": "a table of registers",
+    "levels": "a part of blocks that are mutated",
     "parity": "its tests, and `make faults`, flip bits inside of a design, which a netlist does not show",
     "register_parity": "a transform of other blocks: its tests, and `make faults`, flip bits inside of "
                        "them",

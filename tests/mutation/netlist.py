@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SELECT = "mutant" # the input that selects the mutant that is enabled; 0 is none
 
 #: Files of hdl/ whose functions make logic of the blocks that call them.
-SHARED = "stream",
+SHARED = "levels", "stream"
 
 #: Ports of a memory that are not mutated: its clock, and resets of its read ports, which no memory of hdl/
 #: has and with which Yosys crashes.

@@ -15,6 +15,7 @@ from gen.checkpoint_file import STATED
 from gen.files import write_json
 from gen.ir import ArrayChoice, BankChoice, Draw, Network, Target
 from gen.methods import DEFAULT, choose, has_dropout, method_for
+from gen.weights import tied
 
 
 __all__ = ["FAULTS", "IMAGES", "VECTORS", "WEIGHTS", "Case", "Gaps", "Parameters", "centred", "load",
@@ -141,7 +142,7 @@ def _arrays(case):
               "thresholds": np.array(network.input.thresholds, np.int64)}
     for layer, part in zip(network.layers, case.parameters, strict=True):
         rng, count, spread = np.random.default_rng(part.seed), layer.outputs, layer.fan_in**0.5
-        weight = _weights(rng, layer, part.weight)
+        weight = tied(layer, _weights(rng, layer, part.weight))
         # Where choices are no method's, each bank has a scale and a mean of its own.
         each = count if network.method else (len(layer.array_sets) * layer.bank_count, count)
         values = {

@@ -31,6 +31,7 @@ def features(case: Case) -> list[str]:
     flags  = {
         f"{len(layers)} layers": True,
         f"schedule: {target.schedule}": True,
+        f"masks: {target.masks}": True,
         "junctions at the pins": target.rng == "mtj",
         "a random source for each bit of a pass": target.sources == "layer",
         "arrays at the pins": target.view == "macro",
@@ -79,10 +80,12 @@ def features(case: Case) -> list[str]:
         "padding": any(any(layer.padding) for layer in layers),
         "stride or padding: not the same on both axes": any(
             layer.stride[0] != layer.stride[1] or layer.padding[0] != layer.padding[1] for layer in layers),
+        "averages of what enters": any(layer.average != (1, 1) for layer in layers),
         "joins: of sums": any(join.operation == "add" for join in network.joins),
         "joins: of channels": any(join.operation == "concat" for join in network.joins),
         "joins: of values and their channels": any(
             join.operation == "concat" and graph.values[join.name] for join in network.joins),
+        "joins: of values that become others": any(any(join.thresholds) for join in network.joins),
         "joins: several": len(network.joins) > 1,
         "joins: two that meet at one layer": any(
             join.trunk == other.name for join in network.joins for other in network.joins),
@@ -94,6 +97,9 @@ def features(case: Case) -> list[str]:
         "joins: past several layers": any(len(branch.between) > 1 for branch in graph.branches),
         "joins: past a layer that chooses": any(
             layers[index].choices for branch in graph.branches for index in branch.between),
+        "values: as levels of several thresholds": any(len(layer.value_thresholds) > 1 for layer in layers),
+        "values: as signs": any(graph.values[graph.sources[layer.name][0]] and not layer.value_thresholds
+                                for layer in layers),
         "values that are not joined": any(
             layer.fraction is not None and not any(layer.name in join.sources for join in network.joins)
             for layer in layers),

@@ -23,10 +23,9 @@ from gen.estimate import estimate_network, timeline
 from gen.lower import lower
 from gen.verify import MalformedNetwork
 from golden.network import predict
-from golden.random.generator import choices
 from hdl.head.result import result_layout
 from sim import run
-from tests.outcomes import outcomes_by
+from tests.outcomes import bits_of, outcomes_by
 
 
 __all__ = ["Outcome", "play"]
@@ -92,9 +91,7 @@ def _amaranth(case, network, target, accelerator):
     classes = network.layers[-1].outputs
     images  = make_images(case)
     record = simulate(case, accelerator, images, classes * len(images), idle_limit)
-    width = len(network.drops)
-    drawn = (record.bits[:sum(counts) * width].reshape(-1, width) if target.rng == "mtj" else
-             choices(network.generator, sum(counts), 1)[:, 0])
+    drawn = bits_of(network.generator, counts, record.bits if target.rng == "mtj" else None)
     _compare(network, images, counts, drawn, record.words, target.passes_max)
     estimate = _estimate(case, network, accelerator, counts, drawn)
     if estimate is not None:
@@ -114,11 +111,11 @@ def _amaranth(case, network, target, accelerator):
 def _estimate(case, network, accelerator, counts, drawn):
     """Return the estimate of the cycles of all images, or None where the estimate is not exact.
 
-    ``drawn``, bool (T summed over images, W), has the random bits of each pass.
+    ``drawn`` has the random bits of the passes of each image, bool (T, W).
     """
     if case.pixels.duty < 1 or case.results.duty < 1 or len(set(counts)) > 1:
         return None
-    taken    = outcomes_by(network, drawn.reshape(len(counts), counts[0], -1))
+    taken    = outcomes_by(network, np.array(drawn))
     estimate = timeline(accelerator, taken)
     return estimate if estimate.exact else None
 
@@ -150,8 +147,7 @@ def _compare(network, images, counts, drawn, words, passes_max):
     """Raise :exc:`Failure` unless each field of each result word is that of the golden model."""
     layout = result_layout(network.layers[-1].outputs, passes_max)
     words  = iter(words)
-    for number, (image, chosen) in enumerate(zip(images, np.split(drawn, np.cumsum(counts)[:-1]),
-                                                 strict=True)):
+    for number, (image, chosen) in enumerate(zip(images, drawn, strict=True)):
         golden, _ = predict(network, image[None], chosen[None])
         classes = golden.sums.shape[1]
         for index in range(classes):
@@ -185,7 +181,7 @@ def _verilator(case, network, target, accelerator, directory):
     compiled = compile_network(network, target)
     # The bits that junctions drew are known to the comparison of sim.run only.
     estimate = None if target.rng == "mtj" else _estimate(
-        case, compiled, accelerator, counts, choices(compiled.generator, sum(counts), 1)[:, 0])
+        case, compiled, accelerator, counts, bits_of(compiled.generator, counts))
     if estimate is not None and report["latency_cycles"] != estimate.latency:
         raise Failure(f"Latency is {report['latency_cycles']}, but the estimate, which says that it is "
                       f"exact, has {estimate.latency}")

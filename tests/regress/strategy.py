@@ -7,6 +7,7 @@ from case import FAULTS, IMAGES, VECTORS, WEIGHTS, Case, Gaps, Parameters
 from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 from hypothesis import strategies as st
 
+from gen.check_target import ImpossibleTarget
 from gen.ir import (
     ArrayChoice,
     BankChoice,
@@ -21,6 +22,7 @@ from gen.ir import (
     Target,
 )
 from gen.methods import array_sets
+from gen.transforms.seed import seed as start
 from golden.device.junction import write_codes
 
 
@@ -48,6 +50,8 @@ def cases(draw) -> Case:
         protect=draw(_rare(5)),
         sources=draw(st.sampled_from(("model", "model", "layer"))),
         **draw(_junctions(network)) if draw(_rare(4)) and network.drops else {})
+    target = _with_masks(network, target, draw(st.sampled_from(("random", "random", "balanced",
+                                                                "orthogonal"))))
     slow = draw(st.sampled_from(((), (), ("pixels",), ("results",), ("pixels", "results"))))
     return Case(
         network, target,
@@ -119,6 +123,16 @@ def _junctions(draw, network):
     return target | write_codes(network.drops, Target(**target))
 
 
+def _with_masks(network, target, masks):
+    """``target`` with these masks, if there can be such, and currents of the bits that are drawn then."""
+    try:
+        drawn = start(network, replace(target, masks=masks)).drawn
+    except ImpossibleTarget:
+        return target
+    currents = write_codes(drawn, target) if target.rng == "mtj" else {}
+    return replace(target, masks=masks, **currents)
+
+
 def _gaps():
     return st.builds(
         Gaps, st.sampled_from((0.95, 0.7, 0.5, 0.2, 0.05)), st.sampled_from((1, 1, 10, 100)))
@@ -164,7 +178,7 @@ def _networks(draw):
     trunk = [_Map("", (height, width, channels), *levels[0])] # what enters each layer of the trunk
     for index in range(count):
         last, entering = index == count - 1, trunk[-1]
-        shape, (input_bits, input_low) = entering.shape, entering.taken
+        shape, taken = entering.shape, draw(_taken(entering))
         geometry = draw(_last_geometry(shape) if last else
                         _same_size(shape) if joined and draw(st.booleans()) else _geometry(shape))
         channels = shape[2]
@@ -176,8 +190,7 @@ def _networks(draw):
         layer = Layer(
             "last" if last else f"layer{index}", *shape, **geometry, **leaving,
             choices=choices,
-            weight_bits=weight_bits[index],
-            input_bits=input_bits, input_low=input_low,
+            weight_bits=weight_bits[index], **taken,
             source=entering.name if joins and entering.name == joins[-1].name else "")
         layers.append(layer)
         trunk.append(_leaving(layer))
@@ -201,11 +214,6 @@ class _Map:
     bits: int
     low: int = -1
     fraction: int | None = None
-
-    @property
-    def taken(self):
-        """Bits of the levels that a layer takes of it, and what the lowest stands for: of values, signs."""
-        return (self.bits, self.low) if self.fraction is None else (1, -1)
 
     @property
     def levels(self):
@@ -239,15 +247,35 @@ def _join(draw, trunk, name, weight_bits):
                             source=entering.name))
     branch = _leaving(layers[-1]) if layers else start
     shape  = *end.shape[:2], end.shape[2] + (0 if added else branch.shape[2])
-    return (layers, Join(name, end.name, branch.name, "add" if added else "concat"),
+    steps  = [draw(_steps(end.bits)) if end.fraction is not None and draw(_rare(4)) else ()
+              for _ in range(2)]
+    return (layers, Join(name, end.name, branch.name, "add" if added else "concat", *steps),
             replace(end, name=name, shape=shape))
+
+
+def _steps(bits):
+    """Thresholds by which values of so many bits become others."""
+    zero, count = 2**(bits - 1), 2**bits - 1
+    return st.lists(st.integers(-zero, zero), min_size=count, max_size=count).map(sorted).map(tuple)
 
 
 @st.composite
 def _entered(draw, entering, weight_bits):
     """What a layer is like that ``entering`` enters."""
-    bits, low = entering.taken
-    return {"input_bits": bits, "input_low": low, "weight_bits": draw(st.sampled_from(weight_bits))}
+    return draw(_taken(entering)) | {"weight_bits": draw(st.sampled_from(weight_bits))}
+
+
+@st.composite
+def _taken(draw, entering):
+    """The levels that a layer takes of a map: of values their signs, or how many thresholds they reach."""
+    if entering.fraction is None:
+        return {"input_bits": entering.bits, "input_low": entering.low}
+    if not draw(_rare(2)):
+        return {"input_bits": 1, "input_low": -1}
+    bits, zero = draw(st.sampled_from((2, 1, 3))), 2**(entering.bits - 1)
+    count = 2**bits - 1
+    return {"input_bits": bits, "input_low": draw(st.sampled_from((-1, 0))), "value_thresholds": tuple(
+        draw(st.lists(st.integers(-zero, zero), min_size=count, max_size=count).map(sorted)))}
 
 
 def _fitting(side, other):
@@ -356,12 +384,23 @@ def _geometry(draw, shape):
         padding = (min(padding),) * 2
         kernel  = tuple(min(side, whole + 2 * padding[0])
                         for side, whole in zip(kernel, shape, strict=False))
+    average = draw(_average(shape, kernel, stride, padding))
     layer = Layer("probe", *shape, kernel, 1, stride=stride, padding=padding)
     pool  = draw(st.just((1, 1)) | st.just((2, 2)) | st.tuples(*(
         st.integers(1, side) | st.just(side) for side in layer.positions)))
     pool  = tuple(min(side, whole) for side, whole in zip(pool, layer.positions, strict=True))
     return {"kernel": kernel, "outputs": draw(st.integers(1, 5) | st.integers(1, 12)), "pool": pool,
-            "stride": stride, "padding": padding}
+            "stride": stride, "padding": padding, "average": average}
+
+
+@st.composite
+def _average(draw, shape, *sizes):
+    """A window of what enters that is averaged, of which kernel, stride and border are whole ones."""
+    _, _, padding = sizes
+    fitting = [[window for window in range(1, of_axis[0] + 1) if not any(size % window for size in of_axis)
+                and (not any(padding) or not side % window)]
+               for side, of_axis in zip(shape[:2], zip(*sizes, strict=True), strict=True)]
+    return tuple(draw(st.sampled_from(axis)) if draw(_rare(2)) else 1 for axis in fitting)
 
 
 @st.composite
@@ -389,5 +428,9 @@ def _last_geometry(draw, shape):
         kernel = tuple(draw(st.integers(padding + 1, side)) for side in whole)
     stride  = max(1, *(side - part + 1 for side, part in zip(whole, kernel, strict=True)))
     outputs = draw(st.integers(2, 5) | st.integers(2, 12) | st.just(25))
-    return {"kernel": kernel, "outputs": outputs, "pool": (1, 1), "stride": (stride,) * 2,
-            "padding": (padding,) * 2}
+    stride = (stride,) * 2
+    if kernel == whole and draw(_rare(3)): # any stride leads out of the map
+        stride = kernel
+    average = draw(_average(shape, kernel, stride, (padding,) * 2))
+    return {"kernel": kernel, "outputs": outputs, "pool": (1, 1), "stride": stride,
+            "padding": (padding,) * 2, "average": average}

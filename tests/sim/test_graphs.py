@@ -16,16 +16,19 @@ from gen.random_parameters import random_parameters
 VALUES = {"output_bits": 6, "fraction": 2}
 
 #: Two residual blocks: beside the first one a map goes as it is, beside the second, which has another size,
-#: through a convolution. Both of their layers run for maps that passes have already parted.
+#: through a convolution. Both of their layers run for maps that passes have already parted, and the first
+#: of these takes levels of two bits. What comes from beside the second block is limited more.
 RESIDUAL = Network("residual", Input(6, 7, (80, 160)), (
     Layer("stem", 6, 7, 2, (3, 3), 3, padding=1, **VALUES),
     Layer("first", 6, 7, 3, (3, 3), 4, padding=1),
     Layer("second", 6, 7, 4, (3, 3), 3, padding=1, **VALUES),
-    Layer("third", 6, 7, 3, (3, 3), 4, padding=1, stride=2, source="sum"),
+    Layer("third", 6, 7, 3, (3, 3), 4, padding=1, stride=2, input_bits=2, value_thresholds=(-3, 0, 7),
+          source="sum"),
     Layer("beside", 6, 7, 3, (1, 1), 4, stride=2, source="sum", **VALUES),
     Layer("fourth", 3, 4, 4, (3, 3), 4, padding=1, source="third", **VALUES),
     Layer("last", 3, 4, 4, (3, 4), 3, source="sum2"),
-), joins=(Join("sum", "second", "stem"), Join("sum2", "fourth", "beside")))
+), joins=(Join("sum", "second", "stem"), Join("sum2", "fourth", "beside", branch_thresholds=(
+    *[-32] * 12, *range(-20, 20), *[32] * 11))))
 
 #: Two ways inside each other, as in a U-Net; the inner one meets at the entrance of the layer at which the
 #: outer one does, and one branch has two layers.

@@ -83,13 +83,14 @@ def test_all_combinations(write_checkpoint, tmp_path, simulate):
 
 
 def test_any_number_of_outcomes(write_checkpoint, tmp_path, simulate):
-    """Not only powers of two."""
+    """Not only powers of two; of passes that go through points."""
     network = together([of_method(write_checkpoint, tmp_path, method, side, count)
                         for method, side, count in (("spinbayes", 3, 5), ("sub-set", 1, 7),
                                                     ("scale-dropout-random", 1, 3))])
     assert [(layer.crossbars, layer.bank_count) for layer in network.layers] == [(5, 1), (1, 7), (1, 4)]
     assert [len(draw.drops) for draw in network.draws] == [3, 4, 3]
-    check(network, tmp_path / "out", simulate, "shared")
+    manifest = check(network, tmp_path / "out", simulate, "shared", masks="balanced")
+    assert manifest["random_sources"] == 1 and "points" in manifest["blocks"]
 
 
 def choosing_sets(network, count, ways, ways_of):

@@ -61,9 +61,9 @@ class Running:
 def test_children_of_children_end(tmp_path, stop):
     programs = Processes()
     running = Running(tmp_path, programs)
-    assert len(processes._running) == 1
+    assert len(processes._all_running) == 1
     stop(programs)
-    assert running.ended() and not processes._running
+    assert running.ended() and not processes._all_running
 
 
 def test_nothing_begins_after_a_stop(tmp_path):

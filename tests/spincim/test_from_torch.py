@@ -266,6 +266,12 @@ RANDOM = {
         *hidden(ScaleDropout(6, 0.25), nn.BatchNorm2d(6), Sign(), nn.MaxPool2d(2)), nn.Flatten(),
         BinaryLinear(54, 8), nn.BatchNorm1d(8), Sign(), wide(SpinDrop(0.1), 8), BinaryLinear(8, 5),
         nn.BatchNorm1d(5)),
+    "scale-dropout, average": lambda: nn.Sequential(
+        *hidden(nn.AvgPool2d(2), ScaleDropout(6, 0.2), nn.BatchNorm2d(6), Sign(), kernel=2, stride=2),
+        nn.Flatten(), BinaryLinear(24, 5), ScaleDropout(5, 0.3), nn.BatchNorm1d(5)),
+    "average of its own": lambda: nn.Sequential( # in windows that overlap, so of weights of several bits
+        *hidden(ScaleDropout(6, 0.2), nn.AvgPool2d(2), nn.BatchNorm2d(6), Sign(), bias=False), nn.Flatten(),
+        BinaryLinear(54, 5), ScaleDropout(5, 0.3), nn.BatchNorm1d(5)),
     "both": lambda: nn.Sequential( # a mask and a scale in one layer
         Sign(), nn.Flatten(), BinaryLinear(64, 8), nn.BatchNorm1d(8), Sign(), wide(SpinDrop(0.1), 8),
         BinaryLinear(8, 5), ScaleDropout(5, 0.4), nn.BatchNorm1d(5)),
@@ -281,7 +287,7 @@ def test_random(kind, tmp_path):
     check(network, run(model, torch.tensor(images).double() * 2 / 255 - 1, keeps), grey, bits)
     assert [module.p for module in model if hasattr(module, "p") for _ in range(
         getattr(module, "width", 1))] == list(network.drops)
-    assert network.method == {"of its own": "", "both": ""}.get(kind, kind.partition(",")[0])
+    assert network.method == ("" if kind == "both" or "of its own" in kind else kind.partition(",")[0])
 
 
 def test_mask_of_a_vector_of_a_map(tmp_path):
@@ -423,6 +429,19 @@ GRAPHS = {
         Sign(), BinaryConv2d(1, 6, 2), nn.BatchNorm2d(6), Sign(), nn.AvgPool2d((2, 1)),
         Functional(lambda x: functional.avg_pool2d(x, (1, 2))), binary_(nn.Conv2d(6, 4, 2)), Sign(),
         nn.Flatten(), BinaryLinear(16, 5), nn.BatchNorm1d(5)), []),
+    "averages of sums": (lambda: nn.Sequential(
+        Sign(), BinaryConv2d(1, 6, 3, padding=1), nn.AvgPool2d(2), nn.BatchNorm2d(6), Sign(),
+        binary_(nn.Conv2d(6, 6, 1)), nn.AvgPool2d((1, 2)), nn.BatchNorm2d(6), Sign(),
+        BinaryConv2d(6, 6, 2, bias=False), nn.BatchNorm2d(6), nn.AdaptiveAvgPool2d(1), Fixed(6, 2), Sign(),
+        nn.Flatten(), BinaryLinear(6, 5), nn.BatchNorm1d(5)), []),
+    "an average of logits": (lambda: nn.Sequential(
+        Sign(), BinaryConv2d(1, 6, 3), nn.BatchNorm2d(6), Sign(), nn.AvgPool2d(2), BinaryConv2d(6, 5, 2),
+        nn.AdaptiveAvgPool2d(1), nn.BatchNorm2d(5), nn.Flatten()), []),
+    "groups": (lambda: nn.Sequential(
+        Sign(), BinaryConv2d(1, 6, 3, padding=1), nn.BatchNorm2d(6), Sign(),
+        BinaryConv2d(6, 6, 3, groups=6, padding=1), nn.MaxPool2d(2), nn.BatchNorm2d(6), Sign(),
+        binary_(nn.Conv2d(6, 8, 3, groups=2)), nn.BatchNorm2d(8), Sign(), nn.Flatten(), BinaryLinear(32, 5),
+        nn.BatchNorm1d(5)), []),
     "an average of a join": (lambda: nn.Sequential(
         Sign(), BinaryConv2d(1, 6, 3, padding=1), nn.BatchNorm2d(6), Fixed(6, 2), Block(6, 6), Sign(),
         nn.AdaptiveAvgPool2d(1), nn.Flatten(), BinaryLinear(6, 5), nn.BatchNorm1d(5)),
@@ -597,11 +616,11 @@ BORDER  = ("it must be the lowest value of what enters: use BinaryConv2d of spin
     (chain(binary_(nn.Conv2d(1, 6, 3, padding="same")), start=[Sign()]), "Module '1' (Conv2d)",
      "has a padding of 'same'", "it must be one number, or two"),
     (chain(BinaryConv2d(1, 6, 3, dilation=(1, 2)), start=[Sign()]), "Module '1' (BinaryConv2d)",
-     "must have one group and no dilation",
-     "a crossbar has all inputs of the kernel as its rows"),
-    (chain(Sign(), BinaryConv2d(6, 6, 3, groups=2)), "Module '3' (BinaryConv2d)",
-     "must have one group and no dilation",
-     "a crossbar has all inputs of the kernel as its rows"),
+     "must have no dilation", "train without it"),
+    (chain(Sign(), SpatialSpinDrop(0.2), BinaryConv2d(6, 6, 3, groups=2)), "Module '4' (BinaryConv2d)",
+     "has several groups, and inputs that are dropped",
+     "weights of 0 for the channels of other groups are of two bits, and only those of one bit are masked: "
+     "use ScaleDropout behind it"),
     (chain(Sign(), BinaryConv2d(5, 6, 3)), "Module '3' (BinaryConv2d)",
      "takes 5 channels, not 6 channels of 6 by 6", SHAPED),
     (chain(Sign(), BinaryConv2d(6, 6, 7)), "Module '3' (BinaryConv2d)",
@@ -714,7 +733,13 @@ BORDER  = ("it must be the lowest value of what enters: use BinaryConv2d of spin
      "is behind a pool", "use a stride in its place"),
     (chain(nn.Hardtanh(), Fixed()), "Module '3' (Fixed)",
      "is behind values that are limited", "take Hardtanh out, as Fixed limits, too"),
-    (chain(nn.AvgPool2d(2)), "Module '2' (AvgPool2d)", "takes what is no map of signs", AVERAGE),
+    (chain(nn.Flatten(), nn.AvgPool2d(2)), "Module '3' (AvgPool2d)", "takes what is no map of signs",
+     AVERAGE),
+    (chain(nn.MaxPool2d(2), nn.AvgPool2d(2)), "Module '3' (AvgPool2d)", "is behind a pool",
+     "put a layer between them, or use a larger pool"),
+    (chain(nn.AvgPool2d(7)), "Module '2' (AvgPool2d)", "takes 6 channels of 6 by 6", "take it out"),
+    (chain(Sign(), SpatialSpinDrop(0.2), BinaryConv2d(6, 6, 3), nn.AvgPool2d(2)), "Module '5' (AvgPool2d)",
+     "averages sums of inputs that are dropped, in windows that overlap", "put Sign before it"),
     (chain(Fixed(), nn.AdaptiveAvgPool2d(1)), "Module '3' (AdaptiveAvgPool2d)",
      "takes what is no map of signs", AVERAGE),
     (chain(Sign(), nn.AvgPool2d(2, 1)), "Module '3' (AvgPool2d)", WINDOWS, "use AvgPool2d(2)"),
@@ -779,6 +804,15 @@ def test_refuses_a_pool_behind_negative_scales():
             "^Module '3' .* is behind scales that are not above zero, of which one sign is dropped; put it "
             "before ScaleDropout$")):
         from_torch(model, mean=0.5)
+
+
+def test_refuses_a_bias_before_scales_and_an_average():
+    model = randomized(nn.Sequential(
+        *hidden(ScaleDropout(6, 0.2), nn.AvgPool2d(2), nn.BatchNorm2d(6), Sign()), nn.Flatten(),
+        BinaryLinear(54, 5), nn.BatchNorm1d(5)))
+    with pytest.raises(ConvertError, match="^Layer 'conv1' has a bias before its scales, and an average; "
+                                           "leave its bias out$"):
+        from_torch(model, (1, SIDE, SIDE), mean=0.5, std=0.5)
 
 
 def test_refuses_layers_of_several_methods():

@@ -46,6 +46,18 @@ def test_a_source_for_each_bit():
     assert _split(-0x9E3779B97F4A7C15 % 2**64, 1) == 1
 
 
+@pytest.mark.parametrize("sources, seeds", [("model", 1), ("layer", 9)])
+def test_points(sources, seeds):
+    """Of shifts of three bits there is a source for each, or one; they are fair, whatever p is."""
+    found = seed(drawing((0.5,), (0.125, 0.5)), Target(sources=sources, masks="balanced", passes=5))
+    generator = found.generator
+    assert (len(generator.seeds), generator.drop, found.drawn) == (seeds, (32768,) * 9, (0.5,) * 9)
+    assert (generator.points.bits, generator.points.drop, len(generator.points.points)) == (3, (4, 1, 4), 5)
+    assert [generator.bits(passes) for passes in (1, 5, 6, 20)] == [9, 9, 18, 36]
+    found = seed(drawing((0.5,), (0.125, 0.5)), Target(passes=5))
+    assert (found.generator.points, found.drawn, found.generator.bits(5)) == (None, (0.5, 0.125, 0.5), 15)
+
+
 @pytest.fixture(scope="module")
 def first_bits():
     """Fair bits of the first images of each of the seeds 1 to 4,096: bool (4096, 64)."""

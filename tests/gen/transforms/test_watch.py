@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from gen.ir import Draw, Generator, HealthTest, Input, Layer, Network, Target
+from gen.transforms.seed import seed
 from gen.transforms.watch import FALSE_ALARM_BITS, WINDOW, cutoffs, watch
 from golden.random.bad_sources import Source
 from golden.random.health import alarm_bit
@@ -160,3 +161,21 @@ def test_a_bit_that_is_stuck_is_found(drop, stuck):
                 generator, (passes + 1) * len(drop), np.random.default_rng(place))
             found  = alarm_bit(bits, generator, health_of(drop))
             assert found is not None and found < passes * len(drop), place
+
+
+@pytest.mark.parametrize("sources", ["model", "layer"])
+def test_bits_of_shifts(sources):
+    """They are fair. Those of a draw are watched by themselves, where one source draws them all."""
+    network = Network("network", Input(1, 1, (1,)), (Layer("last", 1, 1, 1, (1, 1), 2),), draws=(
+        Draw("one", (0.25,)), Draw("number", None), Draw("two", (0.5, 0.125))))
+    target  = Target(masks="balanced", passes=4, sources=sources)
+    tests   = watch(seed(network, target), target).health
+    watched = [(test.places, test.distance) for test in tests]
+    if sources == "model":
+        every = tuple(range(9))
+        assert watched == [((0, 1, 2), 0), ((3, 4, 5, 6, 7, 8), 0), (every, 1), (every, 9)]
+    else:
+        assert watched == [((place,), distance) for distance in (0, 1) for place in range(9)]
+    for test in tests:
+        assert {name: getattr(test, name) for name in ("repetition", "window", "proportion")} == cutoffs(
+            [32768] * len(test.places))

@@ -3,7 +3,7 @@ import pytest
 
 from gen.compile import compile_network
 from gen.ir import Target
-from golden.figures.tree import maps_of, tree_figure
+from golden.figures.tree import pass_sets_of, tree_figure
 from golden.network import forward
 
 
@@ -17,7 +17,7 @@ def test_maps_are_those_that_differ(network):
     size   = network.input.height, network.input.width
     image  = np.random.default_rng(0).integers(0, 256, (1, *size), np.uint8)
     bits   = np.random.default_rng(1).integers(0, 2, (9, len(network.drops))).astype(bool)
-    layers = maps_of(network, bits)
+    layers = pass_sets_of(network, bits)
     assert len(layers) == len(network.layers)
     alone  = [forward(network, image, one[None], number=number, maps=True)[1]
               for number, one in enumerate(bits)]
@@ -32,7 +32,7 @@ def test_each_map_comes_of_one(network):
     """A line for each map, from the one that its passes had before; no two lines end in one place."""
     bits   = np.random.default_rng(1).integers(0, 2, (9, len(network.drops))).astype(bool)
     panel, = tree_figure(network, bits).panels
-    counts = [1, *map(len, maps_of(network, bits))]
+    counts = [1, *map(len, pass_sets_of(network, bits))]
     assert len(panel.series) == sum(counts[1:])
     ends = [(edge.x[1], edge.y[1]) for edge in panel.series]
     assert len(set(ends)) == len(ends) and panel.x.endswith(f"maps: {', '.join(map(str, counts))}")

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gen.ir import Generator
-from golden.random.generator import choices
+from gen.ir import Generator, PointSet
+from golden.random.generator import choices, pass_bits
 
 
 def one_by_one(generator, images, passes):
@@ -112,3 +112,34 @@ def test_no_bits():
     """A network that draws none has passes all the same."""
     drawn = choices(Generator((), ()), 3, 20, first=7)
     assert drawn.shape == (3, 20, 0) and drawn.dtype == bool
+
+
+#: Three points for passes of two bits, the second of which is never 0.
+POINTS = PointSet(3, ((1, 7), (0, 4), (6, 2)), (3, 0))
+
+
+@pytest.mark.parametrize("sources", [1, 6])
+@pytest.mark.parametrize("passes", [1, 2, 3, 4, 9])
+def test_points(passes, sources):
+    """By the definition of :class:`gen.ir.PointSet`: of each bit of a pass the shift is drawn with the most
+    significant bit first, and again for each three passes of an image."""
+    generator = Generator(tuple(range(5, 5 + sources)), (32768,) * 6, POINTS)
+    turns     = -(-passes // 3)
+    drawn     = choices(replace(generator, points=None), 7 * turns, 1).reshape(7, turns, 2, 3)
+    found     = choices(generator, 7, passes)
+    assert found.shape == (7, passes, 2) and generator.bits(passes) == 6 * turns
+    for image, number, place in itertools.product(range(7), range(passes), range(2)):
+        high, middle, low = drawn[image, number // 3, place]
+        moved = (POINTS.points[number % 3][place] + 4 * high + 2 * middle + low) % 8
+        assert found[image, number, place] == (moved >= POINTS.drop[place])
+    # As if the source had given these, and wherever a part begins.
+    assert (pass_bits(generator, drawn, passes) == found).all()
+    parts = choices(generator, 3, passes), choices(generator, 4, passes, 3)
+    assert (np.concatenate(parts) == found).all()
+
+
+def test_points_keep_their_rates():
+    """Each bit of each pass by itself, over all shifts: 3 in 8, and none."""
+    drawn = np.array(list(itertools.product((0, 1), repeat=6)), bool)
+    found = pass_bits(Generator((1,), (32768,) * 6, POINTS), drawn, 3)
+    assert ((~found).sum(0) == (24, 0)).all()

@@ -57,6 +57,23 @@ def test_joins(added, duty, starts):
     assert [unpack(word, 3, 2) for word in passed["o"].words] == expected
 
 
+@pytest.mark.parametrize("added", [True, False])
+def test_thresholds(added):
+    """Values of the trunk become others, or those of the branch."""
+    pairs = [(one | other << 3, other | one << 3) for one in range(8) for other in range(8)]
+    steps = [(-4, -4, -1, 0, 2, 4, 4), (-3, -3, -3, 0, 1, 1, 4)]
+    for thresholds in (steps[0], ()), ((), steps[1]), steps:
+        dut = Join(6, 6, bits=3, added=added, passes=4, thresholds=thresholds)
+        passed = transfer(dut, {"i": [one for one, _ in pairs], "branch": [other for _, other in pairs]},
+                          {"o": len(pairs)})
+        for word, both in zip(passed["o"].words, pairs, strict=True):
+            ways = [[sum(value - 4 >= each for each in found) if found else value
+                     for value in unpack(way, 3, 2)] for way, found in zip(both, thresholds, strict=True)]
+            expected = ([min(max(a + b - 8, -4), 3) + 4 for a, b in zip(*ways, strict=True)] if added else
+                        ways[0] + ways[1])
+            assert unpack(word, 3, len(expected)) == expected
+
+
 def test_words_of_other_widths():
     with pytest.raises(ValueError, match="^Words that are added must be equally wide, not of 6 and 9 bi"):
         Join(6, 9, bits=3, added=True, passes=4)

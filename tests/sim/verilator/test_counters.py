@@ -85,7 +85,7 @@ def check(network, folder, **options):
     assert model.pop((INPUT, "map buffer", "memory_accesses"), 0) == fetched(image_edges)
     pixels = network.input.height * network.input.width
     assert model.pop((INPUT, "binarizer", "comparisons")) == IMAGES * pixels * len(network.input.thresholds)
-    assert model.pop((RANDOM, "random source", "random_bits")) == seen.pop("mask_bank.bits", 0)
+    assert model.pop((RANDOM, "random source", "random_bits")) == seen.pop("random_bits", 0)
     for layer, engine, block, name in zip(network.layers, hardware.engines, design.layers, hardware.names,
                                           strict=True):
         part = {}

@@ -1,4 +1,4 @@
-"""Lookup tables that gates fill: a covering with tables of four inputs.
+"""Technology mapping of gates to lookup tables (LUTs) of four inputs.
 
 Each gate has a few *cuts*, sets of at most four nodes that it is a function of, by *area flow*
 (A. Mishchenko et al., Combinational and Sequential Mapping with Priority Cuts, ICCAD 2007): the cost of a
