@@ -341,8 +341,6 @@ class Accelerator(wiring.Component):
             for name, equal in self.equal_passes.items():
                 draw  = self.engines[self.names.index(name)].masks.draw
                 first = sum(self.mask_bank.draws[:draw])
-                if self.points:
-                    taken, bit = _late(m, self.mask_bank)
                 m.d.comb += [
                     equal.strobe.eq(taken[first:first + equal.bits].any()),
                     equal.bit.eq(bit),
