@@ -252,5 +252,5 @@ def _check(status, command, log):
         # The folder of the log is about to be removed, so the message has the reason from the log.
         said = log.read_text(errors="replace")
         full = re.search("no BELs remaining|Failed to expand region|find legal placement", said)
-        raise SynthesisError(failure(Path(command[0]).name, status, said)
+        raise SynthesisError(failure(Path(command[0]).name, status, said).rstrip(".")
                              + ("; the design is too large for the FPGA" if full else ""))
