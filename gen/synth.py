@@ -250,4 +250,7 @@ def _run(command, directory, log):
 def _check(status, command, log):
     if status:
         # The folder of the log is about to be removed, so the message has the reason from the log.
-        raise SynthesisError(failure(Path(command[0]).name, status, log.read_text(errors="replace")))
+        said = log.read_text(errors="replace")
+        full = re.search("no BELs remaining|Failed to expand region|find legal placement", said)
+        raise SynthesisError(failure(Path(command[0]).name, status, said).rstrip(".")
+                             + ("; the design is too large for the FPGA" if full else ""))

@@ -48,12 +48,14 @@ def text_of(documented) -> Text:
 
 
 def parameters(make: Callable, component: type) -> dict[str, str]:
-    """Return what the docstrings of ``make`` and of ``component`` say of parameters, by name."""
+    """Return what the docstrings of ``make`` and of ``component`` say of parameters, by name; but for what
+    is of use in Python alone."""
     found = {}
     for documented in (component, make):
         entries = text_of(documented).sections.get("Parameters", {}) if inspect.getdoc(documented) else {}
         found |= {name: _followed(documented, "Parameters", name, text) for name, text in entries.items()}
-    return found
+    return {name: re.sub(r"\s*A :exc:`ValueError` is\s+raised\s+otherwise\.", "", text)
+            for name, text in found.items()}
 
 
 def member(component: type, name: str) -> str | None:

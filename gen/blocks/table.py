@@ -48,6 +48,7 @@ from hdl.random.mask_store import MaskStore
 from hdl.random.mtj_rng import MtjRng
 from hdl.random.pseudo_rng import PseudoRng
 from hdl.random.rng_bank import RngBank
+from hdl.random.shifted_points import ShiftedPoints
 from hdl.uart.frame_receiver import FrameReceiver
 from hdl.uart.frame_transmitter import FrameTransmitter
 from hdl.uart.pixel_buffer import PixelBuffer
@@ -305,6 +306,9 @@ BLOCKS = {
                                           set_cycles=5, read_cycles=2, reset_cycles=4)),
     "pseudo_rng":   Block(PseudoRng, partial(PseudoRng, drop=(32768, 6554), seed=1)),
     "rng_bank":     Block(RngBank, _rng_bank),
+    "shifted_points": Block(ShiftedPoints, partial(
+        ShiftedPoints, width=2, points=((0, 3), (2, 1), (1, 0), (3, 2)), drop=(1, 2)),
+        traffic.requested_passes),
     "mask_bank":    Block(MaskBank, partial(MaskBank, draws=(1, 2), outputs=(0, 1), passes=8),
                           traffic.requested_bits),
     "mask_store":   Block(MaskStore, partial(MaskStore, bits=16, passes=8), traffic.drawn_words),

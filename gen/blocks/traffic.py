@@ -114,18 +114,48 @@ def single_passes(block, rng):
 
 # Random bits.
 
+def _answers(rng):
+    """A source answers the requests of ``draw`` with ``bits``, some cycles later."""
+    asked, valid, bit = 0, 0, 0
+    while True:
+        ports = yield {"bits__valid": valid, "bits__payload": bit}
+        asked += ports["draw__valid"] & ports["draw__ready"]
+        if valid and ports["bits__ready"]:
+            asked, valid = asked - 1, 0
+        if not valid and asked and rng.random() < 0.8:
+            valid, bit = 1, rng.getrandbits(1)
+
+
 def requested_bits(block, rng):
-    """A source answers requests, some cycles later."""
-    def pins():
-        asked, valid, bit = 0, 0, 0
+    """A source answers requests."""
+    images = (rng.randint(1, block.passes) for _ in itertools.count())
+    return Traffic({"images": images}, _answers(rng))
+
+
+def requested_passes(block, rng):
+    """All bits of the passes of an image are asked for, and when all are given those of the next one."""
+    def asks():
+        idle = {"begin": 0, "i__valid": 0}
         while True:
-            ports = yield {"bits__valid": valid, "bits__payload": bit}
-            asked += ports["draw__valid"] & ports["draw__ready"]
-            if valid and ports["bits__ready"]:
-                asked, valid = asked - 1, 0
-            if not valid and asked and rng.random() < 0.8:
-                valid, bit = 1, rng.getrandbits(1)
-    return Traffic({"images": (rng.randint(1, block.passes) for _ in itertools.count())}, pins())
+            yield idle | {"begin": 1}
+            left = rng.randint(1, 2 * len(block.points)) * len(block.drop)
+            for number in range(left):
+                question = {"begin": 0, "i__valid": 1, "i__payload": number % len(block.drop)}
+                taken = False
+                while not taken:
+                    ports = yield question
+                    left -= ports["o__valid"] & ports["o__ready"]
+                    taken = ports["i__ready"]
+            while left:
+                ports = yield idle
+                left -= ports["o__valid"] & ports["o__ready"]
+    def pins():
+        both = [asks(), _answers(rng)]
+        now  = [next(each) for each in both]
+        while True:
+            ports = yield now[0] | now[1]
+            now   = [each.send(ports) for each in both]
+    return Traffic({}, pins())
 
 
 def _of_images(most, rng):

@@ -36,7 +36,6 @@ from hdl.layer.scale_mux import gain_layout
 from hdl.layer.weight_memory import WeightMemory
 from hdl.pass_sets.map_buffer import BranchSequencer, WordFetcher, WordStore
 from hdl.pass_sets.part_sequencer import PartSequencer
-from hdl.random.shifted_points import ShiftedPoints
 from hdl.uart.answers import Answers
 from hdl.uart.requests import Requests
 from hdl.uart.uart_bus import UartBus
@@ -62,7 +61,6 @@ BLOCKS = {
     PartSequencer:    lambda: PartSequencer(words=3, lanes=2, passes=5, depth=4, protect=False),
     WordFetcher:      lambda: WordFetcher(unsigned(4), words=12, lanes=2, block_memory=False,
                                           protect=False),
-    ShiftedPoints:    lambda: ShiftedPoints(2, ((0, 3), (2, 1), (1, 0)), (3, 4)),
     AxiBus:           lambda: AxiBus(width=32, **BUS),
     Registers:        lambda: Registers(register_map(width=32, **BUS)),
     Answers:          Answers,

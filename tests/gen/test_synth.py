@@ -63,9 +63,14 @@ def test_no_way(tmp_path):
         place(tmp_path, 110.0, ROUNDS, when="*")
 
 
-def test_failure_is_one_line(tmp_path):
-    with pytest.raises(SynthesisError, match="^Program nextpnr failed: ERROR: no room$"):
-        place(tmp_path, 110.0, "echo 'ERROR: no room'; exit 1")
+@pytest.mark.parametrize("said, message", [
+    ("ERROR: no room", "ERROR: no room"),
+    ("ERROR: Unable to place cell 'x', no BELs remaining for 'y'\n0 warnings, 1 error",
+     "ERROR: Unable to place cell 'x', no BELs remaining for 'y'; the design is too large for the FPGA"),
+])
+def test_failure_is_one_line(tmp_path, said, message):
+    with pytest.raises(SynthesisError, match=f"^Program nextpnr failed: {message}$"):
+        place(tmp_path, 110.0, f'echo "{said}"; exit 1')
 
 
 @pytest.mark.parametrize("protect, blocks", [(False, 1), (True, 2)])

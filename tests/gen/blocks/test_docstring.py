@@ -17,7 +17,8 @@ class Documented:
     ----------
     a, b : int
         Two numbers,
-        of a kind.
+        of a kind. A :exc:`ValueError` is raised
+        otherwise.
     c
         See :class:`hdl.layer.pool.Pool`.
     size : tuple
@@ -34,7 +35,9 @@ def test_parts():
     text = text_of(Documented)
     assert (text.body, text.line) == ("Do this: so. Or so.\n\nMore of it.", "Do this")
     about = text.sections["Parameters"]
-    assert about["a"] == about["b"] == "Two numbers,\nof a kind."
+    assert about["a"] == about["b"] == (
+        "Two numbers,\nof a kind. A :exc:`ValueError` is raised\notherwise.")
+    assert parameters(Documented, Documented)["b"] == "Two numbers,\nof a kind."
     assert text.kinds["i"] == "In(stream.Signature(8))"
 
 

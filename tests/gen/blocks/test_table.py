@@ -23,7 +23,7 @@ OTHERS = {
     "emulated_array": {"popcount", "weight_memory"},
     "gen.build":  {"accelerator", "engine", "placed", "axi_accelerator", "axi_bus", "registers",
                    "register_map", "uart_accelerator", "uart_bus", "answers", "requests", "board_top"},
-    "":           {"stream", "parity", "register_parity", "bit_clock", "frames"},
+    "":           {"levels", "stream", "parity", "register_parity", "bit_clock", "frames"},
 }
 
 #: Blocks of whose outputs more than half of the bits stay what they are: codes of the few currents that
