@@ -115,8 +115,8 @@ def _baseline(predicted: Predictor) -> Callable[[np.ndarray, int], Scores]:
         mean = probabilities.mean(1)
         # The head's rule, of probabilities as it has them.
         rejected = average(65536 * probabilities, Head()).reject
-        return Scores(mean, metrics.predictive_entropy(mean), metrics.mutual_information(probabilities),
-                      rejected)
+        return Scores(mean, probabilities.var(1).sum(-1), metrics.predictive_entropy(mean),
+                      metrics.mutual_information(probabilities), rejected)
     return scores
 
 

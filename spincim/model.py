@@ -58,7 +58,7 @@ class Options(TypedDict, total=False):
     bus: Literal["streams", "axi", "uart"]
     bus_width: Literal[8, 16, 32, 64]
     baud: int
-    board: Literal["none", "ulx3s_85f", "ecpix5_85f"]
+    board: Literal["none", "ulx3s_85f", "ecpix5_85f", "orangecrab_85f", "icebreaker", "arty_a7_100"]
     synth: Literal["ecp5"] | None
     energy: str | None
 

@@ -33,7 +33,8 @@ def test_the_page_is_that_of_the_file(tmp_path, capsys):
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim["what"])
 def test_each_claim_has_its_source_and_command(claim):
     assert claim["verdict"] in VERDICTS
-    assert claim["source"].split(",")[0] in ("Scale-Dropout", "SpinBayes", "NeuSpin")
+    assert claim["source"].split(",")[0] in (
+        "Scale-Dropout", "SpinBayes", "NeuSpin", "Inverted Normalization")
     words = shlex.split(claim["command"])
     if words[1] == "-m":
         check_exists(words)
