@@ -1,11 +1,15 @@
 import os
 import sys
+from importlib.util import find_spec
 
 import pytest
 
 from gen.command import UserError
 from gen.tools import install_hint
 from golden.workers import results
+
+
+WITHOUT = "the extra 'check' leaves Ray out, which is large"
 
 
 def work(number, power):
@@ -29,6 +33,13 @@ def test_an_error_comes_here():
         list(results(fail, [()], 2))
 
 
+@pytest.mark.skipif(find_spec("ray") is None, reason=WITHOUT)
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1", "a:b"])
+def test_no_cluster_answers(address):
+    with pytest.raises(UserError, match=f"^No Ray cluster answers at '{address}' .*name the address"):
+        list(results(work, [(1, 2)], 1, address))
+
+
 def test_without_ray(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(UserError) as error:
@@ -37,12 +48,9 @@ def test_without_ray(monkeypatch):
                                 f"{install_hint('ray')}, or leave --ray out")
 
 
+@pytest.mark.skipif(find_spec("ray") is None, reason=WITHOUT)
 def test_ray():
     """Started on this machine."""
-    ray = pytest.importorskip("ray", reason="of the extra 'ray'")
-    try:
-        found = list(results(work, [(number, 2) for number in range(6)], 1, "local"))
-    finally:
-        ray.shutdown()
+    found = list(results(work, [(number, 2) for number in range(6)], 1, "local"))
     assert sorted(value for value, _ in found) == [0, 1, 4, 9, 16, 25]
     assert os.getpid() not in {process for _, process in found}
