@@ -4,11 +4,11 @@ from dataclasses import fields
 from numbers import Integral, Real
 
 from gen.command import UserError
-from gen.ir import Target
+from gen.ir import Network, Target
 from hdl.uart.bit_clock import LEAST_CYCLES
 
 
-__all__ = ["ImpossibleTarget", "check_target"]
+__all__ = ["ImpossibleTarget", "check_target", "refuse_words"]
 
 
 class ImpossibleTarget(UserError):
@@ -66,3 +66,20 @@ def check_target(target: Target):
         for name, wanted in (("bus", "uart"), ("view", "emulated"), ("rng", "emulated")):
             need(getattr(target, name) == wanted, f"Target {name} must be {wanted!r} on a board",
                  getattr(target, name))
+
+
+def refuse_words(network: Network, why: str, way_out: str):
+    """Refuse a way of drawing that is for single bits of a layer alone.
+
+    Raises
+    ------
+    ImpossibleTarget
+        If ``network`` draws nothing, or a word of bits for a layer, as a mask is: ``why`` says what is
+        wrong with such bits, and ``way_out`` what to do.
+    """
+    if not network.drops:
+        raise ImpossibleTarget(f"Network {network.name!r} draws nothing at random; {way_out}")
+    for layer in network.layers:
+        if layer.mask_choice is not None or layer.mix_choice is not None:
+            raise ImpossibleTarget(f"Layer {layer.name!r} draws a bit for each of its channels or inputs, "
+                                   f"{why}; {way_out}")

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from gen.check_target import ImpossibleTarget
+from gen.check_target import ImpossibleTarget, refuse_words
 from gen.ir import Network, PointSet, Target
 from gen.orthogonal_array import exists, orthogonal_array
 
@@ -40,12 +40,7 @@ def point_set(network: Network, target: Target) -> PointSet | None:
     if target.masks not in POINTS:
         return None
     way_out = f"leave --masks {target.masks} out"
-    if not network.drops:
-        raise ImpossibleTarget(f"Network {network.name!r} draws nothing at random; {way_out}")
-    for layer in network.layers:
-        if layer.mask_choice is not None or layer.mix_choice is not None:
-            raise ImpossibleTarget(f"Layer {layer.name!r} draws a bit for each of its channels or inputs, "
-                                   f"whose shifts would take as many random bits as they do; {way_out}")
+    refuse_words(network, "whose shifts would take as many random bits as they do", way_out)
     if target.masks == "balanced":
         return _balanced(network.drops, target.passes)
     for draw in network.draws:

@@ -5,7 +5,7 @@ import math
 from dataclasses import fields, replace
 from fractions import Fraction
 
-from gen.check_target import ImpossibleTarget
+from gen.check_target import ImpossibleTarget, refuse_words
 from gen.ir import Draw, Network, Target
 
 
@@ -67,12 +67,7 @@ def pass_count(network: Network) -> int:
         If nothing is drawn; if a word of bits is drawn for a layer, as a mask is; or if these are more
         than :data:`PASSES_MOST`.
     """
-    if not network.drops:
-        raise ImpossibleTarget(f"Network {network.name!r} draws nothing at random; {_WAY_OUT}")
-    for layer in network.layers:
-        if layer.mask_choice is not None or layer.mix_choice is not None:
-            raise ImpossibleTarget(f"Layer {layer.name!r} draws a bit for each of its channels or inputs, "
-                                   f"which have too many combinations; {_WAY_OUT}")
+    refuse_words(network, "which have too many combinations", _WAY_OUT)
     count = 1
     for draw in network.draws:
         count *= _turn(network, draw) if draw.drops is None else math.prod(map(_parts, draw.drops))
