@@ -28,7 +28,7 @@ from golden.figures.tree import tree_figure
 from golden.head import softmax
 from golden.methods import BASELINES, asked_methods
 from golden.network import COMBINATIONS_LIMIT, combination_count, path_probabilities, paths
-from golden.predictors import PASSES_OF_METHOD, Predictor, checkpoint_of, predictor
+from golden.predictors import PASSES_OF_METHOD, Predictor, checkpoint_of, model, predictor
 from golden.random.generator import choices
 
 
@@ -121,16 +121,17 @@ def _passes(asked):
 
 
 def _posterior(asked):
-    predicted, = asked.predictors().values()
-    probabilities = predicted(asked.image[None], 0)[0]
-    exact = weights = None
-    if asked.methods[0] not in BASELINES:
-        network = asked.network()
-        if combination_count(network) <= COMBINATIONS_LIMIT:
-            exact   = softmax(paths(network, asked.image[None]), network.head)[0] / 65536
-            weights = path_probabilities(network)
-    return posterior_figure(f"{asked.name(asked.methods[0])}, image {asked.args.image}, of class "
-                            f"{asked.label}", probabilities, exact, weights)
+    title = f"{asked.name(asked.methods[0])}, image {asked.args.image}, of class {asked.label}"
+    image = asked.image[None]
+    if asked.methods[0] in BASELINES:
+        predicted, = asked.predictors().values()
+        return posterior_figure(title, predicted(image, 0)[0])
+    network = asked.network()
+    probabilities = model(network, asked.passes)(image, 0)[0]
+    if combination_count(network) > COMBINATIONS_LIMIT:
+        return posterior_figure(title, probabilities)
+    exact = softmax(paths(network, image), network.head)[0] / 65536
+    return posterior_figure(title, probabilities, exact, path_probabilities(network))
 
 
 def _image_noise(asked):

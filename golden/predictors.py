@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from gen.command import UserError
+from gen.ir import Network
 from gen.methods import METHODS
 from gen.progress import Progress
 from gen.sources import Source, is_file
@@ -16,7 +17,7 @@ from golden.network import batches, predict
 from golden.random.generator import choices
 
 
-__all__ = ["PASSES_OF_METHOD", "Predictor", "checkpoint_of", "predictor"]
+__all__ = ["PASSES_OF_METHOD", "Predictor", "checkpoint_of", "model", "predictor"]
 
 
 #: A function of images, uint8 (N, H, W), and of the number of the first of them in the random stream, as
@@ -44,8 +45,11 @@ def predictor(source: Source, method: str, passes: int, steps: Progress) -> Pred
     """
     if method in BASELINES:
         return _baseline(source, method, passes, steps)
-    network = compiled(source.text, passes=passes, method=method or None)
+    return model(compiled(source.text, passes=passes, method=method or None), passes)
 
+
+def model(network: Network, passes: int) -> Predictor:
+    """Return what predicts images by the golden model of a compiled ``network``, in ``passes`` passes."""
     def predicted(images, first=0):
         return np.concatenate([predict(network, images[part], choices(
             network.generator, part.stop - part.start, passes, first + part.start))[1]
@@ -64,5 +68,5 @@ def _baseline(source, method, passes, steps):
             raise
         raise UserError(f"Method {method!r} needs the package torch; install it with: "
                         f"{install_hint('golden')}, or leave it out with --methods") from None
-    model = read(with_method(source.plain, method), checkpoint_of(source, method))
-    return lambda images, first=0: probabilities_of(model, images, passes, 1 + first, steps)
+    network = read(with_method(source.plain, method), checkpoint_of(source, method))
+    return lambda images, first=0: probabilities_of(network, images, passes, 1 + first, steps)

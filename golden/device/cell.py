@@ -205,6 +205,7 @@ class Chip:
             cells = differences(program(weights, layer.cells_per_side, devices, self._generator))
         step = layer.folding.rows_per_read
         rows = sorted({(tile.rows.start, tile.rows.stop) for tile in layer.tiles})
+        cells = cells.astype(np.float32) # as the lines that it reads
         return [(slice(first, min(first + step, stop)), cells[..., first:min(first + step, stop), :])
                 for start, stop in rows for first in range(start, stop, step)]
 
@@ -217,7 +218,7 @@ class Chip:
         """
         count = references(layer.weight_bits, layer.folding.rows_per_read)
         for inputs, cells in self._reads[layer.name, array]:
-            cells, ones = cells.astype(lines.dtype), lines[:, inputs]
+            ones = lines[:, inputs]
             if layer.weight_bits > 1:
                 yield convert(self._noisy(ones @ cells), count)
                 continue
