@@ -197,7 +197,7 @@ def main(arguments=None):
     arguments = sys.argv[1:] if arguments is None else list(map(str, arguments))
     named, others = _parser().parse_known_args([each for each in arguments if each not in ("-h", "--help")])
     if named.name is None:
-        options = _parser().parse_args(arguments)
+        _parser().parse_args(arguments) # for --help, and for options without a block
         print(_overview())
         return
     options = vars(_parser(named.name).parse_args(arguments))

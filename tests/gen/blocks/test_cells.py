@@ -48,7 +48,6 @@ def test_what_is_missing_is_said(found):
 
 @pytest.mark.parametrize("family", ["ice40", "gowin"])
 def test_clock(tmp_path, family):
-    pytest.importorskip(FAMILIES[family].router[0].replace("-", "_"), reason="of the extra 'blocks'")
     found = write_block("mask_store", {}, tmp_path / "out", cycles=20, families=[family])
     timing, key = found[family]["timing"], "fmax_bound_mhz" if family == "gowin" else "fmax_mhz"
     assert timing["status"] == "run" and 20 < timing[key] < 1000
