@@ -70,7 +70,8 @@ def map_design(directory: Path, manifest: dict, library: Library, clock_mhz: flo
             "submod",
             *(f"blackbox {module}_{_MACRO}{number}" for number, (module, _, _) in enumerate(macros)),
             # Behind its end a memory gives 0, as in simulation by Verilator.
-            "memory_map", "setundef -undriven -zero", "opt -full", "attrmap -remove init", "synth -run fine:check",
+            "memory_map", "setundef -undriven -zero", "opt -full", "attrmap -remove init",
+            "synth -run fine:check",
             f"dfflibmap -liberty {_WORK}/library.lib",
             f"abc -liberty {_WORK}/library.lib -D {period:.0f} -script {_WORK}/abc",
             "setundef -zero", "opt_clean", f"write_json {_WORK}/mapped.json"], directory)
