@@ -42,11 +42,11 @@ IMAGES = 4
 
 LEFT_OUT = (
     "Signals change once a cycle at most: glitches are not seen. Wires are those of the model of the "
-    "library, if it has one; buffers of the clock, memories and arrays take nothing here, and there is no "
-    "clock gating.")
+    "library, if it has one; buffers of the clock, memories and arrays take nothing here.")
 
 
-def power(directory: Path, liberty: Path | str, images: np.ndarray, *, measured=IMAGES, steps=None) -> dict:
+def power(directory: Path, liberty: Path | str, images: np.ndarray, *, measured=IMAGES, gating=True,
+          steps=None) -> dict:
     """Return the energy of the periphery in standard cells for each of so many images ``measured``.
 
     The images before them fill the pipeline, and are taken from ``images`` too. The window is from the last
@@ -60,6 +60,8 @@ def power(directory: Path, liberty: Path | str, images: np.ndarray, *, measured=
         File of standard cells.
     images : uint8 array (N, H, W)
         Images; again from the first if there are too few.
+    gating
+        Gate the clocks of flip-flops that share an enable, if the library has a cell for it.
     steps
         Where to report progress: five steps.
 
@@ -81,7 +83,7 @@ def power(directory: Path, liberty: Path | str, images: np.ndarray, *, measured=
         raise SimulationError(f"Waves of about {cycles:,.0f} cycles are too long, at most {CYCLES_MAX:,} "
                               "can be; ask for fewer --images, or build with a shorter --interval")
     steps.step(f"map to cells of {library.name}")
-    netlist = map_design(directory, design.manifest, library, design.clock_mhz, steps)
+    netlist = map_design(directory, design.manifest, library, design.clock_mhz, steps, gating=gating)
     slopes  = timing(netlist)
     sent    = np.resize(images, (filling + measured, *images.shape[1:]))
     simulated = simulate(directory, sent, waves=True, steps=steps)
@@ -124,7 +126,7 @@ def _report(design, netlist, slopes, blocks, values, cycles, measured, energy):
         "library": cells["library"],
         "passes": design.passes, "schedule": design.schedule, "clock_mhz": design.clock_mhz,
         "images": measured, "cycles": cycles,
-        "area_um2": cells["area_um2"], "fmax_mhz": cells["fmax_mhz"],
+        "area_um2": cells["area_um2"], "fmax_mhz": cells["fmax_mhz"], "gated_clocks": cells["gated_clocks"],
         "flip_flop_bits_compared": values.compared, "mismatches": values.mismatches,
         "energy_j_per_image": sum(each.values()),
         "power_w": total.total / (cycles * 1e-6 / design.clock_mhz),
@@ -148,6 +150,7 @@ def main(arguments=None):
     parser.add_argument("--data", type=Path,
         help="data folder (default: the test images of MNIST that come with the project)")
     parser.add_argument("--input", type=Path, metavar="FILE", help="images of your own, as for sim.run")
+    parser.add_argument("--no-gating", action="store_true", help="gate no clocks")
     parser.add_argument("--table", type=Path, metavar="FILE",
         help="write the energies as a table for gen.build --energy: TOML")
     args = parser.parse_args(arguments)
@@ -159,7 +162,8 @@ def main(arguments=None):
     refuse_overlap([args.table, path], [args.liberty, args.input])
     for file in filter(None, (path, args.table)):
         refuse_unwritable(file)
-    report = power(args.directory, args.liberty, images.pixels, measured=args.images, steps=Progress())
+    report = power(args.directory, args.liberty, images.pixels, measured=args.images,
+                   gating=not args.no_gating, steps=Progress())
     write_json(path, report)
     others = default_table(design.network)
     if args.table:
@@ -185,7 +189,7 @@ def _text(report, others):
                                         key=lambda item: -item[1]["energy_j_per_image"])]
     lines = [
         f"cells      {report['library']['name']}, {report['library']['voltage_v']:g} V: "
-        f"{report['area_um2']:,.0f} um2",
+        f"{report['area_um2']:,.0f} um2, {report['gated_clocks']:,} gated clocks",
         f"netlist    equals the Verilog in {report['flip_flop_bits_compared']:,} bits of flip-flops",
         f"energy     {report['energy_j_per_image'] * 1e9:.2f} nJ an image at T = {report['passes']}, "
         f"{report['power_w'] * 1e3:.2f} mW at {report['clock_mhz']:g} MHz",

@@ -111,7 +111,7 @@ class Pin:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A cell: combinational logic, or a flip-flop."""
+    """A cell: combinational logic, a flip-flop, or one that gates a clock."""
 
     name: str
     area: float                             #: In units of the library, um^2 as a rule.
@@ -120,6 +120,14 @@ class Cell:
     clocked_on: str | None = None           #: Of a flip-flop.
     next_state: str | None = None
     states: tuple[str, str] = ("", "")      #: Names of the state and of its inverse.
+    #: Clock, enable and output of a cell that gates a clock: the output rises with the clock where the
+    #: enable was 1 before.
+    gating: tuple[str, str, str] | None = None
+
+    @property
+    def clock(self) -> str | None:
+        """The clock pin, if there is one."""
+        return self.gating[0] if self.gating else self.clocked_on
 
     @property
     def inputs(self) -> list[Pin]:
@@ -150,6 +158,12 @@ class Library:
     @cached_property
     def _cells(self):
         return {}
+
+    @cached_property
+    def gates_clocks(self) -> bool:
+        """Whether there is a cell that gates a clock."""
+        return any(group["values"].get("clock_gating_integrated_cell", "").startswith("latch_posedge")
+                   for group in self.groups.values())
 
     def wire(self, pins: int) -> float:
         """Return the capacitance in farad of the wire to so many pins, by the model of the library; 0
@@ -362,7 +376,19 @@ def _cell(name, group, units, templates):
         if text is not None and evaluator(text) and (
                 unknown := inputs_of(text) - {*pins, *flip_flop.get("states", ())}):
             raise ValueError(f"it has no pin {min(unknown)!r}")
-    return Cell(name, float(plain["area"]), pins, tuple(leakage), **flip_flop)
+    return Cell(name, float(plain["area"]), pins, tuple(leakage), gating=_gating(group), **flip_flop)
+
+
+#: What the pins of a cell that gates a clock are: the clock, the enable, the output.
+_GATING = "clock_gate_clock_pin", "clock_gate_enable_pin", "clock_gate_out_pin"
+
+
+def _gating(group):
+    """The pins of a cell that gates a clock with a latch, for flip-flops of the rising edge; or None."""
+    if not group["values"].get("clock_gating_integrated_cell", "").startswith("latch_posedge"):
+        return None
+    return tuple(next(names[0] for kind, names, pin in group["groups"]
+                      if kind == "pin" and pin["values"].get(of) == "true") for of in _GATING)
 
 
 def _pin(name, group, units, templates):

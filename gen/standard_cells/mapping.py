@@ -26,14 +26,20 @@ _ABC = ("strash; &get -n; &fraig -x; &put; scorr; dc2; dch -f; strash; &get -n; 
 _WORK = "cells.work"
 
 
-def map_design(directory: Path, manifest: dict, library: Library, clock_mhz: float, steps) -> Netlist:
+#: Flip-flops of one enable from which on their clock is gated.
+_GATED = 4
+
+
+def map_design(directory: Path, manifest: dict, library: Library, clock_mhz: float, steps, *,
+               gating=True) -> Netlist:
     """Map the design of ``manifest`` in ``directory`` to the cells of ``library``, for a clock of so many
     MHz.
 
     Each block is mapped alone. Emulated arrays are left
     out; so are memories that are written and whose read takes a cycle, as they would be made by a
-    generator of memories: the netlist has their pins. All other memories become registers or logic. Nothing
-    is placed: there are no wires, and no buffers of the clock.
+    generator of memories: the netlist has their pins. All other memories become registers or logic. With
+    ``gating``, and if the library has a cell for it, the clock of flip-flops that share an enable is gated.
+    Nothing is placed: there are no wires, and no buffers of the clock.
 
     Raises
     ------
@@ -72,6 +78,11 @@ def map_design(directory: Path, manifest: dict, library: Library, clock_mhz: flo
             # Behind its end a memory gives 0, as in simulation by Verilator.
             "memory_map", "setundef -undriven -zero", "opt -full", "attrmap -remove init",
             "synth -run fine:check",
+            # A reset that comes before the enable becomes part of it, the same for all that share both.
+            *(["dfflegalize -cell $_DFF_P_ x -cell $_DFFE_PP_ x -cell $_SDFFCE_PP?P_ x",
+               "opt_merge", "opt_clean", "dffunmap -srst-only",
+               f"clockgate -liberty {_WORK}/library.lib -min_net_size {_GATED}"]
+              if gating and library.gates_clocks else []),
             f"dfflibmap -liberty {_WORK}/library.lib",
             f"abc -liberty {_WORK}/library.lib -D {period:.0f} -script {_WORK}/abc",
             "setundef -zero", "opt_clean", f"write_json {_WORK}/mapped.json"], directory)

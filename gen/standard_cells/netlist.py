@@ -76,8 +76,13 @@ class Netlist:
         """Yield the number of each instance that is a flip-flop."""
         return (number for number, instance in enumerate(self.instances) if instance.cell.clocked_on)
 
+    def gates_of_clocks(self) -> dict[int, Instance]:
+        """Return the cell that gates the clock on each net that is a gated clock."""
+        return {instance.nets[instance.cell.gating[2]]: instance for instance in self.instances
+                if instance.cell.gating and instance.cell.gating[2] in instance.nets}
+
     def in_order(self) -> list[int]:
-        """Return the instances that are no flip-flops, each behind those that drive it.
+        """Return the instances that are gates, each behind those that drive it.
 
         Raises
         ------
@@ -87,10 +92,10 @@ class Netlist:
         drivers = self.drivers()
         before  = {}
         for number, instance in enumerate(self.instances):
-            if instance.cell.clocked_on is None:
+            if _is_gate(instance.cell):
                 driving = (drivers.get(instance.nets.get(pin.name)) for pin in instance.cell.inputs)
                 before[number] = {each[0] for each in driving
-                                  if each and self.instances[each[0]].cell.clocked_on is None}
+                                  if each and _is_gate(self.instances[each[0]].cell)}
         try:
             return list(TopologicalSorter(before).static_order())
         except CycleError:
@@ -211,6 +216,10 @@ def read_netlist(modules: dict, top: str, files: dict[str, str], library: Librar
     for instance in found.instances:
         instance.nets.update({pin: one(net) for pin, net in instance.nets.items()})
     return found
+
+
+def _is_gate(cell):
+    return cell.clocked_on is None and cell.gating is None
 
 
 def _below(path, name):

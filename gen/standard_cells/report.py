@@ -61,6 +61,7 @@ def standard_cells(netlist: Netlist, slowest: Timing, clock_mhz: float) -> dict:
         "library": {"name": library.name, "sha256": library.sha256, "voltage_v": library.voltage,
                     "temperature_c": library.temperature, "wire_load": library.wire_load or None},
         **total,
+        "gated_clocks": len(netlist.gates_of_clocks()),
         "arrays_left_out": len(netlist.arrays),
         "clock_mhz": clock_mhz,
         "fmax_mhz": fmax,

@@ -28,7 +28,7 @@ def timing(netlist: Netlist) -> Timing:
     Delays and transition times follow from the tables of the cells, at the worst arc of each pin and for
     each edge apart, as static timing analysis does it. A net has the capacitance of the pins on it and no
     wire; the clock is ideal. What comes from ports, memories and arrays begins at time 0, and what goes
-    there ends no path.
+    there ends no path; the enable of a clock does.
     """
     drivers, loads = netlist.drivers(), netlist.loads()
     arrivals, came = {}, {}         # by net and edge: time and transition; and what was before
@@ -52,8 +52,7 @@ def timing(netlist: Netlist) -> Timing:
                 for edge in _EDGES:
                     _latest(arrivals, came, net, edge, _through(instance, pin, edge, load, arrivals))
     slowest = None
-    for number in netlist.flip_flops():
-        instance = netlist.instances[number]
+    for instance in netlist.instances:
         for pin in instance.cell.inputs:
             net = instance.nets.get(pin.name)
             for arc in pin.arcs:

@@ -1,11 +1,12 @@
 """The energy that standard cells take, from what each of their pins does in each cycle."""
 
+from collections import Counter
 from dataclasses import astuple, dataclass, fields
 
 from gen.standard_cells.functions import evaluator
 from gen.standard_cells.netlist import Netlist
 from gen.standard_cells.timing import Timing
-from sim.standard_cells.gates import Values, count, later, pins_of
+from sim.standard_cells.gates import Values, count, earlier, edges, later, pins_of
 
 
 __all__ = ["Energy", "energies"]
@@ -15,7 +16,7 @@ __all__ = ["Energy", "energies"]
 class Energy:
     """Energy in joule."""
 
-    clock: float = 0.0          #: Of the clock pins of flip-flops, inside of the cells and on the wire.
+    clock: float = 0.0          #: Of clock pins, inside of the cells and on the wire, and of their gates.
     internal: float = 0.0       #: Inside of cells, as their pins change.
     switching: float = 0.0      #: On nets: of the pins that they drive, and of wires.
     leakage: float = 0.0
@@ -57,8 +58,8 @@ def energies(netlist: Netlist, slopes: Timing, values: Values, cycles, period: f
     loads, found = netlist.loads(), {path: Energy() for path in netlist.blocks}
     volts, total = netlist.library.voltage**2, count(cycles)
     steps = cycles & values.before  # what follows the last cycle is not known
-    pins_of_clock = sum(1 for _ in netlist.flip_flops())
-    wire = netlist.library.wire(pins_of_clock) / pins_of_clock if pins_of_clock else 0.0
+    gated   = netlist.gates_of_clocks()
+    clocked = Counter(instance.nets.get(instance.cell.clock) for instance in netlist.instances)
     used, owner = netlist.used(), {}
     for path, _, _, out in netlist.memories.values():
         owner |= dict.fromkeys(out, path)
@@ -75,20 +76,19 @@ def energies(netlist: Netlist, slopes: Timing, values: Values, cycles, period: f
         cell, pins = instance.cell, pins_of(instance, values)
         energy = found[instance.block]
         energy.leakage += _leakage(cell, pins, cycles, total) * period
-        # Data change while the clock is high.
-        during = pins if cell.clocked_on is None else pins | {cell.clocked_on: ~(cycles & ~cycles)}
+        if cell.clock:
+            pulses = edges(instance, values, gated) & cycles
+            energy.clock += _clock(instance, pins, pulses, netlist.library.wire, clocked, volts)
+            if cell.gating:
+                energy.clock += _gated(instance, pins, pulses, loads)
+        during = pins | _while_high(cell, pins, cycles)
         rises, falls = {}, {}
         for name, vector in pins.items():
             if name in cell.pins:
                 after = later(vector)
                 rises[name], falls[name] = ~vector & after & steps, vector & ~after & steps
         for pin in cell.inputs:
-            if pin.name == cell.clocked_on:
-                energy.clock += total * (pin.farad + wire) * volts
-                for power, often in _by_state(pin.internal, pins, cycles, total):
-                    energy.clock += often * sum(table.at(0.0, 0.0) for table in (power.rise, power.fall)
-                                                if table)
-            elif pin.name in rises:
+            if pin.name in rises:
                 slope = slopes.transitions.get(instance.nets[pin.name], 0.0)
                 for vectors, which in ((rises, "rise"), (falls, "fall")):
                     # The state is the one that the pins have then.
@@ -97,7 +97,7 @@ def energies(netlist: Netlist, slopes: Timing, values: Values, cycles, period: f
                         if table := getattr(power, which):
                             energy.internal += often * table.at(slope, 0.0)
         for pin in cell.outputs:
-            if instance.nets.get(pin.name) not in used or not pin.internal:
+            if instance.nets.get(pin.name) not in used or not pin.internal or cell.gating:
                 continue
             load = loads.get(instance.nets[pin.name], 0.0)
             for vectors, which in ((rises, "rise"), (falls, "fall")):
@@ -106,13 +106,47 @@ def energies(netlist: Netlist, slopes: Timing, values: Values, cycles, period: f
     return found
 
 
+def _clock(instance, pins, pulses, wire, clocked, volts):
+    """Energy of the clock pin of a cell: of its pulses, each up and down, on the wire and inside."""
+    cell, often = instance.cell, count(pulses)
+    others = clocked[instance.nets.get(cell.clock)]
+    joule  = often * (cell.pins[cell.clock].farad + wire(others) / others) * volts
+    before = pins | ({cell.gating[2]: pulses & ~pulses} if cell.gating else {}) # it is low before each
+    for power, each in _by_state(cell.pins[cell.clock].internal, before, pulses, often):
+        joule += each * _both(power, 0.0)
+    return joule
+
+
+def _gated(instance, pins, pulses, loads):
+    """Internal energy of the pulses that a cell lets through."""
+    _, enable, output = instance.cell.gating
+    passed = pulses & pins[enable]
+    load   = loads.get(instance.nets.get(output), 0.0)
+    return sum(often * _both(power, load) for power, often in _by_state(
+        instance.cell.pins[output].internal, pins, passed, count(passed)))
+
+
+def _both(power, load):
+    """Energy of an edge up and an edge down, at the slope of an ideal clock."""
+    return sum(table.at(0.0, load) for table in (power.rise, power.fall) if table)
+
+
+def _while_high(cell, pins, cycles):
+    """What clocks are while the clock is high, which is when data change."""
+    if not cell.clock:
+        return {}
+    high = {cell.clock: ~(cycles & ~cycles)}
+    return high | {cell.gating[2]: earlier(pins[cell.gating[1]])} if cell.gating else high
+
+
 def _leakage(cell, pins, cycles, total):
     """Power in watt, added up over the cycles."""
-    if cell.clocked_on is None:
+    if not cell.clock:
         return sum(each.watt * often for each, often in _by_state(cell.leakage, pins, cycles, total))
     zero = cycles & ~cycles
-    return sum(each.watt * often / 2 for clock in (zero, ~zero)
-               for each, often in _by_state(cell.leakage, pins | {cell.clocked_on: clock}, cycles, total))
+    low  = {cell.clock: zero} | ({cell.gating[2]: zero} if cell.gating else {})
+    return sum(each.watt * often / 2 for clock in (low, _while_high(cell, pins, cycles))
+               for each, often in _by_state(cell.leakage, pins | clock, cycles, total))
 
 
 def _by_state(powers, pins, cycles, total, after=False):

@@ -16,7 +16,7 @@ from gen.standard_cells.netlist import CONSTANTS, Instance, Netlist
 from sim.verilator.simulator import SimulatorFailed
 
 
-__all__ = ["Values", "count", "evaluate", "later", "pack", "pins_of"]
+__all__ = ["Values", "count", "earlier", "edges", "evaluate", "later", "pack", "pins_of"]
 
 
 #: Ones in a byte.
@@ -52,6 +52,13 @@ def later(words: np.ndarray) -> np.ndarray:
     return shifted
 
 
+def earlier(words: np.ndarray) -> np.ndarray:
+    """Return the values of the cycle before each."""
+    shifted = words << np.uint64(1)
+    shifted[1:] |= words[:-1] >> np.uint64(63)
+    return shifted
+
+
 def count(words: np.ndarray) -> int:
     """Return in how many cycles a value is 1."""
     if hasattr(np, "bitwise_count"): # from NumPy 2.0 on
@@ -63,7 +70,9 @@ def pins_of(instance: Instance, values: Values) -> dict[str, np.ndarray]:
     """Return the vectors of the pins of a cell, without its clock: also of outputs that drive nothing."""
     cell = instance.cell
     pins = {pin.name: values.nets[instance.nets[pin.name]] for pin in cell.inputs
-            if pin.name != cell.clocked_on and instance.nets.get(pin.name) in values.nets}
+            if pin.name != cell.clock and instance.nets.get(pin.name) in values.nets}
+    if cell.gating:
+        return pins # the output is a clock
     if cell.clocked_on:
         state, inverse = cell.states
         pins[state] = _state(instance, values.nets)
@@ -105,8 +114,8 @@ def evaluate(netlist: Netlist, waves: Mapping[str, np.ndarray]) -> Values:
     for number in netlist.flip_flops():
         instance = netlist.instances[number]
         begins  += [instance.nets[pin.name] for pin in instance.cell.outputs if pin.name in instance.nets]
-    # The clock is no signal of a cycle.
-    clocks = {instance.nets.get(instance.cell.clocked_on) for instance in netlist.instances}
+    # A clock is no signal of a cycle.
+    clocks = {instance.nets.get(instance.cell.clock) for instance in netlist.instances}
     needed = netlist.used() - clocks
     for net in begins:
         if net in named:
@@ -128,13 +137,23 @@ def evaluate(netlist: Netlist, waves: Mapping[str, np.ndarray]) -> Values:
         for pin in instance.cell.outputs:
             if pin.name in instance.nets:
                 values.nets[instance.nets[pin.name]] = evaluator(pin.function)(pins)
+    gated = netlist.gates_of_clocks()
     for number in netlist.flip_flops():
         instance = netlist.instances[number]
         pins = pins_of(instance, values)
-        follows = evaluator(instance.cell.next_state)(pins)
+        state   = pins[instance.cell.states[0]]
+        clocked = edges(instance, values, gated)
+        follows = evaluator(instance.cell.next_state)(pins) & clocked | state & ~clocked
         values.compared   += values.cycles - 1
-        values.mismatches += count((follows ^ later(pins[instance.cell.states[0]])) & values.before)
+        values.mismatches += count((follows ^ later(state)) & values.before)
     return values
+
+
+def edges(instance: Instance, values: Values, gated: Mapping[int, Instance]) -> np.ndarray:
+    """Return in which cycles the clock of a cell rises at the end: in all of them, unless its clock is one
+    of those that are ``gated``."""
+    gate = gated.get(instance.nets.get(instance.cell.clock))
+    return values.all if gate is None else values.nets[gate.nets[gate.cell.gating[1]]]
 
 
 def _state(instance, nets):

@@ -81,8 +81,37 @@ TIMING    }
 """
 
 
-def text() -> str:
-    """Return the library as a Liberty file."""
+_CLOCK_GATE = """\
+  cell (GATE) {
+    area : 4; clock_gating_integrated_cell : latch_posedge;
+    leakage_power () { when : "CK & Z"; value : 8; } leakage_power () { value : 2; }
+    pin (CK) {
+      direction : input; clock_gate_clock_pin : true; capacitance : 1.5;
+      internal_power () { when : "E & !Z"; fall_power (hidden) { values ("1, 1"); } }
+      internal_power () { when : "!E & !Z"; rise_power (hidden) { values ("2, 2"); }
+                          fall_power (hidden) { values ("3, 3"); } }
+    }
+    pin (E) {
+      direction : input; clock_gate_enable_pin : true; capacitance : 2;
+      timing () {
+        related_pin : "CK"; timing_type : setup_rising;
+        rise_constraint (setup) { values ("0.05, 0.15", "0.05, 0.15"); }
+        fall_constraint (setup) { values ("0.04, 0.14", "0.04, 0.14"); }
+      }
+      internal_power () { when : "CK & Z"; rise_power (hidden) { values ("9, 9"); }
+                          fall_power (hidden) { values ("7, 7"); } }
+    }
+    pin (Z) {
+      direction : output; clock_gate_out_pin : true; state_function : "(CK & IQ)";
+      internal_power () { related_pin : "CK"; rise_power (energy) { values ("4, 4", "14, 14"); }
+                          fall_power (energy) { values ("5, 5", "15, 15"); } }
+    }
+  }
+"""
+
+
+def text(gating=False) -> str:
+    """Return the library as a Liberty file, with a cell that gates clocks if ``gating``."""
     cells = []
     for name, area, function in GATES:
         pins = [pin for pin in "AB" if pin in function]
@@ -100,5 +129,5 @@ def text() -> str:
         fall_power (energy) {{ values ("{joule + 1}, {joule + 1}", "{joule + 11}, {joule + 11}"); }}
       }}
 """ for joule, pin in enumerate(pins, 1)) + "    }\n  }\n")
-    return HEAD + "".join(cells) + _FLIP_FLOP.replace(
+    return HEAD + "".join(cells) + (_CLOCK_GATE if gating else "") + _FLIP_FLOP.replace(
         "TIMING", _TIMING.format(pin="CK", kind="rising_edge", sense="non_unate"))

@@ -48,7 +48,7 @@ def test_every_pair_of_sets():
         assert not found[2], (first, second)
 
 
-@pytest.mark.parametrize("passes", [1, 3, 5])
+@pytest.mark.parametrize("passes", [1, 3, 4])
 def test_sets_of_any_kind(passes):
     """Against what the definition says, one set in a cycle or none, whatever stands at the port then; most
     images are right until a set is replaced."""

@@ -40,7 +40,9 @@ def make_maps(height, width, groups, size, lanes, columns, bits, maps=3):
     """Levels and inverts of random maps, and the levels of the pooled ones."""
     rng = np.random.default_rng(0)
     most = 2**bits - 1
-    reached = rng.binomial(most, 0.3, (maps, height, width, groups, lanes, columns))
+    # Of large windows the largest level is rarely 0, unless there are few others.
+    rates   = np.resize([0.3, 0.03, 0.7], (maps, 1, 1, 1, 1, 1))
+    reached = rng.binomial(most, rates, (maps, height, width, groups, lanes, columns))
     invert = rng.integers(0, 2, (groups, lanes, columns))
     layout = compared_layout(lanes=lanes, columns=columns, bits=bits)
     words = [
@@ -58,7 +60,8 @@ def make_maps(height, width, groups, size, lanes, columns, bits, maps=3):
 @pytest.mark.parametrize("duty", [1.0, 0.5, 0.1])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_largest_then_invert(shape, duty):
-    words, pooled = make_maps(*shape)
+    # So many maps that there are some forty words, as others of a row may well have the same maximum.
+    words, pooled = make_maps(*shape, maps=max(3, 40 // len(make_maps(*shape, maps=1)[1])))
     passed = transfer(make(*shape), {"i": words}, {"o": len(pooled)}, duty=duty)
     assert passed["o"].words == pooled
 

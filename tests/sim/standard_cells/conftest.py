@@ -12,11 +12,11 @@ from tests.gen.standard_cells import library
 from tests.gen.standard_cells.sample import Sample
 
 
-@pytest.fixture(scope="session")
-def mapped(tmp_path_factory):
-    """The netlist of a component, and its waves by Amaranth's simulator, by signal."""
+@pytest.fixture(scope="session", params=[False, True], ids=["", "gated"])
+def mapped(request, tmp_path_factory):
+    """The netlist of a component, also with gated clocks, and its waves by Amaranth's simulator."""
     folder = tmp_path_factory.mktemp("mapped")
-    (folder / "tiny.lib").write_text(library.text())
+    (folder / "tiny.lib").write_text(library.text(gating=request.param))
     tiny    = read_library(folder / "tiny.lib")
     netlist = map_design(folder, emit(Sample(), "sample", folder), tiny, 100.0, Progress(io.StringIO()))
 

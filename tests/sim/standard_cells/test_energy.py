@@ -69,6 +69,31 @@ def test_flip_flop(tiny):
     assert energy.leakage == pytest.approx((5 * 7 + 3 * 3 + 2 * 1) * 1e-9 * 1e-8)
 
 
+def test_gated_clock(tmp_path):
+    """The clock of the flip-flop rises where the enable is 1, and its gate has a clock in each cycle."""
+    (tmp_path / "tiny.lib").write_text(library.text(gating=True))
+    tiny    = read_library(tmp_path / "tiny.lib")
+    netlist = read_netlist({"top": module(
+        {"clk": ("input", [2]), "d": ("input", [3]), "e": ("input", [7]), "o": ("output", [4])},
+        {"state": ("DFF", {"CK": [8], "D": [3], "Q": [4], "QN": [6]}),
+         "gate": ("GATE", {"CK": [2], "E": [7], "Z": [8]})})}, "top", {"top": "x"}, tiny, {}, [])
+    waves  = {"d": [[1, 0, 1, 1, 0, 0]], "e": [[0, 0, 1, 0, 1, 0]], "o": [[0, 0, 0, 1, 1, 0]]}
+    energy = found(netlist, waves, range(5))[""]
+    wire   = 0.5e-15
+    # Five pulses at the gate, of which three find E low and two high; two at the flip-flop, both in other
+    # states than D and Q.
+    gate = 5 * (1.5e-15 + wire) + 3 * (2 + 3) * 1e-15 + 2 * 1e-15
+    # Each that passes takes 9 fJ, and 1 fJ up and 1 fJ down for each fF of the pin and the wire.
+    passed = 2 * (4 + 5 + 2 * 1.5) * 1e-15
+    assert energy.clock == pytest.approx(gate + passed + 2 * (1e-15 + wire) + 2 * 6e-15)
+    # E falls twice while the clock and Z are high; the flip-flop rises and falls.
+    assert energy.internal == pytest.approx((2 * 7 + 4 + 6) * 1e-15)
+    # The gate leaks 8 nW while the clock and Z are high: the half of the cycles 3 and 5.
+    assert energy.leakage == pytest.approx((5 * 7 + 0.5 * 8 + 4.5 * 2) * 1e-9 * 1e-8)
+    with pytest.raises(AssertionError): # if it did not hold what it has
+        found(netlist, waves | {"o": [[0, 1, 0, 1, 1, 0]]}, range(5))
+
+
 def test_blocks(tiny):
     """A net belongs to what drives it; a memory has none of its own."""
     outside = module({"i": ("input", [2]), "o": ("output", [3])}, {})

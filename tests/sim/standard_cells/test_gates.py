@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sim.standard_cells.gates import count, evaluate, later, pack
+from sim.standard_cells.gates import count, earlier, edges, evaluate, later, pack
 from sim.standard_cells.waves import read_waves
 from sim.verilator.simulator import SimulatorFailed
 
@@ -22,6 +22,9 @@ def test_words():
     assert words.shape == (3, 3) and [count(row) for row in words] == bits.sum(axis=1).tolist()
     np.testing.assert_array_equal(
         np.stack([later(row) for row in words]), pack(np.pad(bits[:, 1:], ((0, 0), (0, 1)))))
+    np.testing.assert_array_equal(
+        np.stack([earlier(row) & pack(np.ones(130, bool)) for row in words]),
+        pack(np.pad(bits[:, :-1], ((0, 0), (1, 0)))))
 
 
 def test_netlist_is_the_design(mapped, waves):
@@ -31,6 +34,12 @@ def test_netlist_is_the_design(mapped, waves):
     assert values.cycles > 290
     assert values.compared == 27 * (values.cycles - 1)
     assert values.mismatches == 0
+    gates = netlist.gates_of_clocks()
+    # Of the total and the counter, with which reset comes too, and of each word of the small memory.
+    assert len(gates) == (5 if netlist.library.gates_clocks else 0)
+    clocked = {edges(netlist.instances[number], values, gates).tobytes() for number in netlist.flip_flops()}
+    assert clocked == ({values.nets[gate.nets["E"]].tobytes() for gate in gates.values()}
+                       or {values.all.tobytes()})
     for name in ("total", "last", "old"):
         for net, bits in zip(netlist.outputs[name], waves[name], strict=True):
             np.testing.assert_array_equal(values.nets[net] & values.all, pack(bits))
@@ -42,12 +51,12 @@ def test_another_netlist_is_not(mapped, waves):
     others = {"NAND2": "NOR2", "NOR2": "NAND2", "XOR2": "AND2", "AND2": "XOR2", "INV": "BUF", "BUF": "INV"}
     seen = []
     for number, instance in enumerate(netlist.instances):
-        if instance.cell.clocked_on is None:
+        if instance.cell.name in others:
             other   = replace(instance, cell=netlist.library.cell(others[instance.cell.name]))
             changed = replace(netlist, instances=[*netlist.instances[:number], other,
                                                   *netlist.instances[number + 1:]])
             seen.append(evaluate(changed, waves).mismatches > 0)
-    assert np.mean(seen) > 0.7
+    assert np.mean(seen) > 0.6
 
 
 def test_missing_signals(mapped, waves):
