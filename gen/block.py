@@ -25,6 +25,8 @@ from gen.command import Parser, UserError, command, whole
 from gen.emit import emit, listed
 from gen.output import MANIFEST, folder
 from gen.progress import Progress
+from gen.standard_cells.liberty import read_library
+from gen.standard_cells.report import sentence, write_standard_cells
 from gen.tools import find, prepare, version
 from hdl.pass_sets.mixer import Mix
 from hdl.pass_sets.pass_split import Choice
@@ -32,6 +34,9 @@ from hdl.pass_sets.pass_split import Choice
 
 __all__ = ["BlockError", "offered", "write_block"]
 
+
+#: Clock that standard cells are chosen for.
+CLOCK_MHZ = 125.0
 
 #: Bits that all ports may have together: simulators and synthesis take minutes for more.
 MOST_BITS = 1 << 15
@@ -52,12 +57,14 @@ def offered(name: str) -> dict:
             if each.name not in block.without}
 
 
-def write_block(name: str, chosen: dict, out: Path, *, cycles=2000, seed=1, families=(),
+def write_block(name: str, chosen: dict, out: Path, *, cycles=2000, seed=1, families=(), liberty=None,
                 steps=None) -> dict:
     """Write the block ``name`` with the parameters ``chosen``, others by default, to the folder ``out``;
     return what synthesis has found for each family, if it is one of ``families``.
 
-    Its test bench has ``cycles`` cycles, with inputs by ``seed``.
+    Its test bench has ``cycles`` cycles, with inputs by ``seed``. With ``liberty``, a file of standard
+    cells, it is mapped to these too, for :data:`CLOCK_MHZ`: ``standard_cells.json``, and
+    ``cells/netlist.v``.
 
     Raises
     ------
@@ -65,6 +72,7 @@ def write_block(name: str, chosen: dict, out: Path, *, cycles=2000, seed=1, fami
         If there is no block with these parameters.
     """
     steps = steps or Progress(io.StringIO())
+    library = liberty and read_library(liberty) # what is wrong with it is said at once
     block = BLOCKS[name]
     all_  = offered(name) | chosen
     with _refusals(name):
@@ -95,8 +103,12 @@ def write_block(name: str, chosen: dict, out: Path, *, cycles=2000, seed=1, fami
                  {"status": "not_run", "reason": f"not asked for; add --synth {family}"}
                  for family in FAMILIES}
         (directory / "synth.json").write_text(json.dumps(cells, indent=1) + "\n")
+        standard = write_standard_cells(directory, library, CLOCK_MHZ, steps) if library else None
+        if standard:
+            (directory / "standard_cells.json").write_text(json.dumps(standard, indent=1) + "\n")
         about = parameters(block.make, block.component)
-        (directory / "README.md").write_text(page(name, component, all_, about, cycles, clocked, cells))
+        (directory / "README.md").write_text(page(name, component, all_, about, cycles, clocked, cells,
+                                                   standard and sentence(standard)))
     return cells
 
 
@@ -178,6 +190,8 @@ def _parser(name=None):
     parser.add_argument("--synth", type=_families, default=[], metavar="FAMILIES",
                         help=f"count cells and find the clock, for {', '.join(FAMILIES)} or all; several "
                              "with commas between them")
+    parser.add_argument("--liberty", type=Path, metavar="FILE",
+                        help="map to the standard cells of this Liberty file, too: area and clock")
     if name:
         group = parser.add_argument_group(
             "parameters", "values as in Python: 4, signed(8), range(-4, 5), (1, 2), [[1], [2]], or @FILE")
@@ -202,11 +216,14 @@ def main(arguments=None):
         return
     options = vars(_parser(named.name).parse_args(arguments))
     name, out = options.pop("name"), options.pop("out") or Path("build", "blocks", named.name)
-    cycles, seed, families = (options.pop(key) for key in ("vectors", "vectors_seed", "synth"))
-    cells = write_block(name, options, out, cycles=cycles, seed=seed, families=families,
+    cycles, seed, families, liberty = (options.pop(key) for key in ("vectors", "vectors_seed", "synth",
+                                                                    "liberty"))
+    cells = write_block(name, options, out, cycles=cycles, seed=seed, families=families, liberty=liberty,
                         steps=Progress())
     print(f"written to   {out}")
     print(f"to simulate  {out / 'README.md'} has the commands")
+    if liberty:
+        print(f"cells        {sentence(json.loads((out / 'standard_cells.json').read_text()))}")
     if families:
         print(cell_table({family: cells[family] for family in families}, "plain"))
 

@@ -12,6 +12,7 @@ from tabulate import tabulate
 from gen.check_shapes import by
 from gen.ir import Network
 from gen.output import PAGE
+from gen.standard_cells.report import sentence
 from gen.tools import install_hint
 
 
@@ -29,10 +30,7 @@ def summary(out: Path, reports: dict) -> str:
                                f"{synth['fmax_mhz']:.1f} MHz"))
     cells = reports.get("standard_cells", {"status": "not_run"})
     if cells["status"] == "run":
-        clock = "no path" if cells["fmax_mhz"] is None else f"{cells['fmax_mhz']:.0f} MHz"
-        rows.append(("cells", f"{cells['area_um2']:,.0f} um2, {cells['cells']:,} cells, "
-                              f"{cells['flip_flops']:,} of them flip-flops; {cells['memory_bits']:,} bits "
-                              f"of memory beside; {clock}; {cells['library']['name']}"))
+        rows.append(("cells", sentence(cells)))
     methods = tabulate([{
         "method":      method["method"],
         "T":           method["passes"],

@@ -24,11 +24,13 @@ TIMES = {"latency": "latency", "interval": "interval", "reads": "cycles of a pos
 LETTERS = "ijkmn"
 
 
-def page(name: str, component, chosen: dict, about: dict, vectors, clocked: bool, cells: dict) -> str:
+def page(name: str, component, chosen: dict, about: dict, vectors, clocked: bool, cells: dict,
+         standard: str | None = None) -> str:
     """Return the page of the block ``name`` in Markdown.
 
     ``chosen`` has its parameters, ``about`` what is said of these, ``vectors`` is how many cycles the test
-    bench has, ``cells`` what :mod:`gen.blocks.cells` has found for each family.
+    bench has, ``cells`` what :mod:`gen.blocks.cells` has found for each family, and ``standard`` what it
+    takes in standard cells.
     """
     text  = text_of(type(component))
     parts = [f"# {name}", plain(text.body), "## Parameters", _parameters(chosen, about), "## Ports",
@@ -38,6 +40,7 @@ def page(name: str, component, chosen: dict, about: dict, vectors, clocked: bool
     if said := layouts(type(component)):
         parts += ["## Layouts", *(f"`{made}`: {plain(body)}" for made, body in said.items())]
     parts += ["## Timing", _timing(component, clocked), "## Synthesis", cell_table(cells, "github"),
+              *([f"In standard cells: {standard}."] if standard else []),
               "## Simulation", _simulation(name, vectors)]
     papers = tomllib.loads((Path(__file__).parent / "papers.toml").read_text())
     if sources := [paper for word, paper in papers.items()

@@ -9,7 +9,7 @@ from gen.standard_cells.netlist import Netlist
 from gen.standard_cells.timing import Timing, timing
 
 
-__all__ = ["LEFT_OUT", "NETLIST", "standard_cells", "write_standard_cells"]
+__all__ = ["LEFT_OUT", "NETLIST", "sentence", "standard_cells", "write_standard_cells"]
 
 
 #: The netlist, in the folder of a build.
@@ -39,6 +39,14 @@ def write_standard_cells(directory: Path, library: Library, clock_mhz: float, st
     path.parent.mkdir(exist_ok=True)
     path.write_text(netlist.verilog())
     return standard_cells(netlist, timing(netlist), clock_mhz)
+
+
+def sentence(report: dict) -> str:
+    """Return the figures of a report in a line."""
+    clock = "no path" if report["fmax_mhz"] is None else f"{report['fmax_mhz']:.0f} MHz"
+    return (f"{report['area_um2']:,.0f} um2, {report['cells']:,} cells, {report['flip_flops']:,} of them "
+            f"flip-flops; {report['memory_bits']:,} bits of memory beside; {clock}; "
+            f"{report['library']['name']}")
 
 
 def standard_cells(netlist: Netlist, slowest: Timing, clock_mhz: float) -> dict:

@@ -14,6 +14,7 @@ from gen.block import main, offered, write_block
 from gen.blocks.table import BLOCKS
 from gen.report import main as report
 from sim.verilator.simulator import compile_verilog
+from tests.gen.standard_cells import library
 
 
 def lint(folder, top, *options):
@@ -29,6 +30,22 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("block") / "out"
     write_block("scale_mux", {"channels": 12, "banks": 3}, folder, cycles=400)
     return folder
+
+
+def test_standard_cells(tmp_path, capsys):
+    """A block alone has the flip-flops of its registers, and a netlist; what is no library is refused."""
+    (tmp_path / "tiny.lib").write_text(library.text())
+    out = tmp_path / "out"
+    assert main(["mask_store", "--out", str(out), "--vectors", "20", "--liberty",
+                 str(tmp_path / "tiny.lib")]) == 0
+    report = json.loads((out / "standard_cells.json").read_text())
+    assert report["flip_flops"] > 0 and set(report["blocks"]) == {""}
+    assert report["blocks"][""]["file"] == "mask_store"
+    assert f"{report['area_um2']:,.0f} um2" in (out / "README.md").read_text()
+    assert f"{report['area_um2']:,.0f} um2" in capsys.readouterr().out
+    assert (out / "cells" / "netlist.v").read_text().count("  DFF u") == report["flip_flops"]
+    assert main(["mask_store", "--out", str(tmp_path / "other"), "--liberty", str(out / "README.md")]) != 0
+    assert "is no Liberty file" in capsys.readouterr().err and not (tmp_path / "other").exists()
 
 
 #: A plain one; one that is all logic; ports whose names are words of Verilog.
