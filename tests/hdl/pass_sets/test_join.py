@@ -59,13 +59,16 @@ def test_joins(added, duty, starts):
 
 @pytest.mark.parametrize("added", [True, False])
 def test_thresholds(added):
-    """Values of the trunk become others, or those of the branch."""
+    """Values of the trunk become others, or those of the branch; maps and sets wait for each other."""
+    sets, others = sets_of(20)
     pairs = [(one | other << 3, other | one << 3) for one in range(8) for other in range(8)]
     steps = [(-4, -4, -1, 0, 2, 4, 4), (-3, -3, -3, 0, 1, 1, 4)]
     for thresholds in (steps[0], ()), ((), steps[1]), steps:
-        dut = Join(6, 6, bits=3, added=added, passes=4, thresholds=thresholds)
-        passed = transfer(dut, {"i": [one for one, _ in pairs], "branch": [other for _, other in pairs]},
-                          {"o": len(pairs)})
+        dut = Join(6, 6, bits=3, added=added, passes=4, outcomes=3, thresholds=thresholds)
+        passed = transfer(dut, {"i": [one for one, _ in pairs], "branch": [other for _, other in pairs],
+                                "i_sets": sets, "branch_sets": others},
+                          {"o": len(pairs), "o_sets": len(sets)}, duty=0.5)
+        assert passed["o_sets"].words == sets
         for word, both in zip(passed["o"].words, pairs, strict=True):
             ways = [[sum(value - 4 >= each for each in found) if found else value
                      for value in unpack(way, 3, 2)] for way, found in zip(both, thresholds, strict=True)]
