@@ -42,6 +42,8 @@ def write_bus(network: Network, target: Target, accelerator: Accelerator, direct
     of_map = {
         "pixels": network.input.height * network.input.width, "colours": network.input.colours,
         "classes": network.layers[-1].outputs, "passes": target.passes, "passes_max": target.passes_max,
+        "confidence": network.head.confidence, "agreement": network.head.agreement,
+        "sources": len(network.generator.seeds) if hasattr(accelerator, "reseed") else 0,
         "version": tuple(map(int, re.findall(r"\d+", version())[:3])), "build": int(name[:8], 16)}
     top, own = (_axi if target.bus == "axi" else _uart)(target, accelerator, of_map, directory)
     registers = top.bus.registers.registers if target.bus == "axi" else top.bus.registers
@@ -136,7 +138,28 @@ static inline void spincim_write(volatile void *base, uint32_t address, uint32_t
     *(volatile uint32_t *)((volatile char *)base + address) = value;
 }}
 
-#endif
+{seed}#endif
+"""
+
+_HEADER_SEED = """\
+/* Makes the images that follow draw the random bits of a build with this --seed, its first ones. Returns 0
+   where an image was on its way, so that it must be called again. */
+static inline int spincim_seed(volatile void *base, uint64_t seed)
+{
+    spincim_write(base, SPINCIM_EVENTS, SPINCIM_EVENTS_REFUSED);
+    for (unsigned source = 0; source < SPINCIM_SOURCES_VALUE; source++) {
+        uint64_t state = seed += UINT64_C(0x9E3779B97F4A7C15);
+        state = (state ^ state >> 30) * UINT64_C(0xBF58476D1CE4E5B9);
+        state = (state ^ state >> 27) * UINT64_C(0x94D049BB133111EB);
+        state ^= state >> 31;
+        state += !state;
+        spincim_write(base, SPINCIM_STATE_LOW, (uint32_t)state);
+        spincim_write(base, SPINCIM_STATE_HIGH, (uint32_t)(state >> 32));
+        spincim_write(base, SPINCIM_RESEED, source);
+    }
+    return !(spincim_read(base, SPINCIM_EVENTS) & SPINCIM_EVENTS_REFUSED);
+}
+
 """
 
 
@@ -160,7 +183,9 @@ def _header(registers):
             ("ID_VALUE", f"0x{values['ID']:08X}u", "what ID says"),
             ("BUILD_VALUE", f"0x{values['BUILD']:08X}u", "what BUILD says"),
             ("IMAGE_BYTES", f"{values['PIXELS'] * values['COLOURS']}u", "of a packet of pixels"),
-            ("RECORDS", f"{values['CLASSES']}u", "of a result, one for each class"))),
+            ("RECORDS", f"{values['CLASSES']}u", "of a result, one for each class"),
+            ("SOURCES_VALUE", f"{values['SOURCES']}u", "what SOURCES says"))),
+        seed=_HEADER_SEED if values["SOURCES"] else "",
         record="\n".join(f"    {kinds[bits]} {name + ';':12} /* {text} */"
                          for name, (bits, text) in RECORD.items()),
         flags=defines([(f"FLAG_{name.upper()}", f"0x{1 << bit:X}u", text)
@@ -188,6 +213,22 @@ RECORD = {record}
 
 #: Bit of each flag in the field "flags" of a record.
 FLAGS = {flags}
+{seed}'''
+
+_MODULE_SEED = '''
+
+def seed_writes(seed):
+    """What to write where, in this order and while no image is on its way, so that the images that follow
+    draw the random bits of a build with this --seed, its first ones: a list of addresses and values."""
+    writes = []
+    for source in range(CONSTANTS["SOURCES"]):
+        seed  = (seed + 0x9E3779B97F4A7C15) % 2**64
+        state = (seed ^ seed >> 30) * 0xBF58476D1CE4E5B9 % 2**64
+        state = (state ^ state >> 27) * 0x94D049BB133111EB % 2**64
+        state = state ^ state >> 31 or 1
+        writes += [(REGISTERS["STATE_LOW"], state % 2**32), (REGISTERS["STATE_HIGH"], state >> 32),
+                   (REGISTERS["RESEED"], source)]
+    return writes
 '''
 
 
@@ -204,7 +245,8 @@ def _module(registers):
         records=values["CLASSES"],
         record="[\n" + "".join(f'    ("{name}", "<u{bits // 8}"),\n'
                                for name, (bits, _) in RECORD.items()) + "]",
-        flags=_dict({name: bit for bit, name in enumerate(FLAGS)}))
+        flags=_dict({name: bit for bit, name in enumerate(FLAGS)}),
+        seed=_MODULE_SEED if values["SOURCES"] else "")
 
 
 def _dict(entries):

@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from gen.progress import Progress
+from gen.split_mix import seeds_of
 from golden.head import Prediction
 from golden.metrics import predictive_entropy
 from host.link import Link, LinkError, NoAnswer
 from host.serial_port import HostError, SerialPort
+from host.settings import threshold
 
 
 __all__ = ["Accelerator", "HostError", "Predictions"]
@@ -44,7 +46,7 @@ class Accelerator:
     Attributes
     ----------
     images : int
-        Images since the reset, and so the number of the next one in the random stream.
+        Images since the reset or the seed, and so the number of the next one in the random stream.
     clock_hz, baud : int
         Frequency of its clock, and bits per second of the line.
     """
@@ -60,6 +62,7 @@ class Accelerator:
         self._link   = Link(port, bus["pixel_bytes"], first_s)
         self._stack  = ExitStack() # what ends with this
         self._whole  = True # nothing is half done
+        self._set    = {}   # seed and thresholds, if they are not those of the build
         self.images  = 0
 
     @classmethod
@@ -150,9 +153,57 @@ class Accelerator:
                 "bad_there": link.bad, "bad_here": link.frames.bad}
 
     def reset(self):
-        """Reset the accelerator: the next image is the first one of the random stream again."""
+        """Reset the accelerator: the next image is the first one of the random stream again. Seed and
+        thresholds that were set stay."""
         self._link.reset()
         self.images, self._whole = 0, True
+        self.configure(**self._set)
+
+    def configure(self, *, seed: int | None = None, confidence: float | None = None,
+                  agreement: int | None = None):
+        """Set what is that of the build otherwise; :func:`host.settings.configured` is for the golden
+        model.
+
+        Parameters
+        ----------
+        seed : int
+            Start of the random stream, as ``--seed`` of a build: the next image is its first one.
+        confidence : float
+            Probability, from 0 to 1, from which on a pass is confident in a class.
+        agreement : int
+            Per cent of the passes, from 1 to 100, in which a class must be confident, or the image is
+            rejected.
+
+        Raises
+        ------
+        HostError
+            If the accelerator has no pseudo-random source, or an image is on its way.
+        """
+        given = {name: value for name, value in (("seed", seed), ("confidence", confidence),
+                                                 ("agreement", agreement)) if value is not None}
+        if not given:
+            return
+        refused = 1 << next(field["low"] for field in self._registers["EVENTS"]["fields"]
+                            if field["name"] == "refused")
+        self.write("EVENTS", refused)
+        if confidence is not None:
+            self.write("CONFIDENCE", threshold(confidence))
+        if agreement is not None:
+            self.write("AGREEMENT", agreement)
+        if seed is not None:
+            if "RESEED" not in self._registers:
+                raise HostError("The accelerator has no pseudo-random source, so there is no seed; its "
+                                "random bits are those of junctions, or it has none")
+            for source, state in enumerate(seeds_of(seed, self._registers["SOURCES"]["value"])):
+                self.write("STATE_LOW", state % 2**32)
+                self.write("STATE_HIGH", state >> 32)
+                self.write("RESEED", source)
+        if self.read("EVENTS") & refused:
+            raise HostError("The accelerator has an image on its way, so it takes no seed and no "
+                            "threshold; see that no other program uses it, or reset it")
+        self._set |= given
+        if seed is not None:
+            self.images = 0
 
     def predict(self, images: np.ndarray, passes: int = 20, *, steps=None) -> Predictions:
         """Return the class and the uncertainty of each of ``images``.

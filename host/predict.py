@@ -20,6 +20,7 @@ from golden.answers import answer
 from golden.data import load_sample
 from golden.images import Images, read_images
 from host.accelerator import Accelerator, HostError, Predictions
+from host.settings import configured
 
 
 __all__ = ["differing", "main"]
@@ -36,6 +37,7 @@ def main(arguments=None):
     steps = Progress()
     with Accelerator.open(args.directory, args.port, baud=args.baud, hits=args.hits, seed=args.seed,
                           steps=steps) as accelerator:
+        accelerator.configure(**_settings(args))
         steps.step(f"predict {len(images)} images")
         before, sent, started = accelerator.read("CYCLES"), accelerator.line["sent"], time.monotonic()
         found   = accelerator.predict(images.pixels, args.passes, steps=steps)
@@ -48,7 +50,7 @@ def main(arguments=None):
         report["line_to_board_in_use"] = f"{100 * 10 * sent / accelerator.baud / of_board:.1f} %"
     if args.check:
         report["differ_from_golden_model"] = different = int(
-            differing(found, network, images.pixels, args.passes).sum())
+            differing(found, configured(network, **_settings(args)), images.pixels, args.passes).sum())
     if args.out:
         _write(args.out, found)
     print(tabulate(report.items(), tablefmt="plain", disable_numparse=True))
@@ -74,7 +76,14 @@ def _parse(arguments):
         help="write all arrays of the answer to FILE (.npz)")
     parser.add_argument("--check", action="store_true",
         help="compare each bit with the golden model, whose mutual information is written too")
-    parser.add_argument("--hits", type=_share, default=0.0, metavar="X",
+    parser.add_argument("--random-seed", type=whole(1, 2**64 - 1), metavar="N",
+        help="start of the random stream (default: that of the build)")
+    parser.add_argument("--confidence", type=_share(1), metavar="P",
+        help="probability from which on a pass is confident (default: that of the build)")
+    parser.add_argument("--agreement", type=whole(1, 100), metavar="PERCENT",
+        help="per cent of the passes in which a class must be confident, or the image is rejected "
+             "(default: those of the build)")
+    parser.add_argument("--hits", type=_share(0.1, below=True), default=0.0, metavar="X",
         help="share of the bytes of the simulated line that are lost, doubled or changed (default: "
              "%(default)s)")
     parser.add_argument("--seed", type=whole(0), default=1,
@@ -82,14 +91,23 @@ def _parse(arguments):
     return parser.parse_args(arguments)
 
 
-def _share(text):
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < 0.1:
-        raise argparse.ArgumentTypeError(f"must be from 0 to below 0.1, not {text!r}")
-    return value
+def _share(most, *, below=False):
+    """A type of arguments: a number from 0 to ``most``, or ``below`` it."""
+    def convert(text):
+        try:
+            value = float(text)
+        except ValueError:
+            value = -1.0
+        if not 0 <= value <= most or below and value == most:
+            raise argparse.ArgumentTypeError(f"must be from 0 to {'below ' if below else ''}{most:g}, not "
+                                             f"{text!r}")
+        return value
+
+    return convert
+
+
+def _settings(args):
+    return {"seed": args.random_seed, "confidence": args.confidence, "agreement": args.agreement}
 
 
 def _network(directory):

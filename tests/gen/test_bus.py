@@ -20,6 +20,7 @@ from gen.compile import compile_network
 from gen.emit import emit
 from gen.ir import Target, load
 from gen.lower import lower
+from gen.split_mix import seeds_of
 from gen.tools import find
 from hdl.bus.register_map import register_map
 
@@ -157,6 +158,10 @@ int main(void)
     result[SPINCIM_RECORDS - 1].flags = SPINCIM_FLAG_MISMATCH;
     if (answer(result) != -1)
         return 4;
+    if (spincim_seed(registers, 7) || registers[SPINCIM_EVENTS / 4] != SPINCIM_EVENTS_REFUSED)
+        return 5;
+    printf("%u %u %u\\n", registers[SPINCIM_STATE_LOW / 4], registers[SPINCIM_STATE_HIGH / 4],
+           registers[SPINCIM_RESEED / 4]);
     printf("%zu %zu\\n", sizeof(struct spincim_record), offsetof(struct spincim_record, flags));
     return 0;
 }
@@ -176,7 +181,8 @@ def test_example_in_c(folder, manifest, registers, tmp_path):
     said = done.stdout.split("\n")
     classes = manifest["classes"]
     assert said[:classes] == [f"{number}: {number / 4:.3f}" for number in range(classes)]
-    assert said[classes] == "32 28"
+    [state] = seeds_of(7, 1)
+    assert said[classes:classes + 2] == [f"{state % 2**32} {state >> 32} 0", "32 28"]
     defined = dict(re.findall(r"^#define SPINCIM_(\w+) +(0x[0-9A-F]+|\d+)u ",
                               (folder / "bus" / "spincim.h").read_text(), re.MULTILINE))
     for register in manifest["bus"]["registers"]:
@@ -186,6 +192,16 @@ def test_example_in_c(folder, manifest, registers, tmp_path):
                 (1 << field["width"]) - 1 << field["low"])
     for flag, bit in registers.FLAGS.items():
         assert int(defined[f"FLAG_{flag.upper()}"], 16) == 1 << bit
+
+
+def test_writes_of_a_seed(registers):
+    """Of several sources, too, and where an output of SplitMix64 is 0."""
+    registers.CONSTANTS["SOURCES"] = 3
+    for seed in (1, 2**64 - 1, -0x9E3779B97F4A7C15 % 2**64):
+        assert registers.seed_writes(seed) == [
+            (registers.REGISTERS[name], value) for source, state in enumerate(seeds_of(seed, 3))
+            for name, value in (("STATE_LOW", state % 2**32), ("STATE_HIGH", state >> 32),
+                                ("RESEED", source))]
 
 
 class Memory(dict):
@@ -209,7 +225,7 @@ def test_example_in_python(registers):
 
 def test_registers_of_the_page():
     table = register_table(register_map(pixels=784, colours=1, classes=10, passes=20, passes_max=32,
-                                        width=32))
+                                        width=32, sources=1))
     page  = (ROOT / "docs" / "bus.md").read_text()
     [section] = re.findall(r"^## Registers\n\n(.*?)\n\n", page, re.MULTILINE | re.DOTALL)
     assert section == table, f"put this into docs/bus.md:\n{table}"
@@ -232,6 +248,9 @@ def test_verilog_is_clean(random_network, tmp_path, options):
          *(tmp_path / source for source in (*core["sources"], *bus["sources"]))],
         env=os.environ | {"VERILATOR_ROOT": str(root)}, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+    # Junctions have no seed.
+    header = (tmp_path / "bus" / "spincim.h").read_text()
+    assert ("RESEED" in header) == ("spincim_seed" in header) == ("rng" not in options)
     # Every signal has the name that the source gives it, with any version of Python.
     assert not re.search(r"\\\$(?:signal|signature|like)\b", (tmp_path / bus["sources"][0]).read_text())
 
