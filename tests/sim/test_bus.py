@@ -16,7 +16,9 @@ from gen.methods import choose
 from gen.split_mix import seeds_of
 from golden.answers import answer_passes
 from golden.random.generator import choices
+from host.settings import reseeding
 from sim.verilator import simulator
+from tests.host.axi import Accelerator as Model
 from tests.outcomes import outcomes_by
 
 
@@ -116,6 +118,13 @@ def test_packets(write_checkpoint, tmp_path):
         images  = np.stack([filled(packet, size) for packet in packets]).reshape(-1, *pixels.shape)
         wrong   = [len(packet) != size for packet in packets]
         check(as_told, manifest, images, passes, answer, wrong)
+        model = Model(network, manifest)
+        address = {register["name"]: register["address"] for register in manifest["bus"]["registers"]}
+        for name, value in (*told.items(), *reseeding(seeds)):
+            model.write(address[name], value)
+        assert [model.packet(packet).hex() for packet in packets] == answer["packets"]
+        assert {**answer["registers"], "CYCLES": 0} == {
+            name: model.read(address[name]) for name in answer["registers"]}
         registers = answer["registers"]
         assert [registers[name] for name in ("IMAGES", "RESULTS", "MISMATCHES", "PASSES", "STATUS")] == [
             len(packets), len(packets), sum(wrong), passes, 0]
