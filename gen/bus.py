@@ -9,6 +9,8 @@ from pathlib import Path
 from tabulate import tabulate
 
 from gen.emit import listed, write_verilog
+from gen.images import weight_files
+from gen.ipxact import component
 from gen.ir import Network, Target, dump
 from gen.tools import version
 from hdl.accelerator import Accelerator
@@ -33,8 +35,8 @@ _ACCEPTED = {"SYMRSVDWORD": "the port interrupt has the name that tools look for
 def write_bus(network: Network, target: Target, accelerator: Accelerator, directory: Path) -> dict | None:
     """Write the Verilog of the module around the accelerator to ``directory / "rtl"``; and for AXI to
     ``directory / "bus"`` the registers as a header of C, ``spincim.h``, and as a module of Python,
-    ``spincim_registers.py``. Return what the manifest says of them: None where the target has no bus, for
-    which nothing is written.
+    ``spincim_registers.py``, and all of it for the catalogues of tools, ``component.xml``. Return what the
+    manifest says of them: None where the target has no bus, for which nothing is written.
     """
     if target.bus == "streams":
         return None
@@ -48,6 +50,11 @@ def write_bus(network: Network, target: Target, accelerator: Accelerator, direct
     top, own = (_axi if target.bus == "axi" else _uart)(target, accelerator, of_map, directory)
     registers = top.bus.registers.registers if target.bus == "axi" else top.bus.registers
     source, _ = write_verilog(top, TOPS[target.bus], directory, _ACCEPTED)
+    if target.bus == "axi":
+        files = [source, "rtl/accelerator.v", *weight_files(accelerator)["files"]]
+        (directory / "bus" / "component.xml").write_text(component(
+            TOPS["axi"], ".".join(map(str, of_map["version"])), listed(top), registers,
+            [f"../{file}" for file in files]))
     return {
         "kind": target.bus,
         "hash": name,

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 from dataclasses import replace
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -64,7 +65,8 @@ def test_manifest(folder, manifest):
         "axi", "accelerator_axi", "aclk", "aresetn")
     assert (bus["pixel_width"], bus["result_width"]) == (16, 128)
     assert bus["sources"] == ["rtl/accelerator_axi.v"] and manifest["sources"] == ["rtl/accelerator.v"]
-    assert {"rtl/accelerator_axi.v", "bus/spincim.h", "bus/spincim_registers.py"} <= set(manifest["files"])
+    assert {"rtl/accelerator_axi.v", "bus/spincim.h", "bus/spincim_registers.py",
+            "bus/component.xml"} <= set(manifest["files"])
     ports = {port["name"]: (port["direction"], port["width"]) for port in bus["ports"]}
     assert ports == {
         "aclk": ("in", 1), "aresetn": ("in", 1), "interrupt": ("out", 1),
@@ -132,6 +134,55 @@ def test_module_of_python_is_the_manifest(manifest, registers):
         field["offset"] for field in bus["record"]]
     assert list(registers.FLAGS) == bus["flags"] and list(registers.FLAGS.values()) == [0, 1, 2, 3]
     assert registers.IMAGE_BYTES == manifest["pixels"] and registers.RECORDS == manifest["classes"]
+
+
+def test_description_for_catalogues(folder, manifest, registers):
+    """It has the ports of the module, each of a bus in one interface, the registers, and files that are
+    there."""
+    at   = "{http://www.spiritconsortium.org/XMLSchema/SPIRIT/1685-2009}"
+    root = ElementTree.parse(folder / "bus" / "component.xml").getroot()
+
+    def text(element, *path):
+        return element.findtext("/".join(at + part for part in path))
+
+    def all_of(element, *path):
+        return element.findall("/".join(at + part for part in path))
+
+    ports = {text(port, "name"): (text(port, "wire", "direction"),
+                                  int(text(port, "wire", "vector", "left") or 0) + 1)
+             for port in all_of(root, "model", "ports", "port")}
+    assert ports == {port["name"]: (port["direction"], port["width"]) for port in manifest["bus"]["ports"]}
+    maps = {text(interface, "name"): {
+        text(port, "physicalPort", "name"): text(port, "logicalPort", "name")
+        for port in all_of(interface, "portMaps", "portMap")}
+        for interface in all_of(root, "busInterfaces", "busInterface")}
+    assert maps.pop("aclk") == {"aclk": "CLK"} and maps.pop("aresetn") == {"aresetn": "RST"}
+    assert maps.pop("interrupt") == {"interrupt": "INTERRUPT"}
+    assert maps == {bus: {f"{bus}_{name.lower()}": name for name in names.split()} for bus, names in (
+        ("s_axis", "TDATA TKEEP TLAST TVALID TREADY"), ("m_axis", "TDATA TLAST TVALID TREADY"),
+        ("s_axi", "AWADDR AWPROT AWVALID AWREADY WDATA WSTRB WVALID WREADY BRESP BVALID BREADY "
+                  "ARADDR ARPROT ARVALID ARREADY RDATA RRESP RVALID RREADY"))}
+    [block] = all_of(root, "memoryMaps", "memoryMap", "addressBlock")
+    assert (text(block, "range"), text(block, "width")) == ("4096", "32")
+    described = all_of(block, "register")
+    assert {text(one, "name"): int(text(one, "addressOffset"), 16) for one in described
+            } == registers.REGISTERS
+    assert {text(one, "name"): {text(field, "name"): (
+        int(text(field, "bitOffset")), int(text(field, "bitWidth"))) for field in all_of(one, "field")}
+        for one in described if all_of(one, "field")} == registers.FIELDS
+    access = {register["name"]: register["access"] for register in manifest["bus"]["registers"]}
+    assert {text(one, "name"): text(one, "access") for one in described} == {
+        name: {"read": "read-only", "write": "write-only"}.get(said, "read-write")
+        for name, said in access.items()}
+    assert {name for name, said in access.items() if said.endswith("clear")} == {
+        text(one, "name") for one in described if all_of(one, "field", "modifiedWriteValue")}
+    assert {text(one, "name"): int(text(one, "reset", "value"), 16) for one in described
+            if text(one, "access") == "read-only" and all_of(one, "reset")} == registers.CONSTANTS
+    files = [text(file, "name") for file in all_of(root, "fileSets", "fileSet", "file")]
+    assert [(folder / "bus" / file).resolve() for file in files] == [
+        (folder / file).resolve() for file in (*manifest["bus"]["sources"], *manifest["sources"])]
+    assert {text(view, "modelName") for view in all_of(root, "model", "views", "view")} == {
+        manifest["bus"]["top"]}
 
 
 MAIN = """
