@@ -39,11 +39,11 @@ class Free(FrameReceiver):
 
 
 def hands_on_bytes_between_flags(m, dut):
-    """Each byte of the line that is neither a flag nor an escape comes out once, in the cycle after, with bit
-    5 inverted behind an escape; the check sequence begins at each flag and has just these bytes. A frame
-    ends, in the cycle after, at each flag with anything between it and the flag in front of it, and is good
-    where its check sequence is, and no escape is the last byte. What was before a flag does not matter behind
-    it.
+    """Each byte of the line that is neither a flag nor an escape comes out once, in the cycle after, with
+    bit 5 inverted behind an escape; the check sequence begins at each flag and has just these bytes. A
+    frame ends, in the cycle after, at each flag with anything between it and the flag in front of it, and
+    is good where its check sequence is, and no escape is the last byte. What was before a flag does not
+    matter behind it.
     """
     free(m, dut)
     flag, escape = 0x7E, 0x7D

@@ -3,23 +3,16 @@
 from unittest.mock import patch
 
 from amaranth.hdl import Assert, Cat, Cover, Module, Mux, Signal
-from amaranth.lib import wiring
-from amaranth.lib.wiring import In, Out
 
 from hdl.uart.frame_transmitter import FrameTransmitter
+from tests.formal.frame_receiver import Check
 from tests.formal.proof import Proof
 from tests.formal.readiness import Readiness
 from tests.formal.streams import answers_within, free, keeps_stream_rules, moved, patient
 
 
-class Check(wiring.Component):
-    """Has the ports of a check sequence, which a solver cannot see through, and turns and adds up bytes."""
-
-    start: In(1)
-    data: In(8)
-    valid: In(1)
-    crc: Out(32)
-    match_detected: Out(1)
+class Sum(Check):
+    """A check sequence that turns and adds up bytes."""
 
     def elaborate(self, platform):
         m = Module()
@@ -42,14 +35,14 @@ def _sequence(total):
 
 class Summing(FrameTransmitter):
     def elaborate(self, platform):
-        with patch("hdl.uart.frame_transmitter.check_sequence", Check):
+        with patch("hdl.uart.frame_transmitter.check_sequence", Sum):
             return super().elaborate(platform)
 
 
 def sends_each_frame_once(m, dut):
-    """On the line are, for each frame, a flag, the bytes of the frame, its check sequence and a flag, with an
-    escape before each byte that would be a flag or an escape, and bit 5 of that byte inverted. No byte is
-    taken that is not sent in the same cycle.
+    """On the line are, for each frame, a flag, the bytes of the frame, its check sequence and a flag, with
+    an escape before each byte that would be a flag or an escape, and bit 5 of that byte inverted. No byte
+    is taken that is not sent in the same cycle.
     """
     free(m, dut)
     flag, escape = 0x7E, 0x7D
@@ -58,7 +51,8 @@ def sends_each_frame_once(m, dut):
     total = Signal(8)
     plain, now = Signal(8), Signal(8)
     m.d.comb += [plain.eq(dut.o.payload ^ Mux(escaped, 0x20, 0)),
-                 now.eq(Mux(left == 0, dut.i.payload.data, _sequence(total).word_select((4 - left)[:2], 8)))]
+                 now.eq(Mux(left == 0, dut.i.payload.data,
+                            _sequence(total).word_select((4 - left)[:2], 8)))]
     special = (now == flag) | (now == escape)
     ending  = Signal() # the flag behind is missing
     with m.If(~moved(dut.o)):

@@ -24,10 +24,9 @@ def receives_each_byte_once(m, dut):
     byte   = AnySeq(8)
     m.d.comb += [line.eq(Mux(noise, AnySeq(1), Mux(left == 0, 1, frame[0]))), dut.rx.eq(line)]
     m.d.sync += quiet.eq(Mux(line, quiet + 1, 0))
-    # After a reset, which leaves what is in the synchronizer, a rest of two bits is enough.
-    clean = Signal(init=1)
+    clean = Signal(init=1) # nothing but rest since the reset
     m.d.sync += clean.eq(clean & line)
-    with m.If(noise & line & (clean & (quiet >= 8) | (quiet == 10 * clock + 3))):
+    with m.If(noise & line & (clean & AnySeq(1) | (quiet == 10 * clock + 3))):
         m.d.sync += noise.eq(0)
     ends = Signal()
     m.d.comb += ends.eq((left != 0) & (time == clock - 1))

@@ -10,16 +10,17 @@ from tests.formal.streams import answers_within, free, moved
 
 
 def sends_each_byte_once(m, dut):
-    """On the line is, from the cycle after a byte is taken on, a start bit, the bits of the byte, the lowest
-    first, and a stop bit, each as long as the rate says; otherwise 1. No byte is taken before the one in
-    front of it is sent.
+    """On the line is, from the cycle after a byte is taken on, a start bit, the bits of the byte, the
+    lowest first, and a stop bit, each as long as the rate says; otherwise 1. No byte is taken before the
+    one in front of it is sent.
     """
     free(m, dut)
     clock, baud = dut.rate
     # When each bit ends: a whole number of clocks, none of them more than one cycle off.
     left, frame, time = Signal(range(11)), Signal(10, init=0x3FF), Signal(range(clock + baud))
     ends = Signal()
-    m.d.comb += [ends.eq((left != 0) & (time + baud >= clock)), Assert(dut.tx == Mux(left == 0, 1, frame[0])),
+    m.d.comb += [ends.eq((left != 0) & (time + baud >= clock)),
+                 Assert(dut.tx == Mux(left == 0, 1, frame[0])),
                  Assert(~moved(dut.i) | (left == 0) | (left == 1) & ends),
                  Cover((left == 1) & ends & ~moved(dut.i)), Cover((left == 1) & moved(dut.i))]
     with m.If(left != 0):

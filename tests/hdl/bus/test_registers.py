@@ -68,7 +68,7 @@ def test_registers_are_those_of_the_model():
             read, written = rng.randrange(12), rng.choice((*range(12), 2**10 - 1))
             busy = rng.getrandbits(1)
             write, strobe = rng.getrandbits(1), rng.choice((15, rng.getrandbits(4)))
-            data = rng.choice((rng.getrandbits(32), rng.getrandbits(10),
+            data = rng.choice((rng.getrandbits(32), rng.getrandbits(10), 1 << rng.randrange(32),
                                *range(1, 4), *range(898, 903)))
             for port, value in ((dut.busy, busy), (dut.live, live), (dut.count_step, step),
                                 (dut.flags_set, events),

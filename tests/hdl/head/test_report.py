@@ -40,10 +40,10 @@ def test_report(surest, passes, reject, duty, port):
 @pytest.mark.parametrize("passes", [1, 2, 19, 20])
 def test_agreement_of_the_port(agreement, passes):
     """Of all numbers of confident passes, those below this share of the passes reject."""
-    dut = Report(2, 20, agreement=None)
+    dut = Report(3, 20, agreement=None)
     row = dut.i.payload.shape().const({"index": 1}).as_bits()
     for surest in {0, 1, passes * agreement // 100, -(-passes * agreement // 100), passes}:
         passed = transfer(dut, {"i": [row]}, {"o": 1}, starts={"i": 2},
                           pins={"passes": passes, "surest": surest, "agreement": agreement})
-        assert result_layout(2, 20).from_bits(passed["o"].words[0]).reject == (
+        assert result_layout(3, 20).from_bits(passed["o"].words[0]).reject == (
             100 * surest < agreement * passes)

@@ -73,6 +73,7 @@ def test_reseed():
             ctx.set(dut.i.valid, 1)
             await ctx.tick()
             for _ in range(20):
+                assert ctx.get(dut.o.valid)
                 drawn.append(ctx.get(dut.o.payload))
                 await ctx.tick()
             ctx.set(dut.i.valid, 0)

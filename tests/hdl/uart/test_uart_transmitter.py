@@ -1,5 +1,6 @@
 # amaranth: UnusedElaboratable=no
 
+import itertools
 import random
 
 import pytest
@@ -8,12 +9,16 @@ from amaranth.sim import Simulator
 from hdl.uart.uart_transmitter import UartTransmitter
 
 
-def levels(dut, data, cycles):
-    """Levels of the line in so many cycles, while bytes wait to be sent."""
+def levels(dut, data, cycles, rests=()):
+    """Levels of the line in so many cycles, while bytes wait to be sent; or with a rest in front of each,
+    of cycles in which none waits."""
     seen = []
 
     async def send(ctx):
-        for byte in data:
+        for byte, rest in itertools.zip_longest(data, rests):
+            if rest:
+                ctx.set(dut.i.valid, 0)
+                await ctx.tick().repeat(rest)
             ctx.set(dut.i.payload, byte)
             ctx.set(dut.i.valid, 1)
             await ctx.tick().until(dut.i.ready)
@@ -30,6 +35,14 @@ def levels(dut, data, cycles):
     sim.add_testbench(watch)
     sim.run()
     return seen
+
+
+def test_after_a_rest():
+    """However long it is, the start bit of the next byte is a whole one."""
+    rests = range(1, 40)
+    seen  = levels(UartTransmitter(9, 2), [0xFF] * len(rests), sum(rests) + 46 * len(rests), rests)
+    starts = [len(list(of)) for level, of in itertools.groupby(seen) if not level]
+    assert len(starts) == len(rests) and set(starts) <= {4, 5}
 
 
 @pytest.mark.parametrize("clock, baud", [(100, 3), (4, 1), (125, 3)], ids=str)
