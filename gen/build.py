@@ -48,6 +48,8 @@ from gen.paper_claims import paper_claims
 from gen.progress import Progress
 from gen.resources import estimate_resources
 from gen.sources import HELP
+from gen.standard_cells.liberty import find_library, read_library
+from gen.standard_cells.report import write_standard_cells
 from gen.structure import plain
 from gen.summary import outline, summary
 from gen.synth import FLOWS, synthesize
@@ -64,22 +66,23 @@ LONG_S = 20
 
 
 def build(network: Network | str, target: Target, out: Path, *, checkpoint=None, p=None, synth=None,
-          energy=None, asked=None, steps=None) -> dict:
+          energy=None, liberty=None, asked=None, steps=None) -> dict:
     """Write an accelerator for ``network``, or that of this name or file (:mod:`gen.sources`), to the
     folder ``out``; return its reports.
 
     ``checkpoint`` is a path, that of the shipped one or of the file unless given; ``p`` the dropout
     probability of all layers, as trained unless given; ``synth`` is one of :data:`gen.synth.FLOWS` or None;
     ``energy`` a table of energies (:func:`gen.energy.table.read_table`), that of the paper unless given;
+    ``liberty`` a file of standard cells that the design is mapped to, or None;
     what was ``asked`` for beside the target goes to ``config.json``. ``steps`` says how far it is, in eight
-    steps and three more with ``synth``.
+    steps, three more with ``synth``, and one with ``liberty``.
     """
     steps = steps or Progress(io.StringIO())
     steps.step("checkpoint")
     network = (trained({"network": network, "checkpoint": checkpoint, "p": p}) if isinstance(network, str)
                else read_parameters(network, checkpoint, p))
-    return build_network(network, target, out, synth=synth, energy=energy, asked=asked, steps=steps,
-                         others=_others(network))
+    return build_network(network, target, out, synth=synth, energy=energy, liberty=liberty, asked=asked,
+                         steps=steps, others=_others(network))
 
 
 def _others(network):
@@ -91,12 +94,13 @@ def _others(network):
             yield read(path, network_of(base, method))
 
 
-def build_network(network: Network, target: Target, out: Path, *, synth=None, energy=None, asked=None,
-                  steps=None, others=()) -> dict:
+def build_network(network: Network, target: Target, out: Path, *, synth=None, energy=None, liberty=None,
+                  asked=None, steps=None, others=()) -> dict:
     """Write an accelerator for ``network``, which has its parameters; otherwise as :func:`build`, with
     a step less. Its costs are compared with those of ``others``."""
     steps = steps or Progress(io.StringIO())
-    table = energy and read_table(energy) # what is wrong with it is said at once
+    table   = energy and read_table(energy) # what is wrong with it is said at once
+    library = liberty and read_library(liberty)
     if synth: # rather now than when all before it is done
         check_synthesis(target.board, synth)
         find(FLOWS[synth].router, extra=FLOWS[synth].extra)
@@ -129,6 +133,8 @@ def build_network(network: Network, target: Target, out: Path, *, synth=None, en
             reports.setdefault("synth_ecp5", _not_run(f"the FPGA is another; see synth_{synth}.json"))
         else:
             reports["synth_ecp5"] = _not_run("not asked for; add --synth ecp5")
+        reports["standard_cells"] = (write_standard_cells(directory, library, target.clock_mhz, steps)
+                                     if library else _not_run("not asked for; add --liberty FILE"))
         methods = reports["method_costs"]["methods"]
         if synth == "ecp5":
             steps.step("periphery of the method")
@@ -277,7 +283,9 @@ def _parse(arguments):
         help="folder to write (default: build/NETWORK, or build/NETWORK_estimate)")
     parser.add_argument("--outputs", type=_outputs, default="all", metavar="all|estimate|estimate,energy",
         help="all; or only an estimate of cycles, memories and sizes, for which nothing is written; or "
-             "that and the energy of an image, written to a folder without Verilog (default: %(default)s)")
+             "that and the energy of an image, written to a folder without Verilog; with synth among them, "
+             "all and standard cells, those that are installed unless --liberty or --synth says others "
+             "(default: %(default)s)")
     parser.add_argument("--synth", choices=FLOWS, help="place and route for this FPGA")
     parser.add_argument("--version", action="version", version=f"spincim {version()}")
     return parser.parse_args(arguments)
@@ -286,8 +294,9 @@ def _parse(arguments):
 def _outputs(text):
     """What is asked for, as a set."""
     asked = set(text.split(","))
-    if not asked <= {"all", "estimate", "energy"}:
-        raise argparse.ArgumentTypeError(f"must be all, estimate, or estimate,energy, not {text!r}")
+    if not asked <= {"all", "estimate", "energy", "synth"}:
+        raise argparse.ArgumentTypeError("must be all, estimate, or estimate,energy, or these with synth, "
+                                         f"not {text!r}")
     return asked
 
 
@@ -305,7 +314,12 @@ def main(arguments=None):
         with _quiet():
             print(outline(network, estimate(network, target, energy=asked.get("energy"), steps=steps)))
         return
-    whole = "all" in args.outputs
+    whole = not args.outputs.isdisjoint({"all", "synth"})
+    if "synth" in args.outputs and not {"synth", "liberty"} & {name for name in asked if asked[name]}:
+        if (installed := find_library()) is None:
+            raise BuildError("No standard cells are installed; name a Liberty file with --liberty, an FPGA "
+                             "with --synth, or install some: apt-get install qflow-tech-osu018")
+        asked["liberty"] = str(installed)
     out   = args.out or Path("build", network.name if whole else f"{network.name}_estimate")
     given = {"energy": asked.get("energy"), "asked": _beside_target(asked), "steps": steps}
     try:
@@ -313,8 +327,8 @@ def main(arguments=None):
             if not whole:
                 print(outline(network, write_estimate(network, target, out, **given), out))
                 return
-            reports = build_network(network, target, out, synth=asked.get("synth"), others=_others(network),
-                                    **given)
+            reports = build_network(network, target, out, synth=asked.get("synth"),
+                                    liberty=asked.get("liberty"), others=_others(network), **given)
     except OSError as error:
         raise BuildError(f"{error.strerror or error}: {error.filename or out}; choose another folder with "
                          f"--out") from None

@@ -31,7 +31,7 @@ __all__ = ["BESIDE_TARGET", "BuildError", "add_options", "chosen_network", "chos
 #: What a file of options holds beside the fields of the target.
 BESIDE_TARGET = ("network", "method", "crossbars", "ways", "ways_of", "masked", "p", "checkpoint", "random",
                  "synth",
-                 "energy", "mtj_dropout")
+                 "energy", "liberty", "mtj_dropout")
 
 #: What the codes of currents depend on, and what it is called.
 CALIBRATED = {"network": "network", "mtj_bits": "bits", "clock_mhz": "a clock in MHz of",
@@ -85,6 +85,8 @@ def add_options(parser: argparse.ArgumentParser):
     parser.add_argument("--energy", metavar="FILE",
         help=f"energies of circuits: {', '.join(TABLES)}, or a file of your own (default: that of the "
              "paper of the cells)")
+    parser.add_argument("--liberty", metavar="FILE",
+        help="map to the standard cells of this Liberty file (.lib or .lib.gz): area and clock")
     for field in fields(Target):
         name, text = f"--{field.name.replace('_', '-')}", field.metadata["help"]
         default = {"passes": f"that of the paper of the method, or {field.default}; all combinations, with "
@@ -127,6 +129,8 @@ def read_options(args: argparse.Namespace, network: str | None) -> dict:
         given["checkpoint"] = str(given["checkpoint"])
     if given["energy"] and given["energy"] not in TABLES:
         given["energy"] = str(Path(given["energy"]).absolute()) # as it holds in any folder
+    if given["liberty"]:
+        given["liberty"] = str(Path(given["liberty"]).absolute())
     asked |= {name: None if value == _NONE else value for name, value in given.items() if value is not None}
     if asked.get("rng") != "mtj":
         asked.pop("mtj_dropout", None)
@@ -288,8 +292,8 @@ def _read(path, known):
         if name == "ways_of" and value not in WAYS_OF:
             raise BuildError(f"Config {path} must have {' or '.join(map(repr, WAYS_OF))} for ways_of, not "
                              f"{value!r}")
-        for kind, names, what in ((str, ("network", "method", "masked", "checkpoint", "synth", "energy"),
-                                   "a text"),
+        for kind, names, what in ((str, ("network", "method", "masked", "checkpoint", "synth", "energy",
+                                         "liberty"), "a text"),
                                   (int, ("crossbars", "ways", "random"), "a whole number"),
                                   (int | float, ("p",), "a number"), (list, ("mtj_dropout",), "a list")):
             if name in names and (not isinstance(value, kind) or isinstance(value, bool)):

@@ -35,8 +35,8 @@ PAGE = "report/summary.html"
 #: The folder in which a build works, inside of its output folder.
 WORK = ".spincim"
 
-#: The report of a simulation: not a file of the build, but valid for its design alone.
-SIMULATED = "report/rtlsim_performance.json"
+#: Reports of simulations: no files of the build, but valid for its design alone.
+SIMULATED = ("report/rtlsim_performance.json", "report/power.json")
 
 #: Files of builds of versions whose manifest does not list them.
 _UNLISTED = (
@@ -175,7 +175,7 @@ def _replace(path):
             raise OutputError(f"File {path / name} is none of the build that it is in, but in the way of "
                               f"the new one; move it elsewhere, or choose another folder with --out")
     old.mkdir()
-    for name in [*before, SIMULATED]:
+    for name in [*before, *SIMULATED]:
         if (path / name).exists():
             _move(path / name, old / name)
     for name in after:
@@ -196,10 +196,11 @@ def _settle(path):
         for name in sorted(_files(old), key=MANIFEST.__eq__):
             _move(old / name, path / name)
     elif old.exists():
-        if (old / SIMULATED).exists():
-            simulated = path / SIMULATED
-            _move(old / SIMULATED, simulated if _name(old) == _name(path) else simulated.with_name(
-                f"{simulated.stem}_{_name(old)[:8]}.json"))
+        for name in SIMULATED:
+            if (old / name).exists():
+                simulated = path / name
+                _move(old / name, simulated if _name(old) == _name(path) else simulated.with_name(
+                    f"{simulated.stem}_{_name(old)[:8]}.json"))
         _remove_empty({(path / name).parent for name in _files(old)})
     # `old` is removed first: without it there is nothing to roll back.
     shutil.rmtree(old, ignore_errors=True)

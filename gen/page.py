@@ -56,9 +56,9 @@ def page(reports: dict[str, dict], figures: dict[str, tuple[bytes, str]] | None 
     """Return the page of ``reports``, as they are read from the JSON files of a build, by the names of
     these; what is not among them has no place on it. ``figures`` are drawings, SVG files, by their names,
     each with a table of its numbers as CSV."""
-    energy, performance, cycles, arrays, costs, cells = (reports.get(name) for name in (
+    energy, performance, cycles, arrays, costs, cells, standard = (reports.get(name) for name in (
         "energy", "estimate_network_performance", "estimate_layer_cycles", "crossbar_map", "method_costs",
-        "estimate_resources"))
+        "estimate_resources", "standard_cells"))
     name   = next((report["network"] for report in (energy, arrays) if report), "Accelerator")
     method = f", {energy['method']}" if energy else ""
     title  = escape(f"{name}{method}")
@@ -75,6 +75,8 @@ def page(reports: dict[str, dict], figures: dict[str, tuple[bytes, str]] | None 
         parts.append(_arrays(arrays))
     if cells:
         parts.append(_cells(cells))
+    if standard:
+        parts.append(_standard_cells(standard))
     if costs:
         parts.append(_costs(costs))
     for figure, (drawing, numbers) in (figures or {}).items():
@@ -219,6 +221,28 @@ def _cells(report):
             for name, block in (*report["blocks"].items(), ("sum", report))]
     return (f"<h2>Cells of an ECP5, by block</h2><p>An estimate, before any synthesis.</p>{bars}"
             + _table(("block", "LUT4", "flip-flops", "block memories", "multipliers"), rows))
+
+
+def _standard_cells(report):
+    """A bar for each block that stands beside the layers, and each layer; or why there is none."""
+    title = "<h2>Area of standard cells, by block</h2>"
+    if report["status"] != "run":
+        return f"{title}<p>Not run: {escape(report['reason'])}.</p>"
+    keys, groups = ("area_um2", "cells", "flip_flops", "memory_bits"), {}
+    for path, block in report["blocks"].items():
+        group = groups.setdefault(path.partition(".")[0] or "between blocks", dict.fromkeys(keys, 0))
+        for key in keys:
+            group[key] += block[key]
+    most = max(group["area_um2"] for group in groups.values()) or 1
+    bars = "".join(_bar(f"{escape(name)}: {_number(group['area_um2'])} um2",
+                        [(group["area_um2"] / most, "c6", f"{group['area_um2']:.0f} um2")])
+                   for name, group in groups.items())
+    rows = [(escape(name), *(_number(group[key]) for key in keys))
+            for name, group in (*groups.items(), ("sum", report))]
+    fmax  = report["fmax_mhz"]
+    clock = "" if fmax is None else f" The slowest path allows {_number(fmax)} MHz."
+    return (f"{title}<p>{escape(report['library']['name'])}.{clock} {escape(report['left_out'])}</p>{bars}"
+            + _table(("block", "um2", "cells", "of them flip-flops", "bits of memory, beside"), rows))
 
 
 def _costs(report):

@@ -27,6 +27,12 @@ def summary(out: Path, reports: dict) -> str:
         if synth["status"] == "run":
             rows.append((name, f"{synth['LUT']} LUT4, {synth['FF']} FF, {synth['BRAM']} BRAM, "
                                f"{synth['fmax_mhz']:.1f} MHz"))
+    cells = reports.get("standard_cells", {"status": "not_run"})
+    if cells["status"] == "run":
+        clock = "no path" if cells["fmax_mhz"] is None else f"{cells['fmax_mhz']:.0f} MHz"
+        rows.append(("cells", f"{cells['area_um2']:,.0f} um2, {cells['cells']:,} cells, "
+                              f"{cells['flip_flops']:,} of them flip-flops; {cells['memory_bits']:,} bits "
+                              f"of memory beside; {clock}; {cells['library']['name']}"))
     methods = tabulate([{
         "method":      method["method"],
         "T":           method["passes"],

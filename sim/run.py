@@ -22,12 +22,11 @@ from gen.command import Parser, command
 from gen.files import refuse_overlap, refuse_unwritable, write_json
 from gen.progress import Progress
 from golden.answers import check_path, columns_help, write_answers
-from golden.data import data_set, load_sample
-from golden.images import Images, read_images
 from sim.bit_exact import SimulationError, simulate, simulate_answers
 from sim.compare.quality import OOD_SETS, load_ood
 from sim.coverage import Coverage, table
 from sim.design import Design
+from sim.inputs import images_of
 from sim.processes import cores
 from sim.report import write_report
 from sim.verilator.simulation import DUTY_STEPS
@@ -98,7 +97,7 @@ def _run(args):
     if args.waves and args.coverage:
         raise SimulationError("Waves and coverage take different simulators; ask for one of them")
     design = Design(args.directory)
-    images = _images(args, design)
+    images = images_of(design, data=args.data, given=args.input, labels=args.labels, ood=bool(args.ood))
     count  = args.images
     if count is None:
         count = len(images) if args.input else IMAGES
@@ -126,36 +125,6 @@ def _run(args):
     if args.out:
         write_answers(args.out, answers, images)
     return report
-
-
-def _images(args, design):
-    """The images that are asked for: a user's, or those of MNIST."""
-    if args.input:
-        if args.data or args.ood:
-            raise SimulationError("Sets of --data and --ood go with MNIST; leave them out, or --input")
-        return read_images(args.input, design.network, args.labels)
-    if args.labels:
-        raise SimulationError("Labels belong to images of your own; name these with --input FILE")
-    network = design.network
-    data    = data_set(network.data)
-    if args.data is not None:
-        images = Images(*data.load(args.data, "test"))
-    elif network.data == "mnist":
-        images = Images(*load_sample())
-    else:
-        raise SimulationError(f"No images of {data.title} come with the project; name a folder that has it "
-                              "with --data DIR, or images of your own with --input FILE")
-    if args.ood and not data.ood:
-        raise SimulationError(f"No set is known that is out of distribution for {data.title}; leave out "
-                              "--ood")
-    classes = network.layers[-1].outputs
-    if images.pixels.shape[1:] != network.input.shape or images.labels.max() >= classes:
-        sizes = [" x ".join(map(str, shape)) for shape in (network.input.shape, images.pixels.shape[1:])]
-        raise SimulationError(f"Network of {args.directory} takes images of {sizes[0]} in {classes} "
-                              f"classes, and those of {data.title} are {sizes[1]} in "
-                              f"{1 + images.labels.max()}; name images of "
-                              "your own with --input FILE")
-    return images
 
 
 def _flat(report, prefix=""):

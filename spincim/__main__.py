@@ -16,6 +16,7 @@ COMMANDS = {
     "block":    ("gen.block", "a block alone: Verilog, test bench, ports and timing, cells"),
     "report":   ("gen.report", "make the page of a build again, from its reports"),
     "sim":      ("sim.run", "simulate what was built, and compare each bit with the golden model"),
+    "power":    ("sim.power", "energy of the periphery in standard cells, for real images"),
     "train":    ("golden.train", "train a network, and write its checkpoint"),
     "evaluate": ("golden.evaluate", "accuracy and uncertainty of a network, by the golden model"),
     "plot":     ("golden.plot", "draw the figures of the papers, of a network at hand"),

@@ -28,8 +28,9 @@ __all__ = ["Accelerator", "Model", "Options", "Predictions", "load"]
 
 
 class Options(TypedDict, total=False):
-    """Options of a build: the fields of :class:`gen.ir.Target`, each as it is there; ``synth``; and
-    ``energy``, the name or file of a table of energies (:mod:`gen.energy.table`)."""
+    """Options of a build: the fields of :class:`gen.ir.Target`, each as it is there; ``synth``; ``energy``,
+    the name or file of a table of energies (:mod:`gen.energy.table`); and ``liberty``, a file of standard
+    cells."""
 
     array_rows: int
     array_columns: int
@@ -61,6 +62,7 @@ class Options(TypedDict, total=False):
     board: Literal["none", "ulx3s_85f", "ecpix5_85f", "orangecrab_85f", "icebreaker", "arty_a7_100"]
     synth: Literal["ecp5"] | None
     energy: str | None
+    liberty: str | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -185,15 +187,14 @@ class Model:
         UserError
             If it cannot be built, or the folder cannot be written.
         """
-        synth, energy = (options.pop(name, None) for name in ("synth", "energy"))
+        beside = {name: options.pop(name, None) for name in ("synth", "energy", "liberty")}
         known = [field.name for field in fields(Target)]
         for name in options:
             if name not in known:
-                raise TypeError(f"build() has no option {name!r}; options are: {', '.join(known)}, synth, "
-                                "energy")
+                raise TypeError(f"build() has no option {name!r}; options are: "
+                                f"{', '.join((*known, *beside))}")
         target = chosen_target(options, self.network)
-        return Accelerator(folder, build_network(self.network, target, Path(folder), synth=synth,
-                                                 energy=energy))
+        return Accelerator(folder, build_network(self.network, target, Path(folder), **beside))
 
     def simulate(self, images: np.ndarray, passes: int = 20, **options: Unpack[Options]) -> Predictions:
         """Return what the Verilog answers, built in a temporary folder, as :meth:`build` and

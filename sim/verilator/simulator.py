@@ -53,6 +53,9 @@ _COCOTB = (
     "-LDFLAGS", "-Lcocotb -lcocotbvpi_verilator",
 )
 
+#: All signals, and memories up to so many words, as registers may be some.
+_WAVES = ("--trace-vcd", "--trace-underscore", "--trace-max-array", "1024", "--trace-max-width", "4096")
+
 #: What :mod:`sim.coverage` reads.
 _COVERAGE = ("--coverage-line", "--coverage-toggle")
 
@@ -199,7 +202,7 @@ def build(sources, top: str, directory: Path, *more: str, beside=(), waves=False
     environment() # a missing program is said first
     from cocotb_tools import config
 
-    options = [*_COCOTB, *["--trace-vcd"] * waves, *(_COVERAGE if coverage else ()), *more]
+    options = [*_COCOTB, *(_WAVES if waves else ()), *(_COVERAGE if coverage else ()), *more]
     main = Path(config.share_dir) / "lib" / "verilator" / "verilator.cpp"
     return compile_once([main, *sources], top, directory, *options, log=log, beside=beside)
 

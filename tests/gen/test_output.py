@@ -86,13 +86,14 @@ def test_simulation_of_another_design_is_set_aside(tmp_path):
     out = tmp_path / "build"
     make(out, FIRST)
     first = json.loads((out / MANIFEST).read_text())["build"]
-    (out / SIMULATED).parent.mkdir()
-    (out / SIMULATED).write_text("figures")
+    (out / "report").mkdir()
+    for name in SIMULATED:
+        (out / name).write_text("figures")
     make(out, FIRST)
-    assert contents(out) == whole(FIRST) | {SIMULATED: "figures"}
+    assert contents(out) == whole(FIRST) | dict.fromkeys(SIMULATED, "figures")
     make(out, SECOND)
     assert contents(out) == whole(SECOND) | {
-        f"report/rtlsim_performance_{first[:8]}.json": "figures"}
+        f"report/{name}_{first[:8]}.json": "figures" for name in ("rtlsim_performance", "power")}
 
 
 def test_build_of_a_version_that_listed_nothing(tmp_path):
@@ -102,7 +103,7 @@ def test_build_of_a_version_that_listed_nothing(tmp_path):
     mine = {"rtl/bench.v": "", "report/thoughts.md": "", "rtl/my_array_x.hex": ""}
     write(tmp_path / "build", old | mine)
     before = hashlib.sha256((tmp_path / "build" / MANIFEST).read_bytes()).hexdigest()
-    (tmp_path / "build" / SIMULATED).write_text("figures")
+    (tmp_path / "build" / SIMULATED[0]).write_text("figures")
     make(tmp_path / "build", SECOND)
     assert contents(tmp_path / "build") == whole(SECOND) | mine | {
         f"report/rtlsim_performance_{before[:8]}.json": "figures"}

