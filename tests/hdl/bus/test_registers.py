@@ -18,11 +18,11 @@ TABLE = (
     Register("BITS", "setting", 0x14, "", (Field("low", 0, 3, ""), Field("high", 28, 4, "")), value=5),
     Register("FLAGS", "flags", 0x18, "", (Field("a", 0, 1, ""), Field("b", 9, 1, ""))),
     Register("DO", "command", 0x1C, ""),
-    Register("IDLE", "setting", 0x20, "", value=3, limits=(0, 99), idle=True),
+    Register("IDLE", "setting", 0x20, "", (Field("low", 0, 7, ""),), value=3, idle=True),
     Register("IDLE_DO", "command", 0x24, "", idle=True),
 )
 
-MASKS = {"LIVE": 0xF0F, "BITS": 0xF0000007, "FLAGS": 0x201}
+MASKS = {"LIVE": 0xF0F, "BITS": 0xF0000007, "FLAGS": 0x201, "IDLE": 0x7F}
 
 
 class Model:
@@ -44,10 +44,8 @@ class Model:
         value = int.from_bytes(bytes(bytes_), "little")
         if name == "SET":
             return 0, {name: min(max(value, 2), 900)}
-        if name == "BITS":
+        if name in ("BITS", "IDLE"):
             return 0, {name: value & MASKS[name]}
-        if name == "IDLE":
-            return 0, {name: min(value, 99)}
         if name in ("DO", "IDLE_DO"):
             return 0, {}
         if name == "FLAGS":
