@@ -9,6 +9,8 @@ from pathlib import Path
 from tabulate import tabulate
 
 from gen.emit import listed, write_verilog
+from gen.images import weight_files
+from gen.ipxact import component
 from gen.ir import Network, Target, dump
 from gen.tools import version
 from hdl.accelerator import Accelerator
@@ -33,8 +35,8 @@ _ACCEPTED = {"SYMRSVDWORD": "the port interrupt has the name that tools look for
 def write_bus(network: Network, target: Target, accelerator: Accelerator, directory: Path) -> dict | None:
     """Write the Verilog of the module around the accelerator to ``directory / "rtl"``; and for AXI to
     ``directory / "bus"`` the registers as a header of C, ``spincim.h``, and as a module of Python,
-    ``spincim_registers.py``. Return what the manifest says of them: None where the target has no bus, for
-    which nothing is written.
+    ``spincim_registers.py``, and all of it for the catalogues of tools, ``component.xml``. Return what the
+    manifest says of them: None where the target has no bus, for which nothing is written.
     """
     if target.bus == "streams":
         return None
@@ -42,16 +44,25 @@ def write_bus(network: Network, target: Target, accelerator: Accelerator, direct
     of_map = {
         "pixels": network.input.height * network.input.width, "colours": network.input.colours,
         "classes": network.layers[-1].outputs, "passes": target.passes, "passes_max": target.passes_max,
+        "confidence": network.head.confidence, "agreement": network.head.agreement,
+        "sources": len(network.generator.seeds) if hasattr(accelerator, "reseed") else 0,
         "version": tuple(map(int, re.findall(r"\d+", version())[:3])), "build": int(name[:8], 16)}
     top, own = (_axi if target.bus == "axi" else _uart)(target, accelerator, of_map, directory)
     registers = top.bus.registers.registers if target.bus == "axi" else top.bus.registers
     source, _ = write_verilog(top, TOPS[target.bus], directory, _ACCEPTED)
+    if target.bus == "axi":
+        files = [source, "rtl/accelerator.v", *weight_files(accelerator)["files"]]
+        (directory / "bus" / "component.xml").write_text(component(
+            TOPS["axi"], ".".join(map(str, of_map["version"])), listed(top), registers,
+            [f"../{file}" for file in files]))
     return {
         "kind": target.bus,
         "hash": name,
         "top": TOPS[target.bus],
         "sources": [source], # beside those of the accelerator
         **own,
+        # States of random sources after a reset.
+        "seeds": list(network.generator.seeds) if hasattr(accelerator, "reseed") else [],
         "ports": listed(top),
         "record": [{"name": field, "offset": layout.offset, "width": layout.width}
                    for field, layout in record_layout()],
@@ -136,7 +147,28 @@ static inline void spincim_write(volatile void *base, uint32_t address, uint32_t
     *(volatile uint32_t *)((volatile char *)base + address) = value;
 }}
 
-#endif
+{seed}#endif
+"""
+
+_HEADER_SEED = """\
+/* Makes the images that follow draw the random bits of a build with this --seed, its first ones. Returns 0
+   where an image was on its way, so that it must be called again. */
+static inline int spincim_seed(volatile void *base, uint64_t seed)
+{
+    spincim_write(base, SPINCIM_EVENTS, SPINCIM_EVENTS_REFUSED);
+    for (unsigned source = 0; source < SPINCIM_SOURCES_VALUE; source++) {
+        uint64_t state = seed += UINT64_C(0x9E3779B97F4A7C15);
+        state = (state ^ state >> 30) * UINT64_C(0xBF58476D1CE4E5B9);
+        state = (state ^ state >> 27) * UINT64_C(0x94D049BB133111EB);
+        state ^= state >> 31;
+        state += !state;
+        spincim_write(base, SPINCIM_STATE_LOW, (uint32_t)state);
+        spincim_write(base, SPINCIM_STATE_HIGH, (uint32_t)(state >> 32));
+        spincim_write(base, SPINCIM_RESEED, source);
+    }
+    return !(spincim_read(base, SPINCIM_EVENTS) & SPINCIM_EVENTS_REFUSED);
+}
+
 """
 
 
@@ -160,7 +192,9 @@ def _header(registers):
             ("ID_VALUE", f"0x{values['ID']:08X}u", "what ID says"),
             ("BUILD_VALUE", f"0x{values['BUILD']:08X}u", "what BUILD says"),
             ("IMAGE_BYTES", f"{values['PIXELS'] * values['COLOURS']}u", "of a packet of pixels"),
-            ("RECORDS", f"{values['CLASSES']}u", "of a result, one for each class"))),
+            ("RECORDS", f"{values['CLASSES']}u", "of a result, one for each class"),
+            ("SOURCES_VALUE", f"{values['SOURCES']}u", "what SOURCES says"))),
+        seed=_HEADER_SEED if values["SOURCES"] else "",
         record="\n".join(f"    {kinds[bits]} {name + ';':12} /* {text} */"
                          for name, (bits, text) in RECORD.items()),
         flags=defines([(f"FLAG_{name.upper()}", f"0x{1 << bit:X}u", text)
@@ -188,6 +222,22 @@ RECORD = {record}
 
 #: Bit of each flag in the field "flags" of a record.
 FLAGS = {flags}
+{seed}'''
+
+_MODULE_SEED = '''
+
+def seed_writes(seed):
+    """What to write where, in this order and while no image is on its way, so that the images that follow
+    draw the random bits of a build with this --seed, its first ones: a list of addresses and values."""
+    writes = []
+    for source in range(CONSTANTS["SOURCES"]):
+        seed  = (seed + 0x9E3779B97F4A7C15) % 2**64
+        state = (seed ^ seed >> 30) * 0xBF58476D1CE4E5B9 % 2**64
+        state = (state ^ state >> 27) * 0x94D049BB133111EB % 2**64
+        state = state ^ state >> 31 or 1
+        writes += [(REGISTERS["STATE_LOW"], state % 2**32), (REGISTERS["STATE_HIGH"], state >> 32),
+                   (REGISTERS["RESEED"], source)]
+    return writes
 '''
 
 
@@ -204,7 +254,8 @@ def _module(registers):
         records=values["CLASSES"],
         record="[\n" + "".join(f'    ("{name}", "<u{bits // 8}"),\n'
                                for name, (bits, _) in RECORD.items()) + "]",
-        flags=_dict({name: bit for bit, name in enumerate(FLAGS)}))
+        flags=_dict({name: bit for bit, name in enumerate(FLAGS)}),
+        seed=_MODULE_SEED if values["SOURCES"] else "")
 
 
 def _dict(entries):

@@ -70,8 +70,10 @@ def write_verilog(component, name: str, directory: Path, accepted=None, *,
 
 
 def listed(component) -> list[dict]:
-    """Return name, direction and width of each port of ``component`` in Verilog."""
-    return [{"name": port, "direction": direction, "width": len(value)}
+    """Return name, direction and width of each port of ``component`` in Verilog; of an input also its
+    ``init``, unless that is 0."""
+    return [{"name": port, "direction": direction, "width": len(value),
+             **({"init": value.init} if direction == "in" and value.init else {})}
             for port, (value, direction) in _flatten(component)]
 
 

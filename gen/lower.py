@@ -49,6 +49,7 @@ def lower(network: Network, target: Target) -> Accelerator:
         guard=network.head.guard,
         confidence=network.head.confidence,
         agreement=network.head.agreement,
+        settable=_settable(target),
         sequential=target.schedule == "sequential",
         protect=target.protect,
     )
@@ -107,7 +108,8 @@ def _results(layer, bank):
 def _rng(network, target):
     generator = network.generator
     if target.rng == "emulated":
-        sources = [PseudoRng(generator.drop, seed=seed) for seed in generator.seeds]
+        sources = [PseudoRng(generator.drop, seed=seed, seedable=_settable(target))
+                   for seed in generator.seeds]
     else:
         sources = [MtjRng(
             target.mtj_currents, target.mtj_reset_current, code=target.mtj_bits,
@@ -115,6 +117,11 @@ def _rng(network, target):
             read_cycles=target.cycles(target.read_ns),
             reset_cycles=target.cycles(target.reset_ns)) for _ in generator.seeds]
     return RngBank(sources) if sources else None
+
+
+def _settable(target):
+    """Whether registers of a bus say what a build otherwise does: seed and thresholds of rejection."""
+    return target.bus != "streams"
 
 
 def _points(network):

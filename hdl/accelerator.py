@@ -81,6 +81,8 @@ class Accelerator(wiring.Component):
         See :class:`gen.ir.Head`.
     sequential : bool
         Run the passes one after another instead of sharing the maps that they have in common.
+    settable : bool
+        Whether ``confidence`` and ``agreement`` are ports.
     protect : bool
         Check the parity of all stored words (:mod:`hdl.checks.parity`) and control registers
         (:mod:`hdl.checks.register_parity`), and that the pass sets of an image divide its passes
@@ -99,6 +101,12 @@ class Accelerator(wiring.Component):
         Sticky: a health test of the random bits has failed.
     error : Out(1)
         Sticky: a fault has been seen, or an alarm raised. Only with ``protect``.
+    confidence, agreement : In(16), In(7)
+        See above; ``init`` of the ports is what is given. Only with ``settable``.
+    reseed : In(reseed_signature(sources))
+        States of the random sources (:class:`hdl.random.rng_bank.RngBank`). Only with sources that take
+        them. It brings some, and the two above change, only when the result of each image that has begun
+        has been sent.
     mtj : Out(mtj_signature(code, reset_current)).array(sources)
         Pins of the junctions. Only with :class:`hdl.random.mtj_rng.MtjRng`.
     layer_<name> : Out(array_signature(geometry)).array(row tiles)
@@ -107,7 +115,7 @@ class Accelerator(wiring.Component):
 
     def __init__(self, pixels, *, thresholds, bits=1, colours=1, engines, names, branches=(), draws, rng,
                  points=None, health, classes, passes, fraction, guard=0, confidence, agreement=90,
-                 sequential, protect=False):
+                 settable=False, sequential, protect=False):
         self.names       = tuple(names)
         self.engines     = tuple(engines)
         self.sequential  = sequential
@@ -183,7 +191,7 @@ class Accelerator(wiring.Component):
         self.softmax    = Softmax(self.engines[-1].word, classes=classes, fraction=fraction,
                                   guard=guard, protect=protect)
         self.averaging  = Averaging(classes, passes, confidence=confidence, agreement=agreement,
-                                    protect=protect)
+                                    settable=settable, protect=protect)
         members = {
             "pixels":  In(stream.Signature(len(self.binarizer.i.payload))),
             "passes":  In(range(passes + 1)),
@@ -191,8 +199,8 @@ class Accelerator(wiring.Component):
             "alarm":   Out(1),
             **error_port(protect),
         }
-        if hasattr(rng, "mtj"):
-            members["mtj"] = rng.signature.members["mtj"]
+        for block, names in ((self.averaging, ("confidence", "agreement")), (rng, ("reseed", "mtj"))):
+            members |= {name: block.signature.members[name] for name in names if hasattr(block, name)}
         for name, engine in zip(self.engine_names, self.engines, strict=True):
             if "arrays" in engine.signature.members:
                 members[name] = engine.signature.members["arrays"]
@@ -347,6 +355,11 @@ class Accelerator(wiring.Component):
                     equal.handed.eq(self.mask_stores[name].drawn.handed),
                 ]
         m.d.comb += self.alarm.eq(Cat(test.alarm for _, test in self.health).any())
+        if "confidence" in self.signature.members:
+            m.d.comb += [self.averaging.confidence.eq(self.confidence),
+                         self.averaging.agreement.eq(self.agreement)]
+        if "reseed" in self.signature.members:
+            connect(m, flipped(self.reseed), self.rng.reseed)
         if "mtj" in self.signature.members:
             for source, pins in zip(self.rng.mtj, self.mtj, strict=True):
                 connect(m, source, flipped(pins))

@@ -9,7 +9,7 @@ __all__ = ["other_pins", "place_accelerator"]
 
 
 #: Ports of an accelerator that the bus takes the place of.
-_TAKEN = ("pixels", "passes", "results", "alarm", "error")
+_TAKEN = ("pixels", "passes", "results", "alarm", "error", "confidence", "agreement", "reseed")
 
 
 def other_pins(accelerator):
@@ -32,9 +32,12 @@ def place_accelerator(m, accelerator, module, bus, around, *, domain="sync"):
     m.submodules.core = Instance(module, **pins)
     connect(m, bus.pixels, core.pixels)
     connect(m, core.results, bus.results)
-    m.d.comb += [core.passes.eq(bus.passes), bus.alarm.eq(core.alarm)]
+    m.d.comb += [core.passes.eq(bus.passes), core.confidence.eq(bus.confidence),
+                 core.agreement.eq(bus.agreement), bus.alarm.eq(core.alarm)]
     if "error" in accelerator.signature.members:
         m.d.comb += bus.error.eq(core.error)
+    if "reseed" in accelerator.signature.members:
+        connect(m, bus.reseed, core.reseed)
     for name, member in other_pins(accelerator).items():
         _through(m, member, getattr(core, name), getattr(around, name))
 

@@ -7,6 +7,7 @@
 """
 
 from host.accelerator import Accelerator, HostError, Predictions
+from host.devices import Memory, Overlay
 
 
-__all__ = ["Accelerator", "HostError", "Predictions"]
+__all__ = ["Accelerator", "HostError", "Memory", "Overlay", "Predictions"]

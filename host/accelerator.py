@@ -1,18 +1,22 @@
-"""An accelerator on a board, at a serial line."""
+"""An accelerator on a board, at a serial line, or on AXI beside a processor."""
 
 import io
 import json
-from contextlib import ExitStack
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from gen.progress import Progress
+from gen.split_mix import seeds_of
 from golden.head import Prediction
 from golden.metrics import predictive_entropy
+from host.axi_link import AxiLink
+from host.devices import Memory, Overlay
 from host.link import Link, LinkError, NoAnswer
 from host.serial_port import HostError, SerialPort
+from host.settings import reseeding, threshold
 
 
 __all__ = ["Accelerator", "HostError", "Predictions"]
@@ -44,35 +48,38 @@ class Accelerator:
     Attributes
     ----------
     images : int
-        Images since the reset, and so the number of the next one in the random stream.
+        Images since the reset or the seed, and so the number of the next one in the random stream.
     clock_hz, baud : int
-        Frequency of its clock, and bits per second of the line.
+        Frequency of its clock, and bits per second of the line; None without a line.
     """
 
-    def __init__(self, port, manifest: dict, *, baud: int, first_s: float, place: str):
+    def __init__(self, link, manifest: dict, *, place: str, load: str, baud: int | None = None):
         self._place    = place
+        self._load     = load # what is to be loaded into the board
         self._manifest = manifest
         bus = manifest["bus"]
-        self.clock_hz, self.baud = bus["clock_hz"], baud
+        self.clock_hz, self.baud = bus.get("clock_hz"), baud
         self._registers = {register["name"]: register for register in bus["registers"]}
         self._flags  = {name: bit for bit, name in enumerate(bus["flags"])}
         self._record = np.dtype([(field["name"], f"<u{field['width'] // 8}") for field in bus["record"]])
-        self._link   = Link(port, bus["pixel_bytes"], first_s)
+        self._link   = link
         self._stack  = ExitStack() # what ends with this
         self._whole  = True # nothing is half done
+        self._set    = {}   # seed and thresholds, if they are not those of the build
         self.images  = 0
 
     @classmethod
-    def open(cls, directory: Path | str, port: str | None = None, *, baud: int | None = None,
-             hits: float = 0.0, seed: int = 1, steps=None) -> "Accelerator":
+    def open(cls, directory: Path | str, port: str | Memory | Overlay | None = None, *,
+             baud: int | None = None, hits: float = 0.0, seed: int = 1, steps=None) -> "Accelerator":
         """Open the accelerator of the build in ``directory``, reset it, and see that it is of that build.
 
         Parameters
         ----------
         directory : Path or str
-            Output of a build with ``--board`` or ``--bus uart``.
-        port : str, optional
-            Serial port of the board. Unless given, the board is simulated.
+            Output of a build with ``--board`` or ``--bus uart``; or, for the last two ports, ``--bus axi``.
+        port : str or host.devices.Memory or host.devices.Overlay, optional
+            Serial port of the board, or where registers and DMA engine are. Unless given, the board is
+            simulated.
         baud : int, optional
             Bits per second; those of the build unless given.
         hits, seed : float, int
@@ -87,7 +94,9 @@ class Accelerator:
             If there is no board, or another one.
         """
         directory = Path(directory)
-        manifest  = _manifest(directory)
+        if isinstance(port, Memory | Overlay):
+            return cls._open_axi(directory, port)
+        manifest  = _manifest(directory, "uart", "a serial line", "--board ulx3s_85f")
         baud      = baud or manifest["bus"]["baud"]
         with ExitStack() as stack:
             place, first_s = f"port {port}", _BOARD_S
@@ -99,7 +108,24 @@ class Accelerator:
                 place, first_s = "the simulated board", _VIRTUAL_S
             line = SerialPort(port, baud)
             stack.callback(line.close)
-            accelerator = cls(line, manifest, baud=baud, first_s=first_s, place=place)
+            link = Link(line, manifest["bus"]["pixel_bytes"], first_s)
+            accelerator = cls(link, manifest, place=place, load="board/top.bit", baud=baud)
+            accelerator._begin()
+            accelerator._stack = stack.pop_all()
+        return accelerator
+
+    @classmethod
+    def _open_axi(cls, directory, place):
+        manifest = _manifest(directory, "axi", "AXI", "--bus axi")
+        record   = sum(field["width"] for field in manifest["bus"]["record"]) // 8
+        with ExitStack() as stack:
+            try:
+                link = AxiLink(*place.open(stack), manifest["bus"], result=manifest["classes"] * record,
+                               image=manifest["pixels"] * manifest["colours"])
+            except MemoryError:
+                raise HostError(f"Memory for the DMA engine at {place} has no room for two images and a "
+                                "result; give it more") from None
+            accelerator = cls(link, manifest, place=str(place), load="its bitstream")
             accelerator._begin()
             accelerator._stack = stack.pop_all()
         return accelerator
@@ -117,10 +143,9 @@ class Accelerator:
     def _begin(self):
         build = int(self._manifest["bus"]["hash"][:8], 16)
         try:
-            self._link.reset()
             identity, found = self.read("ID"), self.read("BUILD")
         except NoAnswer:
-            if self._link.frames.bytes:
+            if self.line["received"]:
                 raise HostError(f"What comes from {self._place} at {self.baud} baud is no answer of an "
                                 "accelerator; give the baud rate of what is on the board with --baud, or "
                                 "load board/top.bit into the board again") from None
@@ -131,7 +156,9 @@ class Accelerator:
             raise HostError(f"What answers at {self._place} is no accelerator (0x{identity:08X})")
         if found != build:
             raise HostError(f"The board has another build ({found:08x}) than the folder ({build:08x}); "
-                            "load its board/top.bit, or name the folder of what is on the board")
+                            f"load {self._load}, or name the folder of what is on the board")
+        with self._failing():
+            self._link.reset()
 
     def read(self, name: str) -> int:
         """Return what a register says; see docs/bus.md for the names."""
@@ -144,15 +171,63 @@ class Accelerator:
     @property
     def line(self) -> dict[str, int]:
         """What has gone over the line: bytes ``sent`` and ``received``, requests made ``again``, and
-        frames that were wrong at the other end, ``bad_there``, and at this one."""
-        link = self._link
-        return {"sent": link.sent, "received": link.frames.bytes, "again": link.again,
-                "bad_there": link.bad, "bad_here": link.frames.bad}
+        frames that were wrong at the other end, ``bad_there``, and at this one. Empty on AXI."""
+        return self._link.counts
 
     def reset(self):
-        """Reset the accelerator: the next image is the first one of the random stream again."""
-        self._link.reset()
+        """Reset the accelerator: the next image is the first one of the random stream again. Seed and
+        thresholds that were set stay."""
+        with self._failing():
+            self._link.reset()
         self.images, self._whole = 0, True
+        self.configure(**self._set)
+
+    def configure(self, *, seed: int | None = None, confidence: float | None = None,
+                  agreement: int | None = None):
+        """Set what is that of the build otherwise; :func:`host.settings.configured` is for the golden
+        model.
+
+        Parameters
+        ----------
+        seed : int
+            Start of the random stream, as ``--seed`` of a build: the next image is its first one.
+        confidence : float
+            Probability, from 0 to 1, from which on a pass is confident in a class.
+        agreement : int
+            Per cent of the passes, from 1 to 100, in which a class must be confident, or the image is
+            rejected.
+
+        Raises
+        ------
+        HostError
+            If the accelerator has no pseudo-random source, or an image is on its way.
+        """
+        given = {name: value for name, value in (("seed", seed), ("confidence", confidence),
+                                                 ("agreement", agreement)) if value is not None}
+        if not given:
+            return
+        refused = 1 << next(field["low"] for field in self._registers["EVENTS"]["fields"]
+                            if field["name"] == "refused")
+        if seed is not None and "RESEED" not in self._registers:
+            raise HostError("The accelerator has no pseudo-random source, so there is no seed; its random "
+                            "bits are those of junctions, or it has none")
+        writes = [("EVENTS", refused)]
+        if confidence is not None:
+            writes.append(("CONFIDENCE", threshold(confidence)))
+        if agreement is not None:
+            writes.append(("AGREEMENT", agreement))
+        if seed is not None:
+            writes += reseeding(seeds_of(seed, self._registers["SOURCES"]["value"]))
+        with self._failing():
+            for name, value in writes:
+                self.write(name, value)
+            taken = not self.read("EVENTS") & refused
+        if not taken:
+            raise HostError("The accelerator has an image on its way, so it takes no seed and no "
+                            "threshold; see that no other program uses it, or reset it")
+        self._set |= given
+        if seed is not None:
+            self.images = 0
 
     def predict(self, images: np.ndarray, passes: int = 20, *, steps=None) -> Predictions:
         """Return the class and the uncertainty of each of ``images``.
@@ -183,25 +258,32 @@ class Accelerator:
         steps  = steps or Progress(io.StringIO())
         result = classes * self._record.itemsize
         came   = bytearray()
-        try:
+        with self._failing():
             if not self._whole:
                 self.reset()
             self._whole = False
             self.write("PASSES", passes)
-            pieces = self._link.exchange(images.tobytes(), len(images) * result)
-            for done in steps.bar(range(len(images))):
-                while len(came) < (done + 1) * result:
-                    came += next(pieces)
-            for _ in pieces:
-                pass # the last pixels have been answered before
-        except NoAnswer:
-            raise HostError(f"Nothing comes from {self._place} any more; see that the board has power, and "
-                            "load board/top.bit again") from None
-        except LinkError as error:
-            raise HostError(f"The accelerator at {self._place} is none of this version: {error}") from None
+            with closing(self._link.exchange(images.tobytes(), len(images) * result)) as pieces:
+                for done in steps.bar(range(len(images))):
+                    while len(came) < (done + 1) * result:
+                        came += next(pieces)
+                for _ in pieces:
+                    pass # the last pixels have been answered before
         self._whole  = True
         self.images += len(images)
         return self._predictions(np.frombuffer(came, self._record).reshape(-1, classes), passes)
+
+    @contextmanager
+    def _failing(self):
+        """What a link says, in one line for a user."""
+        try:
+            yield
+        except NoAnswer:
+            raise HostError(f"Nothing comes from {self._place} any more; see that the board has power, and "
+                            f"load {self._load} again") from None
+        except LinkError as error:
+            raise HostError(f"The accelerator at {self._place} is none of this version, or not ready: "
+                            f"{error}") from None
 
     def _predictions(self, record, passes):
         flags = record["flags"][:, -1]
@@ -211,8 +293,8 @@ class Accelerator:
 
         if flag("error").any():
             raise HostError("The accelerator says that its results cannot be trusted: a health test of its "
-                            "random bits has failed, or a bit has flipped; reset it, or load board/top.bit "
-                            "into the board again")
+                            "random bits has failed, or a bit has flipped; reset it, or load "
+                            f"{self._load} into the board again")
         if flag("mismatch").any() or (record["passes"] != passes).any():
             raise HostError("The accelerator has taken images of another length, or another number of "
                             "passes; see that no other program has the port")
@@ -226,17 +308,17 @@ class Accelerator:
             rejected=said.reject, record=record)
 
 
-def _manifest(directory):
-    """The manifest of a build with a serial line."""
-    way_out = "make one with: python -m gen.build --layers NETWORK --board ulx3s_85f --out DIR"
+def _manifest(directory, kind, what, options):
+    """The manifest of a build with a bus of this kind."""
+    way_out = f"make one with: python -m gen.build --layers NETWORK {options} --out DIR"
     try:
         manifest = json.loads((directory / "manifest.json").read_text())
-        known = manifest["generator"] == "spincim" and (manifest["bus"] or {}).get("kind") == "uart"
+        known = manifest["generator"] == "spincim" and (manifest["bus"] or {}).get("kind") == kind
     except OSError as error:
         raise HostError(f"Folder {directory} has no manifest.json that can be read ({error.strerror}); "
                         f"{way_out}") from None
     except (ValueError, KeyError, TypeError):
         known = False
     if not known:
-        raise HostError(f"Folder {directory} has no build with a serial line; {way_out}")
+        raise HostError(f"Folder {directory} has no build with {what}; {way_out}")
     return manifest

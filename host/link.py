@@ -100,6 +100,12 @@ class Link:
         self._first_s = self._wait_s = first_s
         self._most    = _MOST
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """What has gone over the line; see :attr:`host.accelerator.Accelerator.line`."""
+        return {"sent": self.sent, "received": self.frames.bytes, "again": self.again,
+                "bad_there": self.bad, "bad_here": self.frames.bad}
+
     def reset(self):
         """Reset the accelerator; images begin anew, with the first random bits."""
         self._ask(RESET)

@@ -3,6 +3,10 @@
 With ``--virtual`` the board is simulated, and the rest is the same::
 
     python -m host.predict build/lenet5 --virtual --images 100 --check
+
+Beside a processor, the accelerator is on AXI::
+
+    python -m host.predict build/lenet5_axi --overlay design.bit --images 100
 """
 
 import argparse
@@ -20,6 +24,8 @@ from golden.answers import answer
 from golden.data import load_sample
 from golden.images import Images, read_images
 from host.accelerator import Accelerator, HostError, Predictions
+from host.devices import Memory, Overlay
+from host.settings import configured
 
 
 __all__ = ["differing", "main"]
@@ -34,21 +40,23 @@ def main(arguments=None):
     if args.out:
         refuse_unwritable(args.out)
     steps = Progress()
-    with Accelerator.open(args.directory, args.port, baud=args.baud, hits=args.hits, seed=args.seed,
+    with Accelerator.open(args.directory, _port(args), baud=args.baud, hits=args.hits, seed=args.seed,
                           steps=steps) as accelerator:
+        accelerator.configure(**_settings(args))
         steps.step(f"predict {len(images)} images")
-        before, sent, started = accelerator.read("CYCLES"), accelerator.line["sent"], time.monotonic()
+        before, line, started = accelerator.read("CYCLES"), accelerator.line, time.monotonic()
         found   = accelerator.predict(images.pixels, args.passes, steps=steps)
         seconds = time.monotonic() - started
-        sent    = accelerator.line["sent"] - sent
         report  = _report(accelerator, found, images, seconds)
-        # The time of a simulated board is that of its clock.
-        of_board = ((accelerator.read("CYCLES") - before) % 2**32 / accelerator.clock_hz if args.virtual
-                    else seconds)
-        report["line_to_board_in_use"] = f"{100 * 10 * sent / accelerator.baud / of_board:.1f} %"
+        if line:
+            sent = accelerator.line["sent"] - line["sent"]
+            # The time of a simulated board is that of its clock.
+            of_board = ((accelerator.read("CYCLES") - before) % 2**32 / accelerator.clock_hz if args.virtual
+                        else seconds)
+            report["line_to_board_in_use"] = f"{100 * 10 * sent / accelerator.baud / of_board:.1f} %"
     if args.check:
         report["differ_from_golden_model"] = different = int(
-            differing(found, network, images.pixels, args.passes).sum())
+            differing(found, configured(network, **_settings(args)), images.pixels, args.passes).sum())
     if args.out:
         _write(args.out, found)
     print(tabulate(report.items(), tablefmt="plain", disable_numparse=True))
@@ -57,11 +65,19 @@ def main(arguments=None):
 
 def _parse(arguments):
     parser = Parser(prog="host.predict", description="Predict images by an accelerator on a board.")
-    parser.add_argument("directory", type=Path, help="output folder of a build with --board or --bus uart")
+    parser.add_argument("directory", type=Path,
+        help="output folder of a build with --board, --bus uart or --bus axi")
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument("--port", metavar="PORT",
         help="serial port of the board, such as /dev/ttyUSB0 or COM3")
     where.add_argument("--virtual", action="store_true", help="simulate the board")
+    where.add_argument("--overlay", metavar="FILE",
+        help="bitstream that PYNQ loads, with blocks named accelerator_axi_0 and axi_dma_0")
+    where.add_argument("--registers", metavar="PLACE",
+        help="registers on AXI: an address of /dev/mem, such as 0xA0000000, or a device such as /dev/uio0")
+    parser.add_argument("--dma", metavar="PLACE", help="those of an AXI DMA engine, with --registers")
+    parser.add_argument("--buffer", metavar="DEVICE", default=Memory.buffer,
+        help="memory for it, by u-dma-buf (default: %(default)s)")
     parser.add_argument("--images", type=whole(1), metavar="N",
         help="number of images (default: 100; of --input, all)")
     parser.add_argument("--input", type=Path, metavar="FILE",
@@ -74,22 +90,47 @@ def _parse(arguments):
         help="write all arrays of the answer to FILE (.npz)")
     parser.add_argument("--check", action="store_true",
         help="compare each bit with the golden model, whose mutual information is written too")
-    parser.add_argument("--hits", type=_share, default=0.0, metavar="X",
+    parser.add_argument("--random-seed", type=whole(1, 2**64 - 1), metavar="N",
+        help="start of the random stream (default: that of the build)")
+    parser.add_argument("--confidence", type=_share(1), metavar="P",
+        help="probability from which on a pass is confident (default: that of the build)")
+    parser.add_argument("--agreement", type=whole(1, 100), metavar="PERCENT",
+        help="per cent of the passes in which a class must be confident, or the image is rejected "
+             "(default: those of the build)")
+    parser.add_argument("--hits", type=_share(0.1, below=True), default=0.0, metavar="X",
         help="share of the bytes of the simulated line that are lost, doubled or changed (default: "
              "%(default)s)")
     parser.add_argument("--seed", type=whole(0), default=1,
         help="which bytes these are (default: %(default)s)")
-    return parser.parse_args(arguments)
+    args = parser.parse_args(arguments)
+    if bool(args.registers) != bool(args.dma):
+        parser.error("arguments --registers and --dma need each other")
+    return args
 
 
-def _share(text):
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < 0.1:
-        raise argparse.ArgumentTypeError(f"must be from 0 to below 0.1, not {text!r}")
-    return value
+def _port(args):
+    if args.registers:
+        return Memory(args.registers, args.dma, args.buffer)
+    return Overlay(args.overlay) if args.overlay else args.port
+
+
+def _share(most, *, below=False):
+    """A type of arguments: a number from 0 to ``most``, or ``below`` it."""
+    def convert(text):
+        try:
+            value = float(text)
+        except ValueError:
+            value = -1.0
+        if not 0 <= value <= most or below and value == most:
+            raise argparse.ArgumentTypeError(f"must be from 0 to {'below ' if below else ''}{most:g}, not "
+                                             f"{text!r}")
+        return value
+
+    return convert
+
+
+def _settings(args):
+    return {"seed": args.random_seed, "confidence": args.confidence, "agreement": args.agreement}
 
 
 def _network(directory):
@@ -121,14 +162,17 @@ def _report(accelerator, found, images, seconds):
     report = {"images": len(images)}
     if images.labels is not None:
         report["accuracy"] = f"{(found.classes == images.labels).mean():.4f}"
-    return report | {
+    report |= {
         "rejected": int(found.rejected.sum()),
         "images/s": f"{len(images) / seconds:.3g}",
         "bytes_of_pixels/s": f"{images.pixels.size / seconds:.6g}",
-        "bytes_of_results/s": f"{found.record.nbytes / seconds:.6g}",
-        "bytes_sent, received": f"{line['sent']}, {line['received']}",
-        "requests_made_again": line["again"],
-        "frames_wrong_at_board, host": f"{line['bad_there']}, {line['bad_here']}"}
+        "bytes_of_results/s": f"{found.record.nbytes / seconds:.6g}"}
+    if line:
+        report |= {
+            "bytes_sent, received": f"{line['sent']}, {line['received']}",
+            "requests_made_again": line["again"],
+            "frames_wrong_at_board, host": f"{line['bad_there']}, {line['bad_here']}"}
+    return report
 
 
 def differing(found: Predictions, network, images: np.ndarray, passes: int, first: int = 0) -> np.ndarray:

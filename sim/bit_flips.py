@@ -118,7 +118,9 @@ def _build(design, work):
         "PIXELS": design.pixels, "COLOURS": design.colours, "WORDS": design.classes,
         "PAYLOAD_WORDS": -(-width // 32),
         "ERROR_OFFSET": offsets["error"]["offset"], "CLASS_OFFSET": offsets["prediction"]["offset"],
-        "CLASS_WIDTH": offsets["prediction"]["width"]}
+        "CLASS_WIDTH": offsets["prediction"]["width"],
+        "FIXED": " ".join(f"top.{port['name']} = {port['init']};" for port in design.ports
+                          if "init" in port)}
     if design.manifest["protect"]:
         constants["ERROR_PORT"] = 1
     (work / "design.h").write_text("".join(

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from gen.ir import Generator, Network, Target
 from gen.point_sets import point_set
+from gen.split_mix import seeds_of
 
 
 __all__ = ["seed"]
@@ -14,9 +15,9 @@ def seed(network: Network, target: Target) -> Network:
     points that passes go through, if ``target.masks`` asks for some, and the bits of their shifts.
 
     A bit is 0 with the probability that its draw has, as the nearest multiple of ``2 ** -16``. The seeds
-    are what SplitMix64 makes of that of the target (Steele, Lea, Flood, "Fast splittable pseudorandom
-    number generators", 2014), since a xorshift generator is linear: unmixed, the stream of seed 3 would be
-    those of seeds 1 and 2, added modulo 2, and a small seed would take many steps to reach the upper bits.
+    are what SplitMix64 makes of that of the target (:func:`gen.split_mix.seeds_of`), since a xorshift
+    generator is linear: unmixed, the stream of seed 3 would be those of seeds 1 and 2, added modulo 2, and
+    a small seed would take many steps to reach the upper bits.
 
     Needs: nothing. Ensures: a generator with one ``drop`` per bit of a pass or of the shifts of points,
     each from 0 to 65536, and one source or as many as there are of these; none where there are none.
@@ -31,13 +32,4 @@ def seed(network: Network, target: Target) -> Network:
             (32768,) * (points.bits * len(network.drops)))
     count = len(drop) if target.sources == "layer" else min(1, len(drop))
     return replace(network, generator=Generator(
-        tuple(_split(target.seed, number) for number in range(1, count + 1)), drop, points))
-
-
-def _split(seed: int, number: int) -> int:
-    """Return output ``number`` of SplitMix64, which is a permutation, so never the same for two; 0,
-    which is no state, becomes 1."""
-    word = (seed + number * 0x9E3779B97F4A7C15) % 2**64
-    word = (word ^ word >> 30) * 0xBF58476D1CE4E5B9 % 2**64
-    word = (word ^ word >> 27) * 0x94D049BB133111EB % 2**64
-    return word ^ word >> 31 or 1
+        seeds_of(target.seed, count), drop, points))

@@ -11,9 +11,20 @@ from hdl.bus.register_map import register_map
 from hdl.bus.registers import Registers
 from hdl.bus.result_output import ResultOutput, packet_layout
 from hdl.head.result import result_layout
+from hdl.random.rng_bank import reseed_signature
 
 
-__all__ = ["AxiBus"]
+__all__ = ["AxiBus", "settings_members"]
+
+
+def settings_members(passes_max, sources):
+    """Ports of an accelerator that are driven by registers, from the other side."""
+    return {
+        "passes":     Out(range(passes_max + 1)),
+        "confidence": Out(16),
+        "agreement":  Out(7),
+        **({"reseed": Out(reseed_signature(sources))} if sources else {}),
+    }
 
 
 class AxiBus(wiring.Component):
@@ -21,7 +32,7 @@ class AxiBus(wiring.Component):
 
     Parameters
     ----------
-    pixels, colours, classes, passes, passes_max, width, version, build
+    pixels, colours, classes, passes, passes_max, width, confidence, agreement, sources, version, build
         See :func:`hdl.bus.register_map.register_map`.
     result_width : int
         Bits of a beat of results. With 128 a record is two beats, and no accelerator sends words faster.
@@ -37,15 +48,15 @@ class AxiBus(wiring.Component):
         Registers.
     interrupt : Out(1)
         1 while an event is set that may raise it.
-    pixels, passes, results, alarm, error
+    pixels, passes, confidence, agreement, reseed, results, alarm, error
         The ports of :class:`hdl.accelerator.Accelerator` of these names, from the other side.
     """
 
-    def __init__(self, *, pixels, colours, classes, passes, passes_max, width, result_width=128,
-                 version=(0, 0, 0), build=0):
+    def __init__(self, *, pixels, colours, classes, passes_max, width, result_width=128, sources=0,
+                 **others):
         self.registers = Registers(register_map(
-            pixels=pixels, colours=colours, classes=classes, passes=passes, passes_max=passes_max,
-            width=width, version=version, build=build))
+            pixels=pixels, colours=colours, classes=classes, passes_max=passes_max, width=width,
+            sources=sources, **others))
         self.image_input   = ImageInput(pixels, width=width, colours=colours)
         self.result_output = ResultOutput(classes, passes_max, width=result_width)
         super().__init__({
@@ -54,7 +65,7 @@ class AxiBus(wiring.Component):
             **axi_lite_members(),
             "interrupt": Out(1),
             "pixels":    Out(stream.Signature(8 * colours)),
-            "passes":    Out(range(passes_max + 1)),
+            **settings_members(passes_max, sources),
             "results":   In(stream.Signature(result_layout(classes, passes_max))),
             "alarm":     In(1),
             "error":     In(1),
@@ -85,13 +96,23 @@ class AxiBus(wiring.Component):
         m.d.comb += [
             image.enable.eq(registers.control[0]),
             self.passes.eq(registers.passes),
+            self.confidence.eq(registers.confidence),
+            self.agreement.eq(registers.agreement),
+            registers.busy.eq(image.busy),
             registers.status.eq(Cat(image.busy, self.alarm, self.error)),
-            registers.events_set.eq(Cat(result.sent, image.mismatch, levels & ~before)),
+            registers.events_set.eq(Cat(result.sent, image.mismatch, levels & ~before, registers.refused)),
             registers.images_step.eq(image.whole),
             registers.results_step.eq(result.sent),
             registers.mismatches_step.eq(image.mismatch),
             registers.cycles_step.eq(1),
             self.interrupt.eq((registers.events & registers.interrupts).any()),
         ]
+
+        if "reseed" in self.signature.members:
+            m.d.comb += [
+                self.reseed.payload.state.eq(Cat(registers.state_low, registers.state_high)),
+                self.reseed.payload.source.eq(registers.reseed),
+                self.reseed.valid.eq(registers.reseed_written),
+            ]
 
         return m

@@ -34,7 +34,8 @@ class Register:
     kind : str
         ``constant``: ``value`` is read. ``input``: so are signals of the hardware. ``counter``: counts
         modulo 2 ** 32 from reset. ``setting``: what was written last is read, ``value`` after reset.
-        ``flags``: each bit is set by the hardware, and cleared where a 1 is written.
+        ``flags``: each bit is set by the hardware, and cleared where a 1 is written. ``command``: what is
+        written goes to the hardware, all of its bytes, and 0 is read.
     address : int
         Byte address, a multiple of 4.
     text : str
@@ -45,6 +46,8 @@ class Register:
         See ``kind``.
     limits : tuple of int or None
         The least and the most that a setting may be; other values become the nearest one.
+    idle : bool
+        Whether what is written while an image is on its way is refused.
     """
 
     name: str
@@ -54,11 +57,18 @@ class Register:
     fields: tuple[Field, ...] = ()
     value: int = 0
     limits: tuple[int, int] | None = None
+    idle: bool = False
 
     @property
     def access(self) -> str:
         """How software uses it."""
-        return {"setting": "read, write", "flags": "read, write 1 to clear"}.get(self.kind, "read")
+        return {"setting": "read, write", "flags": "read, write 1 to clear",
+                "command": "write"}.get(self.kind, "read")
+
+    @property
+    def width(self) -> int:
+        """Bits that a setting needs."""
+        return (self.limits[1] if self.limits else self.mask).bit_length()
 
     @property
     def mask(self) -> int:
@@ -71,6 +81,7 @@ _EVENTS = (
     ("mismatch", "a packet of pixels has been too short or too long"),
     ("alarm", "a health test of the random bits has failed"),
     ("error", "a fault has been seen; only of builds with `--protect`"),
+    ("refused", "a register has been written that only changes while no image is on its way; it stays"),
 )
 
 
@@ -78,7 +89,8 @@ def _flags(texts):
     return tuple(Field(name, low, 1, text) for low, (name, text) in enumerate(texts))
 
 
-def register_map(*, pixels, colours, classes, passes, passes_max, width, version=(0, 0, 0), build=0):
+def register_map(*, pixels, colours, classes, passes, passes_max, width, confidence=62260, agreement=90,
+                 sources=0, version=(0, 0, 0), build=0):
     """Return the registers of an accelerator.
 
     Parameters
@@ -89,6 +101,10 @@ def register_map(*, pixels, colours, classes, passes, passes_max, width, version
         T after reset, and T_max.
     width : int
         Bits of a beat of pixels.
+    confidence, agreement : int
+        Confidence threshold in Q0.16, and per cent of the passes that must reach it, after reset.
+    sources : int
+        Random sources that can get another state.
     version : tuple of int
         Version of the generator: three numbers below 256, 256 and 65,536.
     build : int
@@ -117,9 +133,21 @@ def register_map(*, pixels, colours, classes, passes, passes_max, width, version
         Register("RESULTS", "counter", 0x28, "results whose last beat has been taken"),
         Register("MISMATCHES", "counter", 0x2C, "packets of pixels that were too short or too long"),
         Register("CYCLES", "counter", 0x30, "cycles of the clock"),
+        Register("CONFIDENCE", "setting", 0x34, "when a pass is confident; only changes while no image is "
+                 "on its way", (Field("threshold", 0, 16, "what the probability must reach; Q0.16"),),
+                 value=confidence, idle=True),
+        Register("AGREEMENT", "setting", 0x38, "when an image is rejected; only changes while no image is "
+                 "on its way", (Field("percent", 0, 7, "unless a class is confident in so many per cent "
+                 "of the passes"),), value=agreement, idle=True),
         Register("PIXELS", "constant", 0x40, "pixels of an image", value=pixels),
         Register("COLOURS", "constant", 0x44, "bytes of a pixel", value=colours),
         Register("CLASSES", "constant", 0x48, "records of a result", value=classes),
         Register("PASSES_MAX", "constant", 0x4C, "T_max", value=passes_max),
         Register("BEAT", "constant", 0x50, "bytes of a beat of pixels", value=width // 8),
+        Register("SOURCES", "constant", 0x54, "random sources that can be reseeded; 0: there are no "
+                 "registers for that", value=sources),
+        *([Register("STATE_LOW", "command", 0x60, "lower half of the state that a random source gets"),
+           Register("STATE_HIGH", "command", 0x64, "upper half of it; never are both 0"),
+           Register("RESEED", "command", 0x68, "number, from 0 on, of the random source that gets it; only "
+                    "while no image is on its way", idle=True)] if sources else []),
     )

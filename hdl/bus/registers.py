@@ -33,7 +33,8 @@ class Registers(wiring.Component):
     """The registers of ``registers``, each as its kind says (:class:`hdl.bus.register_map.Register`).
 
     Settings, flags and counters change in the cycle after they are written, set or stepped. A flag that is
-    set and cleared at once is set.
+    set and cleared at once is set. What is written to registers with ``idle`` while ``busy`` is ignored,
+    which is no error of the bus.
 
     Parameters
     ----------
@@ -44,12 +45,17 @@ class Registers(wiring.Component):
     -------
     access : In(access_signature())
         Reads and writes.
-    <name> : In(32) or Out(32)
-        By kind. ``input``: what is read. ``setting`` and ``flags``: their value.
+    <name> : In(32), Out(32), or of a setting Out of as many bits as it needs
+        By kind. ``input``: what is read. ``setting`` and ``flags``: their value. ``command``: what was
+        written last.
     <name>_set : In(32)
         Of flags: those that are set.
     <name>_step : In(1)
         Of counters: whether they count in this cycle.
+    <name>_written : Out(1)
+        Of commands: 1 for the first cycle with each.
+    busy, refused : In(1), Out(1)
+        See above; and 1 for a cycle as a write is ignored.
     """
 
     def __init__(self, registers):
@@ -63,14 +69,15 @@ class Registers(wiring.Component):
             if register.address not in range(0, 1 << ADDRESS_BITS, 4):
                 raise ValueError(f"Address of register {register.name} must be a multiple of 4 below "
                                  f"{1 << ADDRESS_BITS}, not {register.address!r}")
-        members = {"access": In(access_signature())}
+        members = {"access": In(access_signature()), "busy": In(1), "refused": Out(1)}
         for register in self.registers:
             name = register.name.lower()
             members |= {"constant": {},
                         "input":    {name: In(32)},
                         "counter":  {f"{name}_step": In(1)},
-                        "setting":  {name: Out(32, init=register.value)},
-                        "flags":    {name: Out(32), f"{name}_set": In(32)}}[register.kind]
+                        "setting":  {name: Out(register.width, init=register.value)},
+                        "flags":    {name: Out(32), f"{name}_set": In(32)},
+                        "command":  {name: Out(32), f"{name}_written": Out(1)}}[register.kind]
         super().__init__(members)
 
     def elaborate(self, platform):
@@ -84,10 +91,20 @@ class Registers(wiring.Component):
             value = self._value(m, register, name)
             with m.If(access.read_address == register.address // 4):
                 m.d.comb += [access.read_data.eq(value & register.mask), access.read_error.eq(0)]
-            if register.kind not in ("setting", "flags"):
+            if register.kind not in ("setting", "flags", "command"):
                 continue
             with m.If(access.write_address == register.address // 4):
-                m.d.comb += [access.write_error.eq(0), write.eq(access.write)]
+                m.d.comb += access.write_error.eq(0)
+                if register.idle:
+                    m.d.comb += [write.eq(access.write & ~self.busy),
+                                 self.refused.eq(access.write & self.busy)]
+                else:
+                    m.d.comb += write.eq(access.write)
+            if register.kind == "command":
+                m.d.sync += getattr(self, f"{name}_written").eq(write)
+                with m.If(write):
+                    m.d.sync += getattr(self, name).eq(access.write_data)
+                continue
             strobes = Cat(bit.replicate(8) for bit in access.write_strobe)
             if register.kind == "flags":
                 clear = Mux(write, strobes & access.write_data, 0)
@@ -109,7 +126,7 @@ class Registers(wiring.Component):
 
     def _value(self, m, register, name):
         """What is read of a register."""
-        if register.kind == "constant":
+        if register.kind in ("constant", "command"):
             return Const(register.value, 32)
         if register.kind != "counter":
             return getattr(self, name)

@@ -48,6 +48,8 @@ class Averaging(wiring.Component):
         Confidence threshold, Q0.16.
     agreement : int
         Per cent of the passes in which a class must be confident, or the input is rejected.
+    settable : bool
+        Whether both are ports.
     protect : bool
         Check the parity of memories, and that the pass sets of an image divide its passes
         (:class:`PartitionCheck`).
@@ -60,6 +62,9 @@ class Averaging(wiring.Component):
         Pass set of each leaf.
     o : Out(stream.Signature(result_layout(classes, passes)))
         Results, ``classes`` words each.
+    confidence, agreement : In(16), In(7)
+        See above; the same from the first leaf of an image to the last word of its result. Only with
+        ``settable``.
     fault : In(1)
         Another block has found a fault: the words that follow have ``error``.
     error : Out(1)
@@ -86,19 +91,23 @@ class Averaging(wiring.Component):
     #: Cycles from one word of a result to the next, while none waits.
     interval = 1 + READ
 
-    def __init__(self, classes, passes, *, confidence, agreement=90, protect=False):
-        self.classes = classes
-        self.passes  = passes
-        self.protect = protect
-        self.weigh   = Weigh(classes, passes, confidence=confidence)
-        self.totals  = Totals(classes, passes, protect=protect)
-        self.votes   = Votes(classes, passes, protect=protect)
-        self.report  = Report(classes, passes, agreement=fractions.Fraction(agreement, 100))
+    def __init__(self, classes, passes, *, confidence, agreement=90, settable=False, protect=False):
+        self.classes  = classes
+        self.passes   = passes
+        self.settable = settable
+        self.protect  = protect
+        self.weigh    = Weigh(classes, passes, confidence=None if settable else confidence)
+        self.totals   = Totals(classes, passes, protect=protect)
+        self.votes    = Votes(classes, passes, protect=protect)
+        self.report   = Report(classes, passes,
+                               agreement=None if settable else fractions.Fraction(agreement, 100))
         super().__init__({
             "i":     In(stream.Signature(PROBABILITY)),
             "sets":  In(stream.Signature(pass_set_layout(passes))),
             "o":     Out(stream.Signature(result_layout(classes, passes))),
             "fault": In(1),
+            **({"confidence": In(PROBABILITY, init=confidence),
+                "agreement":  In(7, init=agreement)} if settable else {}),
             **error_port(protect),
         })
 
@@ -148,6 +157,10 @@ class Averaging(wiring.Component):
             self.report.largest.eq(self.totals.largest),
             self.report.surest.eq(self.totals.surest),
         ]
+
+        if self.settable:
+            m.d.comb += [self.weigh.confidence.eq(self.confidence),
+                         self.report.agreement.eq(self.agreement)]
 
         # An error that a part finds in a cycle is in the word that `Report` loads in the same cycle.
         parity.watch(self.totals, self.votes)

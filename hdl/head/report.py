@@ -21,8 +21,9 @@ class Report(wiring.Component):
     ----------
     classes, passes : int
         See :class:`hdl.head.averaging.Averaging`.
-    agreement : fraction
-        Share of the passes in which a class must be confident, or the input is rejected.
+    agreement : fraction or None
+        Share of the passes in which a class must be confident, or the input is rejected. None: that of the
+        port.
 
     Members
     -------
@@ -32,6 +33,8 @@ class Report(wiring.Component):
         Passes of the image, the class of the largest sum, and the confident passes of the class that has
         most of them: the same from two cycles before the first word of a result is loaded into ``o`` until
         the last one is.
+    agreement : In(7)
+        This share in per cent, as long the same as ``passes``, if there is no other.
     fault : In(1)
         ``error`` of the word that is loaded into ``o``.
     o : Out(stream.Signature(result_layout(classes, passes)))
@@ -39,9 +42,9 @@ class Report(wiring.Component):
     """
 
     def __init__(self, classes, passes, *, agreement):
-        self.classes   = classes
-        self.most      = passes
-        self.agreement = agreement
+        self.classes = classes
+        self.most    = passes
+        self.share   = agreement
         super().__init__({
             "i": In(stream.Signature(data.StructLayout({
                 "totals": totals_layout(passes), "votes": range(passes + 1), "index": range(classes)}))),
@@ -49,6 +52,7 @@ class Report(wiring.Component):
             "largest": In(range(classes)),
             "surest":  In(range(passes + 1)),
             "fault":   In(1),
+            **({"agreement": In(7)} if agreement is None else {}),
             "o": Out(stream.Signature(result_layout(classes, passes))),
         })
 
@@ -56,12 +60,13 @@ class Report(wiring.Component):
         m = Module()
 
         # ``surest / passes < agreement``, without a division.
-        share    = self.agreement
-        required = Signal(range(share.numerator * self.most + 1))
+        part, whole = ((self.agreement, 100) if self.share is None else
+                       (self.share.numerator, self.share.denominator))
+        required = Signal(range((127 if self.share is None else part) * self.most + 1))
         reject   = Signal()
         m.d.sync += [
-            required.eq(_times(self.passes, share.numerator)),
-            reject.eq(_times(self.surest, share.denominator) < required),
+            required.eq(_times(self.passes, part)),
+            reject.eq(_times(self.surest, whole) < required),
         ]
 
         # Two steps: a row, which gathers what the memories gave, then a word.
@@ -100,5 +105,7 @@ class Report(wiring.Component):
 
 
 def _times(value, factor):
-    """Product with a constant, by shifts and sums."""
-    return sum(value << bit for bit in range(factor.bit_length()) if factor >> bit & 1)
+    """Product by shifts and sums, as multipliers of an FPGA are far from other logic."""
+    if isinstance(factor, int):
+        return sum(value << bit for bit in range(factor.bit_length()) if factor >> bit & 1)
+    return sum(Mux(bit, value << place, 0) for place, bit in enumerate(factor))

@@ -24,7 +24,7 @@ class Weigh(wiring.Component):
     Parameters
     ----------
     classes, passes, confidence : int
-        See :class:`hdl.head.averaging.Averaging`.
+        See :class:`hdl.head.averaging.Averaging`. A ``confidence`` of None is that of the port.
 
     Members
     -------
@@ -36,6 +36,8 @@ class Weigh(wiring.Component):
         The class whose products follow two cycles later.
     o : Out(products_signature(passes))
         Products.
+    confidence : In(16)
+        Confidence threshold, Q0.16, if there is no other.
     best : Out(range(classes))
         Class of the largest probability of the leaf so far, two cycles late; the lowest on a tie.
     """
@@ -43,7 +45,8 @@ class Weigh(wiring.Component):
     latency = 6
 
     def __init__(self, classes, passes, *, confidence):
-        self.confidence = confidence
+        if confidence is not None:
+            self.confidence = confidence
         super().__init__({
             "i":     In(stream.Signature(data.StructLayout({"p": PROBABILITY, "index": range(classes)}),
                                          always_ready=True)),
@@ -51,6 +54,7 @@ class Weigh(wiring.Component):
             "ahead": Out(stream.Signature(range(classes), always_ready=True)),
             "o":     Out(products_signature(passes)),
             "best":  Out(range(classes)),
+            **({"confidence": In(PROBABILITY)} if confidence is None else {}),
         })
 
     def elaborate(self, platform):

@@ -28,6 +28,8 @@ class PseudoRng(wiring.Component):
         Per layer the dropout probability in units of 2 ** -16, from 0 to 65536.
     seed : int
         State after reset, from 1 to ``2 ** 64 - 1``. A :exc:`ValueError` is raised otherwise.
+    seedable : bool
+        Whether there is ``reseed``.
 
     Members
     -------
@@ -35,12 +37,14 @@ class PseudoRng(wiring.Component):
         Layer of each bit to draw.
     o : Out(stream.Signature(1))
         Keep bits.
+    reseed : In(stream.Signature(64, always_ready=True))
+        States that replace the present one, while no bit is asked for; never 0. Only with ``seedable``.
     """
 
     latency  = 1
     interval = 1
 
-    def __init__(self, drop, *, seed):
+    def __init__(self, drop, *, seed, seedable=False):
         self.drop = tuple(operator.index(probability) for probability in drop)
         self.seed = operator.index(seed)
         if not 1 <= self.seed < 1 << 64:
@@ -51,6 +55,7 @@ class PseudoRng(wiring.Component):
         super().__init__({
             "i": In(stream.Signature(range(len(self.drop)))),
             "o": Out(stream.Signature(1)),
+            **({"reseed": In(stream.Signature(64, always_ready=True))} if seedable else {}),
         })
 
     def elaborate(self, platform):
@@ -69,5 +74,8 @@ class PseudoRng(wiring.Component):
         stage(m, self.i, self.o)
         with m.If(moves(self.i)):
             m.d.sync += [state.eq(state_next), self.o.payload.eq(state_next[48:] >= drop)]
+        if "reseed" in self.signature.members:
+            with m.If(self.reseed.valid):
+                m.d.sync += state.eq(self.reseed.payload)
 
         return m

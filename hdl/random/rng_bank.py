@@ -1,13 +1,18 @@
 """Random sources, one or several, behind the ports of one."""
 
 from amaranth import *
-from amaranth.lib import wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hdl.stream import moves
 
 
-__all__ = ["RngBank"]
+__all__ = ["RngBank", "reseed_signature"]
+
+
+def reseed_signature(sources):
+    """New states of :class:`hdl.random.pseudo_rng.PseudoRng`, each for one of several ``sources``."""
+    return stream.Signature(data.StructLayout({"state": 64, "source": range(sources)}), always_ready=True)
 
 
 class RngBank(wiring.Component):
@@ -33,6 +38,8 @@ class RngBank(wiring.Component):
         Bits.
     mtj : Out(mtj_signature(code, reset_current)).array(count)
         Only with :class:`hdl.random.mtj_rng.MtjRng`: pins of the junctions.
+    reseed : In(reseed_signature(count))
+        Only with sources that have it.
 
     Attributes
     ----------
@@ -58,6 +65,8 @@ class RngBank(wiring.Component):
         }
         if hasattr(first, "mtj"):
             members["mtj"] = Out(first.mtj.signature).array(self.count)
+        if hasattr(first, "reseed"):
+            members["reseed"] = In(reseed_signature(self.count))
         super().__init__(members)
 
     def timing(self, bits):
@@ -93,6 +102,10 @@ class RngBank(wiring.Component):
             ]
             if "mtj" in self.signature.members:
                 connect(m, source.mtj, flipped(self.mtj[number]))
+            if "reseed" in self.signature.members:
+                given = self.reseed.payload
+                m.d.comb += [source.reseed.payload.eq(given.state),
+                             source.reseed.valid.eq(self.reseed.valid & (given.source == number))]
 
         def of(turn, bits):
             return (turn & Cat(bits)).any()

@@ -5,7 +5,7 @@ from amaranth import *
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from hdl.bus.axi_bus import AxiBus
+from hdl.bus.axi_bus import AxiBus, settings_members
 from hdl.bus.axi_lite import axi_lite_members
 from hdl.head.result import result_layout
 from hdl.stream import moves, separate
@@ -30,7 +30,7 @@ class UartBus(wiring.Component):
     ----------
     clock_hz, baud : int
         See :func:`hdl.uart.bit_clock.check_rate`.
-    pixels, colours, classes, passes, passes_max, version, build
+    pixels, colours, classes, passes, passes_max, confidence, agreement, sources, version, build
         See :func:`hdl.bus.register_map.register_map`.
 
     Members
@@ -43,14 +43,13 @@ class UartBus(wiring.Component):
         No result can be trusted any more: the ``alarm`` or ``error`` of the accelerator.
     reset : Out(1)
         Resets the accelerator; 1 with the reset of the bus, too.
-    pixels, passes, results, alarm, error
+    pixels, passes, confidence, agreement, reseed, results, alarm, error
         The ports of :class:`hdl.accelerator.Accelerator` of these names, from the other side.
     """
 
-    def __init__(self, *, clock_hz, baud, pixels, colours, classes, passes, passes_max, version=(0, 0, 0),
-                 build=0):
-        self.axi_bus = AxiBus(pixels=pixels, colours=colours, classes=classes, passes=passes,
-                              passes_max=passes_max, width=8, result_width=8, version=version, build=build)
+    def __init__(self, *, clock_hz, baud, pixels, colours, classes, passes_max, sources=0, **others):
+        self.axi_bus = AxiBus(pixels=pixels, colours=colours, classes=classes, passes_max=passes_max,
+                              width=8, result_width=8, sources=sources, **others)
         self.receiver      = UartReceiver(clock_hz, baud)
         self.transmitter   = UartTransmitter(clock_hz, baud)
         self.pixel_buffer  = PixelBuffer(pixels * colours)
@@ -64,7 +63,7 @@ class UartBus(wiring.Component):
             "fault":      Out(1),
             "reset":      Out(1, init=1),
             "pixels":     Out(stream.Signature(8 * colours)),
-            "passes":     Out(range(passes_max + 1)),
+            **settings_members(passes_max, sources),
             "results":    In(stream.Signature(result_layout(classes, passes_max))),
             "alarm":      In(1),
             "error":      In(1),
@@ -117,8 +116,11 @@ class UartBus(wiring.Component):
         with m.If(self.reset):
             m.d.sync += self.pixels.valid.eq(0)
         connect(m, flipped(self.results), bus.results)
-        m.d.comb += [self.passes.eq(bus.passes), bus.alarm.eq(self.alarm), bus.error.eq(self.error),
+        m.d.comb += [self.passes.eq(bus.passes), self.confidence.eq(bus.confidence),
+                     self.agreement.eq(bus.agreement), bus.alarm.eq(self.alarm), bus.error.eq(self.error),
                      self.fault.eq(self.alarm | self.error)]
+        if "reseed" in self.signature.members:
+            connect(m, bus.reseed, flipped(self.reseed))
         with m.If(moves(self.results)):
             m.d.sync += [self.prediction.eq(self.results.payload.prediction),
                          self.reject.eq(self.results.payload.reject)]

@@ -43,7 +43,8 @@ class UartReceiver(wiring.Component):
         m = Module()
 
         line = Signal(init=1)
-        m.submodules.synchronizer = FFSynchronizer(self.rx, line, init=1)
+        # With a reset: a level of before would begin a byte.
+        m.submodules.synchronizer = FFSynchronizer(self.rx, line, init=1, reset_less=False)
 
         clock, _ = self.rate
         busy  = Signal()

@@ -71,7 +71,7 @@ def _wires(design):
         # The bench reads and drives the pins of junctions.
         public = " /* verilator public_flat_rw */" if block == "mtj" else ""
         if port["direction"] == "in" and block not in design.arrays:
-            yield f"logic{span} {name}{public} = 0;"
+            yield f"logic{span} {name}{public} = {port.get('init', 0)};"
         else:
             yield f"wire{span} {name}{public};"
 

@@ -77,6 +77,7 @@ class Run {
     Run(VerilatedContext& context, const std::vector<uint8_t>& pixels, int passes)
         : top(&context), pixels(pixels) {
         top.passes = passes;
+        FIXED
         top.rst = 1;
         for (int i = 0; i < 4; i++) { half(0); half(1); }
         half(0);

@@ -40,8 +40,24 @@ def keeps_limits(m, dut):
         m.d.comb += Assert(dut.setting == before)
 
 
+def waits_while_busy(m, dut):
+    """What only changes while nothing is on its way stays while the accelerator is busy, and a write that
+    is ignored is reported, and no other one."""
+    free(m, dut)
+    written, before, begun, busy = Signal(), Signal(32), Signal(), Signal()
+    m.d.comb += written.eq(dut.access.write & ((dut.access.write_address == 3)
+                                               | (dut.access.write_address == 4)))
+    m.d.sync += [before.eq(dut.idle), begun.eq(1), busy.eq(dut.busy)]
+    m.d.comb += [Assert(dut.refused == (written & dut.busy)), Cover(dut.refused)]
+    with m.If(begun & busy):
+        m.d.comb += [Assert(dut.idle == before), Assert(~dut.command_written)]
+    m.d.comb += [Cover(dut.command_written & (dut.command == 7)), Cover(begun & (dut.idle != before))]
+
+
 SMALL = partial(Registers, (
     Register("SETTING", "setting", 4, "", value=3, limits=(2, 5)),
-    Register("FLAGS", "flags", 8, "", (Field("some", 1, 9, ""),))))
+    Register("FLAGS", "flags", 8, "", (Field("some", 1, 9, ""),)),
+    Register("IDLE", "setting", 12, "", (Field("some", 0, 3, ""),), idle=True),
+    Register("COMMAND", "command", 16, "", idle=True)))
 
-PROOFS = [Proof(SMALL, keeps_events), Proof(SMALL, keeps_limits)]
+PROOFS = [Proof(SMALL, keeps_events), Proof(SMALL, keeps_limits), Proof(SMALL, waits_while_busy)]

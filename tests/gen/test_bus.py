@@ -9,6 +9,7 @@ import shutil
 import subprocess
 from dataclasses import replace
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from gen.compile import compile_network
 from gen.emit import emit
 from gen.ir import Target, load
 from gen.lower import lower
+from gen.split_mix import seeds_of
 from gen.tools import find
 from hdl.bus.register_map import register_map
 
@@ -51,9 +53,9 @@ def registers(folder):
 
 
 def block(kind):
-    """The block of code of this kind in the page."""
+    """The last block of code of this kind in the page."""
     page   = (ROOT / "docs" / "bus.md").read_text()
-    [code] = re.findall(rf"^```{kind}\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    *_, code = re.findall(rf"^```{kind}\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
     return code
 
 
@@ -63,7 +65,8 @@ def test_manifest(folder, manifest):
         "axi", "accelerator_axi", "aclk", "aresetn")
     assert (bus["pixel_width"], bus["result_width"]) == (16, 128)
     assert bus["sources"] == ["rtl/accelerator_axi.v"] and manifest["sources"] == ["rtl/accelerator.v"]
-    assert {"rtl/accelerator_axi.v", "bus/spincim.h", "bus/spincim_registers.py"} <= set(manifest["files"])
+    assert {"rtl/accelerator_axi.v", "bus/spincim.h", "bus/spincim_registers.py",
+            "bus/component.xml"} <= set(manifest["files"])
     ports = {port["name"]: (port["direction"], port["width"]) for port in bus["ports"]}
     assert ports == {
         "aclk": ("in", 1), "aresetn": ("in", 1), "interrupt": ("out", 1),
@@ -133,6 +136,55 @@ def test_module_of_python_is_the_manifest(manifest, registers):
     assert registers.IMAGE_BYTES == manifest["pixels"] and registers.RECORDS == manifest["classes"]
 
 
+def test_description_for_catalogues(folder, manifest, registers):
+    """It has the ports of the module, each of a bus in one interface, the registers, and files that are
+    there."""
+    at   = "{http://www.spiritconsortium.org/XMLSchema/SPIRIT/1685-2009}"
+    root = ElementTree.parse(folder / "bus" / "component.xml").getroot()
+
+    def text(element, *path):
+        return element.findtext("/".join(at + part for part in path))
+
+    def all_of(element, *path):
+        return element.findall("/".join(at + part for part in path))
+
+    ports = {text(port, "name"): (text(port, "wire", "direction"),
+                                  int(text(port, "wire", "vector", "left") or 0) + 1)
+             for port in all_of(root, "model", "ports", "port")}
+    assert ports == {port["name"]: (port["direction"], port["width"]) for port in manifest["bus"]["ports"]}
+    maps = {text(interface, "name"): {
+        text(port, "physicalPort", "name"): text(port, "logicalPort", "name")
+        for port in all_of(interface, "portMaps", "portMap")}
+        for interface in all_of(root, "busInterfaces", "busInterface")}
+    assert maps.pop("aclk") == {"aclk": "CLK"} and maps.pop("aresetn") == {"aresetn": "RST"}
+    assert maps.pop("interrupt") == {"interrupt": "INTERRUPT"}
+    assert maps == {bus: {f"{bus}_{name.lower()}": name for name in names.split()} for bus, names in (
+        ("s_axis", "TDATA TKEEP TLAST TVALID TREADY"), ("m_axis", "TDATA TLAST TVALID TREADY"),
+        ("s_axi", "AWADDR AWPROT AWVALID AWREADY WDATA WSTRB WVALID WREADY BRESP BVALID BREADY "
+                  "ARADDR ARPROT ARVALID ARREADY RDATA RRESP RVALID RREADY"))}
+    [block] = all_of(root, "memoryMaps", "memoryMap", "addressBlock")
+    assert (text(block, "range"), text(block, "width")) == ("4096", "32")
+    described = all_of(block, "register")
+    assert {text(one, "name"): int(text(one, "addressOffset"), 16) for one in described
+            } == registers.REGISTERS
+    assert {text(one, "name"): {text(field, "name"): (
+        int(text(field, "bitOffset")), int(text(field, "bitWidth"))) for field in all_of(one, "field")}
+        for one in described if all_of(one, "field")} == registers.FIELDS
+    access = {register["name"]: register["access"] for register in manifest["bus"]["registers"]}
+    assert {text(one, "name"): text(one, "access") for one in described} == {
+        name: {"read": "read-only", "write": "write-only"}.get(said, "read-write")
+        for name, said in access.items()}
+    assert {name for name, said in access.items() if said.endswith("clear")} == {
+        text(one, "name") for one in described if all_of(one, "field", "modifiedWriteValue")}
+    assert {text(one, "name"): int(text(one, "reset", "value"), 16) for one in described
+            if text(one, "access") == "read-only" and all_of(one, "reset")} == registers.CONSTANTS
+    files = [text(file, "name") for file in all_of(root, "fileSets", "fileSet", "file")]
+    assert [(folder / "bus" / file).resolve() for file in files] == [
+        (folder / file).resolve() for file in (*manifest["bus"]["sources"], *manifest["sources"])]
+    assert {text(view, "modelName") for view in all_of(root, "model", "views", "view")} == {
+        manifest["bus"]["top"]}
+
+
 MAIN = """
 #include <stddef.h>
 #include <string.h>
@@ -157,6 +209,10 @@ int main(void)
     result[SPINCIM_RECORDS - 1].flags = SPINCIM_FLAG_MISMATCH;
     if (answer(result) != -1)
         return 4;
+    if (spincim_seed(registers, 7) || registers[SPINCIM_EVENTS / 4] != SPINCIM_EVENTS_REFUSED)
+        return 5;
+    printf("%u %u %u\\n", registers[SPINCIM_STATE_LOW / 4], registers[SPINCIM_STATE_HIGH / 4],
+           registers[SPINCIM_RESEED / 4]);
     printf("%zu %zu\\n", sizeof(struct spincim_record), offsetof(struct spincim_record, flags));
     return 0;
 }
@@ -176,7 +232,8 @@ def test_example_in_c(folder, manifest, registers, tmp_path):
     said = done.stdout.split("\n")
     classes = manifest["classes"]
     assert said[:classes] == [f"{number}: {number / 4:.3f}" for number in range(classes)]
-    assert said[classes] == "32 28"
+    [state] = seeds_of(7, 1)
+    assert said[classes:classes + 2] == [f"{state % 2**32} {state >> 32} 0", "32 28"]
     defined = dict(re.findall(r"^#define SPINCIM_(\w+) +(0x[0-9A-F]+|\d+)u ",
                               (folder / "bus" / "spincim.h").read_text(), re.MULTILINE))
     for register in manifest["bus"]["registers"]:
@@ -186,6 +243,16 @@ def test_example_in_c(folder, manifest, registers, tmp_path):
                 (1 << field["width"]) - 1 << field["low"])
     for flag, bit in registers.FLAGS.items():
         assert int(defined[f"FLAG_{flag.upper()}"], 16) == 1 << bit
+
+
+def test_writes_of_a_seed(registers):
+    """Of several sources, too, and where an output of SplitMix64 is 0."""
+    registers.CONSTANTS["SOURCES"] = 3
+    for seed in (1, 2**64 - 1, -0x9E3779B97F4A7C15 % 2**64):
+        assert registers.seed_writes(seed) == [
+            (registers.REGISTERS[name], value) for source, state in enumerate(seeds_of(seed, 3))
+            for name, value in (("STATE_LOW", state % 2**32), ("STATE_HIGH", state >> 32),
+                                ("RESEED", source))]
 
 
 class Memory(dict):
@@ -209,7 +276,7 @@ def test_example_in_python(registers):
 
 def test_registers_of_the_page():
     table = register_table(register_map(pixels=784, colours=1, classes=10, passes=20, passes_max=32,
-                                        width=32))
+                                        width=32, sources=1))
     page  = (ROOT / "docs" / "bus.md").read_text()
     [section] = re.findall(r"^## Registers\n\n(.*?)\n\n", page, re.MULTILINE | re.DOTALL)
     assert section == table, f"put this into docs/bus.md:\n{table}"
@@ -232,6 +299,9 @@ def test_verilog_is_clean(random_network, tmp_path, options):
          *(tmp_path / source for source in (*core["sources"], *bus["sources"]))],
         env=os.environ | {"VERILATOR_ROOT": str(root)}, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+    # Junctions have no seed.
+    header = (tmp_path / "bus" / "spincim.h").read_text()
+    assert ("RESEED" in header) == ("spincim_seed" in header) == ("rng" not in options)
     # Every signal has the name that the source gives it, with any version of Python.
     assert not re.search(r"\\\$(?:signal|signature|like)\b", (tmp_path / bus["sources"][0]).read_text())
 

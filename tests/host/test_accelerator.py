@@ -17,7 +17,8 @@ BUS = {
     "kind": "uart", "hash": "0000abcd" + 56 * "0", "baud": 3_000_000, "clock_hz": 10**8,
     "pixel_bytes": 2048,
     "registers": [{"name": "ID", "address": 0}, {"name": "BUILD", "address": 8},
-                  {"name": "PASSES", "address": 0x14}],
+                  {"name": "PASSES", "address": 0x14}, {"name": "CONFIDENCE", "address": 0x34},
+                  {"name": "EVENTS", "address": 0x1C, "fields": [{"name": "refused", "low": 4}]}],
     "flags": ["last", "reject", "error", "mismatch"],
     "record": [{"name": name, "width": 64 if name == "square" else 32} for name in (
         "square", "sum", "votes", "confident", "prediction", "passes", "flags")],
@@ -35,7 +36,7 @@ def folder(tmp_path):
 def board(monkeypatch):
     """A board that answers images of 80 bytes with as many as two records have, at any port."""
     clock = Clock()
-    board = Board(clock, {0: 0x5350494E, 8: 0xABCD, 0x14: 20}, factor=64 / 80)
+    board = Board(clock, {0: 0x5350494E, 8: 0xABCD, 0x14: 20, 0x1C: 0, 0x34: 62260}, factor=64 / 80)
     board.close = lambda: None
     monkeypatch.setattr(host.link, "time", clock)
     monkeypatch.setattr(host.accelerator, "SerialPort", lambda name, baud: board)
@@ -94,7 +95,7 @@ def test_what_is_not_for_it(board, folder, images, passes, message):
 def test_wrong_build(board, folder):
     board.registers[8] = 0x1234
     with pytest.raises(HostError, match=r"^The board has another build \(00001234\) than the folder "
-                                        r"\(0000abcd\); load its board/top.bit, or name the folder of what "
+                                        r"\(0000abcd\); load board/top.bit, or name the folder of what "
                                         "is on the board$"):
         Accelerator.open(folder, "PORT")
 
@@ -149,6 +150,37 @@ def test_no_build(tmp_path, contents, message):
         Accelerator.open(tmp_path, "PORT")
     assert str(error.value) == (f"Folder {tmp_path} {message}; make one with: python -m gen.build --layers "
                                 "NETWORK --board ulx3s_85f --out DIR")
+
+
+@pytest.mark.parametrize("confidence, held", [(0, 0), (0.95, 62260), (0.5, 32768), (1, 65535)])
+def test_threshold(board, folder, confidence, held):
+    """The least probability that is not below; and what was set is set again after a reset."""
+    # A 1 that is written to EVENTS clears it, which the registers of this board do not.
+    del board.registers[0x1C]
+    board.registers = Cleared(board.registers | {0x1C: 0})
+    with Accelerator.open(folder, "PORT") as accelerator:
+        accelerator.configure(confidence=confidence)
+        assert board.registers[0x34] == held
+        board.registers[0x34] = 1
+        accelerator.reset()
+        assert board.registers[0x34] == held
+
+
+class Cleared(dict):
+    def __setitem__(self, place, value):
+        super().__setitem__(place, 0 if place == 0x1C else value)
+
+
+def test_what_cannot_be_configured(board, folder):
+    with Accelerator.open(folder, "PORT") as accelerator:
+        with pytest.raises(HostError, match="^The accelerator has an image on its way, so it takes no seed "
+                                            "and no threshold; see that no other program uses it, or reset "
+                                            "it$"):
+            accelerator.configure(confidence=0.5)
+        with pytest.raises(HostError, match="^The accelerator has no pseudo-random source, so there is "
+                                            "no seed; its random bits are those of junctions, or it has "
+                                            "none$"):
+            accelerator.configure(seed=3)
 
 
 def test_no_port():

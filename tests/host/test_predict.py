@@ -13,6 +13,7 @@ from gen.ir import Input, Layer, Network, Target, load
 from gen.methods import choose
 from host import Accelerator, HostError
 from host.predict import differing, main
+from host.settings import configured
 from sim.design import DesignError
 from sim.verilator.virtual_board import virtual_board
 
@@ -50,8 +51,16 @@ def test_equal_to_the_golden_model(folder):
             accelerator.reset()
             found = accelerator.predict(images(6), passes=9)
             assert not differing(found, network, images(6), 9).any()
+            told = {"seed": 5, "confidence": 0.4, "agreement": 60}
+            accelerator.configure(**told)
+            for begin in (accelerator.reset, lambda: accelerator.configure(seed=5)):
+                found = accelerator.predict(images(6), passes=9)
+                assert not differing(found, configured(network, **told), images(6), 9).any()
+                assert differing(found, configured(network, seed=5), images(6), 9).any()
+                begin()
+            accelerator.predict(images(6), passes=9)
             assert [accelerator.read(name) for name in ("IMAGES", "RESULTS", "MISMATCHES", "PASSES")] == [
-                6, 6, 0, 9]
+                12, 12, 0, 9]
             line = accelerator.line
         cycles, passed, hit = map(int, (folder / "sim_board" / "line.txt").read_text().split())
         if hits:
@@ -75,7 +84,7 @@ def test_command(folder, tmp_path, capsys):
     np.savez(tmp_path / "images.npz", images=images(8), labels=np.arange(8) % 3)
     assert main([str(folder), "--virtual", "--passes", "5", "--check",
                  "--input", str(tmp_path / "images.npz"), "--out", str(tmp_path / "answers.npz"),
-                 "--hits", "0.01"]) == 0
+                 "--hits", "0.01", "--random-seed", "9", "--confidence", "0.3", "--agreement", "70"]) == 0
     printed = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()
                    if not line.startswith(("bytes_sent", "frames_wrong")))
     assert 0 < float(printed["line_to_board_in_use"].removesuffix(" %")) <= 100
@@ -87,9 +96,12 @@ def test_command(folder, tmp_path, capsys):
 
 def test_wrong_arguments(folder, capsys):
     for arguments, message in (
-            ([folder], "one of the arguments --port --virtual is required"),
+            ([folder], "one of the arguments --port --virtual --overlay --registers is "
+                       "required"),
             ([folder, "--virtual", "--hits", "0.5"],
-             "argument --hits: must be from 0 to below 0.1, not '0.5'")):
+             "argument --hits: must be from 0 to below 0.1, not '0.5'"),
+            ([folder, "--virtual", "--confidence", "1.5"],
+             "argument --confidence: must be from 0 to 1, not '1.5'")):
         with pytest.raises(SystemExit) as end:
             main(list(map(str, arguments)))
         assert end.value.code == 2 and capsys.readouterr().err == f"host.predict: {message}\n"

@@ -2,9 +2,9 @@
 cocotbext-axi.
 
 What is to be sent is in ``plan.json``, a list of runs, each of which begins with a reset: ``packets`` (of
-pixels, as hexadecimal digits), ``passes`` (what is written to PASSES; none, if nothing is) and ``gaps``
-(whether streams pause at random). What has come is left in ``answers.json``: of each run the packets, the
-cycle in which the last beat of each came, and all registers.
+pixels, as hexadecimal digits), ``registers`` (what is written to them before), ``seed`` (of the random
+stream; none, if it stays) and ``gaps`` (whether streams pause at random). What has come is left in
+``answers.json``: of each run the packets, the cycle in which the last beat of each came, and all registers.
 """
 
 import importlib.util
@@ -101,8 +101,11 @@ async def packets(dut):
         await bus.reset()
         if run["gaps"]:
             bus.pause()
-        if run["passes"] is not None:
-            await bus.write("PASSES", run["passes"])
+        for name, value in run["registers"].items():
+            await bus.write(name, value)
+        if run["seed"] is not None:
+            for address, value in spincim.seed_writes(run["seed"]):
+                assert (await bus.master.write(address, value.to_bytes(4, "little"))).resp == AxiResp.OKAY
         for packet in run["packets"]:
             await bus.pixels.send(AxiStreamFrame(bytes.fromhex(packet)))
         came = [await bus.results.recv() for _ in run["packets"]]
@@ -125,6 +128,7 @@ async def registers(dut):
     assert 0 < after_reset.pop("CYCLES") < await bus.read("CYCLES")
     passes = after_reset.pop("PASSES")
     assert 1 < passes < CONSTANTS["PASSES_MAX"]
+    assert after_reset.pop("CONFIDENCE") > 32768 and after_reset.pop("AGREEMENT") in range(50, 101)
     assert after_reset == dict.fromkeys(after_reset, 0) | {"CONTROL": 1}
 
     # Values beyond the limits of a setting become the nearest one; bits that mean nothing stay 0.
@@ -132,18 +136,18 @@ async def registers(dut):
         await bus.write("PASSES", written)
         assert await bus.read("PASSES") == held
     await bus.write("INTERRUPTS", 2**32 - 1)
-    assert await bus.read("INTERRUPTS") == 0xF
+    assert await bus.read("INTERRUPTS") == 0x1F
 
     # Bytes alone, at addresses between words: as AXI4-Lite has it, by strobes.
     answer = await bus.master.write(ADDRESS["INTERRUPTS"] + 1, b"\xff\xff")
-    assert answer.resp == AxiResp.OKAY and await bus.read("INTERRUPTS") == 0xF
+    assert answer.resp == AxiResp.OKAY and await bus.read("INTERRUPTS") == 0x1F
     answer = await bus.master.write(ADDRESS["INTERRUPTS"], b"\x05")
     assert answer.resp == AxiResp.OKAY and await bus.read("INTERRUPTS") == 5
     answer = await bus.master.read(ADDRESS["ID"] + 1, 2)
     assert (answer.resp, answer.data) == (AxiResp.OKAY, b"IP")
 
     # No register, and registers that are only read.
-    for address in (0x0C, 0x34, 0x54, 0xFFC):
+    for address in (0x0C, 0x3C, 0x58, 0x6C, 0xFFC):
         answer = await bus.master.read(address, 4)
         assert (answer.resp, answer.data) == (AxiResp.SLVERR, bytes(4))
         assert (await bus.master.write(address, bytes(4))).resp == AxiResp.SLVERR
@@ -188,5 +192,12 @@ async def interrupts(dut):
     await bus.write("CONTROL", 1)
     await RisingEdge(dut.s_axis_tready)
     assert await bus.read("STATUS") == 1
+
+    # What only changes while no image is on its way.
+    for name in ("CONFIDENCE", "AGREEMENT", "RESEED"):
+        await bus.write("EVENTS", 2**32 - 1)
+        before = await bus.read(name)
+        await bus.write(name, 1)
+        assert (await bus.read(name), await bus.read("EVENTS")) == (before, 0x10)
     await bus.results.recv()
     assert (await bus.read("IMAGES"), await bus.read("STATUS")) == (5, 0)

@@ -3,6 +3,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 
@@ -12,9 +13,12 @@ from gen.estimate import timeline
 from gen.ir import Input, Layer, Network, Target, load
 from gen.lower import lower
 from gen.methods import choose
+from gen.split_mix import seeds_of
 from golden.answers import answer_passes
 from golden.random.generator import choices
+from host.settings import reseeding
 from sim.verilator import simulator
+from tests.host.axi import Accelerator as Model
 from tests.outcomes import outcomes_by
 
 
@@ -50,9 +54,8 @@ def records(answer, manifest):
     return np.stack([np.frombuffer(bytes.fromhex(packet), kind) for packet in answer["packets"]])
 
 
-def check(folder, manifest, images, passes, answer, mismatches):
+def check(network, manifest, images, passes, answer, mismatches):
     """Compare an answer with the golden model, in every bit."""
-    network = load((folder / "ir.json").read_text())
     golden  = answer_passes(network, images, choices(network.generator, len(images), passes)).prediction
     came    = records(answer, manifest)
     shape   = len(images), network.layers[-1].outputs
@@ -97,21 +100,35 @@ def test_packets(write_checkpoint, tmp_path):
     lengths  = [size, size - 1, size, size + 1, size, 1, size, 3 * size, size, size + 9, size - 9, size]
     ragged   = [rng.bytes(length) for length in lengths]
     whole    = [rng.bytes(size) for _ in range(25)]
-    plan = [{"packets": [packet.hex() for packet in packets], "passes": passes, "gaps": gaps}
-            for packets, passes, gaps in ((whole, None, False), (ragged, 7, True), (ragged, 9, False),
-                                          (whole, 1, True))]
+    plan = [{"packets": [packet.hex() for packet in packets], "registers": registers, "seed": seed,
+             "gaps": gaps} for packets, registers, seed, gaps in (
+        (whole, {}, None, False), (ragged, {"PASSES": 7}, 2**64 - 1, True),
+        (ragged, {"PASSES": 9}, 3, False),
+        (whole, {"PASSES": 1, "CONFIDENCE": 30000, "AGREEMENT": 100}, None, True))]
     answers = run(folder, plan)
+    network = load((folder / "ir.json").read_text())
     for case, answer in zip(plan, answers, strict=True):
         packets = [bytes.fromhex(packet) for packet in case["packets"]]
-        passes  = case["passes"] or 3
+        told    = case["registers"]
+        passes  = told.get("PASSES", 3)
+        seeds   = network.generator.seeds if case["seed"] is None else seeds_of(case["seed"], 1)
+        as_told = replace(network, generator=replace(network.generator, seeds=seeds), head=replace(
+            network.head, confidence=told.get("CONFIDENCE", network.head.confidence),
+            agreement=told.get("AGREEMENT", network.head.agreement)))
         images  = np.stack([filled(packet, size) for packet in packets]).reshape(-1, *pixels.shape)
         wrong   = [len(packet) != size for packet in packets]
-        check(folder, manifest, images, passes, answer, wrong)
+        check(as_told, manifest, images, passes, answer, wrong)
+        model = Model(network, manifest)
+        address = {register["name"]: register["address"] for register in manifest["bus"]["registers"]}
+        for name, value in (*told.items(), *reseeding(seeds)):
+            model.write(address[name], value)
+        assert [model.packet(packet).hex() for packet in packets] == answer["packets"]
+        assert {**answer["registers"], "CYCLES": 0} == {
+            name: model.read(address[name]) for name in answer["registers"]}
         registers = answer["registers"]
         assert [registers[name] for name in ("IMAGES", "RESULTS", "MISMATCHES", "PASSES", "STATUS")] == [
             len(packets), len(packets), sum(wrong), passes, 0]
         assert registers["EVENTS"] == 1 + 2 * any(wrong)
-    network = load((folder / "ir.json").read_text())
     drawn   = outcomes_by(network, choices(network.generator, len(whole), 3))
     bare    = timeline(lower(network, target), drawn)
     assert bare.exact and (np.diff(answers[0]["ends"]) == np.diff(bare.results)).all()

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from gen.ir import Draw, Generator, Input, Layer, Network, Target
-from gen.transforms.seed import _split, seed
+from gen.split_mix import seeds_of
+from gen.transforms.seed import seed
 from golden.random.generator import choices
 
 
@@ -17,7 +18,7 @@ def drawing(*drops):
 def test_drop(dropout, drop):
     network = drawing((dropout,), (dropout,))
     assert seed(network, Target(seed=2**64 - 1)).generator == Generator(
-        (_split(2**64 - 1, 1),), (drop, drop))
+        seeds_of(2**64 - 1, 1), (drop, drop))
 
 
 @pytest.mark.parametrize("bits", [1, 3, 6])
@@ -25,7 +26,7 @@ def test_every_bit_has_its_drop(bits):
     """Those of a draw are in the order of the draws, and differ where it says so."""
     network = drawing((0.5,) * bits, (0.1, 0.5, 0.0))
     assert seed(network, Target()).generator == Generator(
-        (_split(1, 1),), (32768,) * bits + (6554, 32768, 0))
+        seeds_of(1, 1), (32768,) * bits + (6554, 32768, 0))
 
 
 @pytest.mark.parametrize("sources", ["model", "layer"])
@@ -34,16 +35,16 @@ def test_nothing_is_drawn(sources):
     for network in (drawing(), drawing(None)):
         assert seed(network, Target(sources=sources)).generator == Generator((), ())
     assert seed(drawing(None, (0.5,)), Target(sources=sources)).generator == Generator(
-        (_split(1, 1),), (32768,))
+        seeds_of(1, 1), (32768,))
 
 
 def test_a_source_for_each_bit():
     """The first output of SplitMix64 from seed 0 is published with it: 0xe220a8397b1dcdaf."""
     seeds = seed(drawing((0.5,) * 3, (0.5,)), Target(seed=7, sources="layer")).generator.seeds
-    assert seeds == tuple(_split(7, number) for number in (1, 2, 3, 4)) and len(set(seeds)) == 4
-    assert _split(0, 1) == 0xE220A8397B1DCDAF
+    assert seeds == seeds_of(7, 4) and len(set(seeds)) == 4
+    assert seeds_of(0, 1) == (0xE220A8397B1DCDAF,)
     # Where the output would be 0, which no generator leaves.
-    assert _split(-0x9E3779B97F4A7C15 % 2**64, 1) == 1
+    assert seeds_of(-0x9E3779B97F4A7C15 % 2**64, 1) == (1,)
 
 
 @pytest.mark.parametrize("sources, seeds", [("model", 1), ("layer", 9)])

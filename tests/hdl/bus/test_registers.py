@@ -17,9 +17,12 @@ TABLE = (
     Register("SET", "setting", 0x0C, "", value=7, limits=(2, 900)),
     Register("BITS", "setting", 0x14, "", (Field("low", 0, 3, ""), Field("high", 28, 4, "")), value=5),
     Register("FLAGS", "flags", 0x18, "", (Field("a", 0, 1, ""), Field("b", 9, 1, ""))),
+    Register("DO", "command", 0x1C, ""),
+    Register("IDLE", "setting", 0x20, "", (Field("low", 0, 7, ""),), value=3, idle=True),
+    Register("IDLE_DO", "command", 0x24, "", idle=True),
 )
 
-MASKS = {"LIVE": 0xF0F, "BITS": 0xF0000007, "FLAGS": 0x201}
+MASKS = {"LIVE": 0xF0F, "BITS": 0xF0000007, "FLAGS": 0x201, "IDLE": 0x7F}
 
 
 class Model:
@@ -41,8 +44,10 @@ class Model:
         value = int.from_bytes(bytes(bytes_), "little")
         if name == "SET":
             return 0, {name: min(max(value, 2), 900)}
-        if name == "BITS":
+        if name in ("BITS", "IDLE"):
             return 0, {name: value & MASKS[name]}
+        if name in ("DO", "IDLE_DO"):
+            return 0, {}
         if name == "FLAGS":
             cleared = sum(data & 0xFF << 8 * lane for lane in range(4) if strobe >> lane & 1)
             return 0, {name: self.values[name] & ~cleared}
@@ -58,11 +63,13 @@ def test_registers_are_those_of_the_model():
         for _ in range(3000):
             live, step = rng.getrandbits(32), rng.getrandbits(1)
             events = rng.choice((0, 0, rng.getrandbits(32)))
-            read, written = rng.randrange(8), rng.choice((*range(8), 2**10 - 1))
+            read, written = rng.randrange(12), rng.choice((*range(12), 2**10 - 1))
+            busy = rng.getrandbits(1)
             write, strobe = rng.getrandbits(1), rng.choice((15, rng.getrandbits(4)))
-            data = rng.choice((rng.getrandbits(32), rng.getrandbits(10),
+            data = rng.choice((rng.getrandbits(32), rng.getrandbits(10), 1 << rng.randrange(32),
                                *range(1, 4), *range(898, 903)))
-            for port, value in ((dut.live, live), (dut.count_step, step), (dut.flags_set, events),
+            for port, value in ((dut.busy, busy), (dut.live, live), (dut.count_step, step),
+                                (dut.flags_set, events),
                                 (access.read_address, read), (access.write, write),
                                 (access.write_address, written), (access.write_data, data),
                                 (access.write_strobe, strobe)):
@@ -70,13 +77,20 @@ def test_registers_are_those_of_the_model():
             assert (ctx.get(access.read_data), ctx.get(access.read_error)) == model.read(read, live)
             error, changed = model.write(written, data, strobe)
             assert ctx.get(access.write_error) == error
-            if write:
+            name    = model.names.get(written)
+            refused = write and busy and name in ("IDLE", "IDLE_DO")
+            assert ctx.get(dut.refused) == refused
+            if write and not refused:
                 model.values |= changed
             model.values["FLAGS"] |= events & MASKS["FLAGS"]
             model.values["COUNT"] += step
             await ctx.tick()
-            assert [ctx.get(port) for port in (dut.set, dut.bits, dut.flags)] == [
-                model.values[name] for name in ("SET", "BITS", "FLAGS")]
+            assert [ctx.get(port) for port in (dut.set, dut.bits, dut.flags, dut.idle)] == [
+                model.values[name] for name in ("SET", "BITS", "FLAGS", "IDLE")]
+            for port, signal, sent in (("DO", dut.do, dut.do_written),
+                                       ("IDLE_DO", dut.idle_do, dut.idle_do_written)):
+                assert ctx.get(sent) == (write and name == port and not refused)
+                assert not ctx.get(sent) or ctx.get(signal) == data
 
     sim = Simulator(dut)
     sim.add_clock(1e-6)
@@ -87,8 +101,8 @@ def test_registers_are_those_of_the_model():
 @pytest.mark.parametrize("change, message", [
     ({"name": "FIXED"}, "Registers must have one name each, but two have 'FIXED'"),
     ({"address": 4}, "Registers must have one address each, but two have 4"),
-    ({"address": 6}, "Address of register FLAGS must be a multiple of 4 below 4096, not 6"),
-    ({"address": 4096}, "Address of register FLAGS must be a multiple of 4 below 4096, not 4096"),
+    ({"address": 6}, "Address of register IDLE_DO must be a multiple of 4 below 4096, not 6"),
+    ({"address": 4096}, "Address of register IDLE_DO must be a multiple of 4 below 4096, not 4096"),
 ])
 def test_refuses(change, message):
     with pytest.raises(ValueError) as error:

@@ -10,16 +10,18 @@ from sim.component import PERIOD
 CONFIDENCE = 40000
 
 
-@pytest.mark.parametrize("count", [1, 3, 7])
-def test_weigh(count):
+@pytest.mark.parametrize("count, port", [(1, False), (3, False), (7, False), (3, True)])
+def test_weigh(count, port):
     """Products of every class, the extremes of p among them, ``latency`` cycles later; the class comes two
     cycles ahead, and the best one of the leaf is the first of the largest."""
-    dut   = Weigh(5, 7, confidence=CONFIDENCE)
+    dut   = Weigh(5, 7, confidence=None if port else CONFIDENCE)
     leaf  = [65535, 0, CONFIDENCE, 65535, CONFIDENCE - 1]
     ahead, products = [], []
 
     async def bench(ctx):
         ctx.set(dut.count, count)
+        if port:
+            ctx.set(dut.confidence, CONFIDENCE)
         for cycle in range(len(leaf) + dut.latency):
             ctx.set(dut.i.valid, cycle < len(leaf))
             ctx.set(dut.i.payload, {"p": leaf[cycle % len(leaf)], "index": cycle % len(leaf)})

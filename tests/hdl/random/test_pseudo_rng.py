@@ -1,11 +1,12 @@
 # amaranth: UnusedElaboratable=no
 
 import pytest
+from amaranth.sim import Simulator
 
 from gen.ir import Generator
 from golden.random.generator import choices
 from hdl.random.pseudo_rng import PseudoRng
-from sim.component import transfer
+from sim.component import PERIOD, transfer
 
 
 def with_limits(seed, drop):
@@ -53,6 +54,37 @@ def test_draws_one_bit_ahead(seed, drop):
     passed = transfer(PseudoRng(drop, seed=seed), {"i": layers}, {"o": 10}, starts={"o": 20})
     assert passed["i"].cycles == [0, *range(20, 29)]
     assert passed["o"].cycles == list(range(20, 30))
+
+
+def test_reseed():
+    """From a new state on the bits are those of a source with this seed."""
+    seeds, drop = (3, 2**64 - 5, 1 << 33), (30000,)
+    dut   = PseudoRng(drop, seed=seeds[0], seedable=True)
+    drawn = []
+
+    async def bench(ctx):
+        for seed in seeds:
+            ctx.set(dut.reseed.payload, seed)
+            ctx.set(dut.reseed.valid, seed != seeds[0])
+            await ctx.tick()
+            ctx.set(dut.reseed.valid, 0)
+            ctx.set(dut.reseed.payload, 77)
+            ctx.set(dut.o.ready, 1)
+            ctx.set(dut.i.valid, 1)
+            await ctx.tick()
+            for _ in range(20):
+                assert ctx.get(dut.o.valid)
+                drawn.append(ctx.get(dut.o.payload))
+                await ctx.tick()
+            ctx.set(dut.i.valid, 0)
+            await ctx.tick()
+
+    simulator = Simulator(dut)
+    simulator.add_clock(PERIOD)
+    simulator.add_testbench(bench)
+    simulator.run()
+    assert drawn == [bit for seed in seeds
+                     for bit in choices(Generator((seed,), drop), 1, 20).ravel().tolist()]
 
 
 @pytest.mark.parametrize("drop, seed, message", [

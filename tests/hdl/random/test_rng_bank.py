@@ -26,6 +26,24 @@ def test_matches_golden(duty, count):
     assert passed["o"].words == flat
 
 
+def test_reseed():
+    """Each source gets the state that is for it."""
+    bank = RngBank([PseudoRng((32768,), seed=1, seedable=True) for _ in SEEDS])
+    flat = choices(Generator(SEEDS, (32768,) * 3), 1, 40).ravel().tolist()
+
+    async def give(ctx):
+        for number, seed in enumerate(SEEDS):
+            ctx.set(bank.reseed.payload, {"state": seed, "source": number})
+            ctx.set(bank.reseed.valid, 1)
+            await ctx.tick()
+        ctx.set(bank.reseed.valid, 0)
+        while True:
+            await ctx.tick()
+
+    passed = transfer(bank, {"i": [0] * 120}, {"o": 120}, starts={"i": 5}, processes=[give])
+    assert passed["o"].words == flat
+
+
 def test_timing():
     """Answers come a cycle after requests, of which one is taken in every cycle."""
     bank = RngBank([PseudoRng((1,), seed=seed) for seed in SEEDS])
