@@ -20,7 +20,7 @@ from gen.compile import compile_network
 from gen.ir import ArrayChoice, BankChoice, Draw, Input, Layer, Network, Normalization, Target
 from gen.methods import DEFAULT, array_sets, choose, has_dropout, method_for
 from gen.weights import pack
-from sim.verilator.simulator import RUNTIME
+from sim.verilator.simulator import LEVEL, RUNTIME
 
 
 #: The folder of Verilator's run-time library.
@@ -61,6 +61,8 @@ def pytest_configure(config):
     if not hasattr(config, "workerinput"):
         config.stash[_RUNTIME] = tempfile.TemporaryDirectory(prefix="spincim.", ignore_cleanup_errors=True)
         os.environ[RUNTIME]    = config.stash[_RUNTIME].name
+        # Most designs of tests are small and simulate few images; they compile in a quarter of the time.
+        os.environ.setdefault(LEVEL, "-O0")
 
 
 def pytest_unconfigure(config):
@@ -325,6 +327,14 @@ def weights_in_files():
             yield
 
     return weights_in_files
+
+
+@pytest.fixture(scope="module")
+def optimized():
+    """Simulators are compiled as for anyone else: for many images."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv(LEVEL, raising=False)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,8 @@ from golden.device.junction import Dac, write_codes
 
 IMAGES, LABELS = load_sample()
 
+pytestmark = pytest.mark.usefixtures("optimized")
+
 
 @pytest.fixture(scope="module")
 def shared(lenet5, tmp_path_factory):
