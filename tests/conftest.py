@@ -1,5 +1,6 @@
 """Networks and checkpoints with random parameters, and one build of the shipped network."""
 
+import gc
 import importlib.util
 import os
 import shlex
@@ -15,7 +16,7 @@ import pytest
 import gen.weights
 from gen.build import build
 from gen.checkpoint_file import STATED
-from gen.command import whole
+from gen.command import PATIENT, whole
 from gen.compile import compile_network
 from gen.ir import ArrayChoice, BankChoice, Draw, Input, Layer, Network, Normalization, Target
 from gen.methods import DEFAULT, array_sets, choose, has_dropout, method_for
@@ -57,6 +58,7 @@ def pytest_configure(config):
     given = [word.split("=")[0] for word in shlex.split(os.environ.get("MAKEFLAGS", "")) if "=" in word]
     for name in ("MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MFLAGS", "ARGS", *given):
         os.environ.pop(name, None)
+    gc.set_threshold(*PATIENT)
     # All simulators of all processes of this run share what they have in common.
     if not hasattr(config, "workerinput"):
         config.stash[_RUNTIME] = tempfile.TemporaryDirectory(prefix="spincim.", ignore_cleanup_errors=True)
