@@ -65,6 +65,8 @@ def pytest_configure(config):
         os.environ[RUNTIME]    = config.stash[_RUNTIME].name
         # Most designs of tests are small and simulate few images; they compile in a quarter of the time.
         os.environ.setdefault(LEVEL, "-O0")
+        # What is trained here is small: threads would wait for each other most of their time, and busily.
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def pytest_unconfigure(config):
