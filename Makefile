@@ -34,7 +34,7 @@ HANGS := -o faulthandler_timeout=1200 -o faulthandler_exit_on_timeout=true
 
 test: $(VENV)/test
 	$(VENV)/bin/ruff check
-	$(RUN) -m pytest -q -n 2 --dist loadfile $(HANGS) $(ARGS)
+	$(RUN) -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder $(HANGS) $(ARGS)
 
 # Long checks by pytest, on all cores. Words in ARGS choose blocks or families, as in: make formal
 # ARGS="map_buffer arbiter"; those that begin with a dash are options of pytest, as in: make mutation ARGS=-n1.

@@ -3,7 +3,7 @@
 import itertools
 import math
 from collections import Counter
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -52,14 +52,8 @@ def given(network: Network, outcomes: np.ndarray, kept: dict[int, float] | None 
     ``kept`` has, by the index of each layer with a mask, the inputs of its kernel that are not dropped,
     added up over all its runs; their mean unless given.
     """
-    entering, leaving = {}, {}
-    so_far = np.empty((len(outcomes), 0), dtype=np.int64)
-    for index in graph_of(network).trunk:
-        for count, columns in ((entering, 1), (leaving, 2)):
-            prefix = np.hstack([so_far, outcomes[:, index, :columns]])
-            count[index] = len(np.unique(prefix, axis=0))
-        so_far = prefix
-    entering, leaving = _with_branches(network, entering, leaving)
+    entering, leaving = _with_branches(network, *_counted(network, outcomes[None]))
+    entering, leaving = (tuple(int(count[0]) for count in counts) for counts in (entering, leaving))
     return Maps(entering, leaving, _active(network, entering, len(outcomes), kept))
 
 
@@ -76,7 +70,9 @@ def expected(network: Network, passes: int) -> Maps:
     :data:`_SHIFTS` images, whose shifts are drawn.
     """
     if network.generator is not None and network.generator.points is not None:
-        return _mean([given(network, outcomes) for outcomes in drawn(network, _SHIFTS, passes)])
+        outcomes = drawn(network, _SHIFTS, passes)
+        entering, leaving = _with_branches(network, *_counted(network, outcomes))
+        return Maps(*map(_mean, (entering, leaving, _active(network, entering, passes, None))))
     entering, leaving, kept = {}, {}, {}
     choices, apart = [], False
     for index in graph_of(network).trunk:
@@ -96,10 +92,28 @@ def expected(network: Network, passes: int) -> Maps:
     return Maps(entering, leaving, _active(network, entering, passes, kept))
 
 
-def _mean(maps):
-    """The mean of several."""
-    return Maps(*(tuple(np.mean([getattr(each, field.name) for each in maps], 0).tolist())
-                  for field in fields(Maps)))
+def _counted(network, outcomes):
+    """Maps that enter, and that leave, the layers of the trunk for each image, by the index of the layer:
+    the different choices that its passes have made so far, by their ``outcomes``, int (N, T, L, 2)."""
+    entering, leaving = {}, {}
+    so_far, many = np.zeros(outcomes.shape[:2], dtype=np.int64), 1 # a number for each choice so far
+    count = np.ones(len(outcomes), dtype=np.int64)
+    for index in graph_of(network).trunk:
+        for kind, counts in enumerate((entering, leaving)):
+            chosen = outcomes[..., index, kind]
+            if (most := int(chosen.max()) + 1) > 1:
+                if many * most >= 2**63:
+                    so_far = np.unique(so_far, return_inverse=True)[1].reshape(so_far.shape)
+                    many   = int(so_far.max()) + 1
+                so_far, many = so_far * most + chosen, many * most
+                count = 1 + np.count_nonzero(np.diff(np.sort(so_far, axis=1), axis=1), axis=1)
+            counts[index] = count
+    return entering, leaving
+
+
+def _mean(values):
+    """Means over images of what each layer has, where it is one number that of all images."""
+    return tuple(np.mean(np.stack(np.broadcast_arrays(*values), axis=1), 0).tolist())
 
 
 def _with_branches(network, entering, leaving):

@@ -1,5 +1,6 @@
 """Networks and checkpoints with random parameters, and one build of the shipped network."""
 
+import gc
 import importlib.util
 import os
 import shlex
@@ -15,16 +16,20 @@ import pytest
 import gen.weights
 from gen.build import build
 from gen.checkpoint_file import STATED
-from gen.command import whole
+from gen.command import PATIENT, whole
 from gen.compile import compile_network
 from gen.ir import ArrayChoice, BankChoice, Draw, Input, Layer, Network, Normalization, Target
 from gen.methods import DEFAULT, array_sets, choose, has_dropout, method_for
 from gen.weights import pack
-from sim.verilator.simulator import RUNTIME
+from sim.verilator.simulator import LEVEL, RUNTIME
 
 
 #: The folder of Verilator's run-time library.
 _RUNTIME = pytest.StashKey[tempfile.TemporaryDirectory]()
+
+#: What takes longest begins first, or one worker would wait for the other at the end: files, and folders.
+_FIRST = ("tests/sim/test_methods.py", "tests/gen/test_estimate.py", "tests/docs/", "tests/sim/",
+          "tests/host/")
 
 #: Why what trains is not tested.
 NO_TORCH = "needs torch, which is not installed; install it with: pip install -e '.[test]'"
@@ -57,15 +62,29 @@ def pytest_configure(config):
     given = [word.split("=")[0] for word in shlex.split(os.environ.get("MAKEFLAGS", "")) if "=" in word]
     for name in ("MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MFLAGS", "ARGS", *given):
         os.environ.pop(name, None)
+    gc.set_threshold(*PATIENT)
     # All simulators of all processes of this run share what they have in common.
     if not hasattr(config, "workerinput"):
         config.stash[_RUNTIME] = tempfile.TemporaryDirectory(prefix="spincim.", ignore_cleanup_errors=True)
         os.environ[RUNTIME]    = config.stash[_RUNTIME].name
+        # Most designs of tests are small and simulate few images; they compile in a quarter of the time.
+        os.environ.setdefault(LEVEL, "-O0")
+        # What is trained here is small: threads would wait for each other most of their time, and busily.
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def pytest_unconfigure(config):
     if _RUNTIME in config.stash:
         config.stash[_RUNTIME].cleanup()
+
+
+def pytest_collection_modifyitems(items):
+    """Files of :data:`_FIRST` first; ``make test`` keeps this order (``--no-loadscope-reorder``)."""
+    def place(item):
+        return next((place for place, name in enumerate(_FIRST) if item.nodeid.startswith(name)),
+                    len(_FIRST))
+
+    items.sort(key=place)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -325,6 +344,14 @@ def weights_in_files():
             yield
 
     return weights_in_files
+
+
+@pytest.fixture(scope="module")
+def optimized():
+    """Simulators are compiled as for anyone else: for many images."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv(LEVEL, raising=False)
+        yield
 
 
 @pytest.fixture(scope="session")

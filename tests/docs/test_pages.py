@@ -94,9 +94,11 @@ def folder(tmp_path_factory):
     return folder
 
 
+@functools.cache
 def run(code, folder, kind="sh"):
-    """Run a block of code in ``folder`` as a reader does, and return what it has printed; a file, whose
-    name is its first line, is written; C is compiled, with the header of a build with a bus."""
+    """Run a block of code in ``folder`` as a reader does, once if it stands there twice, and return what it
+    has printed; a file, whose name is its first line, is written; C is compiled, with the header of a build
+    with a bus."""
     if kind == "c":
         subprocess.run(["gcc", "-Wall", "-Wextra", "-Werror", "-Wno-unused-function", "-fsyntax-only",
                         "-xc", "-I", folder / "build" / "lenet5_axi" / "bus", "-"],

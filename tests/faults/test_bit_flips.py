@@ -20,7 +20,7 @@ from tests.results import ROOT
 
 @pytest.mark.faults
 @pytest.mark.parametrize("name", CASES)
-def test_flips(name, pytestconfig, record_property):
+def test_flips(name, pytestconfig, record_property, optimized):
     """SpinBayes has ten times the cycles, so fewer images and flips."""
     (network, protection), option = CASES[name], pytestconfig.getoption
     spinbayes = network == "lenet5_spinbayes"

@@ -142,7 +142,17 @@ def test_layer_cycles(lenet5):
         assert layer["max_cycles"] == layer["maps_per_image"] * layer["cycles_per_map"] <= 784
 
 
-def test_synthesis_counts_the_periphery_of_the_method_alone(tmp_path, monkeypatch):
+@pytest.fixture
+def no_verilog(monkeypatch):
+    """A build of LeNet-5 emits no Verilog, of which the test sees nothing."""
+    def emit(accelerator, top, directory, **told):
+        (directory / "rtl").mkdir()
+        (directory / "manifest.json").write_text("{}")
+
+    monkeypatch.setattr(gen.build, "emit", emit)
+
+
+def test_synthesis_counts_the_periphery_of_the_method_alone(tmp_path, monkeypatch, no_verilog):
     """That of others takes as long again for each of them."""
     counted = []
     monkeypatch.setattr(gen.build, "find", lambda *args, **options: "tool")
@@ -463,10 +473,10 @@ def test_figures_are_called_what_they_are(lenet5, kind, interval, throughput):
     assert "folded for   784 cycles an image, in which an image comes in" in lines
 
 
-def test_a_long_build_is_announced(tmp_path, monkeypatch):
+def test_a_long_build_is_announced(tmp_path, monkeypatch, small):
     monkeypatch.setattr(gen.build, "LONG_S", 0)
     said = io.StringIO()
-    build("lenet5", Target(), tmp_path / "out", steps=Progress(said))
+    build_network(small, Target(), tmp_path / "out", steps=Progress(said))
     assert re.search(r"compile \.\.\.\n  this takes about \d+ s, most of it to emit Verilog\n",
                      said.getvalue())
 
@@ -528,14 +538,15 @@ def test_mtj_from_the_command(tmp_path, capsys, small, monkeypatch):
         f"mtj__0__{pin}" for pin in ("set", "read", "reset", "current", "sense")]
 
 
-def test_config_names_the_checkpoint_for_any_folder(tmp_path, lenet5, monkeypatch, capsys):
+def test_config_names_the_checkpoint_for_any_folder(tmp_path, monkeypatch, capsys, no_verilog):
     shutil.copy(SHIPPED / "lenet5.npz", tmp_path / "mine.npz")
+    monkeypatch.setattr(gen.build, "_others", lambda network: ())
     monkeypatch.chdir(tmp_path)
     assert main(["--layers", "lenet5", "--checkpoint", "mine.npz", "--out", "first"]) == 0
     assert read_json(tmp_path / "first" / "config.json")["checkpoint"] == str(tmp_path / "mine.npz")
 
 
-def test_methods_that_do_not_fit_are_not_compared(tmp_path):
+def test_methods_that_do_not_fit_are_not_compared(tmp_path, no_verilog):
     """Weights of four bits take four columns, binary ones a single one."""
     build("lenet5", Target(array_columns=3), tmp_path / "out")
     costs = read_json(tmp_path / "out" / "report" / "method_costs.json")

@@ -1,6 +1,7 @@
 """How programs of this project are commands."""
 
 import argparse
+import gc
 import importlib
 import os
 import signal
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from gen.command import Parser, UserError, command, interruptible, whole
+from gen.command import PATIENT, Parser, UserError, command, interruptible, whole
 
 
 ROOT = Path(__file__).parents[2]
@@ -141,3 +142,20 @@ def test_whole_refuses(text):
 
 def test_whole():
     assert [whole(0)("0"), whole(1)("1024"), whole(2, 3)("3")] == [0, 1024, 3]
+
+
+@pytest.mark.parametrize("error", [None, UserError("no")])
+def test_garbage_is_collected_seldom(error, capsys):
+    """Only while a command runs, whatever comes of it."""
+    def does(arguments):
+        seen.append(gc.get_threshold())
+        if error:
+            raise error
+
+    seen, before = [], gc.get_threshold()
+    gc.set_threshold(700, 10, 10)
+    try:
+        made(does)()
+        assert (seen, gc.get_threshold()) == ([PATIENT], (700, 10, 10))
+    finally:
+        gc.set_threshold(*before)

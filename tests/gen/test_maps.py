@@ -152,3 +152,13 @@ def test_a_thousand_passes_of_many_layers():
     found = expected(network, 1000)
     assert found.leaving[0] == 1 and np.diff(found.leaving).min() > -1e-9
     assert 999 < found.leaving[-1] <= 1000 + 1e-9
+
+
+def test_choices_of_very_many_outcomes():
+    """More than one number can tell apart, together."""
+    network  = network_with(*((BankChoice("a", (0, 1)),) for _ in range(11)), draws=(Draw("a", (0.5,)),))
+    outcomes = np.random.default_rng(0).choice([0, 2, 2**20], (50, 12, 2), p=[0.8, 0.1, 0.1])
+    found    = given(network, outcomes)
+    states   = outcomes.reshape(50, -1).tolist()
+    counts   = [len({tuple(state[:columns]) for state in states}) for columns in range(1, 25)]
+    assert (found.entering, found.leaving) == (tuple(counts[::2]), tuple(counts[1::2]))

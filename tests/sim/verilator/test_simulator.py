@@ -3,7 +3,7 @@
 import pytest
 
 from sim.verilator import simulator
-from sim.verilator.simulator import RUNTIME, compile_verilog
+from sim.verilator.simulator import LEVEL, RUNTIME, compile_once, compile_verilog
 
 
 @pytest.fixture
@@ -59,3 +59,18 @@ def test_large_designs_are_several_files(compiler, tmp_path):
     compiled(tmp_path / "small")
     compiled(tmp_path / "large", size=2_000_000)
     assert [call[call.index("--output-split") + 1] for call in compiler] == ["0", "4000"]
+
+
+def test_level_of_optimization(compiler, monkeypatch, tmp_path):
+    """Another level is another simulator."""
+    keys = []
+    for level in (None, "-O0", "-O3"):
+        monkeypatch.delenv(LEVEL, raising=False)
+        if level:
+            monkeypatch.setenv(LEVEL, level)
+        compiled(tmp_path / "design")
+        keys.append(compile_once([tmp_path / "design" / "top.v"], "top", tmp_path / "design",
+                                 log=tmp_path / "log"))
+    assert [word for call in compiler[::2] for word in call if word.startswith("OPT_FAST")] == [
+        "OPT_FAST=-O1", "OPT_FAST=-O0", "OPT_FAST=-O3"]
+    assert len({*keys}) == 3 and len(compiler) == 6

@@ -1,0 +1,55 @@
+# amaranth: UnusedElaboratable=no
+"""A junction at the pins of a design: its bits, how often it switches, and waves of it."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from gen.build import build_network
+from gen.ir import Target, load
+from golden.device.junction import Dac, write_codes
+
+
+@pytest.fixture(scope="module")
+def mtj(random_network, tmp_path_factory):
+    """A small network whose bits come from a junction."""
+    network = random_network(10, hidden=2)
+    network = replace(network, draws=tuple(
+        replace(draw, drops=(p,)) for draw, p in zip(network.draws, (0.5, 0.2, 0.9), strict=True)))
+    folder = tmp_path_factory.mktemp("mtj") / "network"
+    build_network(network, Target(array_rows=32, rng="mtj", passes=6, passes_max=8,
+                                  **write_codes(network.drops, Target())), folder)
+    return folder
+
+
+def random_images(folder, count):
+    network = load((folder / "ir.json").read_text())
+    return np.random.default_rng(0).integers(
+        0, 256, (count, network.input.height, network.input.width), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("duty", [1.0, 0.5])
+def test_junction(mtj, simulate, duty):
+    """The golden model, given the bits that the junction drew, agrees with what the design made of
+    them. The bench checks the pulses."""
+    report = simulate(mtj, random_images(mtj, 40), maps=True, duty=duty)
+    assert report["bit_exact"] and report["map_mismatches"] == 0
+
+
+def test_junction_switches_as_often_as_asked(mtj, simulate, last_run):
+    """A rate that is off by five deviations has a chance of 6e-7."""
+    simulate(mtj, random_images(mtj, 300), passes=8)
+    bits = np.array(list((last_run(mtj) / "bits_0.txt").read_text()))[:300 * 8 * 3] == "1"
+    codes = json.loads((mtj / "manifest.json").read_text())["mtj"]["currents"]
+    for kept, code in zip(bits.reshape(-1, 3).T, codes, strict=True):
+        p = 1 - float(Dac().probability(code, pulse_ns=16.0)) # two cycles
+        assert abs(kept.mean() - p) < 5 * (p * (1 - p) / len(kept))**0.5
+
+
+def test_waves(mtj, simulate):
+    """Waves take another simulator; the results are the same."""
+    assert simulate(mtj, random_images(mtj, 2), waves=True)["bit_exact"]
+    text = (mtj / "sim_waves" / "dump.vcd").read_text()
+    assert "$var" in text and " mtj__0__sense " in text
