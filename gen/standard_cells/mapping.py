@@ -25,6 +25,8 @@ _ABC = ("strash; &get -n; &fraig -x; &put; scorr; dc2; dch -f; strash; &get -n; 
 #: The folder of the work, which is removed.
 _WORK = "cells.work"
 
+#: What begins the name of a memory that stays one.
+_MACRO = "memory_"
 
 #: Flip-flops of one enable from which on their clock is gated.
 _GATED = 4
@@ -35,11 +37,10 @@ def map_design(directory: Path, manifest: dict, library: Library, clock_mhz: flo
     """Map the design of ``manifest`` in ``directory`` to the cells of ``library``, for a clock of so many
     MHz.
 
-    Each block is mapped alone. Emulated arrays are left
-    out; so are memories that are written and whose read takes a cycle, as they would be made by a
-    generator of memories: the netlist has their pins. All other memories become registers or logic. With
-    ``gating``, and if the library has a cell for it, the clock of flip-flops that share an enable is gated.
-    Nothing is placed: there are no wires, and no buffers of the clock.
+    Each block is mapped alone. Emulated arrays are left out; so are memories that are written and whose
+    read takes a cycle, as they would be made by a generator of memories: the netlist has their pins. All
+    other memories become registers or logic. With ``gating``, and if the library has a cell for it, the
+    clock of flip-flops that share an enable is gated. Nothing is placed, and the clock has no buffers.
 
     Raises
     ------
@@ -92,10 +93,6 @@ def map_design(directory: Path, manifest: dict, library: Library, clock_mhz: flo
         return read_netlist(mapped, top, modules, library, memories, arrays)
     finally:
         shutil.rmtree(work)
-
-
-#: What begins the name of a memory that stays one.
-_MACRO = "memory_"
 
 
 def _macros(modules):

@@ -57,7 +57,7 @@ def energies(netlist: Netlist, slopes: Timing, values: Values, cycles, period: f
     """
     loads, found = netlist.loads(), {path: Energy() for path in netlist.blocks}
     volts, total = netlist.library.voltage**2, count(cycles)
-    steps = cycles & values.before  # what follows the last cycle is not known
+    steps   = cycles & values.before # what follows the last cycle is not known
     gated   = netlist.gates_of_clocks()
     clocked = Counter(instance.nets.get(instance.cell.clock) for instance in netlist.instances)
     used, owner = netlist.used(), {}
@@ -101,7 +101,7 @@ def energies(netlist: Netlist, slopes: Timing, values: Values, cycles, period: f
                 continue
             load = loads.get(instance.nets[pin.name], 0.0)
             for vectors, which in ((rises, "rise"), (falls, "fall")):
-                energy.internal += _caused(instance, pin, which, vectors[pin.name], rises, falls, pins,
+                energy.internal += _caused(instance, pin, which, vectors[pin.name], rises, falls, during,
                                            load, slopes)
     return found
 

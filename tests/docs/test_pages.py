@@ -317,6 +317,14 @@ def test_figures_of_the_fpga_are_those_of_the_results():
     assert cells("README.md")["ECP5, speed grade 6"] == [f"{lut} LUT4, {clock} MHz", "not run"]
 
 
+def test_figures_of_standard_cells_are_those_of_their_page():
+    text = (ROOT / "docs" / "standard-cells.md").read_text()
+    [area]   = re.findall(r"^of MNIST: ([\d,]+) um2 in", text, re.MULTILINE)
+    [energy] = re.findall(r"\*\*([\d.]+ nJ an image)\*\*", text)
+    row = cells("README.md")["periphery in [cells of 45 nm](docs/standard-cells.md), T = 20"]
+    assert row[0] == f"{int(area.replace(',', '')) / 1e6:.3f} mm2, {energy}"
+
+
 def test_continuous_integration_names_its_steps():
     run = subprocess.run(["bash", str(ROOT / ".ci" / "run"), "docs", "nothing"], capture_output=True,
                          text=True, check=False)
