@@ -1,7 +1,9 @@
 """What emitted Verilog makes of random bits, good ones and faulty ones, and the report of all."""
 
 import io
+import sys
 import threading
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -169,7 +171,7 @@ def test_report(tmp_path, monkeypatch, capsys, failed, status):
     assert "Weakest faults found within 1,000 predictions\n" in capsys.readouterr().out
 
 
-def test_two_in_one_folder(tmp_path, monkeypatch, capsys):
+def test_two_in_one_folder(tmp_path, monkeypatch):
     """The second waits until the first has ended: they would write over each other's designs."""
     inside, first_may_end, running, most = threading.Event(), threading.Event(), [], []
 
@@ -187,17 +189,20 @@ def test_two_in_one_folder(tmp_path, monkeypatch, capsys):
     def call(name):
         statuses.append(main(["--work", str(work), "--json", str(tmp_path / f"{name}.json")]))
 
+    # What pytest captures may lose a line that is written while it is read.
+    stderr = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stderr)
     threads = [threading.Thread(target=call, args=(name,)) for name in ("one", "two")]
     threads[0].start()
     assert inside.wait(60)
     threads[1].start()
-    said = ""
-    while "wait for another" not in said:
-        said += capsys.readouterr().err
+    until = time.monotonic() + 60
+    while "wait for another" not in stderr.getvalue() and time.monotonic() < until:
+        time.sleep(0.01)
     first_may_end.set()
     for thread in threads:
         thread.join()
-    assert said == f"wait for another sim.randomness in {work} to end ...\n"
+    assert stderr.getvalue() == f"wait for another sim.randomness in {work} to end ...\n"
     assert statuses == [0, 0] and most == [1, 1]
 
 

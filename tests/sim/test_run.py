@@ -18,6 +18,7 @@ from gen.ir import Input, Layer, Network, Normalization, Target, dump, load
 from gen.methods import choose
 from gen.tools import install_hint, version
 from golden.data import gaussian_noise, load_sample
+from golden.images import read_images
 from golden.metrics import (
     classification,
     detection,
@@ -432,7 +433,7 @@ def test_three_lines(simulated, tmp_path, monkeypatch):
              sim.run.__doc__.splitlines() if line.startswith("    ")]
     assert len(lines) == 3
     monkeypatch.chdir(tmp_path)
-    exec("\n".join(lines), vars(sim.run) | {"Design": Design})
+    exec("\n".join(lines), vars(sim.run) | {"Design": Design, "read_images": read_images})
     with (tmp_path / "answers.csv").open(newline="") as file:
         assert [int(row["label"]) for row in csv.DictReader(file)] == labels[:20].tolist()
 

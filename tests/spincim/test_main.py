@@ -41,8 +41,8 @@ def test_usage(capsys):
 def test_no_command(arguments, message, capsys):
     assert main(arguments) == 2
     assert capsys.readouterr().err == (
-        f"spincim: {message}; choose one of: build, block, report, sim, train, evaluate, plot, chips, "
-        "explore, compare\n")
+        f"spincim: {message}; choose one of: build, block, report, sim, power, train, evaluate, plot, "
+        "chips, explore, compare\n")
 
 
 def test_status_of_a_command(capsys):
