@@ -1,5 +1,6 @@
 """Functions of pins, as Liberty writes them: ``!(A1 & A2)``, ``A' B + C``, ``D * !Q``."""
 
+import operator
 import re
 from collections.abc import Callable
 from functools import cache
@@ -94,16 +95,19 @@ def _not(tokens, at):
         if tokens[at][1] != ")":
             raise FunctionError("a parenthesis is not closed")
     elif name in ("0", "1"):
-        constant = -int(name)
-        found = lambda pins: constant # noqa: E731
+        found = _constant(-int(name))
     elif name:
-        found = lambda pins: pins[name] # noqa: E731
+        found = operator.itemgetter(name)
     else:
         raise FunctionError(f"{sign or 'the end'!r} is in a wrong place")
     at += 1
     while tokens[at][1] == "'":
         found, at = _inverse(found), at + 1
     return found, at
+
+
+def _constant(value):
+    return lambda pins: value
 
 
 def _inverse(a):

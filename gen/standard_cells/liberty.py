@@ -162,8 +162,7 @@ class Library:
     @cached_property
     def gates_clocks(self) -> bool:
         """Whether there is a cell that gates a clock."""
-        return any(group["values"].get("clock_gating_integrated_cell", "").startswith("latch_posedge")
-                   for group in self.groups.values())
+        return any(map(_gates_clocks, self.groups.values()))
 
     def wire(self, pins: int) -> float:
         """Return the capacitance in farad of the wire to so many pins, by the model of the library; 0
@@ -385,10 +384,14 @@ _GATING = "clock_gate_clock_pin", "clock_gate_enable_pin", "clock_gate_out_pin"
 
 def _gating(group):
     """The pins of a cell that gates a clock with a latch, for flip-flops of the rising edge; or None."""
-    if not group["values"].get("clock_gating_integrated_cell", "").startswith("latch_posedge"):
+    if not _gates_clocks(group):
         return None
     return tuple(next(names[0] for kind, names, pin in group["groups"]
                       if kind == "pin" and pin["values"].get(of) == "true") for of in _GATING)
+
+
+def _gates_clocks(group):
+    return group["values"].get("clock_gating_integrated_cell", "").startswith("latch_posedge")
 
 
 def _pin(name, group, units, templates):

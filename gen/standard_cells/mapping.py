@@ -59,19 +59,18 @@ def map_design(directory: Path, manifest: dict, library: Library, clock_mhz: flo
         blocks = [name for name, of in modules.items()
                   if name not in (top, *arrays) and modules.get(name.rpartition(".")[0]) != of
                   and not name.startswith(tuple(f"{array}." for array in arrays))]
-        coarse = [
+        _yosys(program, [
             *(f"read_verilog {source}" for source in manifest["sources"]),
             *(f"blackbox {name}" for name in arrays),
             f"hierarchy -top {top}",
             *(f"setattr -mod -set keep_hierarchy 1 {name}" for name in blocks),
             f"synth -flatten -top {top} -run begin:fine",
-        ]
-        _yosys(program, [*coarse, f"write_json {_WORK}/coarse.json"], directory)
+            f"write_json {_WORK}/coarse.json", f"write_rtlil {_WORK}/coarse.il"], directory)
         macros = list(_macros(json.loads((work / "coarse.json").read_text())["modules"]))
         period = 1e6 / clock_mhz
         (work / "abc").write_text(_ABC.format(fanout=_FANOUT, period=f"{period:.0f}"))
         _yosys(program, [
-            *coarse,
+            f"read_rtlil {_WORK}/coarse.il",
             *(f'setattr -set submod "{_MACRO}{number}" {module}/{cell}'
               for number, (module, cell, _) in enumerate(macros)),
             "submod",
