@@ -3,13 +3,16 @@
 
 import hashlib
 import json
+from dataclasses import replace
 
 import pytest
 
+from gen.build import build_network
 from gen.estimate import timeline
-from gen.ir import load
+from gen.ir import Target, load
 from gen.lower import lower
 from gen.output import MANIFEST, identity
+from golden.device.junction import write_codes
 from golden.random.generator import choices
 from sim import run
 from sim.verilator import harness
@@ -39,6 +42,22 @@ def rewrite():
         return folder
 
     return rewrite
+
+
+@pytest.fixture(scope="session")
+def with_junctions(random_network, tmp_path_factory):
+    """A function that builds a small network of a seed, whose bits come from junctions with the
+    probabilities ``drops``, and returns the folder."""
+    def with_junctions(seed, drops):
+        network = random_network(seed, hidden=2)
+        network = replace(network, draws=tuple(
+            replace(draw, drops=(p,)) for draw, p in zip(network.draws, drops, strict=True)))
+        folder = tmp_path_factory.mktemp("junctions") / "network"
+        build_network(network, Target(array_rows=32, rng="mtj", passes=6, passes_max=8,
+                                      **write_codes(network.drops, Target())), folder)
+        return folder
+
+    return with_junctions
 
 
 @pytest.fixture(scope="session")

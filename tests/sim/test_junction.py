@@ -2,26 +2,18 @@
 """A junction at the pins of a design: its bits, how often it switches, and waves of it."""
 
 import json
-from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from gen.build import build_network
-from gen.ir import Target, load
-from golden.device.junction import Dac, write_codes
+from gen.ir import load
+from golden.device.junction import Dac
 
 
 @pytest.fixture(scope="module")
-def mtj(random_network, tmp_path_factory):
+def mtj(with_junctions):
     """A small network whose bits come from a junction."""
-    network = random_network(10, hidden=2)
-    network = replace(network, draws=tuple(
-        replace(draw, drops=(p,)) for draw, p in zip(network.draws, (0.5, 0.2, 0.9), strict=True)))
-    folder = tmp_path_factory.mktemp("mtj") / "network"
-    build_network(network, Target(array_rows=32, rng="mtj", passes=6, passes_max=8,
-                                  **write_codes(network.drops, Target())), folder)
-    return folder
+    return with_junctions(10, (0.5, 0.2, 0.9))
 
 
 def random_images(folder, count):

@@ -27,15 +27,9 @@ from sim.verilator.simulation import Simulation, compiled
 
 
 @pytest.fixture(scope="module")
-def design(random_network, tmp_path_factory):
+def design(with_junctions):
     """A small network whose bits come from the pins, with health tests that see all of them."""
-    network = random_network(18, hidden=2)
-    network = replace(network, draws=tuple(
-        replace(draw, drops=(p,)) for draw, p in zip(network.draws, (0.5, 0.3, 0.6), strict=True)))
-    folder = tmp_path_factory.mktemp("free") / "network"
-    build_network(network, Target(array_rows=32, rng="mtj", passes=6, passes_max=8,
-                                  **write_codes(network.drops, Target())), folder)
-    return Design(folder)
+    return Design(with_junctions(18, (0.5, 0.3, 0.6)))
 
 
 @pytest.fixture(scope="module")
