@@ -72,6 +72,7 @@ def check_layer(layer: Layer):
     need(all(0 <= border <= side for border, side in zip(layer.padding, most, strict=True)),
          f"padding of 0 to {by(*most)}, less than its kernel", by(*layer.padding))
     _check_average(layer)
+    _check_groups(layer)
     height, width = layer.padded
     if layer.kernel[0] > height or layer.kernel[1] > width:
         raise MalformedNetwork(f"Layer {layer.name!r} has a kernel of {by(*layer.kernel)}, but its "
@@ -106,6 +107,15 @@ def _check_average(layer):
     if any(layer.padding) and (layer.height % layer.average[0] or layer.width % layer.average[1]):
         raise MalformedNetwork(f"Layer {layer.name!r} has a border, so it must have a map of {windows}, "
                                f"not {by(layer.height, layer.width)}")
+
+
+def _check_groups(layer):
+    if layer.groups < 1 or layer.channels % layer.groups or layer.outputs % layer.groups:
+        raise MalformedNetwork(f"Layer {layer.name!r} must have groups that divide its {layer.channels} "
+                               f"channels and {layer.outputs} outputs, not {layer.groups}")
+    if layer.groups > 1 and layer.mask_choice is not None:
+        raise MalformedNetwork(f"Layer {layer.name!r} has {layer.groups} groups of channels, so its inputs "
+                               "cannot be masked")
 
 
 def _check_draws(network):

@@ -16,7 +16,7 @@ What meets in an ``Add`` or ``Concat`` becomes whole numbers, values in fixed po
 if its quantizers have one scale. Quantizers behind it become thresholds of these values.
 
 An average of levels becomes weights of the layer behind it (:attr:`gen.ir.Layer.average`), or else a layer
-of its own; one of sums those of the layer in front. Groups of channels are weights of 0 for all others.
+of its own; one of sums those of the layer in front.
 
 A node that cannot be built, or not exactly, is refused by its name.
 """
@@ -743,7 +743,9 @@ class _Reader:
 
     def _layer(self, node, kind, weights, kernel, stride=(1, 1), padding=(0, 0), groups=1):
         """Return the sums of a layer with ``weights`` (outputs, channels, height, width)."""
-        state, numbers = self.state, ungrouped(weights.numbers, groups)
+        state, numbers = self.state, weights.numbers
+        if state.order is not None: # the channels of a group may lie apart
+            numbers, groups = ungrouped(numbers, groups), 1
         outputs = len(numbers)
         scale = weights.scale.reshape(outputs, -1)
         if (scale != scale[:, :1]).any() or not (scale > 0).all():
@@ -759,7 +761,7 @@ class _Reader:
         kernel, stride, padding = (tuple(int(side) * each for side, each in zip(pair, window, strict=True))
                                    for pair in (kernel, stride, padding))
         layer = Layer(name, height, width, state.shape[0], kernel, outputs, stride=stride, padding=padding,
-                      average=window, input_bits=state.bits, input_low=state.entering())
+                      average=window, groups=groups, input_bits=state.bits, input_low=state.entering())
         if min(layer.positions) < 1:
             raise Refused("has a kernel that is larger than its map", "train with a smaller kernel")
         # ONNX has the channel before height and width.

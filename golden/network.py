@@ -121,7 +121,7 @@ def batches(network: Network, images: int, passes: int) -> Iterator[slice]:
         passes if layer.mask_choice or layer.mix_choice else len(layer.array_sets) * layer.bank_count
         for layer in network.layers))
     # A layer reads a copy of its map for each input of its kernel.
-    inputs = max(math.prod(layer.positions) * layer.fan_in for layer in network.layers)
+    inputs = max(math.prod(layer.positions) * layer.fan_in * layer.groups for layer in network.layers)
     size = max(1, min(BATCH, RUNS // runs, VALUES // (passes * network.layers[-1].outputs),
                       INPUTS // (runs * inputs)))
     return (slice(start, min(start + size, images)) for start in range(0, images, size))
@@ -222,32 +222,41 @@ def layer_sums(layer: Layer, x: np.ndarray, outcome: int = 0, chip=None, *,
     x = np.pad(x, ((0, 0), *((border, border) for border in layer.padding), (0, 0)))
     windows = np.lib.stride_tricks.sliding_window_view(x, layer.kernel, axis=(1, 2))
     windows = windows[:, ::layer.stride[0], ::layer.stride[1]].transpose(0, 1, 2, 4, 5, 3)
-    windows = windows.reshape(-1, layer.fan_in)
+    windows = windows.reshape(-1, math.prod(layer.kernel), layer.groups, layer.group_channels)
     active  = None
     if kept is not None:
         # A dropped input adds nothing, at any position.
         active = np.repeat(kept[:, np.arange(layer.fan_in) % kept.shape[1]], math.prod(layer.positions),
                            axis=0)
-    if chip is None:
-        inputs = windows.astype(_exact_float(layer))
-        if layer.weight_bits == 1:
-            # A level from 0 to L meets a binary weight as a number from -L to L.
-            inputs *= 2
-            inputs -= 2**layer.input_bits - 1
-            if active is not None:
-                inputs *= active
-        parts = [inputs @ layer_weights(layer, array).T.astype(inputs.dtype)
-                 for array in layer.array_sets[outcome]]
-    else:
-        parts = [chip.sums(layer, array, windows, active).astype(_exact_float(layer))
-                 for array in layer.array_sets[outcome]]
-    sums = sum(parts).reshape(len(x), *layer.positions, layer.outputs)
+    # Outputs of a group see its channels alone.
+    sums = np.concatenate([
+        _group_sums(layer, np.ascontiguousarray(windows[:, :, group]).reshape(-1, layer.fan_in),
+                    slice(group * layer.group_outputs, (group + 1) * layer.group_outputs), outcome, chip,
+                    active)
+        for group in range(layer.groups)], axis=1)
+    sums = sums.reshape(len(x), *layer.positions, layer.outputs)
     height, width, outputs = layer.output_shape
     if layer.pool != (1, 1):
         rows, columns = layer.pool
         sums = sums[:, :height * rows, :width * columns]
         sums = sums.reshape(-1, height, rows, width, columns, outputs).max((2, 4))
     return sums
+
+
+def _group_sums(layer, windows, outputs, outcome, chip, active):
+    """Return the sums (M, P) of the ``outputs`` P of one group, of the levels ``windows`` (M, fan-in)."""
+    if chip is not None:
+        return sum(chip.sums(layer, array, windows, active)[:, outputs].astype(_exact_float(layer))
+                   for array in layer.array_sets[outcome])
+    inputs = windows.astype(_exact_float(layer))
+    if layer.weight_bits == 1:
+        # A level from 0 to L meets a binary weight as a number from -L to L.
+        inputs *= 2
+        inputs -= 2**layer.input_bits - 1
+        if active is not None:
+            inputs *= active
+    return sum(inputs @ layer_weights(layer, array)[outputs].T.astype(inputs.dtype)
+               for array in layer.array_sets[outcome])
 
 
 def activate(layer: Layer, sums: np.ndarray, array: np.ndarray, bank: np.ndarray) -> np.ndarray:

@@ -117,8 +117,8 @@ class _Part:
     sums s; of plain modules, whose scale is the size of the weights, with the bias behind the scale."""
 
     layer: Layer
-    weight: np.ndarray              #: Of -1 and +1, (outputs, channels, height, width); 0 for channels of
-                                    #: other groups.
+    weight: np.ndarray              #: Of -1 and +1, (outputs, channels of a group, height, width); 0 for
+                                    #: those of other groups where these lie apart.
     flat: bool
     bias: np.ndarray                #: float64 (C,), as the others.
     scale: np.ndarray
@@ -370,9 +370,7 @@ class _Walk:
         if set(module.dilation) != {1}:
             raise _Refused("must have no dilation", "train without it")
         if module.groups > 1 and state.mask:
-            raise _Refused("has several groups, and inputs that are dropped",
-                           "weights of 0 for the channels of other groups are of two bits, and only those "
-                           "of one bit are masked: use ScaleDropout behind it")
+            raise _Refused("has several groups, and inputs that are dropped", "use ScaleDropout behind it")
         padding = (0, 0) if module.padding == "valid" else module.padding
         if isinstance(padding, str):
             raise _Refused(f"has a padding of {padding!r}", "it must be one number, or two")
@@ -400,9 +398,8 @@ class _Walk:
         scale  = abs(weight).reshape(len(weight), -1)
         if (scale != scale[:, :1]).any() or not scale.all():
             raise _Refused("has weights that are not binary", _BINARY)
-        weight = ungrouped(weight, groups)
-        if getattr(state, "order", None) is not None:
-            weight = weight[:, state.order]
+        if getattr(state, "order", None) is not None: # the channels of a group may lie apart
+            weight, groups = ungrouped(weight, groups)[:, state.order], 1
         window = getattr(state, "window", (1, 1))
         weight = of_averages(weight, window)
         kernel, stride, padding = (tuple(map(operator.mul, pair, window))
@@ -414,9 +411,9 @@ class _Walk:
         bias = np.zeros(len(weight)) if module.bias is None else _array(module.bias, "bias")
         size = math.prod(window)
         layer = self._geometry(kind, kernel, len(weight), stride, padding, window)
-        part = _Part(replace(layer, weight_bits=1 if groups == 1 else 2),
-                     np.sign(weight).astype(np.int64), kind == "fc", bias * size, scale[:, 0],
-                     mask=state.mask)
+        weight = np.sign(weight).astype(np.int64)
+        part = _Part(replace(layer, groups=groups, weight_bits=bits_of(weight)), weight, kind == "fc",
+                     bias * size, scale[:, 0], mask=state.mask)
         if any(Fraction(one) * size != Fraction(both)
                for one, both in zip(bias.tolist(), part.bias.tolist(), strict=True)):
             raise _Refused("has a bias that 64 bits cannot hold, times the size of the average before it",
@@ -462,7 +459,8 @@ class _Walk:
                            f"{layer.width}, not {_words(state)}", "put Sign of spincim.nn before it")
         stored = {name: _array(value, name) for name, value in module.stored().items()}
         part = _Part(replace(self._geometry("fc" if layer.positions == (1, 1) else "conv", layer.kernel,
-                                            layer.outputs, layer.stride, layer.padding), pool=layer.pool),
+                                            layer.outputs, layer.stride, layer.padding), pool=layer.pool,
+                             groups=layer.groups),
                      stored.pop("weight"), False, stored["bias"], stored["scale"], normalization=stored,
                      golden=module, p=stored.get("dropout"))
         return self._append(part)

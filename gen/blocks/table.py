@@ -139,10 +139,11 @@ _GEOMETRY = """
 
 
 def _reader(fan_in=24, rows=12, columns=8, rows_per_read=6, columns_per_read=4, arrays=1, sets=(), bits=1,
-            positions=4, groups=None):
+            positions=4, groups=None, channel_groups=1, taps=1):
     geometry = ArrayGeometry(rows, columns, rows_per_read=rows_per_read, columns_per_read=columns_per_read,
                              arrays=arrays, sets=sets)
-    return Reader(fan_in, geometry, bits=bits, positions=positions, groups=groups)
+    return Reader(fan_in, geometry, bits=bits, positions=positions, groups=groups,
+                  channel_groups=channel_groups, taps=taps)
 
 
 _reader.__doc__ = _GEOMETRY

@@ -31,11 +31,11 @@ RESIDUAL = Network("residual", Input(6, 7, (80, 160)), (
     *[-32] * 12, *range(-20, 20), *[32] * 11))))
 
 #: Two ways inside each other, as in a U-Net; the inner one meets at the entrance of the layer at which the
-#: outer one does, and one branch has two layers.
+#: outer one does, and one branch has two layers. One layer is depthwise.
 NESTED = Network("nested", Input(5, 5, (100,)), (
     Layer("first", 5, 5, 1, (3, 3), 3, padding=1),
     Layer("second", 5, 5, 3, (3, 3), 2, padding=1),
-    Layer("third", 5, 5, 2, (3, 3), 4, padding=1),
+    Layer("third", 5, 5, 2, (3, 3), 4, padding=1, groups=2),
     Layer("beside", 5, 5, 3, (1, 1), 2, source="first"),
     Layer("behind", 5, 5, 2, (3, 3), 3, padding=1),
     Layer("last", 5, 5, 9, (5, 5), 3, source="outer"),

@@ -619,7 +619,6 @@ BORDER  = ("it must be the lowest value of what enters: use BinaryConv2d of spin
      "must have no dilation", "train without it"),
     (chain(Sign(), SpatialSpinDrop(0.2), BinaryConv2d(6, 6, 3, groups=2)), "Module '4' (BinaryConv2d)",
      "has several groups, and inputs that are dropped",
-     "weights of 0 for the channels of other groups are of two bits, and only those of one bit are masked: "
      "use ScaleDropout behind it"),
     (chain(Sign(), BinaryConv2d(5, 6, 3)), "Module '3' (BinaryConv2d)",
      "takes 5 channels, not 6 channels of 6 by 6", SHAPED),
