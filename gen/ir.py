@@ -342,6 +342,8 @@ class Layer:
     groups: int = 1                #: Of channels and of outputs, equally many of each: the first outputs
                                    #: see the first channels alone, and so on. With as many as channels
                                    #: it is a depthwise convolution.
+    resize: tuple[int, int] = (1, 1) #: How many rows and columns each of the map becomes that leaves the
+                                   #: pool: its nearest neighbours, as often as that side by side.
     dropout: float = 0.5           #: Dropout probability that a training begins with; :class:`Draw` has
                                    #: those of a trained network.
     choices: tuple[ArrayChoice | BankChoice | MaskChoice | MixChoice, ...] = ()
@@ -372,7 +374,7 @@ class Layer:
     folding: Folding | None = None #: Set by :func:`gen.transforms.folding.choose_folding`.
 
     def __post_init__(self):
-        for name in ("kernel", "pool", "stride", "padding", "average"):
+        for name in ("kernel", "pool", "stride", "padding", "average", "resize"):
             if isinstance(value := getattr(self, name), int):
                 object.__setattr__(self, name, (value, value))
 
@@ -471,10 +473,16 @@ class Layer:
                      for whole, side, step in zip(self.padded, self.kernel, self.stride, strict=True))
 
     @property
-    def output_shape(self) -> tuple[int, int, int]:
-        """Height, width and channels of the map that leaves."""
+    def pooled_shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of the map behind the pool."""
         height, width = self.positions
         return height // self.pool[0], width // self.pool[1], self.outputs
+
+    @property
+    def output_shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of the map that leaves."""
+        height, width, outputs = self.pooled_shape
+        return height * self.resize[0], width * self.resize[1], outputs
 
 
 @dataclass(frozen=True, slots=True)

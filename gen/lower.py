@@ -36,6 +36,7 @@ def lower(network: Network, target: Target) -> Accelerator:
         colours=network.input.colours,
         engines=[lower_layer(network, index, target, filed) for index in range(len(network.layers))],
         branches=_branches(network),
+        resizes=[layer.resize for layer in network.layers],
         draws=[len(draw.drops) for draw in network.draws if draw.drops],
         names=[identifier(layer.name) for layer in network.layers],
         rng=_rng(network, target),

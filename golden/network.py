@@ -235,7 +235,7 @@ def layer_sums(layer: Layer, x: np.ndarray, outcome: int = 0, chip=None, *,
                     active)
         for group in range(layer.groups)], axis=1)
     sums = sums.reshape(len(x), *layer.positions, layer.outputs)
-    height, width, outputs = layer.output_shape
+    height, width, outputs = layer.pooled_shape
     if layer.pool != (1, 1):
         rows, columns = layer.pool
         sums = sums[:, :height * rows, :width * columns]
@@ -260,10 +260,14 @@ def _group_sums(layer, windows, outputs, outcome, chip, active):
 
 
 def activate(layer: Layer, sums: np.ndarray, array: np.ndarray, bank: np.ndarray) -> np.ndarray:
-    """Return what ``layer`` makes of pooled ``sums`` (M, h, w, O): levels (M, h, w, O), or logits (M, K),
-    with the bank ``bank`` (M,) of array ``array`` (M,) of each map, or the banks (M, O) of its channels."""
+    """Return what ``layer`` makes of pooled ``sums`` (M, h, w, O): levels (M, H, W, O), resized, or logits
+    (M, K), with the bank ``bank`` (M,) of array ``array`` (M,) of each map, or the banks (M, O) of its
+    channels."""
     kinds = {Logit: logits, Centred: compare_with_mean, Value: values}
-    return kinds.get(type(layer.banks[0][0]), compare)(layer, sums, array, bank)
+    leaving = kinds.get(type(layer.banks[0][0]), compare)(layer, sums, array, bank)
+    for axis, times in enumerate(layer.resize, 1):
+        leaving = leaving if times == 1 else leaving.repeat(times, axis)
+    return leaving
 
 
 def compare(layer: Layer, sums: np.ndarray, array: np.ndarray, bank: np.ndarray) -> np.ndarray:
@@ -283,7 +287,7 @@ def compare_with_mean(layer: Layer, sums: np.ndarray, array: np.ndarray, bank: n
     gain, offset = (_of_banks(layer, name, array, bank)[:, None, None, :, 0] for name in ("gain", "offset"))
     # Exact, as z has 32 bits (gen.verify) and a map fewer than 2 ** 31 sums.
     z = gain * sums.astype(np.int64) + offset
-    return (z * math.prod(layer.output_shape) >= z.sum((1, 2, 3), keepdims=True)).astype(np.uint8)
+    return (z * math.prod(layer.pooled_shape) >= z.sum((1, 2, 3), keepdims=True)).astype(np.uint8)
 
 
 def values(layer: Layer, sums: np.ndarray, array: np.ndarray, bank: np.ndarray) -> np.ndarray:
@@ -357,7 +361,7 @@ def _sums(layer, x, source, array, mask, chip):
         return np.arange(len(source)), layer_sums(layer, x[source], 0, chip, kept=mask)
     if len(layer.array_sets) == 1:
         return source, layer_sums(layer, x, 0, chip)
-    sums = np.empty((len(source), *layer.output_shape), dtype=_exact_float(layer))
+    sums = np.empty((len(source), *layer.pooled_shape), dtype=_exact_float(layer))
     for outcome in np.unique(array):
         chosen = array == outcome
         sums[chosen] = layer_sums(layer, x[source[chosen]], outcome, chip)

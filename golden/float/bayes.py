@@ -188,7 +188,7 @@ class BayesianConvolution(nn.Module):
                               for half in q.tensor_split(2)])
         if choice is None:
             choice = torch.randint(len(self.layer.array_sets), (len(q),), device=q.device)
-        height, width, outputs = self.layer.output_shape
+        height, width, outputs = self.layer.pooled_shape
         s = q.new_empty(len(q), outputs, height, width)
         unit = self.layer.ways * (2**(self.layer.weight_bits - 1) - 1)
         for number, arrays in enumerate(self.layer.array_sets):

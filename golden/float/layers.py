@@ -8,8 +8,8 @@ from torch.nn import functional
 from gen.ir import Layer
 
 
-__all__ = ["BinaryConvolution", "normalize", "of_averages", "sign", "sign_of_weights", "small_kernel",
-           "standardize", "vectors_of"]
+__all__ = ["BinaryConvolution", "normalize", "of_averages", "resized", "sign", "sign_of_weights",
+           "small_kernel", "standardize", "vectors_of"]
 
 
 class _Sign(torch.autograd.Function):
@@ -77,6 +77,12 @@ def of_averages(layer: Layer, weight: Tensor) -> Tensor:
     whole kernel: each is that of all of a window."""
     rows, columns = layer.average
     return weight.repeat_interleave(rows, -2).repeat_interleave(columns, -1)
+
+
+def resized(layer: Layer, x: Tensor) -> Tensor:
+    """Return the map that leaves ``layer``, of ``x`` ``(N, C, h, w)`` behind its pool."""
+    rows, columns = layer.resize
+    return x if layer.resize == (1, 1) else x.repeat_interleave(rows, 2).repeat_interleave(columns, 3)
 
 
 def normalize(normalization: nn.BatchNorm2d, z: Tensor) -> Tensor:

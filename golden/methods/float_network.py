@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gen.ir import Layer, Network
+from golden.float.layers import resized
 
 
 __all__ = ["FloatConvolution", "FloatNetwork"]
@@ -60,7 +61,8 @@ class FloatConvolution(nn.Module):
         x = functional.avg_pool2d(x, layer.average) if layer.average != (1, 1) else x
         s = functional.conv2d(x, self.weight(), stride=convolution.stride, padding=convolution.padding,
                               groups=convolution.groups)
-        return self.normalization(functional.max_pool2d(s, layer.pool) if layer.pool != (1, 1) else s)
+        s = functional.max_pool2d(s, layer.pool) if layer.pool != (1, 1) else s
+        return resized(layer, self.normalization(s))
 
 
 class FloatNetwork(nn.Module):

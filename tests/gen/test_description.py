@@ -122,6 +122,8 @@ def test_what_is_left_out(path):
 @pytest.mark.parametrize("text, found", [
     ("kernel = 2\nstride = 2\npadding = 1\npool = 2",
      Layer("conv1", 6, 5, 1, (2, 2), 4, stride=(2, 2), padding=(1, 1), pool=(2, 2))),
+    ("kernel = 3\nresize = [3, 2]\npool = 2",
+     Layer("conv1", 6, 5, 1, (3, 3), 4, pool=(2, 2), resize=(3, 2))),
     ("kernel = [1, 3]\nstride = [3, 1]\npadding = [0, 2]\npool = [1, 7]",
      Layer("conv1", 6, 5, 1, (1, 3), 4, stride=(3, 1), padding=(0, 2), pool=(1, 7))),
 ])
@@ -204,7 +206,7 @@ def test_pixels(path, bits, found):
     ("outputs = 4", "", "has no 'outputs' in layer 1"),
     ("outputs = 4", "outputs = 4\nneurons = 3",
      "has 'neurons' in layer 1, which is unknown; known are kind, name, outputs, kernel, stride, padding, "
-     "pool, average, groups, dropout, bits, low, source, fraction"),
+     "pool, average, resize, groups, dropout, bits, low, source, fraction"),
     ('kind = "linear"', 'kind = "dense"',
      "has 'kind' in layer 2 of 'dense', but it must be 'conv' or 'linear'"),
     ("kernel = [3, 2]", "", "has no 'kernel' in layer 1, a convolution"),
@@ -228,6 +230,12 @@ def test_pixels(path, bits, found):
     ("kernel = [3, 2]", "kernel = 3\ngroups = 2",
      "describes no network: Layer 'conv1' must have groups that divide its 1 channels and 4 outputs, "
      "not 2"),
+    ("outputs = 3", "outputs = 3\nresize = 2",
+     "describes no network: layer 'fc1' is the last and must have a resize of 1 by 1, as it has logits and "
+     "no map, not 2 by 2"),
+    ("kernel = [3, 2]", "kernel = 2\nresize = 1048576",
+     "describes no network: Layer 'conv1' must have a map that leaves of at most 1,048,576 rows and "
+     "columns, not 5242880 by 4194304"),
     ("outputs = 3", "outputs = 1", "describes no network: layer 'fc1' is the last and must have at least 2 "
                                    "classes, not 1"),
     ("outputs = 3", "outputs = 3\n[[layers]]\nkind = 'linear'\nname = 'CONV-1'\noutputs = 2\n[[layers]]\n"

@@ -85,6 +85,12 @@ def features(case: Case) -> list[str]:
         "groups of channels: depthwise": any(layer.groups == layer.channels > 1 for layer in layers),
         "groups of channels, several columns a read": any(
             layer.groups > 1 and layer.group_outputs > 1 for layer in layers),
+        "maps that are resized": any(layer.resize != (1, 1) for layer in layers),
+        "maps that are resized, by several banks or arrays": any(
+            layer.resize != (1, 1) and layer.choices for layer in layers),
+        "maps that are resized, and meet others": any(
+            layer.resize != (1, 1) and any(layer.name in join.sources for join in network.joins)
+            for layer in layers),
         "joins: of sums": any(join.operation == "add" for join in network.joins),
         "joins: of channels": any(join.operation == "concat" for join in network.joins),
         "joins: of values and their channels": any(

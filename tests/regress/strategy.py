@@ -394,7 +394,8 @@ def _geometry(draw, shape):
         st.integers(1, side) | st.just(side) for side in layer.positions)))
     pool  = tuple(min(side, whole) for side, whole in zip(pool, layer.positions, strict=True))
     return {"kernel": kernel, "outputs": draw(st.integers(1, 5) | st.integers(1, 12)), "pool": pool,
-            "stride": stride, "padding": padding, "average": average}
+            "stride": stride, "padding": padding, "average": average,
+            "resize": draw(st.tuples(*[st.sampled_from((1, 2, 3))] * 2)) if draw(_rare(4)) else (1, 1)}
 
 
 @st.composite

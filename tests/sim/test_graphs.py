@@ -31,13 +31,14 @@ RESIDUAL = Network("residual", Input(6, 7, (80, 160)), (
     *[-32] * 12, *range(-20, 20), *[32] * 11))))
 
 #: Two ways inside each other, as in a U-Net; the inner one meets at the entrance of the layer at which the
-#: outer one does, and one branch has two layers. One layer is depthwise.
+#: outer one does, and one branch has two layers. One layer is depthwise, and on both
+#: ways a map becomes larger.
 NESTED = Network("nested", Input(5, 5, (100,)), (
     Layer("first", 5, 5, 1, (3, 3), 3, padding=1),
     Layer("second", 5, 5, 3, (3, 3), 2, padding=1),
-    Layer("third", 5, 5, 2, (3, 3), 4, padding=1, groups=2),
+    Layer("third", 5, 5, 2, (5, 3), 4, padding=(0, 1), groups=2, resize=(5, 1)),
     Layer("beside", 5, 5, 3, (1, 1), 2, source="first"),
-    Layer("behind", 5, 5, 2, (3, 3), 3, padding=1),
+    Layer("behind", 5, 5, 2, (3, 4), 3, padding=(1, 0), pool=(1, 2), resize=(1, 5)),
     Layer("last", 5, 5, 9, (5, 5), 3, source="outer"),
 ), joins=(Join("inner", "third", "second", "concat"), Join("outer", "inner", "behind", "concat")))
 
