@@ -550,11 +550,12 @@ class _Reader:
 
     def _computed(self, node):
         """What enters a node that computes more of it than a layer does: averages leave a layer of their
-        own, the weights of which are ones and zeros."""
+        own, depthwise, the weights of which are ones."""
         if isinstance(self.state, Levels) and self.state.whole:
             channels = self.state.shape[0]
-            self.state = self._layer(node, "average", _Weights(
-                np.eye(channels, dtype=np.int64)[:, :, None, None], np.ones((channels, 1))), (1, 1))
+            ones = np.ones((channels, 1, 1, 1), np.int64)
+            self.state = self._layer(node, "average", _Weights(ones, ones[:, 0, 0]), (1, 1),
+                                     groups=channels)
         return self.state
 
     def _pad(self, node):
