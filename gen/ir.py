@@ -104,6 +104,9 @@ class Target:
                         called="The seed must be {}")
     protect: bool = _option(False, "check parity of all that is stored and sequences, for bits that flip "
                                    "in operation")
+    instances: int = _option(1, "instances of the accelerator, which work on one image after another and "
+                                "share their random bits", limits=range(1, 65),
+                             called="The number of instances must be {}")
     bus: str = _option("streams", "ports of the accelerator as they are; or around it AXI4-Stream for "
                                   "pixels and results, and registers on AXI4-Lite; or a serial line for "
                                   "all of that", ("streams", "axi", "uart"))

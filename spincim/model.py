@@ -56,6 +56,7 @@ class Options(TypedDict, total=False):
     mtj_reset_current: int | None
     seed: int
     protect: bool
+    instances: int
     bus: Literal["streams", "axi", "uart"]
     bus_width: Literal[8, 16, 32, 64]
     baud: int

@@ -7,7 +7,7 @@ from sim.design import Design, DesignError
 
 __all__ = [
     "BITS", "HARNESS", "IMAGES", "MODEL", "PINS", "RESULTS", "TOP", "TRACE", "half_period_ps", "options",
-    "pins",
+    "pins", "traced",
 ]
 
 
@@ -54,12 +54,20 @@ def pins(design: Design) -> str:
     return "\n".join([
         f"localparam PIXELS = {design.pixels};",
         f"localparam COLOURS = {design.colours};",
+        f"localparam PER_WORD = {design.pixels_per_word};",
         f"localparam WORDS = {design.classes};",
         "", *_wires(design),
         "", f"{design.top} dut (.*);",
         "", *_arrays(design),
         "", *_skip_draws(design),
         "", *_trace_maps(design), ""])
+
+
+def traced(design: Design) -> list[str]:
+    """Return the names of the layers in a trace: those of all instances, if there are several."""
+    if design.instances == 1:
+        return design.layers
+    return [f"instance_{number}.{layer}" for number in range(design.instances) for layer in design.layers]
 
 
 def _wires(design):
@@ -134,7 +142,7 @@ def _skip_draws(design):
 def _trace_maps(design):
     """A task that writes every word and pass set that leaves a layer in this cycle."""
     yield "task automatic trace_maps(int file);"
-    for layer in design.layers:
+    for layer in traced(design):
         for port in ("o", "o_sets"):
             stream = f"dut.{layer}__{port}"
             yield f"  if ({stream}__valid && {stream}__ready)"
