@@ -26,7 +26,7 @@ def performance_of_instances(report: dict, accelerator: Accelerator, target: Tar
 
     All together they take as many images as there are instances in the interval of one, unless the pixels,
     the random bits or the results, which all pass one place, take longer. ``pixels_per_word`` is the least
-    number that does not slow them down. Results leave in the order of the images, and what one instance
+    number that does not slow down the mean of T passes. Results leave in the order of the images, and what one instance
     waits for another is not followed: the figures are not exact, and latency is that without waiting.
     """
     count, classes = target.instances, accelerator.engines[-1].words
@@ -37,7 +37,7 @@ def performance_of_instances(report: dict, accelerator: Accelerator, target: Tar
     def shared(cycles):
         return max(cycles / count, drawing, classes)
 
-    per_word  = math.ceil(pixels / math.floor(shared(report["interval_cycles"])))
+    per_word  = math.ceil(pixels / math.floor(shared(report["interval_cycles_mean"])))
     words     = math.ceil(pixels / per_word)
     intervals = {key: max(shared(report[key]), words) for key in (
         "interval_cycles", "interval_cycles_mean", "interval_cycles_one_pass")}

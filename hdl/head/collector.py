@@ -26,8 +26,8 @@ class Collector(wiring.Component):
 
     Members
     -------
-    i : In(stream.Signature(layout)).array(instances)
-        Results of each instance.
+    i : tuple of stream.Signature(layout), as In
+        Results of each instance. The ports are named ``i_0`` and so on.
     o : Out(stream.Signature(layout))
         Results in the order of the images.
     """
@@ -39,9 +39,13 @@ class Collector(wiring.Component):
         if self.instances < 1:
             raise ValueError(f"Instances must be at least 1, not {instances!r}")
         super().__init__({
-            "i": In(stream.Signature(layout)).array(self.instances),
+            **{f"i_{number}": In(stream.Signature(layout)) for number in range(self.instances)},
             "o": Out(stream.Signature(layout)),
         })
+
+    @property
+    def i(self):
+        return tuple(getattr(self, f"i_{number}") for number in range(self.instances))
 
     def elaborate(self, platform):
         m = Module()

@@ -46,10 +46,11 @@ class Dispatcher(wiring.Component):
         what is ignored.
     passes : In(range(passes + 1))
         Passes T of the image whose first word is taken.
-    o : Out(stream.Signature(width)).array(instances)
-        Pixels for each instance.
-    o_passes : Out(range(passes + 1)).array(instances)
-        Passes of the image of the pixel that is offered.
+    o : tuple of stream.Signature(width), as Out
+        Pixels for each instance. The ports are named ``o_0`` and so on.
+    o_passes : tuple of range(passes + 1), as Out
+        For each instance the passes of the image of the pixel that is offered. The ports are named
+        ``o_passes_0`` and so on.
     error : Out(1)
         1 for a cycle after a word has lost its parity. Only with ``protect``.
     """
@@ -69,12 +70,20 @@ class Dispatcher(wiring.Component):
         #: Words of an image.
         self.words = -(-self.pixels // self.per_word)
         super().__init__({
-            "i":        In(stream.Signature(width * per_word)),
-            "passes":   In(range(passes + 1)),
-            "o":        Out(stream.Signature(width)).array(self.instances),
-            "o_passes": Out(range(passes + 1)).array(self.instances),
+            "i":      In(stream.Signature(width * per_word)),
+            "passes": In(range(passes + 1)),
+            **{f"o_{number}": Out(stream.Signature(width)) for number in range(self.instances)},
+            **{f"o_passes_{number}": Out(range(passes + 1)) for number in range(self.instances)},
             **error_port(protect),
         })
+
+    @property
+    def o(self):
+        return tuple(getattr(self, f"o_{number}") for number in range(self.instances))
+
+    @property
+    def o_passes(self):
+        return tuple(getattr(self, f"o_passes_{number}") for number in range(self.instances))
 
     def elaborate(self, platform):
         m = Module()
@@ -96,7 +105,7 @@ class Dispatcher(wiring.Component):
             m.submodules[f"splitter_{number}"] = splitter
             entry = Cat(self.i.payload, passes)
             m.submodules[f"queue_{number}"] = queue = fifo.SyncFIFOBuffered(
-                width=len(entry) + parity.bits, depth=max(2, self.words))
+                width=len(entry) + parity.bits, depth=self.words + 2) # two are on their way out
             m.d.comb += [
                 space[number].eq(queue.w_rdy),
                 queue.w_en.eq(self.i.valid & turn[number]),

@@ -30,10 +30,10 @@ class DrawOrder(wiring.Component):
 
     Members
     -------
-    draw : In(stream.Signature(request)).array(instances)
-        Requests of each instance.
-    bits : Out(stream.Signature(1)).array(instances)
-        Bits for each instance, in the order of its requests.
+    draw : tuple of stream.Signature(request), as In
+        Requests of each instance. The ports are named ``draw_0`` and so on.
+    bits : tuple of stream.Signature(1), as Out
+        Bits for each instance, in the order of its requests. The ports are named ``bits_0`` and so on.
     drawn : In(instances)
         Which instance takes the last bit of an image in this cycle: the turn is the next one's.
     o : Out(stream.Signature(request))
@@ -50,12 +50,20 @@ class DrawOrder(wiring.Component):
         if self.instances < 1:
             raise ValueError(f"Instances must be at least 1, not {instances!r}")
         super().__init__({
-            "draw":  In(stream.Signature(request)).array(self.instances),
-            "bits":  Out(stream.Signature(1)).array(self.instances),
+            **{f"draw_{number}": In(stream.Signature(request)) for number in range(self.instances)},
+            **{f"bits_{number}": Out(stream.Signature(1)) for number in range(self.instances)},
             "drawn": In(self.instances),
             "o":     Out(stream.Signature(request)),
             "i":     In(stream.Signature(1)),
         })
+
+    @property
+    def draw(self):
+        return tuple(getattr(self, f"draw_{number}") for number in range(self.instances))
+
+    @property
+    def bits(self):
+        return tuple(getattr(self, f"bits_{number}") for number in range(self.instances))
 
     def elaborate(self, platform):
         m = Module()
