@@ -100,6 +100,8 @@ def build_network(network: Network, target: Target, out: Path, *, synth=None, en
     """Write an accelerator for ``network``, which has its parameters; otherwise as :func:`build`, with
     a step less. Its costs are compared with those of ``others``."""
     steps = steps or Progress(io.StringIO())
+    if liberty and target.instances > 1:
+        raise BuildError("Standard cells are mapped for one instance; leave out --liberty or --instances")
     table   = energy and read_table(energy) # what is wrong with it is said at once
     library = liberty and read_library(liberty)
     if synth: # rather now than when all before it is done
@@ -107,8 +109,6 @@ def build_network(network: Network, target: Target, out: Path, *, synth=None, en
         find(FLOWS[synth].router, extra=FLOWS[synth].extra)
     if target.board != "none":
         platform_of(target.board)   # so are boards
-    if liberty and target.instances > 1:
-        raise BuildError("Standard cells are mapped for one instance; leave out --liberty or --instances")
     with folder(out) as directory:
         steps.step("compile")
         network = compile_network(network, target)

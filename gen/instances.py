@@ -26,8 +26,9 @@ def performance_of_instances(report: dict, accelerator: Accelerator, target: Tar
 
     All together they take as many images as there are instances in the interval of one, unless the pixels,
     the random bits or the results, which all pass one place, take longer. ``pixels_per_word`` is the least
-    number that does not slow down the mean of T passes. Results leave in the order of the images, and what one instance
-    waits for another is not followed: the figures are not exact, and latency is that without waiting.
+    number that does not slow down the mean of T passes. Results leave in the order of the images, and what
+    one instance waits for another is not followed: the figures are not exact, and latency is that without
+    waiting.
     """
     count, classes = target.instances, accelerator.engines[-1].words
     drawing = report["random_cycles_per_image"]

@@ -26,8 +26,8 @@ class Instances(wiring.Component):
     Parameters
     ----------
     accelerator : hdl.accelerator.Accelerator
-        One of the instances (see its ``instance``), all of which are alike; of it the ports are of interest,
-        and its random source and health tests, which become blocks here.
+        One of the instances (see its ``instance``), all of which are alike; of it the ports are of
+        interest, and its random source and health tests, which become blocks here.
     module : str
         Name of its Verilog module.
     count : int

@@ -93,6 +93,12 @@ class Design:
         """The compiled network."""
         return load((self.directory / "ir.json").read_text())
 
+    @property
+    def traced(self) -> list[list[str]]:
+        """Names of the layers in a trace, by instance: where they are in the design."""
+        return [[f"instance_{number}.{layer}" if self.instances > 1 else layer for layer in self.layers]
+                for number in range(self.instances)]
+
     def port(self, name):
         """Direction, width and sign of the port ``name``."""
         return self._members[name]

@@ -11,7 +11,6 @@ from golden.network import batches, forward
 from golden.random.outcomes import outcomes, sharing
 from sim.compare.packing import bits, integers
 from sim.design import Design
-from sim.verilator.harness import traced as names
 
 
 __all__ = ["compare_maps"]
@@ -29,10 +28,8 @@ def compare_maps(path: Path, design: Design, network: Network, images: np.ndarra
     lines  = np.array(path.read_bytes().split()).reshape(-1, 3)
     graph  = graph_of(network)
     behind = list(map(graph.following, range(len(network.layers))))
-    traced = np.array([name.encode() for name in names(design)]).reshape(design.instances, -1)
-    layers = [_in_order([_read(lines[lines[:, 0] == name], index, behind[index], design, network)
-                         for name in traced[:, index]])
-              for index in range(len(design.layers))]
+    layers = [_in_order([_read(lines[lines[:, 0] == names[index].encode()], index, behind[index], design,
+                               network) for names in design.traced]) for index in range(len(design.layers))]
     different = 0
     for image, sets, words, size in layers:
         # Maps behind the last image.

@@ -1,5 +1,6 @@
 """What the harness, ``harness.sv``, includes of a design: its ports, and models of what is behind them."""
 
+import itertools
 from pathlib import Path
 
 from sim.design import Design, DesignError
@@ -7,7 +8,7 @@ from sim.design import Design, DesignError
 
 __all__ = [
     "BITS", "HARNESS", "IMAGES", "MODEL", "PINS", "RESULTS", "TOP", "TRACE", "half_period_ps", "options",
-    "pins", "traced",
+    "pins",
 ]
 
 
@@ -61,13 +62,6 @@ def pins(design: Design) -> str:
         "", *_arrays(design),
         "", *_skip_draws(design),
         "", *_trace_maps(design), ""])
-
-
-def traced(design: Design) -> list[str]:
-    """Return the names of the layers in a trace: those of all instances, if there are several."""
-    if design.instances == 1:
-        return design.layers
-    return [f"instance_{number}.{layer}" for number in range(design.instances) for layer in design.layers]
 
 
 def _wires(design):
@@ -142,7 +136,7 @@ def _skip_draws(design):
 def _trace_maps(design):
     """A task that writes every word and pass set that leaves a layer in this cycle."""
     yield "task automatic trace_maps(int file);"
-    for layer in traced(design):
+    for layer in itertools.chain.from_iterable(design.traced):
         for port in ("o", "o_sets"):
             stream = f"dut.{layer}__{port}"
             yield f"  if ({stream}__valid && {stream}__ready)"

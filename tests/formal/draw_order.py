@@ -23,7 +23,8 @@ def _behave(m, dut):
     with m.If(owed == 0):
         m.d.comb += Assume(~dut.i.valid)
     for number, (draw, bits) in enumerate(zip(dut.draw, dut.bits, strict=True)):
-        asked, got = Signal(range(BITS + 1), name=f"asked_{number}"), Signal(range(BITS), name=f"got_{number}")
+        asked = Signal(range(BITS + 1), name=f"asked_{number}")
+        got   = Signal(range(BITS), name=f"got_{number}")
         with m.If(asked == BITS):
             m.d.comb += Assume(~draw.valid)
         with m.If(moved(draw)):

@@ -36,7 +36,8 @@ def sends_each_pixel_once(m, dut):
                 part = payload.pixels.word_select(at % dut.per_word, width)
                 for image, value in enumerate(values):
                     with m.If(entering == image):
-                        m.d.sync += [value.eq(part | payload.passes << width), known.bit_select(image, 1).eq(1)]
+                        m.d.sync += [value.eq(part | payload.passes << width),
+                                     known.bit_select(image, 1).eq(1)]
     with m.If(dut.o.valid & (pixel == followed)):
         for image, value in enumerate(values):
             with m.If(leaving == image):

@@ -34,7 +34,8 @@ OTHER = {
     "clock_mhz": ("99.5", 99.5), "set_ns": ("11.5", 11.5), "read_ns": ("6", 6.0), "reset_ns": ("7", 7.0),
     "array_ns": ("20", 20.0), "mtj_bits": ("9", 9), "mtj_currents": ("{currents}", (1, 2, 3, 4, 300)),
     "mtj_reset_current": ("301", 301),
-    "seed": ("5", 5), "protect": (None, True), "bus": ("axi",) * 2, "bus_width": ("16", 16),
+    "seed": ("5", 5), "protect": (None, True), "instances": ("2", 2), "bus": ("axi",) * 2,
+    "bus_width": ("16", 16),
     "baud": ("115200", 115200), "board": ("ulx3s_85f",) * 2,
 }
 

@@ -39,7 +39,7 @@ def test_several_instances(random_network, tmp_path, simulate, written, options)
 
 
 def test_an_alarm_marks_the_results_of_all_instances(random_network, tmp_path):
-    """Bits of the one junction that all instances share are stuck: each result from then on has an error."""
+    """Bits of the junction that all instances share are stuck: results have an error from then on."""
     network = random_network(0, hidden=1)
     network = replace(network, draws=tuple(replace(draw, drops=(0.5,)) for draw in network.draws))
     target  = Target(array_rows=64, passes=6, passes_max=6, rng="mtj", instances=2,
@@ -47,7 +47,8 @@ def test_an_alarm_marks_the_results_of_all_instances(random_network, tmp_path):
     build_network(network, target, tmp_path)
     design = Design(tmp_path)
     with compiled(design, Progress()) as program:
-        results, _ = Simulation(design, images_for(network, 40), 6, played=np.zeros(8, bool)).answer(program)
+        results, _ = Simulation(design, images_for(network, 40), 6,
+                                played=np.zeros(8, bool)).answer(program)
     assert results.alarm and not results.errors[0].any()
     begun = results.errors.any(1).argmax()
     assert results.errors[begun + 1:].all() and begun < 30

@@ -16,12 +16,14 @@ def words_of(images, per_word):
 
 
 def make(pixels, per_word, instances, *, passes=5, protect=False):
-    return Dispatcher(pixels, width=4, per_word=per_word, passes=passes, instances=instances, protect=protect)
+    return Dispatcher(pixels, width=4, per_word=per_word, passes=passes, instances=instances,
+                      protect=protect)
 
 
 @pytest.mark.parametrize("protect", [False, True])
 @pytest.mark.parametrize("duty", [1.0, 0.4])
-@pytest.mark.parametrize("pixels, per_word, instances", [(6, 3, 3), (7, 3, 2), (3, 1, 3), (2, 4, 2), (4, 2, 1)])
+@pytest.mark.parametrize("pixels, per_word, instances", [
+    (6, 3, 3), (7, 3, 2), (3, 1, 3), (2, 4, 2), (4, 2, 1)])
 def test_gives_images_in_turn(pixels, per_word, instances, duty, protect):
     rng    = random.Random(2)
     images = [[rng.randrange(16) for _ in range(pixels)] for _ in range(2 * instances + 1)]
@@ -70,7 +72,8 @@ def test_passes_are_those_of_the_first_word():
 def test_timing():
     """Words enter in each cycle while every instance takes a pixel in each cycle."""
     dut    = make(8, 4, 4)
-    passed = transfer(dut, {"i": words_of([list(range(8))] * 16, 4)}, {f"o_{number}": 32 for number in range(4)})
+    passed = transfer(dut, {"i": words_of([list(range(8))] * 16, 4)},
+                      {f"o_{number}": 32 for number in range(4)})
     assert passed["i"].cycles == list(range(32))
     for number in range(4):
         first = 2 * number + Dispatcher.latency
