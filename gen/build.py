@@ -47,6 +47,7 @@ from gen.output import MANIFEST, PAGE, folder
 from gen.page import page
 from gen.paper_claims import paper_claims
 from gen.progress import Progress
+from gen.rate import check_rate, for_rate
 from gen.resources import estimate_resources
 from gen.sources import HELP
 from gen.standard_cells.liberty import find_library, read_library
@@ -100,6 +101,7 @@ def build_network(network: Network, target: Target, out: Path, *, synth=None, en
     """Write an accelerator for ``network``, which has its parameters; otherwise as :func:`build`, with
     a step less. Its costs are compared with those of ``others``."""
     steps = steps or Progress(io.StringIO())
+    given, target = target, for_rate(network, target)
     if liberty and target.instances > 1:
         raise BuildError("Standard cells are mapped for one instance; leave out --liberty or --instances")
     table   = energy and read_table(energy) # what is wrong with it is said at once
@@ -117,7 +119,7 @@ def build_network(network: Network, target: Target, out: Path, *, synth=None, en
         (directory / "ir.json").write_text(dump(network) + "\n")
         # What was asked for beside the target comes first; the target has all that it was built for.
         (directory / "config.json").write_text(_json(
-            {"network": network.name} | (asked or {}) | asdict(target)))
+            {"network": network.name} | (asked or {}) | asdict(given)))
         accelerator, reports = _estimate(network, target, others, steps, table)
         performance = reports["estimate_network_performance"]
         steps.step("emit Verilog")
@@ -183,6 +185,7 @@ def estimate(network: Network, target: Target, *, energy=None, steps=None) -> di
     steps   = steps or Progress(io.StringIO())
     table   = energy and read_table(energy)
     steps.step("compile")
+    target  = for_rate(network, target)
     network = compile_network(network, target)
     accelerator, reports = _estimate(network, target, (), steps, table)
     steps.step("count cells")
@@ -234,6 +237,7 @@ def _estimate(network, target, others, steps, table):
         accelerator, network, target.passes, target.clock_mhz)
     if target.instances > 1:
         performance |= performance_of_instances(performance, accelerator, target)
+    check_rate(network, target, performance)
     performance["folding"] = folding
     if target.interval is not None:
         performance |= _asked_interval(network, target)

@@ -46,6 +46,7 @@ class Options(TypedDict, total=False):
     interval: int | None
     adcs: int | None
     luts: int | None
+    fps: int | None
     clock_mhz: float
     set_ns: float
     read_ns: float
