@@ -34,7 +34,8 @@ def for_rate(network: Network, target: Target) -> Target:
         raise ImpossibleTarget("A rate chooses the instances; leave --fps or --instances out, or take it "
                                "back with --fps none or --instances 1")
     check_target(target)
-    shortest  = choose_interval(compile_network(network, target), target)["interval_cycles"]
+    plain     = replace(target, fps=None)
+    shortest  = choose_interval(compile_network(network, plain), plain)["interval_cycles"]
     available = target.clock_mhz * 1e6 / target.fps # cycles for an image
     count     = max(1, math.ceil(shortest / available))
     chosen    = replace(target, instances=count, interval=math.floor(count * available))

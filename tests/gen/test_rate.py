@@ -5,6 +5,7 @@ import pytest
 from gen.build import estimate
 from gen.check_target import ImpossibleTarget
 from gen.checkpoint import SHIPPED, read
+from gen.compile import compile_network
 from gen.ir import Target
 from gen.methods import network_of
 from gen.rate import check_rate, for_rate
@@ -25,6 +26,11 @@ def test_fewest_instances_and_longest_interval(lenet5, fps, instances, interval)
     chosen = for_rate(lenet5, Target(fps=fps))
     assert (chosen.instances, chosen.interval) == (instances, interval)
     assert chosen.fps == fps
+
+
+def test_other_commands_say_that_it_is_not_for_them(lenet5):
+    with pytest.raises(ImpossibleTarget, match="A rate is for gen.build"):
+        compile_network(lenet5, Target(fps=1000))
 
 
 def test_as_it_is_without_a_rate(lenet5):
