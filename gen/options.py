@@ -93,7 +93,7 @@ def add_options(parser: argparse.ArgumentParser):
                              "--masks all",
                    "passes_max": f"{field.default}, or T where that is larger",
                    "mtj_currents": None, "mtj_reset_current": None, "interval": None,
-                   "adcs": None, "luts": None, "bus": "streams; uart on a board",
+                   "adcs": None, "luts": None, "fps": None, "bus": "streams; uart on a board",
                    "clock_mhz": "125; on a board that which closes there"}.get(field.name, field.default)
         text += f" (default: {default})" if default is not None else ""
         if field.type is bool:

@@ -46,6 +46,7 @@ class Options(TypedDict, total=False):
     interval: int | None
     adcs: int | None
     luts: int | None
+    fps: int | None
     clock_mhz: float
     set_ns: float
     read_ns: float
@@ -56,6 +57,7 @@ class Options(TypedDict, total=False):
     mtj_reset_current: int | None
     seed: int
     protect: bool
+    instances: int
     bus: Literal["streams", "axi", "uart"]
     bus_width: Literal[8, 16, 32, 64]
     baud: int

@@ -30,11 +30,12 @@ OTHER = {
     "view": ("macro",) * 2, "mapping": ("position",) * 2, "cells_per_read": ("8", 8),
     "interval": ("900", 900),
     "adcs": ("300", 300),
-    "luts": ("9000", 9000),
+    "luts": ("9000", 9000), "fps": ("5000", 5000),
     "clock_mhz": ("99.5", 99.5), "set_ns": ("11.5", 11.5), "read_ns": ("6", 6.0), "reset_ns": ("7", 7.0),
     "array_ns": ("20", 20.0), "mtj_bits": ("9", 9), "mtj_currents": ("{currents}", (1, 2, 3, 4, 300)),
     "mtj_reset_current": ("301", 301),
-    "seed": ("5", 5), "protect": (None, True), "bus": ("axi",) * 2, "bus_width": ("16", 16),
+    "seed": ("5", 5), "protect": (None, True), "instances": ("2", 2), "bus": ("axi",) * 2,
+    "bus_width": ("16", 16),
     "baud": ("115200", 115200), "board": ("ulx3s_85f",) * 2,
 }
 
