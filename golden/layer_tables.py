@@ -21,8 +21,8 @@ __all__ = ["LayerTables", "parts"]
 #: Most bits of a word, and most entries of its table, which so stays in a first-level cache.
 WORD_BITS, ENTRIES = 14, 2**14
 
-#: Bytes that are worked on at once, so that they stay in a second-level cache.
-CACHED = 2**20
+#: Bytes that are worked on at once, so that they stay in the cache of the processor.
+CACHED = 2**21
 
 
 class LayerTables:
@@ -102,27 +102,27 @@ class LayerTables:
         """Return the sums of maps, (M, h, w, lanes), of what words add by ``tables``."""
         layer, words = self.layer, self._values(x)
         height, width, _ = layer.output_shape
-        shape = len(x) * height * width, self.lanes
+        shape = len(x), height, width, self.lanes
         # Some words are added up in narrow integers, and these sums in wide ones.
         some  = np.iinfo(self.narrow).max // self.largest
         few, added, largest = np.empty(shape, self.narrow), np.empty(shape, self.narrow), None
         steps = [stride * pool for stride, pool in zip(layer.stride, layer.pool, strict=True)]
+        rows, columns = (height - 1) * steps[0] + 1, (width - 1) * steps[1] + 1
         for place in itertools.product(*map(range, layer.pool)):
             down, right = (number * stride for number, stride in zip(place, layer.stride, strict=True))
-            total = np.zeros(shape, self.wide)
+            total = None
             for number, ((row, word), table) in enumerate(zip(
                     itertools.product(range(layer.kernel[0]), words), tables, strict=True)):
-                index = word[:, row + down::steps[0], right::steps[1]][:, :height, :width]
+                index = word[:, row + down:row + down + rows:steps[0], right:right + columns:steps[1]]
                 first = number % some == 0
                 # Clipping clips nothing, and is faster than raising.
-                table.take(index.astype(np.intp, order="C").ravel(), axis=0, mode="clip",
-                           out=few if first else added)
+                table.take(index, 0, few if first else added, "clip")
                 if not first:
                     few += added
                 if number % some == some - 1 or number == len(tables) - 1:
-                    total += few
+                    total = few.astype(self.wide) if total is None else np.add(total, few, out=total)
             largest = total if largest is None else np.maximum(largest, total, out=largest)
-        return largest.reshape(len(x), height, width, self.lanes)
+        return largest
 
     def _values(self, x):
         """Return the values of the words of maps, where a row of the kernel begins: of each word (M, H, W)
@@ -157,10 +157,8 @@ class LayerTables:
         """Return what :func:`golden.network.entering` does."""
         if self.value_bits is None:
             return x
-        levels = np.zeros(x.shape, np.uint8)
-        for threshold in self.layer.value_thresholds or (0,):
-            levels += x >= threshold + 2**(self.value_bits - 1)
-        return levels
+        return sum((x >= threshold + 2**(self.value_bits - 1)).view(np.uint8)
+                   for threshold in self.layer.value_thresholds or (0,))
 
     def _levels(self, sums, run, array, bank):
         """Return what ``sums[run]`` become."""
@@ -199,7 +197,8 @@ class LayerTables:
                 value *= gain
                 value += offset
                 value >>= bank.dropped
-                return np.clip(value, 0, 2**layer.output_bits - 1, out=value)
+                np.maximum(value, 0, out=value)
+                return np.minimum(value, 2**layer.output_bits - 1, out=value)
         else:
             count = 2**layer.output_bits - 1
             thresholds = [everywhere(bank.threshold[number::count], self.wide) for number in range(count)]
