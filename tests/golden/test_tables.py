@@ -83,9 +83,11 @@ def test_every_choice(mixed_network):
     assert_equal(network, random_images(network, 9), 11)
 
 
-def test_joins():
-    """Of values, which enter layers as signs, and a layer beside."""
-    network = made(TINY)
+@pytest.mark.parametrize("gain", [1, 100])
+def test_joins(gain):
+    """Of values, which enter layers as signs, and a layer beside; of large ones, too, which are clipped."""
+    network = compile_network(with_parameters(TINY, [
+        replace(own, gamma=own.gamma * gain) for own in random_parameters(TINY, 1)]), Target())
     assert_equal(network, random_images(network, 3), 5)
 
 
