@@ -103,6 +103,8 @@ def main(arguments=None):
     parser.add_argument("--masked", metavar="LAYERS",
         help="layers whose inputs are dropped, for methods that drop inputs: names with commas between "
              "(default: by method)")
+    parser.add_argument("--random-layers", metavar="LAYERS",
+        help="layers that choose at random, as of gen.build (default: all)")
     parser.add_argument("--p", type=float, metavar="P",
         help="dropout probability of all layers, for methods that have one (default: as trained)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure to FILE")
@@ -132,7 +134,7 @@ def _evaluate(args) -> dict:
     steps.step(f"compile {asked.name}")
     network = compiled(args.source.text, args.checkpoint, passes, args.seed, crossbars=args.crossbars,
                        ways=args.ways, ways_of=args.ways_of, masked=args.masked, p=args.p,
-                       method=args.method, masks=args.masks)
+                       method=args.method, masks=args.masks, random_layers=args.random_layers)
     if passes is None:
         passes = turns(network)
     if args.input:
@@ -179,6 +181,7 @@ def _evaluate(args) -> dict:
         "status": "run",
         "passes": passes,
         "masks": args.masks,
+        "random_layers": args.random_layers,
         "seed": args.seed,
         "images": {name: len(found.mean) for name, found in scores["passes"].items()
                    if isinstance(found, Scores)},
