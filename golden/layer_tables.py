@@ -83,19 +83,17 @@ class LayerTables:
 
     def _sums(self, x, source, read):
         """Return the sums of runs, (R, h, w, lanes)."""
-        layer = self.layer
+        layer, x = self.layer, x[source]
         if not self.words:
             x = entering(layer, x, self.value_bits)
-            if layer.mask_choice:
-                return layer_sums(layer, x[source], kept=read)
+        if layer.mask_choice:
+            return layer_sums(layer, x, kept=read)
         height, width, _ = layer.output_shape
         sums = np.empty((len(source), height, width, self.lanes), self.wide)
         for outcome in range(len(layer.array_sets)):
             chosen = read == outcome if len(layer.array_sets) > 1 else slice(None)
-            if self.words:
-                sums[chosen] = self._added(x[source[chosen]], self.tables[outcome])
-            else:
-                sums[chosen] = layer_sums(layer, x[source[chosen]], outcome)
+            sums[chosen] = (self._added(x[chosen], self.tables[outcome]) if self.words else
+                            layer_sums(layer, x[chosen], outcome))
         return sums
 
     def _added(self, x, tables):

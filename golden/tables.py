@@ -24,21 +24,19 @@ from golden.random.outcomes import masks, mixes, outcomes
 __all__ = ["batches", "paths", "predict"]
 
 
-#: Limits of a batch: levels of all maps that leave a layer; and inputs of a layer at all positions, of
-#: which the reference makes a copy.
-LEVELS, INPUTS = 2**22, 2**27
+#: Most levels of a batch: of all maps that leave a layer.
+LEVELS = 2**22
 
 
 def batches(network: Network, images: int, passes: int) -> Iterator[slice]:
     """Yield the batches that ``images`` images are divided into, as slices: as
     :func:`golden.network.batches`, with more images where they are small."""
-    maps, share = 1, passes * network.layers[-1].outputs / LEVELS
+    maps, levels = 1, passes * network.layers[-1].outputs
     for layer in network.layers:
         each = passes if layer.mask_choice or layer.mix_choice else len(layer.array_sets) * layer.bank_count
         maps = min(passes, maps * each)
-        share = max(share, maps * math.prod(layer.output_shape) / LEVELS,
-                    maps * math.prod(layer.positions) * layer.fan_in / INPUTS)
-    size = max(1, int(1 / share))
+        levels = max(levels, maps * math.prod(layer.output_shape))
+    size = max(1, LEVELS // levels)
     return (slice(start, min(start + size, images)) for start in range(0, images, size))
 
 
