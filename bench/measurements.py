@@ -81,6 +81,8 @@ MEASUREMENTS = {one.name: one for one in (
     _simulate("lenet5_wide", "--images 100"),
     _simulate("lenet5_spinbayes", "--images 500 --data DIR"),
     _simulate("lenet5_4bit_spinbayes", "--images 100 --data DIR"),
+    Measurement("predictions", f"python -m bench.predictions --json {KEPT}/reports/predictions.json",
+                (f"{KEPT}/reports/predictions.json",)),
 )}
 
 

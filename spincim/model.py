@@ -15,7 +15,7 @@ from gen.checkpoint_file import Parameters, write_file
 from gen.compile import compile_network
 from gen.ir import Network, Target
 from gen.options import chosen_target, stored
-from golden import metrics
+from golden import metrics, tables
 from golden.answers import Answers, answer
 from golden.data import DataError
 from golden.images import check_pixels
@@ -166,7 +166,7 @@ class Model:
         """
         images = _checked(images, self.structure)
         target = chosen_target({"passes": passes, "seed": seed}, self.network)
-        return _predictions(answer(compile_network(self.network, target), images, passes))
+        return _predictions(answer(compile_network(self.network, target), images, passes, golden=tables))
 
     def save(self, path: str | Path):
         """Write network and parameters to ``path``, a checkpoint that :func:`load` and every command take;
