@@ -181,6 +181,10 @@ def _scale_dropout(figures):
         row("cycles from image to image, T = 20", figures.interval, "simulate_{}", "build_{}"),
         row("the same, passes one after another", lambda net: figures.interval(f"{net}_sequential"),
             "simulate_{}_sequential", "build_{}_sequential"),
+        row("the same, for a million images per second", lambda net: figures.interval(
+            f"{net}_instances", "interval_cycles_mean"), "simulate_{}_instances", "build_{}_instances"),
+        row("instances for that, at 125 MHz", lambda net: _number(
+            figures.estimate(f"{net}_instances", "instances")), "build_{}_instances"),
         row("latency, T = 20: mean, largest of 200 images", lambda net: _all(
             [figures.estimate(net, f"latency_cycles_{kind}") for kind in ("mean", "largest")],
             lambda value: _number(value, ",.0f")), "build_{}"),
@@ -189,6 +193,8 @@ def _scale_dropout(figures):
         row("arrays of 256 x 256", lambda net: _number(
             figures.of(f"build_{net}", "crossbar_map", "total", "arrays")), "build_{}"),
         row("images of all sets equal to the golden model in every bit", figures.equal, "simulate_{}"),
+        row("the same, with several instances", lambda net: figures.equal(f"{net}_instances"),
+            "simulate_{}_instances"),
     ]
 
 
