@@ -54,9 +54,11 @@ regress: $(VENV)/test
 mutation: $(VENV)/test
 	$(LONG) tests/mutation -m mutation -v $(CHOSEN)
 
-# Simulated images per second, and seconds of a build; figures vary with the machine.
+# Simulated images per second, seconds of a build, and predictions of the golden model per second; figures vary
+# with the machine.
 bench: $(VENV)/test
 	$(RUN) -m bench.speed
+	$(RUN) -m bench.predictions
 
 # docs/results.md: all figures. What was measured is kept in build/results, and only what is missing is run; with
 # ARGS=--again all of it, with ARGS=--synth place and route too. Without DATA, what needs images is not run.

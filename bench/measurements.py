@@ -81,6 +81,10 @@ MEASUREMENTS = {one.name: one for one in (
     _simulate("lenet5_wide", "--images 100"),
     _simulate("lenet5_spinbayes", "--images 500 --data DIR"),
     _simulate("lenet5_4bit_spinbayes", "--images 100 --data DIR"),
+    Measurement("predictions", f"python -m bench.predictions --json {KEPT}/reports/predictions.json",
+                (f"{KEPT}/reports/predictions.json",)),
+    _build("lenet5_instances", "--layers lenet5 --fps 1000000 --passes-max 20"),
+    _simulate("lenet5_instances", "--images 10000 --data DIR"),
 )}
 
 

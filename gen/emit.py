@@ -27,7 +27,7 @@ _ACCEPTED = {
 }
 
 
-def emit(component, name: str, directory: Path, *, folder="rtl", **contents) -> dict:
+def emit(component, name: str, directory: Path, *, folder="rtl", part=None, **contents) -> dict:
     """Write ``name.v`` to ``directory / folder`` and ``manifest.json`` to ``directory``.
 
     The manifest, which is also returned, is all that a test bench, a synthesis run or a driver may know of
@@ -36,17 +36,20 @@ def emit(component, name: str, directory: Path, *, folder="rtl", **contents) -> 
     ``contents``. The Verilog gives no warning with ``verilator -Wall``: its first lines turn off the
     harmless ones, with the reason of each. Files of weights that the Verilog reads
     (:class:`hdl.layer.weight_memory.WeightMemory`) are written by :func:`gen.images.write_images`.
+    A ``part``, a component and its name, of which there are instances in ``component``, has a file of its
+    own.
     """
-    source, modules = write_verilog(component, name, directory, folder=folder)
+    written = [write_verilog(of, module, directory, folder=folder)
+               for of, module in ([part] if part else []) + [(component, name)]]
     manifest = {
         "generator": "spincim",
         "top": name,
-        "sources": [source],
+        "sources": [source for source, _ in written],
         "clock": "clk",
         "reset": "rst",
         **component.metadata.as_json(),
         "ports": listed(component),
-        "modules": modules,
+        "modules": {module: file for _, modules in written for module, file in modules.items()},
         **contents,
     }
     (directory / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")

@@ -89,6 +89,8 @@ class Target:
     luts: int | None = _option(None, "LUT4 of an ECP5, as estimated, to fold for the shortest interval "
                                      "that they allow", limits=range(1, 10**9 + 1),
                                called="The number of LUTs must be {}")
+    fps: int | None = _option(None, "images per second at the clock, to choose instances and folding for",
+                              limits=range(1, 10**9 + 1), called="The images per second must be {}")
     clock_mhz: float = _option(125.0, "clock frequency in MHz, that times in ns are rounded up to",
                                limits=(0.001, 10_000), called="The clock must be {} MHz")
     set_ns: float = _option(10.0, "SET pulse in ns (Scale-Dropout, V-B)")
@@ -104,6 +106,9 @@ class Target:
                         called="The seed must be {}")
     protect: bool = _option(False, "check parity of all that is stored and sequences, for bits that flip "
                                    "in operation")
+    instances: int = _option(1, "instances of the accelerator, which work on one image after another and "
+                                "share their random bits", limits=range(1, 65),
+                             called="The number of instances must be {}")
     bus: str = _option("streams", "ports of the accelerator as they are; or around it AXI4-Stream for "
                                   "pixels and results, and registers on AXI4-Lite; or a serial line for "
                                   "all of that", ("streams", "axi", "uart"))

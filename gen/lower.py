@@ -25,8 +25,9 @@ from hdl.random.shifted_points import ShiftedPoints
 __all__ = ["lower", "lower_layer"]
 
 
-def lower(network: Network, target: Target) -> Accelerator:
-    """Return the accelerator of a compiled network."""
+def lower(network: Network, target: Target, *, instance=False) -> Accelerator:
+    """Return the accelerator of a compiled network, or an ``instance`` of several
+    (:mod:`gen.instances`)."""
     height, width, classes = (network.input.height, network.input.width, network.layers[-1].outputs)
     filed = in_files(network)
     return Accelerator(
@@ -52,6 +53,7 @@ def lower(network: Network, target: Target) -> Accelerator:
         agreement=network.head.agreement,
         settable=_settable(target),
         sequential=target.schedule == "sequential",
+        instance=instance,
         protect=target.protect,
     )
 

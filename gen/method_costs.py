@@ -20,6 +20,7 @@ from gen.estimate import estimate_network
 from gen.ir import Network, Target
 from gen.lower import lower
 from gen.options import add_options, chosen_target, read_options, trained
+from gen.rate import for_rate
 from gen.resources import estimate_resources
 from gen.sources import HELP
 from gen.synth import SynthesisError, count_cells
@@ -55,7 +56,7 @@ def main(arguments=None):
     args    = parser.parse_args(arguments)
     asked   = read_options(args, args.network)
     network = trained(asked)
-    target  = chosen_target(asked, network)
+    target  = for_rate(network, chosen_target(asked, network))
     network = compile_network(network, target)
     table   = read_table(asked["energy"]) if "energy" in asked else None
     accelerator = lower(network, target)

@@ -20,7 +20,7 @@ from gen.networks import NETWORKS
 __all__ = [
     "DEFAULT", "DETERMINISTIC", "METHODS", "Method", "WAYS_OF", "array_sets", "asked_of", "base_of",
     "choose", "count_of", "has_dropout", "is_chosen", "known_names", "method_for", "method_of", "name_of",
-    "network_of", "stated", "with_dropout",
+    "network_of", "stated", "with_dropout", "with_random_layers",
 ]
 
 
@@ -323,6 +323,39 @@ def with_dropout(network: Network, dropouts: dict[str, float | None]) -> Network
         keeps = len(drops) if layer.mask_choice or layer.mix_choice else method_for(network).keeps
         draws[layer.name] = replace(draws[layer.name], drops=(dropout,) * keeps + drops[keeps:])
     return replace(network, draws=tuple(draws.values()), layers=tuple(layers))
+
+
+def with_random_layers(network: Network, names: Sequence[str]) -> Network:
+    """Return ``network``, which has its parameters, with choices in the layers ``names`` alone. In others
+    all is kept that was trained, as if their dropout probability were 0, and no bit is drawn for them.
+
+    Raises
+    ------
+    ValueError
+        If its layers drop nothing that could be kept; or if there is no such layer.
+    """
+    choosing = {layer.name: layer for layer in network.layers if layer.choices}
+    if not choosing or not all(has_dropout(network, layer) for layer in choosing.values()):
+        raise ValueError(f"Network {network.name!r} has no dropout that layers could be without; leave "
+                         "--random-layers out")
+    for name in names:
+        if name not in choosing:
+            raise ValueError(f"Random layers of {network.name!r} can be {', '.join(choosing)}, not "
+                             f"{name!r}; which are best says: python -m golden.random_layers NETWORK "
+                             "--data DIR")
+    layers = tuple(_kept(layer) if layer.name in choosing and layer.name not in names else layer
+                   for layer in network.layers)
+    drawn = {choice.draw for layer in layers for choice in layer.choices}
+    return replace(network, layers=layers,
+                   draws=tuple(draw for draw in network.draws if draw.name in drawn))
+
+
+def _kept(layer):
+    """``layer`` without its choice, of which it has the outcome of bits that are all 1."""
+    bank = 1 if layer.mix_choice else layer.bank_choice.table[-1] if layer.bank_choice else 0
+    of_banks = {name: tuple(of_array[bank:bank + 1] for of_array in getattr(layer, name))
+                for name in ("normalizations", "banks")}
+    return replace(layer, choices=(), **of_banks)
 
 
 def has_dropout(network: Network, layer: Layer) -> bool:

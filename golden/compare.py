@@ -22,7 +22,7 @@ from gen.methods import name_of
 from gen.networks import NETWORKS
 from gen.progress import Progress
 from gen.sources import Source, is_file, source_argument
-from golden import metrics
+from golden import metrics, tables
 from golden.answers import answer
 from golden.compiler import compiled, run_compiler
 from golden.data import check_for, data_set, folder_of, load_for
@@ -105,7 +105,7 @@ def compare(sources: list[tuple[Source, str]], folder: Path, *, passes: int | No
 
 def _model(network, passes) -> Callable[[np.ndarray, int], Scores]:
     """How to score images by the golden model of ``network``, where so many were scored before them."""
-    return lambda images, first: scores_of(answer(network, images, passes, first))
+    return lambda images, first: scores_of(answer(network, images, passes, first, golden=tables))
 
 
 def _baseline(predicted: Predictor) -> Callable[[np.ndarray, int], Scores]:

@@ -84,6 +84,8 @@ def main(arguments=None):
                         help="sets of so many arrays that a pass chooses from, as of gen.build")
     parser.add_argument("--masked", metavar="LAYERS",
                         help="layers whose inputs are dropped, as of gen.build")
+    parser.add_argument("--random-layers", metavar="LAYERS",
+                        help="layers that choose at random, as of gen.build")
     parser.add_argument("--p", type=float, metavar="P",
                         help="dropout probability of all layers, as of gen.build")
     parser.add_argument("--masks", choices=MASKS, default=MASKS[0],
@@ -107,7 +109,8 @@ def main(arguments=None):
     refuse_unwritable(args.json)
     report = currents(compiled(args.source.text, args.checkpoint, passes=args.passes, seed=1,
                                crossbars=args.crossbars, ways=args.ways, ways_of=args.ways_of,
-                               masked=args.masked, p=args.p, masks=args.masks), Target(
+                               masked=args.masked, p=args.p, masks=args.masks,
+                               random_layers=args.random_layers), Target(
         mtj_bits=args.mtj_bits, **{name: getattr(args, name) for name in _TARGET}))
     write_json(args.json, report)
     print(f"SET pulses of {report['set_pulse_ns']:g} ns, RESET pulses of {report['reset_pulse_ns']:g} ns")

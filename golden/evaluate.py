@@ -26,11 +26,12 @@ from gen.ir import Network, Target
 from gen.methods import METHODS, WAYS_OF, method_for
 from gen.progress import Progress
 from gen.sources import HELP, is_file, source_argument
+from golden import tables
 from golden.answers import answer_passes, check_path, columns_help, join_answers, write_answers
 from golden.compiler import compiled
 from golden.data import DataError, DataSet, data_set, folder_of, load_for
 from golden.images import Images, read_images
-from golden.network import batches, combination_count, turns
+from golden.network import combination_count, turns
 from golden.random.generator import choices
 from golden.scores import (
     Scores,
@@ -102,6 +103,8 @@ def main(arguments=None):
     parser.add_argument("--masked", metavar="LAYERS",
         help="layers whose inputs are dropped, for methods that drop inputs: names with commas between "
              "(default: by method)")
+    parser.add_argument("--random-layers", metavar="LAYERS",
+        help="layers that choose at random, as of gen.build (default: all)")
     parser.add_argument("--p", type=float, metavar="P",
         help="dropout probability of all layers, for methods that have one (default: as trained)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure to FILE")
@@ -131,7 +134,7 @@ def _evaluate(args) -> dict:
     steps.step(f"compile {asked.name}")
     network = compiled(args.source.text, args.checkpoint, passes, args.seed, crossbars=args.crossbars,
                        ways=args.ways, ways_of=args.ways_of, masked=args.masked, p=args.p,
-                       method=args.method, masks=args.masks)
+                       method=args.method, masks=args.masks, random_layers=args.random_layers)
     if passes is None:
         passes = turns(network)
     if args.input:
@@ -151,10 +154,10 @@ def _evaluate(args) -> dict:
             continue
         steps.step(f"{name}, {len(pixels)} images")
         batch_answers, parts = [], {method: [] for method in methods}
-        for batch in steps.bar(list(batches(network, len(pixels), passes))):
+        for batch in steps.bar(list(tables.batches(network, len(pixels), passes))):
             images = pixels[batch]
             bits = choices(network.generator, len(images), passes, first + batch.start)
-            batch_answers.append(answer_passes(network, images, bits))
+            batch_answers.append(answer_passes(network, images, bits, golden=tables))
             for method, run in methods.items():
                 parts[method].append(run(images, bits))
         first += len(pixels)
@@ -170,14 +173,15 @@ def _evaluate(args) -> dict:
         steps.step(f"{name_judged}, with other shifts")
         error = error_between(scores["passes"][name_judged], join_scores([
             over_passes(network, judged.pixels[batch], choices(
-                network.generator, batch.stop - batch.start, passes, first + batch.start))
-            for batch in steps.bar(list(batches(network, len(judged.pixels), passes)))]))
+                network.generator, batch.stop - batch.start, passes, first + batch.start), golden=tables)
+            for batch in steps.bar(list(tables.batches(network, len(judged.pixels), passes)))]))
     figures = {
         "network": network.name,
         "source": "compiled golden model",
         "status": "run",
         "passes": passes,
         "masks": args.masks,
+        "random_layers": args.random_layers,
         "seed": args.seed,
         "images": {name: len(found.mean) for name, found in scores["passes"].items()
                    if isinstance(found, Scores)},
@@ -214,12 +218,15 @@ def _ood_sets(data: DataSet, images: np.ndarray, folder: Path, *,
 def _methods(network: Network) -> dict[str, Callable[[np.ndarray, np.ndarray], Scores]]:
     """Return by name the predictions that are compared with that of all passes: how to score images
     (N, H, W), given the random bits (N, T, W) of their passes."""
+    def of_pass(images, bits):
+        return over_passes(network, images, bits, golden=tables)
+
     if method_for(network).keeps and network.drops:
-        methods = {"all_kept": lambda images, bits: over_passes(network, images, np.ones_like(bits[:, :1]))}
+        methods = {"all_kept": lambda images, bits: of_pass(images, np.ones_like(bits[:, :1]))}
     else:
-        methods = {"one_pass": lambda images, bits: over_passes(network, images, bits[:, :1])}
+        methods = {"one_pass": lambda images, bits: of_pass(images, bits[:, :1])}
     if 1 < combination_count(network) <= EXACT:
-        methods["exact"] = lambda images, bits: over_combinations(network, images)
+        methods["exact"] = lambda images, bits: over_combinations(network, images, golden=tables)
     return methods
 
 

@@ -25,7 +25,7 @@ from gen.files import replacing, write_json
 from gen.progress import Progress
 from gen.sources import HELP, source_argument
 from gen.tools import version
-from golden import metrics
+from golden import metrics, tables
 from golden.answers import answer
 from golden.compiler import CompileError, compiled, run_compiler
 from golden.data import check_for, folder_of, load_for, load_sample
@@ -165,7 +165,7 @@ class _Judge:
                 check_for(network, pixels, labels)
             else:
                 pixels, labels = load_for(network, folder_of(self.data))
-            found = answer(network, pixels[:self.images], typed.get("passes", 20))
+            found = answer(network, pixels[:self.images], typed.get("passes", 20), golden=tables)
             figures = metrics.classification(found.prediction.mean, labels[:self.images])
             self.known[key] = {"nll": figures["test/cls/NLL"], "accuracy": figures["test/cls/Acc"],
                                "ece": figures["test/cal/ECE"]}

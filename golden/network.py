@@ -19,7 +19,7 @@ from golden.random.outcomes import masks, mixes, outcomes
 __all__ = [
     "COMBINATIONS_LIMIT", "activate", "batches", "combination_count", "combinations", "compare",
     "compare_with_mean", "entering", "forward", "input_levels", "joined", "layer_sums", "layer_weights",
-    "logits", "path_probabilities", "paths", "predict", "reached", "turns", "values",
+    "logits", "path_probabilities", "paths", "predict", "reached", "resized", "turns", "values",
 ]
 
 
@@ -264,10 +264,14 @@ def activate(layer: Layer, sums: np.ndarray, array: np.ndarray, bank: np.ndarray
     (M, K), with the bank ``bank`` (M,) of array ``array`` (M,) of each map, or the banks (M, O) of its
     channels."""
     kinds = {Logit: logits, Centred: compare_with_mean, Value: values}
-    leaving = kinds.get(type(layer.banks[0][0]), compare)(layer, sums, array, bank)
+    return resized(layer, kinds.get(type(layer.banks[0][0]), compare)(layer, sums, array, bank))
+
+
+def resized(layer: Layer, x: np.ndarray) -> np.ndarray:
+    """Return the map (M, H, W, O) that leaves ``layer``, of ``x`` (M, h, w, O) behind its pool."""
     for axis, times in enumerate(layer.resize, 1):
-        leaving = leaving if times == 1 else leaving.repeat(times, axis)
-    return leaving
+        x = x if times == 1 else x.repeat(times, axis)
+    return x
 
 
 def compare(layer: Layer, sums: np.ndarray, array: np.ndarray, bank: np.ndarray) -> np.ndarray:

@@ -13,8 +13,8 @@ from gen.sources import Source, is_file
 from gen.tools import install_hint
 from golden.compiler import compiled
 from golden.methods import BASELINES, shipped
-from golden.network import batches, predict
 from golden.random.generator import choices
+from golden.tables import batches, predict
 
 
 __all__ = ["PASSES_OF_METHOD", "Predictor", "checkpoint_of", "model", "predictor"]

@@ -5,14 +5,16 @@ Entropy and mutual information are the scores that out-of-distribution detection
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from types import ModuleType
 
 import numpy as np
 
 from gen.ir import Network
 from golden import metrics
+from golden import network as reference
 from golden.answers import Answers, answer_passes
 from golden.head import softmax
-from golden.network import batches, path_probabilities, paths
+from golden.network import path_probabilities
 
 
 __all__ = ["Scores", "error_between", "error_of_mean", "join_scores", "over_combinations", "over_passes",
@@ -38,20 +40,22 @@ def scores_of(answers: Answers) -> Scores:
                   metrics.predictive_entropy(prediction.mean), answers.information, prediction.reject)
 
 
-def over_passes(network: Network, images: np.ndarray, bits: np.ndarray) -> Scores:
-    """Score uint8 ``images`` (N, H, W) by the passes with the random bits ``bits``, bool (N, T, W)."""
-    return scores_of(answer_passes(network, images, bits))
+def over_passes(network: Network, images: np.ndarray, bits: np.ndarray, *,
+                golden: ModuleType = reference) -> Scores:
+    """Score uint8 ``images`` (N, H, W) by the passes with the random bits ``bits``, bool (N, T, W), by the
+    implementation ``golden`` (:func:`golden.answers.answer_passes`)."""
+    return scores_of(answer_passes(network, images, bits, golden=golden))
 
 
-def over_combinations(network: Network, images: np.ndarray) -> Scores:
+def over_combinations(network: Network, images: np.ndarray, *, golden: ModuleType = reference) -> Scores:
     """Score uint8 ``images`` (N, H, W) by all combinations of random bits, each weighted by its
-    probability.
+    probability, by the implementation ``golden``.
 
     Raises as :func:`golden.network.combinations`.
     """
     share, parts = path_probabilities(network), []
-    for part in batches(network, len(images), len(share)):
-        probabilities = softmax(paths(network, images[part]), network.head)
+    for part in golden.batches(network, len(images), len(share)):
+        probabilities = softmax(golden.paths(network, images[part]), network.head)
         mean = share @ (probabilities / 65536)
         variance = share @ (probabilities / 65536 - mean[:, None])**2
         entropy = metrics.predictive_entropy(mean)

@@ -27,7 +27,7 @@ from hdl.random.mask_store import MaskStore
 from hdl.stream import moves
 
 
-__all__ = ["Accelerator", "Branch"]
+__all__ = ["Accelerator", "Branch", "random_signature", "test_bits"]
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,9 @@ class Accelerator(wiring.Component):
     health : sequence of (sequence of int, hdl.random.health.Health)
         Tests of the random bits, each with the bits of a pass, or of shifts, that it tests, numbered in the
         order in which they are drawn.
+    instance : bool
+        Whether this is one of several instances (:class:`hdl.instances.Instances`): ``rng`` and ``health``,
+        which they have in common, are outside.
     classes, passes : int
         Classes, and T_max.
     fraction, guard, confidence, agreement : int
@@ -114,15 +117,21 @@ class Accelerator(wiring.Component):
         Pins of the junctions. Only with :class:`hdl.random.mtj_rng.MtjRng`.
     layer_<name> : Out(array_signature(geometry)).array(row tiles)
         Pins of the arrays of a layer. Only of engines whose arrays are macros.
+    random : Out(random_signature(bits of a pass or of shifts, len(health)))
+        Requests for random bits, and these. Only of an instance that draws any; it has neither ``mtj`` nor
+        ``reseed``.
+    fault : In(1)
+        A fault outside has been seen. Only of an instance, in place of ``alarm``.
     """
 
     def __init__(self, pixels, *, thresholds, bits=1, colours=1, engines, names, branches=(), resizes=(),
                  draws, rng, points=None, health, classes, passes, fraction, guard=0, confidence,
-                 agreement=90, settable=False, sequential, protect=False):
+                 agreement=90, settable=False, sequential, instance=False, protect=False):
         self.names       = tuple(names)
         self.engines     = tuple(engines)
         self.resizes     = tuple(resizes) or ((1, 1),) * len(self.engines)
         self.sequential  = sequential
+        self.instance    = instance
         self.protect     = protect
         self.binarizer   = Binarizer(thresholds, bits=bits, colours=colours)
         self.pixel_input = PixelInput(pixels, passes, width=len(self.binarizer.i.payload), protect=protect)
@@ -201,10 +210,14 @@ class Accelerator(wiring.Component):
             "pixels":  In(stream.Signature(len(self.binarizer.i.payload))),
             "passes":  In(range(passes + 1)),
             "results": Out(stream.Signature(result_layout(classes, passes))),
-            "alarm":   Out(1),
+            **({"fault": In(1)} if instance else {"alarm": Out(1)}),
             **error_port(protect),
         }
-        for block, names in ((self.averaging, ("confidence", "agreement")), (rng, ("reseed", "mtj"))):
+        if instance and self.mask_bank:
+            members["random"] = Out(random_signature((points or self.mask_bank).draw.payload.shape(),
+                                                     len(self.health)))
+        for block, names in ((self.averaging, ("confidence", "agreement")),
+                             (None if instance else rng, ("reseed", "mtj"))):
             members |= {name: block.signature.members[name] for name in names if hasattr(block, name)}
         for name, engine in zip(self.engine_names, self.engines, strict=True):
             if "arrays" in engine.signature.members:
@@ -289,12 +302,14 @@ class Accelerator(wiring.Component):
         named = [
             ("pixel_input",     self.pixel_input),
             ("binarizer",       self.binarizer),
-            *([("mask_bank", self.mask_bank), ("rng", self.rng)] if self.mask_bank else []),
+            *([("mask_bank", self.mask_bank)] if self.mask_bank else []),
+            *([("rng", self.rng)] if self.mask_bank and not self.instance else []),
             *([("points", self.points)] if self.points else []),
             *((f"masks_{name}", store) for name, store in self.mask_stores.items()),
             *((f"mix_{name}", store) for name, store in self.mix_stores.items()),
             *((f"equal_{name}", equal) for name, equal in self.equal_passes.items()),
-            *((f"health_{number}", test) for number, (_, test) in enumerate(self.health)),
+            *((f"health_{number}", test) for number, (_, test) in enumerate(self.health)
+              if not self.instance),
             *([("sequential_edge", self.sequential_edge)] if self.sequential_edge else []),
             *([("first_edge", self.first_edge)] if self.first_edge else []),
             *((f"fork_{self.names[number]}", fork) for number, fork in self.forks.items()),
@@ -320,7 +335,7 @@ class Accelerator(wiring.Component):
     def elaborate(self, platform):
         m = Module()
 
-        faults = [self.alarm]
+        faults = [self.fault if self.instance else self.alarm]
         for name, block in self.blocks.items():
             if self.protect:
                 faults += [block.error] if "error" in block.signature.members else []
@@ -344,8 +359,13 @@ class Accelerator(wiring.Component):
                 connect(m, self.mask_bank.draw, drawing.i)
                 connect(m, drawing.o, self.mask_bank.bits)
                 m.d.comb += drawing.begin.eq(moves(self.mask_bank.images))
-            connect(m, drawing.draw, self.rng.i)
-            connect(m, self.rng.o, drawing.bits)
+            if self.instance:
+                connect(m, drawing.draw, flipped(self.random.draw))
+                connect(m, flipped(self.random.bits), drawing.bits)
+                m.d.comb += self.random.drawn.eq(self.mask_bank.drawn_last)
+            else:
+                connect(m, drawing.draw, self.rng.i)
+                connect(m, self.rng.o, drawing.bits)
             for mask, (block, name, _) in zip(self.mask_bank.masks, self._takers, strict=True):
                 connect(m, mask, getattr(block, name))
             for drawn, store in zip(self.mask_bank.drawn, (
@@ -353,11 +373,11 @@ class Accelerator(wiring.Component):
                 connect(m, drawn, store.drawn)
             # The bits go to many blocks, so they come from registers, a cycle late.
             taken, bit = _late(m, drawing)
-            for places, test in self.health:
-                m.d.comb += [
-                    test.strobe.eq(Cat(taken[place] for place in places).any()),
-                    test.bit.eq(bit),
-                ]
+            strobes = Cat(Cat(taken[place] for place in places).any() for places, _ in self.health)
+            if self.instance:
+                m.d.comb += [self.random.strobes.eq(strobes), self.random.bit.eq(bit)]
+            else:
+                m.d.comb += test_bits(self.health, strobes, bit)
             for name, equal in self.equal_passes.items():
                 draw  = self.engines[self.names.index(name)].masks.draw
                 first = sum(self.mask_bank.draws[:draw])
@@ -366,7 +386,8 @@ class Accelerator(wiring.Component):
                     equal.bit.eq(bit),
                     equal.handed.eq(self.mask_stores[name].drawn.handed),
                 ]
-        m.d.comb += self.alarm.eq(Cat(test.alarm for _, test in self.health).any())
+        if not self.instance:
+            m.d.comb += self.alarm.eq(Cat(test.alarm for _, test in self.health).any())
         if "confidence" in self.signature.members:
             m.d.comb += [self.averaging.confidence.eq(self.confidence),
                          self.averaging.agreement.eq(self.agreement)]
@@ -440,6 +461,25 @@ class Accelerator(wiring.Component):
             for tile, pin in zip(engine.arrays, getattr(self, pins), strict=True):
                 connect(m, tile, flipped(pin))
         return words, sets
+
+
+def random_signature(request, tests):
+    """What an instance of an accelerator has in place of a random source: ``draw`` and ``bits``, as
+    :class:`hdl.random.mask_bank.MaskBank` has them; ``drawn``, 1 as the last bit of an image is taken; and
+    a cycle after a bit was taken ``bit``, and which of so many health ``tests`` it is for."""
+    return wiring.Signature({
+        "draw":    Out(stream.Signature(request)),
+        "bits":    In(stream.Signature(1)),
+        "drawn":   Out(1),
+        "bit":     Out(1),
+        "strobes": Out(tests),
+    })
+
+
+def test_bits(health, strobes, bit):
+    """Statements that give ``bit`` to those tests of ``health`` whose bit of ``strobes`` is 1."""
+    return [statement for (_, test), strobe in zip(health, strobes, strict=True)
+            for statement in (test.strobe.eq(strobe), test.bit.eq(bit))]
 
 
 def _late(m, block):

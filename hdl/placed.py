@@ -5,7 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, connect
 
 
-__all__ = ["other_pins", "place_accelerator"]
+__all__ = ["instance_of", "other_pins", "place_accelerator"]
 
 
 #: Ports of an accelerator that the bus takes the place of.
@@ -23,13 +23,7 @@ def place_accelerator(m, accelerator, module, bus, around, *, domain="sync"):
     It is connected to ``bus``, which has its ports of the names of :data:`_TAKEN` from the other side, to
     the clock and the reset of ``domain``, and with its other pins to those of ``around``.
     """
-    core = accelerator.signature.create(path=("core",))
-    pins = {"i_clk": ClockSignal(domain), "i_rst": ResetSignal(domain)}
-    for path, member, value in accelerator.signature.flatten(core):
-        value = Value.cast(value)
-        if len(value) and not isinstance(value, Const):
-            pins[f"{'i' if member.flow is In else 'o'}_{'__'.join(map(str, path))}"] = value
-    m.submodules.core = Instance(module, **pins)
+    m.submodules.core, core = instance_of(accelerator, module, "core", domain=domain)
     connect(m, bus.pixels, core.pixels)
     connect(m, core.results, bus.results)
     m.d.comb += [core.passes.eq(bus.passes), core.confidence.eq(bus.confidence),
@@ -40,6 +34,18 @@ def place_accelerator(m, accelerator, module, bus, around, *, domain="sync"):
         connect(m, bus.reseed, core.reseed)
     for name, member in other_pins(accelerator).items():
         _through(m, member, getattr(core, name), getattr(around, name))
+
+
+def instance_of(component, module, name, *, domain="sync"):
+    """Return an instance of the Verilog module ``module``, which is that of ``component``, with the clock
+    and the reset of ``domain``, and its ports, whose signals begin with ``name``."""
+    ports = component.signature.create(path=(name,))
+    pins  = {"i_clk": ClockSignal(domain), "i_rst": ResetSignal(domain)}
+    for path, member, value in component.signature.flatten(ports):
+        value = Value.cast(value)
+        if len(value) and not isinstance(value, Const):
+            pins[f"{'i' if member.flow is In else 'o'}_{'__'.join(map(str, path))}"] = value
+    return Instance(module, **pins), ports
 
 
 def _through(m, member, inner, outer):

@@ -54,6 +54,7 @@ def inject(directory: Path, images: np.ndarray, *, flips=100, seed=1, processes=
         If the simulator fails, or the design raises a flag without a flip.
     """
     design = Design(directory)
+    design.need_one_instance("Bits are flipped")
     if design.arrays or design.manifest["rng"] != "emulated":
         raise InjectionError(f"Design in {directory} has pins of arrays or junctions; take one that is "
                              f"built with --view emulated --rng emulated")

@@ -43,6 +43,10 @@ class Design:
             self.top     = manifest["top"]
             self.pixels  = manifest["pixels"]
             self.colours = manifest["colours"]
+            #: Pixels that enter in a cycle.
+            self.pixels_per_word = manifest["pixels_per_word"]
+            #: Instances of the accelerator, each with all layers.
+            self.instances = (manifest["instances"] or {"count": 1})["count"]
             self.classes = manifest["classes"]
             #: Blocks of the layers, in their order.
             self.layers  = [layer["block"] for layer in manifest["layers"]]
@@ -89,6 +93,12 @@ class Design:
         """The compiled network."""
         return load((self.directory / "ir.json").read_text())
 
+    @property
+    def traced(self) -> list[list[str]]:
+        """Names of the layers in a trace, by instance: where they are in the design."""
+        return [[f"instance_{number}.{layer}" if self.instances > 1 else layer for layer in self.layers]
+                for number in range(self.instances)]
+
     def port(self, name):
         """Direction, width and sign of the port ``name``."""
         return self._members[name]
@@ -104,6 +114,12 @@ class Design:
         files = [image["file"] for layer in self.arrays.values() for image in layer["images"]]
         hashes = [self.manifest["files"][name] for name in files + self.weights]
         return hashlib.sha256(" ".join(hashes).encode()).hexdigest() if hashes else ""
+
+    def need_one_instance(self, what: str):
+        """Raise :exc:`DesignError` if there are several instances, which ``what`` is not for."""
+        if self.instances > 1:
+            raise DesignError(f"{what} of one instance, and design {self.directory} has {self.instances}; "
+                              f"build another without --instances")
 
     def pins(self):
         """Name, width and whether it is an input of each port beside the streams, ``passes`` and

@@ -15,7 +15,7 @@ from gen.checkpoint_file import Parameters, write_file
 from gen.compile import compile_network
 from gen.ir import Network, Target
 from gen.options import chosen_target, stored
-from golden import metrics
+from golden import metrics, tables
 from golden.answers import Answers, answer
 from golden.data import DataError
 from golden.images import check_pixels
@@ -46,6 +46,7 @@ class Options(TypedDict, total=False):
     interval: int | None
     adcs: int | None
     luts: int | None
+    fps: int | None
     clock_mhz: float
     set_ns: float
     read_ns: float
@@ -56,6 +57,7 @@ class Options(TypedDict, total=False):
     mtj_reset_current: int | None
     seed: int
     protect: bool
+    instances: int
     bus: Literal["streams", "axi", "uart"]
     bus_width: Literal[8, 16, 32, 64]
     baud: int
@@ -164,7 +166,7 @@ class Model:
         """
         images = _checked(images, self.structure)
         target = chosen_target({"passes": passes, "seed": seed}, self.network)
-        return _predictions(answer(compile_network(self.network, target), images, passes))
+        return _predictions(answer(compile_network(self.network, target), images, passes, golden=tables))
 
     def save(self, path: str | Path):
         """Write network and parameters to ``path``, a checkpoint that :func:`load` and every command take;

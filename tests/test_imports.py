@@ -33,7 +33,7 @@ MAY_IMPORT = {
                *COMMON},
     "host":   {"numpy", "pynq", "serial", "tabulate", "golden", "sim", "gen.ir", "gen.split_mix", *COMMON},
     "spincim": {"numpy", "torch", "gen", "golden", "sim"},
-    "bench":  {"gen", "sim", "golden", "tabulate"},
+    "bench":  {"gen", "sim", "golden", "numpy", "tabulate", "torch", "torch_uncertainty"},
 }
 
 
@@ -130,8 +130,9 @@ def test_only_float_golden_needs_torch():
              if path.parts[len(ROOT.parts)] in MAY_IMPORT
              and any(name.split(".")[0] == "torch" for name in imported(path))}
     assert {path.parent.as_posix() for path in users} == {
-        "golden/float", "golden/methods", "golden/training", "spincim"}
+        "golden/float", "golden/methods", "golden/training", "spincim", "bench"}
     assert {path.name for path in users if path.parent.name == "spincim"} == {"from_torch.py", "nn.py"}
+    assert {path.name for path in users if path.parent.name == "bench"} == {"predictions.py"}
 
 
 @pytest.mark.parametrize("module", [

@@ -51,6 +51,8 @@ class MaskBank(wiring.Component):
         Bits from the random source, in the order of the requests.
     taken : Out(bits of a pass)
         One-hot: which bit of a pass, numbered in the order of the requests, is taken in this cycle.
+    drawn_last : Out(1)
+        The last bit of an image is taken in this cycle.
     masks : tuple of stream.Signature(passes * bits), as Out
         Per output and image the masks of the bits of its draw, that of the least significant bit lowest.
         The ports are named ``mask_0`` and so on.
@@ -73,10 +75,11 @@ class MaskBank(wiring.Component):
         self.passes  = operator.index(passes)
         self.protect = protect
         super().__init__({
-            "images": In(stream.Signature(range(passes + 1))),
-            "draw":   Out(stream.Signature(range(sum(self.draws)))),
-            "bits":   In(stream.Signature(1)),
-            "taken":  Out(sum(self.draws)),
+            "images":     In(stream.Signature(range(passes + 1))),
+            "draw":       Out(stream.Signature(range(sum(self.draws)))),
+            "bits":       In(stream.Signature(1)),
+            "taken":      Out(sum(self.draws)),
+            "drawn_last": Out(1),
             **{f"mask_{output}": Out(stream.Signature(passes * self.draws[draw]))
                for output, draw in enumerate(self.outputs)},
             **{f"drawn_{store}": Out(drawn_signature(self.draws[draw]))
@@ -176,6 +179,7 @@ class MaskBank(wiring.Component):
                             passes_to_receive.eq(passes_to_receive - 1),
                         ]
                         with m.If(passes_to_receive == 1):
+                            m.d.comb += self.drawn_last.eq(1)
                             m.next = "Hand out"
             with m.State("Hand out"):
                 with m.If(space):

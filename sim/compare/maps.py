@@ -28,8 +28,8 @@ def compare_maps(path: Path, design: Design, network: Network, images: np.ndarra
     lines  = np.array(path.read_bytes().split()).reshape(-1, 3)
     graph  = graph_of(network)
     behind = list(map(graph.following, range(len(network.layers))))
-    layers = [_read(lines[lines[:, 0] == name.encode()], index, behind[index], design, network)
-              for index, name in enumerate(design.layers)]
+    layers = [_in_order([_read(lines[lines[:, 0] == names[index].encode()], index, behind[index], design,
+                               network) for names in design.traced]) for index in range(len(design.layers))]
     different = 0
     for image, sets, words, size in layers:
         # Maps behind the last image.
@@ -82,6 +82,19 @@ def _read(lines, index, behind, design, network):
     sets = bits(sets, design.passes_max + 1 + (next_arrays - 1).bit_length())
     last = sets[:, design.passes_max].astype(np.int64)
     return np.cumsum(last) - last, sets, words, size
+
+
+def _in_order(parts):
+    """Join what several instances have computed of a layer, each of which has had every so manieth
+    image."""
+    if len(parts) == 1:
+        return parts[0]
+    size  = parts[0][3]
+    image = np.concatenate([len(parts) * part[0] + number for number, part in enumerate(parts)])
+    order = np.argsort(image, kind="stable")
+    words = [words[:len(sets) * size].reshape(len(sets), size, -1) for _, sets, words, _ in parts]
+    return (image[order], np.concatenate([sets for _, sets, _, _ in parts])[order],
+            np.concatenate(words)[order].reshape(-1, words[0].shape[-1]), size)
 
 
 def _bits_of(levels, width):

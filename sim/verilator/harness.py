@@ -1,5 +1,6 @@
 """What the harness, ``harness.sv``, includes of a design: its ports, and models of what is behind them."""
 
+import itertools
 from pathlib import Path
 
 from sim.design import Design, DesignError
@@ -54,6 +55,7 @@ def pins(design: Design) -> str:
     return "\n".join([
         f"localparam PIXELS = {design.pixels};",
         f"localparam COLOURS = {design.colours};",
+        f"localparam PER_WORD = {design.pixels_per_word};",
         f"localparam WORDS = {design.classes};",
         "", *_wires(design),
         "", f"{design.top} dut (.*);",
@@ -134,7 +136,7 @@ def _skip_draws(design):
 def _trace_maps(design):
     """A task that writes every word and pass set that leaves a layer in this cycle."""
     yield "task automatic trace_maps(int file);"
-    for layer in design.layers:
+    for layer in itertools.chain.from_iterable(design.traced):
         for port in ("o", "o_sets"):
             stream = f"dut.{layer}__{port}"
             yield f"  if ({stream}__valid && {stream}__ready)"

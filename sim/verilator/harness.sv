@@ -11,6 +11,8 @@ module harness;
   logic clk = 0, rst = 1;
   `include "pins.svh"
 
+  localparam WORDS_IN = (PIXELS + PER_WORD - 1) / PER_WORD; // of an image
+
   logic done /* verilator public_flat_rd */ = 0;
   longint half_ps, skip = 0, images, cycle = 0, idle = 0, idle_limit, sent = 0, taken = 0;
   int unsigned duty, lfsr_i = 32'h1234567, lfsr_o = 32'h89abcde;
@@ -51,15 +53,18 @@ module harness;
     // The first pixel may be offered in the first cycle after reset.
     if (!done) begin
       lfsr_i <= step(lfsr_i);
-      if (!rst && pixels__valid && pixels__ready && (sent - 1) % PIXELS == 0)
+      if (!rst && pixels__valid && pixels__ready && (sent - 1) % WORDS_IN == 0)
         $fwrite(result_file, "p %0d 0\n", cycle);
       if (!pixels__valid || (!rst && pixels__ready)) begin
         pixels__valid <= 0;
-        if (sent < images * PIXELS && 32'(lfsr_i[15:8]) < duty) begin
-          for (int colour = 0; colour < COLOURS; colour++) begin
-            got = $fgetc(image_file);
-            pixels__payload[8 * colour +: 8] <= got[7:0];
-          end
+        if (sent < images * WORDS_IN && 32'(lfsr_i[15:8]) < duty) begin
+          // The last word of an image is filled up with the pixel before.
+          for (int place = 0; place < PER_WORD; place++)
+            for (int colour = 0; colour < COLOURS; colour++) begin
+              if (PER_WORD * (sent % WORDS_IN) + longint'(place) < PIXELS)
+                got = $fgetc(image_file);
+              pixels__payload[8 * (COLOURS * place + colour) +: 8] <= got[7:0];
+            end
           pixels__valid   <= 1;
           sent <= sent + 1;
         end

@@ -62,6 +62,8 @@ def compiled(design: Design, steps: Progress, *, waves=False, coverage=False,
         If the simulator cannot be compiled.
     """
     # A simulator that writes waves is another one, down to its run-time library.
+    if counting:
+        design.need_one_instance("What blocks do is counted")
     name = ("sim_waves" if waves else "sim_coverage" if coverage else
             "sim_counting" if counting else "sim_build")
     with work_folder(design, name, steps) as folder:

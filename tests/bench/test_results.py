@@ -149,7 +149,7 @@ def test_runs_what_is_missing(calls, capsys, tmp_path):
     assert "--images 100 --data DIR` (not run: it needs --data DIR)" in text
     assert "--images 1000 --passes 1` (not run: it failed)" in text
     out = capsys.readouterr()
-    assert out.out == "page.md: of 1 of 19 commands; 3 failed now\n"
+    assert out.out == "page.md: of 1 of 22 commands; 3 failed now\n"
     assert ("  python -m sim.run build/designs/lenet5_wide --images 100 failed (status 2): no such design"
             in out.err.splitlines())
 

@@ -21,6 +21,8 @@ CASES = {f"{block}-{number}-{proof.name}": (block, proof) for block in BLOCKS
 #: Why nothing is proven of the other blocks.
 WITHOUT = {
     "accelerator": "an assembly of blocks whose streams are proven; simulated as a whole",
+    "instances": "an assembly of blocks that are proven; simulated as a whole",
+    "dispatcher": "queues of Amaranth, and splitters that are proven: simulated",
     "axi_accelerator": "an assembly without logic of its own; simulated as a whole",
     "axi_bus": "an assembly of blocks that are proven; simulated, also as a whole",
     "register_map": "a table of registers",

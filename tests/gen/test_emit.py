@@ -25,18 +25,22 @@ from gen.lower import lower, lower_layer
 from hdl.bus.axi_bus import AxiBus
 from hdl.bus.register_map import register_map
 from hdl.bus.registers import Registers
+from hdl.head.collector import Collector
 from hdl.head.partition_check import PartitionCheck
 from hdl.head.report import Report
 from hdl.head.result import result_layout
 from hdl.head.totals import Totals
 from hdl.head.votes import Votes
 from hdl.head.weigh import Weigh
+from hdl.input.dispatcher import Dispatcher
+from hdl.input.word_splitter import WordSplitter
 from hdl.layer.popcount import popcount
 from hdl.layer.scale_mux import gain_layout
 from hdl.layer.weight_memory import WeightMemory
 from hdl.pass_sets.map_buffer import BranchSequencer, WordFetcher, WordStore
 from hdl.pass_sets.part_sequencer import PartSequencer
 from hdl.pass_sets.resize import Resize
+from hdl.random.draw_order import DrawOrder
 from hdl.uart.answers import Answers
 from hdl.uart.requests import Requests
 from hdl.uart.uart_bus import UartBus
@@ -50,6 +54,10 @@ BUS = {"pixels": 16, "colours": 3, "classes": 3, "passes": 2, "passes_max": 5}
 #: or of what is around an accelerator.
 BLOCKS = {
     **{block.component: block.make for block in TAKEN.values()},
+    Collector:        lambda: Collector(result_layout(3, 5), 2),
+    Dispatcher:       lambda: Dispatcher(6, width=8, per_word=4, passes=5, instances=2),
+    DrawOrder:        lambda: DrawOrder(5, 2),
+    WordSplitter:     lambda: WordSplitter(6, width=8, per_word=4, passes=5),
     Weigh:            lambda: Weigh(3, 5, confidence=100),
     Totals:           lambda: Totals(3, 5),
     Votes:            lambda: Votes(3, 5),
@@ -101,7 +109,8 @@ def test_no_block_is_forgotten():
     files = {path.stem for path in Path(hdl.__path__[0]).rglob("*.py")} - {"__init__"}
     tested = {block.__module__.split(".")[-1] for block in BLOCKS}
     assert files - tested == {"accelerator", "axi_accelerator", "bit_clock", "board_top", "engine",
-                              "frames", "levels", "placed", "register_map", "register_parity", "parity",
+                              "frames", "instances", "levels", "placed", "register_map",
+                              "register_parity", "parity",
                               "result", "stream", "uart_accelerator",
                               *(one.__module__.split(".")[-1] for one in (popcount, WeightMemory))}
 

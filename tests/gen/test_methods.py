@@ -10,9 +10,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gen.checkpoint import read_parameters
+from gen.checkpoint import read_parameters, with_parameters
 from gen.compile import compile_network
-from gen.ir import ArrayChoice, BankChoice, Draw, Generator, Head, Input, Layer, MixChoice, Network, Target
+from gen.ir import (
+    ArrayChoice,
+    BankChoice,
+    Draw,
+    Generator,
+    Head,
+    Input,
+    Layer,
+    MaskChoice,
+    MixChoice,
+    Network,
+    Target,
+)
 from gen.lower import lower
 from gen.methods import (
     DEFAULT,
@@ -27,9 +39,12 @@ from gen.methods import (
     network_of,
     stated,
     with_dropout,
+    with_random_layers,
 )
 from gen.networks import NETWORKS, mlp, resnet, vgg
+from gen.random_parameters import random_parameters
 from gen.verify import verify
+from golden.network import forward
 from golden.random.generator import choices
 from golden.random.outcomes import outcomes
 from tests.conftest import with_choices
@@ -336,6 +351,43 @@ def test_with_dropout_of_its_own():
     assert with_dropout(own, {"conv": 0.75}) == own
     assert not method_for(own).keeps and method_for(own).scaled
     assert not method_for(own, scaled=False).scaled
+
+
+@pytest.mark.parametrize("method", [name for name, made in METHODS.items()
+                                    if made.keeps or made.choice is MaskChoice])
+def test_random_layers(method):
+    """The others are as where all their bits are 1, and draw none."""
+    network = choose(MAPS, method)
+    network = with_parameters(network, random_parameters(network, 1))
+    names   = [layer.name for layer in network.layers if layer.choices]
+    images  = np.random.default_rng(0).integers(0, 256, (6, 9, 9), dtype=np.uint8)
+    every   = compile_network(network, Target())
+    for random in ([names[0]], names[1:], []):
+        found = with_random_layers(network, random)
+        assert [draw.name for draw in found.draws] == random
+        assert [layer.name for layer in found.layers if layer.choices] == random
+        found = compile_network(found, Target())
+        drawn = choices(found.generator, 6, 1)[:, 0]
+        bits  = np.ones((6, len(every.drops)), bool)
+        bits[:, [place for name in random for place in every.places(name)]] = drawn
+        logits, maps = forward(every, images, bits, maps=True)
+        assert all(map(np.array_equal, forward(found, images, drawn, maps=True)[1], maps))
+        # Logits are rounded as all banks of the last layer need it, so they are those of the same banks.
+        assert (forward(with_random_layers(every, random), images, drawn) == logits).all()
+
+
+@pytest.mark.parametrize("method, names, message", [
+    ("sub-set", ["conv"], "Network 'maps_sub_set' has no dropout that layers could be without; leave "
+                          "--random-layers out"),
+    ("deterministic", ["conv"], "Network 'maps_deterministic' has no dropout that layers could be without; "
+                                "leave --random-layers out"),
+    ("spindrop", ["first"], "Random layers of 'maps_spindrop' can be flat, last, not 'first'; which are "
+                            "best says: python -m golden.random_layers NETWORK --data DIR"),
+])
+def test_random_layers_that_cannot_be(method, names, message):
+    with pytest.raises(ValueError) as error:
+        with_random_layers(choose(MAPS, method), names)
+    assert str(error.value) == message
 
 
 def test_what_a_file_states():

@@ -30,11 +30,12 @@ OTHER = {
     "view": ("macro",) * 2, "mapping": ("position",) * 2, "cells_per_read": ("8", 8),
     "interval": ("900", 900),
     "adcs": ("300", 300),
-    "luts": ("9000", 9000),
+    "luts": ("9000", 9000), "fps": ("5000", 5000),
     "clock_mhz": ("99.5", 99.5), "set_ns": ("11.5", 11.5), "read_ns": ("6", 6.0), "reset_ns": ("7", 7.0),
     "array_ns": ("20", 20.0), "mtj_bits": ("9", 9), "mtj_currents": ("{currents}", (1, 2, 3, 4, 300)),
     "mtj_reset_current": ("301", 301),
-    "seed": ("5", 5), "protect": (None, True), "bus": ("axi",) * 2, "bus_width": ("16", 16),
+    "seed": ("5", 5), "protect": (None, True), "instances": ("2", 2), "bus": ("axi",) * 2,
+    "bus_width": ("16", 16),
     "baud": ("115200", 115200), "board": ("ulx3s_85f",) * 2,
 }
 
@@ -171,9 +172,8 @@ def write(tmp_path, content):
 def test_file_of_options(tmp_path):
     """Everything comes back, and what is given on the command line has precedence."""
     every = {"network": "lenet5_spinbayes", "crossbars": 4, "ways": 2, "ways_of": "any", "masked": "fc1",
-             "p": 0.25, "checkpoint": "some/where.npz", "synth": "ecp5", "energy": "paper-spinbayes",
-             "liberty": "/some/cells.lib",
-             "mtj_dropout": [0.2],
+             "random_layers": "fc1,fc2", "p": 0.25, "checkpoint": "some/where.npz", "synth": "ecp5",
+             "energy": "paper-spinbayes", "liberty": "/some/cells.lib", "mtj_dropout": [0.2],
              **{name: value for name, (_, value) in OTHER.items()}}
     assert {*every, "method", "random"} == {*BESIDE_TARGET, *OTHER}
     path = write(tmp_path, every)
@@ -284,7 +284,8 @@ def test_currents_for_other_probabilities(tmp_path, options, bit, made):
             assert str(error.value) == (
                 f"SET current codes are for a dropout probability of {made:g} of random bit {bit}, not "
                 f"{wanted[0]:g}; make them with: python -m golden.currents NETWORK --json FILE, and the "
-                "--crossbars, --ways, --ways-of, --masked, --p and --checkpoint of the build")
+                "--crossbars, --ways, --ways-of, --masked, --random-layers, --p and --checkpoint of the "
+                "build")
 
 
 # A network in a file.
@@ -340,6 +341,9 @@ def test_parameters_of_a_description(folder):
 def test_a_probability_for_all_layers(folder):
     asked = parse("--random", 3, "--p", 0.25, network="mine.toml")
     assert [layer.dropout for layer in trained(asked).layers] == [0.25, 0.25]
+    assert [draw.name for draw in trained(asked | {"random_layers": "fc1"}).draws] == ["fc1"]
+    with pytest.raises(BuildError, match="^Random layers of 'mine' can be "):
+        trained(asked | {"random_layers": "fc1,"})
     assert [own.dropout for own in stored(asked)[1]] == [0.25, 0.25]
     with pytest.raises(CheckpointError, match="^A dropout probability must be from 0 to 1, not 1.5$"):
         trained(asked | {"p": 1.5})

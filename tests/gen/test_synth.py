@@ -131,3 +131,37 @@ def test_an_ice40_of_a_board(tmp_path):
     assert report["blocks"]["count"]["FF"] == 24
     assert (tmp_path / "board" / "top.bit").stat().st_size > 100_000
     assert (report["device"], report["speed_grade"]) == ("iCE40UP5K", None)
+
+
+#: Two instances with a counter each, and a counter that they share.
+INSTANCES = """\
+module accelerator(input clk, input rst, output [2:0] shown);
+  \\accelerator.rng rng(.clk(clk), .shown(shown[2]));
+  instance_ \\instance_0 (.clk(clk), .shown(shown[0]));
+  instance_ \\instance_1 (.clk(clk), .shown(shown[1]));
+endmodule
+module instance_(input clk, output shown);
+  \\instance_.count count(.clk(clk), .shown(shown));
+endmodule
+module \\instance_.count (input clk, output shown);
+  reg [15:0] value = 0;
+  assign shown = value[15];
+  always @(posedge clk) value <= value + 1;
+endmodule
+module \\accelerator.rng (input clk, output shown);
+  reg [7:0] value = 0;
+  assign shown = value[7];
+  always @(posedge clk) value <= value + 1;
+endmodule
+"""
+
+
+def test_blocks_of_all_instances_count_together(tmp_path):
+    (tmp_path / "instances.v").write_text(INSTANCES)
+    (tmp_path / "manifest.json").write_text(json.dumps({
+        "top": "accelerator", "sources": ["instances.v"], "blocks": ["rng"], "clock": "clk", "reset": "rst",
+        "instances": {"count": 2, "module": "instance_", "blocks": ["count"]},
+        "ports": [{"name": "shown", "direction": "out", "width": 3},
+                  {"name": "nothing", "direction": "in", "width": 1}]}).replace("nothing", "rst"))
+    blocks = gen.synth.count_blocks(tmp_path)
+    assert (blocks["rng"]["FF"], blocks["count"]["FF"]) == (8, 32)

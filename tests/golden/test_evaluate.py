@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import golden.evaluate
-import golden.network
+import golden.tables
 from gen.checkpoint import read
 from gen.compile import compile_network
 from gen.ir import Target
@@ -199,7 +199,7 @@ def test_choices_go_on_from_set_to_set(data, monkeypatch):
     """One stream over all sets in their order, whatever the batches."""
     drawn = []
     monkeypatch.setattr(golden.evaluate, "choices", lambda *args: drawn.append(args[1:]) or choices(*args))
-    monkeypatch.setattr(golden.network, "BATCH", 15)
+    monkeypatch.setattr(golden.tables, "LEVELS", 15 * 12 * 12 * 6 * 2)
     succeeds("lenet5", "--data", data, "--checkpoint", data / "checkpoint.npz", "--passes", "2")
     assert drawn == [(15, 2, 0), (15, 2, 15), (10, 2, 30), (15, 2, 40), (15, 2, 55), (10, 2, 70)]
 

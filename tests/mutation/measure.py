@@ -31,6 +31,7 @@ ROOT = Path(__file__).resolve().parents[2]
 #: Why there are no mutants of some blocks.
 WITHOUT = {
     "axi_accelerator": "an assembly without logic of its own, around the Verilog of an accelerator",
+    "instances": "an assembly around the Verilog of an accelerator, simulated as a whole",
     "placed": "an instance of a module, without logic",
     "uart_accelerator": "an assembly without logic of its own, around the Verilog of an accelerator",
     "board_top": "pins of a board, without logic",

@@ -22,6 +22,7 @@ from gen.compile import compile_network
 from gen.estimate import estimate_network, timeline
 from gen.lower import lower
 from gen.verify import MalformedNetwork
+from golden import tables
 from golden.network import predict
 from hdl.head.result import result_layout
 from sim import run
@@ -148,7 +149,9 @@ def _compare(network, images, counts, drawn, words, passes_max):
     layout = result_layout(network.layers[-1].outputs, passes_max)
     words  = iter(words)
     for number, (image, chosen) in enumerate(zip(images, drawn, strict=True)):
-        golden, _ = predict(network, image[None], chosen[None])
+        golden, probabilities = predict(network, image[None], chosen[None])
+        if (tables.predict(network, image[None], chosen[None])[1] != probabilities).any():
+            raise Failure(f"Image {number} is not the same by tables as in the golden model")
         classes = golden.sums.shape[1]
         for index in range(classes):
             expected = {"error": 0, "sum": golden.sums[0, index], "square": golden.squares[0, index],

@@ -1,0 +1,63 @@
+"""Designs of several instances: the answers of a single one, and as many times as fast."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from gen.build import build_network
+from gen.ir import Target
+from gen.progress import Progress
+from golden.device.junction import write_codes
+from sim.bit_flips import inject
+from sim.design import Design, DesignError
+from sim.verilator.simulation import Simulation, compiled
+
+
+def images_for(network, count):
+    return np.random.default_rng(0).integers(0, 256, (count, *network.input.shape), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("options", [
+    {"instances": 3},
+    {"instances": 2, "masks": "balanced", "protect": True},
+], ids=["shared", "balanced"])
+def test_several_instances(random_network, tmp_path, simulate, written, options):
+    """Two shards, the second of which begins in the midst of the random stream; maps of all instances."""
+    network = random_network(1, hidden=1)
+    target  = Target(array_rows=32, passes=4, passes_max=6, **options)
+    reports = build_network(network, target, tmp_path)
+    expected = reports["estimate_network_performance"]
+    report  = simulate(tmp_path, images_for(network, 70), maps=True, size=50)
+    assert report["bit_exact"] and report["map_mismatches"] == 0 and not report["alarm"]
+    # Images of this network take twice as long as others, or half, and results leave in order.
+    ends = [int(cycle) for cycle, _ in written(tmp_path, "r")[network.layers[-1].outputs - 1::
+                                                              network.layers[-1].outputs]]
+    interval = (ends[-1] - ends[4]) / (len(ends) - 5)
+    assert 0.95 < interval / expected["interval_cycles_mean"] < 1.2
+
+
+def test_an_alarm_marks_the_results_of_all_instances(random_network, tmp_path):
+    """Bits of the junction that all instances share are stuck: results have an error from then on."""
+    network = random_network(0, hidden=1)
+    network = replace(network, draws=tuple(replace(draw, drops=(0.5,)) for draw in network.draws))
+    target  = Target(array_rows=64, passes=6, passes_max=6, rng="mtj", instances=2,
+                     **write_codes(network.drops, Target()))
+    build_network(network, target, tmp_path)
+    design = Design(tmp_path)
+    with compiled(design, Progress()) as program:
+        results, _ = Simulation(design, images_for(network, 40), 6,
+                                played=np.zeros(8, bool)).answer(program)
+    assert results.alarm and not results.errors[0].any()
+    begun = results.errors.any(1).argmax()
+    assert results.errors[begun + 1:].all() and begun < 30
+
+
+def test_what_is_for_one_instance_says_so(random_network, tmp_path):
+    network = random_network(0, hidden=1)
+    build_network(network, Target(array_rows=64, passes=2, passes_max=2, instances=2), tmp_path)
+    assert json.loads((tmp_path / "manifest.json").read_text())["instances"]["count"] == 2
+    with pytest.raises(DesignError, match="Bits are flipped of one instance, and design .* has 2; build "
+                                          "another without --instances"):
+        inject(tmp_path, images_for(network, 1))
