@@ -24,6 +24,9 @@ TABLE_BITS = 16
 #: Fraction bits of values in fixed point.
 VALUE_FRACTIONS = range(17)
 
+#: Most rows and columns of a map.
+SIDE = 2**20
+
 #: Bits of a component of a pixel.
 PIXEL_BITS = 8
 
@@ -66,12 +69,13 @@ def check_layer(layer: Layer):
 
     for name in ("height", "width", "channels", "outputs"):
         need(getattr(layer, name) >= 1, f"{name} of at least 1", getattr(layer, name))
-    for name in ("kernel", "stride", "pool", "average"):
+    for name in ("kernel", "stride", "pool", "average", "resize"):
         need(min(getattr(layer, name)) >= 1, f"a {name} of at least 1 by 1", by(*getattr(layer, name)))
     most = tuple(side - 1 for side in layer.kernel)
     need(all(0 <= border <= side for border, side in zip(layer.padding, most, strict=True)),
          f"padding of 0 to {by(*most)}, less than its kernel", by(*layer.padding))
     _check_average(layer)
+    _check_groups(layer)
     height, width = layer.padded
     if layer.kernel[0] > height or layer.kernel[1] > width:
         raise MalformedNetwork(f"Layer {layer.name!r} has a kernel of {by(*layer.kernel)}, but its "
@@ -79,6 +83,8 @@ def check_layer(layer: Layer):
     if any(side > whole for side, whole in zip(layer.pool, layer.positions, strict=True)):
         raise MalformedNetwork(f"Layer {layer.name!r} has a pool of {by(*layer.pool)}, "
                                f"but its map of sums is only {by(*layer.positions)}")
+    need(max(layer.output_shape[:2]) <= SIDE, f"a map that leaves of at most {SIDE:,} rows and columns",
+         by(*layer.output_shape[:2]))
     need(0 <= layer.dropout <= 1, "a dropout probability from 0 to 1", layer.dropout)
     need(1 <= layer.weight_bits <= WEIGHT_BITS, f"weights of 1 to {WEIGHT_BITS} bits",
          layer.weight_bits)
@@ -106,6 +112,15 @@ def _check_average(layer):
     if any(layer.padding) and (layer.height % layer.average[0] or layer.width % layer.average[1]):
         raise MalformedNetwork(f"Layer {layer.name!r} has a border, so it must have a map of {windows}, "
                                f"not {by(layer.height, layer.width)}")
+
+
+def _check_groups(layer):
+    if layer.groups < 1 or layer.channels % layer.groups or layer.outputs % layer.groups:
+        raise MalformedNetwork(f"Layer {layer.name!r} must have groups that divide its {layer.channels} "
+                               f"channels and {layer.outputs} outputs, not {layer.groups}")
+    if layer.groups > 1 and layer.mask_choice is not None:
+        raise MalformedNetwork(f"Layer {layer.name!r} has {layer.groups} groups of channels, so its inputs "
+                               "cannot be masked")
 
 
 def _check_draws(network):
@@ -233,6 +248,9 @@ def _check_chain(network):
     if graph.trunk[-1] != len(network.layers) - 1:
         raise MalformedNetwork(f"Layer {network.layers[-1].name!r} is the last and must be the output")
     last   = network.layers[-1]
+    if last.resize != (1, 1):
+        raise MalformedNetwork(f"Layer {last.name!r} is the last and must have a resize of 1 by 1, as it "
+                               f"has logits and no map, not {by(*last.resize)}")
     source = found[last.name].shape
     if source[:2] != (1, 1):
         raise MalformedNetwork(f"Layer {last.name!r} is the last and must end in a map of 1 by 1, "

@@ -57,9 +57,13 @@ of a layer
               and below, and of two columns left and right
 ``pool``      1, unless given: side of a max-pool, or height and width as ``[1, 4]``; the windows stand side
               by side, and what fills none is dropped
+``resize``    1, unless given: how many rows and columns each of the map becomes that leaves, behind the
+              pool: its nearest neighbours; or ``[1, 4]``
 ``average``   1, unless given: side of windows of what enters that are averaged first, or height and width;
               they stand side by side, what fills none is dropped, and kernel, stride and border are of
               averages
+``groups``    1, unless given: of channels and of outputs of a convolution, as many of each; outputs see the
+              channels of their group alone. With as many as channels it is depthwise
 ``dropout``   probability that a training begins with, 0.5 unless given
 ``bits``      of what leaves the layer, 1 unless given
 ``low``       what the lowest of these levels stands for, -1 unless given; or 0
@@ -69,7 +73,7 @@ of a layer
 ``name``      ``conv1``, ``conv2``, ... and ``fc1``, ``fc2``, ..., unless given
 ============  ========================================================================================
 
-The last layer has logits, so ``pool``, ``bits``, ``low`` and ``fraction`` mean nothing there.
+The last layer has logits, so ``pool``, ``resize``, ``bits``, ``low`` and ``fraction`` mean nothing there.
 
 Ways part and meet again where there are tables ``[[joins]]``, as in a residual block::
 
@@ -143,7 +147,8 @@ _INPUT = {"height": _SIZE, "width": _SIZE, "colours": _either(1, 3), "thresholds
           "bits": _whole(1, 8), "low": _either(-1, 0)}
 _LAYER = {"kind": _either("conv", "linear"), "name": _NAME, "outputs": _SIZE, "kernel": _pair(1),
           "stride": _pair(1), "padding": _pair(0), "pool": _pair(1), "average": _pair(1),
-          "dropout": _SHARE, "bits": _whole(1, 8), "low": _either(-1, 0), "source": _NAME,
+          "resize": _pair(1), "groups": _SIZE, "dropout": _SHARE, "bits": _whole(1, 8),
+          "low": _either(-1, 0), "source": _NAME,
           "fraction": _whole(VALUE_FRACTIONS.start, VALUE_FRACTIONS.stop - 1)}
 _JOIN  = {"name": _NAME, "trunk": _NAME, "branch": _NAME, "operation": _either("add", "concat")}
 
@@ -154,7 +159,7 @@ TABLES = {"": _TOP, "[input]": _INPUT, "[[layers]]": _LAYER, "[[joins]]": _JOIN}
 _VALUE_BITS = 8
 
 #: What only a convolution has.
-_CONVOLUTION = "kernel", "stride", "padding"
+_CONVOLUTION = "kernel", "stride", "padding", "groups"
 
 
 def read_description(path: Path) -> tuple[Network, str]:
@@ -261,10 +266,10 @@ def _layers(tables, joins, pixels, low, refuse):
         kind = "conv" if convolution else "fc"
         numbers[kind] += 1
         pairs = {name: tuple(value) if type(value := table[name]) is list else value
-                 for name in ("stride", "padding", "pool", "average") if name in table}
+                 for name in ("stride", "padding", "pool", "resize", "average") if name in table}
         drafts.append(Layer(
             table.get("name", f"{kind}{numbers[kind]}"), 1, 1, 1, (1, 1), outputs=table["outputs"],
-            **pairs, dropout=float(table.get("dropout", 0.5)),
+            **pairs, groups=table.get("groups", 1), dropout=float(table.get("dropout", 0.5)),
             output_bits=table.get("bits", _VALUE_BITS if "fraction" in table else 1),
             output_low=table.get("low", -1), fraction=table.get("fraction"),
             source=table.get("source", "")))

@@ -16,7 +16,7 @@ What meets in an ``Add`` or ``Concat`` becomes whole numbers, values in fixed po
 if its quantizers have one scale. Quantizers behind it become thresholds of these values.
 
 An average of levels becomes weights of the layer behind it (:attr:`gen.ir.Layer.average`), or else a layer
-of its own; one of sums those of the layer in front. Groups of channels are weights of 0 for all others.
+of its own; one of sums those of the layer in front. A map of levels becomes larger as it leaves its layer.
 
 A node that cannot be built, or not exactly, is refused by its name.
 """
@@ -57,8 +57,8 @@ NODES = {
     "GlobalMaxPool": "_global_max_pool", "Identity": "_same", "IntQuant": "_quant",
     "LogSoftmax": "_softmax", "MatMul": "_matmul", "MaxPool": "_max_pool", "Mul": "_mul",
     "MultiThreshold": "_multi_threshold", "Neg": "_neg", "Pad": "_pad", "Quant": "_quant", "Relu": "_relu",
-    "ReduceMean": "_reduce_mean", "Reshape": "_reshape", "Softmax": "_softmax", "Sub": "_sub",
-    "Trunc": "_trunc",
+    "ReduceMean": "_reduce_mean", "Reshape": "_reshape", "Resize": "_resize", "Softmax": "_softmax",
+    "Sub": "_sub", "Trunc": "_trunc", "Upsample": "_resize",
 }
 
 #: What to do about a node that is refused, where it is no question of its attributes.
@@ -72,6 +72,11 @@ WAYS_OUT = {
     "Transpose": "export the graph with the channel before height and width",
 }
 _OTHERWISE = "gen/from_qonnx.py says what can be built"
+
+#: How a Resize by whole factors finds the nearest neighbours, each of which it repeats.
+_NEAREST = {(b"asymmetric", b"floor"),
+            *((half, rounded) for half in (b"half_pixel", b"pytorch_half_pixel")
+              for rounded in (b"round_prefer_floor", b"round_prefer_ceil"))}
 
 #: The roundings of weights, as :data:`gen.bounds.ROUNDINGS` has those of activations.
 _ROUND = {
@@ -461,8 +466,9 @@ class _Reader:
         if not isinstance(sums, Sums) or state.flat:
             raise Refused("takes pixels, a vector, or what is joined",
                           "pool the map that leaves a convolution")
-        if sums.layer.pool != (1, 1):
-            raise Refused("is the second pool of a layer", "train with a convolution between them")
+        if sums.layer.pool != (1, 1) or sums.layer.resize != (1, 1):
+            raise Refused("is the second pool of a layer, or behind a Resize",
+                          "train with a convolution between them")
         if any(side > whole for side, whole in zip(size, sums.shape[1:], strict=True)):
             raise Refused(f"takes a map of less than {by(*size)}", "train without it")
         if sums is state:
@@ -506,13 +512,50 @@ class _Reader:
                        window=(state.window[0] * size[0], state.window[1] * size[1]),
                        whole=state.whole or (height, width))
 
+    def _resize(self, node):
+        state = self.state
+        if not isinstance(state, Levels) or not isinstance(state.root.source, Sums) or state.flat \
+                or state.whole or any(state.border):
+            raise Refused("takes what is no map of levels that leaves a layer",
+                          "put it behind the quantizer of a convolution, and before Pad and averages")
+        sums, factor = state.root.source, self._factor(node)
+        if state.shared:
+            raise Refused("takes a map that something else takes, too, of before it",
+                          "let all take the larger one")
+        if sums.layer.resize != (1, 1):
+            raise Refused("is the second Resize of a layer", "train with a convolution between them")
+        sums.layer = replace(sums.layer, resize=factor)
+        return replace(state, shape=sums.shape)
+
+    def _factor(self, node):
+        """How many rows and columns each becomes that ``node`` resizes, to the nearest neighbours."""
+        settings = {"mode": b"nearest", "coordinate_transformation_mode": b"half_pixel",
+                    "nearest_mode": b"round_prefer_floor"} | self._attributes(node)
+        if node.op_type == "Upsample":
+            settings |= {"coordinate_transformation_mode": b"asymmetric", "nearest_mode": b"floor"}
+        place = 1 if node.op_type == "Upsample" else 2
+        sizes = place == 2 and len(node.input) > 3 and bool(node.input[3])
+        whole = self._array(node, 3 if sizes else place).ravel()
+        if len(whole) != 4:
+            whole = np.zeros(4)
+        scales = whole[2:] / self.state.shape[1:] if sizes else whole[2:]
+        outer  = tuple(whole[:2]) == ((1, self.state.shape[0]) if sizes else (1, 1))
+        nearest = settings["coordinate_transformation_mode"], settings["nearest_mode"]
+        if settings["mode"] != b"nearest" or nearest not in _NEAREST or not outer \
+                or {"axes", "antialias"} & settings.keys() \
+                or any(scale < 1 or scale != int(scale) for scale in scales):
+            raise Refused("is none to the nearest neighbours by whole factors of height and width",
+                          "use nn.Upsample(scale_factor=2) in torch")
+        return tuple(int(scale) for scale in scales)
+
     def _computed(self, node):
         """What enters a node that computes more of it than a layer does: averages leave a layer of their
-        own, the weights of which are ones and zeros."""
+        own, depthwise, the weights of which are ones."""
         if isinstance(self.state, Levels) and self.state.whole:
             channels = self.state.shape[0]
-            self.state = self._layer(node, "average", _Weights(
-                np.eye(channels, dtype=np.int64)[:, :, None, None], np.ones((channels, 1))), (1, 1))
+            ones = np.ones((channels, 1, 1, 1), np.int64)
+            self.state = self._layer(node, "average", _Weights(ones, ones[:, 0, 0]), (1, 1),
+                                     groups=channels)
         return self.state
 
     def _pad(self, node):
@@ -743,7 +786,9 @@ class _Reader:
 
     def _layer(self, node, kind, weights, kernel, stride=(1, 1), padding=(0, 0), groups=1):
         """Return the sums of a layer with ``weights`` (outputs, channels, height, width)."""
-        state, numbers = self.state, ungrouped(weights.numbers, groups)
+        state, numbers = self.state, weights.numbers
+        if state.order is not None: # the channels of a group may lie apart
+            numbers, groups = ungrouped(numbers, groups), 1
         outputs = len(numbers)
         scale = weights.scale.reshape(outputs, -1)
         if (scale != scale[:, :1]).any() or not (scale > 0).all():
@@ -759,7 +804,7 @@ class _Reader:
         kernel, stride, padding = (tuple(int(side) * each for side, each in zip(pair, window, strict=True))
                                    for pair in (kernel, stride, padding))
         layer = Layer(name, height, width, state.shape[0], kernel, outputs, stride=stride, padding=padding,
-                      average=window, input_bits=state.bits, input_low=state.entering())
+                      average=window, groups=groups, input_bits=state.bits, input_low=state.entering())
         if min(layer.positions) < 1:
             raise Refused("has a kernel that is larger than its map", "train with a smaller kernel")
         # ONNX has the channel before height and width.

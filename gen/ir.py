@@ -4,8 +4,8 @@ A network is a chain of layers, beside which ways part and meet again (:class:`J
 convolution of maps of levels; a fully connected layer is one whose kernel is the whole map. A level ``q``
 of ``A`` bits, from 0 to ``L = 2 ** A - 1``, stands for the value ``low + (1 - low) * q / L``: with one bit
 and ``low = -1``, for -1 and +1. The inputs of a kernel are numbered in raster order with the channel
-fastest. What the crossbars return for them, the *sum*, is over all inputs whose word lines are active, and
-over the arrays that are read,
+fastest, of several groups of channels those of each group for itself. What the crossbars return for
+them, the *sum*, is over all inputs whose word lines are active, and over the arrays that are read,
 
 - with binary weights ``w`` of -1 and +1 the sum of ``w * (2 * q - L)``: of levels of one bit that stand
   for -1 and +1, the sum of the products. With A active inputs of which n equal their weight it is
@@ -344,6 +344,11 @@ class Layer:
     average: tuple[int, int] = (1, 1) #: Height and width of windows of the kernel, each of which has one
                                    #: weight for a channel: so the sum is that of averages, times the size
                                    #: of a window.
+    groups: int = 1                #: Of channels and of outputs, equally many of each: the first outputs
+                                   #: see the first channels alone, and so on. With as many as channels
+                                   #: it is a depthwise convolution.
+    resize: tuple[int, int] = (1, 1) #: How many rows and columns each of the map becomes that leaves the
+                                   #: pool: its nearest neighbours, as often as that side by side.
     dropout: float = 0.5           #: Dropout probability that a training begins with; :class:`Draw` has
                                    #: those of a trained network.
     choices: tuple[ArrayChoice | BankChoice | MaskChoice | MixChoice, ...] = ()
@@ -374,13 +379,24 @@ class Layer:
     folding: Folding | None = None #: Set by :func:`gen.transforms.folding.choose_folding`.
 
     def __post_init__(self):
-        for name in ("kernel", "pool", "stride", "padding", "average"):
+        for name in ("kernel", "pool", "stride", "padding", "average", "resize"):
             if isinstance(value := getattr(self, name), int):
                 object.__setattr__(self, name, (value, value))
 
     @property
+    def group_channels(self) -> int:
+        """Channels that an output sees."""
+        return self.channels // self.groups
+
+    @property
+    def group_outputs(self) -> int:
+        """Outputs that see the same channels."""
+        return self.outputs // self.groups
+
+    @property
     def fan_in(self) -> int:
-        return self.kernel[0] * self.kernel[1] * self.channels
+        """Inputs of a sum: those of one group."""
+        return self.kernel[0] * self.kernel[1] * self.group_channels
 
     @property
     def array_choice(self) -> ArrayChoice | None:
@@ -462,10 +478,16 @@ class Layer:
                      for whole, side, step in zip(self.padded, self.kernel, self.stride, strict=True))
 
     @property
-    def output_shape(self) -> tuple[int, int, int]:
-        """Height, width and channels of the map that leaves."""
+    def pooled_shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of the map behind the pool."""
         height, width = self.positions
         return height // self.pool[0], width // self.pool[1], self.outputs
+
+    @property
+    def output_shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of the map that leaves."""
+        height, width, outputs = self.pooled_shape
+        return height * self.resize[0], width * self.resize[1], outputs
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,7 @@ def lower(network: Network, target: Target, *, instance=False) -> Accelerator:
         colours=network.input.colours,
         engines=[lower_layer(network, index, target, filed) for index in range(len(network.layers))],
         branches=_branches(network),
+        resizes=[layer.resize for layer in network.layers],
         draws=[len(draw.drops) for draw in network.draws if draw.drops],
         names=[identifier(layer.name) for layer in network.layers],
         rng=_rng(network, target),

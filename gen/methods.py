@@ -279,6 +279,9 @@ def _masks(network, method, masked):
         if name not in possible:
             raise ValueError(f"Method {method!r} can mask the inputs of "
                              f"{', '.join(possible) or 'no layer'}, not of {name!r}")
+        if (groups := possible[name].groups) > 1:
+            raise ValueError(f"Method {method!r} cannot mask the inputs of {name!r}, which has {groups} "
+                             "groups of channels; name the layers to be masked with --masked")
     return {name: made.groups(possible[name]) for name in masked}
 
 

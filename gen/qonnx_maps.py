@@ -65,9 +65,10 @@ class Sums:
     def average(self, size: tuple[int, int]):
         """Take the average of each ``size`` of values: that of the sums, which a larger kernel has."""
         layer = self.layer
-        if layer.pool != (1, 1) or any(step[0] == "limits" for step in self.steps):
+        if layer.pool != (1, 1) or layer.resize != (1, 1) or any(
+                step[0] == "limits" for step in self.steps):
             raise Refused("averages values that are limited or pooled", "put a quantizer before it")
-        kernel = self.weights.reshape(layer.outputs, *layer.kernel, layer.channels)
+        kernel = self.weights.reshape(layer.outputs, *layer.kernel, layer.group_channels)
         whole  = np.moveaxis(averaged(np.moveaxis(kernel, 3, 1), layer.stride, size), 1, 3)
         self.weights = whole.reshape(layer.outputs, -1)
         self.factors = [factor / math.prod(size) for factor in self.factors]

@@ -85,9 +85,9 @@ def check_network(network: Network):
     except MalformedNetwork as error:
         raise StructureError(_lower(str(error)[:200])) from None
     for layer in network.layers:
-        if layer.fan_in > INPUTS:
+        if (inputs := layer.fan_in * layer.groups) > INPUTS:
             raise StructureError(f"layer {layer.name!r} must have at most {INPUTS:,} inputs of a kernel, "
-                                 f"not {layer.fan_in:,}")
+                                 f"not {inputs:,}")
     if (count := sum(layer.crossbars * layer.outputs * layer.fan_in for layer in network.layers)) > WEIGHTS:
         raise StructureError(f"the network must have at most {WEIGHTS:,} weights, not {count:,}")
     if network.method and not is_chosen(network):

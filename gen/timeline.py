@@ -232,7 +232,7 @@ class _Edge:
         """Yield for each map of a branch set what the block behind is told, and take what this returns."""
         sequencer = self.buffer.sequencer
         parts = _divide(members, [came_to[image] for came_to in self.split], self.buffer.merged)
-        ahead, words = self.buffer.FETCHED, self.buffer.words
+        ahead, words = self.buffer.FETCHED, self.buffer.sent
         for number, part in enumerate(parts):
             if self.buffer.merged:
                 # The row of a part is asked for when the part before is made, and the bits are drawn.

@@ -183,6 +183,9 @@ def _check_folding(layer, target):
     if part.column_groups != math.ceil(layer.outputs / part.columns_per_read):
         raise MalformedNetwork(f"Layer {layer.name!r} has {part.column_groups} column groups of "
                                f"{part.columns_per_read}, but {layer.outputs} outputs")
+    if layer.groups > 1 and layer.group_outputs % part.columns_per_read:
+        raise MalformedNetwork(f"Layer {layer.name!r} must read columns of one group at a time, an equal "
+                               f"part of {layer.group_outputs}, not {part.columns_per_read}")
     most = target.array_rows // layer.rows_per_weight
     if layer.weight_bits > 1:
         most = min(most, target.cells_per_read)

@@ -62,7 +62,7 @@ def tied(layer: Layer, weights: np.ndarray) -> np.ndarray:
     averages for all of it."""
     (height, width), (rows, columns) = layer.kernel, layer.average
     whole = weights.reshape(*weights.shape[:-1], height // rows, rows, width // columns, columns,
-                            layer.channels)
+                            layer.group_channels)
     first = whole[..., :1, :, :1, :]
     return np.broadcast_to(first, whole.shape).reshape(weights.shape)
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from gen.ir import Comparison, Layer, Value
-from golden.network import activate, entering, layer_sums, layer_weights
+from golden.network import activate, entering, layer_sums, layer_weights, resized
 
 
 __all__ = ["LayerTables", "parts"]
@@ -29,14 +29,14 @@ class LayerTables:
     """``layer``, by tables; values of ``value_bits`` bits in fixed point enter it, or levels if None.
 
     Two things are left to the reference. Sums are by :func:`golden.network.layer_sums` where inputs are
-    masked, or the table of a word of two levels would be too large; and what they become is by
-    :func:`golden.network.activate` where channels choose banks by themselves, or where banks are neither
-    comparisons nor values.
+    masked or of several groups of channels, or the table of a word of two levels would be too large; and
+    what they become is by :func:`golden.network.activate` where channels choose banks by themselves, or
+    where banks are neither comparisons nor values.
     """
 
     def __init__(self, layer: Layer, value_bits: int | None):
         self.layer, self.value_bits = layer, value_bits
-        self.words = None if layer.mask_choice else _words(layer)
+        self.words = None if layer.mask_choice or layer.groups > 1 else _words(layer)
         # Sums have a lane for each channel, and more, which mean nothing, to fill a power of two of bytes.
         self.lanes, self.wide = layer.outputs, np.float32 if layer.sums.stop <= 2**24 else np.float64
         if self.words:
@@ -50,7 +50,7 @@ class LayerTables:
             self.tables = [_tables(layer, self.words, arrays, self.narrow, self.lanes)
                            for arrays in layer.array_sets]
         # Bytes of a map, that enters or of sums
-        self.bytes = max(math.prod(layer.output_shape[:2]) * self.lanes * np.dtype(self.wide).itemsize,
+        self.bytes = max(math.prod(layer.pooled_shape[:2]) * self.lanes * np.dtype(self.wide).itemsize,
                          math.prod(layer.padded) * layer.channels)
         self.banks = None
         if layer.mix_choice is None and isinstance(layer.banks[0][0], Comparison | Value):
@@ -88,7 +88,7 @@ class LayerTables:
             x = entering(layer, x, self.value_bits)
         if layer.mask_choice:
             return layer_sums(layer, x, kept=read)
-        height, width, _ = layer.output_shape
+        height, width, _ = layer.pooled_shape
         sums = np.empty((len(source), height, width, self.lanes), self.wide)
         for outcome in range(len(layer.array_sets)):
             chosen = read == outcome if len(layer.array_sets) > 1 else slice(None)
@@ -99,7 +99,7 @@ class LayerTables:
     def _added(self, x, tables):
         """Return the sums of maps, (M, h, w, lanes), of what words add by ``tables``."""
         layer, words = self.layer, self._values(x)
-        height, width, _ = layer.output_shape
+        height, width, _ = layer.pooled_shape
         shape = len(x), height, width, self.lanes
         # Some words are added up in narrow integers, and these sums in wide ones.
         some  = np.iinfo(self.narrow).max // self.largest
@@ -170,11 +170,11 @@ class LayerTables:
             chosen = np.flatnonzero(number == of_bank)
             for part in parts(len(chosen), 8 * sums.shape[1]):
                 levels[chosen[part]] = levels_of(sums[run[chosen[part]]])
-        return levels.reshape(len(run), *shape)[..., :layer.outputs]
+        return resized(layer, levels.reshape(len(run), *shape)[..., :layer.outputs])
 
     def _everywhere(self, values, kind):
         """Repeat the values of channels for all positions, (h * w * lanes,)."""
-        height, width, channels = self.layer.output_shape
+        height, width, channels = self.layer.pooled_shape
         lanes = np.zeros(self.lanes, kind)
         lanes[:channels] = values
         return np.tile(lanes, height * width)

@@ -19,7 +19,7 @@ from golden.random.outcomes import masks, mixes, outcomes
 __all__ = [
     "COMBINATIONS_LIMIT", "activate", "batches", "combination_count", "combinations", "compare",
     "compare_with_mean", "entering", "forward", "input_levels", "joined", "layer_sums", "layer_weights",
-    "logits", "path_probabilities", "paths", "predict", "reached", "turns", "values",
+    "logits", "path_probabilities", "paths", "predict", "reached", "resized", "turns", "values",
 ]
 
 
@@ -121,7 +121,7 @@ def batches(network: Network, images: int, passes: int) -> Iterator[slice]:
         passes if layer.mask_choice or layer.mix_choice else len(layer.array_sets) * layer.bank_count
         for layer in network.layers))
     # A layer reads a copy of its map for each input of its kernel.
-    inputs = max(math.prod(layer.positions) * layer.fan_in for layer in network.layers)
+    inputs = max(math.prod(layer.positions) * layer.fan_in * layer.groups for layer in network.layers)
     size = max(1, min(BATCH, RUNS // runs, VALUES // (passes * network.layers[-1].outputs),
                       INPUTS // (runs * inputs)))
     return (slice(start, min(start + size, images)) for start in range(0, images, size))
@@ -222,27 +222,20 @@ def layer_sums(layer: Layer, x: np.ndarray, outcome: int = 0, chip=None, *,
     x = np.pad(x, ((0, 0), *((border, border) for border in layer.padding), (0, 0)))
     windows = np.lib.stride_tricks.sliding_window_view(x, layer.kernel, axis=(1, 2))
     windows = windows[:, ::layer.stride[0], ::layer.stride[1]].transpose(0, 1, 2, 4, 5, 3)
-    windows = windows.reshape(-1, layer.fan_in)
+    windows = windows.reshape(-1, math.prod(layer.kernel), layer.groups, layer.group_channels)
     active  = None
     if kept is not None:
         # A dropped input adds nothing, at any position.
         active = np.repeat(kept[:, np.arange(layer.fan_in) % kept.shape[1]], math.prod(layer.positions),
                            axis=0)
-    if chip is None:
-        inputs = windows.astype(_exact_float(layer))
-        if layer.weight_bits == 1:
-            # A level from 0 to L meets a binary weight as a number from -L to L.
-            inputs *= 2
-            inputs -= 2**layer.input_bits - 1
-            if active is not None:
-                inputs *= active
-        parts = [inputs @ layer_weights(layer, array).T.astype(inputs.dtype)
-                 for array in layer.array_sets[outcome]]
-    else:
-        parts = [chip.sums(layer, array, windows, active).astype(_exact_float(layer))
-                 for array in layer.array_sets[outcome]]
-    sums = sum(parts).reshape(len(x), *layer.positions, layer.outputs)
-    height, width, outputs = layer.output_shape
+    # Outputs of a group see its channels alone.
+    sums = np.concatenate([
+        _group_sums(layer, np.ascontiguousarray(windows[:, :, group]).reshape(-1, layer.fan_in),
+                    slice(group * layer.group_outputs, (group + 1) * layer.group_outputs), outcome, chip,
+                    active)
+        for group in range(layer.groups)], axis=1)
+    sums = sums.reshape(len(x), *layer.positions, layer.outputs)
+    height, width, outputs = layer.pooled_shape
     if layer.pool != (1, 1):
         rows, columns = layer.pool
         sums = sums[:, :height * rows, :width * columns]
@@ -250,11 +243,35 @@ def layer_sums(layer: Layer, x: np.ndarray, outcome: int = 0, chip=None, *,
     return sums
 
 
+def _group_sums(layer, windows, outputs, outcome, chip, active):
+    """Return the sums (M, P) of the ``outputs`` P of one group, of the levels ``windows`` (M, fan-in)."""
+    if chip is not None:
+        return sum(chip.sums(layer, array, windows, active)[:, outputs].astype(_exact_float(layer))
+                   for array in layer.array_sets[outcome])
+    inputs = windows.astype(_exact_float(layer))
+    if layer.weight_bits == 1:
+        # A level from 0 to L meets a binary weight as a number from -L to L.
+        inputs *= 2
+        inputs -= 2**layer.input_bits - 1
+        if active is not None:
+            inputs *= active
+    return sum(inputs @ layer_weights(layer, array)[outputs].T.astype(inputs.dtype)
+               for array in layer.array_sets[outcome])
+
+
 def activate(layer: Layer, sums: np.ndarray, array: np.ndarray, bank: np.ndarray) -> np.ndarray:
-    """Return what ``layer`` makes of pooled ``sums`` (M, h, w, O): levels (M, h, w, O), or logits (M, K),
-    with the bank ``bank`` (M,) of array ``array`` (M,) of each map, or the banks (M, O) of its channels."""
+    """Return what ``layer`` makes of pooled ``sums`` (M, h, w, O): levels (M, H, W, O), resized, or logits
+    (M, K), with the bank ``bank`` (M,) of array ``array`` (M,) of each map, or the banks (M, O) of its
+    channels."""
     kinds = {Logit: logits, Centred: compare_with_mean, Value: values}
-    return kinds.get(type(layer.banks[0][0]), compare)(layer, sums, array, bank)
+    return resized(layer, kinds.get(type(layer.banks[0][0]), compare)(layer, sums, array, bank))
+
+
+def resized(layer: Layer, x: np.ndarray) -> np.ndarray:
+    """Return the map (M, H, W, O) that leaves ``layer``, of ``x`` (M, h, w, O) behind its pool."""
+    for axis, times in enumerate(layer.resize, 1):
+        x = x if times == 1 else x.repeat(times, axis)
+    return x
 
 
 def compare(layer: Layer, sums: np.ndarray, array: np.ndarray, bank: np.ndarray) -> np.ndarray:
@@ -274,7 +291,7 @@ def compare_with_mean(layer: Layer, sums: np.ndarray, array: np.ndarray, bank: n
     gain, offset = (_of_banks(layer, name, array, bank)[:, None, None, :, 0] for name in ("gain", "offset"))
     # Exact, as z has 32 bits (gen.verify) and a map fewer than 2 ** 31 sums.
     z = gain * sums.astype(np.int64) + offset
-    return (z * math.prod(layer.output_shape) >= z.sum((1, 2, 3), keepdims=True)).astype(np.uint8)
+    return (z * math.prod(layer.pooled_shape) >= z.sum((1, 2, 3), keepdims=True)).astype(np.uint8)
 
 
 def values(layer: Layer, sums: np.ndarray, array: np.ndarray, bank: np.ndarray) -> np.ndarray:
@@ -348,7 +365,7 @@ def _sums(layer, x, source, array, mask, chip):
         return np.arange(len(source)), layer_sums(layer, x[source], 0, chip, kept=mask)
     if len(layer.array_sets) == 1:
         return source, layer_sums(layer, x, 0, chip)
-    sums = np.empty((len(source), *layer.output_shape), dtype=_exact_float(layer))
+    sums = np.empty((len(source), *layer.pooled_shape), dtype=_exact_float(layer))
     for outcome in np.unique(array):
         chosen = array == outcome
         sums[chosen] = layer_sums(layer, x[source[chosen]], outcome, chip)

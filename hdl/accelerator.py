@@ -20,6 +20,7 @@ from hdl.pass_sets.edge import Edge
 from hdl.pass_sets.fork import Fork
 from hdl.pass_sets.join import Join
 from hdl.pass_sets.pass_split import Choice
+from hdl.pass_sets.resize import Resize
 from hdl.random.equal_passes import EqualPasses
 from hdl.random.mask_bank import MaskBank
 from hdl.random.mask_store import MaskStore
@@ -63,6 +64,8 @@ class Accelerator(wiring.Component):
     branches : sequence of Branch
         Ways beside the layers; those that end behind the same layer in the order in which they are joined.
         The engines that are on none of them follow one another, in order.
+    resizes : sequence of tuple of int
+        Of each layer how many rows and columns each of its map becomes; empty: each one.
     names : sequence of str
         Names of the layers, each an identifier. Submodules and pins of layers are named with the prefix
         ``layer_``, so that none has the name of another block or port.
@@ -121,11 +124,12 @@ class Accelerator(wiring.Component):
         A fault outside has been seen. Only of an instance, in place of ``alarm``.
     """
 
-    def __init__(self, pixels, *, thresholds, bits=1, colours=1, engines, names, branches=(), draws, rng,
-                 points=None, health, classes, passes, fraction, guard=0, confidence, agreement=90,
-                 settable=False, sequential, instance=False, protect=False):
+    def __init__(self, pixels, *, thresholds, bits=1, colours=1, engines, names, branches=(), resizes=(),
+                 draws, rng, points=None, health, classes, passes, fraction, guard=0, confidence,
+                 agreement=90, settable=False, sequential, instance=False, protect=False):
         self.names       = tuple(names)
         self.engines     = tuple(engines)
+        self.resizes     = tuple(resizes) or ((1, 1),) * len(self.engines)
         self.sequential  = sequential
         self.instance    = instance
         self.protect     = protect
@@ -166,10 +170,11 @@ class Accelerator(wiring.Component):
             self.edges[number] = Edge(
                 engine.word, words=engine.words, lanes=engine.lanes, passes=passes, late=engine.bank_choice,
                 mix=engine.mix, early=None if again else early, merged=behind in self.equal_passes,
-                protect=protect)
+                resize=self._resize(number), protect=protect)
             if again:
-                self.array_edges[name] = Edge(engine.word, words=engine.words, lanes=1, passes=passes,
-                                              early=early, depth=2, by_credit=False, protect=protect)
+                self.array_edges[name] = Edge(
+                    engine.word, words=self.edges[number].buffer.sent, lanes=1, passes=passes, early=early,
+                    depth=2, by_credit=False, protect=protect)
         #: Of branches without layers, by their names.
         self.branch_edges = {}
         #: Where branches end, by their names.
@@ -228,7 +233,8 @@ class Accelerator(wiring.Component):
         *inner, end = branch.layers or (None,)
         for number in inner:
             engine = self.engines[number]
-            self.edges[number] = Edge(engine.word, words=engine.words, **stored)
+            self.edges[number] = Edge(engine.word, words=engine.words, resize=self._resize(number),
+                                      **stored)
         if end is None:
             width = len(first.i.payload)
             self.branch_edges[branch.name] = Edge(width, words=len(first.word_cycles),
@@ -236,7 +242,8 @@ class Accelerator(wiring.Component):
         else:
             engine = self.engines[end]
             width  = len(engine.o.payload)
-            self.edges[end] = Edge(engine.word, words=engine.words, parts=parts, **stored)
+            self.edges[end] = Edge(engine.word, words=engine.words, parts=parts, resize=self._resize(end),
+                                   **stored)
         # What other branches have joined behind the same layer before.
         before = [join for other, join in zip(self.branches, self.joins.values(), strict=False)
                   if other.last == branch.last]
@@ -246,6 +253,11 @@ class Accelerator(wiring.Component):
             joined, width, bits=branch.bits, added=branch.added, passes=passes,
             outcomes=_entering(self._behind(branch.last)), thresholds=branch.thresholds,
             protect=self.protect)
+
+    def _resize(self, number):
+        """In which order the map of layer ``number`` is sent, if it becomes larger."""
+        factor = self.resizes[number]
+        return None if factor == (1, 1) else Resize(*self.engines[number].pooled, factor)
 
     def _parts(self, between, passes):
         """What divides pass sets behind the entrance of the first of the layers ``between`` and up to the

@@ -91,7 +91,8 @@ class Engine(wiring.Component):
     line_buffer : hdl.layer.line_buffer.LineBuffer
         Where the words of maps come to; its words are those of ``bits`` bits for each channel.
     crossbar : hdl.layer.crossbar.Crossbar
-        The arrays; masked with ``masks``.
+        The arrays; masked with ``masks``. Where it has fewer inputs than a kernel, each of as
+        many groups of its columns sees an equal part of the channels.
     results : Levels, CentredBits, Values or Logits
         What the layer sends. A :exc:`ValueError` is raised for logits of several positions, or of several
         columns at a time.
@@ -175,10 +176,11 @@ class Engine(wiring.Component):
         self.early_choice = array_choice if masks is None else Choice(tuple(range(passes)), draw=None)
         self.line_buffer  = line_buffer
         self.crossbar     = crossbar
-        fan_in = len(line_buffer.o.payload) // bits
+        fan_in, inputs = crossbar.fan_in, len(line_buffer.o.payload) // bits
         groups = None if masks is None else masks.groups
         self.reader = Reader(fan_in, geometry, bits=bits, positions=math.prod(line_buffer.positions),
-                             groups=groups)
+                             groups=groups, channel_groups=inputs // fan_in,
+                             taps=math.prod(line_buffer.kernel))
         #: Between the choice that comes with a map and the reads that wait for it.
         self.choices = (
             None if self.early_choice is None else

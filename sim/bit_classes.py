@@ -39,7 +39,7 @@ def block_of(design: Design, scope: str) -> str:
             return "equal_passes"
         if (part in ("line_buffer", "reader", "crossbar", "adder_accumulator", "scale_mux", "comparator",
                      "pool", "instance_norm", "word_packer", "logit_scaler", "pass_split", "map_buffer",
-                     "mixer", "value_scaler")
+                     "mixer", "value_scaler", "resize")
                 or part in design.manifest["blocks"] and part not in design.layers):
             return {"rng": "pseudo_rng", "points": "shifted_points"}.get(part, part)
     return "engine" if parts else "accelerator"

@@ -22,6 +22,8 @@ with ``Fixed`` behind it
 ``AvgPool2d``, whose windows do not       behind ``Sign`` weights of the layer that follows, the same at
 overlap, ``AdaptiveAvgPool2d(1)``         all positions of a window; before it those of a larger kernel of
                                           the layer in front
+``Upsample``, ``UpsamplingNearest2d``     behind ``Sign`` or ``Fixed``, by whole factors to the nearest
+                                          neighbour: the map that leaves the layer becomes larger
 ``Flatten``                               the order of the inputs of the layer that follows
 ``Identity``, ``Hardtanh`` before a sign  nothing
 ``Softmax``, ``LogSoftmax`` at the end    the head, which computes it anyway
@@ -117,8 +119,8 @@ class _Part:
     sums s; of plain modules, whose scale is the size of the weights, with the bias behind the scale."""
 
     layer: Layer
-    weight: np.ndarray              #: Of -1 and +1, (outputs, channels, height, width); 0 for channels of
-                                    #: other groups.
+    weight: np.ndarray              #: Of -1 and +1, (outputs, channels of a group, height, width); 0 for
+                                    #: those of other groups where these lie apart.
     flat: bool
     bias: np.ndarray                #: float64 (C,), as the others.
     scale: np.ndarray
@@ -370,9 +372,7 @@ class _Walk:
         if set(module.dilation) != {1}:
             raise _Refused("must have no dilation", "train without it")
         if module.groups > 1 and state.mask:
-            raise _Refused("has several groups, and inputs that are dropped",
-                           "weights of 0 for the channels of other groups are of two bits, and only those "
-                           "of one bit are masked: use ScaleDropout behind it")
+            raise _Refused("has several groups, and inputs that are dropped", "use ScaleDropout behind it")
         padding = (0, 0) if module.padding == "valid" else module.padding
         if isinstance(padding, str):
             raise _Refused(f"has a padding of {padding!r}", "it must be one number, or two")
@@ -400,9 +400,8 @@ class _Walk:
         scale  = abs(weight).reshape(len(weight), -1)
         if (scale != scale[:, :1]).any() or not scale.all():
             raise _Refused("has weights that are not binary", _BINARY)
-        weight = ungrouped(weight, groups)
-        if getattr(state, "order", None) is not None:
-            weight = weight[:, state.order]
+        if getattr(state, "order", None) is not None: # the channels of a group may lie apart
+            weight, groups = ungrouped(weight, groups)[:, state.order], 1
         window = getattr(state, "window", (1, 1))
         weight = of_averages(weight, window)
         kernel, stride, padding = (tuple(map(operator.mul, pair, window))
@@ -414,9 +413,9 @@ class _Walk:
         bias = np.zeros(len(weight)) if module.bias is None else _array(module.bias, "bias")
         size = math.prod(window)
         layer = self._geometry(kind, kernel, len(weight), stride, padding, window)
-        part = _Part(replace(layer, weight_bits=1 if groups == 1 else 2),
-                     np.sign(weight).astype(np.int64), kind == "fc", bias * size, scale[:, 0],
-                     mask=state.mask)
+        weight = np.sign(weight).astype(np.int64)
+        part = _Part(replace(layer, groups=groups, weight_bits=bits_of(weight)), weight, kind == "fc",
+                     bias * size, scale[:, 0], mask=state.mask)
         if any(Fraction(one) * size != Fraction(both)
                for one, both in zip(bias.tolist(), part.bias.tolist(), strict=True)):
             raise _Refused("has a bias that 64 bits cannot hold, times the size of the average before it",
@@ -462,7 +461,8 @@ class _Walk:
                            f"{layer.width}, not {_words(state)}", "put Sign of spincim.nn before it")
         stored = {name: _array(value, name) for name, value in module.stored().items()}
         part = _Part(replace(self._geometry("fc" if layer.positions == (1, 1) else "conv", layer.kernel,
-                                            layer.outputs, layer.stride, layer.padding), pool=layer.pool),
+                                            layer.outputs, layer.stride, layer.padding), pool=layer.pool,
+                             groups=layer.groups),
                      stored.pop("weight"), False, stored["bias"], stored["scale"], normalization=stored,
                      golden=module, p=stored.get("dropout"))
         return self._append(part)
@@ -529,8 +529,9 @@ class _Walk:
         if part is None or state.flat or getattr(state, "mask", None):
             raise _Refused("takes pixels, a vector, or what is dropped",
                            "put it behind a convolution, before Flatten and dropout")
-        if part.layer.pool != (1, 1):
-            raise _Refused("is the second pool of its layer", "put a convolution between them")
+        if part.layer.pool != (1, 1) or part.layer.resize != (1, 1):
+            raise _Refused("is the second pool of its layer, or behind an upsampling",
+                           "put a convolution between them")
         if part.golden is not None:
             raise _Refused("is behind a layer that has its pool in itself",
                            f"make that layer with pool={size}")
@@ -597,6 +598,29 @@ class _Walk:
         return self._change(part, weight=weight, area=part.area * math.prod(size), layer=replace(
             layer, kernel=weight.shape[2:], stride=stride, weight_bits=bits))
 
+    def _upsample(self, module):
+        """Let the map that leaves the newest layer become larger."""
+        state, factor = self.state, module.scale_factor
+        factor = factor if isinstance(factor, tuple) else (factor, factor)
+        if module.mode != "nearest" or len(factor) != 2 or None in factor or any(
+                each != int(each) or each < 1 for each in factor):
+            raise _Refused("must repeat rows and columns", "use nn.Upsample(scale_factor=2)")
+        if self._users(self.node.all_input_nodes[0]) > 1:
+            raise _Refused("takes a map that something else takes, too",
+                           "give each a convolution of its own")
+        source = getattr(state, "source", None)
+        part   = next((part for part in self.parts if part.layer.name == source), None)
+        if not isinstance(state, _Signs | _Values) or state.flat or state.mask or part is None or getattr(
+                state, "whole", None):
+            raise _Refused("takes what is no map of signs, or of values in fixed point, of a layer",
+                           "put it behind Sign or Fixed, before Flatten, averages and dropout")
+        if part.golden is not None or part.layer.resize != (1, 1):
+            raise _Refused("is behind a layer that has a size of its own", "put a convolution between them")
+        factor = tuple(map(int, factor))
+        self._change(part, layer=replace(part.layer, resize=factor))
+        channels, height, width = state.shape
+        return replace(state, shape=(channels, height * factor[0], width * factor[1]))
+
     def _sign(self, module):
         return self._signs()
 
@@ -649,6 +673,10 @@ class _Walk:
             return self._vector(kind, arguments, options)
         if kind in ("max_pool2d", "boolean_dispatch", "_max_pool2d"):
             return self._max_pool(nn.MaxPool2d(*arguments, **options))
+        if kind == "interpolate":
+            if options.pop("antialias", False):
+                raise _Refused("has an antialias", "leave it out")
+            return self._upsample(nn.Upsample(*arguments, **options))
         if kind == "avg_pool2d":
             return self._average(nn.AvgPool2d(*arguments, **options))
         if kind == "adaptive_avg_pool2d":
@@ -931,7 +959,7 @@ MODULES = {
     BinaryConv2d: "_convolution", BinaryLinear: "_linear", nn.Conv2d: "_convolution", nn.Linear: "_linear",
     nn.BatchNorm1d: "_normalization", nn.BatchNorm2d: "_normalization", nn.MaxPool2d: "_max_pool",
     nn.AdaptiveMaxPool2d: "_global_max_pool", Fixed: "_fixed", nn.AvgPool2d: "_average",
-    nn.AdaptiveAvgPool2d: "_global_average",
+    nn.AdaptiveAvgPool2d: "_global_average", nn.Upsample: "_upsample", nn.UpsamplingNearest2d: "_upsample",
     ScaleDropout: "_scale_dropout", SpinDrop: "_mask", SpatialSpinDrop: "_mask", nn.Softmax: "_softmax",
     nn.LogSoftmax: "_softmax",
 }

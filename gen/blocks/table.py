@@ -139,10 +139,11 @@ _GEOMETRY = """
 
 
 def _reader(fan_in=24, rows=12, columns=8, rows_per_read=6, columns_per_read=4, arrays=1, sets=(), bits=1,
-            positions=4, groups=None):
+            positions=4, groups=None, channel_groups=1, taps=1):
     geometry = ArrayGeometry(rows, columns, rows_per_read=rows_per_read, columns_per_read=columns_per_read,
                              arrays=arrays, sets=sets)
-    return Reader(fan_in, geometry, bits=bits, positions=positions, groups=groups)
+    return Reader(fan_in, geometry, bits=bits, positions=positions, groups=groups,
+                  channel_groups=channel_groups, taps=taps)
 
 
 _reader.__doc__ = _GEOMETRY
@@ -292,10 +293,10 @@ BLOCKS = {
         PassSplit, passes=20, choices=(Choice((0, 1)), Choice((0, 1, 2, 3))))),
     "map_buffer":   Block(MapBuffer, partial(MapBuffer, shape=unsigned(8), words=9, lanes=2, passes=20,
                                              depth=4),
-                          traffic.branches, ("merged", "parts", "apart", "by_credit")),
+                          traffic.branches, ("merged", "parts", "apart", "resize", "by_credit")),
     "map_edge": Block(Edge, partial(Edge, shape=unsigned(8), words=9, lanes=2, passes=20,
                                         late=Choice((0, 1)), by_credit=False), without=
-                          ("merged", "parts", "mix", "by_credit")),
+                          ("merged", "parts", "mix", "resize", "by_credit")),
     "mixer":        Block(Mixer, partial(Mixer, shape=unsigned(8), words=9, mix=Mix(8, 8), passes=20),
                           traffic.single_passes),
     "map_fork": Block(Fork, partial(Fork, shape=unsigned(8), passes=20, ways=2)),

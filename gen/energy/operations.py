@@ -155,7 +155,7 @@ def _join(accelerator, branch, entering, sent):
         parts["map buffer"] = _stored(accelerator.branch_edges[branch.name], entering, sent)
     if branch.added:
         channels = len(accelerator.joins[branch.name].o.payload) // branch.bits
-        parts["adder"] = {"accumulations": accelerator.engines[branch.last].words * channels * sent}
+        parts["adder"] = {"accumulations": accelerator.edges[branch.last].buffer.sent * channels * sent}
     return parts
 
 
@@ -187,7 +187,7 @@ def _engine(layer, engine, runs, active):
                    "columns_converted": reads * layer.outputs},
         "adder": {"accumulations": reads * layer.outputs},
     }
-    sums, pooled = positions * layer.outputs * runs, math.prod(layer.output_shape) * runs
+    sums, pooled = positions * layer.outputs * runs, math.prod(layer.pooled_shape) * runs
     bank = layer.banks[0][0]
     if isinstance(bank, Centred):
         parts["pool"] = {"pool_comparisons": pooled * (math.prod(layer.pool) - 1)}
@@ -227,7 +227,7 @@ def _words_of(mux, reads):
 def _stored(edge, entering, sent):
     """A map buffer: a word of all lanes is written, and read for each map that is sent."""
     buffer   = edge.buffer
-    accesses = buffer.words * (entering + sent)
+    accesses = buffer.words * entering + buffer.sent * sent
     return {"memory_accesses": accesses,
             "memory_bits": accesses * buffer.lanes * (len(buffer.o.payload) + buffer.protect)}
 

@@ -29,7 +29,8 @@ def choose_folding(network: Network, target: Target) -> Network:
 
     Cheapest is that of the fewest :func:`gates`, or where ``target.adcs`` limits these, of the fewest
     :func:`adcs` and then gates. Of equal ones the folding with fewer row groups is taken, then that with
-    fewer columns. The output layer converts one column at a time, as the softmax takes its logits. Of
+    fewer columns. The output layer converts one column at a time, as the softmax takes its logits, and a
+    layer of several groups columns of one, as these have the same word lines. Of
     multi-level cells as many rows as ``target.cells_per_read`` are read together, no more and no fewer, so
     that their cost is the number of converters. Where no folding keeps the interval, the fastest is taken;
     the estimate states the interval that follows.
@@ -196,9 +197,9 @@ def map_cycles(layer: Layer, folding: Folding) -> int:
 
 def gates(layer: Layer, folding: Folding, target: Target) -> int:
     """Return the gates of ``layer``: those for products, ``row tiles * rows_per_read * columns_per_read``,
-    and those of the word-line multiplexers, ``row tiles * rows_per_read * (row_groups - 1)``."""
+    and those of the word-line multiplexers, ``row tiles * rows_per_read * (row_groups * groups - 1)``."""
     return (len(row_tiles(layer, target)) * folding.rows_per_read
-            * (folding.columns_per_read + folding.row_groups - 1))
+            * (folding.columns_per_read + folding.row_groups * layer.groups - 1))
 
 
 def adcs(layer: Layer, folding: Folding, target: Target) -> int:
@@ -215,12 +216,13 @@ def _foldings(layer: Layer, target: Target, last: bool) -> list[Folding]:
     """Return every folding of use: the least number for each number of groups, as more would cost
     more and gain nothing."""
     rows = len(row_tiles(layer, target)[0])
-    most = 1 if last else min(layer.outputs, columns_max(layer, target))
+    most = 1 if last else min(layer.group_outputs, columns_max(layer, target))
     rows_choices = _shares(rows) if layer.weight_bits == 1 else {min(target.cells_per_read, rows)}
     return [Folding(rows_per_read, columns_per_read, math.ceil(rows / rows_per_read),
                     math.ceil(layer.outputs / columns_per_read))
             for rows_per_read in rows_choices
-            for columns_per_read in _shares(layer.outputs) | {most}
+            for columns_per_read in (_shares(layer.outputs) | {most} if layer.groups == 1 else
+                                     _divisors(layer.group_outputs))
             if columns_per_read <= most]
 
 
@@ -232,6 +234,10 @@ def _cheapest(layer: Layer, target: Target, foldings: list[Folding], cycles_max:
     return min(fitting, key=lambda folding: (
         adcs(layer, folding, target) if target.adcs else 0,
         gates(layer, folding, target), folding.row_groups, folding.columns_per_read))
+
+
+def _divisors(number: int) -> set[int]:
+    return {share for share in _shares(number) if number % share == 0}
 
 
 def _shares(length: int) -> set[int]:

@@ -33,13 +33,13 @@ def row_tiles(layer: Layer, target: Target) -> list[range]:
     """Cut the inputs of ``layer`` into as few tiles as fit, equal but for a last that may be smaller.
 
     With ``target.mapping`` of ``"position"``, the kernel of a layer of several positions is cut into the
-    channels of each of its positions: K * K arrays of input by output channels (NeuSpin, III-A2). If these
-    have too few rows, each holds an equal part of the channels.
+    channels of each of its positions: K * K arrays of input by output channels (NeuSpin, III-A2), of
+    several groups those of one. If these have too few rows, each holds an equal part of the channels.
     """
     most = target.array_rows // layer.rows_per_weight
     if target.mapping == "position" and layer.positions != (1, 1):
-        return _cut(layer.fan_in, next(size for size in range(min(most, layer.channels), 0, -1)
-                                       if layer.channels % size == 0))
+        return _cut(layer.fan_in, next(size for size in range(min(most, layer.group_channels), 0, -1)
+                                       if layer.group_channels % size == 0))
     count = math.ceil(layer.fan_in / most)
     return _cut(layer.fan_in, math.ceil(layer.fan_in / count))
 

@@ -100,7 +100,7 @@ class BayesianConvolution(nn.Module):
 
     Attributes
     ----------
-    posterior : Gaussian of shape ``(outputs, channels, height, width)``
+    posterior : Gaussian of shape ``(outputs, channels of a group, height, width)``
         Of the weights; where the layer averages windows of what enters, of those for each window.
     bias : Tensor ``(outputs,)``
         Not trained, since ``beta`` of the batch normalization does the same.
@@ -114,8 +114,8 @@ class BayesianConvolution(nn.Module):
     def __init__(self, layer: Layer):
         super().__init__()
         self.layer  = layer
-        self._shape = layer.outputs, layer.channels, *layer.kernel
-        self.posterior = Gaussian(layer.outputs, layer.channels, *small_kernel(layer))
+        self._shape = layer.outputs, layer.group_channels, *layer.kernel
+        self.posterior = Gaussian(layer.outputs, layer.group_channels, *small_kernel(layer))
         self.normalization = nn.BatchNorm2d(layer.outputs)
         if layer.output_low == 0:
             # Most initial values are then between 0 and 1, where the levels have a gradient.
@@ -188,7 +188,7 @@ class BayesianConvolution(nn.Module):
                               for half in q.tensor_split(2)])
         if choice is None:
             choice = torch.randint(len(self.layer.array_sets), (len(q),), device=q.device)
-        height, width, outputs = self.layer.output_shape
+        height, width, outputs = self.layer.pooled_shape
         s = q.new_empty(len(q), outputs, height, width)
         unit = self.layer.ways * (2**(self.layer.weight_bits - 1) - 1)
         for number, arrays in enumerate(self.layer.array_sets):
@@ -199,10 +199,11 @@ class BayesianConvolution(nn.Module):
 
     def _sums(self, q, weight, unit):
         layer, low = self.layer, self.layer.input_low
-        if layer.kernel == (layer.height, layer.width) and not any(layer.padding):
+        if layer.kernel == (layer.height, layer.width) and not any(layer.padding) and layer.groups == 1:
             m = functional.linear(q.flatten(1), weight.flatten(1))[:, :, None, None] # same, faster
         else:
-            m = functional.conv2d(q, weight, stride=layer.stride, padding=layer.padding)
+            m = functional.conv2d(q, weight, stride=layer.stride, padding=layer.padding,
+                                  groups=layer.groups)
         if layer.pool != (1, 1):
             m = functional.max_pool2d(m, layer.pool)
         # One division of two integers, so that in float64 the quotient is correctly rounded.

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from gen.graph import Graph
 from gen.ir import Join, Layer
+from golden.float.layers import resized
 from golden.float.levels import values_of
 
 
@@ -51,6 +52,7 @@ def follow(graph: Graph, layers: list[Layer], x: Tensor | None, run: Callable[[i
                 y = values_of(y, node.output_bits, node.fraction)
             elif node is not layers[-1]:
                 y = level(y, node.output_bits, node.output_low)
+            y = resized(node, y)
         left[node.name] = y
         yield node, y
 

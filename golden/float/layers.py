@@ -8,8 +8,8 @@ from torch.nn import functional
 from gen.ir import Layer
 
 
-__all__ = ["BinaryConvolution", "normalize", "of_averages", "sign", "sign_of_weights", "small_kernel",
-           "standardize", "vectors_of"]
+__all__ = ["BinaryConvolution", "normalize", "of_averages", "resized", "sign", "sign_of_weights",
+           "small_kernel", "standardize", "vectors_of"]
 
 
 class _Sign(torch.autograd.Function):
@@ -79,6 +79,12 @@ def of_averages(layer: Layer, weight: Tensor) -> Tensor:
     return weight.repeat_interleave(rows, -2).repeat_interleave(columns, -1)
 
 
+def resized(layer: Layer, x: Tensor) -> Tensor:
+    """Return the map that leaves ``layer``, of ``x`` ``(N, C, h, w)`` behind its pool."""
+    rows, columns = layer.resize
+    return x if layer.resize == (1, 1) else x.repeat_interleave(rows, 2).repeat_interleave(columns, 3)
+
+
 def normalize(normalization: nn.BatchNorm2d, z: Tensor) -> Tensor:
     """Return the batch normalization of ``z`` ``(N, C, H, W)``; while training, that of the batch.
 
@@ -116,7 +122,7 @@ class BinaryConvolution(nn.Module):
 
     Attributes
     ----------
-    weight : Parameter ``(outputs, channels, height, width)``
+    weight : Parameter ``(outputs, channels of a group, height, width)``
         Float proxies; the weights are the signs of their standardized values. Where the layer averages
         windows of what enters there is one for each window.
     signs : Tensor ``(outputs, channels, height, width)`` or None
@@ -138,7 +144,8 @@ class BinaryConvolution(nn.Module):
     def __init__(self, layer: Layer):
         super().__init__()
         self.layer = layer
-        self.weight = nn.Parameter(torch.randn(layer.outputs, layer.channels, *small_kernel(layer)) * 0.1)
+        self.weight = nn.Parameter(
+            torch.randn(layer.outputs, layer.group_channels, *small_kernel(layer)) * 0.1)
         self.bias = nn.Parameter(torch.zeros(layer.outputs), requires_grad=False)
         self.scale = nn.Parameter(torch.ones(layer.outputs), requires_grad=False)
         self.normalization = nn.BatchNorm2d(layer.outputs)
@@ -216,10 +223,10 @@ class BinaryConvolution(nn.Module):
             x = functional.pad(x, (columns, columns, rows, rows), value=-most)
         if mask is not None:
             x = x * mask
-        if layer.kernel == layer.padded:
+        if layer.kernel == layer.padded and layer.groups == 1:
             s = functional.linear(x.flatten(1), weight.flatten(1))[:, :, None, None] # same, faster
         else:
-            s = functional.conv2d(x, weight, stride=layer.stride)
+            s = functional.conv2d(x, weight, stride=layer.stride, groups=layer.groups)
         s = (functional.max_pool2d(s, layer.pool) if layer.pool != (1, 1) else s).to(kind)
         return s / most if most > 1 else s
 

@@ -10,7 +10,7 @@ from gen.graph import graph_of
 from gen.ir import Network
 from gen.methods import choose
 from golden.float.graph import follow, numbered
-from golden.float.layers import BinaryConvolution, sign
+from golden.float.layers import BinaryConvolution, resized, sign
 from golden.float.levels import levels_of_pixels
 
 
@@ -142,7 +142,7 @@ def paths(model: BayNN, images: Tensor) -> Tensor:
         for bit in (False, True):
             y = layer.normalize(sums, torch.full((len(x),), bit, device=x.device))
             if rest:
-                yield from walk(sign(y), rest)
+                yield from walk(resized(layer.layer, sign(y)), rest)
             else:
                 yield y.flatten(1).softmax(1)
 

@@ -99,7 +99,8 @@ def load(network: Network, path: Path) -> nn.Module:
                                   f"again with: python -m golden.train {network.name} --data DIR")
         stored = {name: _tensor(value) if isinstance(value, np.ndarray) else value
                   for name, value in asdict(parameters).items()}
-        stored["weight"] = stored["weight"].unflatten(-1, (*shape.kernel, shape.channels)).movedim(-1, -3)
+        stored["weight"] = stored["weight"].unflatten(
+            -1, (*shape.kernel, shape.group_channels)).movedim(-1, -3)
         layer.take(stored)
     return model
 

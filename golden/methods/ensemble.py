@@ -68,7 +68,7 @@ class EnsembleConvolution(nn.Module):
         """Return the value before the sign for the signs ``x`` and the member ``(N,)`` of each sample."""
         if choice is None:
             choice = of_members(len(x), len(self.members), x.device)
-        y = x.new_empty(len(x), self.layer.outputs, *self.layer.output_shape[:2])
+        y = x.new_empty(len(x), self.layer.outputs, *self.layer.pooled_shape[:2])
         for number, member in enumerate(self.members):
             chosen = choice == number
             y[chosen] = member(x[chosen])

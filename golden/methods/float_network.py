@@ -1,12 +1,15 @@
 """The same network with float weights and activations, whose layers drop at random: what the papers compare
 with. Nothing of it is built."""
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from gen.ir import Layer, Network
+from golden.float.layers import resized
 
 
 __all__ = ["FloatConvolution", "FloatNetwork"]
@@ -32,7 +35,8 @@ class FloatConvolution(nn.Module):
         kernel, *others = (
             tuple(side // window for side, window in zip(sides, layer.average, strict=True))
             for sides in (layer.kernel, layer.stride, layer.padding))
-        self.convolution = nn.Conv2d(channels, layer.outputs, kernel, *others, bias=False)
+        self.convolution = nn.Conv2d(channels, layer.outputs, kernel, *others, bias=False,
+                                     groups=math.gcd(layer.groups, channels)) # of fewer channels, if any
         self.normalization = nn.BatchNorm2d(layer.outputs)
 
     @property
@@ -55,8 +59,10 @@ class FloatConvolution(nn.Module):
         layer, convolution = self.layer, self.convolution
         x = self.inputs(x)
         x = functional.avg_pool2d(x, layer.average) if layer.average != (1, 1) else x
-        s = functional.conv2d(x, self.weight(), stride=convolution.stride, padding=convolution.padding)
-        return self.normalization(functional.max_pool2d(s, layer.pool) if layer.pool != (1, 1) else s)
+        s = functional.conv2d(x, self.weight(), stride=convolution.stride, padding=convolution.padding,
+                              groups=convolution.groups)
+        s = functional.max_pool2d(s, layer.pool) if layer.pool != (1, 1) else s
+        return resized(layer, self.normalization(s))
 
 
 class FloatNetwork(nn.Module):

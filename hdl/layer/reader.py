@@ -27,13 +27,16 @@ class Reader(wiring.Component):
     Four nested counters give their order. From the outermost: groups of columns; bit planes of the
     inputs, from the most significant one; the ``ways`` arrays of the chosen set; groups of rows.
 
+    Of several groups of channels each has as many groups of columns, whose reads are of the inputs of that
+    group alone.
+
     Latency is zero cycles; a position takes ``reads`` cycles, which is
     ``column_groups * bits * ways * row_groups``.
 
     Parameters
     ----------
     fan_in : int
-        Inputs of a position.
+        Inputs of a read; of several groups of channels those of one.
     geometry : hdl.layer.array.ArrayGeometry
         Shape of the reads, and sets of arrays.
     bits : int
@@ -43,10 +46,13 @@ class Reader(wiring.Component):
     groups : int or None
         Groups of inputs that are masked together: input ``i`` is in group ``i % groups``. None: all inputs
         are active.
+    channel_groups, taps : int
+        Groups of channels, and positions of a kernel, each of which has the channels of all groups side by
+        side. Several groups cannot be masked.
 
     Members
     -------
-    i : In(stream.Signature(fan_in * bits))
+    i : In(stream.Signature(fan_in * channel_groups * bits))
         Kernel positions; bit ``p`` of input ``i`` is bit ``i * bits + p``.
     choices : In(stream.Signature(choice_layout(fan_in, geometry, groups)))
         Arrays of each map, and if inputs are masked which groups are kept and how many inputs these are,
@@ -58,7 +64,7 @@ class Reader(wiring.Component):
 
     latency = 0
 
-    def __init__(self, fan_in, geometry, *, bits=1, positions=1, groups=None):
+    def __init__(self, fan_in, geometry, *, bits=1, positions=1, groups=None, channel_groups=1, taps=1):
         self.geometry  = geometry
         self.fan_in    = fan_in
         self.groups    = groups
@@ -70,9 +76,16 @@ class Reader(wiring.Component):
                 raise ValueError(f"Number of {name} must be at least 1, not {value!r}")
         if groups is not None and (groups < 1 or fan_in % groups):
             raise ValueError(f"Groups must be equal parts of {fan_in} inputs, not {groups!r}")
+        self.channel_groups = operator.index(channel_groups)
+        self.taps           = operator.index(taps)
+        if channel_groups > 1:
+            own = geometry.columns / channel_groups
+            if groups is not None or fan_in % taps or own % geometry.columns_per_read:
+                raise ValueError(f"Groups of channels must have whole reads of {geometry.columns_per_read} "
+                                 f"columns and of {taps} taps, and no masks, not {channel_groups!r}")
         self.reads = geometry.column_groups * self.bits * self.ways * geometry.row_groups
         super().__init__({
-            "i":       In(stream.Signature(fan_in * self.bits)),
+            "i":       In(stream.Signature(fan_in * self.channel_groups * self.bits)),
             "choices": In(stream.Signature(choice_layout(fan_in, geometry, groups))),
             "o":       Out(stream.Signature(
                 read_layout(fan_in, geometry, masked=groups is not None), always_ready=True)),
@@ -117,12 +130,14 @@ class Reader(wiring.Component):
                 self.o.payload.active.eq(self.choices.payload.kept.replicate(self.fan_in // self.groups)),
                 self.o.payload.count.eq(self.choices.payload.count),
             ]
-        if self.bits == 1:
-            m.d.comb += self.o.payload.inputs.eq(self.i.payload)
-        else:
+        inputs = self.i.payload
+        if self.bits > 1:
             planes = Cat(self.i.payload[plane::self.bits] for plane in range(self.bits))
-            m.d.comb += self.o.payload.inputs.eq(
-                planes.word_select(plane_now, len(self.o.payload.inputs)))
+            inputs = planes.word_select(plane_now, self.fan_in * self.channel_groups)
+        if self.channel_groups == 1:
+            m.d.comb += self.o.payload.inputs.eq(inputs)
+        else:
+            self._select(m, inputs, column_now)
         with m.If(row_now == rows - 1):
             m.d.comb += way_next.eq(Mux(way_now == self.ways - 1, 0, way_now + 1))
             with m.If(way_now == self.ways - 1):
@@ -145,3 +160,15 @@ class Reader(wiring.Component):
             ]
 
         return m
+
+    def _select(self, m, inputs, column):
+        """Read those of ``inputs`` that are of the group of channels of the group ``column`` of columns."""
+        each, channels = self.geometry.column_groups // self.channel_groups, self.fan_in // self.taps
+        plane = Signal(len(inputs))
+        m.d.comb += plane.eq(inputs)
+        with m.Switch(column):
+            for group in range(self.channel_groups):
+                with m.Case(*range(group * each, (group + 1) * each)):
+                    m.d.comb += self.o.payload.inputs.eq(Cat(
+                        plane.word_select(tap * self.channel_groups + group, channels)
+                        for tap in range(self.taps)))

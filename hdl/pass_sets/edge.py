@@ -41,7 +41,7 @@ class Edge(wiring.Component):
 
     Parameters
     ----------
-    shape, words, lanes, depth, by_credit, protect
+    shape, words, lanes, depth, resize, by_credit, protect
         See :class:`hdl.pass_sets.map_buffer.MapBuffer`.
     passes : int
         T_max.
@@ -84,7 +84,7 @@ class Edge(wiring.Component):
     latency = MapBuffer.latency
 
     def __init__(self, shape, *, words, lanes, passes, late=None, early=None, mix=None, parts=(),
-                 merged=False, depth=4, by_credit=True, protect=False):
+                 merged=False, resize=None, depth=4, by_credit=True, protect=False):
         if parts and (lanes, late, early, mix) != (1, None, None, None):
             raise ValueError(f"Edge with parts must have 1 lane and no other choice, not {lanes!r}")
         if mix is not None and (late, lanes) != (None, 2):
@@ -109,16 +109,16 @@ class Edge(wiring.Component):
         choices = {name: choice for name, choice in choices.items() if choice is not None}
         outcomes = 1 if early is None else early.outcomes
         self.split  = PassSplit(passes, choices.values())
-        self.mixer  = mix and Mixer(shape, words=words, mix=mix, passes=passes, outcomes=outcomes,
-                                    protect=protect)
+        self.mixer  = mix and Mixer(shape, words=resize.words if resize else words, mix=mix, passes=passes,
+                                    outcomes=outcomes, protect=protect)
         stored = {"lanes": lanes, "next_arrays": outcomes, "apart": apart, "merged": merged,
                   "parts": math.prod(part.outcomes for part in parts)}
         if mix is not None:
             # The buffer takes the words of both lanes for one.
             shape, stored = 2 * Shape.cast(shape).width, {
                 "lanes": 1, "next_arrays": passes, "apart": True, "parts": 1}
-        self.buffer = MapBuffer(shape, words=words, passes=passes, depth=depth, by_credit=by_credit,
-                                protect=protect, **stored)
+        self.buffer = MapBuffer(shape, words=words, passes=passes, depth=depth, resize=resize,
+                                by_credit=by_credit, protect=protect, **stored)
         #: Draws whose masks the edge takes, by the names of the ports.
         self.drawn = {name: choice.draw for name, choice in choices.items() if choice.bits}
         super().__init__({

@@ -10,6 +10,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from hdl.checks.parity import Parity, error_port
 from hdl.pass_sets.part_sequencer import PartSequencer
 from hdl.pass_sets.pass_split import branches_layout, fetch_layout, pass_set_layout
+from hdl.pass_sets.resize import sent_words
 from hdl.stream import counter, delayed, moves
 
 
@@ -93,7 +94,7 @@ class BranchSequencer(wiring.Component):
 
     Parameters
     ----------
-    words, lanes, passes, depth, next_arrays, apart, protect
+    words, lanes, passes, depth, next_arrays, apart, resize, protect
         See :class:`MapBuffer`.
 
     Members
@@ -112,8 +113,9 @@ class BranchSequencer(wiring.Component):
 
     latency = 2
 
-    def __init__(self, *, words, lanes, passes, depth, next_arrays, apart, protect):
+    def __init__(self, *, words, lanes, passes, depth, next_arrays, apart, resize=None, protect):
         self.apart       = apart
+        self.resize      = resize
         self.words       = words
         self.lanes       = lanes
         self.depth       = depth
@@ -173,8 +175,7 @@ class BranchSequencer(wiring.Component):
         choice    = Signal(range(self.next_arrays))
         remaining = Signal(branches) # after it
         fetched   = moves(self.fetch)
-        word, last_word = counter(m, self.words, fetched, name="word")
-        first_word = word == 0
+        word, first_word, last_word = sent_words(m, self.words, self.resize, fetched)
         for index in reversed(range(branches)):
             with m.If(present[index]):
                 m.d.comb += [
@@ -352,6 +353,9 @@ class MapBuffer(wiring.Component):
     merged : bool
         Whether passes that go ``apart`` share a map where their masks are equal, with the number of the
         highest one.
+    resize : hdl.pass_sets.resize.Resize or None
+        The order in which the words of a map are sent, if this is larger than what is stored; a
+        :exc:`ValueError` is raised unless that has ``words`` words.
     by_credit : bool
         Whether the sender of words takes credits.
     protect : bool
@@ -388,7 +392,7 @@ class MapBuffer(wiring.Component):
     FETCHED = WordFetcher.CAPACITY
 
     def __init__(self, shape, *, words, lanes, passes, depth, next_arrays=1, apart=False, merged=False,
-                 parts=1, by_credit=False, protect=False):
+                 parts=1, resize=None, by_credit=False, protect=False):
         self.words       = operator.index(words)
         self.lanes       = operator.index(lanes)
         self.passes      = operator.index(passes)
@@ -402,6 +406,11 @@ class MapBuffer(wiring.Component):
             raise ValueError(f"Passes that are sent apart must be {passes}, not {next_arrays!r}")
         if merged and not apart:
             raise ValueError("Passes whose equal masks are merged must be sent apart")
+        if resize is not None and resize.height * resize.width != words:
+            raise ValueError(f"Words of a map that is resized must be {resize.height * resize.width}, "
+                             f"not {words!r}")
+        #: Words of a map that is sent.
+        self.sent      = words if resize is None else resize.words
         self.merged    = merged
         self.by_credit = by_credit
         self.protect   = protect
@@ -411,7 +420,7 @@ class MapBuffer(wiring.Component):
         self.word_store = WordStore(shape, words=words, lanes=lanes, depth=depth, by_credit=by_credit,
                                     protect=protect)
         order = {"words": words, "lanes": lanes * parts, "passes": passes, "depth": depth,
-                 "protect": protect}
+                 "resize": resize, "protect": protect}
         self.sequencer = (PartSequencer(**order) if merged else
                           BranchSequencer(next_arrays=next_arrays, apart=apart, **order))
         self.word_fetcher = WordFetcher(shape, words=depth * words, lanes=lanes,

@@ -7,7 +7,8 @@ from amaranth.lib.wiring import In, Out
 
 from hdl.checks.parity import Parity, error_port
 from hdl.pass_sets.pass_split import branches_layout, fetch_layout, pass_set_layout
-from hdl.stream import counter, delayed, moves
+from hdl.pass_sets.resize import sent_words
+from hdl.stream import delayed, moves
 
 
 __all__ = ["PartSequencer", "rows_signature"]
@@ -40,7 +41,7 @@ class PartSequencer(wiring.Component):
 
     Parameters
     ----------
-    words, lanes, passes, depth, protect
+    words, lanes, passes, depth, resize, protect
         See :class:`hdl.pass_sets.map_buffer.MapBuffer`.
 
     Members
@@ -67,11 +68,12 @@ class PartSequencer(wiring.Component):
     #: Cycles from part to part.
     interval = ROW + 1
 
-    def __init__(self, *, words, lanes, passes, depth, protect):
+    def __init__(self, *, words, lanes, passes, depth, resize=None, protect):
         self.words   = words
         self.lanes   = lanes
         self.passes  = passes
         self.depth   = depth
+        self.resize  = resize
         self.protect = protect
         super().__init__({
             "i_sets":  In(stream.Signature(branches_layout(passes, lanes))),
@@ -151,8 +153,7 @@ class PartSequencer(wiring.Component):
         stored  = Signal(range(self.depth + 1))
         base    = Signal(range(self.depth * self.words))
         fetched = moves(self.fetch)
-        word, last_word = counter(m, self.words, fetched, name="word")
-        first_word = word == 0
+        word, first_word, last_word = sent_words(m, self.words, self.resize, fetched)
         m.d.comb += [
             self.fetch.valid.eq(valid & (stored != 0) & (~first_word | ~self.o_sets.valid)),
             self.fetch.payload.address.eq(base + word),

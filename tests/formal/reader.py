@@ -44,7 +44,11 @@ def reads_in_order(m, dut):
                 m.d.comb += [Assert(sent.active[index] == dut.choices.payload.kept[index % dut.groups])
                              for index in range(len(sent.active))]
             for index in range(len(sent.inputs)):
-                m.d.comb += Assert(sent.inputs[index] == dut.i.payload[index * dut.bits + plane])
+                # A tap has the channels of all groups side by side.
+                channels = dut.fan_in // dut.taps
+                group    = digits["column"] // (columns // dut.channel_groups)
+                place    = (index // channels * dut.channel_groups + group) * channels + index % channels
+                m.d.comb += Assert(sent.inputs[index] == dut.i.payload[place * dut.bits + plane])
     with m.If(~dut.o.valid):
         m.d.comb += [Assert(~moved(dut.i)), Assert(~moved(dut.choices))]
     m.d.comb += Cover(moved(dut.choices))
@@ -57,10 +61,11 @@ def answers_in_time(m, dut):
     m.d.comb += Cover(moved(dut.i))
 
 
-def make(*, arrays, bits, ways, rows, columns, positions, groups=None):
+def make(*, arrays, bits, ways, rows, columns, positions, groups=None, channel_groups=1, taps=1):
     geometry = ArrayGeometry(2 * rows, columns, rows_per_read=2, columns_per_read=1, arrays=arrays,
                              sets=[range(first, first + ways) for first in range(arrays + 1 - ways)])
-    return Reader(2 * rows, geometry, bits=bits, positions=positions, groups=groups)
+    return Reader(2 * rows, geometry, bits=bits, positions=positions, groups=groups,
+                  channel_groups=channel_groups, taps=taps)
 
 
 SMALL = partial(make, arrays=1, bits=1, ways=1, rows=2, columns=3, positions=2)
@@ -68,5 +73,7 @@ FULL  = partial(make, arrays=4, bits=2, ways=2, rows=2, columns=2, positions=2)
 LEAST = partial(make, arrays=2, bits=1, ways=1, rows=1, columns=1, positions=1)
 MASKED = partial(make, arrays=1, bits=2, ways=1, rows=2, columns=2, positions=2, groups=2)
 
-PROOFS = [Proof(parameters, properties, reach=40) for parameters in (SMALL, FULL, LEAST, MASKED)
+GROUPED = partial(make, arrays=1, bits=2, ways=1, rows=2, columns=4, positions=1, channel_groups=2, taps=2)
+
+PROOFS = [Proof(parameters, properties, reach=40) for parameters in (SMALL, FULL, LEAST, MASKED, GROUPED)
           for properties in (reads_in_order, answers_in_time)]

@@ -122,6 +122,8 @@ def test_what_is_left_out(path):
 @pytest.mark.parametrize("text, found", [
     ("kernel = 2\nstride = 2\npadding = 1\npool = 2",
      Layer("conv1", 6, 5, 1, (2, 2), 4, stride=(2, 2), padding=(1, 1), pool=(2, 2))),
+    ("kernel = 3\nresize = [3, 2]\npool = 2",
+     Layer("conv1", 6, 5, 1, (3, 3), 4, pool=(2, 2), resize=(3, 2))),
     ("kernel = [1, 3]\nstride = [3, 1]\npadding = [0, 2]\npool = [1, 7]",
      Layer("conv1", 6, 5, 1, (1, 3), 4, stride=(3, 1), padding=(0, 2), pool=(1, 7))),
 ])
@@ -141,6 +143,13 @@ def test_averages(path):
                                                "average = [3, 5]"))
     assert network.layers[0] == Layer("conv1", 6, 5, 1, (6, 10), 4, stride=(9, 15), padding=(3, 5),
                                       average=(3, 5))
+
+
+def test_groups(path):
+    network, _ = described(path, SMALL.replace("[128]", "[99, 128]")
+                           .replace("kernel = [3, 2]", "kernel = 3\ngroups = 2"))
+    assert network.layers[0] == Layer("conv1", 6, 5, 2, (3, 3), 4, groups=2)
+    assert network.layers[0].fan_in == 9
 
 
 def test_random_values(path):
@@ -197,7 +206,7 @@ def test_pixels(path, bits, found):
     ("outputs = 4", "", "has no 'outputs' in layer 1"),
     ("outputs = 4", "outputs = 4\nneurons = 3",
      "has 'neurons' in layer 1, which is unknown; known are kind, name, outputs, kernel, stride, padding, "
-     "pool, average, dropout, bits, low, source, fraction"),
+     "pool, average, resize, groups, dropout, bits, low, source, fraction"),
     ('kind = "linear"', 'kind = "dense"',
      "has 'kind' in layer 2 of 'dense', but it must be 'conv' or 'linear'"),
     ("kernel = [3, 2]", "", "has no 'kernel' in layer 1, a convolution"),
@@ -216,6 +225,17 @@ def test_pixels(path, bits, found):
      "has 'dropout' in layer 1 of nan, but it must be a number from 0 to 1"),
     ("outputs = 3", "outputs = 3\nkernel = 2",
      "has 'kernel' in layer 2, which is fully connected; take it out, or make it a 'conv'"),
+    ("outputs = 3", "outputs = 3\ngroups = 2",
+     "has 'groups' in layer 2, which is fully connected; take it out, or make it a 'conv'"),
+    ("kernel = [3, 2]", "kernel = 3\ngroups = 2",
+     "describes no network: Layer 'conv1' must have groups that divide its 1 channels and 4 outputs, "
+     "not 2"),
+    ("outputs = 3", "outputs = 3\nresize = 2",
+     "describes no network: layer 'fc1' is the last and must have a resize of 1 by 1, as it has logits and "
+     "no map, not 2 by 2"),
+    ("kernel = [3, 2]", "kernel = 2\nresize = 1048576",
+     "describes no network: Layer 'conv1' must have a map that leaves of at most 1,048,576 rows and "
+     "columns, not 5242880 by 4194304"),
     ("outputs = 3", "outputs = 1", "describes no network: layer 'fc1' is the last and must have at least 2 "
                                    "classes, not 1"),
     ("outputs = 3", "outputs = 3\n[[layers]]\nkind = 'linear'\nname = 'CONV-1'\noutputs = 2\n[[layers]]\n"

@@ -39,6 +39,7 @@ from hdl.layer.scale_mux import gain_layout
 from hdl.layer.weight_memory import WeightMemory
 from hdl.pass_sets.map_buffer import BranchSequencer, WordFetcher, WordStore
 from hdl.pass_sets.part_sequencer import PartSequencer
+from hdl.pass_sets.resize import Resize
 from hdl.random.draw_order import DrawOrder
 from hdl.uart.answers import Answers
 from hdl.uart.requests import Requests
@@ -67,6 +68,7 @@ BLOCKS = {
     BranchSequencer:  lambda: BranchSequencer(words=3, lanes=2, passes=5, depth=4, next_arrays=2,
                                               apart=False, protect=False),
     PartSequencer:    lambda: PartSequencer(words=3, lanes=2, passes=5, depth=4, protect=False),
+    Resize:           lambda: Resize(2, 3, (2, 3)),
     WordFetcher:      lambda: WordFetcher(unsigned(4), words=12, lanes=2, block_memory=False,
                                           protect=False),
     AxiBus:           lambda: AxiBus(width=32, **BUS),

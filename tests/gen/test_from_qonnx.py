@@ -116,7 +116,7 @@ def executed(model, images):
     taken, made = wrapped.graph.input[0].name, wrapped.graph.output[0].name
     found = [execute_onnx(wrapped, {taken: image[None]}, True) for image in images]
     names = [node.output[0] for node in wrapped.graph.node
-             if re.search("Quant|Threshold|Trunc|Pool", node.op_type)]
+             if re.search("Quant|Threshold|Trunc|Pool|Resize|Upsample", node.op_type)]
     return [np.concatenate([each[name] for each in found]) for name in (made, *names)]
 
 
@@ -408,7 +408,40 @@ def test_groups(kind, tmp_path):
     graph = signs(Graph(seed=3))
     add(graph)
     network = check(head(graph, inputs), tmp_path, classes=1, count=10)
-    assert network.layers[1].weight_bits > 1
+    layer = network.layers[1]
+    assert layer.groups > 1 and (layer.weight_bits > 1) == ("few" in kind)
+
+
+RESIZES = {
+    "twice": (13, ([], [1, 1, 2, 2]), {"coordinate_transformation_mode": "asymmetric",
+                                              "nearest_mode": "floor"}, (8, 8)),
+    "half a pixel, three columns": (13, ([], [1, 1, 1, 3]), {}, (4, 12)),
+    "sizes": (13, (None, None, [1, 3, 8, 4]), {"coordinate_transformation_mode": "pytorch_half_pixel",
+                                           "nearest_mode": "round_prefer_ceil"}, (8, 4)),
+    "upsample": (9, ([1, 1, 2, 1],), {"mode": "nearest"}, (8, 4)),
+}
+
+
+def resize(graph, arrays, **attributes):
+    kinds = (np.float32, np.float32, np.int64)
+    graph.add("Resize" if len(arrays) > 1 else "Upsample", *(
+        "" if array is None else graph.constant(array, kind)
+        for array, kind in zip(arrays, kinds, strict=False)), **attributes)
+
+
+@pytest.mark.parametrize("kind", RESIZES)
+def test_larger_maps(kind, tmp_path):
+    opset, arrays, attributes, (height, width) = RESIZES[kind]
+    graph = signs(Graph(seed=5, opset=opset))
+    graph.conv(1, 3)
+    graph.normalize(3)
+    graph.bipolar()
+    resize(graph, arrays, **attributes)
+    graph.conv(3, 4)
+    graph.normalize(4, 6)
+    graph.bipolar()
+    network = check(head(graph, 4 * (height - 2) * (width - 2)), tmp_path, classes=1, count=10)
+    assert network.layers[0].output_shape == (height, width, 3)
 
 
 MAPS = {
@@ -865,6 +898,19 @@ ELSE  = "gen/from_qonnx.py says what can be built"
      "has no counterpart", "end the graph with its logits, of which the hardware finds the largest"),
     (image(lambda graph: graph.add("Transpose", perm=[0, 2, 3, 1])), 3, "Transpose",
      "has no counterpart", "export the graph with the channel before height and width"),
+    (image(lambda graph: resize(graph, ([], [1, 1, 2, 2]))), 3, "Resize",
+     "takes what is no map of levels that leaves a layer",
+     "put it behind the quantizer of a convolution, and before Pad and averages"),
+    *((image(lambda graph, scales=scales, options=options: (
+        graph.conv(1, 4), graph.bipolar(), resize(graph, ([], scales), **options))), 6, "Resize",
+       "is none to the nearest neighbours by whole factors of height and width",
+       "use nn.Upsample(scale_factor=2) in torch") for scales, options in (
+           ([1, 1, 2, 1.5], {}), ([1, 2, 2, 2], {}), ([1, 1, 2, 2], {"mode": "linear"}),
+           ([1, 1, 2, 2], {"coordinate_transformation_mode": "asymmetric"}))),
+    (image(lambda graph: (
+        graph.conv(1, 4), graph.bipolar(), resize(graph, ([], [1, 1, 2, 2])), pool(graph))), 7, "MaxPool",
+     "is the second pool of a layer, or behind a Resize",
+     "train with a convolution between them"),
     (full(lambda graph: graph.quant(9)), 6, "Quant",
      "has 9 bits", "quantize to 1 to 8 whole bits"),
     (full(lambda graph: graph.quant(2.5)), 6, "Quant",
@@ -930,7 +976,7 @@ ELSE  = "gen/from_qonnx.py says what can be built"
     (image(lambda graph: (graph.conv(1, 4), pool(graph, 5, 1))), 5, "MaxPool",
      "takes a map of less than 5 by 1", "train without it"),
     (image(lambda graph: (graph.conv(1, 4), pool(graph), pool(graph))), 6, "MaxPool",
-     "is the second pool of a layer", "train with a convolution between them"),
+     "is the second pool of a layer, or behind a Resize", "train with a convolution between them"),
     (image(pool), 3, "MaxPool",
      "takes pixels, a vector, or what is joined", "pool the map that leaves a convolution"),
     (image(lambda graph: pad(graph, -1.0, (1, 0, 0, 0))), 3, "Pad",

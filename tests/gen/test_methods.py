@@ -113,6 +113,17 @@ def test_neurons_are_those_of_a_whole_map():
     assert METHODS["spindrop"].groups(replace(layer, padding=(1, 1))) == 0
 
 
+def test_masks_of_no_groups_of_channels():
+    """A layer that has several is named, and the others can be masked."""
+    network = replace(MAPS, layers=(MAPS.layers[0], replace(MAPS.layers[1], groups=2), *MAPS.layers[2:]))
+    with pytest.raises(ValueError, match="^Method 'spatial-spindrop' cannot mask the inputs of 'conv', "
+                                         "which has 2 groups of channels; name the layers to be masked "
+                                         "with --masked$"):
+        choose(network, "spatial-spindrop")
+    masked = choose(network, "spatial-spindrop", masked=["flat"])
+    assert [bool(layer.choices) for layer in masked.layers] == [False, False, True, False]
+
+
 @pytest.mark.parametrize("method, masked, groups", [
     ("spatial-spindrop", ["flat"], {"flat": 5}),                       # before the classifier
     ("spatial-spindrop", ["conv", "flat", "last"], {"conv": 3, "flat": 5, "last": 6}),

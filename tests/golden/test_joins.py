@@ -18,14 +18,14 @@ from golden.random.outcomes import outcomes
 VALUES = {"output_bits": 5, "fraction": 3}
 
 #: Values that are added, and channels side by side; beside the first way a layer, beside the other none.
-#: What takes the sum takes levels of two bits of it.
+#: What takes the sum takes levels of two bits of it. One map becomes larger.
 NETWORK = Network("joins", Input(4, 3, (90, 150)), (
     Layer("stem", 4, 3, 2, (2, 2), 3, padding=1, **VALUES),
     Layer("first", 5, 4, 3, (3, 3), 2, padding=1, stride=2),
     Layer("second", 3, 2, 2, (1, 1), 2, **VALUES),
     Layer("beside", 5, 4, 3, (1, 1), 2, stride=2, source="stem", **VALUES),
     Layer("third", 3, 2, 2, (1, 1), 3, input_bits=2, value_thresholds=(-9, 0, 3), source="sum"),
-    Layer("fourth", 3, 2, 3, (1, 1), 2),
+    Layer("fourth", 3, 2, 3, (3, 1), 2, resize=(3, 1)),
     Layer("last", 3, 2, 5, (3, 2), 3, source="both"),
 ), joins=(Join("sum", "second", "beside", branch_thresholds=(*[-16] * 9, *range(-9, 9), *[16] * 4)),
           Join("both", "fourth", "third", "concat")))
@@ -52,8 +52,9 @@ def layer_map(network, layer, source, maps, array, bank):
     for y, x, output in np.ndindex(height, width, layer.outputs):
         total, column = 0, layer.arrays[array][output]
         for number, (ky, kx, channel) in enumerate(np.ndindex(*layer.kernel, layer.channels)):
-            level = level_of(network, source, maps, y * layer.stride[0] + ky - layer.padding[0],
-                             x * layer.stride[1] + kx - layer.padding[1], channel)
+            row, column_of = y // layer.resize[0], x // layer.resize[1]
+            level = level_of(network, source, maps, row * layer.stride[0] + ky - layer.padding[0],
+                             column_of * layer.stride[1] + kx - layer.padding[1], channel)
             total += (2 * level - 2**layer.input_bits + 1) * (2 * (column >> number & 1) - 1)
         if isinstance(part, Value | Logit):
             result[y, x, output] = part.gain[output] * total + part.offset[output] >> part.dropped

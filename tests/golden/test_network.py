@@ -346,7 +346,7 @@ def test_no_choice_has_one_combination(random_network):
 @pytest.mark.parametrize("seed", range(60))
 def test_sums_of_pairs(seed):
     """Of any kernel, stride, border and pool, against loops over all products, and against torch. Of every
-    third layer the map has one row or column."""
+    third layer the map has one row or column, and every other one is depthwise."""
     rng    = np.random.default_rng(seed)
     height, width = (1 if seed % 6 == one else int(rng.integers(1, 9)) for one in (0, 3))
     padding = tuple(int(side) for side in rng.integers(0, 3, 2))
@@ -355,30 +355,32 @@ def test_sums_of_pairs(seed):
     padding = tuple(border if side <= whole + 2 * border else border + 1 for border, side, whole in zip(
         padding, kernel, (height, width), strict=True))
     stride  = tuple(int(side) for side in rng.integers(1, 4, 2))
-    layer   = Layer("pairs", height, width, 2, kernel, 3, stride=stride, padding=padding, weight_bits=3,
-                    input_bits=2)
+    layer   = Layer("pairs", height, width, 2, kernel, 4, stride=stride, padding=padding, weight_bits=3,
+                    input_bits=2, groups=1 + seed % 2)
     pool    = tuple(int(rng.integers(1, side + 1)) for side in layer.positions)
-    weight  = rng.integers(-3, 4, (3, layer.fan_in))
+    weight  = rng.integers(-3, 4, (4, layer.fan_in))
     layer   = replace(layer, pool=pool, arrays=(pack(weight, 3),))
     maps    = rng.integers(0, 4, (2, height, width, 2)).astype(np.uint8)
     sums    = golden.layer_sums(layer, maps)
     rows, columns, _ = layer.output_shape
-    assert sums.shape == (2, rows, columns, 3)
+    assert sums.shape == (2, rows, columns, 4)
 
-    kernels = weight.reshape(3, *kernel, 2)
+    seen    = layer.group_channels
+    kernels = weight.reshape(4, *kernel, seen)
     for image, row, column, output in np.ndindex(sums.shape):
         found = []
         for down, right in np.ndindex(pool):
             top  = (row * pool[0] + down) * stride[0] - padding[0]
             left = (column * pool[1] + right) * stride[1] - padding[1]
             found.append(sum(
-                int(maps[image, top + y, left + x, channel]) * int(kernels[output, y, x, channel])
-                for y, x, channel in np.ndindex(*kernel, 2)
+                int(maps[image, top + y, left + x, channel + output // 2 * (2 - seen)])
+                * int(kernels[output, y, x, channel])
+                for y, x, channel in np.ndindex(*kernel, seen)
                 if 0 <= top + y < height and 0 <= left + x < width))
         assert sums[image, row, column, output] == max(found)
     torched = torch.nn.functional.max_pool2d(torch.nn.functional.conv2d(
         torch.tensor(maps).permute(0, 3, 1, 2).double(), torch.tensor(kernels).permute(0, 3, 1, 2).double(),
-        stride=stride, padding=padding), pool)
+        stride=stride, padding=padding, groups=layer.groups), pool)
     assert (torched.permute(0, 2, 3, 1).numpy() == sums).all()
 
 

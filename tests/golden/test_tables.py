@@ -91,6 +91,15 @@ def test_joins(gain):
     assert_equal(network, random_images(network, 3), 5)
 
 
+@pytest.mark.parametrize("method", ["scale-dropout", "scale-dropout-element", "spinbayes"])
+def test_groups_and_larger_maps(method):
+    network = made(choose(Network("grouped", Input(6, 7, (80, 160)), (
+        Layer("first", 6, 7, 2, (3, 3), 4, padding=1, groups=2, pool=2, resize=(2, 1)),
+        Layer("second", 6, 3, 4, (3, 3), 6, padding=1, resize=(1, 2), output_bits=5, fraction=3),
+        Layer("last", 6, 6, 6, (6, 6), 3))), method))
+    assert_equal(network, random_images(network, 5), 6)
+
+
 @functools.cache
 def long():
     """Sums of many words, beyond narrow integers, whose channels reach the ends of what sums can be."""

@@ -81,6 +81,16 @@ def features(case: Case) -> list[str]:
         "stride or padding: not the same on both axes": any(
             layer.stride[0] != layer.stride[1] or layer.padding[0] != layer.padding[1] for layer in layers),
         "averages of what enters": any(layer.average != (1, 1) for layer in layers),
+        "groups of channels": any(layer.groups > 1 for layer in layers),
+        "groups of channels: depthwise": any(layer.groups == layer.channels > 1 for layer in layers),
+        "groups of channels, several columns a read": any(
+            layer.groups > 1 and layer.group_outputs > 1 for layer in layers),
+        "maps that are resized": any(layer.resize != (1, 1) for layer in layers),
+        "maps that are resized, by several banks or arrays": any(
+            layer.resize != (1, 1) and layer.choices for layer in layers),
+        "maps that are resized, and meet others": any(
+            layer.resize != (1, 1) and any(layer.name in join.sources for join in network.joins)
+            for layer in layers),
         "joins: of sums": any(join.operation == "add" for join in network.joins),
         "joins: of channels": any(join.operation == "concat" for join in network.joins),
         "joins: of values and their channels": any(

@@ -182,11 +182,15 @@ def _networks(draw):
         geometry = draw(_last_geometry(shape) if last else
                         _same_size(shape) if joined and draw(st.booleans()) else _geometry(shape))
         channels = shape[2]
+        if draw(_rare(4)):
+            geometry = geometry | draw(_groups(channels, geometry["outputs"]))
         leaving  = dict(zip(("output_bits", "output_low"), levels[min(index + 1, count - 1)], strict=True))
         if joined and not last and draw(st.booleans()):
             geometry, leaving = geometry | {"pool": (1, 1)}, values
         choices  = draw(_choices(kind, index, draws, channels, channels * math.prod(geometry["kernel"]),
                                  geometry["outputs"]))
+        if any(isinstance(choice, MaskChoice) for choice in choices):
+            geometry = geometry | {"groups": 1}
         layer = Layer(
             "last" if last else f"layer{index}", *shape, **geometry, **leaving,
             choices=choices,
@@ -390,7 +394,15 @@ def _geometry(draw, shape):
         st.integers(1, side) | st.just(side) for side in layer.positions)))
     pool  = tuple(min(side, whole) for side, whole in zip(pool, layer.positions, strict=True))
     return {"kernel": kernel, "outputs": draw(st.integers(1, 5) | st.integers(1, 12)), "pool": pool,
-            "stride": stride, "padding": padding, "average": average}
+            "stride": stride, "padding": padding, "average": average,
+            "resize": draw(st.tuples(*[st.sampled_from((1, 2, 3))] * 2)) if draw(_rare(4)) else (1, 1)}
+
+
+@st.composite
+def _groups(draw, channels, outputs):
+    """Groups of channels, and as many outputs as they can have."""
+    groups = draw(st.sampled_from([each for each in range(1, channels + 1) if channels % each == 0]))
+    return {"groups": groups, "outputs": max(1, outputs // groups) * groups}
 
 
 @st.composite

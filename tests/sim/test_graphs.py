@@ -17,10 +17,11 @@ VALUES = {"output_bits": 6, "fraction": 2}
 
 #: Two residual blocks: beside the first one a map goes as it is, beside the second, which has another size,
 #: through a convolution. Both of their layers run for maps that passes have already parted, and the first
-#: of these takes levels of two bits. What comes from beside the second block is limited more.
+#: of these takes levels of two bits; in the first block a map becomes larger. What comes from beside the
+#: second block is limited more.
 RESIDUAL = Network("residual", Input(6, 7, (80, 160)), (
     Layer("stem", 6, 7, 2, (3, 3), 3, padding=1, **VALUES),
-    Layer("first", 6, 7, 3, (3, 3), 4, padding=1),
+    Layer("first", 6, 7, 3, (3, 3), 4, padding=1, stride=(2, 1), resize=(2, 1)),
     Layer("second", 6, 7, 4, (3, 3), 3, padding=1, **VALUES),
     Layer("third", 6, 7, 3, (3, 3), 4, padding=1, stride=2, input_bits=2, value_thresholds=(-3, 0, 7),
           source="sum"),
@@ -31,13 +32,14 @@ RESIDUAL = Network("residual", Input(6, 7, (80, 160)), (
     *[-32] * 12, *range(-20, 20), *[32] * 11))))
 
 #: Two ways inside each other, as in a U-Net; the inner one meets at the entrance of the layer at which the
-#: outer one does, and one branch has two layers.
+#: outer one does, and one branch has two layers. One layer is depthwise, and on both
+#: ways a map becomes larger.
 NESTED = Network("nested", Input(5, 5, (100,)), (
     Layer("first", 5, 5, 1, (3, 3), 3, padding=1),
     Layer("second", 5, 5, 3, (3, 3), 2, padding=1),
-    Layer("third", 5, 5, 2, (3, 3), 4, padding=1),
+    Layer("third", 5, 5, 2, (5, 3), 4, padding=(0, 1), groups=2, resize=(5, 1)),
     Layer("beside", 5, 5, 3, (1, 1), 2, source="first"),
-    Layer("behind", 5, 5, 2, (3, 3), 3, padding=1),
+    Layer("behind", 5, 5, 2, (3, 4), 3, padding=(1, 0), pool=(1, 2), resize=(1, 5)),
     Layer("last", 5, 5, 9, (5, 5), 3, source="outer"),
 ), joins=(Join("inner", "third", "second", "concat"), Join("outer", "inner", "behind", "concat")))
 

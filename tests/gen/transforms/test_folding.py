@@ -9,6 +9,7 @@ from gen.methods import METHODS, known_names, name_of, network_of
 from gen.networks import NETWORKS
 from gen.transforms.folding import GATES_MAX, choose_folding, choose_interval, map_cycles, runs
 from gen.transforms.tile import columns_max, row_tiles
+from gen.verify import MalformedNetwork, verify
 from tests.conftest import with_choices
 
 
@@ -287,3 +288,18 @@ def test_output_layer_reads_one_column():
     layer = Layer("last", 1, 1, 4, (1, 1), 10)
     network = Network("network", Input(1, 1, (1,) * 4), (layer,))
     assert choose_folding(network, Target(interval=1)).layers[0].folding == Folding(4, 1, 1, 10)
+
+
+def test_groups_of_channels():
+    """Columns of one group are read at a time, and have the word lines of its inputs alone."""
+    layer   = Layer("deep", 6, 6, 4, (3, 3), 24, groups=4, padding=1)
+    network = Network("groups", Input(6, 6, (50, 100, 150, 200)), (
+        layer, Layer("last", 6, 6, 24, (6, 6), 3)))
+    found = {interval: choose_folding(network, Target(interval=interval)).layers[0].folding
+             for interval in (200, 700, 4000)}
+    assert found == {200: Folding(9, 6, 1, 4), 700: Folding(9, 2, 1, 12), 4000: Folding(9, 1, 1, 24)}
+    wrong = replace(network, layers=(replace(layer, folding=Folding(9, 4, 1, 6)), network.layers[1]))
+    with pytest.raises(MalformedNetwork, match="^Layer 'deep' must read columns of one group at a time, an "
+                                               "equal part of 6, not 4$"):
+        verify(wrong, Target())
+    assert [len(rows) for rows in row_tiles(layer, Target(array_rows=8, mapping="position"))] == [1] * 9

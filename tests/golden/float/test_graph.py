@@ -21,7 +21,8 @@ from golden.methods.checkpoints import load
 
 
 #: Beside the first block a map goes as it is; beside the second one, which has another size, through a
-#: convolution. The last layer has averages of what leaves both blocks side by side.
+#: convolution of two groups. The last layer has averages of what leaves both blocks side by side, the
+#: second of which becomes larger.
 DESCRIPTION = """
 data  = "small"
 input = {height = 7, width = 7, thresholds = [64, 128]}
@@ -29,8 +30,8 @@ layers = [
     {name = "stem", kind = "conv", outputs = 6, kernel = 3, padding = 1, fraction = 4},
     {name = "first", kind = "conv", outputs = 6, kernel = 3, padding = 1, fraction = 4},
     {name = "up", kind = "conv", outputs = 8, kernel = 3, stride = 2, source = "sum", fraction = 4},
-    {name = "beside", kind = "conv", outputs = 8, kernel = 2, stride = 2, source = "sum", fraction = 4},
-    {name = "third", kind = "conv", outputs = 4, kernel = 3, padding = 1, source = "sum2", fraction = 4},
+    {name="beside", kind="conv", outputs=8, kernel=2, stride=2, groups=2, source="sum", fraction=4},
+    {name = "third", kind = "conv", outputs = 4, kernel = 3, source = "sum2", resize = 3, fraction = 4},
     {name = "last", kind = "linear", outputs = 10, source = "both", average = [3, 2]},
 ]
 joins = [

@@ -48,13 +48,14 @@ def test_standardize_constant_channel():
 @pytest.mark.parametrize("fields", [
     {}, {"padding": 1}, {"stride": 2}, {"pool": 2}, {"kernel": (6, 5)}, {"padding": (0, 1)},
     {"stride": (1, 3), "pool": (2, 1)}, {"kernel": (1, 3), "padding": (0, 2), "pool": (1, 4)}, {"pool": 4},
+    {"channels": 4, "groups": 2}, {"channels": 4, "groups": 4, "kernel": (6, 5)},
 ])
 def test_sums_against_loops(fields):
     layer = layer_of(**fields)
     module = BinaryConvolution(layer).double()
-    x, weight = signs_of(2, 3, 6, 5), module.binary_weight()
+    x, weight = signs_of(2, layer.channels, 6, 5), module.binary_weight()
     (top, left), (down, right), (rows, columns) = layer.padding, layer.stride, layer.pool
-    padded = -np.ones((2, 3, 6 + 2 * top, 5 + 2 * left))
+    padded = -np.ones((2, layer.channels, 6 + 2 * top, 5 + 2 * left))
     padded[:, :, top:top + 6, left:left + 5] = x
     height, width = layer.positions
     s = np.zeros((2, 4, height, width))
@@ -63,7 +64,9 @@ def test_sums_against_loops(fields):
             window = padded[:, :, row * down:row * down + layer.kernel[0],
                             column * right:column * right + layer.kernel[1]]
             for output in range(4):
-                s[:, output, row, column] = (window * weight[output].detach().numpy()).sum((1, 2, 3))
+                first = output // layer.group_outputs * layer.group_channels
+                seen  = window[:, first:first + layer.group_channels]
+                s[:, output, row, column] = (seen * weight[output].detach().numpy()).sum((1, 2, 3))
     height, width = height // rows, width // columns
     pooled = s[:, :, :height * rows, :width * columns].reshape(
         2, 4, height, rows, width, columns).max((3, 5))

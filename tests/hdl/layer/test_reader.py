@@ -90,6 +90,26 @@ def test_masks_groups_of_inputs(bits, positions, groups, duty):
     assert run(dut, *maps, duty=duty)["o"].words == maps[-1]
 
 
+@pytest.mark.parametrize("bits, channel_groups, columns, taps", [
+    (1, 4, 1, 3), (2, 3, 2, 6), (1, 2, 1, 1), (3, 2, 3, 2)])
+def test_groups_of_channels(bits, channel_groups, columns, taps):
+    """Reads of columns are of the channels of their group, of each position of the kernel."""
+    geometry = ArrayGeometry(6, 2 * columns * channel_groups, rows_per_read=4, columns_per_read=columns)
+    dut = Reader(6, geometry, bits=bits, positions=2, channel_groups=channel_groups, taps=taps)
+    words, choices, whole = make_maps(geometry, 6 * channel_groups, bits=bits, positions=2)
+    layouts = [read_layout(fan_in, geometry) for fan_in in (6 * channel_groups, 6)]
+    reads, channels = [], 6 // taps
+    for bits_of_read in whole:
+        read  = layouts[0].from_bits(bits_of_read)
+        group = read.column_group // 2
+        own   = [tap * channel_groups * channels + group * channels + channel
+                 for tap in range(taps) for channel in range(channels)]
+        reads.append(layouts[1].const({
+            "inputs": pack([read.inputs >> place & 1 for place in own], 1),
+            **{name: read[name] for name in ("row_group", "column_group", "choice", "way")}}).as_bits())
+    assert run(dut, words, choices, reads)["o"].words == reads
+
+
 @pytest.mark.parametrize("bits, arrays, positions", [(1, 1, 1), (4, 1, 1), (1, 2, 1), (2, 8, 3)])
 @pytest.mark.parametrize("shape", GEOMETRIES)
 def test_timing(shape, bits, arrays, positions):
@@ -125,3 +145,14 @@ def test_waits_for_the_choice(shape, bits, arrays, positions):
 def test_rejects(options, message):
     with pytest.raises(ValueError, match=f"^{message}$"):
         make(GEOMETRIES[0], **options)
+
+
+@pytest.mark.parametrize("options", [
+    {"channel_groups": 2, "taps": 3}, {"channel_groups": 3, "taps": 2}, {"channel_groups": 4, "taps": 2},
+    {"channel_groups": 2, "taps": 2, "groups": 2}])
+def test_rejects_groups_of_channels(options):
+    geometry = ArrayGeometry(4, 8, rows_per_read=4, columns_per_read=4)
+    message  = (f"Groups of channels must have whole reads of 4 columns and of {options['taps']} taps, and "
+                f"no masks, not {options['channel_groups']}")
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        Reader(4, geometry, **options)

@@ -2,6 +2,7 @@
 
 import random
 
+import numpy as np
 import pytest
 from amaranth.hdl import Module, Mux, Shape, Signal, signed, unsigned
 from amaranth.lib import stream, wiring
@@ -10,6 +11,7 @@ from amaranth.lib.wiring import In, connect, flipped
 from golden.pass_sets import replay
 from hdl.pass_sets.map_buffer import MapBuffer, WordFetcher
 from hdl.pass_sets.pass_split import branches_layout, pass_set_layout
+from hdl.pass_sets.resize import Resize
 from sim.compare.packing import pack, unpack
 from sim.component import transfer
 
@@ -65,6 +67,27 @@ def test_sends_lanes_that_are_not_empty(shape, words, lanes, depth, duty, starts
     if duty == 1.0 and not starts: # a set is there as its first word is fetched
         assert [first - there for there, first in zip(
             passed["o_sets"].cycles, passed["o"].cycles[::words], strict=True)] == [
+                WordFetcher.latency - 1] * len(sets)
+
+
+@pytest.mark.parametrize("starts", [{}, {"o": 150}, {"o_sets": 150}])
+@pytest.mark.parametrize("duty", [1.0, 0.5])
+@pytest.mark.parametrize("height, width, factor, lanes, depth", [
+    (2, 2, (2, 2), 2, 2), (1, 3, (1, 3), 1, 4), (3, 1, (2, 1), 2, 1), (1, 1, (2, 3), 1, 2)])
+def test_sends_a_larger_map(height, width, factor, lanes, depth, duty, starts):
+    """A map is stored once, and each word is sent as often as the larger map has it."""
+    words = height * width
+    entering, branches, leaving, sets = make_branches(unsigned(3), words, lanes, 12)
+    maps  = np.array(leaving).reshape(-1, height, width).repeat(factor[0], 1).repeat(factor[1], 2)
+    dut   = MapBuffer(unsigned(3), words=words, lanes=lanes, passes=PASSES, depth=depth,
+                      resize=Resize(height, width, factor))
+    passed = transfer(dut, {"i": entering, "i_sets": branches}, {"o": maps.size, "o_sets": len(sets)},
+                      duty=duty, starts=starts)
+    assert passed["o"].words == maps.ravel().tolist()
+    assert passed["o_sets"].words == sets
+    if duty == 1.0 and not starts: # a set is there as its first word is fetched
+        assert [first - there for there, first in zip(
+            passed["o_sets"].cycles, passed["o"].cycles[::dut.sent], strict=True)] == [
                 WordFetcher.latency - 1] * len(sets)
 
 
