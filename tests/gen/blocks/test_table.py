@@ -22,7 +22,8 @@ OTHERS = {
     "map_buffer": {"part_sequencer", "resize"},
     "emulated_array": {"popcount", "weight_memory"},
     "gen.build":  {"accelerator", "engine", "placed", "axi_accelerator", "axi_bus", "registers",
-                   "register_map", "uart_accelerator", "uart_bus", "answers", "requests", "board_top"},
+                   "register_map", "uart_accelerator", "uart_bus", "answers", "requests", "board_top",
+                   "instances", "dispatcher", "word_splitter", "draw_order", "collector"},
     "":           {"levels", "stream", "parity", "register_parity", "bit_clock", "frames"},
 }
 
