@@ -47,7 +47,7 @@ from gen.output import MANIFEST, PAGE, folder
 from gen.page import page
 from gen.paper_claims import paper_claims
 from gen.progress import Progress
-from gen.rate import check_rate, for_rate
+from gen.rate import for_rate
 from gen.resources import estimate_resources
 from gen.sources import HELP
 from gen.standard_cells.liberty import find_library, read_library
@@ -237,7 +237,6 @@ def _estimate(network, target, others, steps, table):
         accelerator, network, target.passes, target.clock_mhz)
     if target.instances > 1:
         performance |= performance_of_instances(performance, accelerator, target)
-    check_rate(network, target, performance)
     performance["folding"] = folding
     if target.interval is not None:
         performance |= _asked_interval(network, target)

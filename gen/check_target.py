@@ -15,6 +15,9 @@ class ImpossibleTarget(UserError):
     """A field of a target has a value that cannot be built."""
 
 
+#: Most instances.
+INSTANCES_MAX = next(field for field in fields(Target) if field.name == "instances").metadata["limits"][-1]
+
 #: Most cycles that a time in ns may take: the counters of the hardware go so far.
 TIME_CYCLES = 1024
 
@@ -62,10 +65,11 @@ def check_target(target: Target):
         most = int(1e6 * target.clock_mhz / LEAST_CYCLES)
         need(target.baud <= most, f"The baud rate must be at most {most}, a bit in {LEAST_CYCLES} cycles "
                                   f"of {target.clock_mhz:g} MHz", target.baud)
-    if target.instances > 1:
-        for name, wanted in (("bus", "streams"), ("view", "emulated")):
-            need(getattr(target, name) == wanted, f"Target {name} must be {wanted!r} for several instances",
-                 getattr(target, name))
+    for name, wanted in (("bus", "streams"), ("view", "emulated")) if target.instances > 1 else ():
+        value = getattr(target, name)
+        if value != wanted:
+            raise ImpossibleTarget("Several instances have neither a bus, also that of a board, nor pins "
+                                   f"of arrays; leave --instances out, or --{name} {value}")
     if target.board != "none":
         for name, wanted in (("bus", "uart"), ("view", "emulated"), ("rng", "emulated")):
             need(getattr(target, name) == wanted, f"Target {name} must be {wanted!r} on a board",

@@ -49,7 +49,7 @@ def compile_network(network: Network, target: Target) -> Network:
         :mod:`gen.ir`; or, with a note, if a transform broke them.
     """
     check_target(target)
-    if target.fps is not None and target.interval is None:
+    if target.fps is not None:
         raise ImpossibleTarget("A rate is for gen.build, which chooses instances and an interval for it; "
                                "give --interval instead of --fps")
     if target.luts is not None:

@@ -109,9 +109,9 @@ def _rows(reports):
     at_least = {"exact": "", "at most": "at least ", "about": "about "}[network["interval"]]
     rows = [
         ("arrays", f"{arrays['total']['arrays']}, {arrays['total']['fill']:.1%} full"),
-        *([("instances", f"{network['instances']}, for {network['pixels_per_word']} pixels a cycle; "
-                         "arrays, memories, cells and energy are those of one")]
-          if "instances" in network else []),
+        *([("instances", f"{network['instances']}, for {network['pixels_per_word']} "
+                         f"pixel{'s' * (network['pixels_per_word'] > 1)} a cycle; arrays, memories, LUT4, "
+                         "FF, BRAM and DSP are those of one")] if "instances" in network else []),
         ("folded for", f"{network['folding']['interval_cycles']} cycles an image, "
                        f"{network['folding']['reason']}"),
         ("interval", interval),

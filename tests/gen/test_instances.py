@@ -62,8 +62,8 @@ def test_what_instances_share_is_there_once(random_network):
 
 
 @pytest.mark.parametrize("options, message", [
-    ({"bus": "axi"}, "Target bus must be 'streams' for several instances, not 'axi'"),
-    ({"view": "macro"}, "Target view must be 'emulated' for several instances, not 'macro'"),
+    ({"bus": "axi"}, "nor pins of arrays; leave --instances out, or --bus axi"),
+    ({"view": "macro"}, "nor pins of arrays; leave --instances out, or --view macro"),
     ({"instances": 0}, "The number of instances must be from 1 to 64, not 0"),
 ])
 def test_refuses(options, message):
