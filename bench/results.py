@@ -181,10 +181,8 @@ def _scale_dropout(figures):
         row("cycles from image to image, T = 20", figures.interval, "simulate_{}", "build_{}"),
         row("the same, passes one after another", lambda net: figures.interval(f"{net}_sequential"),
             "simulate_{}_sequential", "build_{}_sequential"),
-        row("the same, for a million images per second", lambda net: figures.interval(
+        row("the same, seven instances side by side", lambda net: figures.interval(
             f"{net}_instances", "interval_cycles_mean"), "simulate_{}_instances", "build_{}_instances"),
-        row("instances for that, at 125 MHz", lambda net: _number(
-            figures.estimate(f"{net}_instances", "instances")), "build_{}_instances"),
         row("latency, T = 20: mean, largest of 200 images", lambda net: _all(
             [figures.estimate(net, f"latency_cycles_{kind}") for kind in ("mean", "largest")],
             lambda value: _number(value, ",.0f")), "build_{}"),

@@ -306,7 +306,7 @@ def test_figures_of_the_first_screen_are_those_of_the_results():
         assert first[f"{figure}, T = 20 (a pass without randomness)"] == with_one_pass(figure)
     for row in ("cycles from image to image, T = 1", "cycles from image to image, T = 20"):
         assert first[row] == results[row][:2]
-    for row in ("the same, passes one after another", "the same, for a million images per second"):
+    for row in ("the same, passes one after another", "the same, seven instances side by side"):
         assert first[row] == results[row][:2]
 
 
