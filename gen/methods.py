@@ -336,8 +336,8 @@ def with_random_layers(network: Network, names: Sequence[str]) -> Network:
     """
     choosing = {layer.name: layer for layer in network.layers if layer.choices}
     if not choosing or not all(has_dropout(network, layer) for layer in choosing.values()):
-        raise ValueError(f"Network {network.name!r} has no dropout that layers could be without, so all of "
-                         "them are random; leave --random-layers out, or take another --method")
+        raise ValueError(f"Network {network.name!r} has no dropout that layers could be without; leave "
+                         "--random-layers out")
     for name in names:
         if name not in choosing:
             raise ValueError(f"Random layers of {network.name!r} can be {', '.join(choosing)}, not "
