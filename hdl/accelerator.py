@@ -27,7 +27,7 @@ from hdl.random.mask_store import MaskStore
 from hdl.stream import moves
 
 
-__all__ = ["Accelerator", "Branch", "random_signature", "test_bits"]
+__all__ = ["Accelerator", "Branch", "place_blocks", "random_signature", "tell_tests"]
 
 
 @dataclass(frozen=True)
@@ -335,13 +335,7 @@ class Accelerator(wiring.Component):
     def elaborate(self, platform):
         m = Module()
 
-        faults = [self.fault if self.instance else self.alarm]
-        for name, block in self.blocks.items():
-            if self.protect:
-                faults += [block.error] if "error" in block.signature.members else []
-                block = self.guarded(block)
-                faults.append(block.error)
-            m.submodules[name] = block
+        faults = [self.fault if self.instance else self.alarm, *place_blocks(m, self)]
         m.d.sync += self.averaging.fault.eq(self.averaging.fault | Cat(faults).any())
         if self.protect:
             m.d.comb += self.error.eq(self.averaging.fault)
@@ -377,7 +371,7 @@ class Accelerator(wiring.Component):
             if self.instance:
                 m.d.comb += [self.random.strobes.eq(strobes), self.random.bit.eq(bit)]
             else:
-                m.d.comb += test_bits(self.health, strobes, bit)
+                m.d.comb += tell_tests(self.health, strobes, bit)
             for name, equal in self.equal_passes.items():
                 draw  = self.engines[self.names.index(name)].masks.draw
                 first = sum(self.mask_bank.draws[:draw])
@@ -476,8 +470,21 @@ def random_signature(request, tests):
     })
 
 
-def test_bits(health, strobes, bit):
-    """Statements that give ``bit`` to those tests of ``health`` whose bit of ``strobes`` is 1."""
+def place_blocks(m, design):
+    """Make the ``blocks`` of ``design`` submodules of ``m``; return what says that they have a fault, if it
+    has to ``protect`` them."""
+    faults = []
+    for name, block in design.blocks.items():
+        if design.protect:
+            faults += [block.error] if "error" in block.signature.members else []
+            block = Accelerator.guarded(block)
+            faults.append(block.error)
+        m.submodules[name] = block
+    return faults
+
+
+def tell_tests(health, strobes, bit):
+    """Return statements that give ``bit`` to those tests of ``health`` whose bit of ``strobes`` is 1."""
     return [statement for (_, test), strobe in zip(health, strobes, strict=True)
             for statement in (test.strobe.eq(strobe), test.bit.eq(bit))]
 

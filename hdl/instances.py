@@ -5,7 +5,7 @@ from amaranth import *
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from hdl.accelerator import Accelerator, test_bits
+from hdl.accelerator import place_blocks, tell_tests
 from hdl.checks.parity import error_port
 from hdl.head.collector import Collector
 from hdl.input.dispatcher import Dispatcher
@@ -91,13 +91,7 @@ class Instances(wiring.Component):
         m = Module()
 
         fault  = Signal() # of any block, from then on
-        faults = [self.alarm]
-        for name, block in self.blocks.items():
-            if self.protect:
-                faults += [block.error] if "error" in block.signature.members else []
-                block = Accelerator.guarded(block)
-                faults.append(block.error)
-            m.submodules[name] = block
+        faults = [self.alarm, *place_blocks(m, self)]
         instances = []
         for number in range(self.count):
             m.submodules[f"instance_{number}"], instance = instance_of(
@@ -138,7 +132,7 @@ class Instances(wiring.Component):
             bit.eq(Cat(port.bit & port.strobes.any() for port in ports).any()),
             strobes.eq(Cat(Cat(port.strobes[test] for port in ports).any() for test in range(width))),
         ]
-        m.d.comb += test_bits(self.health, strobes, bit)
+        m.d.comb += tell_tests(self.health, strobes, bit)
         if "reseed" in self.signature.members:
             connect(m, flipped(self.reseed), self.rng.reseed)
         if "mtj" in self.signature.members:
