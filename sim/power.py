@@ -158,6 +158,7 @@ def main(arguments=None):
         raise SimulationError(f"Images must be 1 at least, not {args.images}")
     path = args.directory / "report" / "power.json"
     design = Design(args.directory)
+    design.need_one_instance("Energy in standard cells is")
     images = images_of(design, data=args.data, given=args.input)
     refuse_overlap([args.table, path], [args.liberty, args.input])
     for file in filter(None, (path, args.table)):

@@ -12,6 +12,7 @@ from gen.progress import Progress
 from golden.device.junction import write_codes
 from sim.bit_flips import inject
 from sim.design import Design, DesignError
+from sim.power import main as power_command
 from sim.verilator.simulation import Simulation, compiled
 
 
@@ -54,10 +55,13 @@ def test_an_alarm_marks_the_results_of_all_instances(random_network, tmp_path):
     assert results.errors[begun + 1:].all() and begun < 30
 
 
-def test_what_is_for_one_instance_says_so(random_network, tmp_path):
+def test_what_is_for_one_instance_says_so(random_network, tmp_path, capsys):
     network = random_network(0, hidden=1)
     build_network(network, Target(array_rows=64, passes=2, passes_max=2, instances=2), tmp_path)
     assert json.loads((tmp_path / "manifest.json").read_text())["instances"]["count"] == 2
     with pytest.raises(DesignError, match="Bits are flipped of one instance, and design .* has 2; build "
                                           "another without --instances"):
         inject(tmp_path, images_for(network, 1))
+    assert power_command([str(tmp_path), "--liberty", "cells.lib"]) == 2
+    assert capsys.readouterr().err.startswith(
+        "sim.power: Energy in standard cells is of one instance, and ")
