@@ -3,7 +3,9 @@
 import random
 
 import pytest
+from amaranth.hdl import Cat
 
+from hdl.checks.parity import Parity
 from hdl.input.dispatcher import Dispatcher
 from sim.compare.packing import pack
 from sim.component import transfer
@@ -85,6 +87,23 @@ def test_an_image_waits_for_each_instance():
     dut    = make(6, 3, 2)
     passed = transfer(dut, {"i": words_of([[1] * 6] * 4, 3)}, {"o_0": 12, "o_1": 12}, starts={"o_1": 60})
     assert passed["o_0"].cycles[-1] < 60 <= passed["o_1"].cycles[0]
+
+
+def test_a_word_that_has_lost_its_parity(monkeypatch):
+    """It is seen as the word is taken, and not before."""
+    monkeypatch.setattr(Parity, "stored", lambda parity, word: Cat(word, ~word.xor()))
+    dut  = make(2, 2, 1, protect=True)
+    seen = []
+
+    async def watch(ctx):
+        while True:
+            *_, error = await ctx.tick().sample(dut.error)
+            seen.append(error)
+
+    passed = transfer(dut, {"i": words_of([[1, 2]] * 4, 2)}, {"o_0": 8}, starts={"i": 10},
+                      processes=[watch])
+    assert passed["i"].cycles[0] == 10
+    assert not any(seen[:11]) and any(seen)
 
 
 def test_refuses():
