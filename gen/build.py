@@ -271,7 +271,8 @@ def _contents(network, target, accelerator):
         "network": network.name,
         "pixels": network.input.height * network.input.width,
         "colours": network.input.colours,
-        "classes": network.layers[-1].outputs,
+        "classes": network.classes,
+        "positions": list(network.answer_shape) or None,
         "layers": [{"name": layer.name, "block": block}
                    for layer, block in zip(network.layers, accelerator.engine_names, strict=True)],
         "arrays": array_images(network, accelerator),

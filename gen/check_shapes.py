@@ -1,5 +1,6 @@
 """Whether the layers of a network can be, and fit each other."""
 
+import math
 from dataclasses import dataclass
 
 from gen.command import UserError
@@ -26,6 +27,9 @@ VALUE_FRACTIONS = range(17)
 
 #: Most rows and columns of a map.
 SIDE = 2**20
+
+#: Most words of a result, one for each class of each position that has an answer.
+RESULT_WORDS = 2**16
 
 #: Bits of a component of a pixel.
 PIXEL_BITS = 8
@@ -251,10 +255,10 @@ def _check_chain(network):
     if last.resize != (1, 1):
         raise MalformedNetwork(f"Layer {last.name!r} is the last and must have a resize of 1 by 1, as it "
                                f"has logits and no map, not {by(*last.resize)}")
-    source = found[last.name].shape
-    if source[:2] != (1, 1):
-        raise MalformedNetwork(f"Layer {last.name!r} is the last and must end in a map of 1 by 1, "
-                               f"not {by(*source[:2])}")
+    words = math.prod(network.answered) * last.outputs
+    if words > RESULT_WORDS:
+        raise MalformedNetwork(f"Layer {last.name!r} is the last and must have at most {RESULT_WORDS:,} "
+                               f"logits, those of all classes of all positions, not {words:,}")
     if last.pool != (1, 1):
         raise MalformedNetwork(f"Layer {last.name!r} is the last and must have a pool of 1 by 1, as it "
                                f"has logits and no bits, not {by(*last.pool)}")

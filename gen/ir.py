@@ -611,6 +611,22 @@ class Network:
     joins: tuple[Join, ...] = ()   #: Each before those that it is a source of.
 
     @property
+    def classes(self) -> int:
+        """Classes of an image, or of each of the :attr:`answered` positions."""
+        return self.layers[-1].outputs
+
+    @property
+    def answered(self) -> tuple[int, int]:
+        """Height and width of the map of logits, each position of which has an answer of its own, as of a
+        segmentation; 1 by 1 where the image has one."""
+        return self.layers[-1].positions
+
+    @property
+    def answer_shape(self) -> tuple[int, ...]:
+        """:attr:`answered` as axes of arrays that have the answers: none where the image has one answer."""
+        return () if self.answered == (1, 1) else self.answered
+
+    @property
     def drops(self) -> tuple[float, ...]:
         """Probability of a 0 of each random bit of a pass, in the order in which they are drawn."""
         return tuple(drop for draw in self.draws for drop in draw.drops or ())

@@ -1,6 +1,7 @@
 # amaranth: UnusedElaboratable=no
 """Choose the hardware for a compiled network."""
 
+import math
 from dataclasses import replace
 
 from gen.graph import graph_of
@@ -28,10 +29,9 @@ __all__ = ["lower", "lower_layer"]
 def lower(network: Network, target: Target, *, instance=False) -> Accelerator:
     """Return the accelerator of a compiled network, or an ``instance`` of several
     (:mod:`gen.instances`)."""
-    height, width, classes = (network.input.height, network.input.width, network.layers[-1].outputs)
     filed = in_files(network)
     return Accelerator(
-        height * width,
+        network.input.height * network.input.width,
         thresholds=network.input.thresholds,
         bits=network.input.bits,
         colours=network.input.colours,
@@ -45,7 +45,8 @@ def lower(network: Network, target: Target, *, instance=False) -> Accelerator:
         health=[(test.places, Health(repetition=test.repetition, window=test.window,
                                      proportion=test.proportion, distance=test.distance))
                 for test in network.health],
-        classes=classes,
+        classes=network.classes,
+        positions=math.prod(network.answered),
         passes=target.passes_max,
         fraction=network.head.fraction,
         guard=network.head.guard,

@@ -125,14 +125,14 @@ def timeline(accelerator: Accelerator, outcomes: np.ndarray) -> Timeline:
         offered = first + pixel_input.announcement
         bank.draw(image, offered)
         before = [len(engine.ends) for engine in engines]
-        leaves = len(head.begins)
+        leaves = len(head.read)
         taken, times = behind.enter(first + accelerator.binarizer.latency, offered, image,
                                     (1 << passes) - 1, True)
         announced.append(taken)
         entered = times[-1]
     return Timeline(tuple(firsts), tuple(head.results),
                     tuple(len(engine.ends) - runs for engine, runs in zip(engines, before, strict=True)),
-                    len(head.begins) - leaves, any(edge.waited for edge in edges), head.exact)
+                    len(head.read) - leaves, any(edge.waited for edge in edges), head.exact)
 
 
 class _MaskBank:
@@ -469,35 +469,41 @@ class _Head:
     def __init__(self, accelerator):
         self.softmax   = accelerator.softmax
         self.averaging = accelerator.averaging
-        self.begins    = [] # cycles in which the first probabilities of leaves are taken
+        self.begins    = [] # cycles in which the first probabilities of positions of leaves are taken
         self.results   = [] # cycles in which the last words of results are
         self.exact     = True
-        self._read     = [] # cycles in which the pass sets of leaves leave their queue
+        self.read      = [] # cycles in which the pass sets of leaves leave their queue
         self._entered  = -self.averaging.classes
         self._division = -self.softmax.interval
         self._busy     = 0
 
     def enter(self, arrival, offered, image, members, last):
         """The first logit of a leaf arrives; return when its pass set is taken, and when its logits are."""
-        averaging, classes, number = self.averaging, self.averaging.classes, len(self.begins)
-        taken = offered
-        if number >= averaging.AHEAD:
-            taken = max(taken, self._read[number - averaging.AHEAD] + 1)
-        self._entered = max(arrival, self._entered + classes)
-        if number >= self.softmax.capacity:
-            room = self.begins[number - self.softmax.capacity]
-            self.exact &= room <= self._entered
-            self._entered = max(self._entered, room)
-        self._division = max(self._entered + classes - 1, self._division + self.softmax.interval)
-        begin = max(self._busy, self._division + self.softmax.latency, taken + averaging.COUNT)
-        self.begins.append(begin)
-        self._read.append(begin + classes + averaging.DRAIN)
-        self._busy = begin + classes + averaging.overhead
+        averaging, classes = self.averaging, self.averaging.classes
+        taken, times = offered, []
+        if len(self.read) >= averaging.AHEAD:
+            taken = max(taken, self.read[-averaging.AHEAD] + 1)
+        known = taken + averaging.COUNT
+        for _ in range(averaging.positions):
+            number = len(self.begins)
+            self._entered = max(arrival, self._entered + classes)
+            if number >= self.softmax.capacity:
+                room = self.begins[number - self.softmax.capacity]
+                self.exact &= room <= self._entered
+                self._entered = max(self._entered, room)
+            self._division = max(self._entered + classes - 1, self._division + self.softmax.interval)
+            begin = max(self._busy, self._division + self.softmax.latency, known)
+            self.begins.append(begin)
+            times += range(self._entered, self._entered + classes)
+            self._busy = begin + classes + averaging.between
+            result = begin + classes - 1 + averaging.latency + (classes - 1) * averaging.interval
+            if last:
+                self._busy += classes * averaging.interval + 1
+        self.read.append(begin + classes + averaging.DRAIN)
+        self._busy += averaging.overhead - averaging.between # to count the passes of the next leaf
         if last:
-            self.results.append(begin + classes - 1 + averaging.latency
-                                + (classes - 1) * averaging.interval)
-            self._busy += classes * averaging.interval + 1
-        return taken, range(self._entered, self._entered + classes)
+            self.results.append(result)
+        return taken, times
 
 
 def _divide(members, split, merged):

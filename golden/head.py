@@ -15,8 +15,10 @@ __all__ = ["Prediction", "average", "join", "softmax"]
 class Prediction:
     """Sums and counts of the averaging block over the T passes of each of N images.
 
-    Divided by ``passes * 65536``, the sums are the predictive mean; with ``squares``, the sums of
-    the squared probabilities in Q0.32, they give the variance (Scale-Dropout, eq. 18 and 21).
+    Arrays begin with (N,), or with (N, H, W) where each of H x W positions has an answer of its own
+    (:attr:`gen.ir.Network.answered`). Divided by ``passes * 65536``, the sums are the predictive mean;
+    with ``squares``, the sums of the squared probabilities in Q0.32, they give the variance (Scale-Dropout,
+    eq. 18 and 21).
     """
 
     passes: int | np.ndarray #: T, or an int64 array (N,) where images differ in T.
@@ -31,14 +33,18 @@ class Prediction:
     @property
     def mean(self) -> np.ndarray:
         """Predictive mean (Scale-Dropout, eq. 18), float64 (N, K)."""
-        return self.sums / (65536 * np.reshape(self.passes, (-1, 1)))
+        return self.sums / (65536 * self._passes)
 
     @property
     def variance(self) -> np.ndarray:
         """Variance over the passes (Scale-Dropout, eq. 21), float64 (N, K)."""
         # Where all passes agree, both terms are exact and equal; elsewhere rounding may make it negative.
-        mean_square = self.squares / (2.0**32 * np.reshape(self.passes, (-1, 1)))
+        mean_square = self.squares / (2.0**32 * self._passes)
         return np.maximum(mean_square - self.mean**2, 0)
+
+    @property
+    def _passes(self):
+        return np.reshape(self.passes, (-1,) + (1,) * (self.sums.ndim - 1))
 
 
 def softmax(logits: np.ndarray, head: Head) -> np.ndarray:
@@ -58,13 +64,14 @@ def softmax(logits: np.ndarray, head: Head) -> np.ndarray:
 
 
 def average(probabilities: np.ndarray, head: Head) -> Prediction:
-    """Count the ``probabilities`` (N, T, K) of T passes, in Q0.16 as :func:`softmax` returns them.
+    """Count the ``probabilities`` (N, T, K), or (N, T, H, W, K) of positions, of T passes, in Q0.16 as
+    :func:`softmax` returns them.
 
-    Of equal probabilities or sums the class of the lowest index is the largest. An image is rejected
-    unless some class is confident in at least ``head.agreement`` per cent of the passes.
+    Of equal probabilities or sums the class of the lowest index is the largest. An image, or a position, is
+    rejected unless some class is confident in at least ``head.agreement`` per cent of the passes.
     """
     probabilities = np.asarray(probabilities, dtype=np.int64)
-    passes, classes = probabilities.shape[1:]
+    passes, *_, classes = probabilities.shape[1:]
     sums = probabilities.sum(1)
     confident = (probabilities >= head.confidence).sum(1)
     return Prediction(

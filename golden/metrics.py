@@ -1,7 +1,8 @@
 """Accuracy, calibration and out-of-distribution detection, as torch-uncertainty names them.
 
 Probabilities are arrays ``(N, K)`` of K classes, averaged over passes, or ``(N, T, K)`` of single
-passes. Rates are fractions from 0 to 1, entropies and the likelihood are in nats.
+passes. Where each position of an image has an answer, its height and width come before K. Rates are
+fractions from 0 to 1, entropies and the likelihood are in nats.
 """
 
 import numpy as np
@@ -9,8 +10,8 @@ import numpy as np
 
 __all__ = [
     "LEAST", "accuracy", "area_under_precision_recall", "area_under_roc", "brier",
-    "calibration_error", "classification", "detection", "false_positive_rate", "mutual_information",
-    "negative_log_likelihood", "predictive_entropy",
+    "calibration_error", "classification", "detection", "false_positive_rate", "intersection_over_union",
+    "mutual_information", "negative_log_likelihood", "predictive_entropy",
 ]
 
 
@@ -57,13 +58,27 @@ def calibration_error(probabilities: np.ndarray, labels: np.ndarray, bins: int =
 
 def classification(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     """Return accuracy, losses and calibration of averaged probabilities ``(N, K)`` and labels ``(N,)``, by
-    name."""
+    name. Of positions, ``(N, H, W, K)`` and ``(N, H, W)``, each counts by itself, and the mean intersection
+    over union is there, too."""
+    positions = labels.ndim > 1
+    probabilities, labels = probabilities.reshape(-1, probabilities.shape[-1]), labels.ravel()
     return {
         "test/cls/Acc": accuracy(probabilities, labels),
         "test/cls/NLL": negative_log_likelihood(probabilities, labels),
         "test/cls/Brier": brier(probabilities, labels),
         "test/cal/ECE": calibration_error(probabilities, labels),
+        **({"test/seg/mIoU": intersection_over_union(probabilities, labels)} if positions else {}),
     }
+
+
+def intersection_over_union(probabilities: np.ndarray, labels: np.ndarray) -> float:
+    """Return the mean over classes of the positions ``(N, K)`` that are of a class by both their largest
+    entry and ``labels`` ``(N,)``, as a share of those that are by either. A class that is in neither does
+    not count."""
+    said, classes = probabilities.argmax(1), np.arange(probabilities.shape[1])[:, None]
+    both, either = (said == classes) & (labels == classes), (said == classes) | (labels == classes)
+    found = either.any(1)
+    return float((both.sum(1)[found] / either.sum(1)[found]).mean())
 
 
 def predictive_entropy(probabilities: np.ndarray) -> np.ndarray:
@@ -132,8 +147,10 @@ def detection(in_distribution: np.ndarray, ood: np.ndarray) -> dict[str, float]:
     """Return how well scores ``(M,)`` of ``ood`` inputs and ``(N,)`` of ``in_distribution`` ones tell them
     apart, by name.
 
-    Scores, such as the predictive entropy, are higher for inputs that look out of distribution.
+    Scores, such as the predictive entropy, are higher for inputs that look out of distribution. The score
+    of an image that has one for each position, ``(N, H, W)``, is their mean.
     """
+    in_distribution, ood = (scores.reshape(len(scores), -1).mean(1) for scores in (in_distribution, ood))
     return {
         "ood/AUROC": area_under_roc(in_distribution, ood),
         "ood/AUPR": area_under_precision_recall(in_distribution, ood),

@@ -61,7 +61,7 @@ def forward(network: Network, images: np.ndarray, bits: np.ndarray, *, number: i
 
     Returns
     -------
-    logits : int64 (N, K), in units of ``2 ** -network.head.fraction``
+    logits : int64 (N, K), or (N, H, W, K) of positions, in units of ``2 ** -network.head.fraction``
     maps : list of uint8 (N, H, W, C), only if asked for
         The map of levels that leaves each hidden layer.
     """
@@ -122,8 +122,8 @@ def batches(network: Network, images: int, passes: int) -> Iterator[slice]:
         for layer in network.layers))
     # A layer reads a copy of its map for each input of its kernel.
     inputs = max(math.prod(layer.positions) * layer.fan_in * layer.groups for layer in network.layers)
-    size = max(1, min(BATCH, RUNS // runs, VALUES // (passes * network.layers[-1].outputs),
-                      INPUTS // (runs * inputs)))
+    answers = math.prod(network.answered) * network.classes
+    size = max(1, min(BATCH, RUNS // runs, VALUES // (passes * answers), INPUTS // (runs * inputs)))
     return (slice(start, min(start + size, images)) for start in range(0, images, size))
 
 
@@ -137,10 +137,10 @@ def predict(network: Network, images: np.ndarray, bits: np.ndarray, *,
     Returns
     -------
     prediction : :class:`golden.head.Prediction`
-    probabilities : uint32 (N, T, K), of each pass, in Q0.16
+    probabilities : uint32 (N, T, K), or (N, T, H, W, K) of positions, of each pass, in Q0.16
     """
     images_count, passes, _ = bits.shape
-    probabilities = np.empty((images_count, passes, network.layers[-1].outputs), dtype=np.uint32)
+    probabilities = np.empty((images_count, passes, *network.answer_shape, network.classes), np.uint32)
     averages = [average(probabilities[:0], network.head)]
     for part in batches(network, images_count, passes):
         probabilities[part] = softmax(_passes(network, images[part], bits[part], chip), network.head)
@@ -179,10 +179,10 @@ def turns(network: Network) -> int:
 
 
 def paths(network: Network, images: np.ndarray) -> np.ndarray:
-    """Return the logits of every combination of random bits, int64 (N, C, K), in the order of
-    :func:`combinations`. Errors are those of :func:`combinations`."""
+    """Return the logits of every combination of random bits, int64 (N, C, K), or (N, C, H, W, K) of
+    positions, in the order of :func:`combinations`. Errors are those of :func:`combinations`."""
     bits   = combinations(network)
-    result = np.empty((len(images), len(bits), network.layers[-1].outputs), dtype=np.int64)
+    result = np.empty((len(images), len(bits), *network.answer_shape, network.classes), dtype=np.int64)
     for part in batches(network, len(images), len(bits)):
         batch = images[part]
         result[part] = _passes(network, batch, np.broadcast_to(bits, (len(batch), *bits.shape)))
@@ -261,8 +261,8 @@ def _group_sums(layer, windows, outputs, outcome, chip, active):
 
 def activate(layer: Layer, sums: np.ndarray, array: np.ndarray, bank: np.ndarray) -> np.ndarray:
     """Return what ``layer`` makes of pooled ``sums`` (M, h, w, O): levels (M, H, W, O), resized, or logits
-    (M, K), with the bank ``bank`` (M,) of array ``array`` (M,) of each map, or the banks (M, O) of its
-    channels."""
+    (M, K), of several positions (M, H, W, K), with the bank ``bank`` (M,) of array ``array`` (M,) of each
+    map, or the banks (M, O) of its channels."""
     kinds = {Logit: logits, Centred: compare_with_mean, Value: values}
     return resized(layer, kinds.get(type(layer.banks[0][0]), compare)(layer, sums, array, bank))
 
@@ -304,10 +304,12 @@ def values(layer: Layer, sums: np.ndarray, array: np.ndarray, bank: np.ndarray) 
 
 
 def logits(layer: Layer, sums: np.ndarray, array: np.ndarray, bank: np.ndarray) -> np.ndarray:
-    """Return the logits int64 (M, K) of ``sums`` (M, 1, 1, K); see :func:`activate`."""
+    """Return the logits int64 (M, K) of ``sums`` (M, 1, 1, K), or (M, H, W, K) of those of several
+    positions; see :func:`activate`."""
     assert all(isinstance(bank, Logit) for of_array in layer.banks for bank in of_array)
-    gain, offset = (_of_banks(layer, name, array, bank)[..., 0] for name in ("gain", "offset"))
-    return gain * sums[:, 0, 0].astype(np.int64) + offset >> layer.banks[0][0].dropped
+    gain, offset = (_of_banks(layer, name, array, bank)[:, None, None, :, 0] for name in ("gain", "offset"))
+    found = gain * sums.astype(np.int64) + offset >> layer.banks[0][0].dropped
+    return found[:, 0, 0] if layer.positions == (1, 1) else found
 
 
 def _of_banks(layer, name, array, bank, kind=np.int64, each=1):
@@ -318,7 +320,8 @@ def _of_banks(layer, name, array, bank, kind=np.int64, each=1):
 
 
 def _passes(network: Network, images: np.ndarray, bits: np.ndarray, chip=None) -> np.ndarray:
-    """Return the logits int64 (N, T, K) of the passes with the random bits ``bits``, bool (N, T, W)."""
+    """Return the logits int64 (N, T, K), or (N, T, H, W, K) of positions, of the passes with the random
+    bits ``bits``, bool (N, T, W)."""
     arrays, banks = (taken.reshape(-1, len(network.layers)) for taken in outcomes(network, bits))
     kept, mixed = ({index: word.reshape(-1, word.shape[2]) for index, word in words(network, bits).items()}
                    for words in (masks, mixes))
@@ -355,7 +358,7 @@ def _passes(network: Network, images: np.ndarray, bits: np.ndarray, chip=None) -
             run, taken = np.divmod(branch, layer.bank_count)
         left[layer.name] = activate(layer, sums[number[run]], read[run], taken), place
     x, place = left[network.layers[-1].name]
-    return x[place].reshape(*bits.shape[:2], -1)
+    return x[place].reshape(*bits.shape[:2], *x.shape[1:])
 
 
 def _sums(layer, x, source, array, mask, chip):

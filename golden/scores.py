@@ -23,7 +23,7 @@ __all__ = ["Scores", "error_between", "error_of_mean", "join_scores", "over_comb
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """Scores of the predictions of N images."""
+    """Scores of the predictions of N images; of positions (N, H, W) stands in place of (N,)."""
 
     mean: np.ndarray        #: float64 (N, K), predictive mean.
     variance: np.ndarray    #: float64 (N,), of the probabilities over the passes, added up over classes.
@@ -56,14 +56,19 @@ def over_combinations(network: Network, images: np.ndarray, *, golden: ModuleTyp
     share, parts = path_probabilities(network), []
     for part in golden.batches(network, len(images), len(share)):
         probabilities = softmax(golden.paths(network, images[part]), network.head)
-        mean = share @ (probabilities / 65536)
-        variance = share @ (probabilities / 65536 - mean[:, None])**2
+        mean = _weighted(share, probabilities / 65536)
+        variance = _weighted(share, (probabilities / 65536 - mean[:, None])**2)
         entropy = metrics.predictive_entropy(mean)
-        information = entropy - metrics.predictive_entropy(probabilities / 65536) @ share
-        confident = share @ (probabilities >= network.head.confidence)
+        information = entropy - _weighted(share, metrics.predictive_entropy(probabilities / 65536))
+        confident = _weighted(share, probabilities >= network.head.confidence)
         parts.append(Scores(mean, variance.sum(-1), entropy, information,
                             confident.max(-1) < network.head.agreement / 100))
     return join_scores(parts)
+
+
+def _weighted(share, values):
+    """The mean of ``values`` (N, C, ...) of combinations, each weighted by its ``share`` (C,)."""
+    return np.einsum("c,nc...->n...", share, values)
 
 
 def join_scores(parts: Sequence[Scores]) -> Scores:
@@ -81,7 +86,7 @@ def error_of_mean(passes: Scores, exact: Scores) -> dict:
     of one pass divided by the mean square of the errors. It is None where there is no error beyond that
     of floats.
     """
-    return _error(((passes.mean - exact.mean)**2).mean(), exact.variance.mean() / exact.mean.shape[1])
+    return _error(((passes.mean - exact.mean)**2).mean(), exact.variance.mean() / exact.mean.shape[-1])
 
 
 def error_between(one: Scores, other: Scores) -> dict:
@@ -89,7 +94,7 @@ def error_between(one: Scores, other: Scores) -> dict:
     the same images. Their difference has twice the variance of one, and what the passes of a set vary falls
     short of the variance of a pass by that of their mean."""
     square = ((one.mean - other.mean)**2).mean() / 2
-    within = (one.variance.mean() + other.variance.mean()) / 2 / one.mean.shape[1]
+    within = (one.variance.mean() + other.variance.mean()) / 2 / one.mean.shape[-1]
     return _error(square, within + square)
 
 
@@ -105,7 +110,7 @@ def report(in_distribution: Scores, labels: np.ndarray | None, ood: dict[str, Sc
     ----------
     in_distribution : Scores
         Of N images of the distribution that the network was trained on.
-    labels : int array (N,) or None
+    labels : int array (N,) or (N, H, W) or None
         Their classes. Without them there are figures of uncertainty alone.
     ood : dict of name to Scores or str
         The scores of each out-of-distribution set, or the reason why there are none.

@@ -31,7 +31,7 @@ LEVELS = 2**22
 def batches(network: Network, images: int, passes: int) -> Iterator[slice]:
     """Yield the batches that ``images`` images are divided into, as slices: as
     :func:`golden.network.batches`, with more images where they are small."""
-    maps, levels = 1, passes * network.layers[-1].outputs
+    maps, levels = 1, passes * math.prod(network.answered) * network.classes
     for layer in network.layers:
         each = passes if layer.mask_choice or layer.mix_choice else len(layer.array_sets) * layer.bank_count
         maps = min(passes, maps * each)
@@ -53,8 +53,9 @@ def paths(network: Network, images: np.ndarray) -> np.ndarray:
 
 
 def _logits(network, images, bits):
-    """Return the logits int64 (N, T, K) of the passes with the random bits ``bits``, bool (N, T, W)."""
-    logits = np.empty((*bits.shape[:2], network.layers[-1].outputs), dtype=np.int64)
+    """Return the logits int64 (N, T, K), or (N, T, H, W, K) of positions, of the passes with the random
+    bits ``bits``, bool (N, T, W)."""
+    logits = np.empty((*bits.shape[:2], *network.answer_shape, network.classes), dtype=np.int64)
     for part in batches(network, *bits.shape[:2]):
         different, place = _different_logits(network, images[part], bits[part])
         logits[part] = different[place].reshape(logits[part].shape)
@@ -62,7 +63,8 @@ def _logits(network, images, bits):
 
 
 def _different_logits(network, images, bits):
-    """Return the logits that differ, int64 (M, K), and the number of each pass among them, (N * T,)."""
+    """Return the logits that differ, int64 (M, K) or (M, H, W, K), and the number of each pass among them,
+    (N * T,)."""
     arrays, banks = (taken.reshape(-1, len(network.layers)) for taken in outcomes(network, bits))
     # Of masks, and of the banks of channels, those that differ, and the number of each pass among them.
     kept, mixed = ({index: np.unique(word.reshape(-1, word.shape[2]), axis=0, return_inverse=True)

@@ -83,6 +83,8 @@ class Accelerator(wiring.Component):
         which they have in common, are outside.
     classes, passes : int
         Classes, and T_max.
+    positions : int
+        Positions of the map of logits, each of which has an answer of its own.
     fraction, guard, confidence, agreement : int
         See :class:`gen.ir.Head`.
     sequential : bool
@@ -102,7 +104,7 @@ class Accelerator(wiring.Component):
     passes : In(range(passes + 1))
         Passes T of the image whose first pixel is taken.
     results : Out(stream.Signature(result_layout(classes, passes)))
-        ``classes`` words per image.
+        ``classes`` words for each position, image by image.
     alarm : Out(1)
         Sticky: a health test of the random bits has failed.
     error : Out(1)
@@ -125,8 +127,8 @@ class Accelerator(wiring.Component):
     """
 
     def __init__(self, pixels, *, thresholds, bits=1, colours=1, engines, names, branches=(), resizes=(),
-                 draws, rng, points=None, health, classes, passes, fraction, guard=0, confidence,
-                 agreement=90, settable=False, sequential, instance=False, protect=False):
+                 draws, rng, points=None, health, classes, positions=1, passes, fraction, guard=0,
+                 confidence, agreement=90, settable=False, sequential, instance=False, protect=False):
         self.names       = tuple(names)
         self.engines     = tuple(engines)
         self.resizes     = tuple(resizes) or ((1, 1),) * len(self.engines)
@@ -204,8 +206,8 @@ class Accelerator(wiring.Component):
         self.health     = tuple(health)
         self.softmax    = Softmax(self.engines[-1].word, classes=classes, fraction=fraction,
                                   guard=guard, protect=protect)
-        self.averaging  = Averaging(classes, passes, confidence=confidence, agreement=agreement,
-                                    settable=settable, protect=protect)
+        self.averaging  = Averaging(classes, passes, positions=positions, confidence=confidence,
+                                    agreement=agreement, settable=settable, protect=protect)
         members = {
             "pixels":  In(stream.Signature(len(self.binarizer.i.payload))),
             "passes":  In(range(passes + 1)),

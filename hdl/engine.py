@@ -94,8 +94,7 @@ class Engine(wiring.Component):
         The arrays; masked with ``masks``. Where it has fewer inputs than a kernel, each of as
         many groups of its columns sees an equal part of the channels.
     results : Levels, CentredBits, Values or Logits
-        What the layer sends. A :exc:`ValueError` is raised for logits of several positions, or of several
-        columns at a time.
+        What the layer sends. A :exc:`ValueError` is raised for logits of several columns at a time.
     sums : range
         Values of a sum as the adder gives it; words of ``banks`` are for these.
     banks : sequence of sequence of sequence of dict
@@ -134,9 +133,9 @@ class Engine(wiring.Component):
         Which groups of inputs this pass keeps (:class:`hdl.random.mask_store.MaskStore`). Only with
         ``masks``.
     o : Out(stream.Signature(lanes * width))
-        Words of maps in raster order, or logits in the order of classes, of all banks: that of the first
-        bank lowest. Plain bits, as ABC9 takes a wire of the name ``x[1]``, which Amaranth gives to a part
-        of an array, for bit 1 of the port ``x``.
+        Words of maps in raster order, or logits, those of all classes of one position after another, of all
+        banks: that of the first bank lowest. Plain bits, as ABC9 takes a wire of the name ``x[1]``, which
+        Amaranth gives to a part of an array, for bit 1 of the port ``x``.
     o_sets : Out(stream.Signature(pass_set_layout(passes)))
         Pass set of each map.
     credit : In(stream.Signature(0))
@@ -248,15 +247,13 @@ class Engine(wiring.Component):
     def _logits(self, results, banks, sums):
         """Blocks behind the adder of an output layer."""
         geometry, line_buffer = self.crossbar.geometry, self.line_buffer
-        if (*line_buffer.positions, geometry.columns_per_read) != (1, 1, 1):
-            raise ValueError(f"Output layer must read 1 column at 1 x 1 positions, not "
-                             f"{geometry.columns_per_read} at {line_buffer.positions[0]} x "
-                             f"{line_buffer.positions[1]}")
+        if geometry.columns_per_read != 1:
+            raise ValueError(f"Output layer must read 1 column, not {geometry.columns_per_read}")
         word = _gains(banks)
         total = Shape.cast(sums)
-        self.pooled, self.pool = (1, 1), (1, 1)
+        self.pooled, self.pool = line_buffer.positions, (1, 1)
         #: Shape of a word that leaves, and words of a map.
-        self.word, self.words = results.shape, len(banks[0][0])
+        self.word, self.words = results.shape, len(banks[0][0]) * math.prod(line_buffer.positions)
         scale_mux  = ScaleMux(word, banks, total, columns=1, protect=self.protect)
         self.muxes = [scale_mux]
         return {

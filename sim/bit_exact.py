@@ -233,7 +233,9 @@ def _run(program, simulation, processes):
     if simulation.maps:
         map_mismatches = compare_maps(
             folder / harness.TRACE, design, design.network, images, chosen, passes)
-    answers = Answers(results.prediction, np.where(different, np.nan, golden.information), ~different)
+    information = golden.information.copy()
+    information[different] = np.nan
+    answers = Answers(results.prediction, information, ~different)
     return _Shard(results, answers, map_mismatches, was_cached)
 
 

@@ -116,7 +116,7 @@ def _build(design, work):
     offsets = {field["name"]: field for field in design.results}
     width   = design.payload("results")["width"]
     constants = {
-        "PIXELS": design.pixels, "COLOURS": design.colours, "WORDS": design.classes,
+        "PIXELS": design.pixels, "COLOURS": design.colours, "WORDS": design.words,
         "PAYLOAD_WORDS": -(-width // 32),
         "ERROR_OFFSET": offsets["error"]["offset"], "CLASS_OFFSET": offsets["prediction"]["offset"],
         "CLASS_WIDTH": offsets["prediction"]["width"],

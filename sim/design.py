@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import json
+import math
 from pathlib import Path
 
 from gen.command import UserError
@@ -48,6 +49,10 @@ class Design:
             #: Instances of the accelerator, each with all layers.
             self.instances = (manifest["instances"] or {"count": 1})["count"]
             self.classes = manifest["classes"]
+            #: Height and width of the positions that have answers, empty where the image has one.
+            self.answer_shape = tuple(manifest["positions"] or ())
+            #: Words of a result.
+            self.words   = math.prod(self.answer_shape) * self.classes
             #: Blocks of the layers, in their order.
             self.layers  = [layer["block"] for layer in manifest["layers"]]
             self.passes     = manifest["passes"]

@@ -126,7 +126,7 @@ def operations(accelerator: Accelerator, network: Network, maps: Maps, passes: i
         result[layer.name] = parts
     for branch in accelerator.branches:
         result[branch.name] = _join(accelerator, branch, maps.entering[branch.first], ahead[branch.last])
-    leaves, classes = maps.leaving[-1], network.layers[-1].outputs
+    leaves, classes = maps.leaving[-1] * math.prod(network.answered), network.classes
     result[RANDOM] = {"random source": {"random_bits": network.generator.bits(passes)}}
     result[HEAD] = {
         "softmax": {"exponentials": leaves * classes, "divisions": leaves,

@@ -29,21 +29,25 @@ class Averaging(wiring.Component):
     they count ``c = popcount(S)`` times. ``c * p`` and ``c * p * p`` are added for each class
     (Scale-Dropout, eq. 18 and 21), ``c`` to the votes of its largest class and to the confident passes
     of each class with ``p >= confidence``. After the last leaf of an image the result is sent, class by
-    class.
+    class. Where each of several positions of a map has an answer of its own, as in a segmentation, all this
+    is done for one position after another, each with its own part of the memories.
 
-    A state machine takes one leaf after another: it counts the passes of its set, lets its
-    probabilities through the pipeline of :class:`Weigh` and :class:`Totals`, a class per cycle, and, when
-    the pipeline has drained, has :class:`Votes` add the votes of the leaf. After the last leaf of an image
-    it reads totals and votes class by class, clears the votes and hands all to :class:`Report`. Totals
+    A state machine takes one leaf after another: it counts the passes of its set, lets the probabilities of
+    a position through the pipeline of :class:`Weigh` and :class:`Totals`, a class per cycle, and, when
+    the pipeline has drained, has :class:`Votes` add its votes. In the last leaf of an image
+    it then reads totals and votes class by class, clears the votes and hands all to :class:`Report`. Totals
     need no clearing: the first leaf of an image overwrites them.
 
-    Latency is ``latency`` cycles from the last probability of an image to the first word of its
-    result. A leaf takes ``classes + overhead`` cycles, a result ``interval * classes + 1`` more.
+    Latency is ``latency`` cycles from the last probability of a position to the first word of its part of
+    the result. A leaf takes ``classes + overhead`` cycles, ``classes + between`` more for each further
+    position, and a result ``interval * classes + 1`` more for each position.
 
     Parameters
     ----------
     classes, passes : int
         Classes, and T_max.
+    positions : int
+        Positions of a map of logits.
     confidence : int
         Confidence threshold, Q0.16.
     agreement : int
@@ -57,11 +61,11 @@ class Averaging(wiring.Component):
     Members
     -------
     i : In(stream.Signature(16))
-        Probabilities, Q0.16, those of a leaf one after another.
+        Probabilities, Q0.16, those of a leaf one after another, all classes of a position together.
     sets : In(stream.Signature(pass_set_layout(passes)))
         Pass set of each leaf.
     o : Out(stream.Signature(result_layout(classes, passes)))
-        Results, ``classes`` words each.
+        Results, ``classes`` words for each position.
     confidence, agreement : In(16), In(7)
         See above; the same from the first leaf of an image to the last word of its result. Only with
         ``settable``.
@@ -86,19 +90,24 @@ class Averaging(wiring.Component):
     #: Cycles of a leaf beside those of its probabilities: to count its passes, and to store its totals.
     overhead = COUNT + DRAIN
 
+    #: Cycles between the last probability of a position and the first one of the next.
+    between = DRAIN + 1
+
     latency = DRAIN + 4 + READ
 
     #: Cycles from one word of a result to the next, while none waits.
     interval = 1 + READ
 
-    def __init__(self, classes, passes, *, confidence, agreement=90, settable=False, protect=False):
+    def __init__(self, classes, passes, *, positions=1, confidence, agreement=90, settable=False,
+                 protect=False):
         self.classes  = classes
         self.passes   = passes
+        self.positions = positions
         self.settable = settable
         self.protect  = protect
         self.weigh    = Weigh(classes, passes, confidence=None if settable else confidence)
-        self.totals   = Totals(classes, passes, protect=protect)
-        self.votes    = Votes(classes, passes, protect=protect)
+        self.totals   = Totals(classes, passes, positions=positions, protect=protect)
+        self.votes    = Votes(classes, passes, positions=positions, protect=protect)
         self.report   = Report(classes, passes,
                                agreement=None if settable else fractions.Fraction(agreement, 100))
         super().__init__({
@@ -134,7 +143,9 @@ class Averaging(wiring.Component):
         fresh   = Signal(init=1)                 # the leaf is the first one of its image
         sending = Signal()
         step    = Signal()
+        advance = Signal() # to the next position
         index, last = counter(m, self.classes, step, name="index")
+        _, final    = counter(m, self.positions, advance, name="position")
         connect(m, self.weigh.ahead, self.totals.ahead)
         connect(m, self.weigh.o, self.totals.products)
         connect(m, self.report.o, flipped(self.o))
@@ -156,7 +167,15 @@ class Averaging(wiring.Component):
             self.report.passes.eq(passes),
             self.report.largest.eq(self.totals.largest),
             self.report.surest.eq(self.totals.surest),
+            self.report.final.eq(final),
         ]
+        first = Const(1)
+        if self.positions > 1:
+            base = Signal(range(self.classes * self.positions))
+            m.d.comb += [self.totals.base.eq(base), self.votes.base.eq(base)]
+            first = base == 0
+            with m.If(advance):
+                m.d.sync += base.eq(Mux(final, 0, base + self.classes))
 
         if self.settable:
             m.d.comb += [self.weigh.confidence.eq(self.confidence),
@@ -166,7 +185,7 @@ class Averaging(wiring.Component):
         parity.watch(self.totals, self.votes)
         if self.protect:
             m.submodules.partition_check = check = PartitionCheck(self.passes)
-            m.d.comb += [check.sets.valid.eq(queue.r_en), check.sets.payload.eq(sets)]
+            m.d.comb += [check.sets.valid.eq(self.votes.vote & first), check.sets.payload.eq(sets)]
             parity.watch(check)
         faulty = Signal()
         wrong  = Signal()
@@ -181,11 +200,19 @@ class Averaging(wiring.Component):
         counts = [Signal(range(9), name=f"count_{byte}") for byte in range(-(-self.passes // 8))]
         drain  = Signal(range(self.DRAIN + 1))
         wait   = Signal(range(self.READ + 1))
+
+        def proceed():
+            """Go on with the next position of the leaf, or with the next leaf."""
+            m.d.comb += advance.eq(1)
+            m.next = "Add"
+            with m.If(final):
+                m.next = "Count bytes"
+
         with m.FSM():
             with m.State("Clear"):
                 # Once after reset: a memory starts with zeros in simulation, but not on every chip.
-                m.d.comb += [self.votes.clear.eq(1), step.eq(1)]
-                with m.If(last):
+                m.d.comb += [self.votes.clear.eq(1), step.eq(1), advance.eq(last)]
+                with m.If(last & final):
                     m.next = "Count bytes"
             with m.State("Count bytes"):
                 with m.If(queue.r_rdy):
@@ -198,18 +225,22 @@ class Averaging(wiring.Component):
             with m.State("Add"):
                 m.d.comb += [self.i.ready.eq(1), step.eq(self.i.valid)]
                 with m.If(step & last):
-                    m.d.sync += [passes.eq(Mux(fresh, 0, passes) + count), drain.eq(self.DRAIN)]
+                    m.d.sync += drain.eq(self.DRAIN)
+                    with m.If(first):
+                        m.d.sync += passes.eq(Mux(fresh, 0, passes) + count)
                     m.next = "Drain"
             with m.State("Drain"):
                 m.d.comb += self.votes.used.eq(1)
                 m.d.sync += drain.eq(drain - 1)
                 with m.If(drain == 0):
-                    m.d.comb += [self.votes.vote.eq(1), queue.r_en.eq(1)]
-                    m.d.sync += [fresh.eq(sets.last), wait.eq(self.READ)]
+                    m.d.comb += [self.votes.vote.eq(1), queue.r_en.eq(final)]
+                    m.d.sync += wait.eq(self.READ)
+                    with m.If(final):
+                        m.d.sync += fresh.eq(sets.last)
                     with m.If(sets.last):
                         m.next = "Send"
                     with m.Else():
-                        m.next = "Count bytes"
+                        proceed()
             with m.State("Send"):
                 # `READ` cycles after `index` changes, its totals and votes are at the report.
                 m.d.comb += [
@@ -226,6 +257,6 @@ class Averaging(wiring.Component):
             with m.State("Flush"):
                 # The last word still needs `passes`, which the next leaf would change.
                 with m.If(self.report.i.ready):
-                    m.next = "Count bytes"
+                    proceed()
 
         return m

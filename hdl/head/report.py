@@ -13,7 +13,7 @@ __all__ = ["Report"]
 
 
 class Report(wiring.Component):
-    """Send the words of results: the statistics of a class, joined with those of the image.
+    """Send the words of results: the statistics of a class, joined with those of its position.
 
     Latency is two cycles. A word is taken only after the one before has left.
 
@@ -30,9 +30,11 @@ class Report(wiring.Component):
     i : In(stream.Signature(StructLayout({"totals", "votes", "index"})))
         Statistics of a class, and its number.
     passes, largest, surest : In(range(passes + 1)), In(range(classes)), In(range(passes + 1))
-        Passes of the image, the class of the largest sum, and the confident passes of the class that has
-        most of them: the same from two cycles before the first word of a result is loaded into ``o`` until
-        the last one is.
+        Passes of the image, the class of the largest sum of the position, and the confident passes of the
+        class that has most of them: the same from two cycles before the first word of the position is
+        loaded into ``o`` until the last one is.
+    final : In(1)
+        Whether the position is the last one of its image, as long the same.
     agreement : In(7)
         This share in per cent, as long the same as ``passes``, if there is no other.
     fault : In(1)
@@ -51,6 +53,7 @@ class Report(wiring.Component):
             "passes":  In(range(passes + 1)),
             "largest": In(range(classes)),
             "surest":  In(range(passes + 1)),
+            "final":   In(1, init=1),
             "fault":   In(1),
             **({"agreement": In(7)} if agreement is None else {}),
             "o": Out(stream.Signature(result_layout(classes, passes))),
@@ -91,7 +94,7 @@ class Report(wiring.Component):
                 word.prediction.eq(self.largest),
                 word.reject.eq(reject),
                 word.passes.eq(self.passes),
-                word.last.eq(row_index == self.classes - 1),
+                word.last.eq(self.final & (row_index == self.classes - 1)),
                 word.error.eq(self.fault),
             ]
         with m.If(moves(self.i)):

@@ -8,14 +8,19 @@ from amaranth.lib.wiring import Out
 from hdl.head.softmax import PROBABILITY
 
 
-__all__ = ["products_signature", "result_layout", "totals_layout"]
+__all__ = ["SMALL", "products_signature", "result_layout", "totals_layout"]
+
+
+#: Most entries of a memory that is read within a cycle.
+SMALL = 64
 
 
 def result_layout(classes, passes):
-    """One word of a result: the statistics of a class, and those of the whole image.
+    """One word of a result: the statistics of a class, and those of all classes. A result has the words of
+    one position, or of several one after another; the last word of all has ``last``.
 
     ``prediction`` (class of the largest sum, the lowest on a tie), ``reject`` (Scale-Dropout, eq. 26: no
-    class was confident in enough of the passes) and ``passes`` are the same in all words of a result.
+    class was confident in enough of the passes) and ``passes`` are the same in all words of a position.
     ``error`` is 1 from the first fault on that the checks of the hardware or of its random bits have
     found, until reset: no such result can be trusted.
     """

@@ -6,17 +6,19 @@ from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from hdl.checks.parity import Parity, error_port
+from hdl.head.result import SMALL
+from hdl.stream import delayed
 
 
 __all__ = ["Votes"]
 
 
 class Votes(wiring.Component):
-    """Count for each class, in a memory, the passes in which it had the largest probability.
+    """Count for each class of each position, in a memory, the passes in which it was the largest.
 
     Parameters
     ----------
-    classes, passes : int
+    classes, passes, positions : int
         See :class:`hdl.head.averaging.Averaging`.
     protect : bool
         Check the parity of votes.
@@ -29,6 +31,9 @@ class Votes(wiring.Component):
         Add ``count`` to the votes of ``best``, which has been the same for two cycles.
     index : In(range(classes))
         Class to read or to clear.
+    base : In(range(classes * positions))
+        Number of the first class of the position among those of all positions. Only with several
+        ``positions``.
     sending : In(1)
         Read the votes of ``index``, not those of ``best``.
     clear : In(1)
@@ -41,14 +46,16 @@ class Votes(wiring.Component):
         1 for a cycle after votes have lost their parity. Only with ``protect``.
     """
 
-    def __init__(self, classes, passes, *, protect=False):
+    def __init__(self, classes, passes, *, positions=1, protect=False):
         self.classes = classes
+        self.entries = classes * positions
         self.protect = protect
         super().__init__({
             "best":    In(range(classes)),
             "count":   In(range(passes + 1)),
             "vote":    In(1),
             "index":   In(range(classes)),
+            **({"base": In(range(self.entries))} if positions > 1 else {}),
             "sending": In(1),
             "clear":   In(1),
             "used":    In(1),
@@ -61,19 +68,27 @@ class Votes(wiring.Component):
 
         parity = Parity(m, self)
         m.submodules.ballots = ballots = memory.Memory(
-            shape=len(self.votes) + parity.bits, depth=self.classes, init=[])
-        fetch = ballots.read_port(domain="comb")
+            shape=len(self.votes) + parity.bits, depth=self.entries, init=[])
+        # What is larger is for block memories, whose read takes a cycle.
+        small = self.entries <= SMALL
+        fetch = ballots.read_port(domain="comb" if small else "sync")
         store = ballots.write_port()
+        base  = self.base if self.entries > self.classes else 0
         votes_next = Signal.like(self.votes)
         m.d.comb += [
-            fetch.addr.eq(Mux(self.sending, self.index, self.best)),
+            fetch.addr.eq(base + Mux(self.sending, self.index, self.best)),
             votes_next.eq(Mux(self.vote, self.votes + self.count, 0)),
-            store.addr.eq(Mux(self.vote, self.best, self.index)),
+            store.addr.eq(base + Mux(self.vote, self.best, self.index)),
             store.data.eq(parity.stored(votes_next)),
             store.en.eq(self.vote | self.clear),
         ]
-        m.d.sync += self.votes.eq(fetch.data)
-        parity.check(fetch.data, self.used)
+        used = self.used
+        if small:
+            m.d.sync += self.votes.eq(fetch.data)
+        else:
+            used = delayed(m, used, 1, name="used")
+            m.d.comb += self.votes.eq(fetch.data)
+        parity.check(fetch.data, used)
         parity.report_at_once()
 
         return m

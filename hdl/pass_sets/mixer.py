@@ -40,7 +40,7 @@ class Mixer(wiring.Component):
         Words of a map.
     mix : Mix
         Bits of a pass and channels of a word. A :exc:`ValueError` is raised unless all words have the same
-        channels, or each word those behind the last one.
+        channels, or each word those behind the last one, from the first again behind the last of all.
     passes : int
         T_max.
     outcomes : int
@@ -73,9 +73,11 @@ class Mixer(wiring.Component):
     latency = 1
 
     def __init__(self, shape, *, words, mix, passes, outcomes=1, protect=False):
-        if mix.bits not in (mix.channels, mix.channels * words):
-            raise ValueError(f"Bits of a pass must be those of {mix.channels} channels, or of "
-                             f"{mix.channels * words}, not {mix.bits!r}")
+        #: Words that have all channels together.
+        self.round = mix.bits // mix.channels
+        if mix.bits % mix.channels or not self.round or words % self.round:
+            raise ValueError(f"Bits of a pass must be those of {mix.channels} channels in each of some "
+                             f"words, of which {words} are a multiple, not {mix.bits!r}")
         if outcomes not in (1, passes):
             raise ValueError(f"Outcomes must be 1 or {passes}, not {outcomes!r}")
         self.words    = words
@@ -97,7 +99,7 @@ class Mixer(wiring.Component):
 
         parity = Parity(m, self)
         m.submodules.drawn = drawn = parity.fifo(width=len(self.mix.payload), depth=self.AHEAD)
-        word, last = counter(m, self.words, moves(self.o), name="word")
+        _, last = counter(m, self.words, moves(self.o), name="word")
         m.d.comb += [
             drawn.w_data.eq(self.mix.payload),
             drawn.w_en.eq(self.mix.valid),
@@ -106,11 +108,11 @@ class Mixer(wiring.Component):
             self.o.valid.eq(self.i.valid & drawn.r_rdy),
             self.i.ready.eq(self.o.ready & drawn.r_rdy),
         ]
-        if len(drawn.r_data) == self.channels:
-            chosen = drawn.r_data
-        else:
-            chosen = Signal(self.channels)
-            m.d.comb += chosen.eq(drawn.r_data.word_select(word, self.channels))
+        chosen = drawn.r_data
+        if self.round > 1:
+            place, _ = counter(m, self.round, moves(self.o), name="place")
+            chosen   = Signal(self.channels)
+            m.d.comb += chosen.eq(drawn.r_data.word_select(place, self.channels))
         both  = self.i.payload
         width = len(both) // 2 // self.channels
         dropped, kept = ([bank.word_select(channel, width) for channel in range(self.channels)]

@@ -44,7 +44,7 @@ def compare_maps(path: Path, design: Design, network: Network, images: np.ndarra
             layer = network.layers[index]
             begin, end = np.searchsorted(image, (part.start, part.stop))
             if index + 1 == len(layers):
-                expected = [logits[..., None] for logits, _ in golden]
+                expected = [logits.reshape(len(logits), -1, 1) for logits, _ in golden]
             else:
                 expected = [_bits_of(maps[index], layer.output_bits) for _, maps in golden]
             different += _differences(sets[begin:end], words[begin * size:end * size], size, expected,
@@ -71,7 +71,7 @@ def _read(lines, index, behind, design, network):
     sets, words = (lines[lines[:, 1] == port, 2] for port in (b"o_sets", b"o"))
     height, width, channels = layer.output_shape
     if index + 1 == len(network.layers):
-        size, next_arrays = channels, 1
+        size, next_arrays = height * width * channels, 1
         words = integers(bits(words, design.manifest["logit"]["width"]), signed=True)[:, None]
     else:
         size = height * width

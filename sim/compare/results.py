@@ -18,9 +18,10 @@ class Results:
     """What a design has answered to N images sent back to back, and when."""
 
     prediction: Prediction #: As the words say; its ``passes`` are int64 (N,).
-    whole: np.ndarray      #: bool (N,), whether all words of an image agree on those of all classes.
-    marks: np.ndarray      #: bool (N, K), field ``last`` of each word.
-    errors: np.ndarray     #: bool (N, K), field ``error`` of each word: a check of the hardware has failed.
+    whole: np.ndarray      #: bool (N,), whether the words of each answer agree on what is
+                           #: the same in all of them.
+    marks: np.ndarray      #: bool (N, words of a result), field ``last`` of each word.
+    errors: np.ndarray     #: bool, likewise, field ``error``: a check of the hardware has failed.
     alarm: bool            #: Whether a health test of the random bits has failed.
     begins: np.ndarray     #: int64 (N,), cycles in which the first pixels were taken.
     ends: np.ndarray       #: int64 (N,), cycles in which the last words were given.
@@ -28,7 +29,7 @@ class Results:
     @property
     def record(self) -> dict[str, np.ndarray]:
         """The answers by the names of the fields of the result record: int64 (N, K), or (N,) of those that
-        are the same for all classes."""
+        are the same for all classes; of positions (N, H, W, K) and (N, H, W)."""
         answered = self.prediction
         return {"sum": answered.sums, "square": answered.squares, "votes": answered.votes,
                 "confident": answered.confident, "prediction": answered.prediction,
@@ -42,19 +43,24 @@ def read(path: Path, design: Design) -> Results | int:
     if len(hang):
         return int(hang[0, 1])
     word = bits(words[:, 2], design.payload("results")["width"])
-    values = {field["name"]: integers(word[:, field["offset"]:field["offset"] + field["width"]])
-              .reshape(-1, design.classes) for field in design.results}
-    same = [(values[name] == values[name][:, -1:]).all(1) for name in ("prediction", "reject", "passes")]
+    # Those of an image side by side, and those of each of its answers.
+    values  = {field["name"]: integers(word[:, field["offset"]:field["offset"] + field["width"]])
+               .reshape(-1, design.words) for field in design.results}
+    answers = {name: found.reshape(-1, *design.answer_shape, design.classes)
+               for name, found in values.items()}
+    same    = [(answers[name] == answers[name][..., -1:]).reshape(len(word) // design.words, -1).all(1)
+               for name in ("prediction", "reject")]
+    same.append((values["passes"] == values["passes"][:, -1:]).all(1))
     return Results(
-        Prediction(passes=values["passes"][:, -1], sums=values["sum"], squares=values["square"],
-                   votes=values["votes"], confident=values["confident"],
-                   prediction=values["prediction"][:, -1], reject=values["reject"][:, -1] == 1),
+        Prediction(passes=values["passes"][:, -1], sums=answers["sum"], squares=answers["square"],
+                   votes=answers["votes"], confident=answers["confident"],
+                   prediction=answers["prediction"][..., -1], reject=answers["reject"][..., -1] == 1),
         whole=np.logical_and.reduce(same),
         marks=values["last"] == 1,
         errors=values["error"] == 1,
         alarm=bool(int(alarm[0, 2])),
         begins=pixels[:, 1].astype(np.int64),
-        ends=words[design.classes - 1::design.classes, 1].astype(np.int64))
+        ends=words[design.words - 1::design.words, 1].astype(np.int64))
 
 
 def compare(golden: Prediction, results: Results) -> np.ndarray:

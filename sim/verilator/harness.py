@@ -56,7 +56,7 @@ def pins(design: Design) -> str:
         f"localparam PIXELS = {design.pixels};",
         f"localparam COLOURS = {design.colours};",
         f"localparam PER_WORD = {design.pixels_per_word};",
-        f"localparam WORDS = {design.classes};",
+        f"localparam WORDS = {design.words};",
         "", *_wires(design),
         "", f"{design.top} dut (.*);",
         "", *_arrays(design),

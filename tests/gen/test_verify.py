@@ -216,8 +216,9 @@ def test_accepts(network):
      "The input has a map of 6 by 7 by 1, but layer 'conv' takes one of 6 by 7 by 2"),
     (with_hidden(outputs=5),
      "Layer 'conv' has a map of 2 by 2 by 5, but layer 'fc' takes one of 2 by 2 by 3"),
-    (with_last(kernel=(1, 2)),
-     "Layer 'fc' is the last and must end in a map of 1 by 1, not 2 by 1"),
+    (with_last(kernel=(1, 2), outputs=2**15 + 1),
+     "Layer 'fc' is the last and must have at most 65,536 logits, those of all classes of all positions, "
+     "not 65,538"),
     (with_last(kernel=(1, 1), pool=2),
      "Layer 'fc' is the last and must have a pool of 1 by 1, as it has logits and no bits, not 2 by 2"),
     (with_last(outputs=1), "Layer 'fc' is the last and must have at least 2 classes, not 1"),

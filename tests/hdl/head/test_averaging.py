@@ -51,13 +51,18 @@ def check(words, golden, classes, passes):
     words  = [layout.from_bits(word) for word in words]
     for number, image in enumerate(golden):
         result = words[number * classes:(number + 1) * classes]
-        for field, values in (("sum", image.sums), ("square", image.squares),
-                              ("votes", image.votes), ("confident", image.confident)):
-            assert [word[field] for word in result] == values[0].tolist(), (number, field)
-        for word in result:
-            assert (word.prediction, word.reject, word.passes) == (
-                image.prediction[0], image.reject[0], image.passes)
+        check_fields(result, image)
         assert [word.last for word in result] == [0] * (classes - 1) + [1]
+
+
+def check_fields(words, image):
+    """The words of an answer say what the golden model does of a single image."""
+    for field, values in (("sum", image.sums), ("square", image.squares),
+                          ("votes", image.votes), ("confident", image.confident)):
+        assert [word[field] for word in words] == values[0].tolist(), field
+    for word in words:
+        assert (word.prediction, word.reject, word.passes, word.error) == (
+            image.prediction[0], image.reject[0], image.passes, 0)
 
 
 @pytest.mark.parametrize("starts", [{}, {"o": 700}, {"sets": 300}],
@@ -72,6 +77,34 @@ def test_matches_golden(classes, passes, duty, starts):
                       {"i": leaves.ravel().tolist(), "sets": sets}, {"o": words},
                       duty=duty, starts=starts)
     check(passed["o"].words, golden, classes, passes)
+
+
+@pytest.mark.parametrize("duty, protect", [(1.0, False), (0.5, True)])
+@pytest.mark.parametrize("classes, passes, positions", [(2, 7, 3), (3, 20, 5), (2, 5, 40)])
+def test_positions(classes, passes, positions, duty, protect):
+    """Each position of a map has an answer of its own; those of many are in block memories."""
+    rng = np.random.default_rng(positions)
+    leaves, sets, golden = [], [], []
+    for t in (passes, 1, 3):
+        leaf_of = rng.integers(0, 3, t)
+        each    = make_leaves(rng, classes, 3 * positions).reshape(3, positions, classes)
+        used    = rng.permutation(np.unique(leaf_of))
+        leaves += each[used].ravel().tolist()
+        sets   += [pass_set_layout(passes).const({
+            "set": sum(1 << int(at) for at in np.flatnonzero(leaf_of == leaf)),
+            "last": int(leaf == used[-1])}).as_bits() for leaf in used]
+        golden.append([average(each[leaf_of][None, :, number], Head(confidence=CONFIDENCE))
+                       for number in range(positions)])
+    passed = transfer(
+        Averaging(classes, passes, positions=positions, confidence=CONFIDENCE, protect=protect),
+        {"i": leaves, "sets": sets}, {"o": 3 * positions * classes}, duty=duty)
+    words  = np.array(passed["o"].words, dtype=object).reshape(3, positions, classes)
+    layout = result_layout(classes, passes)
+    for of_image, expected in zip(words, golden, strict=True):
+        marks = [layout.from_bits(word).last for word in of_image.ravel()]
+        assert marks == [0] * (positions * classes - 1) + [1]
+        for number, position in enumerate(of_image):
+            check_fields([layout.from_bits(word) for word in position], expected[number])
 
 
 @pytest.mark.parametrize("held", [400, 401, 402, 403, 404, 405])

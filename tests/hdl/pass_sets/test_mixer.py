@@ -27,7 +27,7 @@ def make_maps(words, mix, width, passes, count, outcomes):
         for word in range(words):
             banks = [rng.getrandbits(mix.channels * width) for _ in range(2)]
             ports["i"].append(banks[0] | banks[1] << mix.channels * width)
-            first = word * mix.channels if mix.bits > mix.channels else 0
+            first = word * mix.channels % mix.bits
             leaving["o"].append(mixed(banks, bits, mix.channels, width, first))
         fields = {"set": 1 << number, "last": last}
         ports["i_sets"].append(pass_set_layout(passes, passes).const(
@@ -39,7 +39,7 @@ def make_maps(words, mix, width, passes, count, outcomes):
 
 
 #: Words of a map, channels of a word, bits of a pass, and bits of a channel.
-SHAPES = [(4, 3, 3, 1), (1, 5, 5, 2), (1, 1, 1, 1), (6, 1, 6, 9), (3, 2, 6, 1)]
+SHAPES = [(4, 3, 3, 1), (1, 5, 5, 2), (1, 1, 1, 1), (6, 1, 6, 9), (3, 2, 6, 1), (6, 1, 3, 4)]
 
 
 def play(shape, outcomes, count=20, **options):
@@ -86,7 +86,10 @@ def test_bits_that_wait():
 
 
 @pytest.mark.parametrize("words, mix, outcomes, message", [
-    (2, Mix(4, 3), 1, "Bits of a pass must be those of 3 channels, or of 6, not 4"),
+    (2, Mix(4, 3), 1, "Bits of a pass must be those of 3 channels in each of some words, of which 2 are a "
+                      "multiple, not 4"),
+    (3, Mix(2, 1), 1, "Bits of a pass must be those of 1 channels in each of some words, of which 3 are a "
+                      "multiple, not 2"),
     (2, Mix(3, 3), 2, "Outcomes must be 1 or 5, not 2"),
 ])
 def test_rejects(words, mix, outcomes, message):
