@@ -437,7 +437,7 @@ class _Reader:
     def _softmax(self, node):
         if not isinstance(self.state, Sums):
             raise Refused("takes activations that are quantized", "end the graph with logits")
-        if self._attributes(node).get("axis", 1) not in (1, -1):
+        if self._attributes(node).get("axis", 1) not in ((1, -1) if self.state.flat else (1,)):
             raise Refused("is not that of the classes", "take it along axis 1")
         self.ended = True # as the head does
         return self.state
@@ -829,9 +829,8 @@ class _Reader:
             self._refuse(f"has an output {self.graph.output[0].name!r} that none of its nodes makes", _MEET)
         if not isinstance(last, Sums):
             self._refuse("ends with activations that are quantized", "end the graph with its logits")
-        if last.shape[1:] != (1, 1) or any(step[0] == "limits" for step in last.steps):
-            self._refuse(f"ends with a map of {last.shape}, or with a limit of its values",
-                         "end the graph with the logits of its classes")
+        if any(step[0] == "limits" for step in last.steps):
+            self._refuse("ends with a limit of its values", "end the graph with the logits of its classes")
         used = {id(sums.taken.root.source) for sums in self.chain} | {
             id(levels.root.source) for join, _ in self.joins for levels in (join.one, join.other)}
         for sums in self.chain:

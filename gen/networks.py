@@ -3,7 +3,7 @@
 from gen.ir import Input, Join, Layer, Network
 
 
-__all__ = ["NETWORKS", "lenet", "levels_of_pixels", "m5", "mlp", "resnet", "vgg"]
+__all__ = ["NETWORKS", "lenet", "levels_of_pixels", "m5", "mlp", "resnet", "unet", "vgg"]
 
 
 #: What leaves the layers of a residual network: values in fixed point of 8 bits, from -8 to 7.9375.
@@ -99,6 +99,28 @@ def vgg(name: str, channels: tuple[int, int, int], hidden: int) -> Network:
     ), data="cifar10")
 
 
+def unet(name: str, channels: tuple[int, int, int]) -> Network:
+    """A small U-Net (O. Ronneberger et al., U-Net, 2015) of two levels for grey images of 32 x 32 pixels,
+    each of which is of one of two classes.
+
+    ``channels`` are those of the maps of full, half and quarter height and width. A max-pool of 2 x 2 ends
+    each level on the way down; on the way up the map of the level below becomes as large, by nearest
+    neighbours, and has the channels of the level beside its own.
+    """
+    first, second, third = channels
+    return Network(name, Input(32, 32, (64, 128, 192)), (
+        Layer("enter", 32, 32, 3, (3, 3), first, padding=1, dropout=0.2),
+        Layer("down1", 32, 32, first, (3, 3), second, padding=1, pool=2, dropout=0.2),
+        Layer("down2", 16, 16, second, (3, 3), third, padding=1, pool=2, dropout=0.2),
+        Layer("below", 8, 8, third, (3, 3), third, padding=1, resize=2, dropout=0.2),
+        Layer("up2", 16, 16, second + third, (3, 3), second, padding=1, resize=2, source="beside2",
+              dropout=0.2),
+        Layer("up1", 32, 32, first + second, (3, 3), first, padding=1, source="beside1", dropout=0.2),
+        Layer("out", 32, 32, first, (1, 1), 2, dropout=0.2),
+    ), data="clutter", joins=(
+        Join("beside2", "below", "down1", "concat"), Join("beside1", "up2", "enter", "concat")))
+
+
 def m5(name: str, channels: tuple[int, int, int]) -> Network:
     """A small M5 (W. Dai et al., Very Deep Convolutional Neural Networks for Raw Waveforms, 2017) for
     series of 150 values of 8 bits, which are images of one row, and two classes.
@@ -124,4 +146,5 @@ NETWORKS = {network.name: network for network in (
     resnet("resnet18", (64, 128, 256, 512), 4),
     vgg("vgg_small", (128, 256, 512), 1024),
     m5("m5", (16, 32, 32)),
+    unet("unet", (8, 16, 24)),
 )}

@@ -15,7 +15,9 @@ first, and ``labels``, 0 to 9::
 Of ``data = torchvision.datasets.CIFAR10(folder, train, download=True)`` they are made by
 ``numpy.savez(file, images=data.data, labels=data.targets)``. A data set of any other name is likewise two
 files in the folder of its name, ``train.npz`` and ``test.npz``, of images of any one size, grey (N, H, W)
-or of colours (N, H, W, 3), and labels from 0 on.
+or of colours (N, H, W, 3), and labels from 0 on: of images (N,), or of the positions of a segmentation
+(N, h, w). The data set ``clutter``, digits among pieces of others with a label for each pixel, is made of
+MNIST as it is loaded.
 
 ``python -m golden.data fetch DIR`` downloads MNIST and Fashion-MNIST. The first 1000 test images of MNIST
 come with the project (:func:`load_sample`); ``python -m golden.data sample DIR`` makes their file again.
@@ -39,13 +41,14 @@ import numpy as np
 from gen.command import Parser, UserError, command
 from gen.files import replacing
 from gen.ir import Network
+from golden.clutter import cluttered
 
 
 __all__ = [
     "DATA_SETS", "NOISE_DEVIATION", "NOISE_MEAN", "OOD", "OOD_NOISE", "SAMPLE", "SOURCES", "DataError",
     "DataSet", "add_noise", "check_for", "data_set", "fetch", "folder_of", "gaussian_noise",
-    "load_cifar10", "load_fashion_mnist", "load_for", "load_mnist", "load_notmnist", "load_own",
-    "load_sample", "main", "make_sample", "parse_idx", "read_idx",
+    "load_cifar10", "load_clutter", "load_fashion_mnist", "load_for", "load_mnist", "load_notmnist",
+    "load_own", "load_sample", "main", "make_sample", "parse_idx", "read_idx", "sample_clutter",
 ]
 
 
@@ -221,17 +224,40 @@ def load_cifar10(folder: Path | str | None = None,
     return images, labels.astype(np.uint8)
 
 
+def load_sample() -> tuple[np.ndarray, np.ndarray]:
+    """Return the first 1000 test images of MNIST and their labels, which need no data folder."""
+    with np.load(SAMPLE, allow_pickle=False) as file:
+        return file["images"], file["labels"]
+
+
+def load_clutter(folder: Path | str | None = None,
+                 split: str = "test") -> tuple[np.ndarray, np.ndarray]:
+    """Return pictures ``(N, 32, 32)`` of the digits of MNIST in clutter, and a label for each pixel
+    ``(N, 32, 32)`` (:func:`golden.clutter.cluttered`); otherwise as :func:`load_mnist`.
+
+    Pieces in the pictures of the test digits are of the first 1000 of these.
+    """
+    digits, _ = load_mnist(folder, split)
+    return cluttered(digits, digits, 2) if split == "train" else cluttered(digits, digits[:1000], 1)
+
+
+def sample_clutter() -> tuple[np.ndarray, np.ndarray]:
+    """Return the first 1000 pictures and labels of :func:`load_clutter`, which need no data folder."""
+    digits, _ = load_sample()
+    return cluttered(digits, digits, 1)
+
+
 def load_own(name: str, folder: Path | str | None = None,
              split: str = "test") -> tuple[np.ndarray, np.ndarray]:
-    """Return images, uint8 ``(N, H, W)`` or ``(N, H, W, 3)``, and labels ``(N,)``, uint16, of the data set
-    ``name`` of a user; otherwise as :func:`load_cifar10`."""
+    """Return images, uint8 ``(N, H, W)`` or ``(N, H, W, 3)``, and labels ``(N,)``, or of positions
+    ``(N, h, w)``, uint16, of the data set ``name`` of a user; otherwise as :func:`load_cifar10`."""
     path = folder_of(folder) / name / f"{split}.npz"
     images, labels = _load_arrays(path, "write it with: numpy.savez(FILE, images=images, labels=labels)")
     if images.dtype != np.uint8 or images.ndim not in (3, 4) or images.shape[3:] not in ((), (3,)) or (
             not images.size):
         raise DataError(f"Images of {path} must be uint8 (N, H, W), or (N, H, W, 3), not {images.dtype} "
                         f"{images.shape}")
-    _check_labels(path, images, labels, 65535)
+    _check_labels(path, images, labels, 65535, (1, 3))
     return images, labels.astype(np.uint16)
 
 
@@ -247,9 +273,12 @@ def _load_arrays(path, way_out):
                         f"({' '.join(str(error).split())}); {way_out}") from None
 
 
-def _check_labels(path, images, labels, most):
-    if labels.shape != images.shape[:1]:
+def _check_labels(path, images, labels, most, dimensions=(1,)):
+    if labels.shape[:1] != images.shape[:1]:
         raise DataError(f"Data file {path} has {len(images)} images, but {labels.size} labels")
+    if labels.ndim not in dimensions:
+        each = ", or (N, height, width) of positions" if 3 in dimensions else ""
+        raise DataError(f"Labels of {path} must be (N,){each}, not {labels.shape}")
     if labels.dtype.kind not in "iu" or labels.min() < 0 or labels.max() > most:
         raise DataError(f"Labels of {path} must be integers from 0 to {most}")
 
@@ -288,6 +317,7 @@ class DataSet:
 
     title: str
     load: Callable                 #: Given the data folder and the split, returns images and labels.
+    sample: Callable | None = None #: Returns the images and labels that come with the project.
     ood: dict = field(default_factory=dict) #: Sets of a data folder that are out of distribution for it,
                                    #: and their loaders.
     ood_noise: dict = field(default_factory=dict) #: Sets likewise that are made from test images.
@@ -295,8 +325,9 @@ class DataSet:
 
 #: By the name that :attr:`gen.ir.Network.data` has.
 DATA_SETS = {
-    "mnist": DataSet("MNIST", load_mnist, OOD, OOD_NOISE),
+    "mnist": DataSet("MNIST", load_mnist, load_sample, OOD, OOD_NOISE),
     "cifar10": DataSet("CIFAR-10", load_cifar10),
+    "clutter": DataSet("MNIST in clutter", load_clutter, sample_clutter),
 }
 
 
@@ -322,20 +353,19 @@ def load_for(network: Network, folder: Path | str | None = None,
 
 def check_for(network: Network, images: np.ndarray, labels: np.ndarray):
     """Raise :exc:`DataError` unless ``network`` takes ``images`` of its data set, and has ``labels``."""
-    title, classes = data_set(network.data).title, network.layers[-1].outputs
+    title, classes = data_set(network.data).title, network.classes
     if images.shape[1:] != network.input.shape:
         sizes = [" x ".join(map(str, shape)) for shape in (network.input.shape, images.shape[1:])]
         raise DataError(f"Network {network.name!r} takes images of {sizes[0]}, and those of {title} are "
                         f"{sizes[1]}; give it the name of its own data set, as golden/data.py says")
+    if labels.shape[1:] != network.answer_shape:
+        sizes = [" x ".join(map(str, shape)) or "the image" for shape in (
+            network.answer_shape, labels.shape[1:])]
+        raise DataError(f"Network {network.name!r} has answers for {sizes[0]}, and {title} has labels for "
+                        f"{sizes[1]}; give it the name of its own data set, as golden/data.py says")
     if labels.size and labels.max() >= classes:
         raise DataError(f"Network {network.name!r} has {classes} classes, and {title} has a label "
                         f"{labels.max()}; give it the name of its own data set, as golden/data.py says")
-
-
-def load_sample() -> tuple[np.ndarray, np.ndarray]:
-    """Return the first 1000 test images of MNIST and their labels, which need no data folder."""
-    with np.load(SAMPLE, allow_pickle=False) as file:
-        return file["images"], file["labels"]
 
 
 def make_sample(folder: Path | str | None = None, path: Path = SAMPLE):

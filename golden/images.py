@@ -12,7 +12,8 @@ a folder      PNG files in the order of their names (``10.png`` before ``2.png``
 other files   IDX, as those of MNIST, plain or compressed with gzip
 ============  =====================================================================================
 
-Labels can also be in a separate file: ``.npy``, text with a number per line, or IDX.
+Labels can also be in a separate file: ``.npy``, text with a number per line, or IDX. Those of a network
+that has an answer for each position of a map, as of a segmentation, are arrays (N, H, W).
 """
 
 import gzip
@@ -43,7 +44,8 @@ class Images:
     """N images for a network, with their labels and files if these are known."""
 
     pixels: np.ndarray              #: uint8 (N, H, W), of several components (N, H, W, colours).
-    labels: np.ndarray | None = None #: int64 (N,), from 0 to K - 1, if there are any.
+    labels: np.ndarray | None = None #: int64 (N,), or (N, H, W) of positions, from 0 to K - 1, if there are
+                                    #: any.
     files: tuple[str, ...] | None = None #: File of each image, if the images are files of a folder.
 
     def __len__(self):
@@ -63,14 +65,13 @@ def read_images(path: Path | str, network: Network, labels: Path | str | None = 
     DataError
         If a file is missing, damaged or of another kind; if pixels are no 8-bit grey or colours, or images
         of another size than the input of the network; if there is no image; or if labels are not one per
-        image, or no classes of the network.
+        image, or one for each position that has an answer, or no classes of the network.
     """
     path, shape = Path(path), network.input.shape
-    classes = network.layers[-1].outputs
     kind, found, files = path.suffix.lower(), None, None
     try:
         if path.is_dir():
-            pixels, found, files = _folder(path, shape, classes)
+            pixels, found, files = _folder(path, shape, network)
         elif kind == ".png":
             pixels, files = _png(path, shape)[None], (path.name,)
         elif kind == ".npz":
@@ -87,7 +88,7 @@ def read_images(path: Path | str, network: Network, labels: Path | str | None = 
         if labels is not None:
             found, path = _labels(Path(labels)), Path(labels)
         if found is not None:
-            found = _checked_labels(found, path, len(pixels), classes)
+            found = _checked_labels(found, path, len(pixels), network)
     except FileNotFoundError as error:
         raise DataError(f"File {error.filename} does not exist") from None
     except OSError as error:
@@ -133,16 +134,19 @@ def _conversion(pixels):
     return "bring them to 0 to 255 first, as what the network was trained with"
 
 
-def _checked_labels(labels, path, count, classes):
+def _checked_labels(labels, path, count, network):
+    positions = network.answer_shape
     if labels.dtype.kind not in "iu":
         raise DataError(f"Labels of {path} must be integers, the numbers of classes, not {labels.dtype}")
-    if labels.ndim != 1:
-        raise DataError(f"Labels of {path} must be (N,), one number per image, not {labels.shape}")
+    if labels.shape[1:] != positions:
+        each = (f"(N, {positions[0]}, {positions[1]}), one number for each position" if positions else
+                "(N,), one number per image")
+        raise DataError(f"Labels of {path} must be {each}, not {labels.shape}")
     if len(labels) != count:
         raise DataError(f"There are {count} images, but {len(labels)} labels in {path}")
-    for wrong in labels[(labels < 0) | (labels >= classes)][:1]:
-        raise DataError(f"Labels of {path} must be from 0 to {classes - 1}, the classes of the network, "
-                        f"not {wrong}")
+    for wrong in labels[(labels < 0) | (labels >= network.classes)][:1]:
+        raise DataError(f"Labels of {path} must be from 0 to {network.classes - 1}, the classes of the "
+                        f"network, not {wrong}")
     return labels.astype(np.int64)
 
 
@@ -196,7 +200,7 @@ def _labels(path):
     return _idx(path)
 
 
-def _folder(path, shape, classes):
+def _folder(path, shape, network):
     """Return the pixels, the labels if there are sub-folders, and the names of the files below ``path``."""
     entries = sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
     folders = [entry for entry in entries if entry.is_dir()]
@@ -205,12 +209,17 @@ def _folder(path, shape, classes):
     if found and folders:
         raise DataError(f"Folder {path} has images and sub-folders ({folders[0].name}); it must have "
                         f"either images, or a sub-folder for each class")
+    if folders and network.answer_shape:
+        raise DataError(f"Sub-folders of {path} name a class for each image, and network {network.name!r} "
+                        "has answers for its positions; put the images into one folder, and name their "
+                        "labels with --labels FILE")
     if folders:
         labels = []
         for folder in folders:
-            if not (folder.name.isascii() and folder.name.isdecimal() and int(folder.name) < classes):
+            if not (folder.name.isascii() and folder.name.isdecimal()
+                    and int(folder.name) < network.classes):
                 raise DataError(f"Sub-folder {folder} must be named by the number of a class, from 0 to "
-                                f"{classes - 1}")
+                                f"{network.classes - 1}")
             pictures = _pictures(sorted(folder.iterdir()))
             found  += pictures
             labels += [int(folder.name)] * len(pictures)

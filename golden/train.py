@@ -133,6 +133,9 @@ def _parse(arguments):
     if options.teacher_epochs is not None and (recipe in ("paper", "float") or options.arrays):
         parser.error("--teacher-epochs is not for recipe 'paper' or 'float', or --arrays, which have no "
                      "teacher")
+    if options.teacher_epochs and plain.answer_shape:
+        parser.error(f"--teacher-epochs is not for network {plain.name!r}, which has an answer for each "
+                     "position: its teacher has one for an image")
     for name in dict.fromkeys(name for every in METHODS.values() for name in every.options):
         if getattr(options, name) and name not in method.options:
             users = [other for other, own in METHODS.items() if name in own.options]

@@ -62,7 +62,7 @@ def simulate_answers(directory: Path | str, images: np.ndarray, labels=None, *, 
         Output of a build.
     images : uint8 array (N, H, W), of several components (N, H, W, colours)
         Images, sent back to back.
-    labels : int array (N,), optional
+    labels : int array (N,), or of positions (N, H, W), optional
         Their classes, for accuracy and calibration.
     ood : dict of name to uint8 array (M, H, W) or str, optional
         Images out of distribution, which follow in the order given; or why there are none.
@@ -171,7 +171,7 @@ def simulate_answers(directory: Path | str, images: np.ndarray, labels=None, *, 
 def _check(design, sets, labels, passes, duty, jobs):
     """Refuse what cannot be simulated."""
     network = design.network
-    shape, classes = network.input.shape, network.layers[-1].outputs
+    shape, classes = network.input.shape, network.classes
     if not 1 <= passes <= design.passes_max:
         raise SimulationError(f"Passes must be from 1 to {design.passes_max} (T_max of this build), "
                               f"not {passes}")
@@ -190,6 +190,9 @@ def _check(design, sets, labels, passes, duty, jobs):
                                   f"{' x '.join(map(str, images.shape[1:]))}")
     if labels is not None and len(labels) != len(sets[""]):
         raise SimulationError(f"There are {len(sets[''])} images, but {len(labels)} labels")
+    if labels is not None and labels.shape[1:] != network.answer_shape:
+        raise SimulationError(f"Labels must be {(len(labels), *network.answer_shape)}, as the network has "
+                              f"answers, not {labels.shape}")
     if labels is not None and not ((labels >= 0) & (labels < classes)).all():
         raise SimulationError(f"Labels must be from 0 to {classes - 1}, the classes of the network, not "
                               f"from {labels.min()} to {labels.max()}")

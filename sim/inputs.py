@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from golden.data import data_set, load_sample
+from golden.data import data_set
 from golden.images import Images, read_images
 from sim.bit_exact import SimulationError
 from sim.design import Design
@@ -34,15 +34,21 @@ def images_of(design: Design, *, data: Path | None = None, given: Path | None = 
     known   = data_set(network.data)
     if data is not None:
         images = Images(*known.load(data, "test"))
-    elif network.data == "mnist":
-        images = Images(*load_sample())
+    elif known.sample:
+        images = Images(*known.sample())
     else:
         raise SimulationError(f"No images of {known.title} come with the project; name a folder that has "
                               "it with --data DIR, or images of your own with --input FILE")
     if ood and not known.ood:
         raise SimulationError(f"No set is known that is out of distribution for {known.title}; leave out "
                               "--ood")
-    classes = network.layers[-1].outputs
+    classes = network.classes
+    if images.labels.shape[1:] != network.answer_shape:
+        raise SimulationError(f"Network of {design.directory} has answers for "
+                              f"{' x '.join(map(str, network.answer_shape)) or 'a whole image'}, and "
+                              f"{known.title} has labels for "
+                              f"{' x '.join(map(str, images.labels.shape[1:])) or 'a whole image'}; name "
+                              "images of your own with --input FILE")
     if images.pixels.shape[1:] != network.input.shape or images.labels.max() >= classes:
         sizes = [" x ".join(map(str, shape)) for shape in (network.input.shape, images.pixels.shape[1:])]
         raise SimulationError(f"Network of {design.directory} takes images of {sizes[0]} in {classes} "

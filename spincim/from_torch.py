@@ -649,7 +649,7 @@ class _Walk:
         return replace(state, mask=(float(module.p), state.shape[0] if spatial else math.prod(state.shape)))
 
     def _softmax(self, module):
-        if module.dim not in (1, -1) or not isinstance(self.state, _Part):
+        if not isinstance(self.state, _Part) or module.dim not in ((1, -1) if self.state.flat else (1,)):
             raise _Refused("is not that of the classes", "use dim=1, at the end of the model")
         self.ended = True # as the head does
         return self.state

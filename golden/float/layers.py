@@ -79,6 +79,12 @@ def of_averages(layer: Layer, weight: Tensor) -> Tensor:
     return weight.repeat_interleave(rows, -2).repeat_interleave(columns, -1)
 
 
+def logits_of(y: Tensor) -> Tensor:
+    """Return the logits ``(N, classes)`` of what leaves the last layer, ``(N, classes, 1, 1)``; or
+    ``(N, H, W, classes)`` of a map of several positions."""
+    return y.flatten(1) if y.shape[2:] == (1, 1) else y.movedim(1, -1)
+
+
 def resized(layer: Layer, x: Tensor) -> Tensor:
     """Return the map that leaves ``layer``, of ``x`` ``(N, C, h, w)`` behind its pool."""
     rows, columns = layer.resize

@@ -10,7 +10,7 @@ from gen.graph import graph_of
 from gen.ir import Network
 from gen.methods import choose
 from golden.float.graph import follow, numbered
-from golden.float.layers import BinaryConvolution, resized, sign
+from golden.float.layers import BinaryConvolution, logits_of, resized, sign
 from golden.float.levels import levels_of_pixels
 
 
@@ -77,8 +77,8 @@ class BayNN(nn.Module):
         return q.to(self.layers[0].scale.dtype).mul_(2).sub_(2**self.network.input.bits - 1)
 
     def forward(self, images: Tensor, choice: Tensor | None = None) -> Tensor:
-        """Return the logits ``(N, classes)`` of uint8 ``images`` ``(N, H, W)``, of several
-        components ``(N, H, W, colours)``, in one pass.
+        """Return the logits ``(N, classes)``, or those of positions ``(N, H, W, classes)``, of uint8
+        ``images`` ``(N, H, W)``, of several components ``(N, H, W, colours)``, in one pass.
 
         ``choice`` holds the choice of each image and layer of the trunk, ``(N, L)``, where keep bits may be
         bool; or which groups each mask keeps, ``(N, W)``. Without it, layers choose at random while
@@ -87,15 +87,15 @@ class BayNN(nn.Module):
         return self._logits(self.layers[0].sums(self.binarize(images)), choice)
 
     def passes(self, images: Tensor, choice: Tensor) -> Tensor:
-        """Return the logits ``(N, T, classes)`` of the passes of ``choice``, as :meth:`draw` returns
-        it, which share what they can of the first layer."""
+        """Return the logits ``(N, T, classes)``, or those of positions ``(N, T, H, W, classes)``, of the
+        passes of ``choice``, as :meth:`draw` returns it, which share what they can of the first layer."""
         sums = self.layers[0].sums(self.binarize(images))
         return torch.stack([self._logits(sums, of_pass) for of_pass in choice.unbind(1)], 1)
 
     def _logits(self, sums, choice):
         """Return the logits for the pooled sums of the first layer."""
         *_, (_, y) = self._behind(sums, choice)
-        return y.flatten(1)
+        return logits_of(y)
 
     def _behind(self, sums, choice):
         """Yield layers and joins with what leaves each of them, for the pooled sums of the first one."""
@@ -144,6 +144,6 @@ def paths(model: BayNN, images: Tensor) -> Tensor:
             if rest:
                 yield from walk(resized(layer.layer, sign(y)), rest)
             else:
-                yield y.flatten(1).softmax(1)
+                yield logits_of(y).softmax(-1)
 
     return torch.stack(list(walk(model.binarize(images), list(model.layers))), 1)

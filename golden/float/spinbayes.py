@@ -8,6 +8,7 @@ from gen.graph import graph_of
 from gen.ir import Network
 from golden.float.bayes import BayesianConvolution
 from golden.float.graph import follow, numbered
+from golden.float.layers import logits_of
 from golden.float.levels import levels_of, levels_of_pixels
 
 
@@ -62,7 +63,7 @@ class SpinBayes(nn.Module):
         L)``; without it, they are drawn at random.
         """
         *_, (_, y) = self._through(self.levels(images), choice)
-        return y.flatten(1)
+        return logits_of(y)
 
     def _through(self, q, choice):
         """Yield layers and joins with what leaves each of them, for the levels ``q`` of the input."""

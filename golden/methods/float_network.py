@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gen.ir import Layer, Network
-from golden.float.layers import resized
+from golden.float.layers import logits_of, resized
 
 
 __all__ = ["FloatConvolution", "FloatNetwork"]
@@ -98,4 +98,4 @@ class FloatNetwork(nn.Module):
         for layer in self.layers:
             y = layer(x)
             x = functional.relu(y)
-        return y.flatten(1)
+        return logits_of(y)

@@ -40,7 +40,7 @@ class Images:
     ----------
     variants : list of Tensor ``(N, H, W)``, of several components ``(N, H, W, colours)``
         The uint8 images, then their augmented copies.
-    labels : Tensor ``(N,)``
+    labels : Tensor ``(N,)``, or of positions ``(N, H, W)``
     teacher_logits : list of Tensor ``(N, classes)`` or None
         The logits for each variant; None without a teacher.
     classes : int
@@ -106,15 +106,15 @@ def distillation_loss(logits: Tensor, labels: Tensor, teacher_logits: Tensor | N
 
     Parameters
     ----------
-    logits : Tensor ``(masks, N, classes)``
+    logits : Tensor ``(masks, N, classes)``, or of positions ``(masks, N, H, W, classes)``
         Of several passes; the loss is that of their mean probabilities.
-    labels : Tensor ``(N,)``
+    labels : Tensor ``(N,)``, or ``(N, H, W)``
     teacher_logits : Tensor ``(N, classes)`` or None
     """
     def mixture(temperature):
         return (logits / temperature).log_softmax(-1).logsumexp(0) - np.log(len(logits))
 
-    loss = functional.nll_loss(mixture(1.0), labels)
+    loss = functional.nll_loss(mixture(1.0).flatten(0, -2), labels.flatten())
     if teacher_logits is None:
         return loss
     divergence = functional.kl_div(mixture(TEMPERATURE), (teacher_logits / TEMPERATURE).softmax(-1),

@@ -28,8 +28,8 @@ def passes_of(network: Network) -> int:
 @torch.no_grad()
 def logits_of_passes(model: nn.Module, images: Tensor, passes: int, seed: int,
                      steps: Progress) -> np.ndarray:
-    """Return the logits ``(N, passes, classes)`` of uint8 ``images`` ``(N, H, W)``; choices are drawn anew
-    for each image."""
+    """Return the logits ``(N, passes, classes)``, or those of positions, of uint8 ``images``
+    ``(N, H, W)``; choices are drawn anew for each image."""
     choice = model.draw(np.random.default_rng(seed), len(images), passes)
     choice = torch.tensor(choice, device=images.device)
     parts = [model.passes(chunk, drawn).cpu().numpy()

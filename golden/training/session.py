@@ -103,7 +103,7 @@ def train(options: argparse.Namespace, state: Path, steps: Progress) -> dict[str
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
     images = Images([torch.tensor(pixels, device=device)], torch.tensor(labels.astype(int), device=device),
-                    classes=network.layers[-1].outputs)
+                    classes=network.classes)
     if options.arrays:
         model = load(network, options.arrays).to(device)
         measure_anew(model, images, steps)
@@ -155,6 +155,9 @@ def _plan(options, training: Training):
     plan = training.plans.get(options.source.plain.name, training.default)
     if options.teacher_epochs is not None:
         plan = replace(plan, teacher_epochs=options.teacher_epochs)
+    # The teacher has one answer for an image, and a copy moves what the labels of positions are of.
+    none = {"teacher_epochs": 0, "copies": 0} if options.source.plain.answer_shape else {}
+    plan = replace(plan, **{name: value for name, value in none.items() if hasattr(plan, name)})
     return replace(plan, epochs=options.epochs or plan.epochs)
 
 

@@ -128,9 +128,10 @@ def check(graph, tmp_path, classes=2, count=24):
     images, given = pixels(graph.shape, count)
     given = given.reshape(-1, *network.input.shape)
     logits, *quantized = executed(graph.model(), images)
-    logits = logits.reshape(len(images), -1).astype(np.float64)
+    logits = logits.reshape(len(images), network.classes, -1).astype(np.float64).transpose(0, 2, 1)
+    logits = logits.reshape(-1, network.classes) # of each position of each image
     found, maps = forward(compiled, given, np.zeros((len(images), 0), bool), maps=True)
-    found = softmax(found, compiled.head) / 65536
+    found = softmax(found, compiled.head).reshape(-1, network.classes) / 65536
     power = np.exp(logits - logits.max(1, keepdims=True))
     expected = power / power.sum(1, keepdims=True)
     np.testing.assert_array_equal(found.argmax(1), logits.argmax(1))
@@ -501,6 +502,16 @@ def test_output_of_a_convolution(tmp_path):
     graph.newest = graph.nodes[-1].output[0]
     check(graph, tmp_path)
     read(path)
+
+
+def test_output_of_a_map(tmp_path):
+    """Each position has logits of its own."""
+    graph = signs(Graph())
+    graph.conv(1, 4)
+    graph.bipolar()
+    graph.conv(4, 3, kernel=1)
+    graph.normalize(3, deviation=8)
+    check(graph, tmp_path)
 
 
 # Ways that part and meet again.
@@ -1074,11 +1085,7 @@ def test_refuses_joins(make, number, kind, what, way_out, tmp_path):
     (full(lambda graph: graph.bipolar()),
      "ends with activations that are quantized; end the graph with its logits"),
     (full(lambda graph: graph.add("Relu")),
-     "ends with a map of (12, 1, 1), or with a limit of its values; end the graph with the logits of its "
-     "classes"),
-    (image(lambda graph: graph.conv(1, 4)),
-     "ends with a map of (4, 4, 4), or with a limit of its values; end the graph with the logits of its "
-     "classes"),
+     "ends with a limit of its values; end the graph with the logits of its classes"),
     (lambda: activations(Graph(), Graph.bipolar) and Graph((2, SIDE, SIDE)),
      "has an input of shape [1, 2, 6, 6]; it must be (images, 1 or 3, height, width) or (images, pixels)"),
 ])

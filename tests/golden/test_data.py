@@ -71,6 +71,7 @@ def test_cifar10(tmp_path):
     ({"images": np.zeros((4, 32, 32, 3))}, r"Images of .* must be uint8 \(N, 32, 32, 3\), not float64 .*"),
     ({"labels": [1]}, "Data file .* has 4 images, but 1 labels"),
     ({"labels": [1, 2, 3, 10]}, "Labels of .* must be integers from 0 to 9"),
+    ({"labels": np.zeros((4, 2, 2), int)}, r"Labels of .* must be \(N,\), not \(4, 2, 2\)"),
 ])
 def test_cifar10_of_other_arrays(tmp_path, arrays, message):
     write_cifar10(tmp_path, **arrays)
@@ -86,6 +87,13 @@ def test_cifar10_that_is_damaged(tmp_path):
     np.savez(path, images=np.zeros((4, 32, 32, 3), np.uint8))
     with pytest.raises(DataError, match=r"test.npz must have arrays 'images' and 'labels' \("):
         data.load_cifar10(tmp_path)
+
+
+def test_own_with_labels_of_positions(tmp_path):
+    (tmp_path / "mine").mkdir()
+    labels = np.arange(12).reshape(2, 2, 3)
+    np.savez(tmp_path / "mine" / "test.npz", images=np.zeros((2, 4, 6), np.uint8), labels=labels)
+    assert (data.load_own("mine", tmp_path)[1] == labels).all()
 
 
 @pytest.mark.parametrize("shape", [(7, 5), (7, 5, 3)])
@@ -112,6 +120,8 @@ def test_own(tmp_path, shape):
      "Images of PATH must be uint8 (N, H, W), or (N, H, W, 3), not uint8 (0, 7, 5)"),
     ({"images": np.zeros((2, 7, 5), np.uint8), "labels": np.zeros(3, int)},
      "Data file PATH has 2 images, but 3 labels"),
+    ({"images": np.zeros((2, 7, 5), np.uint8), "labels": np.zeros((2, 7), int)},
+     "Labels of PATH must be (N,), or (N, height, width) of positions, not (2, 7)"),
     ({"images": np.zeros((2, 7, 5), np.uint8), "labels": np.zeros(2)},
      "Labels of PATH must be integers from 0 to 65535"),
     ({"images": np.zeros((2, 7, 5), np.uint8), "labels": np.array([0, -1])},

@@ -266,6 +266,7 @@ def test_folder_that_is_no_class(network, tmp_path, name):
     ([0, 1, 2, 2], "There are 5 images, but 4 labels in {}"),
     ([0.0] * 5, "Labels of {} must be integers, the numbers of classes, not float64"),
     ([[0]] * 5, "Labels of {} must be (N,), one number per image, not (5, 1)"),
+    ([[[0, 1], [1, 0]]] * 5, "Labels of {} must be (N,), one number per image, not (5, 2, 2)"),
 ])
 @pytest.mark.parametrize("separate", [False, True])
 def test_wrong_labels(network, tmp_path, labels, message, separate):

@@ -74,8 +74,8 @@ def built(model, tmp_path, shape=(1, SIDE, SIDE), **options):
 
 
 def check(network, logits, images, bits):
-    """Check a pass of the golden model against the logits of torch, float64 (N, K)."""
-    found = softmax(forward(network, images, bits), network.head) / 65536
+    """Check a pass of the golden model against the logits of torch, float64 (N, K), or (N, K, H, W)."""
+    found = np.moveaxis(softmax(forward(network, images, bits), network.head), -1, 1) / 65536
     expected = logits.softmax(1).detach().numpy()
     np.testing.assert_array_equal(found.argmax(1), expected.argmax(1))
     assert abs(found - expected).max() <= BOUND
@@ -127,6 +127,8 @@ PLAIN = {
     "softmax":       lambda: nn.Sequential(behind(Sign(), shape=(1, 8, 8)), nn.LogSoftmax(1)),
     "nested":        lambda: nn.Sequential(nn.Sequential(*hidden()), nn.BatchNorm2d(6),
                                            behind(Sign(), shape=(6, 6, 6))),
+    "of positions":  lambda: nn.Sequential(*hidden(nn.BatchNorm2d(6), Sign()), BinaryConv2d(6, 5, 1),
+                                           nn.BatchNorm2d(5), nn.LogSoftmax(1)),
     "no flat layer": lambda: nn.Sequential(*hidden(nn.BatchNorm2d(6), Sign()), BinaryConv2d(6, 5, 6),
                                            nn.BatchNorm2d(5), nn.Flatten()),
 }
