@@ -21,13 +21,15 @@ LIMITS = (0.25, 4.0) #: No factor leaves this range.
 
 def fit_factor(logits: np.ndarray, labels: np.ndarray) -> float:
     """Return the factor on ``logits`` ``(N, T, classes)`` for which the mean probabilities of the T passes
-    have the smallest negative log likelihood of ``labels`` ``(N,)``; 1 where there are no images."""
+    have the smallest negative log likelihood of ``labels`` ``(N,)``; 1 where there are no images. Logits
+    and labels of positions have their height and width behind N, T and N."""
     if not len(labels):
         return 1.0
 
     def likelihood(logarithm):
         probabilities = torch.tensor(logits * np.exp(logarithm)).softmax(-1).mean(1).numpy()
-        return metrics.negative_log_likelihood(probabilities, labels)
+        return metrics.negative_log_likelihood(probabilities.reshape(-1, probabilities.shape[-1]),
+                                               labels.ravel())
 
     found = minimize_scalar(likelihood, bounds=np.log(LIMITS), method="bounded", options={"xatol": 1e-3})
     return float(np.exp(found.x))

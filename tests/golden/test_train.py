@@ -677,6 +677,44 @@ def test_network_of_a_file(described, tmp_path, capsys):
     assert capsys.readouterr().err.splitlines()[-1].startswith(f"golden.compare: Checkpoint {out} has ")
 
 
+@pytest.mark.parametrize("method", ["scale-dropout", "sub-set", "spinbayes", "spatial-spindrop", "affine",
+                                    "mc-dropout"])
+def test_network_with_answers_for_positions(method, described, tmp_path, capsys):
+    """It learns which pixels are between both thresholds, by every recipe, and is judged by all of them."""
+    described.write_text(OWN.replace("kernel = 3\npool = 2", "kernel = 1").replace(
+        '"linear"', '"conv"\nkernel = 1').replace("outputs = 3", "outputs = 2"))
+    for split in "train", "test":
+        with np.load(tmp_path / "blobs" / f"{split}.npz") as known:
+            images = known["images"]
+        np.savez(tmp_path / "blobs" / f"{split}.npz", images=images,
+                 labels=((images >= 85) & (images < 170)).astype(int))
+    options = [str(described), "--data", str(tmp_path)]
+    out = tmp_path / f"own_{method}.npz"
+    assert train.main([*options, "--method", method, "--epochs", "12", "--out", str(out)]) == 0
+    assert "teacher" not in capsys.readouterr().err.replace("no teacher", "")
+    if method in BASELINES:
+        return
+    assert evaluate.main([str(out), "--data", str(tmp_path), "--passes", "4", "--json",
+                          str(tmp_path / "figures.json")]) == 0
+    figures = json.loads((tmp_path / "figures.json").read_text())["prediction"]
+    # To say that no pixel is has a mean IoU of less than a half.
+    assert figures["exact"]["test/seg/mIoU"] > 0.6
+    assert "mIoU" in capsys.readouterr().out
+
+
+def test_teacher_of_a_network_with_answers_for_positions(described, tmp_path, capsys):
+    described.write_text(OWN.replace("linear", "conv").replace("outputs = 3", "outputs = 2\nkernel = 1"))
+    with pytest.raises(SystemExit):
+        train.main([str(described), "--data", str(tmp_path), "--teacher-epochs", "2"])
+    assert capsys.readouterr().err == (
+        "golden.train: --teacher-epochs is not for network 'own', which has an answer for each position: "
+        "its teacher has one for an image\n")
+    assert train.main([str(described), "--data", str(tmp_path)]) == 2
+    assert capsys.readouterr().err == (
+        "golden.train: Network 'own' has answers for 5 x 4, and blobs has labels for the image; give it "
+        "the name of its own data set, as golden/data.py says\n")
+
+
 def test_baseline_of_a_file(described, tmp_path, capsys):
     assert train.main([str(described), "--method", "mc-dropout", "--data", str(tmp_path), "--epochs",
                        "1"]) == 0
