@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import re
 from dataclasses import asdict
 from pathlib import Path
@@ -43,7 +44,8 @@ def write_bus(network: Network, target: Target, accelerator: Accelerator, direct
     name   = name_of_build(network, target)
     of_map = {
         "pixels": network.input.height * network.input.width, "colours": network.input.colours,
-        "classes": network.layers[-1].outputs, "passes": target.passes, "passes_max": target.passes_max,
+        "classes": network.classes, "positions": network.answered,
+        "passes": target.passes, "passes_max": target.passes_max,
         "confidence": network.head.confidence, "agreement": network.head.agreement,
         "sources": len(network.generator.seeds) if hasattr(accelerator, "reseed") else 0,
         "version": tuple(map(int, re.findall(r"\d+", version())[:3])), "build": int(name[:8], 16)}
@@ -117,6 +119,11 @@ def _values(registers):
     return {register.name: register.value for register in registers}
 
 
+def _answered(registers):
+    """Height and width of the positions of an image that have an answer each."""
+    return divmod(_values(registers).get("POSITIONS", 1 << 16 | 1), 1 << 16)
+
+
 _HEADER = """\
 /* The registers and results of a SpinCIM accelerator on AXI. Written by gen.build; not to be edited. */
 #ifndef SPINCIM_H
@@ -185,6 +192,7 @@ def _header(registers):
         rows += [(f"{register.name}_{field.name.upper()}", f"0x{((1 << field.width) - 1) << field.low:X}u",
                   field.text) for field in register.fields]
     values = _values(registers)
+    height, width = _answered(registers)
     kinds  = {64: "uint64_t", 32: "uint32_t"}
     return _HEADER.format(
         registers=defines(rows),
@@ -192,7 +200,11 @@ def _header(registers):
             ("ID_VALUE", f"0x{values['ID']:08X}u", "what ID says"),
             ("BUILD_VALUE", f"0x{values['BUILD']:08X}u", "what BUILD says"),
             ("IMAGE_BYTES", f"{values['PIXELS'] * values['COLOURS']}u", "of a packet of pixels"),
-            ("RECORDS", f"{values['CLASSES']}u", "of a result, one for each class"),
+            ("RECORDS", f"{values['CLASSES'] * height * width}u",
+             "of a result, one for each class" + (" of each position" if height * width > 1 else "")),
+            ("CLASSES_VALUE", f"{values['CLASSES']}u", "what CLASSES says"),
+            ("ANSWER_ROWS", f"{height}u", "of positions that have an answer each, one row after another"),
+            ("ANSWER_COLUMNS", f"{width}u", "and positions of a row"),
             ("SOURCES_VALUE", f"{values['SOURCES']}u", "what SOURCES says"))),
         seed=_HEADER_SEED if values["SOURCES"] else "",
         record="\n".join(f"    {kinds[bits]} {name + ';':12} /* {text} */"
@@ -213,9 +225,11 @@ FIELDS = {fields}
 #: What registers say that never change, by name.
 CONSTANTS = {constants}
 
-#: Bytes of a packet of pixels, and records of a result.
+#: Bytes of a packet of pixels; records of a result; rows and columns of positions that have an answer each,
+#: one after another in the result.
 IMAGE_BYTES = {image_bytes}
 RECORDS     = {records}
+POSITIONS   = {positions}
 
 #: Fields of a record of a result and their types as numpy names them: dtype(RECORD).
 RECORD = {record}
@@ -251,7 +265,8 @@ def _module(registers):
         constants=_dict({register.name: f"0x{register.value:08X}" for register in registers
                          if register.kind == "constant"}),
         image_bytes=values["PIXELS"] * values["COLOURS"],
-        records=values["CLASSES"],
+        records=values["CLASSES"] * math.prod(_answered(registers)),
+        positions=_answered(registers),
         record="[\n" + "".join(f'    ("{name}", "<u{bits // 8}"),\n'
                                for name, (bits, _) in RECORD.items()) + "]",
         flags=_dict({name: bit for bit, name in enumerate(FLAGS)}),

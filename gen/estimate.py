@@ -34,10 +34,10 @@ def estimate_network(accelerator: Accelerator, network: Network, passes: int, cl
     ``interval_cycles`` is that with the most maps that T passes can make, ``interval_cycles_mean`` the mean
     of ``images_drawn`` images, whose choices are drawn as the network draws them. ``interval`` is a word
     that says what holds: ``"exact"``, all images take ``interval_cycles``; ``"at most"``, no image takes
-    more; ``"about"``, layers wait for room or for random bits (then ``exact`` is false), so an image takes
-    ``interval_cycles_mean`` on average. Throughput follows from the one that is named.
+    more; ``"about"``, layers or logits wait for room or for random bits (then ``exact`` is false), so an
+    image takes ``interval_cycles_mean`` on average. Throughput follows from the one that is named.
 
-    The latencies are those of the same images, each by itself; ``latency_exact`` says whether they are
+    The latencies are those of the same images, each by itself; ``latency_exact`` says that they are
     those of the hardware to the cycle. No figure is the largest that there can be: which choices are
     slowest is not known.
     """
@@ -48,7 +48,7 @@ def estimate_network(accelerator: Accelerator, network: Network, passes: int, cl
     layers  = estimate_layers(accelerator, network, passes)
     slowest = max(layers, key=lambda name: layers[name]["max_cycles"])
     every = most, one, many
-    exact = all(each.exact and not each.waits for each in every)
+    exact = not any(each.waits for each in every)
     kind  = "about" if not exact else "exact" if many.mean_interval == most.interval else "at most"
     interval  = many.mean_interval if kind == "about" else most.interval
     latencies = [each.latency for each in alone]
@@ -63,7 +63,7 @@ def estimate_network(accelerator: Accelerator, network: Network, passes: int, cl
         "interval_cycles_mean": many.mean_interval,
         "interval_cycles_one_pass": one.interval,
         "images_drawn": _DRAWN,
-        "latency_exact": all(each.exact for each in alone),
+        "latency_exact": True, # not of several instances
         "latency_cycles": max(latencies), # FINN's key
         "latency_cycles_mean": sum(latencies) / len(latencies),
         "latency_cycles_largest": max(latencies),

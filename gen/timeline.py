@@ -28,9 +28,7 @@ class Timeline:
     maps: tuple[int, ...]         #: Maps that each engine has run for the last image.
     leaves: int                   #: Leaves of the last image.
     waits: bool                   #: Whether a layer has waited for room, or for an array, a mask or random
-                                  #: bits.
-    exact: bool                   #: Whether the cycles are exact: the softmax has never been full, which is
-                                  #: the one thing that is not followed.
+                                  #: bits, or logits for room in the softmax.
 
     @property
     def interval(self) -> float:
@@ -132,7 +130,8 @@ def timeline(accelerator: Accelerator, outcomes: np.ndarray) -> Timeline:
         entered = times[-1]
     return Timeline(tuple(firsts), tuple(head.results),
                     tuple(len(engine.ends) - runs for engine, runs in zip(engines, before, strict=True)),
-                    len(head.read) - leaves, any(edge.waited for edge in edges), head.exact)
+                    len(head.read) - leaves,
+                    head.softmax.waited or any(edge.waited for edge in edges))
 
 
 class _MaskBank:
@@ -467,15 +466,12 @@ class _Head:
     """When leaves go through softmax and averaging block (:mod:`hdl.head`)."""
 
     def __init__(self, accelerator):
-        self.softmax   = accelerator.softmax
+        self.softmax   = _Softmax(accelerator.softmax)
         self.averaging = accelerator.averaging
-        self.begins    = [] # cycles in which the first probabilities of positions of leaves are taken
         self.results   = [] # cycles in which the last words of results are
-        self.exact     = True
         self.read      = [] # cycles in which the pass sets of leaves leave their queue
-        self._entered  = -self.averaging.classes
-        self._division = -self.softmax.interval
-        self._busy     = 0
+        # After reset all votes are cleared.
+        self._busy     = self.averaging.classes * self.averaging.positions + self.averaging.COUNT - 1
 
     def enter(self, arrival, offered, image, members, last):
         """The first logit of a leaf arrives; return when its pass set is taken, and when its logits are."""
@@ -484,26 +480,114 @@ class _Head:
         if len(self.read) >= averaging.AHEAD:
             taken = max(taken, self.read[-averaging.AHEAD] + 1)
         known = taken + averaging.COUNT
-        for _ in range(averaging.positions):
-            number = len(self.begins)
-            self._entered = max(arrival, self._entered + classes)
-            if number >= self.softmax.capacity:
-                room = self.begins[number - self.softmax.capacity]
-                self.exact &= room <= self._entered
-                self._entered = max(self._entered, room)
-            self._division = max(self._entered + classes - 1, self._division + self.softmax.interval)
-            begin = max(self._busy, self._division + self.softmax.latency, known)
-            self.begins.append(begin)
-            times += range(self._entered, self._entered + classes)
-            self._busy = begin + classes + averaging.between
-            result = begin + classes - 1 + averaging.latency + (classes - 1) * averaging.interval
-            if last:
-                self._busy += classes * averaging.interval + 1
+        follows = classes + averaging.between + (classes * averaging.interval + 1 if last else 0)
+        state = None
+        for left in reversed(range(averaging.positions)):
+            logits, there = self.softmax.enter(arrival)
+            begin = max(self._busy, there, known)
+            self.softmax.leave(begin)
+            times += logits
+            self._busy = begin + follows
+            if left:
+                before, state = state, self.softmax.state
+                later = state[0] - before[0] if before else 0
+                if later and all(one + later == other for one, other in zip(before, state, strict=True)):
+                    # All is as before, so many cycles later, and so it is at each position that is left;
+                    # of the logits the last times are enough.
+                    times += [cycle + place * later for place in range(max(1, left - 15), left + 1)
+                              for cycle in logits]
+                    begin += left * later
+                    self._busy = begin + follows
+                    self.softmax.state = [cycle + left * later for cycle in state]
+                    break
         self.read.append(begin + classes + averaging.DRAIN)
         self._busy += averaging.overhead - averaging.between # to count the passes of the next leaf
         if last:
-            self.results.append(result)
+            self.results.append(begin + classes - 1 + averaging.latency
+                                + (classes - 1) * averaging.interval)
         return taken, times
+
+
+class _Softmax:
+    """When the logits of positions go through the softmax (:class:`hdl.head.softmax.Softmax`).
+
+    Logits wait for the largest of their position, their differences go through a pipeline, exponentials
+    wait for their sum to be divided. Any queue may be full, and the pipeline stands still while what is at
+    its end waits.
+    """
+
+    def __init__(self, softmax):
+        self.classes    = softmax.relative.classes
+        self.relative   = softmax.relative
+        self.power      = softmax.power
+        self.normalizer = softmax.normalizer
+        # Of each queue the cycles in which words have left it, as many as it has room for.
+        self._logits, self._exponentials, self._sums, self._reciprocals = (
+            deque([-1] * depth, depth) for depth in (
+                self.relative.room, self.normalizer.room, self.normalizer.AHEAD, self.normalizer.AHEAD))
+        self.waited  = False      # whether logits have waited
+        self._taken  = -1         # cycle in which the last logit was taken
+        self._raised = -1         # that in which the last difference has entered the pipeline
+        self._waits  = deque([(-1, -1)] * 8, 8) # from when to when the pipeline has stood still
+        self._found  = -1         # cycle in which the last reciprocal was stored
+        self._begun  = -1         # that in which the first probability of the last position was taken
+
+    def enter(self, arrival):
+        """The first logit of a position arrives; return when its logits are taken, and when its first
+        probability is there."""
+        times = []
+        self._taken = max(self._taken, arrival - 1)
+        for left in itertools.islice(self._logits, self.classes):
+            self.waited |= left > self._taken
+            self._taken  = max(self._taken, left) + 1
+            times.append(self._taken)
+        read = max(self._taken + self.relative.latency - 1, self._raised)
+        there = self._moves(read + 1, self.power.latency)[-1] + 1
+        added = max(there, self._sums[0] + 1)
+        for left in itertools.islice(self._exponentials, self.classes):
+            added = max(added, left + 1)
+            if added > there:
+                self._waits.append((there, added))
+            there = added = added + 1
+        *raised, self._raised = self._moves(read + 1, self.classes)
+        self._logits += [read, *raised]
+        divided = max(added, self._found + 1)
+        self._sums.append(divided)
+        self._found = max(divided + self.normalizer.DIVISION - 1, self._reciprocals[0] + 1)
+        return times, self._found + 1 + self.normalizer.STEPS
+
+    @property
+    def state(self):
+        """All cycles that those which follow depend on."""
+        return [self._taken, self._raised, self._found, self._begun, *self._logits, *self._exponentials,
+                *self._sums, *self._reciprocals, *itertools.chain(*self._waits)]
+
+    @state.setter
+    def state(self, cycles):
+        self._taken, self._raised, self._found, self._begun, *cycles = cycles
+        rest = iter(cycles)
+        for queue in (self._logits, self._exponentials, self._sums, self._reciprocals):
+            queue.extend(list(itertools.islice(rest, queue.maxlen)))
+        self._waits.extend(list(zip(rest, rest, strict=True)))
+
+    def leave(self, begin):
+        """The first probability of the position is taken in the cycle ``begin``."""
+        # Until then as many exponentials have left their queue as there are steps behind it.
+        steps = self.normalizer.STEPS
+        first = max(self._found, self._reciprocals[-1], self._begun - 1) + 1
+        self._exponentials += (first + place if place < steps else begin - steps + place
+                               for place in range(self.classes))
+        self._reciprocals.append(self._exponentials[-1])
+        self._begun = begin
+
+    def _moves(self, cycle, count):
+        """Return the first ``count`` cycles from ``cycle`` on in which the pipeline moves."""
+        found = []
+        for begin, end in self._waits:
+            if cycle < end:
+                found += range(cycle, begin)
+                cycle  = end
+        return [*found, *range(cycle, cycle + count)][:count]
 
 
 def _divide(members, split, merged):

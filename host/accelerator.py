@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +32,8 @@ _BOARD_S, _VIRTUAL_S = 0.25, 5.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Predictions:
-    """What an accelerator answers to N images in K classes, over all passes of each."""
+    """What an accelerator answers to N images in K classes, over all passes of each. Where each of H x W
+    positions of an image has an answer of its own, (N, H, W) stands in place of (N,)."""
 
     classes: np.ndarray            #: int64 (N,), class of the largest mean probability.
     probabilities: np.ndarray      #: float64 (N, K), mean over the passes.
@@ -62,6 +64,8 @@ class Accelerator:
         self._registers = {register["name"]: register for register in bus["registers"]}
         self._flags  = {name: bit for bit, name in enumerate(bus["flags"])}
         self._record = np.dtype([(field["name"], f"<u{field['width'] // 8}") for field in bus["record"]])
+        # Of the records of an image.
+        self._shape  = _shape(manifest)
         self._link   = link
         self._stack  = ExitStack() # what ends with this
         self._whole  = True # nothing is half done
@@ -120,7 +124,8 @@ class Accelerator:
         record   = sum(field["width"] for field in manifest["bus"]["record"]) // 8
         with ExitStack() as stack:
             try:
-                link = AxiLink(*place.open(stack), manifest["bus"], result=manifest["classes"] * record,
+                link = AxiLink(*place.open(stack), manifest["bus"],
+                               result=math.prod(_shape(manifest)) * record,
                                image=manifest["pixels"] * manifest["colours"])
             except MemoryError:
                 raise HostError(f"Memory for the DMA engine at {place} has no room for two images and a "
@@ -246,9 +251,9 @@ class Accelerator:
             If the images are not for the accelerator, there can be no such passes, the board is gone, or no
             result can be trusted any more.
         """
-        manifest, classes = self._manifest, self._manifest["classes"]
-        images = np.asarray(images)
-        each   = manifest["pixels"] * manifest["colours"]
+        manifest = self._manifest
+        images   = np.asarray(images)
+        each     = manifest["pixels"] * manifest["colours"]
         if images.dtype != np.uint8 or not len(images) or images[0].size != each:
             raise HostError(f"Images must be uint8, one at least, of {each} bytes each, not {images.dtype} "
                             f"{images.shape}")
@@ -256,7 +261,7 @@ class Accelerator:
             raise HostError(f"Passes must be from 1 to {manifest['passes_max']} (T_max of this build), not "
                             f"{passes}")
         steps  = steps or Progress(io.StringIO())
-        result = classes * self._record.itemsize
+        result = math.prod(self._shape) * self._record.itemsize
         came   = bytearray()
         with self._failing():
             if not self._whole:
@@ -271,7 +276,7 @@ class Accelerator:
                     pass # the last pixels have been answered before
         self._whole  = True
         self.images += len(images)
-        return self._predictions(np.frombuffer(came, self._record).reshape(-1, classes), passes)
+        return self._predictions(np.frombuffer(came, self._record).reshape(-1, *self._shape), passes)
 
     @contextmanager
     def _failing(self):
@@ -286,7 +291,7 @@ class Accelerator:
                             f"{error}") from None
 
     def _predictions(self, record, passes):
-        flags = record["flags"][:, -1]
+        flags = record["flags"][..., -1]
 
         def flag(name):
             return (flags >> self._flags[name] & 1).astype(bool)
@@ -300,12 +305,17 @@ class Accelerator:
                             "passes; see that no other program has the port")
         said = Prediction(
             passes=passes, sums=record["sum"], squares=record["square"], votes=record["votes"],
-            confident=record["confident"], prediction=record["prediction"][:, -1].astype(np.int64),
+            confident=record["confident"], prediction=record["prediction"][..., -1].astype(np.int64),
             reject=flag("reject"))
         return Predictions(
             classes=said.prediction, probabilities=said.mean, variance=said.variance,
-            entropy=predictive_entropy(said.mean), mutual_information=np.full(len(record), np.nan),
+            entropy=predictive_entropy(said.mean), mutual_information=np.full(flags.shape, np.nan),
             rejected=said.reject, record=record)
+
+
+def _shape(manifest):
+    """Axes of the records of an image: of positions, if they have answers, and of classes."""
+    return (*(manifest.get("positions") or ()), manifest["classes"])
 
 
 def _manifest(directory, kind, what, options):

@@ -146,6 +146,8 @@ def _images(args, network):
         images = read_images(args.input, network)
     else:
         images = Images(*load_sample())
+        if network.answer_shape:
+            images = Images(images.pixels) # the class of an image is none of each position
         if images.pixels.shape[1:] != network.input.shape:
             raise HostError(f"Network of {args.directory} takes images of "
                             f"{' x '.join(map(str, network.input.shape))}, and those of MNIST are 28 x 28; "
@@ -180,15 +182,16 @@ def differing(found: Predictions, network, images: np.ndarray, passes: int, firs
     were before; and set the mutual information of those that do not to that of the golden model."""
     answers = answer(network, images, passes, first)
     golden, record = answers.prediction, found.record
+    flags = np.zeros(record.shape, np.uint32)
+    flags.reshape(len(flags), -1)[:, -1] = 1 # of the record that is the last one
+    flags    += 2 * golden.reject[..., None].astype(np.uint32)
     different = np.zeros(len(images), bool)
     for name, wanted in (("sum", golden.sums), ("square", golden.squares), ("votes", golden.votes),
-                         ("confident", golden.confident), ("prediction", golden.prediction[:, None]),
-                         ("passes", passes)):
-        different |= (record[name] != wanted).any(1)
-    flags = np.zeros(record.shape, np.uint32)
-    flags[:, -1] = 1 # of the record that is the last one
-    different |= (record["flags"] != flags + 2 * golden.reject[:, None].astype(np.uint32)).any(1)
-    found.mutual_information[:] = np.where(different, np.nan, answers.information)
+                         ("confident", golden.confident), ("prediction", golden.prediction[..., None]),
+                         ("passes", passes), ("flags", flags)):
+        different |= (record[name] != wanted).reshape(len(images), -1).any(1)
+    found.mutual_information[:] = answers.information
+    found.mutual_information[different] = np.nan
     return different
 
 

@@ -153,9 +153,10 @@ def with_choices(network, choices):
     return replace(network, draws=tuple(draws), layers=tuple(layers))
 
 
-def make_network(seed, hidden=None):
+def make_network(seed, hidden=None, answered=(1, 1)):
     """Return a small random network with parameters and every feature: padding, stride, pool,
-    several input thresholds, slopes of all signs including zero; each pass keeps or drops scales."""
+    several input thresholds, slopes of all signs including zero; each pass keeps or drops scales. Of its
+    last map as many positions have an answer."""
     rng = np.random.default_rng(seed)
     height, width = (int(size) for size in rng.integers(6, 10, 2))
     thresholds = tuple(sorted(int(value) for value in rng.integers(1, 256, rng.integers(1, 4))))
@@ -170,7 +171,8 @@ def make_network(seed, hidden=None):
             layer = replace(layer, pool=2)
         layers.append(layer)
         shape = layer.output_shape
-    layers.append(Layer("last", *shape, shape[:2], int(rng.integers(2, 5))))
+    kernel = tuple(side - each + 1 for side, each in zip(shape[:2], answered, strict=True))
+    layers.append(Layer("last", *shape, kernel, int(rng.integers(2, 5))))
     drops.append(float(rng.uniform(0, 1)))
     network = with_choices(Network(f"random{seed}", Input(height, width, thresholds), tuple(layers)), drops)
     return replace(network, layers=tuple(

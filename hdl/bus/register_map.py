@@ -89,14 +89,16 @@ def _flags(texts):
     return tuple(Field(name, low, 1, text) for low, (name, text) in enumerate(texts))
 
 
-def register_map(*, pixels, colours, classes, passes, passes_max, width, confidence=62260, agreement=90,
-                 sources=0, version=(0, 0, 0), build=0):
+def register_map(*, pixels, colours, classes, positions=(1, 1), passes, passes_max, width, confidence=62260,
+                 agreement=90, sources=0, version=(0, 0, 0), build=0):
     """Return the registers of an accelerator.
 
     Parameters
     ----------
     pixels, colours, classes : int
         Pixels of an image, components of a pixel, classes.
+    positions : tuple of int
+        Height and width of the map of logits, each position of which has an answer of its own.
     passes, passes_max : int
         T after reset, and T_max.
     width : int
@@ -141,11 +143,16 @@ def register_map(*, pixels, colours, classes, passes, passes_max, width, confide
                  "of the passes"),), value=agreement, idle=True),
         Register("PIXELS", "constant", 0x40, "pixels of an image", value=pixels),
         Register("COLOURS", "constant", 0x44, "bytes of a pixel", value=colours),
-        Register("CLASSES", "constant", 0x48, "records of a result", value=classes),
+        Register("CLASSES", "constant", 0x48, "records of a result; of one with several positions, those "
+                 "of each", value=classes),
         Register("PASSES_MAX", "constant", 0x4C, "T_max", value=passes_max),
         Register("BEAT", "constant", 0x50, "bytes of a beat of pixels", value=width // 8),
         Register("SOURCES", "constant", 0x54, "random sources that can be reseeded; 0: there are no "
                  "registers for that", value=sources),
+        *([Register("POSITIONS", "constant", 0x58, "positions of an image that have an answer each; only "
+                    "if there are several", (Field("width", 0, 16, "positions of a row"),
+                                             Field("height", 16, 16, "rows")),
+                    value=positions[0] << 16 | positions[1])] if positions != (1, 1) else []),
         *([Register("STATE_LOW", "command", 0x60, "lower half of the state that a random source gets"),
            Register("STATE_HIGH", "command", 0x64, "upper half of it; never are both 0"),
            Register("RESEED", "command", 0x68, "number, from 0 on, of the random source that gets it; only "

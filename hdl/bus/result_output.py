@@ -27,7 +27,7 @@ RECORD = {
     "sum":        (32, "sum over the passes of p, of this class; Q0.16"),
     "votes":      (32, "passes in which this class had the largest probability"),
     "confident":  (32, "passes in which p of this class reached the confidence threshold"),
-    "prediction": (32, "class of the image, in all its records"),
+    "prediction": (32, "class of the image, in all its records; of a position, in all of its own"),
     "passes":     (32, "T of the image, in all its records"),
     "flags":      (32, "see below"),
 }

@@ -49,6 +49,7 @@ class Relative(wiring.Component):
         self.logit   = Shape.cast(logit)
         self.classes = classes
         self.protect = protect
+        self.room    = 2 * classes + 2 # for logits that wait
         if classes < 2:
             raise ValueError(f"Softmax must have at least 2 classes, not {classes!r}")
         super().__init__({
@@ -64,7 +65,7 @@ class Relative(wiring.Component):
         # One leaf is collected while the one before is sent. Logits of fewer than four leaves fit in their
         # queue, so maxima always fit in theirs.
         m.submodules.logits = logits = parity.fifo(
-            width=self.logit.width, depth=2 * self.classes + 2)
+            width=self.logit.width, depth=self.room)
         m.submodules.maxima = maxima = parity.fifo(width=self.logit.width, depth=4)
 
         taken    = moves(self.i)
@@ -220,12 +221,19 @@ class Normalizer(wiring.Component):
     #: Cycles of a division, at least so many between two leaves.
     DIVISION = RECIPROCAL + 2
 
-    latency = DIVISION + 5
+    #: Registers between the exponentials that wait and the probabilities.
+    STEPS = 4
+
+    #: Sums that wait for their division, and reciprocals that wait.
+    AHEAD = 2
+
+    latency = DIVISION + STEPS + 1
 
     def __init__(self, classes, *, guard=0, protect=False):
         self.classes = classes
         self.guard   = guard
         self.protect = protect
+        self.room    = 3 * classes + 40 # for exponentials that wait
         super().__init__({
             "i": In(stream.Signature(EXPONENTIAL + guard)),
             "o": Out(stream.Signature(PROBABILITY)),
@@ -238,9 +246,9 @@ class Normalizer(wiring.Component):
         parity      = Parity(m, self)
         total_shape = range(self.classes * (1 << 16) + 1)
         m.submodules.exponentials = exponentials = parity.fifo(
-            width=EXPONENTIAL, depth=3 * self.classes + 40)
-        m.submodules.totals = totals = parity.fifo(width=Shape.cast(total_shape).width, depth=2)
-        m.submodules.reciprocals = reciprocals = parity.fifo(width=RECIPROCAL, depth=2)
+            width=EXPONENTIAL, depth=self.room)
+        m.submodules.totals = totals = parity.fifo(width=Shape.cast(total_shape).width, depth=self.AHEAD)
+        m.submodules.reciprocals = reciprocals = parity.fifo(width=RECIPROCAL, depth=self.AHEAD)
 
         # Collect.
         taken      = moves(self.i)
@@ -289,7 +297,7 @@ class Normalizer(wiring.Component):
         # Multiply.
         free    = Signal()
         send    = Signal()
-        valid   = Signal(4)
+        valid   = Signal(self.STEPS)
         _, sent_last = counter(m, self.classes, send, name="sent")
         # Operands have two registers, as synthesis may move the first one into a block memory, which is
         # too slow for a product; the product has two, as a multiplier is placed far from logic.
@@ -358,9 +366,6 @@ class Softmax(wiring.Component):
         self.latency    = (self.relative.latency + classes - 1 + self.power.latency
                            + self.normalizer.latency)
         self.interval   = max(classes, Normalizer.DIVISION)
-        #: Capacity: leaves that are taken while the output is stalled. Two in :class:`Relative`, the rest
-        #: in division and queue of exponentials of :class:`Normalizer`; less a margin of one.
-        self.capacity   = 1 + min(5, 3 + 40 // classes)
         super().__init__({
             "i": In(stream.Signature(Shape.cast(logit))),
             "o": Out(stream.Signature(PROBABILITY)),

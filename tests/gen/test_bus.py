@@ -275,8 +275,8 @@ def test_example_in_python(registers):
 
 
 def test_registers_of_the_page():
-    table = register_table(register_map(pixels=784, colours=1, classes=10, passes=20, passes_max=32,
-                                        width=32, sources=1))
+    table = register_table(register_map(pixels=784, colours=1, classes=10, positions=(2, 2), passes=20,
+                                        passes_max=32, width=32, sources=1))
     page  = (ROOT / "docs" / "bus.md").read_text()
     [section] = re.findall(r"^## Registers\n\n(.*?)\n\n", page, re.MULTILINE | re.DOTALL)
     assert section == table, f"put this into docs/bus.md:\n{table}"

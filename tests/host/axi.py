@@ -62,14 +62,14 @@ class Accelerator:
         image   = np.frombuffer(pixels[:size].ljust(size, b"\0"), np.uint8).reshape(1, *shape)
         golden  = answer_passes(network, image, choices(
             network.generator, 1, values["PASSES"], self.images)).prediction
-        record  = np.zeros(self.manifest["classes"], self.kind)
+        record  = np.zeros(golden.sums[0].shape, self.kind)
         for name, value in (("square", golden.squares[0]), ("sum", golden.sums[0]),
                             ("votes", golden.votes[0]), ("confident", golden.confident[0]),
-                            ("prediction", golden.prediction[0]), ("passes", values["PASSES"])):
+                            ("prediction", golden.prediction[0][..., None]), ("passes", values["PASSES"])):
             record[name] = value
-        record["flags"] = (self.flags["reject"] * int(golden.reject[0])
+        record["flags"] = (self.flags["reject"] * golden.reject[0][..., None]
                            + self.flags["mismatch"] * (len(pixels) != size))
-        record["flags"][-1] += self.flags["last"]
+        record["flags"].reshape(-1)[-1] += self.flags["last"]
         self.images          += 1
         values["IMAGES"]     += 1
         values["RESULTS"]    += 1

@@ -63,6 +63,35 @@ def test_equal_to_the_golden_model(folder, network, model, pynq):
         assert accelerator.line == {} and accelerator.read("RESULTS") == 10
 
 
+def test_an_answer_for_each_position(random_network, tmp_path, monkeypatch):
+    """A result has the records of all positions, as the files for software say."""
+    plain = random_network(3, hidden=1, answered=(2, 1))
+    build_network(plain, Target(array_rows=16, array_columns=4, passes=3, passes_max=5, bus="axi"),
+                  tmp_path)
+    network, classes = load((tmp_path / "ir.json").read_text()), plain.layers[-1].outputs
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    monkeypatch.setitem(sys.modules, "pynq", None) # which is undone
+    axi.pynq(axi.Accelerator(network, manifest))
+    with Accelerator.open(tmp_path, Overlay("design.bit")) as accelerator:
+        found = accelerator.predict(images(network, 6), passes=5)
+        assert (accelerator.read("CLASSES"), accelerator.read("POSITIONS")) == (classes, 2 << 16 | 1)
+    assert found.classes.shape == found.rejected.shape == (6, 2, 1)
+    assert found.record.shape == found.probabilities.shape == (6, 2, 1, classes)
+    assert not differing(found, network, images(network, 6), 5).any()
+    assert not np.isnan(found.mutual_information).any()
+    found.record["votes"][4, 1, 0, 0] ^= 1
+    assert differing(found, network, images(network, 6), 5).tolist() == [False] * 4 + [True, False]
+    assert np.isnan(found.mutual_information).all((1, 2)).tolist() == [False] * 4 + [True, False]
+
+    names = {}
+    exec((tmp_path / "bus" / "spincim_registers.py").read_text(), names)
+    assert (names["RECORDS"], names["POSITIONS"]) == (2 * classes, (2, 1))
+    header = (tmp_path / "bus" / "spincim.h").read_text().split()
+    for name, value in (("RECORDS", 2 * classes), ("CLASSES_VALUE", classes), ("ANSWER_ROWS", 2),
+                        ("ANSWER_COLUMNS", 1)):
+        assert header[header.index(f"SPINCIM_{name}") + 1] == f"{value}u"
+
+
 def test_stopped_between(folder, network, model, pynq):
     """What was on its way when images were left is not taken for what follows."""
     with Accelerator.open(folder, Overlay("design.bit")) as accelerator:

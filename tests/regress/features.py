@@ -85,6 +85,11 @@ def features(case: Case) -> list[str]:
         "groups of channels: depthwise": any(layer.groups == layer.channels > 1 for layer in layers),
         "groups of channels, several columns a read": any(
             layer.groups > 1 and layer.group_outputs > 1 for layer in layers),
+        "an answer for each of several positions": network.answered != (1, 1),
+        "an answer for each of several positions, joined":
+            network.answered != (1, 1) and bool(network.joins),
+        "an answer for each of several positions, and choices in the last layer":
+            network.answered != (1, 1) and bool(layers[-1].choices),
         "maps that are resized": any(layer.resize != (1, 1) for layer in layers),
         "maps that are resized, by several banks or arrays": any(
             layer.resize != (1, 1) and layer.choices for layer in layers),

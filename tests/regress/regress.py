@@ -103,9 +103,9 @@ def write(path: Path, cases: int, seed: int, results: dict[str, dict], passed: b
         path, target="regress", command=f"make regress CASES={cases} SEED={seed}", seconds=seconds,
         passed=passed, summary=summary, tables=tables, notes=[
             f"Every bit of every result was compared, of {totals['images']:,} images and "
-            f"{totals['passes']:,} passes. Where the estimate of cycles says that it is exact, so were the "
-            f"cycles: of {totals['estimates_equal']:,} networks. A refusal is one line that names what a "
-            "build cannot take."],
+            f"{totals['passes']:,} passes. Where all images have as many passes and nothing waits at the "
+            f"ports, so were the cycles: of {totals['estimates_equal']:,} networks. A refusal is one line "
+            "that names what a build cannot take."],
         cases=cases, seed=seed, equal=kinds["equal"], refused=kinds["refused"], failed=kinds["failed"],
         simulated_by=Counter(result["simulator"] for result in known if result["kind"] == "equal"),
         **{name: totals[name] for name in ("images", "passes", "cycles", "estimates_equal")})

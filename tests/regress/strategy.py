@@ -163,6 +163,7 @@ def _parameters(draw, layer, last):
 def _networks(draw):
     kind   = draw(st.sampled_from(("keep", "arrays", "mixed", "mixed")))
     joined = draw(_rare(4))
+    several = draw(_rare(4)) # positions that have an answer each
     height, width = (draw(st.integers(1, 5 if joined else 8)) for _ in range(2))
     count  = draw(st.sampled_from((3, 3, 4) if joined else (1, 2, 2, 3, 3, 4)))
     bits   = (4, 1, 2, 3, 8) if kind == "arrays" else (1, 1, 1, 4)
@@ -179,8 +180,9 @@ def _networks(draw):
     for index in range(count):
         last, entering = index == count - 1, trunk[-1]
         shape, taken = entering.shape, draw(_taken(entering))
-        geometry = draw(_last_geometry(shape) if last else
-                        _same_size(shape) if joined and draw(st.booleans()) else _geometry(shape))
+        geometry = draw(_last_geometry(shape, several) if last else
+                        _same_size(shape) if (joined or several) and draw(st.booleans()) else
+                        _geometry(shape))
         channels = shape[2]
         if draw(_rare(4)):
             geometry = geometry | draw(_groups(channels, geometry["outputs"]))
@@ -427,21 +429,24 @@ def _axis(draw, side):
 
 
 @st.composite
-def _last_geometry(draw, shape):
-    """The same of the last layer, whose map of logits is 1 by 1."""
+def _last_geometry(draw, shape, several):
+    """The same of the last layer, whose map of logits is 1 by 1, or of ``several`` positions if it can."""
     height, width, _ = shape
     padding = draw(st.sampled_from((0, 0, 0, 1)))
     if padding >= min(height, width) + 2 * padding:
         padding = 0
     whole   = height + 2 * padding, width + 2 * padding
     kernel  = whole
-    if draw(_rare(4)):
-        # A smaller kernel has one position where the stride leads out of the map.
-        kernel = tuple(draw(st.integers(padding + 1, side)) for side in whole)
+    if several or draw(_rare(4)):
+        # Without several, a smaller kernel has one position where the stride leads out of the map.
+        least  = [max(padding + 1, side - 3 if several else 1) for side in whole]
+        kernel = tuple(draw(st.integers(*sides)) for sides in zip(least, whole, strict=True))
     stride  = max(1, *(side - part + 1 for side, part in zip(whole, kernel, strict=True)))
     outputs = draw(st.integers(2, 5) | st.integers(2, 12) | st.just(25))
-    stride = (stride,) * 2
-    if kernel == whole and draw(_rare(3)): # any stride leads out of the map
+    stride  = (stride,) * 2
+    if several:
+        stride = tuple(draw(st.sampled_from((1, 1, 2))) for _ in whole)
+    elif kernel == whole and draw(_rare(3)): # any stride leads out of the map
         stride = kernel
     average = draw(_average(shape, kernel, stride, (padding,) * 2))
     return {"kernel": kernel, "outputs": outputs, "pool": (1, 1), "stride": stride,

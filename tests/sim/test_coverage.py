@@ -30,9 +30,10 @@ def design(rewrite, tmp_path):
     (tmp_path / "rtl").mkdir()
     (tmp_path / "rtl" / "accelerator.v").write_text(VERILOG)
     (tmp_path / "manifest.json").write_text(json.dumps(dict.fromkeys((
-        "top", "pixels", "classes", "schedule", "results", "ports", "view", "passes", "passes_max",
-        "clock_mhz", "estimated_latency_cycles", "colours", "instances", "pixels_per_word")) | {
-            "generator_version": version(), "layers": [], "interface": {"members": {}},
+        "top", "pixels", "positions", "schedule", "results", "ports", "view", "passes",
+        "passes_max", "clock_mhz", "estimated_latency_cycles", "colours", "instances",
+        "pixels_per_word")) | {
+            "generator_version": version(), "classes": 10, "layers": [], "interface": {"members": {}},
             "sources": ["rtl/accelerator.v"], "files": {},
             "weights": {"macro": "FOLDER", "files": []},
             "modules": {"accelerator": "accelerator", "accelerator.a.b": "reader", "memory": "array"}}))

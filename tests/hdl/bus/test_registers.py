@@ -112,10 +112,11 @@ def test_refuses(change, message):
 
 def test_map():
     """Fields of a register share no bit, and each value is within its fields and limits."""
-    table = register_map(pixels=784, colours=1, classes=10, passes=20, passes_max=32, width=64,
-                         version=(1, 2, 3), build=0xDEADBEEF)
+    table = register_map(pixels=784, colours=1, classes=10, positions=(7, 300), passes=20, passes_max=32,
+                         width=64, version=(1, 2, 3), build=0xDEADBEEF)
     values = {register.name: register.value for register in table}
     assert (values["VERSION"], values["BUILD"], values["BEAT"]) == (0x01020003, 0xDEADBEEF, 8)
+    assert (values["CLASSES"], values["POSITIONS"]) == (10, 7 << 16 | 300)
     assert (values["ID"]).to_bytes(4, "big") == b"SPIN"
     for register in table:
         bits = [low for field in register.fields for low in range(field.low, field.low + field.width)]
