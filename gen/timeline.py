@@ -480,7 +480,7 @@ class _Head:
         if len(self.read) >= averaging.AHEAD:
             taken = max(taken, self.read[-averaging.AHEAD] + 1)
         known = taken + averaging.COUNT
-        follows = classes + averaging.between + (classes * averaging.interval + 1 if last else 0)
+        follows = classes + (averaging.between + classes * averaging.interval + 1 if last else 0)
         state = None
         for left in reversed(range(averaging.positions)):
             logits, there = self.softmax.enter(arrival)
@@ -501,7 +501,8 @@ class _Head:
                     self.softmax.state = [cycle + left * later for cycle in state]
                     break
         self.read.append(begin + classes + averaging.DRAIN)
-        self._busy += averaging.overhead - averaging.between # to count the passes of the next leaf
+        # Its totals are to be stored, and the passes of the next leaf counted.
+        self._busy += averaging.overhead - (averaging.between if last else 0)
         if last:
             self.results.append(begin + classes - 1 + averaging.latency
                                 + (classes - 1) * averaging.interval)
@@ -529,7 +530,8 @@ class _Softmax:
         self._taken  = -1         # cycle in which the last logit was taken
         self._raised = -1         # that in which the last difference has entered the pipeline
         self._waits  = deque([(-1, -1)] * 8, 8) # from when to when the pipeline has stood still
-        self._found  = -1         # cycle in which the last reciprocal was stored
+        self._found  = deque([-1] * len(self.normalizer.dividers), len(self.normalizer.dividers))
+                                  # cycles in which the last reciprocals of the dividers were stored
         self._begun  = -1         # that in which the first probability of the last position was taken
 
     def enter(self, arrival):
@@ -551,22 +553,23 @@ class _Softmax:
             there = added = added + 1
         *raised, self._raised = self._moves(read + 1, self.classes)
         self._logits += [read, *raised]
-        divided = max(added, self._found + 1)
+        divided = max(added, self._found[0] + 1)
         self._sums.append(divided)
-        self._found = max(divided + self.normalizer.DIVISION - 1, self._reciprocals[0] + 1)
-        return times, self._found + 1 + self.normalizer.STEPS
+        found = max(divided + self.normalizer.DIVISION - 1, self._reciprocals[0] + 1, self._found[-1] + 1)
+        self._found.append(found)
+        return times, found + 1 + self.normalizer.STEPS
 
     @property
     def state(self):
         """All cycles that those which follow depend on."""
-        return [self._taken, self._raised, self._found, self._begun, *self._logits, *self._exponentials,
+        return [self._taken, self._raised, self._begun, *self._found, *self._logits, *self._exponentials,
                 *self._sums, *self._reciprocals, *itertools.chain(*self._waits)]
 
     @state.setter
     def state(self, cycles):
-        self._taken, self._raised, self._found, self._begun, *cycles = cycles
+        self._taken, self._raised, self._begun, *cycles = cycles
         rest = iter(cycles)
-        for queue in (self._logits, self._exponentials, self._sums, self._reciprocals):
+        for queue in (self._found, self._logits, self._exponentials, self._sums, self._reciprocals):
             queue.extend(list(itertools.islice(rest, queue.maxlen)))
         self._waits.extend(list(zip(rest, rest, strict=True)))
 
@@ -574,7 +577,7 @@ class _Softmax:
         """The first probability of the position is taken in the cycle ``begin``."""
         # Until then as many exponentials have left their queue as there are steps behind it.
         steps = self.normalizer.STEPS
-        first = max(self._found, self._reciprocals[-1], self._begun - 1) + 1
+        first = max(self._found[-1], self._reciprocals[-1], self._begun - 1) + 1
         self._exponentials += (first + place if place < steps else begin - steps + place
                                for place in range(self.classes))
         self._reciprocals.append(self._exponentials[-1])

@@ -12,7 +12,7 @@ from hdl.checks.parity import ParityCheck, error_port
 from hdl.checks.register_parity import RegisterParity
 from hdl.head.averaging import Averaging
 from hdl.head.result import result_layout
-from hdl.head.softmax import Softmax
+from hdl.head.softmax import Normalizer, Softmax
 from hdl.input.binarizer import Binarizer
 from hdl.input.pixel_input import PixelInput
 from hdl.layer.array import EmulatedArray
@@ -204,8 +204,10 @@ class Accelerator(wiring.Component):
         self.rng        = rng
         self.points     = points
         self.health     = tuple(health)
-        self.softmax    = Softmax(self.engines[-1].word, classes=classes, fraction=fraction,
-                                  guard=guard, protect=protect)
+        # A leaf of one position is divided in the time of a few reads; those of many follow each other.
+        self.softmax    = Softmax(self.engines[-1].word, classes=classes, fraction=fraction, guard=guard,
+                                  dividers=1 if positions == 1 else -(-Normalizer.DIVISION // classes),
+                                  protect=protect)
         self.averaging  = Averaging(classes, passes, positions=positions, confidence=confidence,
                                     agreement=agreement, settable=settable, protect=protect)
         members = {

@@ -17,15 +17,15 @@ CLASSES = ("thresholds", "logit words", "weights", "maps", "pass sets", "masks",
 _NARROW = 12
 
 #: Blocks of :mod:`hdl` whose submodules have other names.
-_BLOCKS = {"relative": "softmax", "power": "softmax", "normalizer": "softmax", "gains": "scale_mux",
-           "offsets": "scale_mux"}
+_BLOCKS = {"relative": "softmax", "power": "softmax", "normalizer": "softmax",
+           "gains": "scale_mux", "offsets": "scale_mux"}
 
 
 def block_of(design: Design, scope: str) -> str:
     """Return the block of :mod:`hdl` that the Verilog ``scope`` is a part of."""
     parts = scope.split(".")[1:]
     for part in reversed(parts):
-        if match := re.fullmatch(r"(array|health)_\d+", part):
+        if match := re.fullmatch(r"(array|health|divider)_\d+", part):
             return match[1]
         if part in _BLOCKS:
             return _BLOCKS[part]

@@ -16,7 +16,7 @@ from hdl.head.totals import Totals
 from hdl.head.votes import Votes
 from hdl.head.weigh import Weigh
 from hdl.pass_sets.pass_split import pass_set_layout
-from hdl.stream import counter, moves
+from hdl.stream import counter, delayed, moves
 
 
 __all__ = ["Averaging"]
@@ -32,15 +32,16 @@ class Averaging(wiring.Component):
     class. Where each of several positions of a map has an answer of its own, as in a segmentation, all this
     is done for one position after another, each with its own part of the memories.
 
-    A state machine takes one leaf after another: it counts the passes of its set, lets the probabilities of
-    a position through the pipeline of :class:`Weigh` and :class:`Totals`, a class per cycle, and, when
-    the pipeline has drained, has :class:`Votes` add its votes. In the last leaf of an image
-    it then reads totals and votes class by class, clears the votes and hands all to :class:`Report`. Totals
-    need no clearing: the first leaf of an image overwrites them.
+    A state machine takes one leaf after another: it counts the passes of its set and lets its
+    probabilities through the pipeline of :class:`Weigh` and :class:`Totals`, a class per cycle; behind the
+    last class of a position :class:`Votes` adds the votes of that. In the last leaf of an image, when the
+    pipeline has drained after a position, it reads totals and votes of this class by class, clears the
+    votes and hands all to :class:`Report`. Totals need no clearing: the first leaf of an image overwrites
+    them.
 
     Latency is ``latency`` cycles from the last probability of a position to the first word of its part of
-    the result. A leaf takes ``classes + overhead`` cycles, ``classes + between`` more for each further
-    position, and a result ``interval * classes + 1`` more for each position.
+    the result. A leaf takes ``classes * positions + overhead`` cycles; the last one of an image takes
+    ``between`` more for each position but one, and ``interval * classes + 1`` more for each.
 
     Parameters
     ----------
@@ -90,8 +91,12 @@ class Averaging(wiring.Component):
     #: Cycles of a leaf beside those of its probabilities: to count its passes, and to store its totals.
     overhead = COUNT + DRAIN
 
-    #: Cycles between the last probability of a position and the first one of the next.
+    #: Cycles between the last probability of a position and the first one of the next, if a result is to be
+    #: sent between them, beside those of the result.
     between = DRAIN + 1
+
+    #: Cycles from the last probability of a position until its largest one is known.
+    BEST = 2
 
     latency = DRAIN + 4 + READ
 
@@ -105,9 +110,10 @@ class Averaging(wiring.Component):
         self.positions = positions
         self.settable = settable
         self.protect  = protect
-        self.weigh    = Weigh(classes, passes, confidence=None if settable else confidence)
-        self.totals   = Totals(classes, passes, positions=positions, protect=protect)
-        self.votes    = Votes(classes, passes, positions=positions, protect=protect)
+        places        = classes * positions
+        self.weigh    = Weigh(places, passes, confidence=None if settable else confidence)
+        self.totals   = Totals(places, passes, protect=protect)
+        self.votes    = Votes(places, passes, protect=protect)
         self.report   = Report(classes, passes,
                                agreement=None if settable else fractions.Fraction(agreement, 100))
         super().__init__({
@@ -146,36 +152,42 @@ class Averaging(wiring.Component):
         advance = Signal() # to the next position
         index, last = counter(m, self.classes, step, name="index")
         _, final    = counter(m, self.positions, advance, name="position")
+        base  = Const(0) # place of the first class of the position
+        if self.positions > 1:
+            base = Signal(range(self.classes * self.positions))
+            with m.If(advance):
+                m.d.sync += base.eq(Mux(final, 0, base + self.classes))
+        place = Signal(range(self.classes * self.positions))
+        whole = Signal() # the last probability of a position is taken
+        used  = delayed(m, whole, self.BEST, name="used")
+        vote  = delayed(m, used, 1, name="vote")
+        m.d.comb += place.eq(base + index)
         connect(m, self.weigh.ahead, self.totals.ahead)
         connect(m, self.weigh.o, self.totals.products)
         connect(m, self.report.o, flipped(self.o))
         m.d.comb += [
             self.weigh.i.valid.eq(moves(self.i)),
             self.weigh.i.payload.p.eq(self.i.payload),
-            self.weigh.i.payload.index.eq(index),
+            self.weigh.i.payload.at.place.eq(place),
+            self.weigh.i.payload.at.first.eq(index == 0),
             self.weigh.count.eq(count),
             self.totals.fresh.eq(fresh),
             self.totals.sending.eq(sending),
-            self.totals.index.eq(index),
+            self.totals.index.eq(place),
             self.votes.best.eq(self.weigh.best),
             self.votes.count.eq(count),
             self.votes.sending.eq(sending),
-            self.votes.index.eq(index),
+            self.votes.used.eq(used | sending),
+            self.votes.vote.eq(vote),
+            self.votes.index.eq(place),
             self.report.i.payload.totals.eq(self.totals.row),
             self.report.i.payload.votes.eq(self.votes.votes),
             self.report.i.payload.index.eq(index),
             self.report.passes.eq(passes),
-            self.report.largest.eq(self.totals.largest),
+            self.report.largest.eq(self.totals.largest - base),
             self.report.surest.eq(self.totals.surest),
             self.report.final.eq(final),
         ]
-        first = Const(1)
-        if self.positions > 1:
-            base = Signal(range(self.classes * self.positions))
-            m.d.comb += [self.totals.base.eq(base), self.votes.base.eq(base)]
-            first = base == 0
-            with m.If(advance):
-                m.d.sync += base.eq(Mux(final, 0, base + self.classes))
 
         if self.settable:
             m.d.comb += [self.weigh.confidence.eq(self.confidence),
@@ -185,7 +197,7 @@ class Averaging(wiring.Component):
         parity.watch(self.totals, self.votes)
         if self.protect:
             m.submodules.partition_check = check = PartitionCheck(self.passes)
-            m.d.comb += [check.sets.valid.eq(self.votes.vote & first), check.sets.payload.eq(sets)]
+            m.d.comb += [check.sets.valid.eq(whole & (base == 0)), check.sets.payload.eq(sets)]
             parity.watch(check)
         faulty = Signal()
         wrong  = Signal()
@@ -200,13 +212,6 @@ class Averaging(wiring.Component):
         counts = [Signal(range(9), name=f"count_{byte}") for byte in range(-(-self.passes // 8))]
         drain  = Signal(range(self.DRAIN + 1))
         wait   = Signal(range(self.READ + 1))
-
-        def proceed():
-            """Go on with the next position of the leaf, or with the next leaf."""
-            m.d.comb += advance.eq(1)
-            m.next = "Add"
-            with m.If(final):
-                m.next = "Count bytes"
 
         with m.FSM():
             with m.State("Clear"):
@@ -224,28 +229,31 @@ class Averaging(wiring.Component):
                 m.next = "Add"
             with m.State("Add"):
                 m.d.comb += [self.i.ready.eq(1), step.eq(self.i.valid)]
-                with m.If(step & last):
+                m.d.comb += whole.eq(step & last)
+                with m.If(whole):
                     m.d.sync += drain.eq(self.DRAIN)
-                    with m.If(first):
+                    with m.If(base == 0):
                         m.d.sync += passes.eq(Mux(fresh, 0, passes) + count)
-                    m.next = "Drain"
+                    with m.If(final | sets.last):
+                        m.next = "Drain"
+                    with m.Else():
+                        m.d.comb += advance.eq(1)
             with m.State("Drain"):
-                m.d.comb += self.votes.used.eq(1)
                 m.d.sync += drain.eq(drain - 1)
                 with m.If(drain == 0):
-                    m.d.comb += [self.votes.vote.eq(1), queue.r_en.eq(final)]
+                    m.d.comb += queue.r_en.eq(final)
                     m.d.sync += wait.eq(self.READ)
                     with m.If(final):
                         m.d.sync += fresh.eq(sets.last)
                     with m.If(sets.last):
                         m.next = "Send"
                     with m.Else():
-                        proceed()
+                        m.d.comb += advance.eq(1)
+                        m.next = "Count bytes"
             with m.State("Send"):
                 # `READ` cycles after `index` changes, its totals and votes are at the report.
                 m.d.comb += [
                     sending.eq(1),
-                    self.votes.used.eq(1),
                     self.report.i.valid.eq(wait == 0),
                 ]
                 m.d.sync += wait.eq(wait - (wait != 0))
@@ -257,6 +265,9 @@ class Averaging(wiring.Component):
             with m.State("Flush"):
                 # The last word still needs `passes`, which the next leaf would change.
                 with m.If(self.report.i.ready):
-                    proceed()
+                    m.d.comb += advance.eq(1)
+                    m.next = "Add"
+                    with m.If(final):
+                        m.next = "Count bytes"
 
         return m

@@ -8,7 +8,7 @@ from amaranth.lib.wiring import Out
 from hdl.head.softmax import PROBABILITY
 
 
-__all__ = ["SMALL", "products_signature", "result_layout", "totals_layout"]
+__all__ = ["SMALL", "place_layout", "products_signature", "result_layout", "totals_layout"]
 
 
 #: Most entries of a memory that is read within a cycle.
@@ -35,6 +35,12 @@ def result_layout(classes, passes):
         "last":       1,
         "error":      1,
     })
+
+
+def place_layout(places):
+    """Where the statistics of a class of a position are: their place among ``places``, one for each class
+    of each position, and whether they are the ``first`` of the position."""
+    return data.StructLayout({"place": range(places), "first": 1})
 
 
 def totals_layout(passes):

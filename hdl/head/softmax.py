@@ -6,15 +6,15 @@ from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hdl.checks.parity import Parity, error_port
+from hdl.head.divider import RECIPROCAL, Divider
 from hdl.stream import counter, moves, stage, vacant
 
 
 __all__ = ["Softmax", "Relative", "PowerOfTwo", "Normalizer"]
 
 
-#: Bits of an exponential (Q1.16, without guard bits) and of a reciprocal; fraction bits of a probability.
+#: Bits of an exponential (Q1.16, without guard bits); fraction bits of a probability.
 EXPONENTIAL = 17
-RECIPROCAL  = 18
 PROBABILITY = 16
 
 
@@ -193,11 +193,11 @@ class Normalizer(wiring.Component):
     """Divide the exponentials of each leaf by their sum.
 
     Three steps, each of which works on another leaf at the same time. Collect: exponentials wait in a
-    queue, without guard bits, while they are added up, with guard bits. Divide: 18 steps of restoring
-    division form the reciprocal ``(2 ** 34 - 1) // sum``. Multiply: each exponential by the reciprocal.
+    queue, without guard bits, while they are added up, with guard bits. Divide: one divider after another
+    forms the reciprocal of a sum. Multiply: each exponential by the reciprocal.
 
-    Latency is ``latency`` cycles from the last exponential of a leaf to its first probability. A
-    leaf takes the larger of ``classes`` and 20 cycles.
+    Latency is ``latency`` cycles from the last exponential of a leaf to its first probability. A leaf takes
+    the larger of ``classes`` and 20 cycles over the number of ``dividers``.
 
     Parameters
     ----------
@@ -205,6 +205,8 @@ class Normalizer(wiring.Component):
         Exponentials of a leaf, at least one of which must be 1.
     guard : int
         Bits of an exponential beyond 16.
+    dividers : int
+        Dividers.
     protect : bool
         Check the parity of numbers that wait.
 
@@ -218,8 +220,8 @@ class Normalizer(wiring.Component):
         1 for a cycle after a stored number has lost its parity. Only with ``protect``.
     """
 
-    #: Cycles of a division, at least so many between two leaves.
-    DIVISION = RECIPROCAL + 2
+    #: Cycles of a division.
+    DIVISION = Divider.interval
 
     #: Registers between the exponentials that wait and the probabilities.
     STEPS = 4
@@ -229,11 +231,12 @@ class Normalizer(wiring.Component):
 
     latency = DIVISION + STEPS + 1
 
-    def __init__(self, classes, *, guard=0, protect=False):
-        self.classes = classes
-        self.guard   = guard
-        self.protect = protect
-        self.room    = 3 * classes + 40 # for exponentials that wait
+    def __init__(self, classes, *, guard=0, dividers=1, protect=False):
+        self.classes  = classes
+        self.guard    = guard
+        self.protect  = protect
+        self.room     = 3 * classes + 40 # for exponentials that wait
+        self.dividers = [Divider(range(classes * (1 << 16) + 1)) for _ in range(dividers)]
         super().__init__({
             "i": In(stream.Signature(EXPONENTIAL + guard)),
             "o": Out(stream.Signature(PROBABILITY)),
@@ -266,33 +269,20 @@ class Normalizer(wiring.Component):
         with m.If(taken):
             m.d.sync += total.eq(total_next)
 
-        # Divide. The dividend is 34 ones. The sum is at least 2 ** 16, so the upper 16 of them are less
-        # than it: they are the first remainder, and 18 steps are left.
-        divisor   = Signal(total_shape)
-        remainder = Signal(total_shape)
-        quotient  = Signal(RECIPROCAL)
-        step      = Signal(range(RECIPROCAL + 1))
-        busy      = Signal()
-        trial     = Signal(signed(len(remainder) + 2))
-        m.d.comb += trial.eq(Cat(Const(1, 1), remainder) - divisor)
-        with m.If(~busy):
-            with m.If(totals.r_rdy):
-                m.d.comb += totals.r_en.eq(1)
-                m.d.sync += [
-                    busy.eq(1),
-                    divisor.eq(totals.r_data),
-                    remainder.eq((1 << 16) - 1),
-                    step.eq(RECIPROCAL),
+        # Divide. Sums go to the dividers in turn, and their reciprocals come in the same order.
+        asked, _ = counter(m, len(self.dividers), totals.r_en, name="asked")
+        given, _ = counter(m, len(self.dividers), reciprocals.w_en, name="given")
+        for number, divider in enumerate(self.dividers):
+            m.submodules[f"divider_{number}"] = divider
+            m.d.comb += divider.i.payload.eq(totals.r_data)
+            with m.If(asked == number):
+                m.d.comb += [divider.i.valid.eq(totals.r_rdy), totals.r_en.eq(moves(divider.i))]
+            with m.If(given == number):
+                m.d.comb += [
+                    divider.o.ready.eq(reciprocals.w_rdy),
+                    reciprocals.w_en.eq(moves(divider.o)),
+                    reciprocals.w_data.eq(divider.o.payload),
                 ]
-        with m.Elif(step != 0):
-            m.d.sync += [
-                step.eq(step - 1),
-                quotient.eq(Cat(trial >= 0, quotient)),
-                remainder.eq(Mux(trial >= 0, trial, Cat(Const(1, 1), remainder))),
-            ]
-        with m.Elif(reciprocals.w_rdy):
-            m.d.comb += [reciprocals.w_en.eq(1), reciprocals.w_data.eq(quotient)]
-            m.d.sync += busy.eq(0)
 
         # Multiply.
         free    = Signal()
@@ -344,6 +334,8 @@ class Softmax(wiring.Component):
         Logits of a leaf, at least 2.
     fraction, guard : int
         See :class:`PowerOfTwo`.
+    dividers : int
+        See :class:`Normalizer`.
     protect : bool
         Check the parity of all that is stored.
 
@@ -357,15 +349,15 @@ class Softmax(wiring.Component):
         1 for a cycle after a stored number has lost its parity. Only with ``protect``.
     """
 
-    def __init__(self, logit, *, classes, fraction, guard=0, protect=False):
+    def __init__(self, logit, *, classes, fraction, guard=0, dividers=1, protect=False):
         self.protect    = protect
         self.relative   = Relative(logit, classes=classes, protect=protect)
         self.power      = PowerOfTwo(Shape.cast(logit).width, fraction=fraction, guard=guard,
                                      protect=protect)
-        self.normalizer = Normalizer(classes, guard=guard, protect=protect)
+        self.normalizer = Normalizer(classes, guard=guard, dividers=dividers, protect=protect)
         self.latency    = (self.relative.latency + classes - 1 + self.power.latency
                            + self.normalizer.latency)
-        self.interval   = max(classes, Normalizer.DIVISION)
+        self.interval   = max(classes, -(-Normalizer.DIVISION // dividers))
         super().__init__({
             "i": In(stream.Signature(Shape.cast(logit))),
             "o": Out(stream.Signature(PROBABILITY)),

@@ -6,7 +6,7 @@ from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hdl.checks.parity import Parity, error_port
-from hdl.head.result import SMALL, products_signature, totals_layout
+from hdl.head.result import SMALL, place_layout, products_signature, totals_layout
 from hdl.head.softmax import PROBABILITY
 
 
@@ -16,36 +16,32 @@ __all__ = ["Totals"]
 class Totals(wiring.Component):
     """Add products to the totals of their class, which are in a memory: read, add, write.
 
-    A class of a position comes once in a leaf, and leaves are so far apart that a class is never read while
-    products of it wait to be written.
+    A place, a class of a position, comes once in a leaf, and leaves are so far apart that a place is never
+    read while products of it wait to be written.
 
     Latency is two cycles from products until their totals are stored, throughput one class per cycle.
 
     Parameters
     ----------
-    classes, passes, positions : int
-        See :class:`hdl.head.averaging.Averaging`.
+    places, passes : int
+        Classes of all positions, and T_max.
     protect : bool
         Check the parity of totals.
 
     Members
     -------
-    ahead : In(stream.Signature(range(classes)))
-        The class whose products follow two cycles later.
+    ahead : In(stream.Signature(place_layout(places)))
+        The place whose products follow two cycles later.
     products : In(products_signature(passes))
         Products.
     fresh : In(1)
         The leaf is the first one of its image: totals begin at 0.
-    sending, index : In(1), In(range(classes))
-        Read the totals of this class, while no products come.
-    base : In(range(classes * positions))
-        Number of the first class of the position among those of all positions, the same from the first
-        class in ``ahead`` until the totals of all are stored, or until the last of them has been read. Only
-        with several ``positions``.
+    sending, index : In(1), In(range(places))
+        Read the totals of this place, while no products come.
     row : Out(totals_layout(passes))
-        Totals of the class ``index`` of two cycles before.
-    largest : Out(range(classes))
-        After the last leaf of an image, the class of the largest sum of the position; the lowest on a tie.
+        Totals of the place ``index`` of two cycles before.
+    largest : Out(range(places))
+        After the last leaf of an image, the place of the largest sum of the position; the lowest on a tie.
     surest : Out(range(passes + 1))
         After the last leaf of an image, the confident passes of the class of the position that has most of
         them.
@@ -53,20 +49,18 @@ class Totals(wiring.Component):
         1 for a cycle after a total has lost its parity. Only with ``protect``.
     """
 
-    def __init__(self, classes, passes, *, positions=1, protect=False):
-        self.classes = classes
-        self.entries = classes * positions
+    def __init__(self, places, passes, *, protect=False):
+        self.places  = places
         self.protect = protect
         self.half    = PROBABILITY # bits of one half of a square
         super().__init__({
-            "ahead":    In(stream.Signature(range(classes), always_ready=True)),
+            "ahead":    In(stream.Signature(place_layout(places), always_ready=True)),
             "products": In(products_signature(passes)),
             "fresh":    In(1),
             "sending":  In(1),
-            "index":    In(range(classes)),
-            **({"base": In(range(self.entries))} if positions > 1 else {}),
+            "index":    In(range(places)),
             "row":      Out(totals_layout(passes)),
-            "largest":  Out(range(classes)),
+            "largest":  Out(range(places)),
             "surest":   Out(range(passes + 1)),
             **error_port(protect),
         })
@@ -76,36 +70,36 @@ class Totals(wiring.Component):
 
         parity = Parity(m, self)
         m.submodules.statistics = statistics = memory.Memory(
-            shape=len(self.row.as_value()) + parity.bits, depth=self.entries, init=[])
+            shape=len(self.row.as_value()) + parity.bits, depth=self.places, init=[])
         store = statistics.write_port()
         # What is larger is for block memories, whose read takes a cycle.
-        small = self.entries <= SMALL
-        base  = self.base if self.entries > self.classes else 0
+        small = self.places <= SMALL
         fetch = (statistics.read_port(domain="comb") if small else
                  statistics.read_port(transparent_for=[store]))
 
-        # Steps of a class: its address, its old totals beside its products, its new totals.
+        # Steps of a class: its place, its old totals beside its products, its new totals.
         reading   = Signal()
-        chosen    = Signal(range(self.classes))
-        address   = Signal(range(self.classes))
+        chosen    = Signal.like(self.ahead.payload)
+        address   = Signal.like(chosen)
         old_valid = Signal()
-        old_index = Signal(range(self.classes))
+        old_at    = Signal.like(chosen)
         old       = Signal(self.row.shape())
         new_valid = Signal()
-        new_index = Signal(range(self.classes))
+        new_at    = Signal.like(chosen)
         new       = Signal(self.row.shape())
         m.d.comb += [
-            chosen.eq(Mux(self.sending, self.index, self.ahead.payload)),
-            fetch.addr.eq(base + (address if small else chosen)),
+            chosen.place.eq(Mux(self.sending, self.index, self.ahead.payload.place)),
+            chosen.first.eq(self.ahead.payload.first),
+            fetch.addr.eq(address.place if small else chosen.place),
             Value.cast(old).eq(Mux(self.fresh, 0, self.row)),
-            store.addr.eq(base + new_index),
+            store.addr.eq(new_at.place),
             store.data.eq(parity.stored(Value.cast(new))),
             store.en.eq(new_valid),
         ]
         m.d.sync += [
             reading.eq(self.ahead.valid), address.eq(chosen),
-            old_valid.eq(reading), old_index.eq(address), Value.cast(self.row).eq(fetch.data),
-            new_valid.eq(old_valid), new_index.eq(old_index),
+            old_valid.eq(reading), old_at.eq(address), Value.cast(self.row).eq(fetch.data),
+            new_valid.eq(old_valid), new_at.eq(old_at),
             new.sum.eq(old.sum + self.products.sum),
             new.square.eq(old.square + self.products.square_low
                           + (self.products.square_high << self.half)),
@@ -116,9 +110,9 @@ class Totals(wiring.Component):
         parity.report_at_once()
 
         largest_sum = Signal.like(new.sum)
-        with m.If(new_valid & ((new_index == 0) | (new.sum > largest_sum))):
-            m.d.sync += [largest_sum.eq(new.sum), self.largest.eq(new_index)]
-        with m.If(new_valid & ((new_index == 0) | (new.confident > self.surest))):
+        with m.If(new_valid & (new_at.first | (new.sum > largest_sum))):
+            m.d.sync += [largest_sum.eq(new.sum), self.largest.eq(new_at.place)]
+        with m.If(new_valid & (new_at.first | (new.confident > self.surest))):
             m.d.sync += self.surest.eq(new.confident)
 
         return m

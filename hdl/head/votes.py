@@ -14,26 +14,23 @@ __all__ = ["Votes"]
 
 
 class Votes(wiring.Component):
-    """Count for each class of each position, in a memory, the passes in which it was the largest.
+    """Count for each place, a class of a position, in a memory, the passes in which it was the largest.
 
     Parameters
     ----------
-    classes, passes, positions : int
-        See :class:`hdl.head.averaging.Averaging`.
+    places, passes : int
+        Classes of all positions, and T_max.
     protect : bool
         Check the parity of votes.
 
     Members
     -------
-    best, count : In(range(classes)), In(range(passes + 1))
-        Class with the largest probability of the leaf, and passes of the leaf.
+    best, count : In(range(places)), In(range(passes + 1))
+        Place with the largest probability of a position of the leaf, and passes of the leaf.
     vote : In(1)
-        Add ``count`` to the votes of ``best``, which has been the same for two cycles.
-    index : In(range(classes))
-        Class to read or to clear.
-    base : In(range(classes * positions))
-        Number of the first class of the position among those of all positions. Only with several
-        ``positions``.
+        Add ``count`` to the votes of what ``best`` was in the cycle before, in which ``used`` was 1.
+    index : In(range(places))
+        Place to read or to clear.
     sending : In(1)
         Read the votes of ``index``, not those of ``best``.
     clear : In(1)
@@ -46,16 +43,14 @@ class Votes(wiring.Component):
         1 for a cycle after votes have lost their parity. Only with ``protect``.
     """
 
-    def __init__(self, classes, passes, *, positions=1, protect=False):
-        self.classes = classes
-        self.entries = classes * positions
+    def __init__(self, places, passes, *, protect=False):
+        self.places  = places
         self.protect = protect
         super().__init__({
-            "best":    In(range(classes)),
+            "best":    In(range(places)),
             "count":   In(range(passes + 1)),
             "vote":    In(1),
-            "index":   In(range(classes)),
-            **({"base": In(range(self.entries))} if positions > 1 else {}),
+            "index":   In(range(places)),
             "sending": In(1),
             "clear":   In(1),
             "used":    In(1),
@@ -68,17 +63,17 @@ class Votes(wiring.Component):
 
         parity = Parity(m, self)
         m.submodules.ballots = ballots = memory.Memory(
-            shape=len(self.votes) + parity.bits, depth=self.entries, init=[])
+            shape=len(self.votes) + parity.bits, depth=self.places, init=[])
         # What is larger is for block memories, whose read takes a cycle.
-        small = self.entries <= SMALL
+        small = self.places <= SMALL
         fetch = ballots.read_port(domain="comb" if small else "sync")
         store = ballots.write_port()
-        base  = self.base if self.entries > self.classes else 0
+        best  = delayed(m, self.best, 1, name="best")
         votes_next = Signal.like(self.votes)
         m.d.comb += [
-            fetch.addr.eq(base + Mux(self.sending, self.index, self.best)),
+            fetch.addr.eq(Mux(self.sending, self.index, self.best)),
             votes_next.eq(Mux(self.vote, self.votes + self.count, 0)),
-            store.addr.eq(base + Mux(self.vote, self.best, self.index)),
+            store.addr.eq(Mux(self.vote, best, self.index)),
             store.data.eq(parity.stored(votes_next)),
             store.en.eq(self.vote | self.clear),
         ]

@@ -5,7 +5,7 @@ from amaranth import *
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from hdl.head.result import products_signature
+from hdl.head.result import place_layout, products_signature
 from hdl.head.softmax import PROBABILITY
 from hdl.stream import delayed
 
@@ -23,37 +23,39 @@ class Weigh(wiring.Component):
 
     Parameters
     ----------
-    classes, passes, confidence : int
-        See :class:`hdl.head.averaging.Averaging`. A ``confidence`` of None is that of the port.
+    places, passes : int
+        Classes of all positions, and T_max.
+    confidence : int or None
+        See :class:`hdl.head.averaging.Averaging`. None: that of the port.
 
     Members
     -------
-    i : In(stream.Signature(StructLayout({"p": 16, "index": range(classes)})))
-        Probability and number of a class.
+    i : In(stream.Signature(StructLayout({"p": 16, "at": place_layout(places)})))
+        Probability and place of a class.
     count : In(range(passes + 1))
         Passes of the leaf, the same from its first class until its last products.
-    ahead : Out(stream.Signature(range(classes)))
-        The class whose products follow two cycles later.
+    ahead : Out(stream.Signature(place_layout(places)))
+        The place of the class whose products follow two cycles later.
     o : Out(products_signature(passes))
         Products.
     confidence : In(16)
         Confidence threshold, Q0.16, if there is no other.
-    best : Out(range(classes))
-        Class of the largest probability of the leaf so far, two cycles late; the lowest on a tie.
+    best : Out(range(places))
+        Place of the largest probability of the position so far, two cycles late; the lowest on a tie.
     """
 
     latency = 6
 
-    def __init__(self, classes, passes, *, confidence):
+    def __init__(self, places, passes, *, confidence):
         if confidence is not None:
             self.confidence = confidence
         super().__init__({
-            "i":     In(stream.Signature(data.StructLayout({"p": PROBABILITY, "index": range(classes)}),
-                                         always_ready=True)),
+            "i":     In(stream.Signature(data.StructLayout({
+                "p": PROBABILITY, "at": place_layout(places)}), always_ready=True)),
             "count": In(range(passes + 1)),
-            "ahead": Out(stream.Signature(range(classes), always_ready=True)),
+            "ahead": Out(stream.Signature(place_layout(places), always_ready=True)),
             "o":     Out(products_signature(passes)),
-            "best":  Out(range(classes)),
+            "best":  Out(range(places)),
             **({"confidence": In(PROBABILITY)} if confidence is None else {}),
         })
 
@@ -63,19 +65,19 @@ class Weigh(wiring.Component):
         # The probability, from which the square is formed; meanwhile it goes through registers itself.
         width   = len(self.i.payload.p)
         p       = Signal(width)
-        p_index = Signal.like(self.i.payload.index)
+        p_at    = Signal.like(self.i.payload.at)
         p_valid = Signal()
         factor  = Signal(width)
         product = Signal(2 * width)
         square  = Signal(2 * width)
         q       = Signal(width)
-        beside  = Signal(data.StructLayout({"p": width, "index": len(p_index), "valid": 1}))
-        m.d.comb += [beside.p.eq(p), beside.index.eq(p_index), beside.valid.eq(p_valid)]
+        beside  = Signal(data.StructLayout({"p": width, "at": p_at.shape(), "valid": 1}))
+        m.d.comb += [beside.p.eq(p), beside.at.eq(p_at), beside.valid.eq(p_valid)]
         later   = delayed(m, beside, 2, name="later")
         m.d.sync += [
-            p.eq(self.i.payload.p), p_index.eq(self.i.payload.index), p_valid.eq(self.i.valid),
+            p.eq(self.i.payload.p), p_at.eq(self.i.payload.at), p_valid.eq(self.i.valid),
             factor.eq(p), product.eq(factor * factor), square.eq(product),
-            q.eq(later.p), self.ahead.payload.eq(later.index), self.ahead.valid.eq(later.valid),
+            q.eq(later.p), self.ahead.payload.eq(later.at), self.ahead.valid.eq(later.valid),
         ]
 
         # Each of the three multipliers reads the count from its own register.
@@ -96,7 +98,7 @@ class Weigh(wiring.Component):
         ]
 
         largest = Signal(width)
-        with m.If(p_valid & ((p_index == 0) | (p > largest))):
-            m.d.sync += [largest.eq(p), self.best.eq(p_index)]
+        with m.If(p_valid & (p_at.first | (p > largest))):
+            m.d.sync += [largest.eq(p), self.best.eq(p_at.place)]
 
         return m

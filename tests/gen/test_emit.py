@@ -26,6 +26,7 @@ from hdl.bus.axi_bus import AxiBus
 from hdl.bus.register_map import register_map
 from hdl.bus.registers import Registers
 from hdl.head.collector import Collector
+from hdl.head.divider import Divider
 from hdl.head.partition_check import PartitionCheck
 from hdl.head.report import Report
 from hdl.head.result import result_layout
@@ -60,6 +61,7 @@ BLOCKS = {
     WordSplitter:     lambda: WordSplitter(6, width=8, per_word=4, passes=5),
     Weigh:            lambda: Weigh(3, 5, confidence=100),
     Totals:           lambda: Totals(3, 5),
+    Divider:          lambda: Divider(range((1 << 17) + 1)),
     Votes:            lambda: Votes(3, 5),
     PartitionCheck:   lambda: PartitionCheck(5),
     Report:           lambda: Report(3, 5, agreement=Fraction(9, 10)),

@@ -19,6 +19,7 @@ from gen.blocks.vectors import record
 #: for; an accelerator and what goes around it, by ``gen.build``; and what is no component.
 OTHERS = {
     "averaging":  {"partition_check", "report", "totals", "votes", "weigh", "result"},
+    "softmax":    {"divider"},
     "map_buffer": {"part_sequencer", "resize"},
     "emulated_array": {"popcount", "weight_memory"},
     "gen.build":  {"accelerator", "engine", "placed", "axi_accelerator", "axi_bus", "registers",

@@ -101,23 +101,24 @@ def test_power_of_two(width, fraction, guard, duty):
 
 
 @pytest.mark.parametrize("duty", [1.0, 0.5])
-@pytest.mark.parametrize("classes, guard", [(2, 0), (3, 0), (10, 0), (30, 0), (2, 3), (10, 1), (30, 7)])
-def test_normalizer(classes, guard, duty):
+@pytest.mark.parametrize("classes, guard, dividers", [
+    (2, 0, 1), (3, 0, 1), (10, 0, 1), (30, 0, 1), (2, 3, 1), (10, 1, 1), (30, 7, 1), (2, 0, 10), (4, 1, 5)])
+def test_normalizer(classes, guard, dividers, duty):
     """Leaves from one large exponential to the largest of all, and of guard bits alone, against the
     definition."""
     rng, one = np.random.default_rng(0), 65536 << guard
-    leaves = rng.integers(0, one, (8, classes), endpoint=True)
+    leaves = rng.integers(0, one, (24, classes), endpoint=True)
     leaves[0], leaves[1], leaves[2] = 0, one, (1 << guard) - 1
     leaves[:, -1] = one
-    passed = transfer(Normalizer(classes, guard=guard), {"i": leaves.ravel().tolist()}, {"o": leaves.size},
-                      duty=duty)
+    passed = transfer(Normalizer(classes, guard=guard, dividers=dividers), {"i": leaves.ravel().tolist()},
+                      {"o": leaves.size}, duty=duty)
     reciprocal = (2**34 - 1) // (leaves.sum(-1, keepdims=True) >> guard)
     assert passed["o"].words == ((leaves >> guard) * reciprocal >> 18).ravel().tolist()
     if duty == 1:
         begin = classes - 1 + Normalizer.latency
-        interval = max(classes, Normalizer.DIVISION)
+        interval = max(classes, Normalizer.DIVISION // dividers)
         assert passed["o"].cycles == [begin + leaf * interval + index
-                                      for leaf in range(8) for index in range(classes)]
+                                      for leaf in range(24) for index in range(classes)]
 
 
 @pytest.mark.parametrize("make, message", [

@@ -19,7 +19,7 @@ def add_up(dut, images):
                 ctx.set(dut.fresh, number == 0)
                 for cycle in range(len(leaf) + 4):
                     ctx.set(dut.ahead.valid, cycle < len(leaf))
-                    ctx.set(dut.ahead.payload, cycle % len(leaf))
+                    ctx.set(dut.ahead.payload, {"place": cycle % len(leaf), "first": cycle == 0})
                     # Products follow two cycles after the number of their class.
                     p, count, confident = leaf[(cycle - 2) % len(leaf)]
                     square = p * p

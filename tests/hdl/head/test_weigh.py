@@ -24,9 +24,10 @@ def test_weigh(count, port):
             ctx.set(dut.confidence, CONFIDENCE)
         for cycle in range(len(leaf) + dut.latency):
             ctx.set(dut.i.valid, cycle < len(leaf))
-            ctx.set(dut.i.payload, {"p": leaf[cycle % len(leaf)], "index": cycle % len(leaf)})
+            ctx.set(dut.i.payload, {
+                "p": leaf[cycle % len(leaf)], "at": {"place": cycle % len(leaf), "first": cycle == 0}})
             await ctx.tick()
-            ahead.append((ctx.get(dut.ahead.valid), ctx.get(dut.ahead.payload)))
+            ahead.append((ctx.get(dut.ahead.valid), ctx.get(dut.ahead.payload.place)))
             square = ctx.get(dut.o.square_low) + (ctx.get(dut.o.square_high) << 16)
             products.append((ctx.get(dut.o.sum), square, ctx.get(dut.o.confident)))
         assert ctx.get(dut.best) == 0
