@@ -33,6 +33,6 @@ def answers_in_time(m, dut):
 
 
 PROOFS = [
-    Proof(partial(Divider, range((1 << 17) + 1)), keeps_stream_rules, reach=25),
+    Proof(partial(Divider, range((1 << 17) + 1)), keeps_stream_rules, reach=45),
     Proof(partial(Divider, range((1 << 17) + 1)), answers_in_time, "bmc", depth=45, reach=25),
 ]
