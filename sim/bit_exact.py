@@ -171,7 +171,7 @@ def simulate_answers(directory: Path | str, images: np.ndarray, labels=None, *, 
 def _check(design, sets, labels, passes, duty, jobs):
     """Refuse what cannot be simulated."""
     network = design.network
-    shape, classes = network.input.shape, network.layers[-1].outputs
+    shape, classes = network.input.shape, network.classes
     if not 1 <= passes <= design.passes_max:
         raise SimulationError(f"Passes must be from 1 to {design.passes_max} (T_max of this build), "
                               f"not {passes}")
@@ -190,6 +190,9 @@ def _check(design, sets, labels, passes, duty, jobs):
                                   f"{' x '.join(map(str, images.shape[1:]))}")
     if labels is not None and len(labels) != len(sets[""]):
         raise SimulationError(f"There are {len(sets[''])} images, but {len(labels)} labels")
+    if labels is not None and labels.shape[1:] != network.answer_shape:
+        wanted = ", ".join(map(str, ("N", *network.answer_shape)))
+        raise SimulationError(f"Labels must be of shape ({wanted}), as answers are, not {labels.shape}")
     if labels is not None and not ((labels >= 0) & (labels < classes)).all():
         raise SimulationError(f"Labels must be from 0 to {classes - 1}, the classes of the network, not "
                               f"from {labels.min()} to {labels.max()}")

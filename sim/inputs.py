@@ -36,17 +36,20 @@ def images_of(design: Design, *, data: Path | None = None, given: Path | None = 
         images = Images(*known.load(data, "test"))
     elif network.data == "mnist":
         images = Images(*load_sample())
+        if network.answer_shape:
+            images = Images(images.pixels) # the class of an image is none of each position
     else:
         raise SimulationError(f"No images of {known.title} come with the project; name a folder that has "
                               "it with --data DIR, or images of your own with --input FILE")
     if ood and not known.ood:
         raise SimulationError(f"No set is known that is out of distribution for {known.title}; leave out "
                               "--ood")
-    classes = network.layers[-1].outputs
-    if images.pixels.shape[1:] != network.input.shape or images.labels.max() >= classes:
+    classes = network.classes
+    most = 0 if images.labels is None else images.labels.max()
+    if images.pixels.shape[1:] != network.input.shape or most >= classes:
         sizes = [" x ".join(map(str, shape)) for shape in (network.input.shape, images.pixels.shape[1:])]
         raise SimulationError(f"Network of {design.directory} takes images of {sizes[0]} in {classes} "
                               f"classes, and those of {known.title} are {sizes[1]} in "
-                              f"{1 + images.labels.max()}; name images of "
+                              f"{1 + most}; name images of "
                               "your own with --input FILE")
     return images
