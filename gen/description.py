@@ -74,6 +74,7 @@ of a layer
 ============  ========================================================================================
 
 The last layer has logits, so ``pool``, ``resize``, ``bits``, ``low`` and ``fraction`` mean nothing there.
+Its map may have several positions, each with an answer, as in a segmentation.
 
 Ways part and meet again where there are tables ``[[joins]]``, as in a residual block::
 

@@ -25,18 +25,19 @@ def performance_of_instances(report: dict, accelerator: Accelerator, target: Tar
     (:func:`gen.estimate.estimate_network`).
 
     All together they take as many images as there are instances in the interval of one, unless the pixels,
-    the random bits or the results, which all pass one place, take longer. ``pixels_per_word`` is the least
+    the random bits or the results, which all pass one place, take longer; while a result leaves, no other
+    does. ``pixels_per_word`` is the least
     number that does not slow down the mean of T passes. Results leave in the order of the images, and what
     one instance waits for another is not followed: the figures are not exact, and latency is that without
     waiting.
     """
-    count, classes = target.instances, accelerator.engines[-1].words
+    count, results = target.instances, _result_cycles(accelerator)
     drawing = report["random_cycles_per_image"]
     drawing += DrawOrder.overhead if drawing else 0
     pixels  = accelerator.pixel_input.pixels
 
     def shared(cycles):
-        return max(cycles / count, drawing, classes)
+        return max(cycles / count, drawing, results)
 
     per_word  = math.ceil(pixels / math.floor(shared(report["interval_cycles_mean"])))
     words     = math.ceil(pixels / per_word)
@@ -56,3 +57,11 @@ def performance_of_instances(report: dict, accelerator: Accelerator, target: Tar
         "estimated_throughput_fps": clock * 1e6 / intervals["interval_cycles_mean"],
         "estimated_latency_ns": latencies["latency_cycles"] * 1e3 / clock,
     }
+
+
+def _result_cycles(accelerator):
+    """Cycles from the first word of a result to behind the last."""
+    averaging, softmax = accelerator.averaging, accelerator.softmax
+    words    = averaging.classes * averaging.interval
+    position = max(softmax.interval, averaging.classes + averaging.between + words + 1)
+    return (averaging.positions - 1) * position + words

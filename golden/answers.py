@@ -36,7 +36,8 @@ __all__ = [
 
 
 #: Columns of the table, and what they hold. In a CSV file a column per class has the number of the class
-#: behind its name; in an npz file the columns of all classes are one array (N, K).
+#: behind its name; in an npz file the columns of all classes are one array (N, K). Where each of H x W
+#: positions of an image has an answer, there is only the npz file, of arrays (N, H, W) and (N, H, W, K).
 COLUMNS = {
     "image":                  "number of the image, from 0",
     "image_file":             "file of the image, if the images are those of a folder",
@@ -64,16 +65,18 @@ def columns_help(*, simulated: bool) -> str:
     if simulated:
         del columns["mutual_information_nats"]
         columns |= COLUMNS_SIMULATED
-    return "columns of --out (in CSV, _0, _1, ... behind the name are classes):\n" + tabulate(
+    return ("columns of --out (in CSV, _0, _1, ... behind the name are classes; where each position of an "
+            "image has an answer, only npz):\n") + tabulate(
         [["", *column] for column in columns.items()], tablefmt="plain")
 
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """The predictions for N images."""
+    """The predictions for N images, or for each of H x W positions of each."""
 
     prediction: Prediction
-    information: np.ndarray #: float64 (N,), mutual information in nats; NaN where it is not known.
+    information: np.ndarray #: float64 (N,) or (N, H, W), mutual information in nats; NaN where it is not
+                            #: known.
     exact: np.ndarray | None = None #: bool (N,), of a simulation: equal to the golden model in every bit.
 
     def table(self, images: Images) -> dict[str, np.ndarray]:
@@ -128,18 +131,24 @@ def join_answers(parts: Sequence[Answers]) -> Answers:
                    None if parts[0].exact is None else np.concatenate([part.exact for part in parts]))
 
 
-def check_path(path: Path):
+def check_path(path: Path, answer_shape: tuple[int, ...] = ()):
     """Refuse a file that :func:`write_answers` could not write, before any work; its folder is made.
+
+    ``answer_shape`` are the axes of positions that have answers (:attr:`gen.ir.Network.answer_shape`).
 
     Raises
     ------
     DataError
-        If its name ends neither with .csv nor .npz.
+        If its name ends neither with .csv nor .npz, or with .csv though a row is not all of an image.
     FileError
         If it cannot be written.
     """
     if path.suffix.lower() not in (".csv", ".npz"):
         raise DataError(f"File {path} must end with .csv or .npz")
+    if path.suffix.lower() == ".csv" and answer_shape:
+        positions = " x ".join(map(str, answer_shape))
+        raise DataError(f"File {path} would have a row for each image, of which {positions} positions have "
+                        "an answer each; name a file that ends with .npz")
     refuse_unwritable(path)
 
 
@@ -151,7 +160,7 @@ def write_answers(path: Path | str, answers: Answers, images: Images):
     Raises as :func:`check_path`.
     """
     path = Path(path)
-    check_path(path)
+    check_path(path, answers.prediction.prediction.shape[1:])
     table = answers.table(images)
     with replacing(path) as file:
         if path.suffix.lower() == ".npz":

@@ -75,7 +75,7 @@ def chip_figures(network: Network, devices: Devices, seed: int, images: np.ndarr
     found   = {"accuracy": figures["test/cls/Acc"], "nll": figures["test/cls/NLL"]}
     inside, *outside = map(metrics.predictive_entropy, means)
     if outside:
-        found["auroc"] = float(np.mean([metrics.area_under_roc(inside, each) for each in outside]))
+        found["auroc"] = float(np.mean([metrics.detection(inside, each)["ood/AUROC"] for each in outside]))
     return found
 
 

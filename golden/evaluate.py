@@ -128,7 +128,7 @@ def _evaluate(args) -> dict:
     folder = None if args.input else folder_of(args.data)
     refuse_overlap([args.out, args.json], [args.input, args.labels, args.checkpoint])
     if args.out:
-        check_path(args.out)
+        check_path(args.out, asked.answer_shape)
     if args.json:
         refuse_unwritable(args.json) # a wrong path is refused before the work, not after
     steps.step(f"compile {asked.name}")

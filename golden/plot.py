@@ -43,6 +43,7 @@ class Plot:
     make: Callable
     passes: int = 20
     single: bool = False #: Whether it is of one method, by default of the network as it is named.
+    answers: bool = True #: Whether it shows answers, which then must be one for each image.
 
 
 class _Asked:
@@ -61,6 +62,11 @@ class _Asked:
         else:
             self.methods = asked_methods(parser, args.source, args.methods, PASSES_OF_METHOD, checkpoint_of)
         network = args.source.plain
+        if plot.answers and network.answer_shape:
+            others = ", ".join(name for name, other in FIGURES.items() if not other.answers)
+            raise UserError(f"Figure {args.figure!r} is of networks with one answer for an image, and "
+                            f"{network.name!r} has one for each of "
+                            f"{' x '.join(map(str, network.answered))} positions; draw one of: {others}")
         self.folder = folder_of(args.data) if args.data else None
         if self.folder is None and network.data != "mnist":
             raise DataError(f"No images of {data_set(network.data).title} come with the project; name a "
@@ -70,7 +76,7 @@ class _Asked:
         if args.image >= len(images):
             parser.error(f"argument --image: must be a whole number from 0 to {len(images) - 1}, "
                          f"not {args.image}")
-        self.image, self.label = images[args.image], int(labels[args.image])
+        self.image, self.label = images[args.image], labels[args.image]
         self.images, self.labels = images[:args.images], labels[:args.images]
 
     def name(self, method=None):
@@ -178,11 +184,11 @@ FIGURES = {
     "calibration": Plot("reliability, and entropy in and out of distribution", _calibration, single=True),
     "samples": Plot("images from the most certain to the least, with their class probabilities", _samples,
                     single=True),
-    "tree": Plot("the maps that passes share, and so are computed once", _tree, single=True),
+    "tree": Plot("the maps that passes share, and so are computed once", _tree, single=True, answers=False),
     "sums": Plot("sums of the first layer with flipped weights (Inverted Normalization, Fig. 1)",
-                 lambda asked: sums_figure(asked.network(), asked.images), single=True),
+                 lambda asked: sums_figure(asked.network(), asked.images), single=True, answers=False),
     "switching": Plot("switching probability of a junction against current (SpinBayes, Fig. 4)",
-                      lambda asked: switching_figure(), single=True),
+                      lambda asked: switching_figure(), single=True, answers=False),
 }
 
 

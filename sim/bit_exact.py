@@ -191,8 +191,8 @@ def _check(design, sets, labels, passes, duty, jobs):
     if labels is not None and len(labels) != len(sets[""]):
         raise SimulationError(f"There are {len(sets[''])} images, but {len(labels)} labels")
     if labels is not None and labels.shape[1:] != network.answer_shape:
-        raise SimulationError(f"Labels must be {(len(labels), *network.answer_shape)}, as the network has "
-                              f"answers, not {labels.shape}")
+        wanted = ", ".join(map(str, ("N", *network.answer_shape)))
+        raise SimulationError(f"Labels must be of shape ({wanted}), as answers are, not {labels.shape}")
     if labels is not None and not ((labels >= 0) & (labels < classes)).all():
         raise SimulationError(f"Labels must be from 0 to {classes - 1}, the classes of the network, not "
                               f"from {labels.min()} to {labels.max()}")

@@ -117,6 +117,7 @@ def _build(design, work):
     width   = design.payload("results")["width"]
     constants = {
         "PIXELS": design.pixels, "COLOURS": design.colours, "WORDS": design.words,
+        "CLASSES": design.classes,
         "PAYLOAD_WORDS": -(-width // 32),
         "ERROR_OFFSET": offsets["error"]["offset"], "CLASS_OFFSET": offsets["prediction"]["offset"],
         "CLASS_WIDTH": offsets["prediction"]["width"],

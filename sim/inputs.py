@@ -44,15 +44,12 @@ def images_of(design: Design, *, data: Path | None = None, given: Path | None = 
                               "--ood")
     classes = network.classes
     if images.labels.shape[1:] != network.answer_shape:
-        raise SimulationError(f"Network of {design.directory} has answers for "
-                              f"{' x '.join(map(str, network.answer_shape)) or 'a whole image'}, and "
-                              f"{known.title} has labels for "
-                              f"{' x '.join(map(str, images.labels.shape[1:])) or 'a whole image'}; name "
-                              "images of your own with --input FILE")
-    if images.pixels.shape[1:] != network.input.shape or images.labels.max() >= classes:
+        images = Images(images.pixels) # the class of an image is none of each position
+    most = 0 if images.labels is None else images.labels.max()
+    if images.pixels.shape[1:] != network.input.shape or most >= classes:
         sizes = [" x ".join(map(str, shape)) for shape in (network.input.shape, images.pixels.shape[1:])]
         raise SimulationError(f"Network of {design.directory} takes images of {sizes[0]} in {classes} "
                               f"classes, and those of {known.title} are {sizes[1]} in "
-                              f"{1 + images.labels.max()}; name images of "
+                              f"{1 + most}; name images of "
                               "your own with --input FILE")
     return images

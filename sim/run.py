@@ -113,7 +113,7 @@ def _run(args):
     for file in filter(None, (path, args.verification)):
         refuse_unwritable(file)
     if args.out:
-        check_path(args.out)
+        check_path(args.out, design.answer_shape)
     report, answers = simulate_answers(
         args.directory, images.pixels, images.labels, ood=ood, passes=args.passes, maps=args.maps,
         waves=args.waves, coverage=coverage, duty=args.duty, jobs=args.jobs, steps=Progress())

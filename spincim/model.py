@@ -69,7 +69,9 @@ class Options(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Predictions:
-    """What a network answers to N images in K classes, over all passes of each."""
+    """What a network answers to N images in K classes, over all passes of each. Where each of H x W
+    positions of an image has an answer of its own, as in a segmentation, (N, H, W) stands in place of (N,),
+    but in ``bit_exact``."""
 
     classes: np.ndarray            #: int64 (N,), class of the largest mean probability.
     probabilities: np.ndarray      #: float64 (N, K), mean over the passes.

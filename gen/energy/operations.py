@@ -41,7 +41,7 @@ SYMBOLS = {
     "S":   "thresholds of a channel, 2 ** bits - 1",
     "T":   "passes",
     "K":   "classes",
-    "M":   "maps that leave the last layer",
+    "M":   "maps that leave the last layer, those of several positions once for each",
 }
 
 OPERATIONS = {
@@ -67,8 +67,8 @@ OPERATIONS = {
         "P C L 3 / 4 for windows of 2 by 2; likewise for others"),
     "multiplications": Operation(
         "a sum is multiplied by a gain; an exponential by the reciprocal of their sum",
-        "C L in the last layer; of pooled sums with inverted normalization, one for each gain that differs "
-        "among banks; M K in the softmax"),
+        "P C L in the last layer; of pooled sums with inverted normalization, one for each gain that "
+        "differs among banks; M K in the softmax"),
     "exponentials": Operation(
         "a power of two is looked up and shifted",
         "M K"),

@@ -44,6 +44,18 @@ def test_random_bits_that_all_share_set_the_interval():
     assert several["pixels_per_word"] == 8 and 784 / 8 <= drawing < 784 / 7
 
 
+def test_results_that_leave_one_after_another(random_network):
+    """While the positions of an image are answered one by one, no other result leaves."""
+    target  = Target(array_rows=32, passes=8)
+    network = compile_network(random_network(1, hidden=1, answered=(3, 3)), target)
+    one     = lower(network, target)
+    report  = estimate_network(one, network, 8, 125.0)
+    several = performance_of_instances(report, one, replace(target, instances=64))
+    # Nine positions of two classes, of which a division takes 20 cycles, and a word three.
+    assert several["interval_cycles"] == several["interval_cycles_mean"] == 8 * 20 + 2 * 3
+    assert report["interval_cycles_mean"] > 3 * several["interval_cycles_mean"]
+
+
 def test_images_that_take_longer_than_their_pixels():
     """One after another 20 passes take 15,680 cycles: then a pixel in a cycle is enough."""
     one, several, _ = performance(4, schedule="sequential")

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import golden.answers
+import golden.evaluate
 from gen.command import UserError
 from gen.compile import compile_network
 from gen.ir import Target
@@ -67,6 +68,34 @@ def test_table(network, tmp_path):
                  for row in rows]
         assert (np.array(cells).astype(arrays[name].dtype) == arrays[name]).all()
     assert 0 < expected["variance"].max() and len(rows[0]) == 7 + 2 * classes
+
+
+def test_an_answer_for_each_position(random_network, tmp_path, capsys):
+    """The arrays of a file have their axes; a table of images has no room for them."""
+    network = compile_network(random_network(1, hidden=1, answered=(2, 3)), Target())
+    pixels  = random_images(network, 12)
+    answers, images = answer(network, pixels, 7), Images(pixels, np.ones((12, 2, 3), np.int64))
+    write_answers(tmp_path / "a.npz", answers, images)
+    with np.load(tmp_path / "a.npz") as file:
+        arrays = dict(file)
+    _, probabilities = predict(network, pixels, choices(network.generator, 12, 7))
+    mean = (probabilities / 65536).mean(1)
+    assert (arrays["mean_probability"] == mean).all() and mean.shape == (12, 2, 3, network.classes)
+    assert (arrays["class"] == mean.argmax(-1)).all() and (arrays["label"] == images.labels).all()
+    for name in ("predictive_entropy_nats", "mutual_information_nats", "reject"):
+        assert arrays[name].shape == (12, 2, 3)
+    with pytest.raises(UserError) as caught:
+        write_answers(tmp_path / "a.csv", answers, images)
+    refused = (f"File {tmp_path / 'a.csv'} would have a row for each image, of which 2 x 3 positions have "
+               "an answer each; name a file that ends with .npz")
+    assert str(caught.value) == refused
+    # Of a command before any work.
+    (tmp_path / "mine.toml").write_text(
+        "input = {height = 4, width = 5, thresholds = [128]}\n"
+        'layers = [{name = "last", kind = "conv", outputs = 2, kernel = 3}]\n')
+    assert golden.evaluate.main([str(tmp_path / "mine.toml"), "--input", str(tmp_path / "a.npz"),
+                                 "--out", str(tmp_path / "a.csv")]) == 2
+    assert capsys.readouterr().err == f"golden.evaluate: {refused}\n"
 
 
 def test_without_labels_and_files(network, tmp_path):

@@ -83,6 +83,16 @@ def test_wrong_arguments(arguments, message, capsys):
     assert capsys.readouterr().err.startswith(f"golden.plot: {message}")
 
 
+def test_refuses_an_answer_for_each_position(tmp_path, capsys):
+    (tmp_path / "mine.toml").write_text(
+        "input = {height = 28, width = 28, thresholds = [128]}\n"
+        'layers = [{name = "last", kind = "conv", outputs = 10, kernel = 27}]\n')
+    assert main(["samples", str(tmp_path / "mine.toml")]) == 2
+    assert capsys.readouterr().err == (
+        "golden.plot: Figure 'samples' is of networks with one answer for an image, and 'mine' has one for "
+        "each of 2 x 2 positions; draw one of: tree, sums, switching\n")
+
+
 @pytest.mark.parametrize("arguments, message", [
     (["sums", "lenet5", "--methods", "mc-dropout"],
      "Figure 'sums' is of what is compiled, and 'mc-dropout' is of floating point; name another method "

@@ -1,6 +1,7 @@
 """Designs of several instances: the answers of a single one, and as many times as fast."""
 
 import json
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +14,7 @@ from golden.device.junction import write_codes
 from sim.bit_flips import inject
 from sim.design import Design, DesignError
 from sim.power import main as power_command
+from sim.run import main as run_command
 from sim.verilator.simulation import Simulation, compiled
 
 
@@ -22,21 +24,34 @@ def images_for(network, count):
 
 @pytest.mark.parametrize("options", [
     {"instances": 3},
-    {"instances": 2, "masks": "balanced", "protect": True},
+    {"instances": 2, "masks": "balanced", "protect": True, "answered": (2, 2)},
 ], ids=["shared", "balanced"])
-def test_several_instances(random_network, tmp_path, simulate, written, options):
-    """Two shards, the second of which begins in the midst of the random stream; maps of all instances."""
-    network = random_network(1, hidden=1)
+def test_several_instances(random_network, tmp_path, simulate, written, capsys, options):
+    """Two shards, the second of which begins in the midst of the random stream; maps of all instances; and
+    an answer for each of several positions."""
+    options = {"answered": (1, 1)} | options
+    network = random_network(1, hidden=1, answered=options.pop("answered"))
     target  = Target(array_rows=32, passes=4, passes_max=6, **options)
     reports = build_network(network, target, tmp_path)
     expected = reports["estimate_network_performance"]
     report  = simulate(tmp_path, images_for(network, 70), maps=True, size=50)
     assert report["bit_exact"] and report["map_mismatches"] == 0 and not report["alarm"]
+    if network.answer_shape:
+        refuses_a_table(tmp_path, images_for(network, 1), capsys)
     # Images of this network take twice as long as others, or half, and results leave in order.
-    ends = [int(cycle) for cycle, _ in written(tmp_path, "r")[network.layers[-1].outputs - 1::
-                                                              network.layers[-1].outputs]]
+    words = math.prod(network.answered) * network.classes
+    ends = [int(cycle) for cycle, _ in written(tmp_path, "r")[words - 1::words]]
     interval = (ends[-1] - ends[4]) / (len(ends) - 5)
     assert 0.95 < interval / expected["interval_cycles_mean"] < 1.2
+
+
+def refuses_a_table(folder, images, capsys):
+    np.save(folder / "images.npy", images)
+    assert run_command([str(folder), "--input", str(folder / "images.npy"),
+                        "--out", str(folder / "answers.csv")]) == 2
+    assert capsys.readouterr().err == (
+        f"sim.run: File {folder / 'answers.csv'} would have a row for each image, of which 2 x 2 positions "
+        "have an answer each; name a file that ends with .npz\n")
 
 
 def test_an_alarm_marks_the_results_of_all_instances(random_network, tmp_path):

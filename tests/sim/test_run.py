@@ -298,10 +298,10 @@ def test_wrong_argument(tiny, capsys, arguments, message):
     (np.zeros((28, 28), np.uint8), None,
      "Images must be uint8 (N, 28, 28), one at least, not uint8 (28, 28)"),
     (np.zeros((2, 28, 28), np.uint8), np.array([1]), "There are 2 images, but 1 labels"),
-    (np.zeros((2, 28, 28), np.uint8), np.array([[1], [2]]),
-     "Labels must be (2,), as the network has answers, not (2, 1)"),
     (np.zeros((2, 28, 28), np.uint8), np.array([1, 10]),
      "Labels must be from 0 to 9, the classes of the network, not from 1 to 10"),
+    (np.zeros((2, 28, 28), np.uint8), np.zeros((2, 3), np.int64),
+     "Labels must be of shape (N), as answers are, not (2, 3)"),
 ])
 def test_images_that_do_not_fit(tiny, images, labels, message):
     with pytest.raises(SimulationError, match=f"^{re.escape(message)}$"):

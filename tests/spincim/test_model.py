@@ -48,6 +48,18 @@ def test_predicts_as_the_golden_model():
     assert (found.probabilities != other.probabilities).any()
 
 
+def test_an_answer_for_each_position(tmp_path):
+    (tmp_path / "map.toml").write_text(
+        "input = {height = 6, width = 5, thresholds = [128]}\n"
+        'layers = [{kind = "conv", outputs = 4, kernel = 3},\n'
+        '          {kind = "conv", outputs = 2, kernel = [3, 1]}]\n')
+    model, pixels = spincim.load(tmp_path / "map.toml", random=3), images(9)
+    found = model.predict(pixels, passes=7)
+    assert found.classes.shape == found.rejected.shape == found.mutual_information.shape == (9, 2, 3)
+    golden = answer(compile_network(model.network, Target(passes=7)), pixels, 7).prediction
+    assert (found.probabilities == golden.mean).all() and found.variance.shape == (9, 2, 3, 2)
+
+
 def test_what_is_saved_is_what_it_was(path, tmp_path):
     model = spincim.load(path, random=3, method="sub-set", crossbars=4, p=None)
     model.save(tmp_path / "own.npz")
