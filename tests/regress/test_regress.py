@@ -71,7 +71,8 @@ def test_kept_cases_cover():
             "stride or padding: not the same on both axes", "pool of other sizes",
             "pool of the whole map", "joins: of sums", "joins: of channels", "joins: several",
             "joins: two that meet at one layer", "joins: with a layer beside",
-            "joins: with no layer beside"} <= covered
+            "joins: with no layer beside",
+            "an answer for each of several positions, and choices in the last layer"} <= covered
 
 
 @pytest.fixture(scope="module")
