@@ -481,25 +481,24 @@ class _Head:
             taken = max(taken, self.read[-averaging.AHEAD] + 1)
         known = taken + averaging.COUNT
         follows = classes + (averaging.between + classes * averaging.interval + 1 if last else 0)
-        state = None
-        for left in reversed(range(averaging.positions)):
+        left, seen = averaging.positions, {}
+        while left:
             logits, there = self.softmax.enter(arrival)
             begin = max(self._busy, there, known)
             self.softmax.leave(begin)
             times += logits
             self._busy = begin + follows
-            if left:
-                before, state = state, self.softmax.state
-                later = state[0] - before[0] if before else 0
-                if later and all(one + later == other for one, other in zip(before, state, strict=True)):
-                    # All is as before, so many cycles later, and so it is at each position that is left;
-                    # of the logits the last times are enough.
-                    times += [cycle + place * later for place in range(max(1, left - 15), left + 1)
-                              for cycle in logits]
-                    begin += left * later
-                    self._busy = begin + follows
-                    self.softmax.state = [cycle + left * later for cycle in state]
-                    break
+            left -= 1
+            if left > 16: # the last positions are followed, for the times of their logits
+                first, *others = state = self.softmax.state
+                alike  = tuple(cycle - first for cycle in others)
+                places, before = seen.setdefault(alike, (left, first))
+                # What was alike before comes again and again, with as many cycles between.
+                if rounds := (left - 16) // (places - left) if places > left else 0:
+                    later = rounds * (first - before)
+                    self.softmax.state = [cycle + later for cycle in state]
+                    self._busy += later
+                    left -= rounds * (places - left)
         self.read.append(begin + classes + averaging.DRAIN)
         # Its totals are to be stored, and the passes of the next leaf counted.
         self._busy += averaging.overhead - (averaging.between if last else 0)
@@ -561,9 +560,10 @@ class _Softmax:
 
     @property
     def state(self):
-        """All cycles that those which follow depend on."""
+        """All cycles that those which follow depend on; when the pipeline stood still before is none."""
         return [self._taken, self._raised, self._begun, *self._found, *self._logits, *self._exponentials,
-                *self._sums, *self._reciprocals, *itertools.chain(*self._waits)]
+                *self._sums, *self._reciprocals,
+                *(max(cycle, self._raised) for cycle in itertools.chain(*self._waits))]
 
     @state.setter
     def state(self, cycles):

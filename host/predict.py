@@ -21,7 +21,7 @@ from gen.files import refuse_unwritable, replacing
 from gen.ir import load
 from gen.progress import Progress
 from golden.answers import answer
-from golden.data import load_sample
+from golden.data import data_set, load_sample
 from golden.images import Images, read_images
 from host.accelerator import Accelerator, HostError, Predictions
 from host.devices import Memory, Overlay
@@ -82,7 +82,7 @@ def _parse(arguments):
         help="number of images (default: 100; of --input, all)")
     parser.add_argument("--input", type=Path, metavar="FILE",
         help="images of your own: .npz (arrays images, labels), .npy, IDX, PNG, or a folder of PNGs "
-             "(default: the 1,000 test images of MNIST that come with the project)")
+             "(default: test images of its data set, or else of MNIST, that come with the project)")
     parser.add_argument("--passes", type=whole(1), default=20, metavar="T",
         help="stochastic forward passes of an image (default: %(default)s)")
     parser.add_argument("--baud", type=whole(1), help="bits per second (default: those of the build)")
@@ -145,8 +145,8 @@ def _images(args, network):
     if args.input:
         images = read_images(args.input, network)
     else:
-        images = Images(*load_sample())
-        if network.answer_shape:
+        images = Images(*(data_set(network.data).sample or load_sample)())
+        if images.labels.shape[1:] != network.answer_shape:
             images = Images(images.pixels) # the class of an image is none of each position
         if images.pixels.shape[1:] != network.input.shape:
             raise HostError(f"Network of {args.directory} takes images of "

@@ -5,9 +5,9 @@ from functools import partial
 from unittest.mock import patch
 
 from amaranth.asserts import AnyConst
-from amaranth.hdl import Assert, Assume, Cat, Cover, ResetSignal, Signal
+from amaranth.hdl import Assert, Assume, Cat, Cover, Mux, ResetSignal, Signal
 
-from hdl.head import averaging, result, totals, weigh
+from hdl.head import averaging, result, totals, votes, weigh
 from hdl.head.averaging import Averaging
 from tests.formal.proof import Proof
 from tests.formal.readiness import Readiness
@@ -15,8 +15,9 @@ from tests.formal.streams import answers_within, free, keeps_stream_rules, moved
 
 
 def counts_every_pass(m, dut):
-    """The passes of a result are those of its leaves, T, the votes of its classes sum to T, no class is
-    confident in more than T passes, and a result has one word for each class, the last one marked.
+    """The passes of a result are those of its leaves, T, the votes of the classes of a position sum to T,
+    no class is confident in more than T passes, and a result has one word for each class of each position,
+    the last one marked.
 
     The pass sets of an image are disjoint and none is empty; that they are is proven of the engine. Only
     here there is no reset but the first one, so that more cycles can be looked at.
@@ -37,35 +38,50 @@ def counts_every_pass(m, dut):
             m.d.sync += [seen.eq(0), entered.eq(entered + 1)]
             with m.If(entered == followed):
                 m.d.sync += total.eq(sum(seen | part))
-    votes, word, result = Signal(range(dut.passes + 1)), Signal(range(dut.classes)), dut.o.payload
+    votes, result = Signal(range(dut.passes + 1)), dut.o.payload
+    final, place  = _place(m, dut)
     with m.If(dut.o.valid & (left == followed)):
         m.d.comb += [
             Assert(result.passes == total),
-            Assert(result.last == (word == dut.classes - 1)),
+            Assert(result.last == (final & (place == dut.positions - 1))),
             Assert(votes + result.votes <= total),
             Assert(result.confident <= total),
         ]
-        with m.If(result.last):
+        with m.If(final):
             m.d.comb += [
                 Assert(votes + result.votes == total),
                 Cover((left == 0) & result.votes.bool() & votes.bool()),
             ]
     with m.If(moved(dut.o)):
-        m.d.sync += [votes.eq(votes + result.votes), word.eq(word + 1)]
+        m.d.sync += votes.eq(Mux(final, 0, votes + result.votes))
         with m.If(result.last):
-            m.d.sync += [votes.eq(0), word.eq(0), left.eq(left + 1)]
+            m.d.sync += left.eq(left + 1)
 
 
-def says_one_thing_of_an_image(m, dut):
-    """All words of a result have the same prediction, rejection and passes."""
+def _place(m, dut):
+    """Whether the word that is sent is the last one of a position, and the number of this."""
+    word, place = Signal(range(dut.classes)), Signal(range(dut.positions))
+    final = word == dut.classes - 1
+    with m.If(moved(dut.o)):
+        m.d.sync += word.eq(Mux(final, 0, word + 1))
+        with m.If(final):
+            m.d.sync += place.eq(Mux(place == dut.positions - 1, 0, place + 1))
+    return final, place
+
+
+def says_one_thing_of_a_position(m, dut):
+    """All words of a position have the same prediction and rejection, and all of a result the same
+    passes."""
     free(m, dut)
     result = dut.o.payload
-    saying = Cat(result.prediction, result.reject, result.passes)
-    begun, said = Signal(), Signal.like(saying)
-    with m.If(dut.o.valid & begun):
-        m.d.comb += [Assert(saying == said), Cover(result.last & result.prediction.any())]
-    with m.If(moved(dut.o)):
-        m.d.sync += [begun.eq(~result.last), said.eq(saying)]
+    final, place = _place(m, dut)
+    for begun, saying in ((Signal(), Cat(result.prediction, result.reject)), (Signal(), result.passes)):
+        said = Signal.like(saying)
+        with m.If(dut.o.valid & begun):
+            m.d.comb += [Assert(saying == said), Cover(final & result.prediction.any())]
+        with m.If(moved(dut.o)):
+            ends = result.last if saying is result.passes else final
+            m.d.sync += [begun.eq(~ends), said.eq(saying)]
 
 
 def answers_in_time(m, dut):
@@ -83,18 +99,22 @@ def answers_in_time(m, dut):
     ends = moved(dut.o) & dut.o.payload.last
     with m.If(ends):
         m.d.sync += owed.eq(0)
-    leaf = dut.classes + dut.overhead + 1
-    answers_within(m, owed & ~ends, leaf + dut.latency + (dut.interval + 2) * dut.classes, "image")
-    m.d.comb += Cover(ends)
+    words = (dut.interval + 2) * dut.classes
+    leaf  = dut.classes + dut.overhead + dut.classes * dut.positions - 1 # and to clear votes after reset
+    more  = (dut.positions - 1) * (dut.classes + dut.between + words + 1)
+    answers_within(m, owed & ~ends, leaf + dut.latency + words + more, "image")
+    m.d.comb += Cover(moved(dut.o) & dut.o.payload.prediction.any())
 
 
 class Narrow(Averaging):
-    """Has probabilities of few bits: what is counted does not depend on how exact they are."""
+    """Has probabilities of few bits: what is counted does not depend on how exact they are. ``small`` are
+    the entries of the largest memory that is read within a cycle."""
 
-    def __init__(self, classes, passes, *, bits, confidence):
-        self.bits = bits
+    def __init__(self, classes, passes, *, bits, confidence, positions=1, small=result.SMALL):
+        self.bits  = bits
+        self.small = small
         with self._narrow():
-            super().__init__(classes, passes, confidence=confidence)
+            super().__init__(classes, passes, positions=positions, confidence=confidence)
 
     def elaborate(self, platform):
         with self._narrow():
@@ -104,15 +124,24 @@ class Narrow(Averaging):
         patches = ExitStack()
         for module in (averaging, result, totals, weigh):
             patches.enter_context(patch.object(module, "PROBABILITY", self.bits))
+        for module in (totals, votes):
+            patches.enter_context(patch.object(module, "SMALL", self.small))
         return patches
 
 
-SMALL = partial(Narrow, classes=2, passes=2, bits=2, confidence=2)
+SMALL   = partial(Narrow, classes=2, passes=2, bits=2, confidence=2)
+SEVERAL = partial(SMALL, positions=2)
+LARGE   = partial(SEVERAL, small=0)
 
 PROOFS = [
     Proof(SMALL, keeps_stream_rules, reach=70),
     Proof(SMALL, counts_every_pass, "bmc", depth=36, reach=70, seconds=900),
-    Proof(SMALL, says_one_thing_of_an_image, reach=70),
+    Proof(SMALL, says_one_thing_of_a_position, reach=70),
     Proof(SMALL, answers_in_time, "bmc", depth=80, reach=60),
+    *(proof for block in (SEVERAL, LARGE) for proof in (
+        Proof(block, keeps_stream_rules, reach=100),
+        Proof(block, says_one_thing_of_a_position, "bmc", depth=50, reach=100, seconds=900),
+        Proof(block, answers_in_time, "bmc", depth=100, reach=100, seconds=900))),
     Readiness(partial(Averaging, classes=2, passes=2, confidence=40000)),
+    Readiness(partial(Averaging, classes=2, passes=2, positions=2, confidence=40000)),
 ]

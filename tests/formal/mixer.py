@@ -16,8 +16,9 @@ MAPS = 8
 
 
 def mixes_by_the_bits_of_the_map(m, dut):
-    """Channel c of each word of the n-th map is that of the bank which bit c of the n-th bits says; no word
-    leaves before them or without a word that comes.
+    """Channel c of each word of the n-th map is that of the bank which its bit of the n-th bits says, those
+    of a word behind those of the word before, and the first again behind the last; no word leaves before
+    them or without a word that comes.
 
     Maps are numbered modulo 8, more than can be in flight.
     """
@@ -32,10 +33,12 @@ def mixes_by_the_bits_of_the_map(m, dut):
         with m.If(word == dut.words - 1):
             m.d.sync += sent.eq(sent + 1)
     m.d.comb += Assert(moved(dut.i) == moved(dut.o))
-    channel, serial = AnyConst(range(dut.channels)), len(dut.mix.payload) != dut.channels
+    channel, place = AnyConst(range(dut.channels)), Signal(range(dut.round))
     m.d.comb += Assume(channel < dut.channels)
+    with m.If(moved(dut.o)):
+        m.d.sync += place.eq(Mux(place == dut.round - 1, 0, place + 1))
     bank = Signal()
-    m.d.comb += bank.eq(drawn[sent].bit_select(word * dut.channels + channel if serial else channel, 1))
+    m.d.comb += bank.eq(drawn[sent].bit_select(place * dut.channels + channel, 1))
     with m.If(dut.o.valid):
         m.d.comb += [
             Assert(came != sent),
@@ -71,9 +74,10 @@ def hands_on_each_set_once(m, dut):
 
 ALL    = partial(Mixer, 2, words=2, mix=Mix(2, 2), passes=2, outcomes=2)
 SERIAL = partial(Mixer, 1, words=3, mix=Mix(3, 1), passes=2, outcomes=2)
+AGAIN  = partial(Mixer, 1, words=4, mix=Mix(2, 1), passes=2, outcomes=2)
 
 PROOFS = [
-    *(Proof(block, properties) for block in (ALL, SERIAL)
+    *(Proof(block, properties) for block in (ALL, SERIAL, AGAIN)
       for properties in (keeps_stream_rules, mixes_by_the_bits_of_the_map)),
     Proof(ALL, hands_on_each_set_once),
     Readiness(ALL),
