@@ -14,6 +14,7 @@ DESIGNS := build/designs
 OPTIONS_lenet5            := --layers lenet5
 OPTIONS_lenet5_sequential := --layers lenet5 --schedule sequential
 OPTIONS_lenet5_spinbayes  := --layers lenet5 --method spinbayes
+OPTIONS_lenet5_4bit       := --layers lenet5_4bit --method spinbayes --crossbars 4 --ways 2
 OPTIONS_lenet5_macro      := --layers lenet5 --view macro
 OPTIONS_lenet5_spinbayes_macro := --layers lenet5 --method spinbayes --view macro
 OPTIONS_lenet5_mtj        := --layers lenet5 --rng mtj --mtj-currents $(DESIGNS)/currents.json \
@@ -70,8 +71,9 @@ docs: $(VENV)/docs
 	$(RUN) -m mkdocs build --strict $(ARGS)
 
 # Every test image of MNIST through the Verilog at T = 20, and of sets that it has not learnt; five hundred
-# with SpinBayes; some with arrays at the pins. What was simulated is kept: a second call goes on.
-testset: $(foreach design,lenet5 lenet5_spinbayes lenet5_macro lenet5_spinbayes_macro,\
+# with SpinBayes; some with arrays at the pins, and some with levels of four bits and the mean of two arrays.
+# What was simulated is kept: a second call goes on.
+testset: $(foreach design,lenet5 lenet5_spinbayes lenet5_macro lenet5_spinbayes_macro lenet5_4bit,\
 		$(DESIGNS)/$(design)/manifest.json)
 	$(RUN) -m sim.run $(DESIGNS)/lenet5 --images 10000 --outside all --data $(DATA) \
 		--verification build/verification/run_lenet5.json
@@ -81,6 +83,7 @@ testset: $(foreach design,lenet5 lenet5_spinbayes lenet5_macro lenet5_spinbayes_
 		--verification build/verification/run_lenet5_macro.json
 	$(RUN) -m sim.run $(DESIGNS)/lenet5_spinbayes_macro --images 100 --data $(DATA) \
 		--verification build/verification/run_lenet5_spinbayes_macro.json
+	$(RUN) -m sim.run $(DESIGNS)/lenet5_4bit --images 20 --data $(DATA)
 
 # Lines, branches and toggles of each block that simulation covers, over these designs.
 COVERED := $(addprefix $(DESIGNS)/,lenet5 lenet5_sequential lenet5_spinbayes lenet5_mtj)

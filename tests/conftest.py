@@ -28,8 +28,8 @@ from sim.verilator.simulator import LEVEL, RUNTIME
 _RUNTIME = pytest.StashKey[tempfile.TemporaryDirectory]()
 
 #: What takes longest begins first, or one worker would wait for the other at the end: files, and folders.
-_FIRST = ("tests/sim/test_methods.py", "tests/gen/test_estimate.py", "tests/docs/", "tests/sim/",
-          "tests/host/")
+_FIRST = ("tests/sim/test_methods.py", "tests/docs/", "tests/sim/", "tests/hdl/test_", "tests/vendors/",
+          "tests/regress/", "tests/host/", "tests/test_", "tests/mutation/")
 
 #: Why what trains is not tested.
 NO_TORCH = "needs torch, which is not installed; install it with: pip install -e '.[test]'"

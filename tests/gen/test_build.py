@@ -374,8 +374,9 @@ def small(random_network, monkeypatch):
     ("sub-set", {"crossbars": 4}), ("tiny-ensemble", {"crossbars": 3}), ("ensemble", {"crossbars": 3}),
     ("spatial-spindrop", {"masked": "fc"}), ("spatial-spindrop", {"mapping": "position"}),
     ("deterministic", {})])
-def test_options_of_a_method_make_the_same_build_again(tmp_path, monkeypatch, method, asked):
-    """Of any method, from the config.json of its build."""
+def test_options_of_a_method_make_the_same_build_again(tmp_path, monkeypatch, no_verilog, method, asked):
+    """Of any method, from the config.json of its build; the Verilog follows from what is compared
+    (:func:`test_config_makes_the_same_build`)."""
     monkeypatch.setitem(NETWORKS, "lenet5", Network("lenet5", Input(4, 4, (128,)), (
         Layer("conv", 4, 4, 1, (3, 3), 3, pool=2), Layer("fc", 1, 1, 3, (1, 1), 2))))
     monkeypatch.setattr(gen.build, "SHIPPED", tmp_path)
@@ -386,7 +387,7 @@ def test_options_of_a_method_make_the_same_build_again(tmp_path, monkeypatch, me
     assert main(["--layers", "lenet5", "--method", method, *options, "--checkpoint",
                  str(tmp_path / "mine.npz"), "--out", str(tmp_path / "a")]) == 0
     assert main(["--config", str(tmp_path / "a" / "config.json"), "--out", str(tmp_path / "b")]) == 0
-    for name in ("manifest.json", "config.json", "ir.json"):
+    for name in ("config.json", "ir.json"):
         assert (tmp_path / "a" / name).read_text() == (tmp_path / "b" / name).read_text()
     config = read_json(tmp_path / "a" / "config.json")
     assert {name: config[name] for name in ("network", *asked)} == {
@@ -439,7 +440,7 @@ def test_command_replaces_an_old_build(tmp_path, capsys, small):
 
 
 @pytest.mark.parametrize("installed, what", [(True, ""), (False, "{} -m pip install -e '.[sim]' && ")])
-def test_says_what_is_next(tmp_path, capsys, small, monkeypatch, installed, what):
+def test_says_what_is_next(tmp_path, capsys, small, no_verilog, monkeypatch, installed, what):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: "found" if installed else None)
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
@@ -454,7 +455,7 @@ def test_says_what_is_next(tmp_path, capsys, small, monkeypatch, installed, what
     (10, "interval     10 cannot be kept: layer last needs 55; it is folded for the fastest"),
     (1000, None),
 ])
-def test_interval_that_cannot_be_kept(tmp_path, capsys, small, interval, said):
+def test_interval_that_cannot_be_kept(tmp_path, capsys, small, no_verilog, interval, said):
     assert main(["--layers", "lenet5", "--out", str(tmp_path / "out"), "--interval", str(interval)]) == 0
     lines = [line for line in capsys.readouterr().out.splitlines() if "cannot be kept" in line]
     assert lines == ([said] if said else [])

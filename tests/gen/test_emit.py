@@ -94,10 +94,10 @@ def test_every_block_alone(block):
     assert convertible(BLOCKS[block]())
 
 
-@pytest.mark.parametrize("schedule", ["shared", "sequential"])
-@pytest.mark.parametrize("options", [{}, {"rng": "mtj", "mtj_currents": (1, 2, 3)},
-                                     {"rng": "mtj", "mtj_currents": (1, 2, 3), "sources": "layer"},
-                                     {"view": "macro"}, {"protect": True}])
+@pytest.mark.parametrize("schedule, options", [
+    ("shared", {}), ("shared", {"rng": "mtj", "mtj_currents": (1, 2, 3)}), ("shared", {"view": "macro"}),
+    ("shared", {"protect": True}), ("sequential", {"protect": True}),
+    ("sequential", {"rng": "mtj", "mtj_currents": (1, 2, 3), "sources": "layer"})])
 def test_engines_and_accelerators(compiled, schedule, options):
     network, target = compiled(3, Target(array_rows=16, array_columns=4, passes=3, passes_max=5,
                                          schedule=schedule, **options), hidden=2)
@@ -164,7 +164,7 @@ def test_logic_settles_as_simulation_begins(tmp_path):
 
 
 @pytest.mark.parametrize("options", [
-    {}, {"schedule": "sequential", "masks": "balanced"}, {"view": "macro"}, {"protect": True},
+    {"schedule": "sequential", "masks": "balanced"}, {"view": "macro", "protect": True},
     {"rng": "mtj", "mtj_currents": (100, 120, 140), "sources": "layer", "protect": True},
     {"interval": 100_000},
 ], ids=lambda options: "-".join(map(str, options.values())) or "default")

@@ -592,7 +592,7 @@ def test_bound_for_any_map(name, ways, ways_of):
     gains come near the bound, so that it says something."""
     network = network_of(name, ways=ways, ways_of=ways_of)
     network = compile_network(read(SHIPPED / f"{name}.npz", network), TARGET)
-    layer, rng, count = network.layers[-1], np.random.default_rng(0), 200
+    layer, rng, count = network.layers[-1], np.random.default_rng(0), 100
     levels = rng.integers(0, 2**layer.input_bits, (count, 1, 1, layer.fan_in)).astype(np.uint8)
     choice = rng.integers(0, len(layer.array_sets) * layer.bank_count, count)
     found  = difference(network, levels, choice)

@@ -72,13 +72,12 @@ def run(network, target, counts, duty=1.0):
 
 
 @pytest.mark.parametrize("schedule", ["shared", "sequential"])
-@pytest.mark.parametrize("seed, hidden, duty", [(0, 2, 1.0), (14, 1, 0.5), (3, 0, 1.0), (4, 2, 0.5),
-                                                (16, 2, 0.5)])
+@pytest.mark.parametrize("seed, hidden, duty", [(0, 2, 1.0), (3, 0, 1.0), (16, 2, 0.5)])
 def test_matches_golden(compiled, seed, hidden, duty, schedule):
     """Every number of passes, one image after another; so the schedules agree with each other as well."""
     target  = replace(TARGET, schedule=schedule)
     network, target = compiled(seed, target, hidden)
-    counts  = [PASSES, 1, 3, 2, 4, 5, 1, PASSES]
+    counts  = [PASSES, 1, 3, 2, 4, 5]
     images, results = run(network, target, counts, duty)
     check(network, images, counts, results.words)
 
@@ -154,8 +153,7 @@ def test_stuck_junction_raises_the_alarm(random_network, sources, stuck):
     assert sum(alarms) - sum(flags) <= network.layers[-1].outputs
 
 
-@pytest.mark.parametrize("schedule", ["shared", "sequential"])
-@pytest.mark.parametrize("cycles", [20, 150, 301])
+@pytest.mark.parametrize("cycles, schedule", [(20, "shared"), (301, "shared"), (150, "sequential")])
 def test_reset_leaves_no_trace(compiled, schedule, cycles):
     """Reset amid images, then as if nothing had been."""
     target  = replace(TARGET, schedule=schedule)

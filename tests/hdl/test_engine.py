@@ -81,7 +81,7 @@ LAYERS = range(3)
 
 #: Networks; first those whose maps depend on the array that is chosen, wherever there are several.
 APART = [2, 6]
-SEEDS = [*APART, 0, 3, 4, 5, 7]
+SEEDS = [*APART, 0, 3]
 
 
 def engine_of(compiled, seed, target, index):
@@ -114,9 +114,10 @@ def test_matches_golden(compiled, seed, target, index):
 
 
 @pytest.mark.parametrize("index", LAYERS)
-@pytest.mark.parametrize("target", TARGETS, ids=["streamed", "unfolded", "folded"])
-@pytest.mark.parametrize("seed", SEEDS[:4])
+@pytest.mark.parametrize("target", TARGETS[::2], ids=["streamed", "folded"])
+@pytest.mark.parametrize("seed", [2, 3])
 def test_under_back_pressure(compiled, seed, target, index):
+    """Of arrays to choose from, one or the mean of two, and of banks; cf. :func:`test_waits`."""
     layer, next_arrays, block = engine_of(compiled, seed, target, index)
     ports, leaving, leaving_sets = make_maps(layer, 2, seed, next_arrays)
     passed = transfer(block, ports, {"o": len(leaving), "o_sets": len(leaving_sets)}, duty=0.5)
@@ -127,7 +128,7 @@ def test_under_back_pressure(compiled, seed, target, index):
 @pytest.mark.parametrize("duty", [1.0, 0.5])
 @pytest.mark.parametrize("index", LAYERS[:-1])
 @pytest.mark.parametrize("target", TARGETS, ids=["streamed", "unfolded", "folded"])
-@pytest.mark.parametrize("seed", SEEDS[:4])
+@pytest.mark.parametrize("seed", [0, 3])
 def test_inverted_normalization(centred_network, seed, target, index, duty):
     """The same of layers that compare with the mean of a map, which maps pass in close succession."""
     network = compile_network(centred_network(seed, hidden=2), target)

@@ -10,8 +10,11 @@ import numpy as np
 import play as playing
 import pytest
 import regress
+import strategy
 from case import FAULTS, Gaps, Parameters, load, make_images, save
 from features import features
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
 from play import Outcome, play
 from strategy import generate, shrink
 
@@ -215,7 +218,34 @@ def fake(case):
     return Outcome("equal", played=case, totals={"images": 1})
 
 
-def test_failure_is_shrunk_and_saved(monkeypatch, tmp_path, pytestconfig):
+@pytest.fixture
+def few(monkeypatch):
+    """Random cases differ in the number of layers and in the passes only: of all that cases can have, it
+    takes a minute to shrink one."""
+    def case(count, counts):
+        layers = (Layer("last", 2, 2, 1, (2, 2), 2),) * count
+        return replace(tiny_case, network=Network("few", Input(2, 2, (128,)), layers), counts=counts)
+
+    tiny_case = tiny()
+    monkeypatch.setattr(strategy, "cases", lambda: st.builds(
+        case, st.integers(1, 4), st.lists(st.integers(1, 2), min_size=2, max_size=6).map(tuple)))
+
+
+def test_what_all_can_be_shrunk_to():
+    """The simplest case there is, which is the first that hypothesis tries, has one of everything."""
+    made = []
+
+    @settings(max_examples=1, phases=[Phase.generate], database=None, deadline=None)
+    @given(strategy.cases())
+    def collect(case):
+        made.append(case)
+
+    collect()
+    case, = made
+    assert (len(case.network.layers), case.counts, case.fault, case.reset) == (1, (1, 1), None, None)
+
+
+def test_failure_is_shrunk_and_saved(few, monkeypatch, tmp_path, pytestconfig):
     """As the smallest case with the same kind of message; its file, which is named, can be played again."""
     monkeypatch.setattr(regress, "play", fake)
     monkeypatch.setitem(globals(), "play", fake)
@@ -235,7 +265,7 @@ def test_failure_is_shrunk_and_saved(monkeypatch, tmp_path, pytestconfig):
     assert (saved["kind"], saved["detail"]) == ("equal", "detail")
 
 
-def test_what_cannot_be_shrunk():
+def test_what_cannot_be_shrunk(few):
     assert shrink(7, lambda case: False) == generate(7)
 
 

@@ -47,10 +47,10 @@ def rewrite():
 
 @pytest.fixture(scope="session")
 def with_junctions(random_network, tmp_path_factory):
-    """A function that builds a small network of a seed, whose bits come from junctions with the
-    probabilities ``drops``, and returns the folder."""
+    """A function that builds a small network of a seed, with a layer for each of the probabilities
+    ``drops`` of its bits, which come from junctions, and returns the folder."""
     def with_junctions(seed, drops):
-        network = random_network(seed, hidden=2)
+        network = random_network(seed, hidden=len(drops) - 1)
         network = replace(network, draws=tuple(
             replace(draw, drops=(p,)) for draw, p in zip(network.draws, drops, strict=True)))
         folder = tmp_path_factory.mktemp("junctions") / "network"

@@ -99,7 +99,7 @@ def test_table(design):
 def test_command(random_network, tmp_path, monkeypatch, capsys):
     """A small design: every file of hdl/ in it has points, and nearly all lines are covered."""
     folder, out = tmp_path / "network", tmp_path / "below" / "coverage.json"
-    build_network(random_network(3, 1), Target(array_rows=32, passes=2, passes_max=4), folder)
+    build_network(random_network(3, 0), Target(array_rows=32, passes=2, passes_max=4), folder)
     network = load((folder / "ir.json").read_text())
     images  = np.random.default_rng(0).integers(
         0, 256, (6, network.input.height, network.input.width), dtype=np.uint8)

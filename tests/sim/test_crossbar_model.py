@@ -20,8 +20,8 @@ from sim.verilator.simulator import SimulatorFailed
 @pytest.fixture(scope="module")
 def make(random_network, random_spinbayes, tmp_path_factory):
     """A function that builds a random network with small arrays; it returns the folder, and images."""
-    def make(method, seed, **options):
-        network = {"scale-dropout": random_network, "spinbayes": random_spinbayes}[method](seed, 2)
+    def make(method, seed, hidden=2, **options):
+        network = {"scale-dropout": random_network, "spinbayes": random_spinbayes}[method](seed, hidden)
         columns = max(8, *(layer.columns_per_weight for layer in network.layers))
         target  = Target(array_rows=16, array_columns=columns, passes=5, passes_max=8, view="macro")
         folder  = tmp_path_factory.mktemp("macro") / "network"
@@ -62,7 +62,7 @@ def test_folded(folded, simulate):
 
 def test_slowest_array(make, simulate):
     """The longest read that a target may have: Verilator does not unroll that many cycles."""
-    folder, images = make("scale-dropout", 5, array_ns=1024 * 8.0)
+    folder, images = make("scale-dropout", 5, hidden=0, array_ns=1024 * 8.0)
     assert all(layer["latency_cycles"] == 1024 for layer in manifest(folder)["arrays"].values())
     assert simulate(folder, images[:2])["bit_exact"]
 
@@ -123,7 +123,7 @@ def test_missing_image(folded, tmp_path):
 
 def test_any_folder(make, simulate, tmp_path):
     """A folder of any name: none of it is seen by make, which splits paths, by Verilog or by a shell."""
-    built, images = make("scale-dropout", 4)
+    built, images = make("scale-dropout", 4, hidden=0)
     folder = tmp_path / "my designs, 'é' \"$x\" \\n #1 %d;&(:) {} *" / ("long" * 60) / ("long" * 60) / "x"
     shutil.copytree(built, folder, ignore=shutil.ignore_patterns("sim_*"))
     report = simulate(folder, images, maps=True)

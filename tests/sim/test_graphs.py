@@ -8,8 +8,8 @@ import pytest
 
 from gen.build import build_network
 from gen.checkpoint import with_parameters
-from gen.ir import Input, Join, Layer, Network, Target
-from gen.methods import choose
+from gen.ir import ArrayChoice, Input, Join, Layer, Network, Target
+from gen.methods import METHODS, choose
 from gen.random_parameters import random_parameters
 
 
@@ -31,6 +31,10 @@ RESIDUAL = Network("residual", Input(6, 7, (80, 160)), (
 ), joins=(Join("sum", "second", "stem"), Join("sum2", "fourth", "beside", branch_thresholds=(
     *[-32] * 12, *range(-20, 20), *[32] * 11))))
 
+#: The first of these blocks alone.
+BLOCK = replace(RESIDUAL, name="block", joins=RESIDUAL.joins[:1], layers=(
+    *RESIDUAL.layers[:3], Layer("last", 6, 7, 3, (6, 7), 3, source="sum")))
+
 #: Two ways inside each other, as in a U-Net; the inner one meets at the entrance of the layer at which the
 #: outer one does, and one branch has two layers. One layer is depthwise, and on both
 #: ways a map becomes larger.
@@ -45,17 +49,17 @@ NESTED = Network("nested", Input(5, 5, (100,)), (
 
 
 @pytest.mark.parametrize("network, method, options", [
-    (RESIDUAL, "scale-dropout", {}),
+    (BLOCK, "scale-dropout", {}),
     (RESIDUAL, "scale-dropout", {"schedule": "sequential", "view": "macro"}),
     (RESIDUAL, "spinbayes", {}),
-    (RESIDUAL, "spatial-spindrop", {}),
-    (RESIDUAL, "scale-dropout-element", {}),
+    (BLOCK, "spatial-spindrop", {}),
+    (BLOCK, "scale-dropout-element", {}),
     (NESTED, "scale-dropout", {"protect": True}),
     (NESTED, "ensemble", {}),
 ])
 def test_graphs(tmp_path, simulate, check_cycles, network, method, options):
-    """Two shards, the second of which begins in the midst of the random stream."""
-    network = choose(network, method, **({"count": 4} if method == "spinbayes" else {}))
+    """Every bit of every map, in the cycles of the estimate."""
+    network = choose(network, method, **({"count": 2} if METHODS[method].choice is ArrayChoice else {}))
     network = with_parameters(network, random_parameters(network, 5))
     columns = max(layer.columns_per_weight for layer in network.layers)
     target  = Target(array_rows=16, array_columns=columns, passes=5, passes_max=6, **options)

@@ -9,12 +9,12 @@ from gen.ir import Target
 
 
 def test_a_layer_that_never_drops_raises_no_alarm(random_network, tmp_path, simulate):
-    """10,000 images of 64 passes, of which the random bits of one layer are all ones."""
+    """2,000 images of 64 passes, of which the random bits of one layer are all ones."""
     network = random_network(0, hidden=1)
     network = replace(network, draws=tuple(
         replace(draw, drops=(p,)) for draw, p in zip(network.draws, (0.0, 0.5), strict=True)))
     build_network(network, Target(array_rows=64, passes=64, passes_max=64), tmp_path / "never")
     images = np.random.default_rng(0).integers(
-        0, 256, (10_000, network.input.height, network.input.width), dtype=np.uint8)
+        0, 256, (2000, network.input.height, network.input.width), dtype=np.uint8)
     report = simulate(tmp_path / "never", images)
     assert report["bit_exact"] and not report["alarm"] and report["shards"] == 1

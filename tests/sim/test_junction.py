@@ -40,8 +40,9 @@ def test_junction_switches_as_often_as_asked(mtj, simulate, last_run):
         assert abs(kept.mean() - p) < 5 * (p * (1 - p) / len(kept))**0.5
 
 
-def test_waves(mtj, simulate):
+def test_waves(with_junctions, simulate):
     """Waves take another simulator; the results are the same."""
+    mtj = with_junctions(10, (0.5,))
     assert simulate(mtj, random_images(mtj, 2), waves=True)["bit_exact"]
     text = (mtj / "sim_waves" / "dump.vcd").read_text()
     assert "$var" in text and " mtj__0__sense " in text

@@ -90,7 +90,7 @@ def test_seeded_junction(program, design, network):
 def test_current_of_reset(random_network, tmp_path, equal):
     """With the current of SET, a RESET mostly fails: 77 % of the bits are 0, 85 % of those after a 0, and
     the health tests see it. With the code that is meant for it the chances are even, and they do not."""
-    network = random_network(18, hidden=2)
+    network = random_network(18, hidden=0)
     network = replace(network, draws=tuple(replace(draw, drops=(0.5,)) for draw in network.draws))
     target  = Target(array_rows=32, rng="mtj", passes=6, passes_max=8, clock_mhz=200.0, mtj_bits=8)
     target  = replace(target, **write_codes(network.drops, target))
@@ -99,11 +99,11 @@ def test_current_of_reset(random_network, tmp_path, equal):
     build_network(network, target, tmp_path / "network")
     design = Design(tmp_path / "network")
     with compiled(design, Progress(io.StringIO())) as program:
-        results, bits = Simulation(design, pictures(network, 300), 6).answer(program)
+        results, bits = Simulation(design, pictures(network, 900), 6).answer(program)
     r = switching_probability(HALF_UA, RESET_NS) if equal else 1.0
     zeros, after = 0.5 / (1 - 0.5 * (1 - r)), 1 - r + 0.5 * r
     # Within five deviations, and the half step of a code.
-    rho, bits = after - 0.5, bits[:300 * 6 * 3]
+    rho, bits = after - 0.5, bits[:900 * 6]
     error = 5 * (zeros * (1 - zeros) * (1 + rho) / (1 - rho) / len(bits))**0.5 + 0.007
     assert abs((~bits).mean() - zeros) < error
     following = ~bits[1:][~bits[:-1]]

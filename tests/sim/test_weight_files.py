@@ -33,7 +33,7 @@ def chosen(random_spinbayes, weights_in_files, tmp_path_factory):
 def dropout(weights_in_files, tmp_path_factory):
     """A protected design with weights in files in its first layer, and in logic in its last; and images."""
     rng = np.random.default_rng(0)
-    layers = (Layer("wide", 8, 8, 1, (4, 4), 20, stride=4), Layer("last", 2, 2, 20, (2, 2), 10))
+    layers = (Layer("wide", 8, 8, 1, (4, 4), 20, stride=4), Layer("last", 2, 2, 20, (2, 2), 3))
     network = choose(Network("network", Input(8, 8, (128,)), tuple(replace(
         layer,
         arrays=(tuple(int(word) for word in rng.integers(0, 1 << min(62, layer.fan_in), layer.outputs)),),

@@ -5,7 +5,7 @@ import pytest
 
 from gen.check_target import ImpossibleTarget
 from gen.ir import Folding, Input, Layer, Network, Target
-from gen.methods import METHODS, known_names, name_of, network_of
+from gen.methods import known_names, name_of, network_of
 from gen.networks import NETWORKS
 from gen.transforms.folding import GATES_MAX, choose_folding, choose_interval, map_cycles, runs
 from gen.transforms.tile import columns_max, row_tiles
@@ -56,11 +56,11 @@ def test_shipped_networks_keep_pace_with_their_images(name, schedule):
                                 "in which an image comes in")
 
 
-@pytest.mark.parametrize("schedule", ["shared", "sequential"])
-def test_no_network_that_is_known_costs_too_much(schedule):
-    """Large ones cost at most twice what the cheapest foldings of all layers do. Of methods that choose the
-    same, one is enough."""
-    chosen = {METHODS[method].choice: method for method in METHODS}.values()
+@pytest.mark.parametrize("schedule, chosen", [
+    ("shared", ("ensemble", "spindrop")), ("sequential", ("ensemble",))])
+def test_no_network_that_is_known_costs_too_much(schedule, chosen):
+    """Large ones cost at most twice what the cheapest foldings of all layers do: with arrays, which cost
+    most, and with masks, for which the shared schedule has most maps."""
     for name in {name_of(base, method) for base in NETWORKS for method in chosen} & set(known_names()):
         least = choose_interval(network_of(name), Target(schedule=schedule, interval=10**9))["gates"]
         cost  = choose_interval(network_of(name), Target(schedule=schedule))["gates"]
