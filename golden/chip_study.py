@@ -24,7 +24,7 @@ from gen.sources import HELP, source_argument
 from gen.tools import version
 from golden import metrics
 from golden.compiler import compiled
-from golden.data import DataError, check_for, data_set, folder_of, load_for, load_sample
+from golden.data import DataError, check_for, data_set, folder_of, load_for
 from golden.device.cell import Chip, Devices
 from golden.figures.drawing import refuse_without_matplotlib
 from golden.figures.figure import Figure, Panel, Series, write
@@ -171,10 +171,11 @@ def _images(args):
     """Images, labels, and sets that are out of distribution, by name."""
     network = args.source.plain
     if args.data is None:
-        if network.data != "mnist":
+        sample = data_set(network.data).sample
+        if sample is None:
             raise DataError(f"No images of {data_set(network.data).title} come with the project; name a "
                             "folder that has it with --data")
-        images, labels = load_sample()
+        images, labels = sample()
         ood = {}
     else:
         folder = folder_of(args.data)

@@ -28,7 +28,7 @@ from gen.tools import version
 from golden import metrics, tables
 from golden.answers import answer
 from golden.compiler import CompileError, compiled, run_compiler
-from golden.data import check_for, folder_of, load_for, load_sample
+from golden.data import check_for, data_set, folder_of, load_for
 from golden.figures.drawing import draw, refuse_without_matplotlib
 from golden.figures.figure import Figure, Panel, Series
 from golden.kept import keep, kept
@@ -158,10 +158,11 @@ class _Judge:
                       for name, value in chosen.items()}
             network = compiled(self.source.text, **typed)
             if self.data is None:
-                if network.data != "mnist":
+                sample = data_set(network.data).sample
+                if sample is None:
                     raise UserError(f"Network {network.name!r} is for {network.data}, of which no images "
                                     "come with the project; name a folder with --data DIR")
-                pixels, labels = load_sample()
+                pixels, labels = sample()
                 check_for(network, pixels, labels)
             else:
                 pixels, labels = load_for(network, folder_of(self.data))

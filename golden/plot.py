@@ -14,7 +14,7 @@ from gen.methods import name_of
 from gen.progress import Progress
 from gen.sources import HELP, source_argument
 from golden.compiler import compiled
-from golden.data import DataError, check_for, data_set, folder_of, load_for, load_sample
+from golden.data import DataError, check_for, data_set, folder_of, load_for
 from golden.figures.calibration import calibration_figure
 from golden.figures.drawing import refuse_without_matplotlib
 from golden.figures.figure import write
@@ -68,10 +68,11 @@ class _Asked:
                             f"{network.name!r} has one for each of "
                             f"{' x '.join(map(str, network.answered))} positions; draw one of: {others}")
         self.folder = folder_of(args.data) if args.data else None
-        if self.folder is None and network.data != "mnist":
+        sample = data_set(network.data).sample
+        if self.folder is None and sample is None:
             raise DataError(f"No images of {data_set(network.data).title} come with the project; name a "
                             "folder that has it with --data")
-        images, labels = load_for(network, self.folder) if self.folder else load_sample()
+        images, labels = load_for(network, self.folder) if self.folder else sample()
         check_for(network, images, labels)
         if args.image >= len(images):
             parser.error(f"argument --image: must be a whole number from 0 to {len(images) - 1}, "
