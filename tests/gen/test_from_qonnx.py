@@ -120,7 +120,7 @@ def executed(model, images):
     return [np.concatenate([each[name] for each in found]) for name in (made, *names)]
 
 
-def check(graph, tmp_path, classes=2, count=24):
+def check(graph, tmp_path, classes=2, count=16):
     """Check classes, of which there are some, maps and probabilities of the golden model of ``graph``
     against qonnx; return the network as it was read."""
     path = graph.save(tmp_path / "graph.onnx")

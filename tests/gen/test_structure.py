@@ -102,8 +102,8 @@ def test_one_number_of_a_pair(name, value):
                                     "2147483648, not True"),
     (["layers", 0, "outputs"], 10**60, "layers[0].outputs must be a whole number from -2147483648 to "
                                        "2147483648, not " + str(10**60)[:57] + "..."),
-    (["layers", 1, "outputs"], 10**9, "the network must have at most 268,435,456 weights, not "
-                                      "24,000,000,032"),
+    (["layers", 1, "outputs"], 10**9, "layer 'fc' is the last and must have at most 65,536 logits, those "
+                                      "of all classes of all positions, not 1,000,000,000"),
     (["layers", 0, "pool"], 0, "layer 'conv' must have a pool of at least 1 by 1, not 0 by 0"),
     (["layers", 0, "stride"], 2.0, "layers[0].stride must be a list of 2, not 2.0"),
     (["layers", 0, "stride"], True, "layers[0].stride must be a list of 2, not True"),
@@ -143,6 +143,14 @@ def test_as_many_layers_as_there_may_be():
                           "kernel": [1, 1], "outputs": 1} for n in range(1001)]
     with pytest.raises(StructureError, match="^the network must have at most 1,000 layers, not 1,001$"):
         load_structure(json.dumps(network))
+
+
+def test_as_many_weights_as_there_may_be():
+    network = replace(NETWORK, draws=(), method="", joins=(), input=Input(1, 1, (50,)), layers=(
+        Layer("wide", 1, 1, 1, (1, 1), 2**14), Layer("wider", 1, 1, 2**14, (1, 1), 2**14)))
+    with pytest.raises(StructureError,
+                       match="^the network must have at most 268,435,456 weights, not 268,451,840$"):
+        load_structure(dump_structure(network))
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -107,7 +107,7 @@ def test_normalizer(classes, guard, dividers, duty):
     """Leaves from one large exponential to the largest of all, and of guard bits alone, against the
     definition."""
     rng, one = np.random.default_rng(0), 65536 << guard
-    leaves = rng.integers(0, one, (24, classes), endpoint=True)
+    leaves = rng.integers(0, one, (14, classes), endpoint=True)
     leaves[0], leaves[1], leaves[2] = 0, one, (1 << guard) - 1
     leaves[:, -1] = one
     passed = transfer(Normalizer(classes, guard=guard, dividers=dividers), {"i": leaves.ravel().tolist()},
@@ -118,7 +118,7 @@ def test_normalizer(classes, guard, dividers, duty):
         begin = classes - 1 + Normalizer.latency
         interval = max(classes, Normalizer.DIVISION // dividers)
         assert passed["o"].cycles == [begin + leaf * interval + index
-                                      for leaf in range(24) for index in range(classes)]
+                                      for leaf in range(14) for index in range(classes)]
 
 
 @pytest.mark.parametrize("make, message", [
