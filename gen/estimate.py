@@ -63,7 +63,7 @@ def estimate_network(accelerator: Accelerator, network: Network, passes: int, cl
         "interval_cycles_mean": many.mean_interval,
         "interval_cycles_one_pass": one.interval,
         "images_drawn": _DRAWN,
-        "latency_exact": True, # not of several instances
+        "latency_exact": True, # several instances wait for each other (gen.instances)
         "latency_cycles": max(latencies), # FINN's key
         "latency_cycles_mean": sum(latencies) / len(latencies),
         "latency_cycles_largest": max(latencies),

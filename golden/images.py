@@ -21,7 +21,7 @@ import math
 import warnings
 import zipfile
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +50,12 @@ class Images:
 
     def __len__(self):
         return len(self.pixels)
+
+    def without_other_labels(self, network: Network) -> "Images":
+        """Return the images without their labels where these are not of what ``network`` answers: the class
+        of an image is none of each position."""
+        fits = self.labels is None or self.labels.shape[1:] == network.answer_shape
+        return self if fits else replace(self, labels=None)
 
     def first(self, count: int) -> "Images":
         """Return the first ``count`` images."""

@@ -189,8 +189,9 @@ def _table(results):
         "NLL": f"{result['test/cls/NLL']:.4f}",
         "Brier": f"{result['test/cls/Brier']:.4f}",
         "ECE": f"{100 * result['test/cal/ECE']:.2f} %",
-    } for name, result in results.items()], headers="keys", disable_numparse=True,
-        colalign=("left", *["right"] * 4))
+        **({"mean IoU": f"{100 * result['test/seg/mIoU']:.2f} %"} if "test/seg/mIoU" in result else {}),
+    } for name, result in results.items()], headers="keys", disable_numparse=True, stralign="right",
+        colalign=("left",))
 
 
 @command("golden.train")

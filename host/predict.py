@@ -145,9 +145,7 @@ def _images(args, network):
     if args.input:
         images = read_images(args.input, network)
     else:
-        images = Images(*(data_set(network.data).sample or load_sample)())
-        if images.labels.shape[1:] != network.answer_shape:
-            images = Images(images.pixels) # the class of an image is none of each position
+        images = Images(*(data_set(network.data).sample or load_sample)()).without_other_labels(network)
         if images.pixels.shape[1:] != network.input.shape:
             raise HostError(f"Network of {args.directory} takes images of "
                             f"{' x '.join(map(str, network.input.shape))}, and those of MNIST are 28 x 28; "

@@ -43,13 +43,11 @@ def images_of(design: Design, *, data: Path | None = None, given: Path | None = 
         raise SimulationError(f"No set is known that is out of distribution for {known.title}; leave out "
                               "--ood")
     classes = network.classes
-    if images.labels.shape[1:] != network.answer_shape:
-        images = Images(images.pixels) # the class of an image is none of each position
+    images = images.without_other_labels(network)
     most = 0 if images.labels is None else images.labels.max()
     if images.pixels.shape[1:] != network.input.shape or most >= classes:
         sizes = [" x ".join(map(str, shape)) for shape in (network.input.shape, images.pixels.shape[1:])]
         raise SimulationError(f"Network of {design.directory} takes images of {sizes[0]} in {classes} "
                               f"classes, and those of {known.title} are {sizes[1]} in "
-                              f"{1 + most}; name images of "
-                              "your own with --input FILE")
+                              f"{1 + most}; name images of your own with --input FILE")
     return images
