@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import shutil
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -34,6 +35,10 @@ PAGE = "report/summary.html"
 
 #: The folder in which a build works, inside of its output folder.
 WORK = ".spincim"
+
+#: Seconds for which a build waits for the lock of its folder: a program that a build was starting when it
+#: was killed holds the lock until it runs.
+PATIENCE_S = 2.0
 
 #: Reports of simulations: no files of the build, but valid for its design alone.
 SIMULATED = ("report/rtlsim_performance.json", "report/power.json")
@@ -105,15 +110,20 @@ def _begin(path):
 def _lock(path):
     """Lock ``path``; the system releases the lock when the process ends, however that is."""
     lock = os.open(path, os.O_RDONLY)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(lock)
-        raise OutputError(f"Folder {path} is being written by another build; wait for it, or choose "
-                          f"another with --out") from None
-    except OSError:
-        pass # a file system that has no locks
-    return lock
+    end  = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() < end:
+                time.sleep(0.02)
+                continue
+            os.close(lock)
+            raise OutputError(f"Folder {path} is being written by another build; wait for it, or choose "
+                              f"another with --out") from None
+        except OSError:
+            pass # a file system that has no locks
+        return lock
 
 
 def _unlock(lock):

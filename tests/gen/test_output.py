@@ -4,6 +4,8 @@ import hashlib
 import json
 import os
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -288,13 +290,25 @@ def test_folder_that_is_read_only(tmp_path, monkeypatch):
                                 f"another with --out")
 
 
-def test_one_build_at_a_time(tmp_path):
+def test_one_build_at_a_time(tmp_path, monkeypatch):
+    monkeypatch.setattr(output, "PATIENCE_S", 0.1)
     other = os.open(tmp_path, os.O_RDONLY)
     fcntl.flock(other, fcntl.LOCK_EX)
     refused(tmp_path, f"Folder {tmp_path} is being written by another build; wait for it, or choose "
                       f"another with --out")
     os.close(other)
     make(tmp_path, FIRST)
+    assert contents(tmp_path) == whole(FIRST)
+
+
+def test_a_lock_that_is_released_soon(tmp_path):
+    """As by a program that a build was starting when it was killed."""
+    with subprocess.Popen([sys.executable, "-c", "import fcntl, os, sys, time\n"
+                           "fcntl.flock(os.open(sys.argv[1], os.O_RDONLY), fcntl.LOCK_EX)\n"
+                           "print(flush=True)\n"
+                           "time.sleep(0.3)", str(tmp_path)], stdout=subprocess.PIPE) as other:
+        other.stdout.readline()
+        make(tmp_path, FIRST)
     assert contents(tmp_path) == whole(FIRST)
 
 
