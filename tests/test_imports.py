@@ -32,7 +32,7 @@ MAY_IMPORT = {
                "gen.standard_cells.netlist", "gen.standard_cells.report", "gen.standard_cells.timing",
                *COMMON},
     "host":   {"numpy", "pynq", "serial", "tabulate", "golden", "sim", "gen.ir", "gen.split_mix", *COMMON},
-    "spincim": {"numpy", "torch", "gen", "golden", "sim"},
+    "spincim": {"litex", "numpy", "torch", "gen", "golden", "sim"},
     "bench":  {"gen", "sim", "golden", "numpy", "tabulate", "torch", "torch_uncertainty"},
 }
 
