@@ -42,6 +42,19 @@ joins = [
 """
 
 
+#: A chain with averages, for methods that are not for joins of values.
+CHAIN = """
+data  = "small"
+input = {height = 7, width = 7, thresholds = [64, 128]}
+layers = [
+    {kind = "conv", outputs = 6, kernel = 3, padding = 1},
+    {kind = "conv", outputs = 6, kernel = 2, average = 2},
+    {kind = "linear", outputs = 8, average = 2},
+    {kind = "linear", outputs = 10},
+]
+"""
+
+
 def small(images):
     return images[:, ::4, ::4].copy()
 
@@ -55,6 +68,7 @@ def folder(tmp_path_factory):
     for split, part in (("train", slice(200)), ("test", slice(200, 250))):
         np.savez(folder / "small" / f"{split}.npz", images=small(images[part]), labels=labels[part])
     (folder / "block.toml").write_text(DESCRIPTION)
+    (folder / "chain.toml").write_text(CHAIN)
     return folder
 
 
@@ -73,13 +87,14 @@ def random_bits(network, count):
     return bits, np.stack(columns, 1)
 
 
-@pytest.mark.parametrize("method", ["scale-dropout", "spatial-spindrop", "spinbayes"])
-def test_trained_and_compiled(method, folder):
+@pytest.mark.parametrize("name, method", [
+    ("block", "scale-dropout"), ("block", "spatial-spindrop"), ("block", "spinbayes"), ("chain", "affine")])
+def test_trained_and_compiled(name, method, folder):
     """Every map of the float network in float64 is that of the compiled one, and probabilities are to their
     bound."""
     path = folder / f"{method}.npz"
-    train.main([str(folder / "block.toml"), "--method", method, "--data", str(folder), "--out", str(path),
-                "--epochs", "4", "--teacher-epochs", "0"])
+    train.main([str(folder / f"{name}.toml"), "--method", method, "--data", str(folder),
+                "--out", str(path), "--epochs", "4", "--teacher-epochs", "0"])
     held   = read(path)
     made   = compile_network(held, Target())
     images = small(load_sample()[0])
