@@ -21,7 +21,7 @@ from gen.blocks.notation import MOST, NotationError, value_of
 from gen.blocks.page import cell_table, page
 from gen.blocks.table import BLOCKS
 from gen.blocks.vectors import record
-from gen.command import Parser, UserError, command, whole
+from gen.command import Parser, UserError, comma_separated, command, whole
 from gen.emit import emit, listed
 from gen.output import MANIFEST, folder
 from gen.progress import Progress
@@ -141,7 +141,7 @@ def _known(name):
 
 
 def _families(text):
-    names = list(FAMILIES) if text == "all" else text.split(",")
+    names = list(FAMILIES) if text == "all" else comma_separated(text)
     for name in names:
         if name not in FAMILIES:
             raise argparse.ArgumentTypeError(f"must be of {', '.join(FAMILIES)}, with commas between them, "

@@ -16,7 +16,7 @@ from gen.boards import check_synthesis, platform_of, write_board
 from gen.bus import write_bus
 from gen.check_target import ImpossibleTarget
 from gen.checkpoint import SHIPPED, read, read_parameters
-from gen.command import Parser, command
+from gen.command import Parser, comma_separated, command
 from gen.compile import compile_network
 from gen.constraints import constraints
 from gen.costs import build_seconds, costs
@@ -317,7 +317,7 @@ def _parse(arguments):
 
 def _outputs(text):
     """What is asked for, as a set."""
-    asked = set(text.split(","))
+    asked = set(comma_separated(text))
     if not asked <= {"all", "estimate", "energy", "synth"}:
         raise argparse.ArgumentTypeError("must be all, estimate, or estimate,energy, or these with synth, "
                                          f"not {text!r}")

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from gen.progress import wipe
 
 
-__all__ = ["PATIENT", "Parser", "UserError", "command", "interruptible", "whole"]
+__all__ = ["PATIENT", "Parser", "UserError", "comma_separated", "command", "interruptible", "whole"]
 
 
 #: Thresholds of Python's garbage collector for commands. A design is millions of objects, all of them in
@@ -53,6 +53,11 @@ def whole(least: int, most: int | None = None) -> Callable[[str], int]:
         return value
 
     return convert
+
+
+def comma_separated(text: str) -> list[str]:
+    """Return the parts of an argument that has commas between them, and spaces or none beside these."""
+    return [part.strip() for part in text.split(",")]
 
 
 def command(name: str, stopped: str = "stopped, nothing was written"):

@@ -11,7 +11,7 @@ from gen.check_shapes import check_shapes
 from gen.check_target import check_target
 from gen.checkpoint import check_probability, with_parameters, with_thresholds
 from gen.checkpoint_file import Parameters, read_file
-from gen.command import UserError
+from gen.command import UserError, comma_separated
 from gen.energy.table import TABLES
 from gen.ir import Network, Target
 from gen.methods import (
@@ -188,7 +188,7 @@ def named(name: str, method: str | None = None, crossbars: int | None = None, wa
 
 def chosen_network(asked: dict) -> Network:
     """Return the network that the options ``asked`` name, without parameters; raises as :func:`named`."""
-    masked = asked["masked"].split(",") if "masked" in asked else None
+    masked = comma_separated(asked["masked"]) if "masked" in asked else None
     return named(asked["network"], masked=masked, **{
         name: asked[name] for name in ("method", "crossbars", "ways", "ways_of") if name in asked})
 
@@ -206,7 +206,7 @@ def trained(asked: dict) -> Network:
     if not asked.get("random_layers"):
         return network
     try:
-        return with_random_layers(network, asked["random_layers"].split(","))
+        return with_random_layers(network, comma_separated(asked["random_layers"]))
     except ValueError as error:
         raise BuildError(str(error)) from None
 

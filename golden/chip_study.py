@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from tabulate import tabulate
 
-from gen.command import Parser, command, whole
+from gen.command import Parser, comma_separated, command, whole
 from gen.files import write_json
 from gen.ir import Network, dump, load
 from gen.methods import name_of
@@ -158,7 +158,7 @@ def _over(text):
     if name not in FAULTS:
         raise argparse.ArgumentTypeError(f"must be of {', '.join(FAULTS)}, not {name!r}")
     try:
-        strengths = tuple(float(value) for value in values.split(",")) if equals else FAULTS[name][1]
+        strengths = tuple(float(value) for value in comma_separated(values)) if equals else FAULTS[name][1]
         for strength in strengths:
             Devices(**{name: strength})
     except ValueError as error:

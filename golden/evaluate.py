@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from tabulate import tabulate
 
-from gen.command import Parser, command
+from gen.command import Parser, comma_separated, command
 from gen.files import refuse_overlap, refuse_unwritable, write_json
 from gen.ir import Network, Target
 from gen.methods import METHODS, WAYS_OF, method_for
@@ -117,7 +117,7 @@ def main(arguments=None):
 
 def _evaluate(args) -> dict:
     asked     = args.source.network(args.method, args.crossbars, args.ways, args.ways_of,
-                                    args.masked and args.masked.split(","))
+                                    args.masked and comma_separated(args.masked))
     spinbayes = asked.method == "spinbayes"
     passes    = method_for(asked).passes if args.passes is None and args.masks != "all" else args.passes
     if args.labels and not args.input:

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from gen.command import Parser, UserError, command, whole
+from gen.command import Parser, UserError, comma_separated, command, whole
 from gen.files import replacing, write_json
 from gen.progress import Progress
 from gen.sources import HELP, source_argument
@@ -123,8 +123,8 @@ def front(points: list[dict], names: tuple[str, ...]) -> list[dict]:
 def _over(text):
     """Options by name, with their values."""
     name, equals, values = text.partition("=")
-    found = ({name: tuple(values.split(","))} if equals else
-             {each: VALUES.get(each) for each in text.split(",")})
+    found = ({name: tuple(comma_separated(values))} if equals else
+             {each: VALUES.get(each) for each in comma_separated(text)})
     for each in found:
         if each not in VALUES:
             raise argparse.ArgumentTypeError(f"must be of {', '.join(VALUES)}, not {each!r}")
@@ -132,7 +132,7 @@ def _over(text):
 
 
 def _metrics(text):
-    names = tuple(text.split(","))
+    names = tuple(comma_separated(text))
     for name in names:
         if name not in METRICS:
             raise argparse.ArgumentTypeError(f"must be of {', '.join(METRICS)}, not {name!r}")

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from gen.command import Parser, UserError, command, whole
+from gen.command import Parser, UserError, comma_separated, command, whole
 from gen.files import refuse_unwritable
 from gen.graph import graph_of
 from gen.methods import WAYS_OF, asked_of, choose, count_of
@@ -146,7 +146,7 @@ def _parse(arguments):
         try:
             options.network = choose(
                 plain, options.method, options.crossbars, options.ways or 1, options.ways_of or "ring",
-                options.masked and options.masked.split(","))
+                options.masked and comma_separated(options.masked))
         except ValueError as error:
             parser.error(str(error))
     if options.out is None and is_file(options.source.text):

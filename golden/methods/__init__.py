@@ -5,7 +5,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from gen.checkpoint_file import SHIPPED
-from gen.command import Parser, UserError
+from gen.command import Parser, UserError, comma_separated
 from gen.methods import METHODS, name_of
 from gen.networks import NETWORKS
 from gen.sources import Source, is_file
@@ -59,7 +59,7 @@ def asked_methods(parser: Parser, source: Source, named: str | None, known: Iter
             raise UserError(f"Network {source.plain.name!r} has no checkpoint of any method; make one "
                             f"with: python -m golden.train {source.text} --data DIR")
         return there
-    for method in named.split(","):
+    for method in comma_separated(named):
         if method not in known:
             parser.error(f"method {method!r} is unknown; choose from: {', '.join(known)}")
-    return list(dict.fromkeys(named.split(",")))
+    return list(dict.fromkeys(comma_separated(named)))

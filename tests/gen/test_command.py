@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from gen.command import PATIENT, Parser, UserError, command, interruptible, whole
+from gen.command import PATIENT, Parser, UserError, comma_separated, command, interruptible, whole
 
 
 ROOT = Path(__file__).parents[2]
@@ -138,6 +138,10 @@ def test_a_wrong_argument_is_one_line(capsys):
 def test_whole_refuses(text):
     with pytest.raises(argparse.ArgumentTypeError, match="^must be a whole number of at least 1, not "):
         whole(1)(text)
+
+
+def test_comma_separated():
+    assert comma_separated("a,b , c d") == ["a", "b", "c d"]
 
 
 def test_whole():
