@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from gen.command import Parser, UserError, command, whole
 from gen.methods import name_of
 from gen.progress import Progress
@@ -20,6 +22,7 @@ from golden.figures.drawing import refuse_without_matplotlib
 from golden.figures.figure import write
 from golden.figures.junctions import switching_figure
 from golden.figures.passes import passes_figure
+from golden.figures.positions import positions_figure
 from golden.figures.posterior import noise_figure, posterior_figure
 from golden.figures.samples import samples_figure
 from golden.figures.shift import ANGLES, STRENGTHS, rotated, shift_figure, with_noise
@@ -43,7 +46,8 @@ class Plot:
     make: Callable
     passes: int = 20
     single: bool = False #: Whether it is of one method, by default of the network as it is named.
-    answers: bool = True #: Whether it shows answers, which then must be one for each image.
+    #: What it shows answers of, which must be what the network has them for; None if it shows none.
+    answers: str | None = "image"
 
 
 class _Asked:
@@ -62,11 +66,12 @@ class _Asked:
         else:
             self.methods = asked_methods(parser, args.source, args.methods, PASSES_OF_METHOD, checkpoint_of)
         network = args.source.plain
-        if plot.answers and network.answer_shape:
-            others = ", ".join(name for name, other in FIGURES.items() if not other.answers)
-            raise UserError(f"Figure {args.figure!r} is of networks with one answer for an image, and "
-                            f"{network.name!r} has one for each of "
-                            f"{' x '.join(map(str, network.answered))} positions; draw one of: {others}")
+        has = "position" if network.answer_shape else "image"
+        if plot.answers not in (None, has):
+            others = ", ".join(name for name, other in FIGURES.items() if other.answers in (None, has))
+            raise UserError(f"Figure {args.figure!r} is of networks with one answer for each "
+                            f"{plot.answers}, and {network.name!r} has one for each {has}; draw one of: "
+                            f"{others}")
         self.folder = folder_of(args.data) if args.data else None
         sample = data_set(network.data).sample
         if self.folder is None and sample is None:
@@ -167,6 +172,17 @@ def _samples(asked):
                           predicted(asked.images, 0), asked.labels)
 
 
+def _positions(asked):
+    network = asked.network()
+    asked.steps.step(f"predict: {asked.count()}")
+    predicted = model(network, asked.passes)
+    # Of a picture at a time, as all passes of all positions are many.
+    means = [predicted(asked.images[number:number + 1], number).mean(1)
+             for number in asked.steps.bar(range(len(asked.images)))]
+    return positions_figure(f"{asked.name(asked.methods[0])}: of {asked.count()}", asked.images,
+                            np.concatenate(means), asked.labels)
+
+
 def _tree(asked):
     network = asked.network()
     return tree_figure(network, choices(network.generator, 1, asked.passes, asked.args.image)[0])
@@ -185,11 +201,13 @@ FIGURES = {
     "calibration": Plot("reliability, and entropy in and out of distribution", _calibration, single=True),
     "samples": Plot("images from the most certain to the least, with their class probabilities", _samples,
                     single=True),
-    "tree": Plot("the maps that passes share, and so are computed once", _tree, single=True, answers=False),
+    "positions": Plot("pictures with the class and the entropy of each position", _positions, single=True,
+                      answers="position"),
+    "tree": Plot("the maps that passes share, and so are computed once", _tree, single=True, answers=None),
     "sums": Plot("sums of the first layer with flipped weights (Inverted Normalization, Fig. 1)",
-                 lambda asked: sums_figure(asked.network(), asked.images), single=True, answers=False),
+                 lambda asked: sums_figure(asked.network(), asked.images), single=True, answers=None),
     "switching": Plot("switching probability of a junction against current (SpinBayes, Fig. 4)",
-                      lambda asked: switching_figure(), single=True, answers=False),
+                      lambda asked: switching_figure(), single=True, answers=None),
 }
 
 

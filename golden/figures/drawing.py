@@ -19,8 +19,8 @@ _DARK = dict(zip((_INK, _PAPER, _LINE, *_COLOURS), (
     "#e4e8ec", "#14181c", "#3a424b", "#4fb3dd", "#f0a94a", "#8cc46a", "#c49be0", "#f087a6", "#9aa8b6",
     "#5fd0c3", "#d6bd4a", "#a99bff"), strict=True))
 
-#: Inches of a panel, and how many stand side by side.
-_WIDTH, _HEIGHT, _ACROSS = 4.6, 3.5, 2
+#: Inches of a panel, where two stand side by side.
+_WIDTH, _HEIGHT = 4.6, 3.5
 
 _STYLE = {
     "svg.hashsalt": "spincim", "svg.fonttype": "none", # the same file each time; text is text
@@ -56,9 +56,10 @@ def draw(figure) -> bytes:
     from matplotlib.figure import Figure
 
     with matplotlib.rc_context(_STYLE | {"axes.prop_cycle": matplotlib.cycler(color=_COLOURS)}):
-        across = min(_ACROSS, len(figure.panels))
+        across = min(figure.across, len(figure.panels))
+        shrunk = min(1, 2 / figure.across)
         down   = -(-len(figure.panels) // across)
-        canvas = Figure(figsize=(_WIDTH * across, _HEIGHT * down), layout="constrained")
+        canvas = Figure(figsize=(shrunk * _WIDTH * across, shrunk * _HEIGHT * down), layout="constrained")
         canvas.suptitle(figure.title, fontsize=11)
         for number, panel in enumerate(figure.panels, 1):
             _draw_panel(canvas.add_subplot(down, across, number), panel)
@@ -69,6 +70,11 @@ def draw(figure) -> bytes:
 
 
 def _draw_panel(axes, panel):
+    if panel.shades is not None:
+        axes.set_title(panel.y)
+        axes.imshow([series.y for series in panel.series], cmap="viridis", vmin=0, vmax=panel.shades)
+        axes.set_axis_off()
+        return
     axes.set(xlabel=panel.x, ylabel=panel.y, xscale="log" if panel.log_x else "linear",
              yscale="log" if panel.log_y else "linear")
     for index, series in enumerate(panel.series):

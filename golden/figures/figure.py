@@ -53,6 +53,8 @@ class Panel:
     log_x: bool = False #: A logarithmic axis.
     log_y: bool = False
     image: np.ndarray | None = None #: uint8 (H, W), or (H, W, 3), in a corner; it is not in the table.
+    #: The series are rows of a map, the first one on top, drawn in shades from 0 to this value.
+    shades: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ class Figure:
 
     title: str
     panels: Sequence[Panel]
+    across: int = 2 #: How many stand side by side.
 
 
 def table(figure: Figure) -> str:

@@ -23,6 +23,7 @@ OPTIONS = {
     "calibration": ["--passes", "5"],
     "sums":        ["--methods", "affine"],
     "switching":   [],
+    "positions":   [],
 }
 
 
@@ -31,7 +32,8 @@ def drawn(tmp_path_factory):
     """Tables of all figures by name."""
     out, tables = tmp_path_factory.mktemp("figures"), {}
     for name, options in OPTIONS.items():
-        assert main([name, "lenet5", "--images", "20", "--out", str(out), *options]) == 0
+        network = "unet" if name == "positions" else "lenet5"
+        assert main([name, network, "--images", "20", "--out", str(out), *options]) == 0
         assert (out / f"{name}.svg").stat().st_size > 1000
         with (out / f"{name}.csv").open() as file:
             tables[name] = list(csv.reader(file))
@@ -89,8 +91,8 @@ def test_refuses_an_answer_for_each_position(tmp_path, capsys):
         'layers = [{name = "last", kind = "conv", outputs = 10, kernel = 27}]\n')
     assert main(["samples", str(tmp_path / "mine.toml")]) == 2
     assert capsys.readouterr().err == (
-        "golden.plot: Figure 'samples' is of networks with one answer for an image, and 'mine' has one for "
-        "each of 2 x 2 positions; draw one of: tree, sums, switching\n")
+        "golden.plot: Figure 'samples' is of networks with one answer for each image, and 'mine' has one "
+        "for each position; draw one of: positions, tree, sums, switching\n")
 
 
 @pytest.mark.parametrize("arguments, message", [
