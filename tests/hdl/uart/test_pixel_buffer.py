@@ -67,6 +67,49 @@ def test_frames(duty):
     assert (sizes.count(7) > 0.8 * meant.count(7)) == (duty == 1)
 
 
+def test_numbers_begin_again():
+    """Bytes are numbered modulo 65,536, and what is sent then is what came."""
+    dut, came = PixelBuffer(7, depth=4096), []
+
+    async def send(ctx, data):
+        ctx.set(dut.i.valid, 1)
+        for byte in data + b"CHCK":
+            ctx.set(dut.i.payload, byte)
+            await ctx.tick()
+        await commit(ctx)
+
+    async def commit(ctx):
+        ctx.set(dut.i.valid, 0)
+        assert ctx.get(dut.fits)
+        ctx.set(dut.commit, 1)
+        await ctx.tick()
+        ctx.set(dut.commit, 0)
+
+    async def bench(ctx):
+        ctx.set(dut.o.ready, 1)
+        for number in range(1, 34): # frames of as many bytes as leave until the next one
+            ctx.set(dut.i.valid, 1)
+            await ctx.tick().repeat(2004)
+            assert ctx.get(dut.after) == 2000 * number % 65536
+            await commit(ctx)
+            assert ctx.get(dut.taken) == 2000 * number % 65536
+            await ctx.tick().repeat(2010)
+        await ctx.tick().repeat(2010)
+        assert not ctx.get(dut.o.valid)
+        await send(ctx, bytes(range(20)))
+        for _ in range(50):
+            *_, valid, byte, last = await ctx.tick().sample(
+                dut.o.valid, dut.o.payload.data, dut.o.payload.last)
+            if valid:
+                came.append((byte, last))
+
+    sim = Simulator(dut)
+    sim.add_clock(1e-6)
+    sim.add_testbench(bench)
+    sim.run()
+    assert came == [(byte, (66_000 + byte) % 7 == 6) for byte in range(20)]
+
+
 @pytest.mark.parametrize("depth", [4, 12, 65536])
 def test_wrong_depth(depth):
     with pytest.raises(ValueError, match=f"^Depth must be a power of two from 8 to 32768, not {depth}$"):
