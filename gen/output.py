@@ -58,11 +58,12 @@ class OutputError(UserError):
 
 
 @contextmanager
-def folder(path: Path):
+def folder(path: Path, kind: str = "accelerator"):
     """Yield a folder whose contents, with a manifest among them, are moved to ``path`` when the block of
     ``with`` ends well.
 
-    The contents replace the files of an earlier build in ``path``, and no other file. The manifest is given
+    The contents replace the files of an earlier build of that ``kind``, accelerator or block, in ``path``,
+    and no other file. The manifest is given
     ``files``, the SHA-256 of each other file, and ``build``, the :func:`identity` of the design. A report
     of a simulation of the earlier design is renamed, with the first digits of the identity of that design.
     After an error or Ctrl-C, ``path`` is as it was before.
@@ -70,11 +71,12 @@ def folder(path: Path):
     Raises
     ------
     OutputError
-        If ``path`` cannot be written, holds files but no build, or has a build that was changed by hand.
+        If ``path`` cannot be written, holds files but no build, or one of another kind, or has a build that
+        was changed by hand.
     """
     missing = [folder for folder in (path, *path.parents) if not folder.exists()]
     try:
-        lock = _begin(path)
+        lock = _begin(path, kind)
     except OSError as error:
         _remove_empty(missing)
         raise OutputError(f"Folder {path} cannot be written ({error.strerror}); choose another "
@@ -82,7 +84,7 @@ def folder(path: Path):
     try:
         yield path / WORK / "new"
         _seal(path / WORK / "new")
-        _replace(path)
+        _replace(path, kind)
     finally:
         try:
             _settle(path)
@@ -91,7 +93,7 @@ def folder(path: Path):
             _remove_empty(missing)
 
 
-def _begin(path):
+def _begin(path, kind):
     """Lock ``path`` for this process, settle what a killed build has left, and make :data:`WORK`."""
     if path.exists() and not path.is_dir():
         raise OutputError(f"Output {path} is a file; choose a folder with --out")
@@ -99,7 +101,7 @@ def _begin(path):
     lock = _lock(path) if fcntl else None
     try:
         _settle(path)
-        _replaceable(path)
+        _replaceable(path, kind)
         (path / WORK / "new").mkdir(parents=True)
     except BaseException:
         _unlock(lock)
@@ -131,8 +133,9 @@ def _unlock(lock):
         os.close(lock)
 
 
-def _replaceable(path):
-    """Return the names of the files of the build in ``path``; refuse what is no build or was changed."""
+def _replaceable(path, kind):
+    """Return the names of the files of the build in ``path``; refuse what is no build, is of another kind
+    or was changed."""
     if not any(entry.name != WORK for entry in path.iterdir()):
         return []
     try:
@@ -143,6 +146,10 @@ def _replaceable(path):
     if not known:
         raise OutputError(f"Folder {path} was not made by a build and is left alone; choose another with "
                           f"--out, or empty it")
+    found = "block" if "block" in manifest else "accelerator"
+    if found != kind:
+        raise OutputError(f"Folder {path} has {'a' if found == 'block' else 'an'} {found} and is left "
+                          f"alone; choose another with --out, or empty it")
     if "files" not in manifest:
         found = {file for pattern in _UNLISTED for file in path.glob(pattern)}
         return [MANIFEST, *sorted(file.relative_to(path).as_posix() for file in found)]
@@ -176,10 +183,10 @@ def _hash(file):
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
-def _replace(path):
+def _replace(path, kind):
     """Move the files of the old build out of ``path`` and those of the new build in."""
     new, old = path / WORK / "new", path / WORK / "old"
-    before, after = _replaceable(path), _files(new)
+    before, after = _replaceable(path, kind), _files(new)
     for name in after:
         if name not in before and (path / name).exists():
             raise OutputError(f"File {path / name} is none of the build that it is in, but in the way of "

@@ -5,6 +5,7 @@ import json
 import math
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from numbers import Integral, Real
 from pathlib import Path
 
 import numpy as np
@@ -69,6 +70,7 @@ class Accelerator:
         self._link   = link
         self._stack  = ExitStack() # what ends with this
         self._whole  = True # nothing is half done
+        self._closed = False
         self._set    = {}   # seed and thresholds, if they are not those of the build
         self.images  = 0
 
@@ -95,8 +97,10 @@ class Accelerator:
         Raises
         ------
         HostError
-            If there is no board, or another one.
+            If there is no board, or another one, or no such share can be hit.
         """
+        if not 0 <= hits < 0.1:
+            raise HostError(f"Hits must be from 0 to below 0.1, not {hits!r}")
         directory = Path(directory)
         if isinstance(port, Memory | Overlay):
             return cls._open_axi(directory, port)
@@ -143,6 +147,7 @@ class Accelerator:
 
     def close(self):
         """Close the port, and end the simulation."""
+        self._closed = True
         self._stack.close()
 
     def _begin(self):
@@ -205,8 +210,14 @@ class Accelerator:
         Raises
         ------
         HostError
-            If the accelerator has no pseudo-random source, or an image is on its way.
+            If a value cannot be, the accelerator has no pseudo-random source, or an image is on its way.
         """
+        for name, value, kind, least, most in (
+                ("Seed", seed, Integral, 0, 2**64 - 1), ("Confidence", confidence, Real, 0, 1),
+                ("Agreement", agreement, Integral, 1, 100)):
+            if value is not None and not (isinstance(value, kind) and least <= value <= most):
+                raise HostError(f"{name} must be {'a whole number ' * (kind is Integral)}from {least} to "
+                                f"{most}, not {value!r}")
         given = {name: value for name, value in (("seed", seed), ("confidence", confidence),
                                                  ("agreement", agreement)) if value is not None}
         if not given:
@@ -257,7 +268,7 @@ class Accelerator:
         if images.dtype != np.uint8 or not len(images) or images[0].size != each:
             raise HostError(f"Images must be uint8, one at least, of {each} bytes each, not {images.dtype} "
                             f"{images.shape}")
-        if not 1 <= passes <= manifest["passes_max"]:
+        if not (isinstance(passes, Integral) and 1 <= passes <= manifest["passes_max"]):
             raise HostError(f"Passes must be from 1 to {manifest['passes_max']} (T_max of this build), not "
                             f"{passes}")
         steps  = steps or Progress(io.StringIO())
@@ -281,6 +292,8 @@ class Accelerator:
     @contextmanager
     def _failing(self):
         """What a link says, in one line for a user."""
+        if self._closed:
+            raise HostError("The accelerator was closed; open it again with Accelerator.open")
         try:
             yield
         except NoAnswer:

@@ -1,12 +1,15 @@
 """The accelerator in an SoC of LiteX.
 
 LiteX puts a bridge between its bus, of whichever kind that is, and the registers, which are on AXI4-Lite.
+Only a bus of 32 bits is allowed. The bridge from a wider one (LiteX 2024.12) also reads the registers
+beside what is asked for, of which there may be none, and waits for ever where a write is for the upper
+half alone.
 """
 
 import json
 from pathlib import Path
 
-from litex.gen import ClockSignal, If, Instance, LiteXModule, ResetSignal, Signal
+from litex.gen import ClockSignal, Constant, If, Instance, LiteXModule, ResetSignal, Signal
 from litex.soc.cores.dma import WishboneDMAReader, WishboneDMAWriter
 from litex.soc.integration.soc import SoCRegion
 from litex.soc.interconnect import axi, stream, wishbone
@@ -18,8 +21,8 @@ from gen.command import UserError
 __all__ = ["SpinCIM", "add_accelerator"]
 
 
-#: Bytes of addresses of the registers.
-REGISTERS = 4096
+#: Bytes of addresses of the registers, and bits of a word of the bus.
+REGISTERS, WORD = 4096, 32
 
 #: Directions of ports, as migen has them.
 PREFIX = {"in": "i_", "out": "o_"}
@@ -31,7 +34,7 @@ class SpinCIM(LiteXModule):
     Parameters
     ----------
     platform : GenericPlatform
-        Gets the Verilog, and the initial contents of memories.
+        Gets the Verilog; weights that have files of their own are left to the user.
     directory : Path or str
         What ``gen.build --bus axi`` wrote.
 
@@ -52,7 +55,8 @@ class SpinCIM(LiteXModule):
     Raises
     ------
     UserError
-        If there is no such build in ``directory``.
+        If there is no such build in ``directory``, or the platform has another one: the modules of all
+        builds have the same names.
     """
 
     def __init__(self, platform, directory):
@@ -61,10 +65,16 @@ class SpinCIM(LiteXModule):
             manifest = json.loads((directory / "manifest.json").read_text())
             described = manifest["bus"]
         except (OSError, ValueError, KeyError):
-            raise UserError(f"There is no build in {directory}; make one with: "
-                            f"python -m gen.build --bus axi --out {directory}") from None
+            raise UserError(f"There is no build in {directory}; make one with: python -m gen.build "
+                            f"--layers NETWORK --bus axi --bus-width {WORD} --out {directory}") from None
         if not described or described["kind"] != "axi":
             raise UserError(f"The accelerator in {directory} is not on AXI; build it with --bus axi")
+        sources = [str((directory / source).resolve())
+                   for source in (*manifest["sources"], *described["sources"])]
+        for known, *_ in platform.sources:
+            if known not in sources and Path(known).name in {Path(source).name for source in sources}:
+                raise UserError(f"The platform already has another build, {known}, and modules of both "
+                                "have the same names; use the same build for all accelerators of an SoC")
 
         beat        = described["pixel_width"] // 8
         self.bus    = axi.AXILiteInterface(data_width=32, address_width=32)
@@ -79,7 +89,8 @@ class SpinCIM(LiteXModule):
             self.comb += If(self.sink.last, keep.eq(2**rest - 1))
         wires = {
             "aclk": ClockSignal("sys"), "aresetn": ~ResetSignal("sys"), "s_axis_tkeep": keep,
-            "interrupt": self.ev.accelerator.trigger,
+            "interrupt": self.ev.accelerator.trigger, "s_axi_awprot": Constant(0, 3),
+            "s_axi_arprot": Constant(0, 3),
             "s_axi_awaddr": self.bus.aw.addr[:12], "s_axi_araddr": self.bus.ar.addr[:12],
             "s_axi_wdata": self.bus.w.data, "s_axi_wstrb": self.bus.w.strb,
             "s_axi_bresp": self.bus.b.resp, "s_axi_rdata": self.bus.r.data, "s_axi_rresp": self.bus.r.resp,
@@ -94,11 +105,11 @@ class SpinCIM(LiteXModule):
         wires |= self.pins
         self.specials += Instance(described["top"], **{
             PREFIX[port["direction"]] + port["name"]: wires[port["name"]] for port in described["ports"]})
-        for source in (*manifest["sources"], *described["sources"]):
-            platform.add_source(str(directory / source))
+        for source in sources:
+            platform.add_source(source)
 
 
-def add_accelerator(soc, directory, name="accelerator", origin=None):
+def add_accelerator(soc, directory, origin, name="accelerator"):
     """Add an accelerator to ``soc``, with direct memory access for pixels and results, and return it.
 
     The registers become the region ``name`` of the bus. The engines, ``reader`` and ``writer`` of the
@@ -109,29 +120,40 @@ def add_accelerator(soc, directory, name="accelerator", origin=None):
     Parameters
     ----------
     soc : SoC
-        Its bus must have words of as many bits as the pixels (``--bus-width``).
+        Its bus must have words of 32 bits.
     directory : Path or str
-        What ``gen.build --bus axi`` wrote.
-    origin : int or None
-        Address of the registers; None for one that is free.
+        What ``gen.build --bus axi --bus-width 32`` wrote.
+    origin : int
+        Address of the registers, which take 4 KiB.
+    name : str
+        An identifier that the SoC does not have yet.
 
     Raises
     ------
     UserError
-        If there is no such build, or words differ.
+        If there is no such build, a word has not 32 bits, the name cannot be, or the build has more ports.
     """
+    if not name.isidentifier() or hasattr(soc, name):
+        raise UserError(f"Name {name!r} is no identifier, or the SoC has it already; choose another")
+    if soc.bus.data_width != WORD:
+        raise UserError(f"The bus of the SoC has words of {soc.bus.data_width} bits, for which the bridge "
+                        f"of LiteX to the registers does not work; make it {WORD}, by "
+                        f"bus_data_width={WORD}")
     accelerator = SpinCIM(soc.platform, directory)
-    words, width = soc.bus.data_width, len(accelerator.sink.data)
-    if words != width:
-        raise UserError(f"Pixels come in words of {width} bits, and the bus of the SoC has {words}; build "
-                        f"with --bus-width {words}")
+    if len(accelerator.sink.data) != WORD:
+        raise UserError(f"Pixels come in words of {len(accelerator.sink.data)} bits, and the bus of the "
+                        f"SoC has {WORD}; build with --bus-width {WORD}")
+    if accelerator.pins:
+        raise UserError(f"The accelerator has ports that an SoC does not connect, such as "
+                        f"{next(iter(accelerator.pins))!r}; take spincim.litex.SpinCIM, which has them as "
+                        "pins")
     soc.bus.add_slave(name, accelerator.bus, SoCRegion(origin=origin, size=REGISTERS, cached=False))
     for engine, kind in (("reader", WishboneDMAReader), ("writer", WishboneDMAWriter)):
-        port = wishbone.Interface(data_width=words, address_width=soc.bus.address_width, addressing="word")
+        port = wishbone.Interface(data_width=WORD, address_width=soc.bus.address_width, addressing="word")
         # "big" is what LiteX calls bytes that stay where they are.
         accelerator.add_module(engine, kind(port, endianness="big", with_csr=True))
         soc.bus.add_master(f"{name}_{engine}", master=port)
-    accelerator.words = stream.Converter(len(accelerator.source.data), words)
+    accelerator.words = stream.Converter(len(accelerator.source.data), WORD)
     accelerator.comb += [
         accelerator.reader.source.connect(accelerator.sink),
         accelerator.source.connect(accelerator.words.sink),

@@ -290,6 +290,22 @@ def test_folder_that_is_read_only(tmp_path, monkeypatch):
                                 f"another with --out")
 
 
+def test_another_kind_of_build_is_left_alone(tmp_path):
+    make(tmp_path / "whole", FIRST)
+    whole_before = contents(tmp_path / "whole")
+    with pytest.raises(OutputError, match=f"^Folder {tmp_path}/whole has an accelerator and is left alone; "
+                                          "choose another with --out, or empty it$"):
+        with folder(tmp_path / "whole", "block"):
+            raise AssertionError("it is not refused at once")
+    assert contents(tmp_path / "whole") == whole_before
+    for name in "one", "two": # a block replaces a block
+        with folder(tmp_path / "block", "block") as directory:
+            (directory / MANIFEST).write_text(json.dumps(
+                {"generator": "spincim", "top": name, "block": name}))
+    refused(tmp_path / "block", f"Folder {tmp_path}/block has a block and is left alone; choose another "
+                                f"with --out, or empty it")
+
+
 def test_one_build_at_a_time(tmp_path, monkeypatch):
     monkeypatch.setattr(output, "PATIENCE_S", 0.1)
     other = os.open(tmp_path, os.O_RDONLY)

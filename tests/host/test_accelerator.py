@@ -171,6 +171,33 @@ class Cleared(dict):
         super().__setitem__(place, 0 if place == 0x1C else value)
 
 
+@pytest.mark.parametrize("given, message", [
+    ({"seed": -1}, "Seed must be a whole number from 0 to 18446744073709551615, not -1"),
+    ({"seed": "a"}, "Seed must be a whole number from 0 to 18446744073709551615, not 'a'"),
+    ({"confidence": 1.5}, "Confidence must be from 0 to 1, not 1.5"),
+    ({"confidence": float("nan")}, "Confidence must be from 0 to 1, not nan"),
+    ({"agreement": 0}, "Agreement must be a whole number from 1 to 100, not 0"),
+    ({"agreement": 90.5}, "Agreement must be a whole number from 1 to 100, not 90.5"),
+])
+def test_settings_that_cannot_be(board, folder, given, message):
+    with Accelerator.open(folder, "PORT") as accelerator, pytest.raises(HostError) as error:
+        accelerator.configure(**given)
+    assert str(error.value) == message
+
+
+def test_closed(board, folder):
+    with Accelerator.open(folder, "PORT") as accelerator:
+        pass
+    with pytest.raises(HostError, match="^The accelerator was closed; open it again with "
+                                        "Accelerator.open$"):
+        accelerator.configure(confidence=0.5)
+
+
+def test_hits_that_cannot_be(folder):
+    with pytest.raises(HostError, match="^Hits must be from 0 to below 0.1, not 2$"):
+        Accelerator.open(folder, hits=2)
+
+
 def test_what_cannot_be_configured(board, folder):
     with Accelerator.open(folder, "PORT") as accelerator:
         with pytest.raises(HostError, match="^The accelerator has an image on its way, so it takes no seed "

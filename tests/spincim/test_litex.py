@@ -36,11 +36,11 @@ class Clocks(LiteXModule):
                       self.cd_sys.rst.eq(platform.request("sys_rst"))]
 
 
-def soc_without_processor():
+def soc_without_processor(**options):
     """An SoC with a memory, whose bus is at its pins."""
     platform = GenericPlatform("none", PADS)
     soc = SoCCore(platform, 125_000_000, cpu_type=None, integrated_sram_size=4096, with_uart=False,
-                  with_timer=False, with_ctrl=False, ident="")
+                  with_timer=False, with_ctrl=False, ident="", **options)
     soc.crg = Clocks(platform)
     pins = wishbone.Interface(data_width=32, address_width=32, addressing="word")
     soc.comb += pins.connect_to_pads(platform.request("wishbone"), mode="slave")
@@ -74,7 +74,7 @@ def design(tmp_path_factory, write_checkpoint):
 def test_results_are_in_memory(design, tmp_path, monkeypatch):
     """The records that the engine has put into memory are those of the golden model, in every bit."""
     platform, soc = soc_without_processor()
-    add_accelerator(soc, design, origin=ORIGIN)
+    add_accelerator(soc, design, ORIGIN)
     soc.finalize()
     work = tmp_path / "work"
     work.mkdir()
@@ -105,17 +105,34 @@ def test_results_are_in_memory(design, tmp_path, monkeypatch):
 
 
 def test_refused(design, tmp_path):
-    def refused(message, folder):
+    def refused(message, folder, soc=None, name="accelerator"):
         with pytest.raises(UserError) as error:
-            add_accelerator(soc_without_processor()[1], folder)
+            add_accelerator(soc or soc_without_processor()[1], folder, ORIGIN, name)
         assert str(error.value) == message
 
-    refused(f"There is no build in {tmp_path}; make one with: "
-            f"python -m gen.build --bus axi --out {tmp_path}", tmp_path)
+    refused(f"There is no build in {tmp_path}; make one with: python -m gen.build --layers NETWORK "
+            f"--bus axi --bus-width 32 --out {tmp_path}", tmp_path)
     manifest = json.loads((design / "manifest.json").read_text())
-    for bus, message in (
+    ports = [*manifest["bus"]["ports"], {"name": "codes", "direction": "in", "width": 4}]
+    for change, message in (
             (None, f"The accelerator in {tmp_path} is not on AXI; build it with --bus axi"),
-            (manifest["bus"] | {"pixel_width": 64}, "Pixels come in words of 64 bits, and the bus of the "
-                                                    "SoC has 32; build with --bus-width 32")):
-        (tmp_path / "manifest.json").write_text(json.dumps(manifest | {"bus": bus}))
+            ({"pixel_width": 64}, "Pixels come in words of 64 bits, and the bus of the SoC has 32; build "
+                                  "with --bus-width 32"),
+            ({"ports": ports}, "The accelerator has ports that an SoC does not connect, such as 'codes'; "
+                               "take spincim.litex.SpinCIM, which has them as pins")):
+        (tmp_path / "manifest.json").write_text(json.dumps(
+            manifest | {"bus": change and manifest["bus"] | change}))
         refused(message, tmp_path)
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    _, soc = soc_without_processor()
+    add_accelerator(soc, design, ORIGIN)
+    add_accelerator(soc, design, ORIGIN + 4096, "second") # the same build
+    refused(f"The platform already has another build, {(design / 'rtl' / 'accelerator.v').resolve()}, and "
+            "modules of both have the same names; use the same build for all accelerators of an SoC",
+            tmp_path, soc, "third")
+    for name in ("second", "a-b"):
+        refused(f"Name {name!r} is no identifier, or the SoC has it already; choose another", design, soc,
+                name)
+    _, wide = soc_without_processor(bus_data_width=64)
+    refused("The bus of the SoC has words of 64 bits, for which the bridge of LiteX to the registers does "
+            "not work; make it 32, by bus_data_width=32", design, wide)

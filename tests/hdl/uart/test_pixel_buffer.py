@@ -56,20 +56,20 @@ def test_frames(duty):
     """What counts comes out once and in order, whatever does not; where there is no room, nothing
     counts."""
     rng    = random.Random(1)
-    frames = [(rng.random() < 0.7, rng.randbytes(rng.choice((0, 1, 7, 12, 13)))) for _ in range(300)]
-    counted, came = run(PixelBuffer(5, depth=16), frames, duty)
+    frames = [(rng.random() < 0.7, rng.randbytes(rng.choice((0, 1, 20, 60, 61)))) for _ in range(150)]
+    counted, came = run(PixelBuffer(5, depth=64), frames, duty)
     assert bytes(byte for byte, _ in came) == b"".join(counted)
     assert [last for _, last in came] == [place % 5 == 4 for place in range(len(came))]
-    # There is never room for 13 bytes and their check sequence; where all is taken at once, mostly for 7.
+    # There is never room for 61 bytes and their check sequence; where all is taken at once, mostly for 20.
     meant = [len(frame) for meant, frame in frames if meant]
     sizes = list(map(len, counted))
-    assert sizes.count(13) == 0 < meant.count(13)
-    assert (sizes.count(7) > 0.8 * meant.count(7)) == (duty == 1)
+    assert sizes.count(61) == 0 < meant.count(61)
+    assert (sizes.count(20) > 0.8 * meant.count(20)) == (duty == 1)
 
 
 def test_numbers_begin_again():
     """Bytes are numbered modulo 65,536, and what is sent then is what came."""
-    dut, came = PixelBuffer(7, depth=4096), []
+    dut, came = PixelBuffer(5, depth=64), []
 
     async def send(ctx, data):
         ctx.set(dut.i.valid, 1)
@@ -87,15 +87,14 @@ def test_numbers_begin_again():
 
     async def bench(ctx):
         ctx.set(dut.o.ready, 1)
-        for number in range(1, 34): # frames of as many bytes as leave until the next one
+        for number in range(1, 1100):
             ctx.set(dut.i.valid, 1)
-            await ctx.tick().repeat(2004)
-            assert ctx.get(dut.after) == 2000 * number % 65536
+            await ctx.tick().repeat(64)
+            assert ctx.get(dut.after) == 60 * number % 65536
             await commit(ctx)
-            assert ctx.get(dut.taken) == 2000 * number % 65536
-            await ctx.tick().repeat(2010)
-        await ctx.tick().repeat(2010)
-        assert not ctx.get(dut.o.valid)
+            assert ctx.get(dut.taken) == 60 * number % 65536
+            await ctx.tick().repeat(124)
+            assert not ctx.get(dut.o.valid)
         await send(ctx, bytes(range(20)))
         for _ in range(50):
             *_, valid, byte, last = await ctx.tick().sample(
@@ -107,7 +106,7 @@ def test_numbers_begin_again():
     sim.add_clock(1e-6)
     sim.add_testbench(bench)
     sim.run()
-    assert came == [(byte, (66_000 + byte) % 7 == 6) for byte in range(20)]
+    assert came == [(byte, (1099 * 60 + byte) % 5 == 4) for byte in range(20)]
 
 
 @pytest.mark.parametrize("depth", [4, 12, 65536])
