@@ -64,7 +64,7 @@ class SpinCIM(LiteXModule):
         try:
             manifest = json.loads((directory / "manifest.json").read_text())
             described = manifest["bus"]
-        except (OSError, ValueError, KeyError):
+        except (OSError, ValueError, KeyError, TypeError):
             raise UserError(f"There is no build in {directory}; make one with: python -m gen.build "
                             f"--layers NETWORK --bus axi --bus-width {WORD} --out {directory}") from None
         if not described or described["kind"] != "axi":
