@@ -52,10 +52,11 @@ def registers(folder):
     return module
 
 
-def block(kind):
-    """The last block of code of this kind in the page."""
-    page   = (ROOT / "docs" / "bus.md").read_text()
-    *_, code = re.findall(rf"^```{kind}\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+def block(section, kind):
+    """The last block of code of this kind in a section of the page."""
+    page     = (ROOT / "docs" / "bus.md").read_text()
+    [text]   = re.findall(rf"^## {section}\n(.*?)^## ", page, re.MULTILINE | re.DOTALL)
+    *_, code = re.findall(rf"^```{kind}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     return code
 
 
@@ -221,7 +222,7 @@ int main(void)
 
 def test_example_in_c(folder, manifest, registers, tmp_path):
     """It is what a compiler of C takes without a warning, and the record is that of the manifest."""
-    (tmp_path / "example.c").write_text(block("c") + MAIN)
+    (tmp_path / "example.c").write_text(block("From C", "c") + MAIN)
     subprocess.run(["gcc", "-std=c11", "-Wall", "-Wextra", "-Werror", "-pedantic",
                     "-I", folder / "bus", "-o", tmp_path / "example", tmp_path / "example.c"], check=True)
     # The header alone, also as C++.
@@ -262,7 +263,7 @@ class Memory(dict):
 
 
 def test_example_in_python(registers):
-    code  = block("python")
+    code  = block("From Python", "python")
     names = {"spincim": registers}
     exec(code[code.index("def begin"):code.index("overlay ")], names)
     memory = Memory({registers.REGISTERS["BUILD"]: registers.CONSTANTS["BUILD"]})
