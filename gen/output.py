@@ -63,10 +63,9 @@ def folder(path: Path, kind: str = "accelerator"):
     ``with`` ends well.
 
     The contents replace the files of an earlier build of that ``kind``, accelerator or block, in ``path``,
-    and no other file. The manifest is given
-    ``files``, the SHA-256 of each other file, and ``build``, the :func:`identity` of the design. A report
-    of a simulation of the earlier design is renamed, with the first digits of the identity of that design.
-    After an error or Ctrl-C, ``path`` is as it was before.
+    and no other file. The manifest is given ``files``, the SHA-256 of each other file, and ``build``, the
+    :func:`identity` of the design. A report of a simulation of the earlier design is renamed, with the
+    first digits of the identity of that design. After an error or Ctrl-C, ``path`` is as it was before.
 
     Raises
     ------

@@ -24,14 +24,15 @@ def moved(port):
     return port.valid & port.ready
 
 
-def free(m, dut):
-    """Let anything at all be at the inputs of ``dut``, except that streams keep their rules."""
+def free(m, dut, loose=()):
+    """Let anything at all be at the inputs of ``dut``, except that streams keep their rules, but for those
+    that are ``loose``."""
     for _, member, value in dut.signature.flatten(dut):
         value = Value.cast(value)
         if member.flow is In and not isinstance(value, Const):
             m.d.comb += value.eq(AnySeq(len(value)))
     for name, port, flow in ports(dut):
-        if flow is In:
+        if flow is In and name not in loose:
             _holds(m, name, port, Assume)
 
 

@@ -61,7 +61,7 @@ class Manager:
         await self.access(enable, 1)
 
 
-@cocotb.test()
+@cocotb.test(timeout_time=10, timeout_unit="ms")
 async def images(dut):
     for name in ("adr", "dat_w", "cyc", "stb", "we", "cti", "bte"):
         getattr(dut, f"wishbone_{name}").value = 0
