@@ -9,9 +9,9 @@ import numpy as np
 
 
 __all__ = [
-    "LEAST", "accuracy", "area_under_precision_recall", "area_under_roc", "brier",
-    "calibration_error", "classification", "detection", "false_positive_rate", "intersection_over_union",
-    "mutual_information", "negative_log_likelihood", "predictive_entropy",
+    "LEAST", "accuracy", "approximate_mutual_information", "area_under_precision_recall",
+    "area_under_roc", "brier", "calibration_error", "classification", "detection", "false_positive_rate",
+    "intersection_over_union", "mutual_information", "negative_log_likelihood", "predictive_entropy",
 ]
 
 
@@ -96,6 +96,18 @@ def mutual_information(probabilities: np.ndarray) -> np.ndarray:
     It grows with how far the passes disagree, from 0 to ``log(K)``.
     """
     return _clean(predictive_entropy(probabilities.mean(1)) - predictive_entropy(probabilities).mean(1))
+
+
+def approximate_mutual_information(mean: np.ndarray, variance: np.ndarray) -> np.ndarray:
+    """Return the mutual information to second order, ``(N,)`` in nats, of the ``mean`` and the ``variance``
+    of the passes, ``(N, K)``, as where the single passes are not known.
+
+    It is half of the sum of variance / mean over the classes, by the Taylor series of the entropy at the
+    mean, so it is near :func:`mutual_information` where the passes are near to each other. Where they are
+    certain of two classes it is 0.5, and the exact one 0.69 if half of them name each, and 0.20 if one of
+    20 names the other.
+    """
+    return (variance / np.where(mean > 0, mean, 1)).sum(-1) / 2
 
 
 def _clean(values):

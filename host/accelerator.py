@@ -13,7 +13,7 @@ import numpy as np
 from gen.progress import Progress
 from gen.split_mix import seeds_of
 from golden.head import Prediction
-from golden.metrics import predictive_entropy
+from golden.metrics import approximate_mutual_information, predictive_entropy
 from host.axi_link import AxiLink
 from host.devices import Memory, Overlay
 from host.link import Link, LinkError, NoAnswer
@@ -21,7 +21,7 @@ from host.serial_port import HostError, SerialPort
 from host.settings import reseeding, threshold
 
 
-__all__ = ["Accelerator", "HostError", "Predictions"]
+__all__ = ["Accelerator", "HostError", "Predictions", "check_passes"]
 
 
 #: What the first register says.
@@ -40,7 +40,9 @@ class Predictions:
     probabilities: np.ndarray      #: float64 (N, K), mean over the passes.
     variance: np.ndarray           #: float64 (N, K), of the probabilities over the passes.
     entropy: np.ndarray            #: float64 (N,), of the mean probabilities: all uncertainty, in nats.
-    mutual_information: np.ndarray #: float64 (N,), NaN: no result has the entropy of each pass.
+    #: float64 (N,), how far the passes disagree, in nats: the mutual information to second order, as no
+    #: result has the entropy of each pass.
+    approximate_mutual_information: np.ndarray
     rejected: np.ndarray           #: bool (N,), out of distribution by the quantile test.
     record: np.ndarray             #: (N, K) with the fields of the result record, all bits of the answer.
 
@@ -87,7 +89,7 @@ class Accelerator:
             Serial port of the board, or where registers and DMA engine are. Unless given, the board is
             simulated.
         baud : int, optional
-            Bits per second; those of the build unless given.
+            Bits per second of the serial port; those of the build unless given.
         hits, seed : float, int
             Of a simulated board: the share of the bytes of the line, either way, that are lost, doubled or
             changed; and what they follow from.
@@ -97,14 +99,18 @@ class Accelerator:
         Raises
         ------
         HostError
-            If there is no board, or another one, or no such share can be hit.
+            If there is no board, or another one, no such share can be hit, or there is no serial port of
+            that baud rate.
         """
         if not 0 <= hits < 0.1:
             raise HostError(f"Hits must be from 0 to below 0.1, not {hits!r}")
+        if baud is not None and not isinstance(port, str):
+            raise HostError("A baud rate is for a serial port; a simulated line has that of the build, and "
+                            "AXI has none")
         directory = Path(directory)
         if isinstance(port, Memory | Overlay):
             return cls._open_axi(directory, port)
-        manifest  = _manifest(directory, "uart", "a serial line", "--board ulx3s_85f")
+        manifest  = _manifest(directory, axi=False)
         baud      = baud or manifest["bus"]["baud"]
         with ExitStack() as stack:
             place, first_s = f"port {port}", _BOARD_S
@@ -124,7 +130,7 @@ class Accelerator:
 
     @classmethod
     def _open_axi(cls, directory, place):
-        manifest = _manifest(directory, "axi", "AXI", "--bus axi")
+        manifest = _manifest(directory, axi=True)
         record   = sum(field["width"] for field in manifest["bus"]["record"]) // 8
         with ExitStack() as stack:
             try:
@@ -268,9 +274,7 @@ class Accelerator:
         if images.dtype != np.uint8 or not len(images) or images[0].size != each:
             raise HostError(f"Images must be uint8, one at least, of {each} bytes each, not {images.dtype} "
                             f"{images.shape}")
-        if not (isinstance(passes, Integral) and 1 <= passes <= manifest["passes_max"]):
-            raise HostError(f"Passes must be from 1 to {manifest['passes_max']} (T_max of this build), not "
-                            f"{passes}")
+        _check_passes(manifest, passes)
         steps  = steps or Progress(io.StringIO())
         result = math.prod(self._shape) * self._record.itemsize
         came   = bytearray()
@@ -322,7 +326,8 @@ class Accelerator:
             reject=flag("reject"))
         return Predictions(
             classes=said.prediction, probabilities=said.mean, variance=said.variance,
-            entropy=predictive_entropy(said.mean), mutual_information=np.full(flags.shape, np.nan),
+            entropy=predictive_entropy(said.mean),
+            approximate_mutual_information=approximate_mutual_information(said.mean, said.variance),
             rejected=said.reject, record=record)
 
 
@@ -331,8 +336,22 @@ def _shape(manifest):
     return (*(manifest.get("positions") or ()), manifest["classes"])
 
 
-def _manifest(directory, kind, what, options):
-    """The manifest of a build with a bus of this kind."""
+def check_passes(directory: Path, passes: int, *, axi: bool):
+    """Raise :exc:`HostError` unless the build in ``directory``, with AXI or a serial line, has so many
+    passes."""
+    _check_passes(_manifest(directory, axi), passes)
+
+
+def _check_passes(manifest, passes):
+    if not (isinstance(passes, Integral) and 1 <= passes <= manifest["passes_max"]):
+        raise HostError(f"Passes must be from 1 to {manifest['passes_max']} (T_max of this build), not "
+                        f"{passes}")
+
+
+def _manifest(directory, axi):
+    """The manifest of a build with AXI, or a serial line."""
+    kind, what, options = (("axi", "AXI", "--bus axi") if axi else
+                           ("uart", "a serial line", "--board ulx3s_85f"))
     way_out = f"make one with: python -m gen.build --layers NETWORK {options} --out DIR"
     try:
         manifest = json.loads((directory / "manifest.json").read_text())

@@ -23,7 +23,7 @@ from gen.progress import Progress
 from golden.answers import answer
 from golden.data import data_set, load_sample
 from golden.images import Images, read_images
-from host.accelerator import Accelerator, HostError, Predictions
+from host.accelerator import Accelerator, HostError, Predictions, check_passes
 from host.devices import Memory, Overlay
 from host.settings import configured
 
@@ -35,6 +35,8 @@ __all__ = ["differing", "main"]
 def main(arguments=None):
     """Predict and print; return 0, or 1 where what was checked differs."""
     args    = _parse(arguments)
+    # What is wrong with an argument is said before a board is looked for, or simulated.
+    check_passes(args.directory, args.passes, axi=bool(args.registers or args.overlay))
     network = _network(args.directory)
     images  = _images(args, network)
     if args.out:
@@ -85,11 +87,12 @@ def _parse(arguments):
              "(default: test images of its data set, or else of MNIST, that come with the project)")
     parser.add_argument("--passes", type=whole(1), default=20, metavar="T",
         help="stochastic forward passes of an image (default: %(default)s)")
-    parser.add_argument("--baud", type=whole(1), help="bits per second (default: those of the build)")
+    parser.add_argument("--baud", type=whole(1),
+        help="bits per second of the serial port (default: those of the build)")
     parser.add_argument("--out", type=Path, metavar="FILE",
         help="write all arrays of the answer to FILE (.npz)")
     parser.add_argument("--check", action="store_true",
-        help="compare each bit with the golden model, whose mutual information is written too")
+        help="compare each bit with the golden model")
     parser.add_argument("--random-seed", type=whole(1, 2**64 - 1), metavar="N",
         help="start of the random stream (default: that of the build)")
     parser.add_argument("--confidence", type=_share(1), metavar="P",
@@ -105,6 +108,9 @@ def _parse(arguments):
     args = parser.parse_args(arguments)
     if bool(args.registers) != bool(args.dma):
         parser.error("arguments --registers and --dma need each other")
+    if args.baud and not args.port:
+        parser.error("--baud is for a serial port, --port; a simulated line has the baud rate of the "
+                     "build, and AXI has none")
     return args
 
 
@@ -177,9 +183,8 @@ def _report(accelerator, found, images, seconds):
 
 def differing(found: Predictions, network, images: np.ndarray, passes: int, first: int = 0) -> np.ndarray:
     """Return whether each image differs in any bit from the golden model, bool (N,), where ``first`` images
-    were before; and set the mutual information of those that do not to that of the golden model."""
-    answers = answer(network, images, passes, first)
-    golden, record = answers.prediction, found.record
+    were before."""
+    golden, record = answer(network, images, passes, first).prediction, found.record
     flags = np.zeros(record.shape, np.uint32)
     flags.reshape(len(flags), -1)[:, -1] = 1 # of the record that is the last one
     flags    += 2 * golden.reject[..., None].astype(np.uint32)
@@ -188,15 +193,14 @@ def differing(found: Predictions, network, images: np.ndarray, passes: int, firs
                          ("confident", golden.confident), ("prediction", golden.prediction[..., None]),
                          ("passes", passes), ("flags", flags)):
         different |= (record[name] != wanted).reshape(len(images), -1).any(1)
-    found.mutual_information[:] = answers.information
-    found.mutual_information[different] = np.nan
     return different
 
 
 def _write(path, found):
     with replacing(path) as file:
         np.savez_compressed(file, **{name: getattr(found, name) for name in (
-            "classes", "probabilities", "variance", "entropy", "mutual_information", "rejected", "record")})
+            "classes", "probabilities", "variance", "entropy", "approximate_mutual_information", "rejected",
+            "record")})
 
 
 if __name__ == "__main__":

@@ -79,6 +79,20 @@ def test_mutual_information_by_hand():
     assert metrics.mutual_information(np.array([disagree, agree])) == pytest.approx([np.log(2), 0])
 
 
+def test_approximate_mutual_information():
+    """As its docstring says: near the exact one for passes near to each other, 0.5 for certain ones."""
+    mean  = RNG.dirichlet(np.ones(10) * 5, 50)[:, None]
+    close = mean * (1 + 0.01 * RNG.standard_normal((50, 20, 10)))
+    close /= close.sum(-1, keepdims=True)
+    assert metrics.approximate_mutual_information(close.mean(1), close.var(1)) == pytest.approx(
+        metrics.mutual_information(close), rel=0.02)
+    for others, exact in (10, 0.69), (1, 0.20):
+        certain = np.eye(3)[np.repeat([0, 2], [20 - others, others])][None]
+        mean, variance = certain.mean(1), certain.var(1)
+        assert metrics.approximate_mutual_information(mean, variance) == pytest.approx([0.5])
+        assert metrics.mutual_information(certain) == pytest.approx([exact], abs=0.005)
+
+
 def test_passes_that_agree_have_no_information():
     """Not even a little of either sign, by which they could be told apart."""
     alike = np.repeat(RNG.dirichlet(np.ones(10), 50)[:, None], 20, axis=1)

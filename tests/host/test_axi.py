@@ -78,10 +78,9 @@ def test_an_answer_for_each_position(random_network, tmp_path, monkeypatch):
     assert found.classes.shape == found.rejected.shape == (6, 2, 1)
     assert found.record.shape == found.probabilities.shape == (6, 2, 1, classes)
     assert not differing(found, network, images(network, 6), 5).any()
-    assert not np.isnan(found.mutual_information).any()
+    assert found.approximate_mutual_information.shape == (6, 2, 1)
     found.record["votes"][4, 1, 0, 0] ^= 1
     assert differing(found, network, images(network, 6), 5).tolist() == [False] * 4 + [True, False]
-    assert np.isnan(found.mutual_information).all((1, 2)).tolist() == [False] * 4 + [True, False]
 
     names = {}
     exec((tmp_path / "bus" / "spincim_registers.py").read_text(), names)
