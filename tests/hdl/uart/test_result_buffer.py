@@ -5,7 +5,7 @@ import random
 import pytest
 from amaranth.sim import Simulator
 
-from hdl.uart.result_buffer import ResultBuffer
+from hdl.uart.result_buffer import SETTLES, ResultBuffer
 
 
 @pytest.mark.parametrize("duty", [1.0, 0.3])
@@ -17,7 +17,7 @@ def test_again(duty):
 
     async def send(ctx):
         for byte in data:
-            ctx.set(dut.i.payload.data, byte)
+            ctx.set(dut.i.payload, {"data": byte})
             ctx.set(dut.i.valid, 1)
             taken = False
             while not taken:
@@ -61,6 +61,54 @@ def test_again(duty):
     sim.add_testbench(take)
     sim.run()
     assert had == data
+
+
+def test_numbers_begin_again():
+    """Places are numbered modulo 65,536: also there bytes come, and again; and no byte is before the first
+    one that is kept, whatever the numbers."""
+    dut = ResultBuffer(depth=16)
+
+    async def release(ctx, place, again):
+        ctx.set(dut.place, place % 65536)
+        ctx.set(dut.again, again)
+        ctx.set(dut.release, 1)
+        await ctx.tick()
+        ctx.set(dut.release, 0)
+        await ctx.tick().repeat(SETTLES)
+
+    async def bench(ctx):
+        ctx.set(dut.o.ready, 1)
+        for block in range(4100):
+            first = 16 * block
+            ctx.set(dut.i.valid, 1)
+            for place in range(first, first + 16):
+                ctx.set(dut.i.payload, {"data": place * 7 & 255})
+                await ctx.tick()
+            assert not ctx.get(dut.i.ready)
+            ctx.set(dut.i.valid, 0)
+            await ctx.tick()
+            assert ctx.get(dut.o.valid) and ctx.get(dut.o.payload) == (first + 15) * 7 & 255
+            await ctx.tick()
+            assert (ctx.get(dut.next), ctx.get(dut.waiting)) == ((first + 16) % 65536, 0)
+            for start in (first, first + 9) if block % 128 > 125 else ():
+                await release(ctx, first - 1, True) # which is no place
+                await release(ctx, first + 17, True)
+                assert not ctx.get(dut.o.valid)
+                ctx.set(dut.o.ready, 0)
+                await release(ctx, start, True)
+                assert (ctx.get(dut.next), ctx.get(dut.waiting)) == (start % 65536, first + 16 - start)
+                assert ctx.get(dut.i.ready) == (start > first)
+                ctx.set(dut.o.ready, 1)
+                for place in range(start, first + 16):
+                    *_, valid, byte = await ctx.tick().sample(dut.o.valid, dut.o.payload)
+                    assert valid and byte == place * 7 & 255
+            await release(ctx, first + 16, False)
+            assert ctx.get(dut.i.ready) and not ctx.get(dut.o.valid)
+
+    sim = Simulator(dut)
+    sim.add_clock(1e-6)
+    sim.add_testbench(bench)
+    sim.run()
 
 
 @pytest.mark.parametrize("depth", [4, 12, 65536])

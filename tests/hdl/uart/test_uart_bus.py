@@ -18,22 +18,26 @@ HEAD = struct.Struct("<BBHI")
 #: Cycles of a bit.
 BIT = 4
 
+#: Two images of three pixels, with both values of each bit.
+PIXELS = bytes((0x9A, 0x65, 0x3C, 0xC3, 0x5A, 0xA5))
+
 
 def test_images_and_registers():
-    """Pixels of two frames are the images of an accelerator, its results come back, and light what they
-    say; a frame that is hit has no effect; a reset begins anew."""
+    """Pixels of two frames are the images of an accelerator, those of the second one before it takes them;
+    its results come back, and light what they say; a frame that is hit has no effect; a reset begins
+    anew."""
     dut = UartBus(clock_hz=400, baud=100, pixels=3, colours=1, classes=2, passes=4, passes_max=5)
     pixels, levels, resets = [], [], []
 
     def send(*requests):
         return [*line(b"".join(map(encode, requests)), BIT), *[1] * 800]
 
-    wrong = bytearray(encode(HEAD.pack(Kind.EXCHANGE, 2, 4, 0) + bytes([9])))
+    wrong = bytearray(encode(HEAD.pack(Kind.EXCHANGE, 2, 5, 0) + bytes([9])))
     wrong[5] ^= 1
     plan = [
-        *send(HEAD.pack(Kind.WRITE, 1, 0x14, 3), HEAD.pack(Kind.EXCHANGE, 2, 0, 0) + bytes([1, 2, 3, 4])),
+        *send(HEAD.pack(Kind.WRITE, 1, 0x14, 3), HEAD.pack(Kind.EXCHANGE, 2, 0, 0) + PIXELS[:5]),
         *line(wrong, BIT), *[1] * 800,
-        *send(HEAD.pack(Kind.EXCHANGE, 3, 4, 0) + bytes([5, 6])), *[1] * 400,
+        *send(HEAD.pack(Kind.EXCHANGE, 3, 5, 0) + PIXELS[5:]), *[1] * 400,
         *send(HEAD.pack(Kind.EXCHANGE, 4, 6, 200 << 16)), *[1] * 6000,
         *send(HEAD.pack(Kind.READ, 5, 0x24, 0)), *send(HEAD.pack(Kind.RESET, 6, 0, 0)),
         *send(HEAD.pack(Kind.READ, 7, 0x24, 0)),
@@ -53,6 +57,7 @@ def test_images_and_registers():
     async def accelerator(ctx):
         rng = random.Random(0)
         layout = result_layout(2, 5)
+        assert (ctx.get(dut.prediction), ctx.get(dut.reject)) == (0, 0)
         for image in range(2):
             for _ in range(3):
                 ctx.set(dut.pixels.ready, 1)
@@ -78,7 +83,7 @@ def test_images_and_registers():
     sim.add_testbench(accelerator)
     sim.run()
 
-    assert pixels == [1, 2, 3, 4, 5, 6]
+    assert bytes(pixels) == PIXELS
     came, place = bytearray(), 0
     while place < len(levels): # a start bit, eight bits, a stop bit
         if levels[place]:
@@ -90,7 +95,7 @@ def test_images_and_registers():
     heads = [(*HEAD.unpack(frame[:8]), frame[8:]) for frame in Deframer().feed(bytes(came))]
     results = heads[4][4]
     assert [head[:4] for head in heads] == [
-        (Kind.WRITE | 0x80, 1, 0x14, 3), (Kind.EXCHANGE | 0x80, 2, 4, 0), (0xFF, 0, 0, 0),
+        (Kind.WRITE | 0x80, 1, 0x14, 3), (Kind.EXCHANGE | 0x80, 2, 5, 0), (0xFF, 0, 0, 0),
         (Kind.EXCHANGE | 0x80, 3, 6, 1 << 16), (Kind.EXCHANGE | 0x80, 4, 6, 1 << 16),
         (Kind.READ | 0x80, 5, 0x24, 2), (Kind.RESET | 0x80, 6, 0, 0), (Kind.READ | 0x80, 7, 0x24, 0)]
     rows = [struct.unpack("<QIIIIII", results[start:start + 32]) for start in range(0, 128, 32)]
