@@ -274,6 +274,8 @@ def _contents(network, target, accelerator):
         "colours": network.input.colours,
         "classes": network.classes,
         "positions": list(network.answer_shape) or None,
+        "unit": network.head.unit,
+        "zero": network.head.zero,
         "layers": [{"name": layer.name, "block": block}
                    for layer, block in zip(network.layers, accelerator.engine_names, strict=True)],
         "arrays": array_images(network, accelerator),

@@ -5,6 +5,7 @@ All shapes follow from the input. This is LeNet-5::
     name = "mine"           # that of the file, unless given
     data = "mnist"          # what it is trained with (golden.data), "mnist" unless given
     method = "sub-set"      # scale-dropout, unless given
+    answer = "classes"      # unless given; "numbers", for a regression
 
     [input]
     height = 28
@@ -50,7 +51,7 @@ of the input
 of a layer
 ============  ========================================================================================
 ``kind``      ``"conv"``; or ``"linear"``, fully connected
-``outputs``   channels or neurons; of the last layer, classes
+``outputs``   channels or neurons; of the last layer, classes, or numbers of a regression
 ``kernel``    side of a convolution, or height and width as ``[5, 3]``
 ``stride``    1, unless given; or down and to the right as ``[2, 1]``
 ``padding``   0, unless given: a border of the lowest level on every side; or ``[1, 2]``: of one row above
@@ -103,7 +104,7 @@ from pathlib import Path
 from gen.check_shapes import VALUE_FRACTIONS, MalformedNetwork, check_layer
 from gen.command import UserError
 from gen.graph import MalformedGraph, graph_of
-from gen.ir import Input, Join, Layer, Network
+from gen.ir import REGRESSION, Head, Input, Join, Layer, Network
 from gen.methods import DEFAULT, METHODS, known_names
 from gen.networks import levels_of_pixels
 from gen.structure import LONGEST, StructureError, check_network
@@ -142,7 +143,8 @@ _LIST  = (lambda value: type(value) is list and value and all(type(item) is dict
           "tables, one [[layers]] for each")
 
 #: What each table may have: whether a value is right, and what it must be.
-_TOP   = {"name": _NAME, "data": _NAME, "method": _either(*METHODS), "input": _PARTS, "layers": _LIST,
+_TOP   = {"name": _NAME, "data": _NAME, "method": _either(*METHODS),
+          "answer": _either("classes", "numbers"), "input": _PARTS, "layers": _LIST,
           "joins": (_LIST[0], "tables, one [[joins]] for each")}
 _INPUT = {"height": _SIZE, "width": _SIZE, "colours": _either(1, 3), "thresholds": _THRESHOLDS,
           "bits": _whole(1, 8), "low": _either(-1, 0)}
@@ -189,6 +191,7 @@ def read_description(path: Path) -> tuple[Network, str]:
         pixels, low = _input(found["input"], refuse)
         joins   = _joins(found.get("joins", ()), refuse)
         network = Network(name, pixels, _layers(found["layers"], joins, pixels, low, refuse),
+                          REGRESSION if found.get("answer") == "numbers" else Head(),
                           data=found.get("data", "mnist"), joins=joins)
         check_network(network)
     except (MalformedGraph, MalformedNetwork, StructureError) as error:

@@ -63,5 +63,5 @@ def _result_cycles(accelerator):
     """Cycles from the first word of a result to behind the last."""
     averaging, softmax = accelerator.averaging, accelerator.softmax
     words    = averaging.classes * averaging.interval
-    position = max(softmax.interval, averaging.classes + averaging.between + words + 1)
+    position = max(softmax.interval if softmax else 0, averaging.classes + averaging.between + words + 1)
     return (averaging.positions - 1) * position + words

@@ -30,7 +30,7 @@ from fractions import Fraction
 __all__ = [
     "JUNCTIONS", "Target", "Input", "Draw", "ArrayChoice", "BankChoice", "MaskChoice", "MixChoice",
     "Normalization", "Comparison", "Centred", "Value", "Affine", "Logit", "Tile", "Folding", "Layer",
-    "Join", "Head", "PointSet", "Generator", "HealthTest", "Network", "dump", "load",
+    "Join", "Head", "PointSet", "Generator", "HealthTest", "Network", "REGRESSION", "dump", "load",
 ]
 
 
@@ -276,7 +276,8 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Affine:
-    """A bank of the output layer before quantization: ``log2(e) * y = gain * s + offset``.
+    """A bank of the output layer before quantization: ``log2(e) * y = gain * s + offset``; of a regression,
+    ``y``.
 
     ``s`` is the sum of the products of values; :func:`gen.transforms.banks.float_sum` relates it to the
     sum.
@@ -290,7 +291,7 @@ class Affine:
 class Logit:
     """A bank of the output layer: the logit ``(gain * sum + offset) >> dropped`` per channel.
 
-    It is ``log2(e) * y`` in units of ``2 ** -Head.fraction``.
+    It is ``log2(e) * y``, or of a regression ``y``, in units of ``2 ** -Head.fraction``.
     """
 
     gain: tuple[int, ...]
@@ -519,20 +520,41 @@ class Join:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """Softmax by powers of two, and what the averaging block counts. All integers.
+    """What is made of the logits of a pass, and what the averaging block counts. All integers.
 
-    With ``d = max(logits) - logit`` the exponential is
+    It is a softmax by powers of two. With ``d = max(logits) - logit`` the exponential is
     ``e = table[d mod 2 ** fraction] >> (d >> fraction)``, where
     ``table[f] = round(2 ** (16 + guard) * 2 ** (-f / 2 ** fraction))``. With
     ``r = (2 ** 34 - 1) // (sum(e) >> guard)`` the probability is ``((e >> guard) * r) >> 18``, unsigned
     Q0.16. How exact it is: :func:`gen.precision.worst_error`.
+
+    With ``regression`` there is no softmax: what leaves the last layer are numbers, not logits, and a
+    number y goes on as ``y * 2 ** fraction + 2 ** 15``, held to 0 to 65535. Votes, confident passes and the
+    class of the largest sum mean nothing then, and with a ``confidence`` of 0 no image is rejected.
     """
 
-    fraction: int = 10             #: Fraction bits of a logit, and of an exponent in the table.
+    fraction: int = 10             #: Fraction bits of a logit, and of an exponent in the table. Of a number
+                                   #: of a regression they are set by
+                                   #: :func:`gen.transforms.quantize.quantize`.
     guard: int = 0                 #: Bits of an exponential beyond 16 that only the sum takes. Set by
                                    #: :func:`gen.transforms.quantize.quantize`.
     confidence: int = 62260        #: Q0.16 (0.95): a pass at or above it is confident (eq. 26).
     agreement: int = 90            #: Per cent of the passes that must be, of one class (eq. 26).
+    regression: bool = False       #: Whether outputs are numbers.
+
+    @property
+    def unit(self) -> int:
+        """What a word of the averaging block is divided by: a probability of 1, or a number of 1."""
+        return 2**self.fraction if self.regression else 65536
+
+    @property
+    def zero(self) -> int:
+        """The word of the averaging block that stands for 0."""
+        return 2**15 if self.regression else 0
+
+
+#: The head of a regression, before it is compiled.
+REGRESSION = Head(confidence=0, regression=True)
 
 
 @dataclass(frozen=True, slots=True)

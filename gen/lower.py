@@ -48,6 +48,7 @@ def lower(network: Network, target: Target, *, instance=False) -> Accelerator:
         classes=network.classes,
         positions=math.prod(network.answered),
         passes=target.passes_max,
+        regression=network.head.regression,
         fraction=network.head.fraction,
         guard=network.head.guard,
         confidence=network.head.confidence,

@@ -20,7 +20,7 @@ from gen.methods import METHODS, asked_of, base_of, choose, count_of, method_of,
 from gen.networks import NETWORKS
 
 
-__all__ = ["HELP", "Source", "SourceError", "find", "is_file", "source_argument"]
+__all__ = ["HELP", "Source", "SourceError", "classifier_argument", "find", "is_file", "source_argument"]
 
 
 #: What the argument of a command may be that names a network.
@@ -118,3 +118,13 @@ def source_argument(text: str) -> Source:
         return find(text)
     except SourceError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def classifier_argument(text: str) -> Source:
+    """As :func:`source_argument`, of a command that judges classes: a regression is refused."""
+    source = source_argument(text)
+    if source.plain.head.regression:
+        raise argparse.ArgumentTypeError(
+            f"network {source.plain.name!r} is a regression, and this command is for classes; "
+            "train and judge it in PyTorch, and convert it with spincim.convert")
+    return source

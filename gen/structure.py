@@ -14,7 +14,7 @@ from types import NoneType, UnionType
 from typing import get_args, get_origin
 
 from gen.check_shapes import MalformedNetwork, check_shapes
-from gen.ir import Layer, Network
+from gen.ir import REGRESSION, Head, Layer, Network
 from gen.methods import METHODS, is_chosen
 
 
@@ -99,7 +99,7 @@ def plain(network: Network) -> Network:
     """Return ``network`` without what a method or a training changes: its name, choices, probabilities,
     thresholds of the same number, and bits of weights."""
     return replace(
-        network, name="", draws=(), method="", head=type(network.head)(),
+        network, name="", draws=(), method="", head=REGRESSION if network.head.regression else Head(),
         input=replace(network.input, thresholds=(1,) * len(network.input.thresholds)),
         layers=tuple(replace(layer, choices=(), dropout=0.5, weight_bits=1, **{
             name: Layer.__dataclass_fields__[name].default for name in LATER[Layer]})

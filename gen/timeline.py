@@ -131,7 +131,7 @@ def timeline(accelerator: Accelerator, outcomes: np.ndarray) -> Timeline:
     return Timeline(tuple(firsts), tuple(head.results),
                     tuple(len(engine.ends) - runs for engine, runs in zip(engines, before, strict=True)),
                     len(head.read) - leaves,
-                    head.softmax.waited or any(edge.waited for edge in edges))
+                    head.front.waited or any(edge.waited for edge in edges))
 
 
 class _MaskBank:
@@ -463,10 +463,12 @@ class _Mixer:
 
 
 class _Head:
-    """When leaves go through softmax and averaging block (:mod:`hdl.head`)."""
+    """When leaves go through softmax, or what stands in its place, and averaging block
+    (:mod:`hdl.head`)."""
 
     def __init__(self, accelerator):
-        self.softmax   = _Softmax(accelerator.softmax)
+        self.front     = _Softmax(accelerator.softmax) if accelerator.softmax else _Numbers(
+            accelerator.averaging.classes)
         self.averaging = accelerator.averaging
         self.results   = [] # cycles in which the last words of results are
         self.read      = [] # cycles in which the pass sets of leaves leave their queue
@@ -483,20 +485,18 @@ class _Head:
         follows = classes + (averaging.between + classes * averaging.interval + 1 if last else 0)
         left, seen = averaging.positions, {}
         while left:
-            logits, there = self.softmax.enter(arrival)
-            begin = max(self._busy, there, known)
-            self.softmax.leave(begin)
+            logits, begin = self.front.enter(arrival, max(self._busy, known))
             times += logits
             self._busy = begin + follows
             left -= 1
             if left > 16: # the last positions are followed, for the times of their logits
-                first, *others = state = self.softmax.state
+                first, *others = state = self.front.state
                 alike  = tuple(cycle - first for cycle in others)
                 places, before = seen.setdefault(alike, (left, first))
                 # What was alike before comes again and again, with as many cycles between.
                 if rounds := (left - 16) // (places - left) if places > left else 0:
                     later = rounds * (first - before)
-                    self.softmax.state = [cycle + later for cycle in state]
+                    self.front.state = [cycle + later for cycle in state]
                     self._busy += later
                     left -= rounds * (places - left)
         self.read.append(begin + classes + averaging.DRAIN)
@@ -506,6 +506,24 @@ class _Head:
             self.results.append(begin + classes - 1 + averaging.latency
                                 + (classes - 1) * averaging.interval)
         return taken, times
+
+
+class _Numbers:
+    """When the numbers of positions go through a register (:class:`hdl.head.offset_binary.OffsetBinary`).
+    Otherwise as :class:`_Softmax`."""
+
+    def __init__(self, outputs):
+        self.outputs = outputs
+        self.waited  = False
+        self.state   = [-1] # cycle in which the last word has left the register
+
+    def enter(self, arrival, ready):
+        taken = max(arrival, *self.state)
+        begin = max(taken + 1, ready)
+        self.waited |= begin > arrival + 1
+        times = [taken, *range(begin, begin + self.outputs - 1)]
+        self.state = [begin + self.outputs - 1]
+        return times, begin
 
 
 class _Softmax:
@@ -533,9 +551,16 @@ class _Softmax:
                                   # cycles in which the last reciprocals of the dividers were stored
         self._begun  = -1         # that in which the first probability of the last position was taken
 
-    def enter(self, arrival):
-        """The first logit of a position arrives; return when its logits are taken, and when its first
-        probability is there."""
+    def enter(self, arrival, ready):
+        """The first logit of a position arrives, whose probabilities can be taken from the cycle ``ready``
+        on; return when its logits are taken, and when its first probability is."""
+        times, there = self._collect(arrival)
+        begin = max(there, ready)
+        self._leave(begin)
+        return times, begin
+
+    def _collect(self, arrival):
+        """When the logits of a position are taken, and when its first probability is there."""
         times = []
         self._taken = max(self._taken, arrival - 1)
         for left in itertools.islice(self._logits, self.classes):
@@ -573,7 +598,7 @@ class _Softmax:
             queue.extend(list(itertools.islice(rest, queue.maxlen)))
         self._waits.extend(list(zip(rest, rest, strict=True)))
 
-    def leave(self, begin):
+    def _leave(self, begin):
         """The first probability of the position is taken in the cycle ``begin``."""
         # Until then as many exponentials have left their queue as there are steps behind it.
         steps = self.normalizer.STEPS

@@ -247,7 +247,9 @@ def _check_reads(layer):
 
 def _check_head(network):
     head, generator = network.head, network.generator
-    if head.fraction not in FRACTION_BITS:
+    if head.regression and head.fraction not in range(16):
+        raise MalformedNetwork(f"The head must have a number of 0 to 15 fraction bits, not {head.fraction}")
+    if not head.regression and head.fraction not in FRACTION_BITS:
         raise MalformedNetwork(f"The head must have a logit of {FRACTION_BITS.start} to "
                                f"{FRACTION_BITS.stop - 1} fraction bits, not {head.fraction}")
     if not 0 <= head.guard <= GUARD_BITS:

@@ -48,6 +48,8 @@ COLUMNS = {
     "predictive_entropy_nats": "entropy of the mean probabilities: all uncertainty, in nats",
     "mutual_information_nats": "entropy of the mean less mean entropy of the passes: how far they disagree",
     "reject":                 "1: out of distribution by the quantile test (eq. 26; SpinBayes, 4.1)",
+    "mean":                   "of a regression, of each number over the T passes; beside it is `variance`, "
+                              "and none of the others from `label` to `reject`",
 }
 
 #: Columns that only a simulation has.
@@ -76,7 +78,7 @@ class Answers:
 
     prediction: Prediction
     information: np.ndarray #: float64 (N,) or (N, H, W), mutual information in nats; NaN where it is not
-                            #: known.
+                            #: known, as of a regression.
     exact: np.ndarray | None = None #: bool (N,), of a simulation: equal to the golden model in every bit.
 
     def table(self, images: Images) -> dict[str, np.ndarray]:
@@ -87,7 +89,7 @@ class Answers:
             table["image_file"] = np.array(images.files)
         if images.labels is not None:
             table["label"] = images.labels
-        table |= {
+        table |= {"mean": mean, "variance": self.prediction.variance} if self.prediction.regression else {
             "class": self.prediction.prediction,
             "mean_probability": mean,
             "variance": self.prediction.variance,
@@ -108,7 +110,8 @@ def answer_passes(network: Network, images: np.ndarray, bits: np.ndarray, *,
     ``golden`` is the implementation, :mod:`golden.network` or, sooner, :mod:`golden.tables`.
     """
     prediction, probabilities = golden.predict(network, images, bits)
-    return Answers(prediction, metrics.mutual_information(probabilities / 65536))
+    return Answers(prediction, np.full(prediction.prediction.shape, np.nan) if prediction.regression else
+                   metrics.mutual_information(probabilities / 65536))
 
 
 def answer(network: Network, images: np.ndarray, passes: int, first: int = 0, *,

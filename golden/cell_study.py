@@ -14,7 +14,7 @@ from gen.command import Parser, UserError, command, whole
 from gen.files import refuse_unwritable, write_json
 from gen.ir import JUNCTIONS, Network
 from gen.progress import Progress
-from gen.sources import HELP, source_argument
+from gen.sources import HELP, classifier_argument
 from golden.compiler import compiled
 from golden.data import check_for, load_sample
 from golden.device.cell import (
@@ -162,7 +162,8 @@ def main(arguments=None):
     images, labels = load_sample()
     parser = Parser(prog="golden.cell_study",
                     description="Judge converters and networks under device spread.")
-    parser.add_argument("source", type=source_argument, metavar="NETWORK", help=f"network to judge: {HELP}")
+    parser.add_argument("source", type=classifier_argument, metavar="NETWORK",
+        help=f"network to judge: {HELP}")
     parser.add_argument("--checkpoint", type=Path,
         help="trained parameters (default: those that come with the project)")
     parser.add_argument("--images", type=whole(1, len(images)), default=len(images), metavar="N",

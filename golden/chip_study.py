@@ -20,7 +20,7 @@ from gen.files import write_json
 from gen.ir import Network, dump, load
 from gen.methods import name_of
 from gen.progress import Progress
-from gen.sources import HELP, source_argument
+from gen.sources import HELP, classifier_argument
 from gen.tools import version
 from golden import metrics
 from golden.compiler import compiled
@@ -91,7 +91,7 @@ def main(arguments=None):
     """Judge chips, print a table, and write it with a figure for each fault."""
     parser = Parser(prog="golden.chip_study",
                     description="Judge methods on chips with faulty devices.")
-    parser.add_argument("source", type=source_argument, metavar="NETWORK", help=f"network: {HELP}")
+    parser.add_argument("source", type=classifier_argument, metavar="NETWORK", help=f"network: {HELP}")
     parser.add_argument("--over", type=_over, nargs="+", required=True, metavar="FAULT[=V,V...]",
         help="faults and their strengths, of: " + "; ".join(
             f"{name}, {what} (default: {','.join(map(str, values))})"

@@ -21,7 +21,7 @@ from gen.ir import Head
 from gen.methods import name_of
 from gen.networks import NETWORKS
 from gen.progress import Progress
-from gen.sources import Source, is_file, source_argument
+from gen.sources import Source, classifier_argument, is_file
 from golden import metrics, tables
 from golden.answers import answer
 from golden.compiler import compiled, run_compiler
@@ -225,7 +225,7 @@ def _legend(sets):
 def main(arguments=None):
     """Compare methods, and print the table."""
     parser = Parser(prog="golden.compare", description="Compare the methods on one network.")
-    parser.add_argument("sources", type=source_argument, nargs="+", metavar="NETWORK",
+    parser.add_argument("sources", type=classifier_argument, nargs="+", metavar="NETWORK",
         help=f"network without the ending of a method: {', '.join(NETWORKS)}, or a file .toml that "
              "describes one, of which the methods are compared whose checkpoints are beside it; or files "
              ".npz, checkpoints that hold their networks, which are compared with each other")

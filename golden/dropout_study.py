@@ -18,7 +18,7 @@ from gen.command import Parser, UserError, command, whole
 from gen.files import refuse_unwritable, write_json
 from gen.ir import Network
 from gen.progress import Progress
-from gen.sources import HELP, source_argument
+from gen.sources import HELP, classifier_argument
 from golden import metrics
 from golden.compiler import compiled
 from golden.data import check_for, data_set, folder_of, load_for, load_sample
@@ -90,7 +90,8 @@ def main(arguments=None):
     """Study a network, and print what was found."""
     parser = Parser(prog="golden.dropout_study",
                     description="Judge a network whose junctions have other probabilities than asked for.")
-    parser.add_argument("source", type=source_argument, metavar="NETWORK", help=f"network to judge: {HELP}")
+    parser.add_argument("source", type=classifier_argument, metavar="NETWORK",
+        help=f"network to judge: {HELP}")
     parser.add_argument("--checkpoint", type=Path,
         help="trained parameters (default: those that come with the project)")
     parser.add_argument("--data", type=Path, metavar="DIR",

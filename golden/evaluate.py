@@ -25,7 +25,7 @@ from gen.files import refuse_overlap, refuse_unwritable, write_json
 from gen.ir import Network, Target
 from gen.methods import METHODS, WAYS_OF, method_for
 from gen.progress import Progress
-from gen.sources import HELP, is_file, source_argument
+from gen.sources import HELP, classifier_argument, is_file
 from golden import tables
 from golden.answers import answer_passes, check_path, columns_help, join_answers, write_answers
 from golden.compiler import compiled
@@ -70,7 +70,8 @@ def main(arguments=None):
     parser = Parser(
         prog="golden.evaluate", description="Judge the compiled golden model.",
         epilog=columns_help(simulated=False), formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("source", type=source_argument, metavar="NETWORK", help=f"network to judge: {HELP}")
+    parser.add_argument("source", type=classifier_argument, metavar="NETWORK",
+        help=f"network to judge: {HELP}")
     parser.add_argument("--method", choices=METHODS,
         help="what is random in it (default: what its name ends with)")
     parser.add_argument("--data", type=Path, help="data folder (default: SPINCIM_DATA)")

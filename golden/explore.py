@@ -23,7 +23,7 @@ from tabulate import tabulate
 from gen.command import Parser, UserError, comma_separated, command, whole
 from gen.files import replacing, write_json
 from gen.progress import Progress
-from gen.sources import HELP, source_argument
+from gen.sources import HELP, classifier_argument
 from gen.tools import version
 from golden import metrics, tables
 from golden.answers import answer
@@ -80,7 +80,7 @@ def main(arguments=None):
     """Explore, print a table, and write it with the front as CSV, JSON and a plot."""
     parser = Parser(prog="golden.explore", description="Compare designs by several metrics, and find those "
                     "that no other is better than.")
-    parser.add_argument("source", type=source_argument, metavar="NETWORK", help=f"network: {HELP}")
+    parser.add_argument("source", type=classifier_argument, metavar="NETWORK", help=f"network: {HELP}")
     parser.add_argument("--over", type=_over, nargs="+", required=True, metavar="OPTION[=V,V...]",
         help="options whose values are combined, of " + ", ".join(VALUES) + "; several without values may "
              "have commas between them")

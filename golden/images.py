@@ -53,8 +53,9 @@ class Images:
 
     def without_other_labels(self, network: Network) -> "Images":
         """Return the images without their labels where these are not of what ``network`` answers: the class
-        of an image is none of each position."""
-        fits = self.labels is None or self.labels.shape[1:] == network.answer_shape
+        of an image is none of each position, and no number of a regression."""
+        fits = self.labels is None or (self.labels.shape[1:] == network.answer_shape
+                                       and not network.head.regression)
         return self if fits else replace(self, labels=None)
 
     def first(self, count: int) -> "Images":
@@ -142,6 +143,9 @@ def _conversion(pixels):
 
 def _checked_labels(labels, path, count, network):
     positions = network.answer_shape
+    if network.head.regression:
+        raise DataError(f"Labels of {path} are classes, and network {network.name!r} answers with numbers; "
+                        "leave them out, and compare what is written by --out with your targets")
     if labels.dtype.kind not in "iu":
         raise DataError(f"Labels of {path} must be integers, the numbers of classes, not {labels.dtype}")
     if labels.shape[1:] != positions:

@@ -12,7 +12,7 @@ import numpy as np
 
 from gen.graph import graph_of
 from gen.ir import Centred, Join, Layer, Logit, Network, Value
-from golden.head import Prediction, average, join, softmax
+from golden.head import Prediction, answers_of, average, join
 from golden.random.outcomes import masks, mixes, outcomes
 
 
@@ -143,7 +143,7 @@ def predict(network: Network, images: np.ndarray, bits: np.ndarray, *,
     probabilities = np.empty((images_count, passes, *network.answer_shape, network.classes), np.uint32)
     averages = [average(probabilities[:0], network.head)]
     for part in batches(network, images_count, passes):
-        probabilities[part] = softmax(_passes(network, images[part], bits[part], chip), network.head)
+        probabilities[part] = answers_of(_passes(network, images[part], bits[part], chip), network.head)
         averages.append(average(probabilities[part], network.head))
     return join(averages), probabilities
 

@@ -14,7 +14,7 @@ import numpy as np
 from gen.command import Parser, UserError, command, whole
 from gen.methods import name_of
 from gen.progress import Progress
-from gen.sources import HELP, source_argument
+from gen.sources import HELP, classifier_argument
 from golden.compiler import compiled
 from golden.data import DataError, check_for, data_set, folder_of, load_for
 from golden.figures.calibration import calibration_figure
@@ -219,7 +219,7 @@ def main(arguments=None):
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="figures:\n" + "\n".join(f"  {name:12} {plot.text}" for name, plot in FIGURES.items()))
     parser.add_argument("figure", choices=FIGURES, metavar="FIGURE", help="one of those below")
-    parser.add_argument("source", type=source_argument, metavar="NETWORK", help=f"network: {HELP}")
+    parser.add_argument("source", type=classifier_argument, metavar="NETWORK", help=f"network: {HELP}")
     parser.add_argument("--methods", metavar="A,B",
         help="methods to draw (default: all that have a checkpoint; in figures of one method that of the "
              "network as it is named)")

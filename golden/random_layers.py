@@ -20,7 +20,7 @@ from gen.files import refuse_unwritable, write_json
 from gen.ir import Network
 from gen.methods import METHODS, with_random_layers
 from gen.progress import Progress
-from gen.sources import HELP, source_argument
+from gen.sources import HELP, classifier_argument
 from golden import metrics, tables
 from golden.compiler import compiled
 from golden.data import folder_of, load_for
@@ -43,7 +43,7 @@ MOST = 6
 def main(arguments=None):
     """Choose layers, and print the option that names them."""
     parser = Parser(prog="golden.random_layers", description="Choose the layers that are random.")
-    parser.add_argument("source", type=source_argument, metavar="NETWORK", help=f"network: {HELP}")
+    parser.add_argument("source", type=classifier_argument, metavar="NETWORK", help=f"network: {HELP}")
     parser.add_argument("--method", choices=METHODS,
         help="what is random in it (default: what its name ends with)")
     parser.add_argument("--data", type=Path, metavar="DIR", help="data folder (default: SPINCIM_DATA)")

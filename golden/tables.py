@@ -15,7 +15,7 @@ import numpy as np
 
 from gen.graph import graph_of
 from gen.ir import Join, Network
-from golden.head import Prediction, average, softmax
+from golden.head import Prediction, answers_of, average
 from golden.layer_tables import LayerTables, parts
 from golden.network import combinations, input_levels, joined
 from golden.random.outcomes import masks, mixes, outcomes
@@ -42,7 +42,7 @@ def batches(network: Network, images: int, passes: int) -> Iterator[slice]:
 
 def predict(network: Network, images: np.ndarray, bits: np.ndarray) -> tuple[Prediction, np.ndarray]:
     """Return what :func:`golden.network.predict` does."""
-    probabilities = softmax(_logits(network, images, bits), network.head)
+    probabilities = answers_of(_logits(network, images, bits), network.head)
     return average(probabilities, network.head), probabilities
 
 

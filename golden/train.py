@@ -21,7 +21,7 @@ from gen.files import refuse_unwritable
 from gen.graph import graph_of
 from gen.methods import WAYS_OF, asked_of, choose, count_of
 from gen.progress import Progress
-from gen.sources import HELP, is_file, source_argument
+from gen.sources import HELP, classifier_argument, is_file
 from gen.tools import install_hint
 from golden.methods import BASELINES, shipped
 
@@ -64,7 +64,7 @@ OWN = ("epochs", "teacher_epochs", "seed", "recipe", "crossbars", "weight_bits",
 def _parse(arguments):
     parser = Parser(prog="golden.train", description="Train a network and write its checkpoint. A training "
                     "that was stopped goes on with the same command, from FILE.training.")
-    parser.add_argument("source", type=source_argument, metavar="NETWORK",
+    parser.add_argument("source", type=classifier_argument, metavar="NETWORK",
         help=f"network to train, of a file only its layers: {HELP}")
     parser.add_argument("--method", choices=METHODS, metavar="NAME",
         help="how the network makes its random choices: %(choices)s (default: what the name of the "

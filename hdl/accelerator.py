@@ -11,6 +11,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from hdl.checks.parity import ParityCheck, error_port
 from hdl.checks.register_parity import RegisterParity
 from hdl.head.averaging import Averaging
+from hdl.head.offset_binary import OffsetBinary
 from hdl.head.result import result_layout
 from hdl.head.softmax import Normalizer, Softmax
 from hdl.input.binarizer import Binarizer
@@ -51,7 +52,8 @@ class Accelerator(wiring.Component):
     the words of every map goes its pass set: the passes that have produced exactly this map, so that
     passes share the computation up to the first choice in which they differ. The mask bank draws the
     random bits of all passes and layers, if there are any. The softmax turns the logits of each last map
-    into probabilities, and the averaging block weighs these by the number of passes.
+    into probabilities, and the averaging block weighs these by the number of passes. Of a regression the
+    averaging block takes the numbers of the last map as they are.
 
     Parameters
     ----------
@@ -85,7 +87,7 @@ class Accelerator(wiring.Component):
         Classes, and T_max.
     positions : int
         Positions of the map of logits, each of which has an answer of its own.
-    fraction, guard, confidence, agreement : int
+    regression, fraction, guard, confidence, agreement : bool, int
         See :class:`gen.ir.Head`.
     sequential : bool
         Run the passes one after another instead of sharing the maps that they have in common.
@@ -127,8 +129,9 @@ class Accelerator(wiring.Component):
     """
 
     def __init__(self, pixels, *, thresholds, bits=1, colours=1, engines, names, branches=(), resizes=(),
-                 draws, rng, points=None, health, classes, positions=1, passes, fraction, guard=0,
-                 confidence, agreement=90, settable=False, sequential, instance=False, protect=False):
+                 draws, rng, points=None, health, classes, positions=1, passes, regression=False,
+                 fraction, guard=0, confidence, agreement=90, settable=False, sequential, instance=False,
+                 protect=False):
         self.names       = tuple(names)
         self.engines     = tuple(engines)
         self.resizes     = tuple(resizes) or ((1, 1),) * len(self.engines)
@@ -205,9 +208,10 @@ class Accelerator(wiring.Component):
         self.points     = points
         self.health     = tuple(health)
         # A leaf of one position is divided in the time of a few reads; those of many follow each other.
-        self.softmax    = Softmax(self.engines[-1].word, classes=classes, fraction=fraction, guard=guard,
-                                  dividers=1 if positions == 1 else -(-Normalizer.DIVISION // classes),
-                                  protect=protect)
+        self.softmax    = None if regression else Softmax(
+            self.engines[-1].word, classes=classes, fraction=fraction, guard=guard,
+            dividers=1 if positions == 1 else -(-Normalizer.DIVISION // classes), protect=protect)
+        self.numbers    = OffsetBinary(self.engines[-1].word) if regression else None
         self.averaging  = Averaging(classes, passes, positions=positions, confidence=confidence,
                                     agreement=agreement, settable=settable, protect=protect)
         members = {
@@ -322,7 +326,7 @@ class Accelerator(wiring.Component):
                             *((f"array_edge_{name}", edge) for edge in self._array_edge(name)))),
             *((f"branch_{name}", edge) for name, edge in self.branch_edges.items()),
             *((f"join_{name}", join) for name, join in self.joins.items()),
-            ("softmax",         self.softmax),
+            ("offset_binary",   self.numbers) if self.numbers else ("softmax", self.softmax),
             ("averaging",       self.averaging),
         ]
         for index, (name, _) in enumerate(named):
@@ -417,8 +421,9 @@ class Accelerator(wiring.Component):
                 if branch.last == number:
                     join = self.joins[branch.name]
                     words, sets = _joined(m, join, words, sets, *joining[branch.name])
-        connect(m, words, self.softmax.i)
-        connect(m, self.softmax.o, self.averaging.i)
+        head = self.numbers or self.softmax
+        connect(m, words, head.i)
+        connect(m, head.o, self.averaging.i)
         _hand_on(m, sets, self.averaging.sets)
         connect(m, self.averaging.o, flipped(self.results))
 

@@ -1,4 +1,5 @@
-"""The software beside an accelerator on a board: images in, classes and their uncertainty out.
+"""The software beside an accelerator on a board: images in, classes or numbers and their
+uncertainty out.
 
     from host import Accelerator
 
@@ -6,8 +7,8 @@
         found = accelerator.predict(images, passes=20)
 """
 
-from host.accelerator import Accelerator, HostError, Predictions
+from host.accelerator import Accelerator, HostError, Numbers, Predictions
 from host.devices import Memory, Overlay
 
 
-__all__ = ["Accelerator", "HostError", "Memory", "Overlay", "Predictions"]
+__all__ = ["Accelerator", "HostError", "Memory", "Numbers", "Overlay", "Predictions"]

@@ -21,7 +21,7 @@ from host.serial_port import HostError, SerialPort
 from host.settings import reseeding, threshold
 
 
-__all__ = ["Accelerator", "HostError", "Predictions", "check_passes"]
+__all__ = ["Accelerator", "HostError", "Numbers", "Predictions", "check_passes"]
 
 
 #: What the first register says.
@@ -45,6 +45,16 @@ class Predictions:
     approximate_mutual_information: np.ndarray
     rejected: np.ndarray           #: bool (N,), out of distribution by the quantile test.
     record: np.ndarray             #: (N, K) with the fields of the result record, all bits of the answer.
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Numbers:
+    """What an accelerator of a regression answers to N images with K numbers each, over all passes of each;
+    of positions (N, H, W, K)."""
+
+    mean: np.ndarray               #: float64 (N, K), over the passes.
+    variance: np.ndarray           #: float64 (N, K), of the numbers over the passes.
+    record: np.ndarray             #: (N, K), as of :class:`Predictions`.
 
 
 class Accelerator:
@@ -251,8 +261,8 @@ class Accelerator:
         if seed is not None:
             self.images = 0
 
-    def predict(self, images: np.ndarray, passes: int = 20, *, steps=None) -> Predictions:
-        """Return the class and the uncertainty of each of ``images``.
+    def predict(self, images: np.ndarray, passes: int = 20, *, steps=None) -> Predictions | Numbers:
+        """Return the class, or the numbers of a regression, and the uncertainty of each of ``images``.
 
         Parameters
         ----------
@@ -323,7 +333,9 @@ class Accelerator:
         said = Prediction(
             passes=passes, sums=record["sum"], squares=record["square"], votes=record["votes"],
             confident=record["confident"], prediction=record["prediction"][..., -1].astype(np.int64),
-            reject=flag("reject"))
+            reject=flag("reject"), unit=self._manifest["unit"], zero=self._manifest["zero"])
+        if said.regression:
+            return Numbers(said.mean, said.variance, record)
         return Predictions(
             classes=said.prediction, probabilities=said.mean, variance=said.variance,
             entropy=predictive_entropy(said.mean),

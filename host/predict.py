@@ -11,6 +11,7 @@ Beside a processor, the accelerator is on AXI::
 
 import argparse
 import time
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ from gen.progress import Progress
 from golden.answers import answer
 from golden.data import data_set, load_sample
 from golden.images import Images, read_images
-from host.accelerator import Accelerator, HostError, Predictions, check_passes
+from host.accelerator import Accelerator, HostError, Numbers, Predictions, check_passes
 from host.devices import Memory, Overlay
 from host.settings import configured
 
@@ -168,8 +169,9 @@ def _report(accelerator, found, images, seconds):
     report = {"images": len(images)}
     if images.labels is not None:
         report["accuracy"] = f"{(found.classes == images.labels).mean():.4f}"
+    if isinstance(found, Predictions):
+        report["rejected"] = int(found.rejected.sum())
     report |= {
-        "rejected": int(found.rejected.sum()),
         "images/s": f"{len(images) / seconds:.3g}",
         "bytes_of_pixels/s": f"{images.pixels.size / seconds:.6g}",
         "bytes_of_results/s": f"{found.record.nbytes / seconds:.6g}"}
@@ -181,7 +183,8 @@ def _report(accelerator, found, images, seconds):
     return report
 
 
-def differing(found: Predictions, network, images: np.ndarray, passes: int, first: int = 0) -> np.ndarray:
+def differing(found: Predictions | Numbers, network, images: np.ndarray, passes: int,
+              first: int = 0) -> np.ndarray:
     """Return whether each image differs in any bit from the golden model, bool (N,), where ``first`` images
     were before."""
     golden, record = answer(network, images, passes, first).prediction, found.record
@@ -198,9 +201,7 @@ def differing(found: Predictions, network, images: np.ndarray, passes: int, firs
 
 def _write(path, found):
     with replacing(path) as file:
-        np.savez_compressed(file, **{name: getattr(found, name) for name in (
-            "classes", "probabilities", "variance", "entropy", "approximate_mutual_information", "rejected",
-            "record")})
+        np.savez_compressed(file, **{field.name: getattr(found, field.name) for field in fields(found)})
 
 
 if __name__ == "__main__":

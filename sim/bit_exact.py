@@ -162,6 +162,8 @@ def simulate_answers(directory: Path | str, images: np.ndarray, labels=None, *, 
     if duty == 1:
         report |= report_cycles([shard.results for shard in shards])
     answers = _by_set(shards, parts, sets)
+    if answers[""].prediction.regression:
+        return report | {"ood": {}}, answers[""]
     report |= quality(answers[""].prediction, labels, {
         name: ood_images if isinstance(ood_images, str) else answers[name].prediction
         for name, ood_images in (ood or {}).items()})
@@ -188,6 +190,9 @@ def _check(design, sets, labels, passes, duty, jobs):
         if images.shape[1:] != shape:
             raise SimulationError(f"Images must be {' x '.join(map(str, shape))}, not "
                                   f"{' x '.join(map(str, images.shape[1:]))}")
+    if labels is not None and network.head.regression:
+        raise SimulationError(f"Labels are classes, and network {network.name!r} answers with numbers; "
+                              "leave them out")
     if labels is not None and len(labels) != len(sets[""]):
         raise SimulationError(f"There are {len(sets[''])} images, but {len(labels)} labels")
     if labels is not None and labels.shape[1:] != network.answer_shape:

@@ -49,6 +49,8 @@ class Design:
             #: Instances of the accelerator, each with all layers.
             self.instances = (manifest["instances"] or {"count": 1})["count"]
             self.classes = manifest["classes"]
+            #: What the words of the averaging block mean (:class:`gen.ir.Head`).
+            self.unit, self.zero = manifest["unit"], manifest["zero"]
             #: Height and width of the positions that have answers, empty where the image has one.
             self.answer_shape = tuple(manifest["positions"] or ())
             #: Words of a result.

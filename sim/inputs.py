@@ -39,6 +39,9 @@ def images_of(design: Design, *, data: Path | None = None, given: Path | None = 
     else:
         raise SimulationError(f"No images of {known.title} come with the project; name a folder that has "
                               "it with --data DIR, or images of your own with --input FILE")
+    if ood and network.head.regression:
+        raise SimulationError(f"Network {network.name!r} answers with numbers, which no set is judged by; "
+                              "leave out --ood")
     if ood and not known.ood:
         raise SimulationError(f"No set is known that is out of distribution for {known.title}; leave out "
                               "--ood")

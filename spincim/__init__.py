@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from gen.command import UserError
     from spincim.from_torch import convert
-    from spincim.model import Accelerator, Model, Options, Predictions, load
+    from spincim.model import Accelerator, Model, Numbers, Options, Predictions, load
 
-__all__ = ["Accelerator", "Model", "Options", "Predictions", "UserError", "convert", "load"]
+__all__ = ["Accelerator", "Model", "Numbers", "Options", "Predictions", "UserError", "convert", "load"]
 
 
 #: Where each name is: it is imported when it is asked for, so that nobody needs a package, such as torch,
@@ -29,6 +29,7 @@ __all__ = ["Accelerator", "Model", "Options", "Predictions", "UserError", "conve
 _HOMES = {
     "Accelerator": "spincim.model",
     "Model":       "spincim.model",
+    "Numbers":     "spincim.model",
     "Options":     "spincim.model",
     "Predictions": "spincim.model",
     "UserError":   "gen.command",

@@ -55,7 +55,7 @@ from gen.checkpoint import with_parameters
 from gen.checkpoint_file import Parameters
 from gen.command import UserError
 from gen.graph import trunk_and_branch
-from gen.ir import BankChoice, Draw, Input, Join, Layer, MaskChoice, Network
+from gen.ir import REGRESSION, BankChoice, Draw, Head, Input, Join, Layer, MaskChoice, Network
 from gen.methods import METHODS, choose, has_dropout, is_chosen
 from gen.transforms.banks import exact_values
 from gen.weights import averaged, bits_of, of_averages, ungrouped
@@ -169,19 +169,20 @@ class _Values:
 
 def convert(model: nn.Module, input_shape: tuple[int, int, int] = (1, 28, 28), *,
             mean: float | Sequence[float] = 0.0, std: float | Sequence[float] = 1.0,
-            name: str = "converted") -> Model:
+            name: str = "converted", regression: bool = False) -> Model:
     """Return ``model`` as a network that can be asked, saved and built; otherwise as :func:`from_torch`."""
-    return Model(*from_torch(model, input_shape, mean=mean, std=std, name=name))
+    return Model(*from_torch(model, input_shape, mean=mean, std=std, name=name, regression=regression))
 
 
 def from_torch(model: nn.Module, input_shape: tuple[int, int, int] = (1, 28, 28), *,
                mean: float | Sequence[float] = 0.0, std: float | Sequence[float] = 1.0,
-               name: str = "converted") -> tuple[Network, list[Parameters]]:
+               name: str = "converted", regression: bool = False) -> tuple[Network, list[Parameters]]:
     """Return the network that ``model`` is, and the parameters of each layer.
 
     ``input_shape`` is that of an image, ``(channels, height, width)``; what enters the model is
     ``(pixel / 255 - mean) / std``, as transforms of torchvision have it, for all channels alike. The model
-    is not changed. A whole :class:`golden.float.model.BayNN` takes pixels as they are.
+    is not changed. A whole :class:`golden.float.model.BayNN` takes pixels as they are. What leaves the
+    model are logits, or with ``regression`` numbers.
 
     Raises
     ------
@@ -191,7 +192,8 @@ def from_torch(model: nn.Module, input_shape: tuple[int, int, int] = (1, 28, 28)
         If there can be no such network.
     """
     if isinstance(model, BayNN | SpinBayes):
-        return replace(model.network, name=name), _own_parameters(model)
+        head = REGRESSION if regression else model.network.head
+        return replace(model.network, name=name, head=head), _own_parameters(model)
     shape = tuple(input_shape)
     if len(shape) != 3 or shape[0] not in (1, 3) or min(shape) < 1:
         raise ConvertError(f"The shape of an image must be (1 or 3 channels, height, width), not {shape}")
@@ -199,7 +201,7 @@ def from_torch(model: nn.Module, input_shape: tuple[int, int, int] = (1, 28, 28)
     if not (0 < std < math.inf and abs(mean) < math.inf):
         raise ConvertError(f"Pixels must have a mean and a deviation above zero, not {mean} and {std}")
     low, step = -_decimal(mean) / _decimal(std), 1 / (255 * _decimal(std))
-    return _Walk(model, _Pixels(shape, low, step)).network(name)
+    return _Walk(model, _Pixels(shape, low, step), REGRESSION if regression else Head()).network(name)
 
 
 def _alike(values):
@@ -226,8 +228,8 @@ class _Walk:
     """Goes through the graph; :attr:`state` is what enters the newest node, :attr:`states` what each
     returns."""
 
-    def __init__(self, model, pixels):
-        self.model, self.state, self.node = model, pixels, None
+    def __init__(self, model, pixels, head):
+        self.model, self.state, self.node, self.head = model, pixels, None, head
         self.parts, self.joins, self.input, self.states, self.ended = [], [], None, {}, False
         self.sources = {} # of each layer and join, by name
 
@@ -651,6 +653,8 @@ class _Walk:
     def _softmax(self, module):
         if not isinstance(self.state, _Part) or module.dim not in ((1, -1) if self.state.flat else (1,)):
             raise _Refused("is not that of the classes", "use dim=1, at the end of the model")
+        if self.head.regression:
+            raise _Refused("makes probabilities of the numbers of a regression", "take it out")
         self.ended = True # as the head does
         return self.state
 
@@ -789,7 +793,7 @@ class _Walk:
             raise ConvertError(f"Model {model} ends with values that are limited or binary; end it with "
                                "the logits of a binary layer")
         layers = [part.layer for part in self.parts]
-        base = Network(name, self.input, tuple(layers), joins=tuple(self.joins),
+        base = Network(name, self.input, tuple(layers), self.head, joins=tuple(self.joins),
                        data="cifar10" if self.input.colours == 3 else "mnist")
         check_shapes(base)
         if any(part.golden is not None for part in self.parts):

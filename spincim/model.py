@@ -24,7 +24,7 @@ from sim.design import Design
 from sim.processes import cores
 
 
-__all__ = ["Accelerator", "Model", "Options", "Predictions", "load"]
+__all__ = ["Accelerator", "Model", "Numbers", "Options", "Predictions", "load"]
 
 
 class Options(TypedDict, total=False):
@@ -84,8 +84,20 @@ class Predictions:
                                    #: model.
 
 
-def _predictions(answers: Answers) -> Predictions:
+@dataclass(frozen=True, slots=True, eq=False)
+class Numbers:
+    """What a regression answers to N images with K numbers each, over all passes of each; of positions
+    (N, H, W, K)."""
+
+    mean: np.ndarray               #: float64 (N, K), over the passes.
+    variance: np.ndarray           #: float64 (N, K), of the numbers over the passes.
+    bit_exact: np.ndarray | None = None #: bool (N,), as of :class:`Predictions`.
+
+
+def _predictions(answers: Answers) -> Predictions | Numbers:
     found = answers.prediction
+    if found.regression:
+        return Numbers(found.mean, found.variance, answers.exact)
     return Predictions(found.prediction, found.mean, found.variance, metrics.predictive_entropy(found.mean),
                        answers.information, found.reject, answers.exact)
 
@@ -150,7 +162,7 @@ class Model:
         """The network with its parameters, as the compiler takes it."""
         return with_parameters(self.structure, self.parameters)
 
-    def predict(self, images: np.ndarray, passes: int = 20, *, seed: int = 1) -> Predictions:
+    def predict(self, images: np.ndarray, passes: int = 20, *, seed: int = 1) -> Predictions | Numbers:
         """Return what the golden model answers, to which the hardware is equal in every bit.
 
         Parameters
@@ -200,7 +212,8 @@ class Model:
         target = chosen_target(options, self.network)
         return Accelerator(folder, build_network(self.network, target, Path(folder), **beside))
 
-    def simulate(self, images: np.ndarray, passes: int = 20, **options: Unpack[Options]) -> Predictions:
+    def simulate(self, images: np.ndarray, passes: int = 20,
+                 **options: Unpack[Options]) -> Predictions | Numbers:
         """Return what the Verilog answers, built in a temporary folder, as :meth:`build` and
         :meth:`Accelerator.simulate` do; for more than one call, use these.
 
@@ -229,7 +242,7 @@ class Accelerator:
     def __repr__(self):
         return f"<Accelerator {self.folder}>"
 
-    def simulate(self, images: np.ndarray, passes: int | None = None) -> Predictions:
+    def simulate(self, images: np.ndarray, passes: int | None = None) -> Predictions | Numbers:
         """Return what the Verilog answers, each bit compared with the golden model, as ``python -m
         sim.run`` does. The first call compiles a simulator, for half a minute or more.
 

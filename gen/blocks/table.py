@@ -18,6 +18,7 @@ from hdl.bus.axi_lite import AxiLite
 from hdl.bus.image_input import ImageInput
 from hdl.bus.result_output import ResultOutput
 from hdl.head.averaging import Averaging
+from hdl.head.offset_binary import OffsetBinary
 from hdl.head.softmax import Normalizer, PowerOfTwo, Relative, Softmax
 from hdl.input.binarizer import Binarizer
 from hdl.input.pixel_input import PixelInput
@@ -316,11 +317,12 @@ BLOCKS = {
     "equal_passes": Block(EqualPasses, partial(EqualPasses, bits=3, passes=8), traffic.drawn_bits),
     "health":       Block(Health, partial(Health, repetition=20, window=64, proportion=52),
                           (traffic.repeated_bits, traffic.uneven_bits)),
-    # Probabilities.
+    # Probabilities, and numbers of a regression.
     "softmax":      Block(Softmax, partial(Softmax, logit=signed(14), classes=10, fraction=6)),
     "relative":     Block(Relative, partial(Relative, logit=signed(14), classes=10)),
     "power_of_two": Block(PowerOfTwo, partial(PowerOfTwo, width=14, fraction=6)),
     "normalizer":   Block(Normalizer, partial(Normalizer, classes=10), traffic.exponentials),
+    "offset_binary": Block(OffsetBinary, partial(OffsetBinary, number=signed(18))),
     "averaging":    Block(Averaging, partial(Averaging, classes=10, passes=20, confidence=58982),
                           traffic.leaves),
     # A bus, and a serial line.

@@ -129,8 +129,8 @@ def operations(accelerator: Accelerator, network: Network, maps: Maps, passes: i
     leaves, classes = maps.leaving[-1] * math.prod(network.answered), network.classes
     result[RANDOM] = {"random source": {"random_bits": network.generator.bits(passes)}}
     result[HEAD] = {
-        "softmax": {"exponentials": leaves * classes, "divisions": leaves,
-                    "multiplications": leaves * classes},
+        **({} if network.head.regression else {"softmax": {
+            "exponentials": leaves * classes, "divisions": leaves, "multiplications": leaves * classes}}),
         "averaging": {"probabilities_averaged": leaves * classes},
     }
     return result

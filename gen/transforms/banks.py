@@ -53,7 +53,7 @@ def make_banks(network: Network, target: Target) -> Network:
     :data:`VALUE_BITS`, and values beside half of a unit are then off by one.
 
     The output layer keeps its sums: ``log2(e) * y = gain * s + offset`` in float64, since the head
-    works in powers of two.
+    works in powers of two; or of a regression ``y``.
 
     A hidden layer that has banks, as its checkpoint gave thresholds, keeps them.
 
@@ -62,11 +62,12 @@ def make_banks(network: Network, target: Target) -> Network:
     last; no normalizations.
     """
     *hidden, last = network.layers
+    factor = 1.0 if network.head.regression else math.log2(math.e)
     return replace(network, layers=(*(
         layer if layer.banks else
         _with_values(layer) if layer.fraction is not None else
         _with_centred(layer) if layer.normalizations[0][0].centred else _with_banks(layer, _comparison)
-        for layer in hidden), _with_banks(last, _affine)))
+        for layer in hidden), _with_banks(last, partial(_affine, factor))))
 
 
 def float_sum(layer: Layer, outcome: int) -> tuple[Fraction, tuple[Fraction, ...]]:
@@ -242,8 +243,8 @@ def _lines(layer: Layer, outcome: int, normalization: Normalization):
         yield slope, (gamma * ((start + bias) * a - mean)) / deviation + beta
 
 
-def _affine(layer: Layer, normalization: Normalization, line) -> Affine:
-    channels = [(math.log2(math.e) * gamma * a / deviation,
-                 math.log2(math.e) * (gamma * (bias * a - mean) / deviation + beta))
+def _affine(factor: float, layer: Layer, normalization: Normalization, line) -> Affine:
+    channels = [(factor * gamma * a / deviation,
+                 factor * (gamma * (bias * a - mean) / deviation + beta))
                 for bias, a, gamma, beta, mean, deviation in _channels(normalization)]
     return Affine(*zip(*channels, strict=True))

@@ -7,13 +7,18 @@ from itertools import count
 
 import numpy as np
 
-from gen.ir import Affine, Layer, Logit, Network, Target
+from gen.check_target import ImpossibleTarget
+from gen.ir import Affine, Head, Layer, Logit, Network, Target
 from gen.precision import BOUND, guard_bits, worst_error
 from gen.transforms.banks import float_sum
 from gen.weights import unpack
 
 
 __all__ = ["quantize"]
+
+
+#: Most fraction bits of a number of a regression, and what no number in these units reaches.
+MOST_FRACTION, NUMBER_MOST = 15, 2**15 - 1
 
 
 def quantize(network: Network, target: Target) -> Network:
@@ -26,18 +31,27 @@ def quantize(network: Network, target: Target) -> Network:
     channels and banks counts. Half of what is dropped is part of the offset, so that a logit is rounded to
     the nearest.
 
+    Numbers of a regression get as many fraction bits as keep them in 16 bits for every sum, 15 at most, and
+    ``dropped`` is such that the scaled sum is within a quarter of their unit.
+
     Needs: weights, and banks, finite. Ensures: the banks of the last layer are :class:`Logit`, and
-    ``head.guard`` is that of the number of classes.
+    ``head.guard`` is that of the number of classes, or of a regression ``head.fraction`` that of its
+    numbers.
+
+    Raises
+    ------
+    ImpossibleTarget
+        If numbers of a regression do not fit into 16 bits.
     """
     *hidden, last = network.layers
-    head = replace(network.head, guard=guard_bits(last.outputs))
     channels = [[list(_channels(last, outcome, bank)) for bank in banks]
                 for outcome, banks in enumerate(last.banks)]
     different = {channel for banks in channels for bank in banks for channel in bank}
+    head = (replace(network.head, fraction=_fraction(last, different)) if network.head.regression else
+            replace(network.head, guard=guard_bits(last.outputs)))
     for dropped in count():
         unit = 2**(head.fraction + dropped)
-        if all(worst_error(head, last.outputs, float(_round(*channel, unit)[2])) <= BOUND
-               for channel in different):
+        if all(_is_close(head, last.outputs, _round(*channel, unit)[2]) for channel in different):
             break
     half = 2**dropped // 2
 
@@ -47,6 +61,25 @@ def quantize(network: Network, target: Target) -> Network:
 
     last = replace(last, banks=tuple(tuple(map(quantized, banks)) for banks in channels))
     return replace(network, layers=(*hidden, last), head=head)
+
+
+def _fraction(layer: Layer, channels) -> int:
+    """Fraction bits with which the numbers of all ``channels`` of a regression fit into 16 bits."""
+    largest = max(abs(slope * value + start) for slope, start, *ends in channels for value in ends)
+    # Rounding takes less than one unit.
+    for bits in range(MOST_FRACTION, -1, -1):
+        if largest * 2**bits < NUMBER_MOST:
+            return bits
+    raise ImpossibleTarget(f"Layer {layer.name!r} has numbers of up to {float(largest):,.0f}, but those of "
+                           f"a regression must be below {NUMBER_MOST:,}; train with smaller targets, and "
+                           "multiply what the network answers")
+
+
+def _is_close(head: Head, outputs: int, wrong: Fraction) -> bool:
+    """Whether scaled sums that are ``wrong`` by as much are close enough."""
+    if head.regression:
+        return 4 * wrong * 2**head.fraction <= 1
+    return worst_error(head, outputs, float(wrong)) <= BOUND
 
 
 def _channels(layer: Layer, outcome: int, bank: Affine) -> Iterator[tuple[Fraction, ...]]:

@@ -21,6 +21,8 @@ def result_layout(classes, passes):
 
     ``prediction`` (class of the largest sum, the lowest on a tie), ``reject`` (Scale-Dropout, eq. 26: no
     class was confident in enough of the passes) and ``passes`` are the same in all words of a position.
+    Of a regression (:class:`hdl.head.offset_binary.OffsetBinary`) p is the word of a number, and votes,
+    confident passes and ``prediction`` mean nothing.
     ``error`` is 1 from the first fault on that the checks of the hardware or of its random bits have
     found, until reset: no such result can be trusted.
     """
@@ -29,7 +31,7 @@ def result_layout(classes, passes):
         "square":     range(passes * ((1 << PROBABILITY) - 1) ** 2 + 1), # of p * p, Q0.32
         "votes":      range(passes + 1),  # passes in which the class was the largest
         "confident":  range(passes + 1),  # passes in which p reached the confidence threshold
-        "prediction": range(classes),
+        "prediction": range(max(classes, 2)),
         "reject":     1,
         "passes":     range(passes + 1),
         "last":       1,

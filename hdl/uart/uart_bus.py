@@ -58,7 +58,7 @@ class UartBus(wiring.Component):
         super().__init__({
             "rx":         In(1, init=1),
             "tx":         Out(1, init=1),
-            "prediction": Out(range(classes)),
+            "prediction": Out(result_layout(classes, passes_max)["prediction"].shape),
             "reject":     Out(1),
             "fault":      Out(1),
             "reset":      Out(1, init=1),

@@ -54,7 +54,8 @@ def read(path: Path, design: Design) -> Results | int:
     return Results(
         Prediction(passes=values["passes"][:, -1], sums=answers["sum"], squares=answers["square"],
                    votes=answers["votes"], confident=answers["confident"],
-                   prediction=answers["prediction"][..., -1], reject=answers["reject"][..., -1] == 1),
+                   prediction=answers["prediction"][..., -1], reject=answers["reject"][..., -1] == 1,
+                   unit=design.unit, zero=design.zero),
         whole=np.logical_and.reduce(same),
         marks=values["last"] == 1,
         errors=values["error"] == 1,
@@ -70,6 +71,6 @@ def compare(golden: Prediction, results: Results) -> np.ndarray:
     if not results.alarm:
         different |= results.errors.any(1)
     for field in fields(Prediction):
-        unequal = getattr(results.prediction, field.name) != getattr(golden, field.name)
-        different |= unequal.reshape(len(different), -1).any(1)
+        unequal = np.asarray(getattr(results.prediction, field.name) != getattr(golden, field.name))
+        different |= unequal.reshape(len(different), -1).any(1) if unequal.ndim else unequal
     return different

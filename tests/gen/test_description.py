@@ -6,9 +6,10 @@ from dataclasses import replace
 import pytest
 
 from gen.description import DescriptionError, read_description
-from gen.ir import Input, Layer, Network
-from gen.methods import METHODS, known_names
+from gen.ir import REGRESSION, Input, Layer, Network
+from gen.methods import METHODS, choose, known_names
 from gen.networks import NETWORKS
+from gen.structure import dump_structure, load_structure, plain
 
 
 LENET5 = """
@@ -189,8 +190,8 @@ def test_pixels(path, bits, found):
 
 @pytest.mark.parametrize("old, new, message", [
     ("[input]", "input = 3\n[inputs]", "has 'input' of 3, but it must be a table, [input]"),
-    ("[input]", "[inputs]", "has 'inputs', which is unknown; known are name, data, method, input, layers, "
-                            "joins"),
+    ("[input]", "[inputs]", "has 'inputs', which is unknown; known are name, data, method, answer, input, "
+                            "layers, joins"),
     ("height = 6", "", "has no 'height' in [input]"),
     ("height = 6", "height = 6.0",
      "has 'height' in [input] of 6.0, but it must be a whole number from 1 to 1048576"),
@@ -260,6 +261,19 @@ def test_refuses(path, old, new, message):
     way_out = "" if "; " in message else f"; {WAY_OUT}"
     with pytest.raises(DescriptionError, match=f"^{re.escape(f'File {path} {message}{way_out}')}$"):
         described(path, SMALL.replace(old, new, 1))
+
+
+def test_a_regression(path):
+    """One number is enough, and no class is."""
+    last = SMALL.rindex("outputs = ")
+    one  = SMALL[:last] + "outputs = 1" + SMALL[SMALL.index("\n", last):]
+    network, _ = described(path, 'answer = "numbers"\n' + one)
+    assert network.head == REGRESSION and network.classes == 1
+    assert load_structure(dump_structure(network)) == network
+    assert plain(network).head == REGRESSION and choose(network, "spinbayes").head == REGRESSION
+    for answer in "", 'answer = "classes"\n':
+        with pytest.raises(DescriptionError, match="must have at least 2 classes, not 1"):
+            described(path, answer + one)
 
 
 def test_no_layers(path):

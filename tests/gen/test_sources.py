@@ -6,11 +6,11 @@ import pytest
 
 from gen.checkpoint import SHIPPED
 from gen.checkpoint_file import read_file, write_file
-from gen.ir import Input, Layer, Network
+from gen.ir import REGRESSION, Input, Layer, Network
 from gen.methods import METHODS, choose, known_names, network_of
 from gen.networks import NETWORKS
 from gen.random_parameters import random_parameters
-from gen.sources import SourceError, find, is_file, source_argument
+from gen.sources import SourceError, classifier_argument, find, is_file, source_argument
 from tests.conftest import with_choices
 from tests.gen.test_description import LENET5
 
@@ -91,6 +91,17 @@ def test_refusals(tmp_path):
             "ensemble")
     refused(f"Checkpoint {path} has choices of its own; leave --crossbars, --ways, --ways-of and --masked "
             "out", find(path).network, count=2)
+
+
+def test_a_regression_has_no_classes(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text('answer = "numbers"\n' + LENET5)
+    assert source_argument(str(path)).plain.head == REGRESSION
+    with pytest.raises(argparse.ArgumentTypeError, match=re.escape(
+            "network 'mine' is a regression, and this command is for classes; "
+            "train and judge it in PyTorch, and convert it with spincim.convert")):
+        classifier_argument(str(path))
+    assert classifier_argument("lenet5") == source_argument("lenet5")
 
 
 def test_endings():

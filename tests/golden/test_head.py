@@ -5,7 +5,7 @@ import pytest
 
 from gen.ir import Head
 from gen.precision import guard_bits, worst_error
-from golden.head import Prediction, average, join, softmax
+from golden.head import Prediction, answers_of, average, join, softmax
 
 
 HEAD = Head()
@@ -200,3 +200,20 @@ def test_join(per_image):
     joined, whole = join([predicted(slice(0, 4)), predicted(slice(4, 9))]), predicted(slice(0, 9))
     for field in fields(Prediction):
         assert np.array_equal(getattr(joined, field.name), getattr(whole, field.name))
+
+
+def test_numbers_of_a_regression():
+    """Mean and variance are of the numbers, also where they are negative or held at an end of their words;
+    no image is rejected."""
+    head    = Head(fraction=3, confidence=0, regression=True)
+    numbers = np.array([[[-40, 7], [8, 7], [-1, 7], [0, 7]], [[40_000, -40_000]] * 4])
+    words   = answers_of(numbers, head)
+    assert words[1].tolist() == [[65535, 0]] * 4 and words[0, 0].tolist() == [2**15 - 40, 2**15 + 7]
+    found = average(words, head)
+    held  = numbers.clip(-2**15, 2**15 - 1) / 8
+    assert found.regression and not found.reject.any()
+    assert (found.mean == held.mean(1)).all()
+    np.testing.assert_allclose(found.variance, held.var(1), atol=1e-6)
+    both = join([found, found])
+    assert (both.mean == np.concatenate([found.mean] * 2)).all() and both.unit == 8
+    assert not average(answers_of(numbers, Head()), Head()).regression

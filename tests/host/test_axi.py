@@ -4,14 +4,16 @@
 import json
 import sys
 from contextlib import ExitStack
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import host.axi_link
 from gen.build import build_network
-from gen.ir import Target, load
-from host import Accelerator, HostError, Memory, Overlay
+from gen.ir import REGRESSION, Target, load
+from golden.answers import answer
+from host import Accelerator, HostError, Memory, Numbers, Overlay
 from host.axi_dma import AxiDma, Buffers
 from host.devices import _Registers
 from host.predict import differing, main
@@ -209,3 +211,20 @@ def test_command(folder, network, pynq, tmp_path, capsys):
     with pytest.raises(SystemExit):
         main([str(folder), "--registers", "0xA0000000"])
     assert capsys.readouterr().err == "host.predict: arguments --registers and --dma need each other\n"
+
+
+def test_a_regression(random_network, tmp_path, monkeypatch):
+    """Mean and variance are of the numbers, in the unit that the manifest says."""
+    plain = replace(random_network(3, hidden=1), head=REGRESSION)
+    build_network(plain, Target(array_rows=16, array_columns=4, passes=3, passes_max=5, bus="axi"),
+                  tmp_path)
+    network, manifest = load((tmp_path / "ir.json").read_text()), json.loads(
+        (tmp_path / "manifest.json").read_text())
+    monkeypatch.setitem(sys.modules, "pynq", None) # which is undone
+    axi.pynq(axi.Accelerator(network, manifest))
+    with Accelerator.open(tmp_path, Overlay("design.bit")) as accelerator:
+        found = accelerator.predict(images(network, 6), passes=5)
+    golden = answer(network, images(network, 6), 5).prediction
+    assert isinstance(found, Numbers) and golden.variance.max() > 0
+    assert (found.mean == golden.mean).all() and (found.variance == golden.variance).all()
+    assert not differing(found, network, images(network, 6), 5).any()

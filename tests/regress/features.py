@@ -131,7 +131,8 @@ def features(case: Case) -> list[str]:
             row > 1 and column > 1 for row, column in zip(rows, columns, strict=True)),
         "tiles: one for each position of a kernel": target.mapping == "position" and any(
             layer.positions != (1, 1) and layer.kernel != (1, 1) for layer in layers),
-        "guard bits in exponentials": guard_bits(layers[-1].outputs) > 0,
+        "numbers in place of classes": network.head.regression,
+        "guard bits in exponentials": not network.head.regression and guard_bits(layers[-1].outputs) > 0,
         "interval given": target.interval is not None,
         "cells of a read not 4": target.cells_per_read != 4 and any(
             layer.weight_bits > 1 for layer in layers),

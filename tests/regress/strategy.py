@@ -206,7 +206,7 @@ def _networks(draw):
             joins.append(join)
     head = Head(fraction=draw(st.sampled_from((10, 10, 11, 12))),
                 confidence=draw(st.sampled_from((62260, 0, 65535, 32768))),
-                agreement=draw(st.sampled_from((90, 1, 50, 100))))
+                agreement=draw(st.sampled_from((90, 1, 50, 100))), regression=draw(_rare(6)))
     return Network("random", Input(height, width, tuple(thresholds), levels[0][0]), tuple(layers), head,
                    draws=tuple(draws), method="" if draws else "deterministic", joins=tuple(joins))
 

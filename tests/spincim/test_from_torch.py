@@ -18,7 +18,7 @@ from gen.precision import BOUND
 from golden.float.layers import sign
 from golden.float.model import BayNN
 from golden.float.spinbayes import SpinBayes
-from golden.head import softmax
+from golden.head import answers_of, average, softmax
 from golden.methods.checkpoints import CONVOLUTIONS, export
 from golden.methods.checkpoints import load as load_float
 from golden.network import forward
@@ -141,6 +141,45 @@ def test_plain(kind, tmp_path):
     images, grey = pixels()
     check(network, model((torch.tensor(images).double() / 255 - 0.5) / 0.5), grey, NO_BITS)
     assert network.method == "deterministic"
+
+
+@pytest.mark.parametrize("kind", ["bias", "pairs", "plain layers", "nested", "no flat layer"])
+def test_numbers_of_a_regression(kind, tmp_path):
+    """Those of torch, off by half a unit for what is rounded, and by a quarter for rounded gains."""
+    model = randomized(PLAIN[kind]())
+    network = built(model, tmp_path, mean=0.5, std=0.5, regression=True)
+    images, grey = pixels()
+    found    = forward(network, grey, NO_BITS) / network.head.unit
+    expected = model((torch.tensor(images).double() / 255 - 0.5) / 0.5).detach().numpy()
+    assert abs(found - expected).max() <= 0.75 / network.head.unit < 0.02 * expected.std()
+    answered = average(answers_of(forward(network, grey, NO_BITS), network.head)[:, None], network.head)
+    assert (answered.mean == found).all() and not answered.variance.any()
+
+
+def test_one_number(tmp_path):
+    """The mean and the variance of the passes are those of the numbers of torch."""
+    model = randomized(nn.Sequential(
+        Sign(), BinaryConv2d(1, 6, 3), ScaleDropout(6, 0.5), nn.BatchNorm2d(6), Sign(), nn.Flatten(),
+        BinaryLinear(216, 1, bias=False), nn.BatchNorm1d(1)))
+    model[2].scale.data = torch.linspace(0.2, 5, 6).double()
+    convert(model, (1, SIDE, SIDE), mean=0.5, std=0.5, regression=True).save(tmp_path / "one.npz")
+    images, grey = pixels()
+    found = load(tmp_path / "one.npz").predict(grey, passes=200)
+    sums = model[:2]((torch.tensor(images).double() / 255 - 0.5) / 0.5)
+    dropped, kept = (model[3:](model[2](sums, torch.full((40,), keep))).detach().numpy()
+                     for keep in (False, True))
+    assert found.mean.shape == found.variance.shape == kept.shape == (40, 1)
+    different = abs(dropped - kept) > 0.1
+    p = (found.mean - kept)[different] / (dropped - kept)[different]
+    assert different.sum() > 20 and 0.3 < p.min() and p.max() < 0.7
+    np.testing.assert_allclose(found.variance[different], p * (1 - p) * (dropped - kept)[different]**2,
+                               rtol=0.01)
+
+
+def test_a_regression_has_no_softmax():
+    with pytest.raises(ConvertError, match=r"^Module '1' \(LogSoftmax\) makes probabilities of the numbers "
+                                           "of a regression; take it out$"):
+        from_torch(PLAIN["softmax"](), (1, SIDE, SIDE), mean=0.5, regression=True)
 
 
 class Straight(nn.Module):

@@ -4,7 +4,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from gen.ir import Affine, Head, Input, Layer, Logit, Network, Target
+from gen.check_target import ImpossibleTarget
+from gen.ir import REGRESSION, Affine, Head, Input, Layer, Logit, Network, Target
 from gen.precision import BOUND, worst_error
 from gen.transforms.banks import make_banks
 from gen.transforms.quantize import quantize
@@ -129,3 +130,26 @@ def test_bound_of_large_sums():
 def test_leaves_hidden_layers(random_network):
     network = make_banks(random_network(0, hidden=2), TARGET)
     assert quantize(network, TARGET).layers[:-1] == network.layers[:-1]
+
+
+@pytest.mark.parametrize("gain, offset, fraction", [
+    (0.001, 0.0, 15), (1 / 3, 0.25, 14), (1 / 3, -30.0, 10), (1000.0, 0.0, 2), (6553.3, 0.0, 0)])
+def test_numbers_of_a_regression(gain, offset, fraction):
+    """As many fraction bits as keep every number in 16 bits, each within three quarters of its unit."""
+    layer = Layer("last", 1, 1, 5, (1, 1), 1, arrays=((0,),), banks=((Affine((gain,), (offset,)),),))
+    network = quantize(Network("network", Input(1, 1, (1,) * 5), (layer,), REGRESSION), TARGET)
+    [[bank]] = network.layers[0].banks
+    assert network.head == replace(REGRESSION, fraction=fraction)
+    for s in range(-5, 6, 2):
+        number = bank.gain[0] * s + bank.offset[0] >> bank.dropped
+        assert abs(number - (gain * s + offset) * 2**fraction) <= 0.75 and abs(number) < 2**15
+    most = max(abs(5 * gain + offset), abs(-5 * gain + offset)) * 2**(fraction + 1)
+    assert fraction == 15 or most >= 2**15 - 1
+
+
+def test_numbers_that_do_not_fit():
+    layer = Layer("last", 1, 1, 5, (1, 1), 1, arrays=((0,),), banks=((Affine((6553.5,), (0.0,)),),))
+    with pytest.raises(ImpossibleTarget, match="^Layer 'last' has numbers of up to 32,768, but those of a "
+                                               "regression must be below 32,767; train with smaller "
+                                               "targets, and multiply what the network answers$"):
+        quantize(Network("network", Input(1, 1, (1,) * 5), (layer,), REGRESSION), TARGET)
