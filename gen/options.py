@@ -251,11 +251,9 @@ def _stored(network, asked, seed):
         return network, random_parameters(network, seed)
     path = Path(asked.get("checkpoint") or find(asked["network"]).checkpoint(network.method))
     if is_file(asked["network"]) and not asked.get("checkpoint") and not path.exists():
-        way_out = (f"train it with: python -m golden.train {asked['network']} --data DIR"
-                   if not network.head.regression else
-                   "convert a model that was trained in PyTorch, with spincim.convert")
-        raise BuildError(f"Network {network.name!r} has no parameters, as there is no {path}; {way_out}, "
-                         "or take random ones with --random SEED")
+        raise BuildError(f"Network {network.name!r} has no parameters, as there is no {path}; train it "
+                         f"with: python -m golden.train {asked['network']} --data DIR, or take random ones "
+                         "with --random SEED")
     check_shapes(network)
     network, thresholds, parameters = read_file(path, network)
     return with_thresholds(network, thresholds), parameters

@@ -16,8 +16,8 @@ Of ``data = torchvision.datasets.CIFAR10(folder, train, download=True)`` they ar
 ``numpy.savez(file, images=data.data, labels=data.targets)``. A data set of any other name is likewise two
 files in the folder of its name, ``train.npz`` and ``test.npz``, of images of any one size, grey (N, H, W)
 or of colours (N, H, W, 3), and labels from 0 on: of images (N,), or of the positions of a segmentation
-(N, h, w). The data set ``clutter``, digits among pieces of others with a label for each pixel, is made of
-MNIST as it is loaded.
+(N, h, w); or of a regression ``targets`` in place of labels, numbers (N, K), or (N,) of one. The data set
+``clutter``, digits among pieces of others with a label for each pixel, is made of MNIST as it is loaded.
 
 ``python -m golden.data fetch DIR`` downloads MNIST and Fashion-MNIST. The first 1000 test images of MNIST
 come with the project (:func:`load_sample`); ``python -m golden.data sample DIR`` makes their file again.
@@ -48,7 +48,8 @@ __all__ = [
     "DATA_SETS", "NOISE_DEVIATION", "NOISE_MEAN", "OOD", "OOD_NOISE", "SAMPLE", "SOURCES", "DataError",
     "DataSet", "add_noise", "check_for", "data_set", "fetch", "folder_of", "gaussian_noise",
     "load_cifar10", "load_clutter", "load_fashion_mnist", "load_for", "load_mnist", "load_notmnist",
-    "load_own", "load_sample", "main", "make_sample", "parse_idx", "read_idx", "sample_clutter",
+    "load_numbers", "load_own", "load_sample", "main", "make_sample", "parse_idx", "read_idx",
+    "sample_clutter",
 ]
 
 
@@ -253,23 +254,45 @@ def load_own(name: str, folder: Path | str | None = None,
     ``(N, h, w)``, uint16, of the data set ``name`` of a user; otherwise as :func:`load_cifar10`."""
     path = folder_of(folder) / name / f"{split}.npz"
     images, labels = _load_arrays(path, "write it with: numpy.savez(FILE, images=images, labels=labels)")
-    if images.dtype != np.uint8 or images.ndim not in (3, 4) or images.shape[3:] not in ((), (3,)) or (
-            not images.size):
-        raise DataError(f"Images of {path} must be uint8 (N, H, W), or (N, H, W, 3), not {images.dtype} "
-                        f"{images.shape}")
+    _check_images(path, images)
     _check_labels(path, images, labels, 65535, (1, 3))
     return images, labels.astype(np.uint16)
 
 
-def _load_arrays(path, way_out):
+def load_numbers(name: str, folder: Path | str | None = None,
+                 split: str = "test") -> tuple[np.ndarray, np.ndarray]:
+    """Return images and the numbers that a regression is to answer them with, float32 ``(N, K)``, or of
+    positions ``(N, h, w, K)``, the array ``targets`` of a file; otherwise as :func:`load_own`."""
+    path = folder_of(folder) / name / f"{split}.npz"
+    images, targets = _load_arrays(path, "write it with: numpy.savez(FILE, images=images, targets=targets)",
+                                   "targets")
+    _check_images(path, images)
+    if targets.ndim == 1:
+        targets = targets[:, None]
+    if len(targets) != len(images) or targets.ndim not in (2, 4):
+        raise DataError(f"Targets of {path} must be (N, numbers), or (N, height, width, numbers) of "
+                        f"positions, of {len(images)} images, not {targets.shape}")
+    if targets.dtype.kind not in "iuf" or not np.isfinite(targets).all():
+        raise DataError(f"Targets of {path} must be finite numbers")
+    return images, targets.astype(np.float32)
+
+
+def _check_images(path, images):
+    if images.dtype != np.uint8 or images.ndim not in (3, 4) or images.shape[3:] not in ((), (3,)) or (
+            not images.size):
+        raise DataError(f"Images of {path} must be uint8 (N, H, W), or (N, H, W, 3), not {images.dtype} "
+                        f"{images.shape}")
+
+
+def _load_arrays(path, way_out, labels="labels"):
     try:
         with path.open("rb") as content, np.load(content, allow_pickle=False) as file:
-            return file["images"], file["labels"]
+            return file["images"], file[labels]
     except FileNotFoundError:
         raise DataError(f"Data file {path} does not exist; {way_out}") from None
     except (OSError, KeyError, ValueError, TypeError, IndexError, EOFError, zipfile.BadZipFile,
             zlib.error) as error:
-        raise DataError(f"Data file {path} must have arrays 'images' and 'labels' "
+        raise DataError(f"Data file {path} must have arrays 'images' and {labels!r} "
                         f"({' '.join(str(error).split())}); {way_out}") from None
 
 
@@ -338,15 +361,16 @@ def data_set(name: str) -> DataSet:
 
 def load_for(network: Network, folder: Path | str | None = None,
              split: str = "test") -> tuple[np.ndarray, np.ndarray]:
-    """Return the images and labels of the data set of ``network``, as it takes them.
+    """Return the images and labels of the data set of ``network``, as it takes them; of a regression, those
+    of a user's own data set, with :func:`load_numbers` in place of labels.
 
     Raises
     ------
     DataError
         If a file is missing or damaged, or the images are not for this network.
     """
-    data = data_set(network.data)
-    images, labels = data.load(folder, split)
+    load = partial(load_numbers, network.data) if network.head.regression else data_set(network.data).load
+    images, labels = load(folder, split)
     check_for(network, images, labels)
     return images, labels
 
@@ -358,6 +382,13 @@ def check_for(network: Network, images: np.ndarray, labels: np.ndarray):
         sizes = [" x ".join(map(str, shape)) for shape in (network.input.shape, images.shape[1:])]
         raise DataError(f"Network {network.name!r} takes images of {sizes[0]}, and those of {title} are "
                         f"{sizes[1]}; give it the name of its own data set, as golden/data.py says")
+    if network.head.regression:
+        wanted = *network.answer_shape, network.classes
+        if labels.shape[1:] != wanted:
+            sizes = [" x ".join(map(str, shape)) for shape in (wanted, labels.shape[1:])]
+            raise DataError(f"Network {network.name!r} has {sizes[0]} numbers for an image, and {title} "
+                            f"has {sizes[1]}; give it the name of its own data set, as golden/data.py says")
+        return
     if labels.shape[1:] != network.answer_shape:
         sizes = [" x ".join(map(str, shape)) or "the image" for shape in (
             network.answer_shape, labels.shape[1:])]

@@ -12,6 +12,7 @@ __all__ = [
     "LEAST", "accuracy", "approximate_mutual_information", "area_under_precision_recall",
     "area_under_roc", "brier", "calibration_error", "classification", "detection", "false_positive_rate",
     "intersection_over_union", "mutual_information", "negative_log_likelihood", "predictive_entropy",
+    "regression",
 ]
 
 
@@ -54,6 +55,13 @@ def calibration_error(probabilities: np.ndarray, labels: np.ndarray, bins: int =
     index = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
     gap = np.bincount(index, confidence - right, bins)
     return float(np.abs(gap).sum() / len(labels))
+
+
+def regression(numbers: np.ndarray, targets: np.ndarray) -> dict[str, float]:
+    """Return the errors of ``numbers`` for ``targets``, of any shape alike, by the names of
+    torch-uncertainty: the root of the mean squared one, and the mean absolute one."""
+    wrong = numbers.astype(np.float64) - targets
+    return {"test/reg/RMSE": float(np.sqrt((wrong**2).mean())), "test/reg/MAE": float(abs(wrong).mean())}
 
 
 def classification(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:

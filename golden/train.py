@@ -21,7 +21,7 @@ from gen.files import refuse_unwritable
 from gen.graph import graph_of
 from gen.methods import WAYS_OF, asked_of, choose, count_of
 from gen.progress import Progress
-from gen.sources import HELP, classifier_argument, is_file
+from gen.sources import HELP, is_file, source_argument
 from gen.tools import install_hint
 from golden.methods import BASELINES, shipped
 
@@ -64,7 +64,7 @@ OWN = ("epochs", "teacher_epochs", "seed", "recipe", "crossbars", "weight_bits",
 def _parse(arguments):
     parser = Parser(prog="golden.train", description="Train a network and write its checkpoint. A training "
                     "that was stopped goes on with the same command, from FILE.training.")
-    parser.add_argument("source", type=classifier_argument, metavar="NETWORK",
+    parser.add_argument("source", type=source_argument, metavar="NETWORK",
         help=f"network to train, of a file only its layers: {HELP}")
     parser.add_argument("--method", choices=METHODS, metavar="NAME",
         help="how the network makes its random choices: %(choices)s (default: what the name of the "
@@ -114,6 +114,9 @@ def _parse(arguments):
                      "method with --method")
     options.method = options.method or options.source.method
     method = METHODS[options.method]
+    if plain.head.regression and options.method in BASELINES:
+        parser.error(f"method {options.method!r} is for classes, and network {plain.name!r} is a "
+                     "regression; take another --method")
     if plain.joins and options.method in BASELINES:
         parser.error(f"method {options.method!r} is for chains of layers, and network {plain.name!r} has "
                      "joins; take another --method")
@@ -133,9 +136,10 @@ def _parse(arguments):
     if options.teacher_epochs is not None and (recipe in ("paper", "float") or options.arrays):
         parser.error("--teacher-epochs is not for recipe 'paper' or 'float', or --arrays, which have no "
                      "teacher")
-    if options.teacher_epochs and plain.answer_shape:
-        parser.error(f"--teacher-epochs is not for network {plain.name!r}, which has an answer for each "
-                     "position: its teacher has one for an image")
+    if options.teacher_epochs and (plain.answer_shape or plain.head.regression):
+        what = "has numbers" if plain.head.regression else "has an answer for each position"
+        parser.error(f"--teacher-epochs is not for network {plain.name!r}, which {what}: its teacher has "
+                     "one class for an image")
     for name in dict.fromkeys(name for every in METHODS.values() for name in every.options):
         if getattr(options, name) and name not in method.options:
             users = [other for other, own in METHODS.items() if name in own.options]
@@ -183,6 +187,10 @@ def _either(names):
 
 
 def _table(results):
+    if "test/reg/RMSE" in next(iter(results.values())):
+        return tabulate([{"": name, "RMSE": f"{result['test/reg/RMSE']:.4g}",
+                          "MAE": f"{result['test/reg/MAE']:.4g}"} for name, result in results.items()],
+                        headers="keys", disable_numparse=True, stralign="right", colalign=("left",))
     return tabulate([{
         "": name,
         "accuracy": f"{100 * result['test/cls/Acc']:.2f} %",

@@ -115,7 +115,7 @@ def objective(loss: Tensor, model: nn.Module, spread: float = 0.0, decay: float 
         loss = loss + PHI * (1 - layer.scale.mean()) ** 2
         if decay:
             loss = loss + decay * layer.weight.square().sum()
-        if spread:
+        if spread and len(layer.scale) > 1: # one scale cannot be spread
             loss = loss + spread * (layer.scale.log().std() - SPREAD) ** 2
     return loss
 

@@ -40,7 +40,7 @@ class Images:
     ----------
     variants : list of Tensor ``(N, H, W)``, of several components ``(N, H, W, colours)``
         The uint8 images, then their augmented copies.
-    labels : Tensor ``(N,)``, or of positions ``(N, H, W)``
+    labels : Tensor ``(N,)``, or of positions ``(N, H, W)``; float with one axis more of a regression
     teacher_logits : list of Tensor ``(N, classes)`` or None
         The logits for each variant; None without a teacher.
     classes : int
@@ -102,15 +102,19 @@ def distillation_loss(logits: Tensor, labels: Tensor, teacher_logits: Tensor | N
     """Return the loss of knowledge distillation (Hinton et al., Distilling the Knowledge in a Neural
     Network, 2015): negative log likelihood, and divergence to the teacher at :data:`TEMPERATURE`.
 
-    Without a teacher it is the negative log likelihood alone.
+    Without a teacher it is the negative log likelihood alone; of numbers, for a regression, the mean
+    squared error.
 
     Parameters
     ----------
     logits : Tensor ``(masks, N, classes)``, or of positions ``(masks, N, H, W, classes)``
-        Of several passes; the loss is that of their mean probabilities.
-    labels : Tensor ``(N,)``, or ``(N, H, W)``
+        Of several passes; the loss is that of their mean probabilities, or of their mean.
+    labels : Tensor ``(N,)``, or ``(N, H, W)``; float ``(N, K)``, or ``(N, H, W, K)`` of a regression
     teacher_logits : Tensor ``(N, classes)`` or None
     """
+    if labels.is_floating_point():
+        return functional.mse_loss(logits.mean(0), labels)
+
     def mixture(temperature):
         return (logits / temperature).log_softmax(-1).logsumexp(0) - np.log(len(logits))
 

@@ -11,7 +11,7 @@ from golden import metrics
 from golden.methods import BASELINES
 
 
-__all__ = ["logits_of_passes", "measure", "passes_of", "probabilities_of"]
+__all__ = ["logits_of_passes", "measure", "measure_numbers", "passes_of", "probabilities_of"]
 
 
 def passes_of(network: Network) -> int:
@@ -56,4 +56,13 @@ def measure(model: nn.Module, images: Tensor, labels: np.ndarray, passes: int, s
     logits = logits_of_passes(model.eval(), images, passes, seed, steps)
     probabilities = torch.tensor(logits).softmax(-1).numpy()
     return {f"T = {count}": metrics.classification(probabilities[:, :count].mean(1), labels)
+            for count in sorted({1, passes})}
+
+
+def measure_numbers(model: nn.Module, images: Tensor, targets: np.ndarray, passes: int, seed: int,
+                    steps: Progress) -> dict[str, dict[str, float]]:
+    """Return the errors of a regression for ``targets``; otherwise as :func:`measure`. Values are as of
+    :func:`golden.metrics.regression`."""
+    numbers = logits_of_passes(model.eval(), images, passes, seed, steps)
+    return {f"T = {count}": metrics.regression(numbers[:, :count].mean(1), targets)
             for count in sorted({1, passes})}

@@ -29,7 +29,7 @@ from golden.training import baselines, bayes, scale_dropout, tune
 from golden.training.base import begin
 from golden.training.fit import BATCH, Images, measure_anew
 from golden.training.journal import Journal, TrainingError
-from golden.training.measure import measure, passes_of
+from golden.training.measure import measure, measure_numbers, passes_of
 
 
 __all__ = ["METHODS", "Training", "train"]
@@ -102,8 +102,8 @@ def train(options: argparse.Namespace, state: Path, steps: Progress) -> dict[str
                         f"{len(labels)}")
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
-    images = Images([torch.tensor(pixels, device=device)], torch.tensor(labels.astype(int), device=device),
-                    classes=network.classes)
+    images = Images([torch.tensor(pixels, device=device)], torch.tensor(
+        labels if network.head.regression else labels.astype(int), device=device), classes=network.classes)
     if options.arrays:
         model = load(network, options.arrays).to(device)
         measure_anew(model, images, steps)
@@ -134,9 +134,10 @@ def train(options: argparse.Namespace, state: Path, steps: Progress) -> dict[str
         journal.remove()
     steps.step("test")
     try:
-        return training.measure(training.read(network, options.out).to(device),
-                                torch.tensor(test_pixels, device=device), test_labels, passes_of(network),
-                                options.seed, steps)
+        judge = measure_numbers if network.head.regression else training.measure
+        return judge(training.read(network, options.out).to(device),
+                     torch.tensor(test_pixels, device=device), test_labels, passes_of(network),
+                     options.seed, steps)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"stopped; checkpoint {options.out} is written, but not tested") from None
 
@@ -155,8 +156,10 @@ def _plan(options, training: Training):
     plan = training.plans.get(options.source.plain.name, training.default)
     if options.teacher_epochs is not None:
         plan = replace(plan, teacher_epochs=options.teacher_epochs)
-    # The teacher has one answer for an image, and a copy moves what the labels of positions are of.
-    none = {"teacher_epochs": 0, "copies": 0} if options.source.plain.answer_shape else {}
+    # The teacher has one class for an image, and a copy moves what the labels of positions, or numbers, are
+    # of.
+    plain = options.source.plain
+    none = {"teacher_epochs": 0, "copies": 0} if plain.answer_shape or plain.head.regression else {}
     plan = replace(plan, **{name: value for name, value in none.items() if hasattr(plan, name)})
     return replace(plan, epochs=options.epochs or plan.epochs)
 

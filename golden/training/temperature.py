@@ -47,7 +47,9 @@ def multiply_logits(model: nn.Module, factor: float):
 def set_temperature(model: nn.Module, images: Tensor, labels: Tensor, passes: int,
                     steps: Progress) -> float:
     """Fit the factor of ``model`` on held-back ``images``, in one step, multiply its logits by it, and
-    return it."""
+    return it; 1 for a regression, which has none."""
+    if labels.is_floating_point():
+        return 1.0
     steps.step(f"fit a temperature on {len(labels)} images held back")
     factor = fit_factor(logits_of_passes(model.eval(), images, passes, 0, steps), labels.cpu().numpy())
     multiply_logits(model, factor)

@@ -68,6 +68,11 @@ def test_classification_names():
     }
 
 
+def test_regression_by_hand():
+    assert metrics.regression(np.array([[1.0], [2.0]], np.float32), np.array([[4.0], [6.0]])) == {
+        "test/reg/RMSE": pytest.approx(12.5**0.5), "test/reg/MAE": 3.5}
+
+
 def test_entropy_by_hand():
     assert metrics.predictive_entropy(np.array([[0.25] * 4, [1, 0, 0, 0]])) == pytest.approx(
         [np.log(4), 0])

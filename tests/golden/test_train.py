@@ -18,6 +18,8 @@ from gen.progress import Progress
 from gen.random_parameters import random_parameters
 from gen.sources import find
 from golden import compare, evaluate, train
+from golden.answers import answer
+from golden.compiler import compiled
 from golden.data import load_sample
 from golden.float.model import BayNN, paths
 from golden.methods import BASELINES, shipped
@@ -703,13 +705,62 @@ def test_network_with_answers_for_positions(method, described, tmp_path, capsys)
     assert "mIoU" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("method", ["scale-dropout", "sub-set", "spinbayes", "spindrop", "ensemble"])
+def test_regression(method, described, tmp_path, capsys):
+    """It learns the height of the blob by every recipe; the compiled network does as the float one."""
+    described.write_text('answer = "numbers"' + OWN.replace("outputs = 3", "outputs = 1"))
+    options = [str(described), "--data", str(tmp_path), "--method", method, "--epochs", "12"]
+    assert train.main(options) == 2
+    assert "must have arrays 'images' and 'targets'" in capsys.readouterr().err
+    targets = {}
+    for split in "train", "test":
+        path = tmp_path / "blobs" / f"{split}.npz"
+        with np.load(path) as known:
+            images, targets[split] = known["images"], known["labels"] - 1.0
+        np.savez(path, images=images, targets=targets[split])
+    out = tmp_path / f"own_{method}.npz"
+    assert train.main([*options, "--out", str(out)]) == 0
+    said, row = capsys.readouterr().out, None
+    names, *rows = said.splitlines()
+    assert names.split() == ["RMSE", "MAE"]
+    row = next(row for row in reversed(rows) if row.startswith("T = "))
+    error = float(row.split()[-2])
+    assert error < 0.7 * targets["test"].std()
+    network = compiled(str(out))
+    assert network.head.regression
+    found = answer(network, images, 20).prediction.mean
+    assert np.sqrt(((found[:, 0] - targets["test"])**2).mean()) < 1.2 * error + 0.02
+    with pytest.raises(SystemExit):
+        evaluate.main([str(out), "--data", str(tmp_path)])
+    with pytest.raises(SystemExit):
+        train.main([str(described), "--data", str(tmp_path), "--method", "mc-dropout"])
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        "golden.train: method 'mc-dropout' is for classes, and network 'own' is a regression; take another "
+        "--method")
+
+
+@pytest.mark.parametrize("shape, message", [
+    ((60, 2), "Network 'own' has 1 numbers for an image, and blobs has 2; give it the name of its own data "
+              "set, as golden/data.py says"),
+    ((59,), "Targets of {path} must be (N, numbers), or (N, height, width, numbers) of positions, of 60 "
+            "images, not (59, 1)")])
+def test_targets_of_another_network(described, tmp_path, capsys, shape, message):
+    described.write_text('answer = "numbers"' + OWN.replace("outputs = 3", "outputs = 1"))
+    for split, count in ("train", 300), ("test", 60):
+        np.savez(tmp_path / "blobs" / f"{split}.npz", images=np.zeros((count, 12, 10), np.uint8),
+                 targets=np.zeros(count if split == "train" else shape))
+    path = tmp_path / "blobs" / "test.npz"
+    assert train.main([str(described), "--data", str(tmp_path)]) == 2
+    assert capsys.readouterr().err == f"golden.train: {message.format(path=path)}\n"
+
+
 def test_teacher_of_a_network_with_answers_for_positions(described, tmp_path, capsys):
     described.write_text(OWN.replace("linear", "conv").replace("outputs = 3", "outputs = 2\nkernel = 1"))
     with pytest.raises(SystemExit):
         train.main([str(described), "--data", str(tmp_path), "--teacher-epochs", "2"])
     assert capsys.readouterr().err == (
         "golden.train: --teacher-epochs is not for network 'own', which has an answer for each position: "
-        "its teacher has one for an image\n")
+        "its teacher has one class for an image\n")
     assert train.main([str(described), "--data", str(tmp_path)]) == 2
     assert capsys.readouterr().err == (
         "golden.train: Network 'own' has answers for 5 x 4, and blobs has labels for the image; give it "
