@@ -48,6 +48,11 @@ details { margin: .3rem 0; } summary { cursor: pointer; }
 #: Letters of powers of 1,000 from 10 ** -18 to 1.
 _PREFIXES = ("a", "f", "p", "n", "u", "m", "")
 
+#: Where there are no drawings.
+_NO_FIGURES = ("<p>What follows from images, such as accuracy against T or reliability, is drawn by "
+               "<code>python -m golden.plot FIGURE NETWORK --out FOLDER</code>; <code>python -m gen.report "
+               "DIR --figures FOLDER</code> puts it here.</p>")
+
 #: How names of energies in joule end.
 _ENERGIES = ("_j", "_j_per_image", "_j_per_pass")
 
@@ -81,6 +86,8 @@ def page(reports: dict[str, dict], figures: dict[str, tuple[bytes, str]] | None 
         parts.append(_costs(costs))
     for figure, (drawing, numbers) in (figures or {}).items():
         parts.append(_figure(figure, drawing, numbers))
+    if not figures:
+        parts.append(_NO_FIGURES)
     parts.append("<h2>All figures</h2>")
     parts += [f"<details><summary>{escape(report)}</summary>{_tree(value)}</details>"
               for report, value in sorted(reports.items())]

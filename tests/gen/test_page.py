@@ -156,6 +156,7 @@ def test_figures_are_on_the_page(built, tmp_path, capsys):
     text, reader = path.read_text(), read_page(path.read_text())
     assert "0.012345678" in reader.values and "<b>" in reader.text and "a&b" in reader.text
     assert "alert(2)" not in text and not reader.tags & {"script", "b"}
+    assert "golden.plot FIGURE" not in text
     source, = (value for name, value in reader.attributes if name == "src")
     assert base64.b64decode(source.removeprefix("data:image/svg+xml;base64,")) == (
         folder / "a&b.svg").read_bytes()
@@ -179,7 +180,8 @@ def test_figures_are_on_the_page(built, tmp_path, capsys):
 
 def test_of_some_reports_alone():
     """What there is not has no section."""
-    assert read_page(page({})).text.count("All figures") == 1
+    alone = read_page(page({})).text
+    assert alone.count("All figures") == alone.count("golden.plot FIGURE NETWORK --out FOLDER") == 1
     text = page({"synth_ecp5": {"status": "not_run", "reason": "<none>"}})
     assert "&lt;none&gt;" in text and read_page(text)
 

@@ -136,6 +136,37 @@ def test_own_of_other_arrays(tmp_path, arrays, message):
         data.load_own("mine", tmp_path)
 
 
+@pytest.mark.parametrize("targets, found", [
+    (np.array([1, -2]), [[1], [-2]]), (np.array([[0.5, 2], [3, 4]]), [[0.5, 2], [3, 4]]),
+    (np.zeros((2, 3, 2, 1)), np.zeros((2, 3, 2, 1)).tolist())])
+def test_numbers(tmp_path, targets, found):
+    (tmp_path / "mine").mkdir()
+    np.savez(tmp_path / "mine" / "test.npz", images=np.zeros((2, 7, 5), np.uint8), targets=targets)
+    images, numbers = data.load_numbers("mine", tmp_path)
+    assert images.shape == (2, 7, 5) and numbers.dtype == np.float32 and numbers.tolist() == found
+
+
+@pytest.mark.parametrize("arrays, message", [
+    ({"images": np.zeros((2, 7, 5)), "targets": np.zeros(2)},
+     "Images of PATH must be uint8 (N, H, W), or (N, H, W, 3), not float64 (2, 7, 5)"),
+    ({"images": np.zeros((2, 7, 5), np.uint8), "targets": np.zeros((3, 1))},
+     "Targets of PATH must be (N, numbers), or (N, height, width, numbers) of positions, of 2 images, not "
+     "(3, 1)"),
+    ({"images": np.zeros((2, 7, 5), np.uint8), "targets": np.array([0, np.inf])},
+     "Targets of PATH must be finite numbers"),
+    ({"images": np.zeros((2, 7, 5), np.uint8), "targets": np.array(["a", "b"])},
+     "Targets of PATH must be finite numbers"),
+    ({"images": np.zeros((2, 7, 5), np.uint8), "labels": np.zeros(2)},
+     "Data file PATH must have arrays 'images' and 'targets' "),
+])
+def test_other_numbers(tmp_path, arrays, message):
+    path = tmp_path / "mine" / "test.npz"
+    path.parent.mkdir()
+    np.savez(path, **arrays)
+    with pytest.raises(DataError, match=re.escape(message.replace("PATH", str(path)))):
+        data.load_numbers("mine", tmp_path)
+
+
 def test_other_sets(tmp_path):
     letters = write_set(tmp_path / "notmnist", "t10k", 4)
     assert same(data.load_notmnist(tmp_path), letters)
