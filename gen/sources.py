@@ -126,5 +126,5 @@ def classifier_argument(text: str) -> Source:
     if source.plain.head.regression:
         raise argparse.ArgumentTypeError(
             f"network {source.plain.name!r} is a regression, and this command is for classes; "
-            "golden.train trains it, and spincim.load(FILE).predict(images) has its numbers")
+            "golden.evaluate judges it")
     return source

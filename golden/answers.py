@@ -30,8 +30,8 @@ from golden.random.generator import choices
 
 
 __all__ = [
-    "COLUMNS", "COLUMNS_SIMULATED", "Answers", "answer", "answer_passes", "check_path", "columns_help",
-    "join_answers", "write_answers",
+    "COLUMNS", "COLUMNS_OF_NUMBERS", "COLUMNS_SIMULATED", "Answers", "answer", "answer_passes",
+    "check_path", "columns_help", "join_answers", "write_answers",
 ]
 
 
@@ -48,8 +48,13 @@ COLUMNS = {
     "predictive_entropy_nats": "entropy of the mean probabilities: all uncertainty, in nats",
     "mutual_information_nats": "entropy of the mean less mean entropy of the passes: how far they disagree",
     "reject":                 "1: out of distribution by the quantile test (eq. 26; SpinBayes, 4.1)",
-    "mean":                   "of a regression, of each number over the T passes; beside it is `variance`, "
-                              "and none of the others from `label` to `reject`",
+}
+
+#: Columns that a regression has, beside ``variance``, in place of those from ``label`` to ``reject``.
+COLUMNS_OF_NUMBERS = {
+    "target": "of a regression: each number as given, if targets are given",
+    "mean":   "of a regression: of each number, over the T passes; with variance, in place of all from "
+              "label to reject",
 }
 
 #: Columns that only a simulation has.
@@ -63,7 +68,7 @@ COLUMNS_SIMULATED = {
 
 def columns_help(*, simulated: bool) -> str:
     """Return the columns of the table, for the help of a command."""
-    columns = dict(COLUMNS)
+    columns = COLUMNS | COLUMNS_OF_NUMBERS
     if simulated:
         del columns["mutual_information_nats"]
         columns |= COLUMNS_SIMULATED
@@ -88,7 +93,7 @@ class Answers:
         if images.files is not None:
             table["image_file"] = np.array(images.files)
         if images.labels is not None:
-            table["label"] = images.labels
+            table["target" if self.prediction.regression else "label"] = images.labels
         table |= {"mean": mean, "variance": self.prediction.variance} if self.prediction.regression else {
             "class": self.prediction.prediction,
             "mean_probability": mean,

@@ -25,7 +25,7 @@ from gen.files import refuse_overlap, refuse_unwritable, write_json
 from gen.ir import Network, Target
 from gen.methods import METHODS, WAYS_OF, method_for
 from gen.progress import Progress
-from gen.sources import HELP, classifier_argument, is_file
+from gen.sources import HELP, is_file, source_argument
 from golden import tables
 from golden.answers import answer_passes, check_path, columns_help, join_answers, write_answers
 from golden.compiler import compiled
@@ -33,6 +33,7 @@ from golden.data import DataError, DataSet, data_set, folder_of, load_for
 from golden.images import Images, read_images
 from golden.network import combination_count, turns
 from golden.random.generator import choices
+from golden.regression import judge_numbers
 from golden.scores import (
     Scores,
     error_between,
@@ -61,7 +62,8 @@ PAPER = {
 EXACT = 64
 
 #: Figures that are no percentage.
-PLAIN = ("test/cls/NLL", "test/cls/Brier", "entropy_nats", "mutual_information_nats")
+PLAIN = ("test/cls/NLL", "test/cls/Brier", "entropy_nats", "mutual_information_nats", "test/reg/RMSE",
+         "test/reg/MAE", "deviation")
 
 
 @command("golden.evaluate")
@@ -70,7 +72,7 @@ def main(arguments=None):
     parser = Parser(
         prog="golden.evaluate", description="Judge the compiled golden model.",
         epilog=columns_help(simulated=False), formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("source", type=classifier_argument, metavar="NETWORK",
+    parser.add_argument("source", type=source_argument, metavar="NETWORK",
         help=f"network to judge: {HELP}")
     parser.add_argument("--method", choices=METHODS,
         help="what is random in it (default: what its name ends with)")
@@ -142,8 +144,16 @@ def _evaluate(args) -> dict:
         judged, sets = read_images(args.input, network, args.labels), {}
     else:
         judged = Images(*load_for(network, folder))
-        sets = _ood_sets(data_set(network.data), judged.pixels, folder, noise=spinbayes)
+        sets = ({} if network.head.regression else
+                _ood_sets(data_set(network.data), judged.pixels, folder, noise=spinbayes))
     name_judged = "input" if args.input else network.data
+    if network.head.regression:
+        steps.step(f"{name_judged}, {len(judged)} images")
+        prediction, answered = judge_numbers(network, judged.pixels, judged.labels, passes, steps)
+        if args.out:
+            write_answers(args.out, answered, judged)
+        return _about(args, network, passes) | {
+            "images": {name_judged: len(judged)}, "prediction": prediction}
 
     methods, first, answers = _methods(network), 0, {}
     scores = {method: {} for method in ("passes", *methods)}
@@ -176,14 +186,7 @@ def _evaluate(args) -> dict:
             over_passes(network, judged.pixels[batch], choices(
                 network.generator, batch.stop - batch.start, passes, first + batch.start), golden=tables)
             for batch in steps.bar(list(tables.batches(network, len(judged.pixels), passes)))]))
-    figures = {
-        "network": network.name,
-        "source": "compiled golden model",
-        "status": "run",
-        "passes": passes,
-        "masks": args.masks,
-        "random_layers": args.random_layers,
-        "seed": args.seed,
+    figures = _about(args, network, passes) | {
         "images": {name: len(found.mean) for name, found in scores["passes"].items()
                    if isinstance(found, Scores)},
         "prediction": {method: report(of_set.pop(name_judged), judged.labels, of_set)
@@ -201,6 +204,19 @@ def _evaluate(args) -> dict:
     if args.out:
         write_answers(args.out, answers[name_judged], judged)
     return figures
+
+
+def _about(args, network, passes):
+    """What figures are of."""
+    return {
+        "network": network.name,
+        "source": "compiled golden model",
+        "status": "run",
+        "passes": passes,
+        "masks": args.masks,
+        "random_layers": args.random_layers,
+        "seed": args.seed,
+    }
 
 
 def _ood_sets(data: DataSet, images: np.ndarray, folder: Path, *,

@@ -99,7 +99,7 @@ def test_a_regression_has_no_classes(tmp_path):
     assert source_argument(str(path)).plain.head == REGRESSION
     with pytest.raises(argparse.ArgumentTypeError, match=re.escape(
             "network 'mine' is a regression, and this command is for classes; "
-            "golden.train trains it, and spincim.load(FILE).predict(images) has its numbers")):
+            "golden.evaluate judges it")):
         classifier_argument(str(path))
     assert classifier_argument("lenet5") == source_argument("lenet5")
 

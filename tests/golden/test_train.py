@@ -730,8 +730,16 @@ def test_regression(method, described, tmp_path, capsys):
     assert network.head.regression
     found = answer(network, images, 20).prediction.mean
     assert np.sqrt(((found[:, 0] - targets["test"])**2).mean()) < 1.2 * error + 0.02
-    with pytest.raises(SystemExit):
-        evaluate.main([str(out), "--data", str(tmp_path)])
+    assert evaluate.main([str(out), "--data", str(tmp_path), "--passes", "20", "--json",
+                          str(tmp_path / "figures.json"), "--out", str(tmp_path / "answers.csv")]) == 0
+    figures = json.loads((tmp_path / "figures.json").read_text())
+    judged  = figures["prediction"]["passes"]
+    assert judged["test/reg/RMSE"] == pytest.approx(np.sqrt(((found[:, 0] - targets["test"])**2).mean()))
+    assert judged["deviation"] > 0 and set(figures["prediction"]) == {
+        "passes", "all_kept" if METHODS[method].keeps else "one_pass"}
+    assert figures["images"] == {"blobs": 60} and "accuracy" not in capsys.readouterr().out
+    first = (tmp_path / "answers.csv").read_text().splitlines()[0]
+    assert first == "image,target_0,mean_0,variance_0"
     with pytest.raises(SystemExit):
         train.main([str(described), "--data", str(tmp_path), "--method", "mc-dropout"])
     assert capsys.readouterr().err.splitlines()[-1] == (
