@@ -67,6 +67,23 @@ def _source(name, found, reasons):
                          subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
 
 
+def _percent(value):
+    return NOT_RUN if value is None else f"{100 * value:.2f} %"
+
+
+def _number(value, form=","):
+    return NOT_RUN if value is None else f"{value:{form}}"
+
+
+def _loss(value):
+    return _number(value, ".4f")
+
+
+def _all(values, show=_percent):
+    """Several values in one cell."""
+    return NOT_RUN if all(value is None for value in values) else ", ".join(map(show, values))
+
+
 class _Figures:
     """Values of the reports that were kept, and None for those that were not."""
 
@@ -74,14 +91,15 @@ class _Figures:
         self.found = found
 
     def of(self, name, report, *keys):
-        value = self.found.get(name, {}).get("reports", {}).get(report)
-        for key in keys:
-            value = value.get(key) if isinstance(value, dict) else None
-        return value
+        return _at(self.found, name, "reports", report, *keys)
 
     def judged(self, network, *keys):
         """Of ``golden.evaluate``, for a prediction."""
         return self.of(f"evaluate_{network}", "evaluate", "prediction", *keys)
+
+    def quality(self, key, *kinds, show=_percent):
+        """A cell of a row: a figure of each of these kinds of prediction."""
+        return lambda network: _all([self.judged(network, kind, key) for kind in kinds], show)
 
     def rejected(self, network, *keys):
         """The share of images that the reject rule refuses."""
@@ -116,27 +134,14 @@ class _Figures:
     def costs(self, network, *keys):
         """What a build says that its own network costs."""
         methods = self.of(f"build_{network}", "method_costs", "methods") or []
-        value = next((method for method in methods if method["network"] == network), {})
-        for key in keys:
-            value = value.get(key) if isinstance(value, dict) else None
-        return value or None
+        return _at(next((method for method in methods if method["network"] == network), {}), *keys) or None
 
 
-def _percent(value):
-    return NOT_RUN if value is None else f"{100 * value:.2f} %"
-
-
-def _number(value, form=","):
-    return NOT_RUN if value is None else f"{value:{form}}"
-
-
-def _loss(value):
-    return _number(value, ".4f")
-
-
-def _all(values, show=_percent):
-    """Several values in one cell."""
-    return NOT_RUN if all(value is None for value in values) else ", ".join(map(show, values))
+def _at(value, *keys):
+    """What is at these keys of dictionaries in each other, or None."""
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
 
 
 def _row(networks, title, cell, *names, paper=None):
@@ -148,7 +153,7 @@ def _row(networks, title, cell, *names, paper=None):
 
 def _scale_dropout(figures):
     networks = "lenet5", "lenet5_wide"
-    judged, rejected, unseen = figures.judged, figures.rejected, figures.unseen
+    quality, rejected, unseen = figures.quality, figures.rejected, figures.unseen
 
     def row(title, cell, *names):
         return _row(networks, title, cell, *names)
@@ -158,17 +163,12 @@ def _scale_dropout(figures):
         "kept* is one pass without randomness, a point estimate; *exact* is the mean over all masks,",
         "weighted by their probability, which more and more passes tend to.",
     ], ["figure", *(f"`{network}`" for network in networks)], [
-        row("accuracy, T = 20", lambda net: _percent(judged(net, "passes", "test/cls/Acc")), "evaluate_{}"),
-        row("accuracy, all scales kept; exact", lambda net: _all(
-            [judged(net, kind, "test/cls/Acc") for kind in ("all_kept", "exact")]), "evaluate_{}"),
-        row("NLL, T = 20", lambda net: _loss(judged(net, "passes", "test/cls/NLL")), "evaluate_{}"),
-        row("NLL, all scales kept; exact", lambda net: _all(
-            [judged(net, kind, "test/cls/NLL") for kind in ("all_kept", "exact")], _loss), "evaluate_{}"),
-        row("ECE, T = 20", lambda net: _percent(judged(net, "passes", "test/cal/ECE")), "evaluate_{}"),
-        row("ECE, all scales kept; exact", lambda net: _all(
-            [judged(net, kind, "test/cal/ECE") for kind in ("all_kept", "exact")]), "evaluate_{}"),
-        row("Brier score, T = 20", lambda net: _loss(judged(net, "passes", "test/cls/Brier")),
-            "evaluate_{}"),
+        *(row(f"{title}, {kinds}", quality(f"test/{key}", *names, show=show), "evaluate_{}")
+          for title, key, show in (("accuracy", "cls/Acc", _percent), ("NLL", "cls/NLL", _loss),
+                                   ("ECE", "cal/ECE", _percent))
+          for kinds, names in (("T = 20", ["passes"]),
+                               ("all scales kept; exact", ["all_kept", "exact"]))),
+        row("Brier score, T = 20", quality("test/cls/Brier", "passes", show=_loss), "evaluate_{}"),
         row("AUROC of entropy: Fashion-MNIST, notMNIST",
             lambda net: _all(unseen(net, "entropy", "ood/AUROC")), "evaluate_{}"),
         row("AUROC of mutual information: the same",
@@ -198,7 +198,7 @@ def _scale_dropout(figures):
 
 def _spinbayes(figures):
     networks = "lenet5_spinbayes", "lenet5_4bit_spinbayes"
-    judged, rejected = figures.judged, figures.rejected
+    quality, rejected = figures.quality, figures.rejected
     paper = figures.of("evaluate_lenet5_spinbayes", "evaluate", "paper") or {}
 
     def row(title, cell, *names, paper=""):
@@ -218,13 +218,12 @@ def _spinbayes(figures):
         "deviation of its noise, so its two rows of noise are not the same experiment (`golden/data.py`",
         "says what ours is).",
     ], ["figure", "sign activations", "4-bit activations", "paper"], [
-        row("accuracy, T = 10", lambda net: _percent(judged(net, "passes", "test/cls/Acc")), "evaluate_{}",
+        row("accuracy, T = 10", quality("test/cls/Acc", "passes"), "evaluate_{}",
             paper=_percent(paper.get("test/cls/Acc"))),
-        row("NLL, T = 10", lambda net: _loss(judged(net, "passes", "test/cls/NLL")), "evaluate_{}"),
-        row("ECE, T = 10", lambda net: _percent(judged(net, "passes", "test/cal/ECE")), "evaluate_{}"),
-        row("accuracy of one pass", lambda net: _percent(judged(net, "one_pass", "test/cls/Acc")),
-            "evaluate_{}"),
-        row("NLL of one pass", lambda net: _loss(judged(net, "one_pass", "test/cls/NLL")), "evaluate_{}"),
+        row("NLL, T = 10", quality("test/cls/NLL", "passes", show=_loss), "evaluate_{}"),
+        row("ECE, T = 10", quality("test/cal/ECE", "passes"), "evaluate_{}"),
+        row("accuracy of one pass", quality("test/cls/Acc", "one_pass"), "evaluate_{}"),
+        row("NLL of one pass", quality("test/cls/NLL", "one_pass", show=_loss), "evaluate_{}"),
         row("rejected of MNIST", lambda net: _percent(rejected(net)), "evaluate_{}"),
         refused("gaussian", "Gaussian noise"),
         refused("noisy-mnist", "noisy MNIST"),

@@ -117,40 +117,25 @@ class Accelerator:
         if baud is not None and not isinstance(port, str):
             raise HostError("A baud rate is for a serial port; a simulated line has that of the build, and "
                             "AXI has none")
-        directory = Path(directory)
-        if isinstance(port, Memory | Overlay):
-            return cls._open_axi(directory, port)
-        manifest  = _manifest(directory, axi=False)
-        baud      = baud or manifest["bus"]["baud"]
+        directory, axi = Path(directory), isinstance(port, Memory | Overlay)
+        manifest = _manifest(directory, axi)
         with ExitStack() as stack:
-            place, first_s = f"port {port}", _BOARD_S
-            if port is None:
-                # What simulates is needed only here.
-                from sim.verilator.virtual_board import virtual_board
-                port = stack.enter_context(virtual_board(
-                    directory, hits=hits, seed=seed, steps=steps or Progress(io.StringIO())))
-                place, first_s = "the simulated board", _VIRTUAL_S
-            line = SerialPort(port, baud)
-            stack.callback(line.close)
-            link = Link(line, manifest["bus"]["pixel_bytes"], first_s)
-            accelerator = cls(link, manifest, place=place, load="board/top.bit", baud=baud)
-            accelerator._begin()
-            accelerator._stack = stack.pop_all()
-        return accelerator
-
-    @classmethod
-    def _open_axi(cls, directory, place):
-        manifest = _manifest(directory, axi=True)
-        record   = sum(field["width"] for field in manifest["bus"]["record"]) // 8
-        with ExitStack() as stack:
-            try:
-                link = AxiLink(*place.open(stack), manifest["bus"],
-                               result=math.prod(_shape(manifest)) * record,
-                               image=manifest["pixels"] * manifest["colours"])
-            except MemoryError:
-                raise HostError(f"Memory for the DMA engine at {place} has no room for two images and a "
-                                "result; give it more") from None
-            accelerator = cls(link, manifest, place=str(place), load="its bitstream")
+            if axi:
+                place, load = str(port), "its bitstream"
+                link = _axi_link(port, manifest, stack)
+            else:
+                place, load, first_s = f"port {port}", "board/top.bit", _BOARD_S
+                if port is None:
+                    # What simulates is needed only here.
+                    from sim.verilator.virtual_board import virtual_board
+                    port = stack.enter_context(virtual_board(
+                        directory, hits=hits, seed=seed, steps=steps or Progress(io.StringIO())))
+                    place, first_s = "the simulated board", _VIRTUAL_S
+                baud = baud or manifest["bus"]["baud"]
+                line = SerialPort(port, baud)
+                stack.callback(line.close)
+                link = Link(line, manifest["bus"]["pixel_bytes"], first_s)
+            accelerator = cls(link, manifest, place=place, load=load, baud=baud)
             accelerator._begin()
             accelerator._stack = stack.pop_all()
         return accelerator
@@ -341,6 +326,16 @@ class Accelerator:
             entropy=predictive_entropy(said.mean),
             approximate_mutual_information=approximate_mutual_information(said.mean, said.variance),
             rejected=said.reject, record=record)
+
+
+def _axi_link(place, manifest, stack):
+    record = sum(field["width"] for field in manifest["bus"]["record"]) // 8
+    try:
+        return AxiLink(*place.open(stack), manifest["bus"], result=math.prod(_shape(manifest)) * record,
+                       image=manifest["pixels"] * manifest["colours"])
+    except MemoryError:
+        raise HostError(f"Memory for the DMA engine at {place} has no room for two images and a result; "
+                        "give it more") from None
 
 
 def _shape(manifest):

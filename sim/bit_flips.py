@@ -81,8 +81,7 @@ def inject(directory: Path, images: np.ndarray, *, flips=100, seed=1, processes=
                                      for cycle, target, word, bit in drawn))
         steps.step(f"flip {len(drawn)} bits, one in each run")
         with (work / "run.log").open("w") as log, subprocess.Popen(
-                [str(part) for part in command], cwd=work, stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE, text=True) as running:
+                command, cwd=work, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
             try:
                 for _ in steps.bar(_follow(running.stderr, len(drawn), log), len(drawn)):
                     pass
@@ -175,11 +174,9 @@ def _follow(lines, count, log):
     for line in lines:
         log.write(line)
         if line.strip().isdigit():
-            for _ in range(int(line) - seen):
-                yield None
+            yield from range(seen, int(line))
             seen = int(line)
-    for _ in range(count - seen):
-        yield None
+    yield from range(seen, count)
 
 
 def _outcome(wrong, flagged, class_changed, in_time, hung, error):
@@ -212,8 +209,7 @@ def _count(names, name_of, targets, drawn, outcomes):
 
 
 def _run(command, work):
-    result = subprocess.run([str(part) for part in command], cwd=work, capture_output=True, text=True,
-                            check=False)
+    result = subprocess.run(command, cwd=work, capture_output=True, text=True, check=False)
     (work / "run.log").write_text(result.stderr)
     if result.returncode:
         raise InjectionError(f"Injector failed; see {work / 'run.log'}")

@@ -128,12 +128,11 @@ class Design:
             raise DesignError(f"{what} of one instance, and design {self.directory} has {self.instances}; "
                               f"build another without --instances")
 
-    def pins(self):
-        """Name, width and whether it is an input of each port beside the streams, ``passes`` and
-        ``alarm``."""
-        for port in self.ports:
-            if port["name"].split("__")[0] not in ("pixels", "results", "passes", "alarm"):
-                yield port["name"], port["width"], port["direction"] == "in"
+    @property
+    def pins(self) -> dict[str, int]:
+        """Width of each port beside the streams, ``passes`` and ``alarm``."""
+        return {port["name"]: port["width"] for port in self.ports
+                if port["name"].split("__")[0] not in ("pixels", "results", "passes", "alarm")}
 
 
 def _read_manifest(directory):

@@ -7,11 +7,7 @@ import threading
 from pathlib import Path
 
 
-__all__ = ["Processes", "cores", "end_all"]
-
-
-#: Programs of every :class:`Processes` that run now.
-_all_running = set()
+__all__ = ["Processes", "cores"]
 
 
 def cores() -> int:
@@ -40,12 +36,10 @@ class Processes:
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out,
                                        stderr=subprocess.STDOUT, start_new_session=True, **options)
             self._running.add(process)
-            _all_running.add(process)
         try:
             return process.wait()
         finally:
             self._running.discard(process)
-            _all_running.discard(process)
             _end(process) # if this one was interrupted
             process.wait()
 
@@ -55,12 +49,6 @@ class Processes:
             self._stopped = True
             for process in list(self._running):
                 _end(process)
-
-
-def end_all():
-    """End all programs that this process has called and that run."""
-    for process in list(_all_running):
-        _end(process)
 
 
 def _end(process):

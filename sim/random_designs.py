@@ -18,8 +18,7 @@ from sim.verilator.simulation import Program, Simulation, compiled
 
 
 __all__ = [
-    "NETWORK", "PASSES", "REPEATS", "REPEATS_JUNCTION", "SEEDS", "build_design", "judge_generators",
-    "judge_junction",
+    "NETWORK", "PASSES", "REPEATS_JUNCTION", "SEEDS", "build_design", "judge_generators", "judge_junction",
 ]
 
 

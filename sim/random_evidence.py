@@ -106,16 +106,17 @@ def _least_certain(network, images, count):
 
 def _smallest(network, each):
     """The weakest fault of each kind that is found within :data:`PREDICTIONS` predictions."""
-    width = len(network.drops)
+    sizes = {"bias": [step / 100 for step in range(8, 17)],
+             "correlation": [step / 50 for step in range(8, 16)]}
+
+    def grid(fault, sign=1, **more):
+        return {sign * size: Source(**{fault: sign * size}, **more) for size in sizes[fault]}
+
     grids = {
-        "bias": {step / 100: Source(bias=step / 100) for step in range(8, 17)},
-        "bias, negative": {-step / 100: Source(bias=-step / 100) for step in range(8, 17)},
-        "correlation from bit to bit": {
-            step / 50: Source(correlation=step / 50) for step in range(8, 16)},
-        "correlation from bit to bit, negative": {
-            -step / 50: Source(correlation=-step / 50) for step in range(8, 16)},
-        "correlation from pass to pass": {
-            step / 50: Source(correlation=step / 50, distance=width) for step in range(8, 16)},
+        "bias": grid("bias"), "bias, negative": grid("bias", -1),
+        "correlation from bit to bit": grid("correlation"),
+        "correlation from bit to bit, negative": grid("correlation", -1),
+        "correlation from pass to pass": grid("correlation", distance=len(network.drops)),
     }
     figures = {}
     for name, grid in each(grids.items()):

@@ -1,5 +1,6 @@
 """The report that a long target leaves, from which :mod:`sim.verification` makes VERIFICATION.md."""
 
+import itertools
 import json
 from pathlib import Path
 
@@ -67,8 +68,7 @@ def write_report(path: Path, *, target: str, command: str, seconds: float, passe
         report["blocks"] = blocks
     if clash := details.keys() & report.keys():
         raise ValueError(f"Details must have names of their own, not {', '.join(sorted(clash))}")
-    _check_rows([row for rows in report["tables"].values() for row in rows])
-    _check_rows((blocks or {}).values())
+    _check_rows(report)
     write_json(path, report | details)
 
 
@@ -89,8 +89,7 @@ def read_report(path: Path) -> dict:
         for name, kind in KEYS.items():
             if not isinstance(report[name], kind):
                 raise ValueError(f"{name} is {report[name]!r}")
-        _check_rows([row for rows in report["tables"].values() for row in rows])
-        _check_rows(report.get("blocks", {}).values())
+        _check_rows(report)
     except FileNotFoundError:
         raise
     except KeyError as error:
@@ -102,8 +101,8 @@ def read_report(path: Path) -> dict:
     return report
 
 
-def _check_rows(rows):
-    for row in rows:
+def _check_rows(report):
+    for row in (*itertools.chain(*report["tables"].values()), *report.get("blocks", {}).values()):
         if not isinstance(row, dict) or not all(
                 isinstance(value, str | int | float | None) for value in row.values()):
             raise TypeError(f"a row must be a dictionary of text and numbers, not {row!r}")

@@ -44,15 +44,13 @@ def document(reports: dict[str, dict]) -> str:
         "the reports of the commands below; each figure is of the command beside it. The test set, "
         "coverage and mutants keep what is done, so figures of theirs may be of several calls."), ""]
     lines += _table([_overview(name, reports.get(name)) for name in TARGETS], widest=None)
-    figures = [report.get("blocks", {}) for report in reports.values()]
-    columns = dict.fromkeys(column for blocks in figures for row in blocks.values() for column in row)
-    names   = sorted({name for blocks in figures for name in blocks})
-    if names:
-        rows = [{"block": f"`{name}`"} | dict.fromkeys(columns) for name in names]
-        for row, name in zip(rows, names, strict=True):
-            for blocks in figures:
-                row.update(blocks.get(name, {}))
-        lines += ["## Blocks", "", "A block is a file of `hdl/`.", "", *_table(rows)]
+    figures = [each for report in reports.values() for each in report.get("blocks", {}).items()]
+    if figures:
+        columns = dict.fromkeys(column for _, row in figures for column in row)
+        rows = {name: {"block": f"`{name}`"} | columns for name in sorted(dict(figures))}
+        for name, row in figures:
+            rows[name].update(row)
+        lines += ["## Blocks", "", "A block is a file of `hdl/`.", "", *_table(rows.values())]
     for name in TARGETS:
         if name in reports:
             lines += _section(name, reports[name])

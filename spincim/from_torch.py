@@ -43,7 +43,7 @@ import copy
 import math
 import operator
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -53,10 +53,9 @@ from torch.nn.modules.dropout import _DropoutNd
 from gen.check_shapes import WEIGHT_BITS, check_shapes
 from gen.checkpoint import with_parameters
 from gen.checkpoint_file import Parameters
-from gen.command import UserError
 from gen.graph import trunk_and_branch
 from gen.ir import REGRESSION, BankChoice, Draw, Head, Input, Join, Layer, MaskChoice, Network
-from gen.methods import METHODS, choose, has_dropout, is_chosen
+from gen.methods import METHODS, choose, is_chosen
 from gen.transforms.banks import exact_values
 from gen.weights import averaged, bits_of, of_averages, ungrouped
 from golden.float import layers as golden_layers
@@ -66,13 +65,10 @@ from golden.float.spinbayes import SpinBayes
 from golden.methods.checkpoints import CONVOLUTIONS
 from spincim.model import Model
 from spincim.nn import BinaryConv2d, BinaryLinear, Fixed, ScaleDropout, Sign, SpatialSpinDrop, SpinDrop
+from spincim.states import ConvertError, Part, Pixels, Signs, Values, fractions
 
 
 __all__ = ["ConvertError", "MODULES", "WAYS_OUT", "convert", "from_torch"]
-
-
-class ConvertError(UserError):
-    """A model that cannot be built, with the module and the way out in its message."""
 
 
 _ONE = "each takes what one module before it computes"
@@ -100,71 +96,6 @@ _OTHERWISE = "spincim/from_torch.py says what can be built"
 
 class _Refused(Exception):
     """Why a module is refused, and the way out if it is a special one."""
-
-
-@dataclass(frozen=True)
-class _Pixels:
-    """Pixels n, from 0 to 255, of the value ``low + step * n``."""
-
-    shape: tuple[int, int, int]     #: Channels, height and width.
-    low: Fraction
-    step: Fraction
-    flat: bool = False
-    mask = None                     #: No pixel is dropped.
-
-
-@dataclass(frozen=True)
-class _Part:
-    """A layer: values ``gamma * ((s + bias) * scale - mean) / sqrt(variance + epsilon) + beta`` of pooled
-    sums s; of plain modules, whose scale is the size of the weights, with the bias behind the scale."""
-
-    layer: Layer
-    weight: np.ndarray              #: Of -1 and +1, (outputs, channels of a group, height, width); 0 for
-                                    #: those of other groups where these lie apart.
-    flat: bool
-    bias: np.ndarray                #: float64 (C,), as the others.
-    scale: np.ndarray
-    normalization: dict | None = None #: By the names of a checkpoint.
-    scaled: bool = False            #: Whether its scales can be dropped,
-    p: float | None = None          #: and with which probability.
-    mask: tuple[float, int] | None = None #: Probability and groups of what is dropped of its inputs.
-    limited: bool = False           #: Whether only the signs of its values are known.
-    golden: nn.Module | None = None #: The layer of :mod:`golden.methods` that it is; arrays then have the
-                                    #: rows that it stores.
-    place: int = 0                  #: Its number.
-    area: int = 1                   #: How many sums are averaged.
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        height, width, channels = self.layer.output_shape
-        return channels, height, width
-
-
-@dataclass(frozen=True)
-class _Signs:
-    """Levels of -1 and +1 that leave a layer or join, or pixels; or averages of them."""
-
-    shape: tuple[int, int, int]
-    flat: bool
-    mask: tuple[float, int] | None = None
-    source: str | None = None       #: Name of the layer or join; None of pixels.
-    place: int | None = None        #: Number of the layer that has thresholds for them.
-    order: tuple[int, ...] | None = None #: Channels of torch, in the order of the join; None of the same.
-    window: tuple[int, int] = (1, 1) #: Height and width of what is averaged.
-    whole: tuple[int, int] | None = None #: Height and width before that.
-
-
-@dataclass(frozen=True)
-class _Values:
-    """Values in fixed point that leave a layer or join, or a sum of them that no bits hold yet."""
-
-    shape: tuple[int, int, int]
-    flat: bool
-    fixed: tuple[int, int]          #: Bits, and how many of them are fraction.
-    source: str
-    order: tuple[int, ...] | None = None
-    held: bool = True
-    mask = None
 
 
 def convert(model: nn.Module, input_shape: tuple[int, int, int] = (1, 28, 28), *,
@@ -201,7 +132,7 @@ def from_torch(model: nn.Module, input_shape: tuple[int, int, int] = (1, 28, 28)
     if not (0 < std < math.inf and abs(mean) < math.inf):
         raise ConvertError(f"Pixels must have a mean and a deviation above zero, not {mean} and {std}")
     low, step = -_decimal(mean) / _decimal(std), 1 / (255 * _decimal(std))
-    return _Walk(model, _Pixels(shape, low, step), REGRESSION if regression else Head()).network(name)
+    return _Walk(model, Pixels(shape, low, step), REGRESSION if regression else Head()).network(name)
 
 
 def _alike(values):
@@ -268,7 +199,7 @@ class _Walk:
             return
         if node.op == "get_attr" or self._asks_for_size(node):
             return
-        taken = [each for each in node.all_input_nodes if not self._asks_for_size(each)]
+        taken = self._taken(node)
         if not taken or not self.states.keys() >= set(taken):
             raise _Refused("takes other values than those of modules before it", _ONE)
         self.node, self.state = node, self.states[taken[0]]
@@ -280,7 +211,7 @@ class _Walk:
             raise _Refused("comes behind the softmax", "end the model with its logits")
         for each in taken:
             # A layer is made of all that stands behind its weights, which so has to be one thing.
-            if isinstance(self.states[each], _Part) and self._users(each) > 1:
+            if isinstance(self.states[each], Part) and self._users(each) > 1:
                 raise _Refused("takes values that something else takes, too",
                                "put Fixed or Sign of spincim.nn behind these values")
         if not self._users(node):
@@ -292,6 +223,10 @@ class _Walk:
         else:
             state = self._function(node)
         self.states[node] = state
+
+    def _taken(self, node):
+        """The nodes whose values ``node`` takes."""
+        return [each for each in node.all_input_nodes if not self._asks_for_size(each)]
 
     def _users(self, node):
         """How many nodes take the values of ``node``."""
@@ -323,7 +258,7 @@ class _Walk:
 
     def _refuse_sum(self, kind=None):
         """Refuse anything but ``Fixed`` behind a sum."""
-        if isinstance(self.state, _Values) and not self.state.held and kind is not Fixed:
+        if isinstance(self.state, Values) and not self.state.held and kind is not Fixed:
             raise _Refused("takes a sum that no bits hold", "put Fixed of spincim.nn behind the sum")
 
     def _same(self, module):
@@ -331,7 +266,7 @@ class _Walk:
 
     def _fixed(self, module):
         wanted, state = (module.bits, module.fraction), self.state
-        if isinstance(state, _Values):
+        if isinstance(state, Values):
             if state.fixed != wanted:
                 raise _Refused(f"takes values of {_of(state.fixed)}, not {_of(wanted)}",
                                "let all that are added have the same")
@@ -343,7 +278,7 @@ class _Walk:
             raise _Refused("is behind a pool", "use a stride in its place")
         part = self._change(part, layer=replace(part.layer, output_bits=module.bits,
                                                 fraction=module.fraction))
-        return _Values(part.shape, part.flat, wanted, part.layer.name)
+        return Values(part.shape, part.flat, wanted, part.layer.name)
 
     def _hardtanh(self, module):
         if not module.min_val < 0 < module.max_val:
@@ -356,7 +291,7 @@ class _Walk:
         return self._flat()
 
     def _flat(self):
-        if not isinstance(self.state, _Part):
+        if not isinstance(self.state, Part):
             return replace(self.state, flat=True)
         return self._change(self.state, flat=True)
 
@@ -367,10 +302,10 @@ class _Walk:
 
     def _convolution(self, module):
         state, lowest = self._entering(), -1.0
-        if isinstance(state, _Pixels):
+        if isinstance(state, Pixels):
             lowest = float(state.low)
         if state.flat or module.in_channels != state.shape[0]:
-            raise _Refused(f"takes {module.in_channels} channels, not {_words(state)}")
+            raise _Refused(f"takes {module.in_channels} channels, not {state.words}")
         if set(module.dilation) != {1}:
             raise _Refused("must have no dilation", "train without it")
         if module.groups > 1 and state.mask:
@@ -389,7 +324,7 @@ class _Walk:
     def _linear(self, module):
         state = self._entering()
         if not state.flat or module.in_features != math.prod(state.shape):
-            raise _Refused(f"takes vectors of {module.in_features}, not {_words(state)}",
+            raise _Refused(f"takes vectors of {module.in_features}, not {state.words}",
                            "put nn.Flatten() before it")
         return self._layer("fc", module, state.shape[1:])
 
@@ -402,24 +337,23 @@ class _Walk:
         scale  = abs(weight).reshape(len(weight), -1)
         if (scale != scale[:, :1]).any() or not scale.all():
             raise _Refused("has weights that are not binary", _BINARY)
-        if getattr(state, "order", None) is not None: # the channels of a group may lie apart
+        if state.order is not None: # the channels of a group may lie apart
             weight, groups = ungrouped(weight, groups)[:, state.order], 1
-        window = getattr(state, "window", (1, 1))
+        window = state.window
         weight = of_averages(weight, window)
         kernel, stride, padding = (tuple(map(operator.mul, pair, window))
                                    for pair in (kernel, _pair(stride), _pair(padding)))
         if any(padding) and any(whole % side for whole, side in zip(
-                getattr(state, "whole", None) or (0, 0), window, strict=True)):
+                state.whole or (0, 0), window, strict=True)):
             raise _Refused("has a border around averages of windows that do not fill the map",
                            "use a window that does")
         bias = np.zeros(len(weight)) if module.bias is None else _array(module.bias, "bias")
         size = math.prod(window)
         layer = self._geometry(kind, kernel, len(weight), stride, padding, window)
         weight = np.sign(weight).astype(np.int64)
-        part = _Part(replace(layer, groups=groups, weight_bits=bits_of(weight)), weight, kind == "fc",
+        part = Part(replace(layer, groups=groups, weight_bits=bits_of(weight)), weight, kind == "fc",
                      bias * size, scale[:, 0], mask=state.mask)
-        if any(Fraction(one) * size != Fraction(both)
-               for one, both in zip(bias.tolist(), part.bias.tolist(), strict=True)):
+        if fractions(part.bias) != [size * each for each in fractions(bias)]:
             raise _Refused("has a bias that 64 bits cannot hold, times the size of the average before it",
                            "make the model float32")
         return self._append(part)
@@ -430,7 +364,7 @@ class _Walk:
 
     def _geometry(self, kind, kernel, outputs, stride=(1, 1), padding=(0, 0), average=(1, 1)):
         state, entering = self.state, {}
-        if isinstance(state, _Pixels):
+        if isinstance(state, Pixels):
             ends = state.low, state.low + 255 * state.step
             if ends not in ((0, 1), (-1, 1)):
                 raise _Refused(f"takes pixels from {float(ends[0]):g} to {float(ends[1]):g}",
@@ -440,9 +374,9 @@ class _Walk:
             self.input = Input(height, width, (), bits=8, colours=channels)
             entering = {"input_bits": 8, "input_low": int(state.low)}
         channels, height, width = state.shape
-        height, width = getattr(state, "whole", None) or (height, width)
+        height, width = state.whole or (height, width)
         name   = f"{kind}{1 + sum(part.layer.name.startswith(kind) for part in self.parts)}"
-        source = getattr(state, "source", None)
+        source = state.source
         before = self.parts[-1].layer.name if self.parts else None
         if source is None and before is not None:
             raise _Refused("takes pixels, which only the first layer does",
@@ -451,18 +385,18 @@ class _Walk:
         layer = Layer(name, height, width, channels, tuple(kernel), outputs, stride=stride, padding=padding,
                       average=average, source="" if source == before else source, **entering)
         if min(layer.positions) < 1:
-            raise _Refused(f"has a kernel that is larger than its map, {_words(state)}",
+            raise _Refused(f"has a kernel that is larger than its map, {state.words}",
                            "use a smaller kernel")
         return layer
 
     def _golden(self, module):
         state, layer = self._entering(), module.layer
-        if not isinstance(state, _Signs) or state.mask or state.flat or state.order or state.whole \
+        if not isinstance(state, Signs) or state.mask or state.flat or state.order or state.whole \
                 or state.shape != (layer.channels, layer.height, layer.width):
             raise _Refused(f"takes signs of a map of {layer.channels} channels of {layer.height} by "
-                           f"{layer.width}, not {_words(state)}", "put Sign of spincim.nn before it")
+                           f"{layer.width}, not {state.words}", "put Sign of spincim.nn before it")
         stored = {name: _array(value, name) for name, value in module.stored().items()}
-        part = _Part(replace(self._geometry("fc" if layer.positions == (1, 1) else "conv", layer.kernel,
+        part = Part(replace(self._geometry("fc" if layer.positions == (1, 1) else "conv", layer.kernel,
                                             layer.outputs, layer.stride, layer.padding), pool=layer.pool,
                              groups=layer.groups),
                      stored.pop("weight"), False, stored["bias"], stored["scale"], normalization=stored,
@@ -471,18 +405,18 @@ class _Walk:
 
     def _entering(self):
         """What enters a layer."""
-        if isinstance(self.state, _Part | _Values):
+        if isinstance(self.state, Part | Values):
             raise _Refused("takes values that are not binary", "put Sign of spincim.nn before it")
         return self.state
 
     def _part(self, channels=None):
         """The layer whose values are to be changed, in each of so many ``channels``."""
         part = self.state
-        if not isinstance(part, _Part) or part.golden is not None or part.limited and channels:
+        if not isinstance(part, Part) or part.golden is not None or part.limited and channels:
             raise _Refused("does not follow a layer of weights",
                            "put it between a binary layer and its sign")
         if channels is not None and (channels != part.shape[0] or part.flat and part.shape[1:] != (1, 1)):
-            raise _Refused(f"has {channels} channels, but takes {_words(part)}")
+            raise _Refused(f"has {channels} channels, but takes {part.words}")
         return part
 
     def _scale_dropout(self, module):
@@ -507,28 +441,36 @@ class _Walk:
             raise _Refused("has a variance that, with epsilon, is not above zero", "train it again")
         return self._change(part, normalization=found)
 
-    def _max_pool(self, module):
-        size, *others = map(_pair, (module.kernel_size, module.stride, module.padding, module.dilation))
-        if others != [size, (0, 0), (1, 1)] or module.ceil_mode or module.return_indices:
+    def _window(self, module):
+        """Height and width of the windows of a pool or average: of a global one, those of the map."""
+        name = "AvgPool2d" if isinstance(module, nn.AvgPool2d | nn.AdaptiveAvgPool2d) else "MaxPool2d"
+        more = getattr(module, "return_indices", False) or getattr(module, "divisor_override", None)
+        if isinstance(module, nn.AdaptiveMaxPool2d | nn.AdaptiveAvgPool2d):
+            if module.output_size not in (1, (1, 1)) or more:
+                raise _Refused("must leave one value of each channel", f"use Adaptive{name}(1), or {name}")
+            return self.state.shape[1:]
+        size, *others = map(_pair, (module.kernel_size, module.stride, module.padding,
+                                    getattr(module, "dilation", 1)))
+        if others != [size, (0, 0), (1, 1)] or module.ceil_mode or more:
             raise _Refused("must be of windows that do not overlap, without a border",
-                           f"use MaxPool2d({size[0] if size[0] == size[1] else size})")
-        return self._pool(size)
+                           f"use {name}({size[0] if size[0] == size[1] else size})")
+        return size
 
-    def _global_max_pool(self, module):
-        if module.output_size not in (1, (1, 1)) or module.return_indices:
-            raise _Refused("must leave one value of each channel", "use AdaptiveMaxPool2d(1), or MaxPool2d")
-        return self._pool(self.state.shape[1:])
+    def _refuse_smaller(self, window):
+        """Refuse a map that is smaller than ``window``."""
+        if any(side > whole for side, whole in zip(window, self.state.shape[1:], strict=True)):
+            raise _Refused(f"takes {self.state.words}", "take it out")
 
-    def _pool(self, size):
+    def _max_pool(self, module):
         """Pool what leaves the newest layer: the largest value is that of the largest sum, or, where values
         fall as sums rise, that of the largest sum of the opposite weights."""
-        state = self.state
-        self._refuse_values(state)
-        if getattr(state, "whole", None):
+        state, size = self.state, self._window(module)
+        if isinstance(state, Values) or isinstance(state, Signs) and state.source and state.place is None:
+            raise _Refused("is behind values in fixed point or a join", "use a stride in its place")
+        if state.whole:
             raise _Refused("takes averages", "put a layer between them")
-        place = getattr(state, "place", None)
-        part  = None if place is None else self.parts[place]
-        if part is None or state.flat or getattr(state, "mask", None):
+        part = None if state.place is None else self.parts[state.place]
+        if part is None or state.flat or state.mask:
             raise _Refused("takes pixels, a vector, or what is dropped",
                            "put it behind a convolution, before Flatten and dropout")
         if part.layer.pool != (1, 1) or part.layer.resize != (1, 1):
@@ -537,8 +479,7 @@ class _Walk:
         if part.golden is not None:
             raise _Refused("is behind a layer that has its pool in itself",
                            f"make that layer with pool={size}")
-        if any(side > whole for side, whole in zip(size, part.shape[1:], strict=True)):
-            raise _Refused(f"takes {_words(state)}", "take it out")
+        self._refuse_smaller(size)
         if part.scaled and not (part.scale > 0).all():
             raise _Refused("is behind scales that are not above zero, of which one sign is dropped",
                            "put it before ScaleDropout")
@@ -548,36 +489,19 @@ class _Walk:
         if self._users(self.node.all_input_nodes[0]) > 1:
             raise _Refused("takes signs that something else takes, too, of before the pool",
                            "let all take the pooled ones")
-        part = self._change(part, layer=replace(part.layer, pool=size), **_opposite(part, falls))
-        return part if isinstance(state, _Part) else replace(state, shape=part.shape)
-
-    def _refuse_values(self, state):
-        if isinstance(state, _Values) or isinstance(state, _Signs) and state.source and state.place is None:
-            raise _Refused("is behind values in fixed point or a join", "use a stride in its place")
+        part = self._change(part, layer=replace(part.layer, pool=size), **part.opposite(falls))
+        return part if isinstance(state, Part) else replace(state, shape=part.shape)
 
     def _average(self, module):
-        size, *others = map(_pair, (module.kernel_size, module.stride, module.padding))
-        if others != [size, (0, 0)] or module.ceil_mode or module.divisor_override:
-            raise _Refused("must be of windows that do not overlap, without a border",
-                           f"use AvgPool2d({size[0] if size[0] == size[1] else size})")
-        return self._averaged(size)
-
-    def _global_average(self, module):
-        if module.output_size not in (1, (1, 1)):
-            raise _Refused("must leave one value of each channel", "use AdaptiveAvgPool2d(1), or AvgPool2d")
-        return self._averaged(self.state.shape[1:])
-
-    def _averaged(self, size):
         """Average signs: the layer that follows adds up as many for each of its weights; or sums, which a
         larger kernel of their own layer adds up."""
-        state = self.state
-        if isinstance(state, _Part) and not state.flat and not state.limited and state.golden is None:
+        state, size = self.state, self._window(module)
+        if isinstance(state, Part) and not state.flat and not state.limited and state.golden is None:
             return self._averaged_sums(state, size)
-        if not isinstance(state, _Signs) or state.flat or state.mask:
+        if not isinstance(state, Signs) or state.flat or state.mask:
             raise _Refused("takes what is no map of signs", _AVERAGE)
+        self._refuse_smaller(size)
         channels, height, width = state.shape
-        if size[0] > height or size[1] > width:
-            raise _Refused(f"takes {_words(state)}", "take it out")
         return replace(state, shape=(channels, height // size[0], width // size[1]),
                        window=(state.window[0] * size[0], state.window[1] * size[1]),
                        whole=state.whole or (height, width))
@@ -586,8 +510,7 @@ class _Walk:
         layer = part.layer
         if layer.pool != (1, 1):
             raise _Refused("is behind a pool", "put a layer between them, or use a larger pool")
-        if any(side > whole for side, whole in zip(size, part.shape[1:], strict=True)):
-            raise _Refused(f"takes {_words(part)}", "take it out")
+        self._refuse_smaller(size)
         weight = averaged(part.weight, layer.stride, size)
         bits   = bits_of(weight)
         if bits > 1 and part.mask:
@@ -610,10 +533,8 @@ class _Walk:
         if self._users(self.node.all_input_nodes[0]) > 1:
             raise _Refused("takes a map that something else takes, too",
                            "give each a convolution of its own")
-        source = getattr(state, "source", None)
-        part   = next((part for part in self.parts if part.layer.name == source), None)
-        if not isinstance(state, _Signs | _Values) or state.flat or state.mask or part is None or getattr(
-                state, "whole", None):
+        part = next((part for part in self.parts if part.layer.name == state.source), None)
+        if part is None or not isinstance(state, Signs | Values) or state.flat or state.mask or state.whole:
             raise _Refused("takes what is no map of signs, or of values in fixed point, of a layer",
                            "put it behind Sign or Fixed, before Flatten, averages and dropout")
         if part.golden is not None or part.layer.resize != (1, 1):
@@ -623,35 +544,32 @@ class _Walk:
         channels, height, width = state.shape
         return replace(state, shape=(channels, height * factor[0], width * factor[1]))
 
-    def _sign(self, module):
-        return self._signs()
-
-    def _signs(self):
+    def _sign(self, module=None):
         state = self.state
-        if isinstance(state, _Signs):
+        if isinstance(state, Signs):
             raise _Refused("takes signs", "take it out")
-        if isinstance(state, _Part):
-            return _Signs(state.shape, state.flat, source=state.layer.name, place=state.place)
-        if isinstance(state, _Values):
-            return _Signs(state.shape, state.flat, source=state.source, order=state.order)
+        if isinstance(state, Part):
+            return Signs(state.shape, state.flat, source=state.layer.name, place=state.place)
+        if isinstance(state, Values):
+            return Signs(state.shape, state.flat, source=state.source, order=state.order)
         threshold = math.ceil(-state.low / state.step) # the first pixel from 0 on
         if not 1 <= threshold <= 255:
             raise _Refused("takes pixels that are all of one sign",
                            "subtract a value between them first, as the mean of spincim.convert does")
         channels, height, width = state.shape
         self.input = Input(height, width, (threshold,), colours=channels)
-        return _Signs(state.shape, state.flat)
+        return Signs(state.shape, state.flat)
 
     def _mask(self, module):
         state, spatial = self.state, isinstance(module, SpatialSpinDrop)
-        if not isinstance(state, _Signs) or state.mask or state.whole or state.flat == spatial:
-            raise _Refused(f"takes {_words(state)}, dropped before or not signs",
+        if not isinstance(state, Signs) or state.mask or state.whole or state.flat == spatial:
+            raise _Refused(f"takes {state.words}, dropped before or not signs",
                            "put SpatialSpinDrop before Flatten and SpinDrop behind it, between Sign and a "
                            "binary layer")
         return replace(state, mask=(float(module.p), state.shape[0] if spatial else math.prod(state.shape)))
 
     def _softmax(self, module):
-        if not isinstance(self.state, _Part) or module.dim not in ((1, -1) if self.state.flat else (1,)):
+        if not isinstance(self.state, Part) or module.dim not in ((1, -1) if self.state.flat else (1,)):
             raise _Refused("is not that of the classes", "use dim=1, at the end of the model")
         if self.head.regression:
             raise _Refused("makes probabilities of the numbers of a regression", "take it out")
@@ -662,29 +580,24 @@ class _Walk:
 
     def _function(self, node):
         kind, options = self._kind(node), dict(node.kwargs)
-        arguments = [each for each in node.args[1:]]
+        arguments = node.args[1:]
         if kind in ("cat", "concat", "concatenate"):
             return self._concat(*node.args, **options)
         if kind in ("add", "add_", "iadd") and len(node.args) == 2 and not options and all(
                 isinstance(each, fx.Node) for each in node.args):
             return self._add(*node.args, changes=kind != "add")
-        if len(node.all_input_nodes) - sum(map(self._asks_for_size, node.all_input_nodes)) > 1:
+        if len(self._taken(node)) > 1:
             raise _Refused("takes several maps", "use +, or torch.cat of channels")
         self._refuse_sum()
-        if node.target in (golden_layers.sign,):
-            return self._signs()
+        if node.target is golden_layers.sign:
+            return self._sign()
         if kind in ("flatten", "view", "reshape"):
             return self._vector(kind, arguments, options)
-        if kind in ("max_pool2d", "boolean_dispatch", "_max_pool2d"):
-            return self._max_pool(nn.MaxPool2d(*arguments, **options))
-        if kind == "interpolate":
-            if options.pop("antialias", False):
+        if kind in _AS_MODULES:
+            if kind == "interpolate" and options.pop("antialias", False):
                 raise _Refused("has an antialias", "leave it out")
-            return self._upsample(nn.Upsample(*arguments, **options))
-        if kind == "avg_pool2d":
-            return self._average(nn.AvgPool2d(*arguments, **options))
-        if kind == "adaptive_avg_pool2d":
-            return self._global_average(nn.AdaptiveAvgPool2d(*arguments, **options))
+            module = _AS_MODULES[kind](*arguments, **options)
+            return getattr(self, MODULES[type(module)])(module)
         if kind in _ARITHMETIC:
             return self._arithmetic(kind, node)
         raise _Refused("has no counterpart")
@@ -692,7 +605,7 @@ class _Walk:
     def _add(self, one, other, changes):
         first, second = self.states[one], self.states[other]
         for state in first, second:
-            if not isinstance(state, _Values) or not state.held:
+            if not isinstance(state, Values) or not state.held:
                 raise _Refused("adds values that are not in fixed point",
                                "put Fixed of spincim.nn behind each")
         if one is other:
@@ -703,7 +616,7 @@ class _Walk:
             raise _Refused(f"adds values of {_of(first.fixed)} to those of {_of(second.fixed)}",
                            "let both have the same")
         if (first.shape, first.flat, first.order) != (second.shape, second.flat, second.order):
-            raise _Refused(f"adds {_words(second)} to {_words(first)}, or in another order",
+            raise _Refused(f"adds {second.words} to {first.words}, or in another order",
                            "let both have the same")
         name, _ = self._join("add", first, second)
         return replace(first, source=name, held=False)
@@ -719,15 +632,15 @@ class _Walk:
 
     def _beside(self, first, second):
         for state in first, second:
-            if not (isinstance(state, _Signs) and state.source and not state.mask and not state.whole
-                    or isinstance(state, _Values) and state.held) or state.flat:
+            if not (isinstance(state, Signs) and state.source and not state.mask and not state.whole
+                    or isinstance(state, Values) and state.held) or state.flat:
                 raise _Refused("takes what is no map of signs, or of values in fixed point, of a layer",
                                "put Sign or Fixed before it, and Flatten and dropout behind it")
-        if type(first) is not type(second) or getattr(first, "fixed", 0) != getattr(second, "fixed", 0):
+        if type(first) is not type(second) or first.fixed != second.fixed:
             raise _Refused("takes signs and values in fixed point, or values of other bits",
                            "let all be the same")
         if first.shape[1:] != second.shape[1:]:
-            raise _Refused(f"puts {_words(second)} beside {_words(first)}",
+            raise _Refused(f"puts {second.words} beside {first.words}",
                            "let both have the same height and width")
         name, swapped = self._join("concat", first, second)
         count = first.shape[0]
@@ -735,7 +648,7 @@ class _Walk:
                   for state, start in ((first, 0), (second, count))]
         order = sum(orders[::-1] if swapped else orders, ())
         shape = count + second.shape[0], *first.shape[1:]
-        changes = {"place": None} if isinstance(first, _Signs) else {}
+        changes = {"place": None} if isinstance(first, Signs) else {}
         return replace(first, shape=shape, source=name, **changes,
                        order=None if order == tuple(range(shape[0])) else order)
 
@@ -767,7 +680,7 @@ class _Walk:
     def _arithmetic(self, kind, node):
         """A factor or a shift of pixels."""
         state = self.state
-        if not isinstance(state, _Pixels) or node.kwargs or len(node.args) != 2 \
+        if not isinstance(state, Pixels) or node.kwargs or len(node.args) != 2 \
                 or not all(each in self.states or isinstance(each, int | float) and math.isfinite(each)
                            for each in node.args):
             raise _Refused("computes what is no number times pixels, or added to them",
@@ -787,9 +700,9 @@ class _Walk:
 
     def _network(self, name):
         last, model = self.state, type(self.model).__name__
-        if isinstance(last, _Part):
+        if isinstance(last, Part):
             last = self.parts[last.place]
-        if not isinstance(last, _Part) or last.limited:
+        if not isinstance(last, Part) or last.limited:
             raise ConvertError(f"Model {model} ends with values that are limited or binary; end it with "
                                "the logits of a binary layer")
         layers = [part.layer for part in self.parts]
@@ -801,7 +714,7 @@ class _Walk:
         else:
             network = self._of_choices(base)
         check_shapes(network)
-        parameters = [_parameters(part, network, layer)
+        parameters = [part.parameters(network, layer)
                       for part, layer in zip(self.parts, network.layers, strict=True)]
         for layer in with_parameters(network, parameters).layers:
             if layer.fraction is not None and not exact_values(layer):
@@ -853,67 +766,6 @@ class _Walk:
                      if is_chosen(named := replace(network, method=method))), network)
 
 
-def _opposite(part, channels):
-    """Fields of ``part`` where some channels have the opposite weights."""
-    signs = np.where(channels, -1, 1)
-    changes = {"weight": part.weight * signs[:, None, None, None], "bias": part.bias * signs}
-    if part.normalization is not None:
-        changes["normalization"] = part.normalization | {
-            name: part.normalization[name] * signs for name in ("gamma", "mean")}
-    return changes
-
-
-def _parameters(part: _Part, network: Network, layer: Layer) -> Parameters:
-    """What a checkpoint holds of ``part``."""
-    # torch has the channel before height and width.
-    weight = np.moveaxis(part.weight, -3, -1)
-    weight = weight.reshape(-1, layer.outputs, layer.fan_in).astype(np.int64)
-    ones, zeros = np.ones(layer.outputs), np.zeros(layer.outputs)
-    vectors = {"gamma": ones, "beta": zeros, "mean": zeros, "variance": ones, "epsilon": 0.0}
-    vectors |= part.normalization or {}
-    window = math.prod(layer.average) * part.area
-    if window > 1: # the sums are those of the averages, times that
-        vectors |= {"mean": _times(layer, vectors["mean"], window),
-                    "variance": vectors["variance"] * window**2,
-                    "epsilon": vectors["epsilon"] * window**2}
-    bias, scale = part.bias, part.scale
-    # A weight w of several bits stands for w / most.
-    most, bare = max(1, 2**(layer.weight_bits - 1) - 1), part.golden is None and part.area > 1
-    if bare:
-        bias, scale = (_times(layer, values, factor) for values, factor in (
-            (bias, part.area), (scale, most)))
-    dropout = part.p if part.scaled or part.golden is not None else part.mask[0] if part.mask else None
-    if most > 1 and part.scaled and bias.any():
-        raise ConvertError(f"Layer {layer.name!r} has a bias before its scales, and an average; leave its "
-                           "bias out")
-    if part.golden is None and (scale != 1).any() and not part.scaled and bias.any():
-        # A bias that is added to the scaled sum is taken from the mean.
-        mean = vectors["mean"] - bias
-        if any(Fraction(one) - Fraction(other) != Fraction(both) for one, other, both in zip(
-                vectors["mean"].tolist(), bias.tolist(), mean.tolist(), strict=True)):
-            raise ConvertError(f"Layer {layer.name!r} has scaled weights and a bias that no mean of 64 "
-                               "bits can take; leave its bias out, as the normalization has one")
-        vectors["mean"], bias = mean, zeros
-    if part.scaled and not network.method:
-        scale = np.stack([ones * (most if bare else 1), scale])
-    epsilon = float(vectors.pop("epsilon"))
-    return Parameters(
-        weight, layer.weight_bits, np.atleast_2d(bias),
-        **{name: np.atleast_2d(vectors[name]) for name in ("gamma", "beta", "mean", "variance")},
-        epsilon=epsilon, scale=np.atleast_2d(scale),
-        dropout=None if dropout is None or not has_dropout(network, layer) else float(dropout))
-
-
-def _times(layer, values: np.ndarray, factor: int) -> np.ndarray:
-    """``values`` times ``factor``, exactly."""
-    found = values * factor
-    if any(Fraction(one) * factor != Fraction(both)
-           for one, both in zip(values.tolist(), found.tolist(), strict=True)):
-        raise ConvertError(f"Layer {layer.name!r} has numbers that 64 bits cannot hold, times the size of "
-                           "an average; make the model float32")
-    return found
-
-
 def _own_parameters(model: BayNN | SpinBayes) -> list[Parameters]:
     """What a checkpoint holds of the layers of a model of this project."""
     found = []
@@ -951,22 +803,21 @@ def _of(fixed):
     return f"{fixed[0]} bits, {fixed[1]} of them fraction"
 
 
-def _words(state):
-    channels, height, width = state.shape
-    return (f"vectors of {math.prod(state.shape)}" if state.flat else
-            f"{channels} channels of {height} by {width}")
-
-
 #: What is done with each module, by its class; a class that is derived of another comes first.
 MODULES = {
     nn.Identity: "_same", nn.Hardtanh: "_hardtanh", nn.Flatten: "_flatten", Sign: "_sign",
     BinaryConv2d: "_convolution", BinaryLinear: "_linear", nn.Conv2d: "_convolution", nn.Linear: "_linear",
     nn.BatchNorm1d: "_normalization", nn.BatchNorm2d: "_normalization", nn.MaxPool2d: "_max_pool",
-    nn.AdaptiveMaxPool2d: "_global_max_pool", Fixed: "_fixed", nn.AvgPool2d: "_average",
-    nn.AdaptiveAvgPool2d: "_global_average", nn.Upsample: "_upsample", nn.UpsamplingNearest2d: "_upsample",
+    nn.AdaptiveMaxPool2d: "_max_pool", Fixed: "_fixed", nn.AvgPool2d: "_average",
+    nn.AdaptiveAvgPool2d: "_average", nn.Upsample: "_upsample", nn.UpsamplingNearest2d: "_upsample",
     ScaleDropout: "_scale_dropout", SpinDrop: "_mask", SpatialSpinDrop: "_mask", nn.Softmax: "_softmax",
     nn.LogSoftmax: "_softmax",
 }
+
+#: Modules that compute what functions do, by the names of these.
+_AS_MODULES = {"max_pool2d": nn.MaxPool2d, "boolean_dispatch": nn.MaxPool2d, "_max_pool2d": nn.MaxPool2d,
+               "interpolate": nn.Upsample, "avg_pool2d": nn.AvgPool2d,
+               "adaptive_avg_pool2d": nn.AdaptiveAvgPool2d}
 
 #: What functions compute of pixels, by their names: those of operators, of torch and of tensors.
 _ARITHMETIC = {"add": "add", "sub": "sub", "subtract": "sub", "mul": "mul", "multiply": "mul",

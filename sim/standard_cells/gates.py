@@ -103,11 +103,6 @@ def evaluate(netlist: Netlist, waves: Mapping[str, np.ndarray]) -> Values:
         if name in waves:
             named |= {net: (name, bit) for bit, net in enumerate(nets)}
     packed = {name: pack(waves[name]) for name in {name for name, _ in named.values()}}
-
-    def known(net):
-        name, bit = named[net]
-        return packed[name][bit]
-
     begins = [net for nets in netlist.inputs.values() for net in nets]
     for *_, out in (*netlist.memories.values(), *netlist.arrays.values()):
         begins += out
@@ -119,7 +114,8 @@ def evaluate(netlist: Netlist, waves: Mapping[str, np.ndarray]) -> Values:
     needed = netlist.used() - clocks
     for net in begins:
         if net in named:
-            values.nets[net] = known(net)
+            name, bit = named[net]
+            values.nets[net] = packed[name][bit]
     for number in netlist.flip_flops():
         instance = netlist.instances[number]
         if (state := _state(instance, values.nets)) is None:

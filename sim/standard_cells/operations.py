@@ -7,7 +7,7 @@ from gen.energy.operations import OPERATIONS
 from gen.energy.table import Circuit, EnergyTable
 
 
-__all__ = ["CIRCUITS", "REST", "counts_of", "per_operation", "table_text"]
+__all__ = ["counts_of", "per_operation", "table_text"]
 
 
 #: Circuits: by name the operation that each is charged for, and the files of ``hdl/`` that it is of.

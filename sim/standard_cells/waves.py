@@ -74,23 +74,19 @@ def _changes(file, changes, clock_code):
     """Take the changes of the values: cycles and values of each code. Return the number of cycles."""
     cycle, high = -1, False
     for line in file:
-        first = line[0]
-        if first in "01":
-            code = line[1:].rstrip()
-            if code == clock_code:
-                if first == "1" and not high:
-                    cycle += 1
-                high = first == "1"
-            if code in changes:
-                times, values = changes[code]
-                times.append(cycle)
-                values.append(int(first))
-        elif first == "b":
+        if line[0] in "01":
+            value, code = line[0], line[1:].rstrip()
+        elif line[0] == "b":
             value, code = line[1:].split()
-            if code in changes:
-                times, values = changes[code]
-                times.append(cycle)
-                values.append(int(value, 2))
+        else:
+            continue
+        if code == clock_code:
+            cycle += value == "1" and not high
+            high = value == "1"
+        if code in changes:
+            times, values = changes[code]
+            times.append(cycle)
+            values.append(int(value, 2))
     return cycle
 
 

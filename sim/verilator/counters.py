@@ -4,6 +4,7 @@ asked to count. Nothing of the design is changed."""
 from pathlib import Path
 
 from sim.design import Design
+from sim.verilator import harness
 
 
 __all__ = ["COUNTS", "counters", "read_counts"]
@@ -52,7 +53,6 @@ def _groups(design, layer):
 
 def _events(design):
     """Yield name, event and weight of each counter."""
-    widths = {name: width for name, width, _ in design.pins()}
     blocks = {module.partition(".")[2]: of for module, of in design.modules.items()}
     for layer in design.layers:
         groups, each, last = _groups(design, layer)
@@ -67,7 +67,7 @@ def _events(design):
                 yield f"{layer}.{block}.groups", (f"dut.{layer}.{block}.i__valid", 1)
         yield f"{layer}.maps.words", (f"dut.{layer}__o__valid && dut.{layer}__o__ready", 1)
         if layer in design.arrays:
-            yield from _at_pins(design, layer, widths, each, last, groups)
+            yield from _at_pins(design, layer, each, last, groups)
     for block in sorted(blocks):
         if block.endswith(".map_buffer"):
             store, fetch = f"dut.{block}.word_store", f"dut.{block}.word_fetcher"
@@ -81,15 +81,14 @@ def _events(design):
         yield "random_bits", (f"dut.{block}.bits__valid && dut.{block}.bits__ready", 1)
 
 
-def _at_pins(design, layer, widths, each, last, groups):
+def _at_pins(design, layer, each, last, groups):
     """Reads of each row tile of arrays at the pins, columns that are converted, and rows that take part."""
     rows = design.arrays[layer]["rows_per_read"]
     for tile in sorted({image["tile"] for image in design.arrays[layer]["images"]}):
         pins  = f"{layer}__{tile}"
         event = f"{pins}__read != 0"
-        row_group, column_group = (f"32'({pins}__{name})" if f"{pins}__{name}" in widths else "0"
-                                   for name in ("row_group", "column_group"))
-        width = widths[f"{pins}__active"]
+        row_group, column_group = harness.groups(design, pins)
+        width = design.pins[f"{pins}__active"]
         mask  = f"((({width + rows}'d1 << {rows}) - {width + rows}'d1) << ({row_group} * {rows}))"
         yield f"{pins}.reads", (event, 1)
         yield f"{pins}.columns", (event, f"({column_group} == {groups - 1} ? {last} : {each})")

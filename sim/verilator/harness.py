@@ -7,8 +7,8 @@ from sim.design import Design, DesignError
 
 
 __all__ = [
-    "BITS", "HARNESS", "IMAGES", "MODEL", "PINS", "RESULTS", "TOP", "TRACE", "half_period_ps", "options",
-    "pins",
+    "BITS", "HARNESS", "IMAGES", "MODEL", "PINS", "RESULTS", "TOP", "TRACE", "groups", "half_period_ps",
+    "options", "pins",
 ]
 
 
@@ -80,7 +80,7 @@ def _wires(design):
 
 def _arrays(design):
     """Yield the model of each array at the pins, and of each row tile of arrays."""
-    widths = {name: width for name, width, _ in design.pins()}
+    widths = design.pins
     for layer, shape in design.arrays.items():
         tiles = {}
         for number, image in enumerate(shape["images"]):
@@ -89,10 +89,7 @@ def _arrays(design):
             codes = widths[f"{tile}__codes"]
             (first_input, last_input), (first, last) = image["inputs"], image["outputs"]
             tiles.setdefault(tile, []).append(f"{array}__codes")
-            # What has one value has no pin.
-            row_group, column_group = (
-                f"32'({tile}__{group})" if f"{tile}__{group}" in widths else "0"
-                for group in ("row_group", "column_group"))
+            row_group, column_group = groups(design, tile)
             parameters = {
                 "FILE": f'"{(DESIGN / image["file"]).as_posix()}"',
                 "ROWS": shape["rows"], "HELD": last_input - first_input + 1,
@@ -113,6 +110,13 @@ def _arrays(design):
                 "LATENCY": shape["latency_cycles"]}, {
                 "clk": "clk", "rst": "rst", "read": f"{tile}__read", "sensed": f"{tile}__sensed",
                 "codes": f"{tile}__codes"})
+
+
+def groups(design: Design, tile: str) -> list[str]:
+    """Return the row group and the column group that are at the pins of a tile, in Verilog; what has one
+    value has no pin."""
+    names = f"{tile}__row_group", f"{tile}__column_group"
+    return [f"32'({name})" if name in design.pins else "0" for name in names]
 
 
 def _instance(module, name, parameters, ports):

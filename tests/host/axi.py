@@ -124,11 +124,11 @@ class Engine:
             self.words[0x34] = 2
 
 
-def pynq(accelerator, address=0x10000000):
+def pynq(accelerator):
     """A module as PYNQ, with an accelerator in each design."""
     from host.axi_dma import AxiDma, Buffers
 
-    memory = bytearray(1 << 16)
+    memory, address = bytearray(1 << 16), 0x10000000
     module = types.ModuleType("pynq")
 
     class Overlay:

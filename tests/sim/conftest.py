@@ -4,6 +4,7 @@
 import hashlib
 import json
 import math
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -17,6 +18,7 @@ from golden.device.junction import write_codes
 from golden.random.generator import choices
 from sim import run
 from sim.verilator import harness
+from tests.images import images_for
 from tests.outcomes import outcomes_by
 
 
@@ -43,6 +45,15 @@ def rewrite():
         return folder
 
     return rewrite
+
+
+@pytest.fixture
+def copied(tmp_path):
+    """A function that copies a design, without its simulators unless other files are left out, or none."""
+    def copied(folder, left_out=("sim_*",)):
+        return shutil.copytree(folder, tmp_path / "copied", ignore=shutil.ignore_patterns(*left_out))
+
+    return copied
 
 
 @pytest.fixture(scope="session")
@@ -96,3 +107,15 @@ def simulate():
         return run.simulate(directory, images, *args, **{"size": len(images), **kwargs})
 
     return simulate
+
+
+@pytest.fixture(scope="session")
+def check_maps(simulate):
+    """Compare every map and result of so many random images with the golden model; return the report."""
+    def check_maps(folder, count, **options):
+        network = load((folder / "ir.json").read_text())
+        report  = simulate(folder, images_for(network, count), maps=True, **options)
+        assert report["bit_exact"] and report["map_mismatches"] == 0 and not report["alarm"]
+        return report
+
+    return check_maps

@@ -1,5 +1,3 @@
-import shutil
-
 import numpy as np
 import pytest
 
@@ -56,13 +54,12 @@ def test_faults_in_what_is_protected_are_seen(protected):
     assert again == result
 
 
-def test_pins_are_refused(protected, rewrite, tmp_path):
+def test_pins_are_refused(protected, rewrite, copied):
     folder, images = protected
-    tmp_path = shutil.copytree(folder, tmp_path / "pins", ignore=shutil.ignore_patterns("sim_*"))
-    rewrite(tmp_path, rng="mtj")
-    with pytest.raises(InjectionError, match=f"^Design in {tmp_path} has pins of arrays or junctions; "
+    folder = rewrite(copied(folder), rng="mtj")
+    with pytest.raises(InjectionError, match=f"^Design in {folder} has pins of arrays or junctions; "
                        "take one that is built with --view emulated --rng emulated$"):
-        inject(tmp_path, images)
+        inject(folder, images)
 
 
 VERILOG = """\

@@ -1,7 +1,6 @@
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 import hdl
@@ -13,6 +12,7 @@ from sim.coverage import Coverage, table
 from sim.coverage_study import main
 from sim.design import Design
 from sim.report import read_report
+from tests.images import images_for
 
 
 VERILOG = """\
@@ -32,7 +32,7 @@ def design(rewrite, tmp_path):
     (tmp_path / "manifest.json").write_text(json.dumps(dict.fromkeys((
         "top", "pixels", "positions", "schedule", "results", "ports", "view", "passes",
         "passes_max", "clock_mhz", "estimated_latency_cycles", "colours", "instances",
-        "pixels_per_word")) | {
+        "pixels_per_word", "unit", "zero")) | {
             "generator_version": version(), "classes": 10, "layers": [], "interface": {"members": {}},
             "sources": ["rtl/accelerator.v"], "files": {},
             "weights": {"macro": "FOLDER", "files": []},
@@ -101,8 +101,7 @@ def test_command(random_network, tmp_path, monkeypatch, capsys):
     folder, out = tmp_path / "network", tmp_path / "below" / "coverage.json"
     build_network(random_network(3, 0), Target(array_rows=32, passes=2, passes_max=4), folder)
     network = load((folder / "ir.json").read_text())
-    images  = np.random.default_rng(0).integers(
-        0, 256, (6, network.input.height, network.input.width), dtype=np.uint8)
+    images  = images_for(network, 6)
     modules = json.loads((folder / "manifest.json").read_text())["modules"]
     monkeypatch.setattr(sim.coverage_study, "RUNS", [("T", 1.0, 6), ("T_max", 0.5, 6)])
     monkeypatch.setattr(sim.coverage_study, "load_sample", lambda: (images, None))

@@ -7,7 +7,6 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from gen.build import build_network
@@ -15,6 +14,7 @@ from gen.ir import Target
 from golden.device.junction import write_codes
 from sim.design import Design, DesignError
 from sim.verilator.simulator import SimulatorFailed
+from tests.images import images_for
 
 
 @pytest.fixture(scope="module")
@@ -26,8 +26,7 @@ def make(random_network, random_spinbayes, tmp_path_factory):
         target  = Target(array_rows=16, array_columns=columns, passes=5, passes_max=8, view="macro")
         folder  = tmp_path_factory.mktemp("macro") / "network"
         build_network(network, replace(target, **options), folder)
-        return folder, np.random.default_rng(0).integers(
-            0, 256, (6, network.input.height, network.input.width), dtype=np.uint8)
+        return folder, images_for(network, 6)
 
     return make
 
@@ -42,22 +41,13 @@ def folded(make):
     return make("scale-dropout", 5, array_ns=40.0, interval=2000, protect=True)
 
 
-def copied(folder, tmp_path):
-    return shutil.copytree(folder, tmp_path / "other", ignore=shutil.ignore_patterns("sim_*"))
-
-
-def check(simulate, folder, images):
-    for run in ({}, {"duty": 0.5}):
-        report = simulate(folder, images, maps=True, **run)
-        assert report["bit_exact"] and report["map_mismatches"] == 0
-
-
-def test_folded(folded, simulate):
-    folder, images = folded
+def test_folded(folded, check_maps):
+    folder, _ = folded
     layers = manifest(folder)["arrays"].values()
     assert all(layer["latency_cycles"] == 5 for layer in layers)
     assert max(image["tile"] for layer in layers for image in layer["images"]) > 0
-    check(simulate, folder, images)
+    for duty in (1.0, 0.5):
+        check_maps(folder, 6, duty=duty)
 
 
 def test_slowest_array(make, simulate):
@@ -67,13 +57,14 @@ def test_slowest_array(make, simulate):
     assert simulate(folder, images[:2])["bit_exact"]
 
 
-def test_arrays_to_choose_from(make, simulate):
-    folder, images = make("spinbayes", 6, array_ns=8.0, rng="mtj", **write_codes((0.5,) * 6, Target()))
+def test_arrays_to_choose_from(make, check_maps):
+    folder, _ = make("spinbayes", 6, array_ns=8.0, rng="mtj", **write_codes((0.5,) * 6, Target()))
     layers = manifest(folder)["arrays"].values()
     assert [layer["latency_cycles"] for layer in layers] == [1] * 3
     assert [max(image["crossbar"] for image in layer["images"]) for layer in layers] == [1, 3, 7]
     assert all(layer["weight_bits"] > 1 for layer in layers)
-    check(simulate, folder, images)
+    for duty in (1.0, 0.5):
+        check_maps(folder, 6, duty=duty)
 
 
 def test_cells_that_are_wrong_are_seen(folded, simulate, rewrite):
@@ -86,19 +77,19 @@ def test_cells_that_are_wrong_are_seen(folded, simulate, rewrite):
         assert simulate(rewrite(folder, {name: text}), images)["bit_exact"] == equal
 
 
-def test_codes_hold_for_one_cycle(folded, simulate, rewrite, tmp_path):
+def test_codes_hold_for_one_cycle(folded, simulate, rewrite, copied):
     """A macro that answers in another cycle than the design expects is not got away with."""
     folder, images = folded
-    other = copied(folder, tmp_path)
+    other = copied(folder)
     arrays = manifest(folder)["arrays"]
     arrays["layer_last"]["latency_cycles"] += 1
     assert not simulate(rewrite(other, arrays=arrays), images)["bit_exact"]
 
 
-def test_active_rows_are_there(folded, simulate, rewrite, tmp_path):
+def test_active_rows_are_there(folded, simulate, rewrite, copied):
     """An array with a row less than the design has active stops the simulation, which says why."""
     folder, images = folded
-    other    = copied(folder, tmp_path)
+    other    = copied(folder)
     contents = manifest(folder)
     image    = contents["arrays"]["layer_last"]["images"][0]
     first, last = image["inputs"]
@@ -111,9 +102,9 @@ def test_active_rows_are_there(folded, simulate, rewrite, tmp_path):
     assert f"Error: rows are active of which an array holds {last - first} only: " in log.read_text()
 
 
-def test_missing_image(folded, tmp_path):
+def test_missing_image(folded, copied):
     folder, _ = folded
-    other = copied(folder, tmp_path)
+    other = copied(folder)
     name  = manifest(folder)["arrays"]["layer_last"]["images"][0]["file"]
     (other / name).unlink()
     with pytest.raises(DesignError, match=re.escape(
@@ -121,10 +112,9 @@ def test_missing_image(folded, tmp_path):
         Design(other)
 
 
-def test_any_folder(make, simulate, tmp_path):
+def test_any_folder(make, check_maps, tmp_path):
     """A folder of any name: none of it is seen by make, which splits paths, by Verilog or by a shell."""
-    built, images = make("scale-dropout", 4, hidden=0)
+    built, _ = make("scale-dropout", 4, hidden=0)
     folder = tmp_path / "my designs, 'é' \"$x\" \\n #1 %d;&(:) {} *" / ("long" * 60) / ("long" * 60) / "x"
     shutil.copytree(built, folder, ignore=shutil.ignore_patterns("sim_*"))
-    report = simulate(folder, images, maps=True)
-    assert report["bit_exact"] and report["map_mismatches"] == 0
+    check_maps(folder, 6)

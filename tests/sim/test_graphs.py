@@ -3,7 +3,6 @@
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
 from gen.build import build_network
@@ -57,17 +56,14 @@ NESTED = Network("nested", Input(5, 5, (100,)), (
     (NESTED, "scale-dropout", {"protect": True}),
     (NESTED, "ensemble", {}),
 ])
-def test_graphs(tmp_path, simulate, check_cycles, network, method, options):
+def test_graphs(tmp_path, check_maps, check_cycles, network, method, options):
     """Every bit of every map, in the cycles of the estimate."""
     network = choose(network, method, **({"count": 2} if METHODS[method].choice is ArrayChoice else {}))
     network = with_parameters(network, random_parameters(network, 5))
     columns = max(layer.columns_per_weight for layer in network.layers)
     target  = Target(array_rows=16, array_columns=columns, passes=5, passes_max=6, **options)
     build_network(network, target, tmp_path)
-    shape   = network.input.height, network.input.width
-    images  = np.random.default_rng(0).integers(0, 256, (8, *shape), dtype=np.uint8)
-    report  = simulate(tmp_path, images, maps=True, size=8)
-    assert report["bit_exact"] and report["map_mismatches"] == 0 and not report["alarm"]
+    check_maps(tmp_path, 8)
     check_cycles(tmp_path, target, 8, 5)
 
 

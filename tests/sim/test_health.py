@@ -2,10 +2,9 @@
 
 from dataclasses import replace
 
-import numpy as np
-
 from gen.build import build_network
 from gen.ir import Target
+from tests.images import images_for
 
 
 def test_a_layer_that_never_drops_raises_no_alarm(random_network, tmp_path, simulate):
@@ -14,7 +13,5 @@ def test_a_layer_that_never_drops_raises_no_alarm(random_network, tmp_path, simu
     network = replace(network, draws=tuple(
         replace(draw, drops=(p,)) for draw, p in zip(network.draws, (0.0, 0.5), strict=True)))
     build_network(network, Target(array_rows=64, passes=64, passes_max=64), tmp_path / "never")
-    images = np.random.default_rng(0).integers(
-        0, 256, (2000, network.input.height, network.input.width), dtype=np.uint8)
-    report = simulate(tmp_path / "never", images)
+    report = simulate(tmp_path / "never", images_for(network, 2000))
     assert report["bit_exact"] and not report["alarm"] and report["shards"] == 1

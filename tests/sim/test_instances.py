@@ -16,17 +16,14 @@ from sim.design import Design, DesignError
 from sim.power import main as power_command
 from sim.run import main as run_command
 from sim.verilator.simulation import Simulation, compiled
-
-
-def images_for(network, count):
-    return np.random.default_rng(0).integers(0, 256, (count, *network.input.shape), dtype=np.uint8)
+from tests.images import images_for
 
 
 @pytest.mark.parametrize("options", [
     {"instances": 3},
     {"instances": 2, "masks": "balanced", "protect": True, "answered": (2, 2)},
 ], ids=["shared", "balanced"])
-def test_several_instances(random_network, tmp_path, simulate, written, capsys, options):
+def test_several_instances(random_network, tmp_path, check_maps, written, capsys, options):
     """Two shards, the second of which begins in the midst of the random stream; maps of all instances; and
     an answer for each of several positions."""
     options = {"answered": (1, 1)} | options
@@ -34,8 +31,7 @@ def test_several_instances(random_network, tmp_path, simulate, written, capsys, 
     target  = Target(array_rows=32, passes=4, passes_max=6, **options)
     reports = build_network(network, target, tmp_path)
     expected = reports["estimate_network_performance"]
-    report  = simulate(tmp_path, images_for(network, 70), maps=True, size=50)
-    assert report["bit_exact"] and report["map_mismatches"] == 0 and not report["alarm"]
+    check_maps(tmp_path, 70, size=50)
     if network.answer_shape:
         refuses_a_table(tmp_path, images_for(network, 1), capsys)
     # Images of this network take twice as long as others, or half, and results leave in order.

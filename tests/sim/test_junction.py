@@ -8,6 +8,7 @@ import pytest
 
 from gen.ir import load
 from golden.device.junction import Dac
+from tests.images import images_for
 
 
 @pytest.fixture(scope="module")
@@ -16,23 +17,16 @@ def mtj(with_junctions):
     return with_junctions(10, (0.5, 0.2, 0.9))
 
 
-def random_images(folder, count):
-    network = load((folder / "ir.json").read_text())
-    return np.random.default_rng(0).integers(
-        0, 256, (count, network.input.height, network.input.width), dtype=np.uint8)
-
-
 @pytest.mark.parametrize("duty", [1.0, 0.5])
-def test_junction(mtj, simulate, duty):
+def test_junction(mtj, check_maps, duty):
     """The golden model, given the bits that the junction drew, agrees with what the design made of
     them. The bench checks the pulses."""
-    report = simulate(mtj, random_images(mtj, 40), maps=True, duty=duty)
-    assert report["bit_exact"] and report["map_mismatches"] == 0
+    check_maps(mtj, 40, duty=duty)
 
 
 def test_junction_switches_as_often_as_asked(mtj, simulate, last_run):
     """A rate that is off by five deviations has a chance of 6e-7."""
-    simulate(mtj, random_images(mtj, 300), passes=8)
+    simulate(mtj, images_for(load((mtj / "ir.json").read_text()), 300), passes=8)
     bits = np.array(list((last_run(mtj) / "bits_0.txt").read_text()))[:300 * 8 * 3] == "1"
     codes = json.loads((mtj / "manifest.json").read_text())["mtj"]["currents"]
     for kept, code in zip(bits.reshape(-1, 3).T, codes, strict=True):
@@ -40,9 +34,9 @@ def test_junction_switches_as_often_as_asked(mtj, simulate, last_run):
         assert abs(kept.mean() - p) < 5 * (p * (1 - p) / len(kept))**0.5
 
 
-def test_waves(with_junctions, simulate):
+def test_waves(with_junctions, check_maps):
     """Waves take another simulator; the results are the same."""
     mtj = with_junctions(10, (0.5,))
-    assert simulate(mtj, random_images(mtj, 2), waves=True)["bit_exact"]
+    check_maps(mtj, 2, waves=True)
     text = (mtj / "sim_waves" / "dump.vcd").read_text()
     assert "$var" in text and " mtj__0__sense " in text

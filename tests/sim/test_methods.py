@@ -4,13 +4,13 @@
 import json
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
 from gen.build import build_network
 from gen.checkpoint import read
 from gen.ir import ArrayChoice, BankChoice, Draw, Input, Layer, MaskChoice, MixChoice, Network, Target
 from gen.methods import METHODS, array_sets, choose, with_dropout
+from tests.images import images_for
 
 
 CHANNELS = 6
@@ -45,51 +45,44 @@ def target_of(network, schedule, **options):
                   **options)
 
 
-def images_of(network):
-    return np.random.default_rng(0).integers(
-        0, 256, (10, network.input.height, network.input.width), dtype=np.uint8)
-
-
-def check(network, folder, simulate, schedule, **options):
+def check(network, folder, check_maps, schedule, **options):
     """Build and simulate; two shards, as the second begins in the midst of the random stream."""
     build_network(network, target_of(network, schedule, **options), folder)
-    report = simulate(folder, images_of(network), maps=True, size=5)
-    assert report["bit_exact"] and report["map_mismatches"] == 0 and not report["alarm"]
+    check_maps(folder, 10, size=5)
     return json.loads((folder / "manifest.json").read_text())
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
-def test_methods(write_checkpoint, tmp_path, simulate, schedule):
+def test_methods(write_checkpoint, tmp_path, check_maps, schedule):
     """A layer of each of them; those that take turns take them together."""
     network = together([of_method(write_checkpoint, tmp_path, method, side=1 if index else 3)
                         for index, method in enumerate(METHODS)
                         if METHODS[method].choice is not MaskChoice])
     assert [(layer.crossbars, layer.bank_count) for layer in network.layers] == [
         (1, 2), (1, 2), (1, 5), (1, 2), (8, 1), (1, 8), (1, 4), (4, 1), (1, 4), (1, 1)]
-    manifest = check(network, tmp_path / "out", simulate, schedule)
+    manifest = check(network, tmp_path / "out", check_maps, schedule)
     assert manifest["random_sources"] == 1 and "mask_bank" in manifest["blocks"]
     assert "instance_norm" in manifest["modules"].values()
 
 
-def test_all_combinations(write_checkpoint, tmp_path, simulate):
+def test_all_combinations(write_checkpoint, tmp_path, check_maps):
     """Passes go through all that layers can choose, arrays and banks, and nothing is drawn."""
     network = together([of_method(write_checkpoint, tmp_path, method, side, count)
                         for method, side, count in (("spinbayes", 3, 2), ("scale-dropout", 1, None))])
     target  = replace(target_of(network, "shared"), masks="all", passes=4)
     build_network(network, target, tmp_path / "out")
-    report = simulate(tmp_path / "out", images_of(network), maps=True)
-    assert report["bit_exact"] and report["map_mismatches"] == 0
+    check_maps(tmp_path / "out", 10)
     assert json.loads((tmp_path / "out" / "manifest.json").read_text())["random_sources"] == 0
 
 
-def test_any_number_of_outcomes(write_checkpoint, tmp_path, simulate):
+def test_any_number_of_outcomes(write_checkpoint, tmp_path, check_maps):
     """Not only powers of two; of passes that go through points."""
     network = together([of_method(write_checkpoint, tmp_path, method, side, count)
                         for method, side, count in (("spinbayes", 3, 5), ("sub-set", 1, 7),
                                                     ("scale-dropout-random", 1, 3))])
     assert [(layer.crossbars, layer.bank_count) for layer in network.layers] == [(5, 1), (1, 7), (1, 4)]
     assert [len(draw.drops) for draw in network.draws] == [3, 4, 3]
-    manifest = check(network, tmp_path / "out", simulate, "shared", masks="balanced")
+    manifest = check(network, tmp_path / "out", check_maps, "shared", masks="balanced")
     assert manifest["random_sources"] == 1 and "points" in manifest["blocks"]
 
 
@@ -112,23 +105,23 @@ def choosing_sets(network, count, ways, ways_of):
 @pytest.mark.parametrize("schedule, count, ways, ways_of, options", [
     ("shared", 5, 2, "any", {"sources": "layer", "protect": True}),
     ("sequential", 3, 2, "ring", {"view": "macro"})])
-def test_sets_of_arrays(random_spinbayes, tmp_path, simulate, check_cycles, schedule, count, ways, ways_of,
-                        options):
+def test_sets_of_arrays(random_spinbayes, tmp_path, simulate, check_maps, check_cycles, schedule, count,
+                        ways, ways_of, options):
     """Any n of N, or a ring of any N, in the cycles of the estimate."""
     network = choosing_sets(random_spinbayes(16, 1), count, ways, ways_of)
-    check(network, tmp_path / "out", simulate, schedule, **options)
+    check(network, tmp_path / "out", check_maps, schedule, **options)
     target = target_of(network, schedule, **options)
-    simulate(tmp_path / "out", images_of(network)[:8])
+    simulate(tmp_path / "out", images_for(network, 8))
     check_cycles(tmp_path / "out", target, 8, 6)
 
 
 @pytest.mark.parametrize("method, schedule", [("deterministic", "sequential"), ("ensemble", "shared")])
-def test_nothing_random(write_checkpoint, tmp_path, simulate, method, schedule):
+def test_nothing_random(write_checkpoint, tmp_path, check_maps, method, schedule):
     """Without a random bit there is no source, no mask and no health test; all passes are alike, or take
     the members of the ensemble in turn."""
     first, last = (of_method(write_checkpoint, tmp_path, method, side) for side in (3, 1))
     last = replace(last, layers=(replace(last.layers[0], name="last"),))
-    manifest = check(together([first, last]), tmp_path / "out", simulate, schedule)
+    manifest = check(together([first, last]), tmp_path / "out", check_maps, schedule)
     assert manifest["random_sources"] == 0
     assert not [block for block in manifest["blocks"] if block.startswith(("rng", "mask_bank", "health"))]
     assert not [port for port in manifest["ports"] if port["name"].startswith("mtj")]
@@ -137,7 +130,7 @@ def test_nothing_random(write_checkpoint, tmp_path, simulate, method, schedule):
 @pytest.mark.parametrize("method, groups, schedule, options", [
     ("spatial-spindrop", [0, 2, 3, 0], "shared", {"sources": "layer", "view": "macro", "protect": True}),
     ("spindrop", [0, 0, 12, 7], "sequential", {})])
-def test_masks(write_checkpoint, tmp_path, simulate, method, groups, schedule, options):
+def test_masks(write_checkpoint, tmp_path, check_maps, method, groups, schedule, options):
     """By channel, behind padding and in front of pools; by input. Arrays have several row tiles."""
     network = choose(Network("masks", Input(8, 9, (90, 180)), (
         Layer("first", 8, 9, 2, (3, 3), 2, pool=2), Layer("second", 3, 3, 2, (2, 2), 3, padding=1, pool=2),
@@ -146,11 +139,11 @@ def test_masks(write_checkpoint, tmp_path, simulate, method, groups, schedule, o
     write_checkpoint(tmp_path / "masks.npz", network, seed=5)
     network = with_dropout(read(tmp_path / "masks.npz", network),
                            {"second": 0.3, "third": 0.2, "last": 0.4})
-    manifest = check(network, tmp_path / "out", simulate, schedule, **options)
+    manifest = check(network, tmp_path / "out", check_maps, schedule, **options)
     assert manifest["random_sources"] == (sum(groups) if options else 1)
 
 
-def test_equal_masks(write_checkpoint, tmp_path, simulate, check_cycles):
+def test_equal_masks(write_checkpoint, tmp_path, simulate, check_maps, check_cycles):
     """Passes with equal masks run as one: in front of the first layer, behind two banks, and where two
     layers have the same mask; in the cycles of the estimate."""
     chosen = ((MaskChoice("one", 2), BankChoice("bank", (0, 1))), (MaskChoice("two", 2),),
@@ -165,17 +158,17 @@ def test_equal_masks(write_checkpoint, tmp_path, simulate, check_cycles):
     write_checkpoint(tmp_path / "masks.npz", network, seed=5)
     network = with_dropout(read(tmp_path / "masks.npz", network), {})
     folder, options = tmp_path / "out", {"view": "macro", "protect": True}
-    manifest = check(network, folder, simulate, "shared", **options)
+    manifest = check(network, folder, check_maps, "shared", **options)
     merged = [layer.name for layer in layers]
     assert [name for name in manifest["blocks"] if name.startswith("equal_")] == [
         f"equal_{name}" for name in merged]
     costs = json.loads((folder / "report" / "method_costs.json").read_text())
     assert costs["methods"][0]["masks_merged"] == merged
-    simulate(folder, images_of(network)[:8])
+    simulate(folder, images_for(network, 8))
     check_cycles(folder, target_of(network, "shared", **options), 8, 6)
 
 
-def test_mapping_and_place_of_masks(write_checkpoint, tmp_path, simulate, written):
+def test_mapping_and_place_of_masks(write_checkpoint, tmp_path, check_maps, written):
     """A kernel in a column, or an array for each of its positions: the same bits, of other arrays; channels
     of some layers are masked, those of 1 by 1 too."""
     masked  = ["second", "last"]
@@ -189,7 +182,7 @@ def test_mapping_and_place_of_masks(write_checkpoint, tmp_path, simulate, writte
     arrays, answers = [], []
     for mapping in ("column", "position"):
         folder = tmp_path / mapping
-        check(network, folder, simulate, "shared", mapping=mapping, view="macro")
+        check(network, folder, check_maps, "shared", mapping=mapping, view="macro")
         costs = json.loads((folder / "report" / "method_costs.json").read_text())
         costs = costs["methods"][0]["layers"]["second"]
         arrays.append((costs["arrays"], costs["word_lines"]))
@@ -200,7 +193,7 @@ def test_mapping_and_place_of_masks(write_checkpoint, tmp_path, simulate, writte
     assert arrays == [(7 * 4, 54 * 2 * 4), (9 * 4, 54 * 2 * 4)]
 
 
-def test_banks_of_channels(write_checkpoint, tmp_path, simulate):
+def test_banks_of_channels(write_checkpoint, tmp_path, check_maps):
     """Of levels of several bits behind a pool, in front of a mask of the same bits, with arrays in front
     and behind, and of logits."""
     chosen = ((MixChoice("one"),), (MaskChoice("one", 2), MixChoice("two")),
@@ -216,7 +209,7 @@ def test_banks_of_channels(write_checkpoint, tmp_path, simulate):
         draws=(Draw("one", (0.3, 0.5)), Draw("two", (0.5,) * 3), Draw("array", (0.5, 0.5)),
                Draw("three", (0.2,) * 5), Draw("last", (0.5,) * 4)))
     write_checkpoint(tmp_path / "mixes.npz", network, seed=5)
-    manifest = check(read(tmp_path / "mixes.npz", network), tmp_path / "out", simulate, "shared",
+    manifest = check(read(tmp_path / "mixes.npz", network), tmp_path / "out", check_maps, "shared",
                      view="macro", sources="layer")
     assert list(manifest["modules"].values()).count("mixer") >= 3
     assert {name for name in manifest["blocks"] if name.startswith(("mix_", "masks_", "array_edge_"))} == {
@@ -224,7 +217,7 @@ def test_banks_of_channels(write_checkpoint, tmp_path, simulate):
         "array_edge_third"}
 
 
-def test_inverted_normalization(write_checkpoint, tmp_path, simulate):
+def test_inverted_normalization(write_checkpoint, tmp_path, check_maps):
     """Of maps with pools and padding, which leave rows and columns out, and of fully connected layers, all
     of whose columns are read at once."""
     network = choose(Network("affine", Input(8, 9, (90, 180)), (
@@ -233,15 +226,16 @@ def test_inverted_normalization(write_checkpoint, tmp_path, simulate):
     write_checkpoint(tmp_path / "affine.npz", network, seed=5)
     network = with_dropout(read(tmp_path / "affine.npz", network),
                            {"first": 0.3, "second": 0.3, "third": 0.5})
-    manifest = check(network, tmp_path / "out", simulate, "shared", view="macro", protect=True, interval=1)
+    manifest = check(network, tmp_path / "out", check_maps, "shared", view="macro", protect=True,
+                     interval=1)
     assert list(manifest["modules"].values()).count("instance_norm") >= 3
 
 
 @pytest.mark.parametrize("schedule, sources", [("shared", "layer"), ("sequential", "model")])
-def test_every_kind_of_choice(mixed_network, tmp_path, simulate, schedule, sources):
+def test_every_kind_of_choice(mixed_network, tmp_path, check_maps, schedule, sources):
     """Arrays and banks in one layer, choices by one draw, and tables in any order."""
     network = mixed_network()
     assert {(type(choice), draw.drops is None) for layer in network.layers for choice in layer.choices
             for draw in network.draws if draw.name == choice.draw} >= {
                 (ArrayChoice, True), (ArrayChoice, False), (BankChoice, False)}
-    check(network, tmp_path / "out", simulate, schedule, sources=sources)
+    check(network, tmp_path / "out", check_maps, schedule, sources=sources)

@@ -1,13 +1,12 @@
 """Names of layers never meet those of blocks, of ports, of signals of the harness or words of Verilog."""
 
-from dataclasses import replace
-
-import numpy as np
 import pytest
 
 from gen.build import build_network
-from gen.ir import Normalization, Target
+from gen.checkpoint import with_parameters
+from gen.ir import Input, Layer, Network, Target
 from gen.methods import choose
+from gen.random_parameters import random_parameters
 
 
 #: Of blocks, ports, what else the top has, the harness, Verilog, and of torch, QONNX and other people.
@@ -21,37 +20,18 @@ OF_ARRAYS = ("names", "engines", "source", "always", "features.0.conv", "/conv/M
              "größe", "my layer", "accelerator")
 
 
-def named(make, names):
-    """A random network of one layer more than ``names``, all but the first of one input and output."""
-    network = make(16, hidden=1)
-    first, last = network.layers
-    first = replace(first, name="first")
-    height, width, channels = first.output_shape
-    second = make_layer(make, height, width, channels, names[0], 2)
-    others = [make_layer(make, 1, 1, 2, name, 2) for name in names[1:]]
-    layers  = tuple(replace(layer, choices=()) for layer in (first, second, *others))
-    return replace(choose(replace(network, layers=layers), "scale-dropout"), name="named")
-
-
-def make_layer(make, height, width, channels, name, outputs):
-    """A fully connected layer with random parameters."""
-    rng   = np.random.default_rng(len(name))
-    layer = make(3, hidden=0).layers[0]
-    size  = height * width * channels
-    kept  = Normalization(*map(tuple, rng.uniform(0.5, 1.5, (6, outputs)).tolist()))
-    return replace(layer, name=name, height=height, width=width, channels=channels, kernel=(height, width),
-                   outputs=outputs, padding=(0, 0), stride=(1, 1), pool=(1, 1), dropout=0.5,
-                   arrays=(tuple(int(word) for word in rng.integers(0, 1 << min(size, 30), outputs)),),
-                   normalizations=((replace(kept, scale=(1.0,) * outputs), kept),))
+def named(names):
+    """A network with random parameters of one layer more than ``names``, all but the first two of maps of
+    one position."""
+    network = choose(Network("named", Input(6, 7, (90, 180)), (
+        Layer("first", 6, 7, 2, (3, 3), 2, pool=2), Layer(names[0], 2, 2, 2, (2, 2), 2),
+        *(Layer(name, 1, 1, 2, (1, 1), 2) for name in names[1:]))), "scale-dropout")
+    return with_parameters(network, random_parameters(network, 0))
 
 
 @pytest.mark.parametrize("view, names", [("emulated", OF_ARRAYS), ("macro", NAMES)])
-def test_names_of_layers(random_network, tmp_path, simulate, view, names):
+def test_names_of_layers(tmp_path, check_maps, view, names):
     """Every bit of every map is right, whatever layers are called."""
-    network = named(random_network, names)
-    target  = Target(array_rows=64, passes=3, passes_max=4, view=view)
-    build_network(network, target, tmp_path / "named")
-    images = np.random.default_rng(0).integers(
-        0, 256, (12, network.input.height, network.input.width), dtype=np.uint8)
-    report = simulate(tmp_path / "named", images, maps=True)
-    assert report["bit_exact"] and not report["alarm"]
+    build_network(named(names), Target(array_rows=64, passes=3, passes_max=4, view=view),
+                  tmp_path / "named")
+    check_maps(tmp_path / "named", 12)

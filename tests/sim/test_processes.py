@@ -6,10 +6,7 @@ import sys
 import threading
 import time
 
-import pytest
-
-from sim import processes
-from sim.processes import Processes, cores, end_all
+from sim.processes import Processes, cores
 
 
 def test_cores(monkeypatch):
@@ -57,13 +54,12 @@ class Running:
         return bool(ready) and self.status != 0 # the end of the pipe: nobody holds it
 
 
-@pytest.mark.parametrize("stop", [lambda programs: programs.stop(), lambda programs: end_all()])
-def test_children_of_children_end(tmp_path, stop):
+def test_children_of_children_end(tmp_path):
     programs = Processes()
     running = Running(tmp_path, programs)
-    assert len(processes._all_running) == 1
-    stop(programs)
-    assert running.ended() and not processes._all_running
+    assert len(programs._running) == 1
+    programs.stop()
+    assert running.ended() and not programs._running
 
 
 def test_nothing_begins_after_a_stop(tmp_path):

@@ -24,6 +24,7 @@ from sim.design import Design
 from sim.randomness import main
 from sim.report import read_report
 from sim.verilator.simulation import Simulation, compiled
+from tests.images import images_for
 
 
 @pytest.fixture(scope="module")
@@ -43,18 +44,13 @@ def network(design):
     return design.network
 
 
-def pictures(network, count):
-    return np.random.default_rng(0).integers(
-        0, 256, (count, network.input.height, network.input.width), dtype=np.uint8)
-
-
 def test_faulty_sources(program, design, network):
     """Alarm and results are those of the golden model, for each kind of fault."""
     named = sources(network)
     named = {name: named[name] for name in (
         "healthy", "stuck at 0", "stuck at 1", "one layer stuck at 1", "correlation -1 from bit to bit",
         "correlation -1 from pass to pass")}
-    figures = check_faulty(program, design, network, pictures(network, 40), named, 6)
+    figures = check_faulty(program, design, network, images_for(network, 40), named, 6)
     for name, figure in figures.items():
         assert figure["bits_as_played"] and figure["results_equal"], name
         assert figure["alarm"] == figure["alarm_golden"], name
@@ -66,7 +62,7 @@ def test_faulty_sources(program, design, network):
 @pytest.mark.parametrize("source, good", [(Source(), True), (Source(bias=-0.15), False)], ids=str)
 def test_distribution_of_outputs(program, design, network, source, good):
     """Good bits give the distribution that enumeration gives; biased ones do not."""
-    images = pictures(network, 2)
+    images = images_for(network, 2)
     played = source.draw(network.generator, 2 * 400 * 6 * 3, np.random.default_rng(6))
     results, _ = Simulation(design, np.tile(images, (400, 1, 1)), 6, played=played).answer(program)
     tests = output_tests("", results.record, Exact.of(network, images))
@@ -75,7 +71,7 @@ def test_distribution_of_outputs(program, design, network, source, good):
 
 def test_seeded_junction(program, design, network):
     """Another seed gives other bits, of the rates of the current codes; results follow from them."""
-    images, drawn = pictures(network, 30), []
+    images, drawn = images_for(network, 30), []
     for seed in (1, 2):
         results, bits = Simulation(design, images, 6, seed=seed).answer(program)
         golden, _ = predict(network, images, bits[:30 * 6 * 3].reshape(30, 6, 3))
@@ -99,7 +95,7 @@ def test_current_of_reset(random_network, tmp_path, equal):
     build_network(network, target, tmp_path / "network")
     design = Design(tmp_path / "network")
     with compiled(design, Progress(io.StringIO())) as program:
-        results, bits = Simulation(design, pictures(network, 900), 6).answer(program)
+        results, bits = Simulation(design, images_for(network, 900), 6).answer(program)
     r = switching_probability(HALF_UA, RESET_NS) if equal else 1.0
     zeros, after = 0.5 / (1 - 0.5 * (1 - r)), 1 - r + 0.5 * r
     # Within five deviations, and the half step of a code.

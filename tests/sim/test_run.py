@@ -14,8 +14,10 @@ import pytest
 
 import sim.run
 from gen.build import build_network
-from gen.ir import Input, Layer, Network, Normalization, Target, dump, load
+from gen.checkpoint import with_parameters
+from gen.ir import Input, Layer, Network, Target, dump, load
 from gen.methods import choose
+from gen.random_parameters import random_parameters
 from gen.tools import install_hint, version
 from golden.data import gaussian_noise, load_sample
 from golden.images import read_images
@@ -41,24 +43,14 @@ ROOT = Path(__file__).parents[2]
 STEP = re.compile(r"build simulator|simulate \d+ images and compare|wait for another simulation|  .* left$")
 
 
-def dropped_and_kept(values):
-    """Normalizations with scales of one, and with all ``values``."""
-    kept = Normalization(*map(tuple, values))
-    return replace(kept, scale=(1.0,) * len(kept.scale)), kept
-
-
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):
     """A network of few channels for images of MNIST, built for three passes."""
-    rng = np.random.default_rng(0)
-    layers = (Layer("conv", 28, 28, 1, (4, 4), 3, stride=4, pool=2),
-              Layer("last", 3, 3, 3, (3, 3), 10))
-    network = choose(Network("tiny", Input(28, 28, (128,)), tuple(replace(
-        layer,
-        arrays=(tuple(int(word) for word in rng.integers(0, 1 << layer.fan_in, layer.outputs)),),
-        normalizations=(dropped_and_kept(rng.uniform(0.5, 2, (6, layer.outputs)).tolist()),))
-        for layer in layers)), "scale-dropout")
-    folder = tmp_path_factory.mktemp("build") / "tiny"
+    network = choose(Network("tiny", Input(28, 28, (128,)), (
+        Layer("conv", 28, 28, 1, (4, 4), 3, stride=4, pool=2),
+        Layer("last", 3, 3, 3, (3, 3), 10))), "scale-dropout")
+    network = with_parameters(network, random_parameters(network, 0))
+    folder  = tmp_path_factory.mktemp("build") / "tiny"
     build_network(network, Target(passes=3, passes_max=4), folder)
     return folder
 
@@ -173,10 +165,9 @@ def test_command_from_another_folder(simulated, capsys, monkeypatch):
 
 
 @pytest.fixture
-def tampered(simulated, rewrite, tmp_path):
+def tampered(simulated, rewrite, copied):
     """A copy whose golden model is another than what was built."""
-    folder = tmp_path / "tampered"
-    shutil.copytree(simulated, folder)
+    folder = copied(simulated, left_out=())
 
     def tamper(index, **changes):
         network = load((folder / "ir.json").read_text())
@@ -211,10 +202,9 @@ def test_maps_find_what_results_hide(tampered, capsys):
     assert status == 1 and report["map_mismatches"] > 0
 
 
-def test_other_seed_is_found(simulated, rewrite, tmp_path, capsys):
+def test_other_seed_is_found(simulated, rewrite, copied, capsys):
     """Random bits of another stream are not those that were drawn."""
-    folder = tmp_path / "seed"
-    shutil.copytree(simulated, folder)
+    folder = copied(simulated, left_out=())
     network = load((folder / "ir.json").read_text())
     rewrite(folder, {"ir.json": dump(replace(
         network, generator=replace(network.generator, seeds=(2,))))})
@@ -324,10 +314,9 @@ def test_network_for_other_images(random_network, tmp_path, capsys):
 
 
 @pytest.fixture
-def changed(tiny, rewrite, tmp_path):
+def changed(tiny, rewrite, copied):
     """A function that returns a copy whose manifest has other entries."""
-    folder = tmp_path / "changed"
-    shutil.copytree(tiny, folder, ignore=shutil.ignore_patterns("sim_build"))
+    folder = copied(tiny)
     return lambda **entries: rewrite(folder, **entries)
 
 
@@ -464,10 +453,9 @@ def test_what_differs_has_no_golden_figure(tampered, tmp_path, capsys):
     assert [row["mean_probability_0"] for row in right] == [row["mean_probability_0"] for row in rows]
 
 
-def test_two_at_once(simulated, tmp_path):
+def test_two_at_once(simulated, copied):
     """One waits for the other, and takes what that has simulated."""
-    folder = tmp_path / "design"
-    shutil.copytree(simulated, folder, ignore=shutil.ignore_patterns("shards", "built", "harness"))
+    folder = copied(simulated, left_out=("shards", "built", "harness"))
     command = [sys.executable, "-m", "sim.run", str(folder), "--images", "30"]
     both = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
             for _ in range(2)]
@@ -478,10 +466,9 @@ def test_two_at_once(simulated, tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_stopped(simulated, tmp_path, number):
+def test_stopped(simulated, copied, number):
     """One line, and nothing half done; what is whole is kept for the next time."""
-    folder = tmp_path / "design"
-    shutil.copytree(simulated, folder, ignore=shutil.ignore_patterns("shards"))
+    folder = copied(simulated, left_out=("shards",))
     command = [sys.executable, "-m", "sim.run", str(folder), "--images", "400", "--duty", "0.004"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                           cwd=ROOT) as process:
@@ -507,10 +494,8 @@ def test_leftovers_of_a_killed_run(simulated, capsys):
     assert not any(path.exists() for path in left)
 
 
-def test_broken_verilog(tiny, rewrite, tmp_path, capsys):
-    folder = tmp_path / "broken"
-    shutil.copytree(tiny, folder, ignore=shutil.ignore_patterns("sim_build"))
-    rewrite(folder, {"rtl/accelerator.v": "module accelerator(; endmodule"})
+def test_broken_verilog(tiny, rewrite, copied, capsys):
+    folder = rewrite(copied(tiny), {"rtl/accelerator.v": "module accelerator(; endmodule"})
     assert fails(capsys, folder) == (
         f"sim.run: Verilator failed; see {folder}/sim_build/build.log")
 
@@ -527,34 +512,27 @@ def test_design_that_hangs(simulated, capsys, monkeypatch):
 
 
 @pytest.mark.parametrize("package", ["verilator", "cocotb_tools", "filelock"])
-def test_missing_simulator(tiny, tmp_path, capsys, monkeypatch, package):
-    folder = tmp_path / "tiny"
-    shutil.copytree(tiny, folder, ignore=shutil.ignore_patterns("sim_build"))
+def test_missing_simulator(tiny, copied, capsys, monkeypatch, package):
     monkeypatch.setitem(sys.modules, package, None)
-    line = fails(capsys, folder)
-    assert line == (f"sim.run: Package {package!r} is not installed; install it with: "
-                    f"{install_hint('sim')}")
+    assert fails(capsys, copied(tiny)) == (
+        f"sim.run: Package {package!r} is not installed; install it with: {install_hint('sim')}")
 
 
-def test_missing_compiler(tiny, tmp_path, capsys, monkeypatch):
-    folder = tmp_path / "tiny"
-    shutil.copytree(tiny, folder, ignore=shutil.ignore_patterns("sim_build"))
+def test_missing_compiler(tiny, copied, tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert fails(capsys, folder) == (
+    assert fails(capsys, copied(tiny)) == (
         "sim.run: Program 'c++' is not installed; on Debian, install it with: apt-get install g++ make")
 
 
 def test_pins_come_from_the_manifest(tiny, random_network, tmp_path):
-    assert list(Design(tiny).pins()) == []
+    assert Design(tiny).pins == {}
     network = random_network(3, hidden=0)
     build_network(network, Target(rng="mtj", mtj_currents=(7,), mtj_reset_current=63, mtj_bits=6,
                                   view="macro", array_rows=32), tmp_path / "out")
-    pins = {name: (width, driven) for name, width, driven in Design(tmp_path / "out").pins()}
+    pins = Design(tmp_path / "out").pins
     assert {name: pins[name] for name in pins if name.startswith("mtj")} == {
-        "mtj__0__set": (1, False), "mtj__0__read": (1, False), "mtj__0__reset": (1, False),
-        "mtj__0__current": (6, False), "mtj__0__sense": (1, True)}
-    assert any(re.fullmatch(r"layer_last__\d+__codes", name) and driven
-               for name, (_, driven) in pins.items())
+        "mtj__0__set": 1, "mtj__0__read": 1, "mtj__0__reset": 1, "mtj__0__current": 6, "mtj__0__sense": 1}
+    assert any(re.fullmatch(r"layer_last__\d+__codes", name) for name in pins)
 
 
 @pytest.mark.parametrize("options, message", [

@@ -1,79 +1,60 @@
 """Designs whose weights are in files beside the Verilog."""
 
 import json
-import shutil
-from dataclasses import replace
 
-import numpy as np
 import pytest
 
 from gen.build import build_network
-from gen.ir import Input, Layer, Network, Normalization, Target
+from gen.checkpoint import with_parameters
+from gen.ir import Input, Layer, Network, Target
 from gen.methods import choose
+from gen.random_parameters import random_parameters
 from sim.bit_flips import inject
 from sim.coverage import Coverage
 from sim.design import Design, DesignError
+from tests.images import images_for
 
 
 @pytest.fixture(scope="module")
 def chosen(random_spinbayes, weights_in_files, tmp_path_factory):
-    """A design of arrays to choose from, of binary and of other weights, all in files of several row tiles;
-    and images."""
+    """A design of arrays to choose from, of binary and of other weights, all in files of several row
+    tiles."""
     network = random_spinbayes(14, 2)
     folder  = tmp_path_factory.mktemp("build") / "a folder"
     columns = max(layer.columns_per_weight for layer in network.layers)
     with weights_in_files():
         build_network(network, Target(array_rows=16, array_columns=columns, passes=5, passes_max=8,
                                       interval=100_000), folder)
-    return folder, np.random.default_rng(0).integers(
-        0, 256, (6, network.input.height, network.input.width), dtype=np.uint8)
+    return folder
 
 
 @pytest.fixture(scope="module")
 def dropout(weights_in_files, tmp_path_factory):
     """A protected design with weights in files in its first layer, and in logic in its last; and images."""
-    rng = np.random.default_rng(0)
-    layers = (Layer("wide", 8, 8, 1, (4, 4), 20, stride=4), Layer("last", 2, 2, 20, (2, 2), 3))
-    network = choose(Network("network", Input(8, 8, (128,)), tuple(replace(
-        layer,
-        arrays=(tuple(int(word) for word in rng.integers(0, 1 << min(62, layer.fan_in), layer.outputs)),),
-        normalizations=(dropped_and_kept(rng.uniform(0.5, 2, (6, layer.outputs)).tolist()),))
-        for layer in layers)), "scale-dropout")
+    network = choose(Network("network", Input(8, 8, (128,)), (
+        Layer("wide", 8, 8, 1, (4, 4), 20, stride=4), Layer("last", 2, 2, 20, (2, 2), 3))), "scale-dropout")
+    network = with_parameters(network, random_parameters(network, 0))
     folder = tmp_path_factory.mktemp("build") / "dropout"
     with weights_in_files():
         build_network(network, Target(array_rows=24, passes=5, passes_max=8, interval=100_000,
                                       protect=True), folder)
-    return folder, rng.integers(0, 256, (6, 8, 8), dtype=np.uint8)
-
-
-def dropped_and_kept(values):
-    """Normalizations with scales of one, and with all ``values``."""
-    kept = Normalization(*map(tuple, values))
-    return replace(kept, scale=(1.0,) * len(kept.scale)), kept
+    return folder, images_for(network, 6)
 
 
 def files(folder):
     return json.loads((folder / "manifest.json").read_text())["weights"]["files"]
 
 
-def copied(folder, tmp_path):
-    return shutil.copytree(folder, tmp_path / "other", ignore=shutil.ignore_patterns("sim_*"))
-
-
-def test_every_bit(chosen, simulate, monkeypatch, tmp_path):
+def test_every_bit(chosen, check_maps, monkeypatch, tmp_path):
     """From any folder, all that the Verilog answers is right."""
-    folder, images = chosen
-    assert len(files(folder)) == 6
+    assert len(files(chosen)) == 6
     monkeypatch.chdir(tmp_path)
-    report = simulate(folder, images, maps=True)
-    assert report["bit_exact"] and report["map_mismatches"] == 0
+    check_maps(chosen, 6)
 
 
-def test_coverage_of_what_reads_them(dropout, simulate):
-    folder, images = dropout
+def test_coverage_of_what_reads_them(dropout, check_maps):
     coverage = Coverage()
-    report = simulate(folder, images, maps=True, coverage=coverage)
-    assert report["bit_exact"] and report["map_mismatches"] == 0
+    check_maps(dropout[0], 6, coverage=coverage)
     block = coverage.blocks()["weight_memory"]
     assert block["line"]["covered"] == block["line"]["total"] > 0
     assert block["not_covered"] == []
@@ -96,8 +77,8 @@ def test_weights_that_are_wrong_are_seen(dropout, simulate, rewrite):
         assert simulate(rewrite(folder, {name: text}), images, coverage=Coverage())["bit_exact"] == equal
 
 
-def test_missing_file(dropout, tmp_path):
-    folder = copied(dropout[0], tmp_path)
+def test_missing_file(dropout, copied):
+    folder = copied(dropout[0])
     (folder / "rtl" / "wide_weights_1.hex").unlink()
     with pytest.raises(DesignError) as error:
         Design(folder)

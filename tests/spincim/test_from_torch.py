@@ -33,9 +33,9 @@ SIDE = 8
 NO_BITS = np.zeros((40, 0), bool)
 
 
-def randomized(model, seed=1):
+def randomized(model):
     """Return ``model`` in float64 for evaluation, with random numbers in all of its parameters."""
-    torch.manual_seed(seed)
+    torch.manual_seed(1)
     for module in model.modules():
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
             module.running_mean.uniform_(-3, 3)
@@ -50,9 +50,9 @@ def randomized(model, seed=1):
     return model.double().eval()
 
 
-def binary_(module, seed=2):
+def binary_(module):
     """Give a plain layer of torch weights of one size in each output channel."""
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(2)
     with torch.no_grad():
         size = torch.rand(len(module.weight), generator=generator) + 0.5
         signs = torch.randint(2, module.weight.shape, generator=generator) * 2 - 1
@@ -60,8 +60,8 @@ def binary_(module, seed=2):
     return module
 
 
-def pixels(count=40, shape=(1, SIDE, SIDE), seed=3):
-    images = np.random.default_rng(seed).integers(256, size=(count, *shape), dtype=np.uint8)
+def pixels(shape=(1, SIDE, SIDE)):
+    images = np.random.default_rng(3).integers(256, size=(40, *shape), dtype=np.uint8)
     images[0] = 0
     return images, (images[:, 0] if shape[0] == 1 else np.moveaxis(images, 1, -1))
 
@@ -82,15 +82,24 @@ def check(network, logits, images, bits):
     assert expected.max(1).min() < 0.9, "probabilities say nothing about logits" # of a random network
 
 
+def checked(model, tmp_path, run=None, bits=NO_BITS):
+    """The compiled network that ``model`` becomes, for pixels from -1 to 1, of which a pass is checked;
+    ``run`` computes the logits, which is what the model does unless given."""
+    network = built(model, tmp_path, mean=0.5, std=0.5)
+    images, grey = pixels()
+    check(network, (run or model)(torch.tensor(images).double() / 127.5 - 1), grey, bits)
+    return network
+
+
 def behind(*modules, shape):
     """``modules``, then what makes logits of a map of ``shape``."""
     return nn.Sequential(*modules, nn.Flatten(), BinaryLinear(math.prod(shape), 5, bias=False),
                          nn.BatchNorm1d(5))
 
 
-def hidden(*modules, outputs=6, kernel=3, **options):
+def hidden(*modules, kernel=3, **options):
     """A convolution of pixels by sign, and what follows it."""
-    return [Sign(), BinaryConv2d(1, outputs, kernel, **options), *modules]
+    return [Sign(), BinaryConv2d(1, 6, kernel, **options), *modules]
 
 
 #: Chains without choices, for images of 8 by 8.
@@ -136,11 +145,7 @@ PLAIN = {
 
 @pytest.mark.parametrize("kind", PLAIN)
 def test_plain(kind, tmp_path):
-    model = randomized(PLAIN[kind]())
-    network = built(model, tmp_path, mean=0.5, std=0.5)
-    images, grey = pixels()
-    check(network, model((torch.tensor(images).double() / 255 - 0.5) / 0.5), grey, NO_BITS)
-    assert network.method == "deterministic"
+    assert checked(randomized(PLAIN[kind]()), tmp_path).method == "deterministic"
 
 
 @pytest.mark.parametrize("kind", ["bias", "pairs", "plain layers", "nested", "no flat layer"])
@@ -276,13 +281,13 @@ def run(model, x, keeps):
     return x
 
 
-def bits_of(model, count, seed=4):
+def bits_of(model):
     """Random bits of what drops in ``model``: as the modules take them, and by pass."""
-    rng, keeps, bits = np.random.default_rng(seed), {}, []
+    rng, keeps, bits = np.random.default_rng(4), {}, []
     for module in model:
         if isinstance(module, ScaleDropout | SpatialSpinDrop | SpinDrop):
             width = {ScaleDropout: 1}.get(type(module), getattr(module, "width", 1))
-            bits.append(rng.random((count, width)) < 0.5)
+            bits.append(rng.random((40, width)) < 0.5)
             keeps[module] = torch.tensor(bits[-1][:, 0] if isinstance(module, ScaleDropout) else bits[-1])
     return keeps, np.concatenate(bits, 1)
 
@@ -322,10 +327,8 @@ RANDOM = {
 @pytest.mark.parametrize("kind", RANDOM)
 def test_random(kind, tmp_path):
     model = randomized(RANDOM[kind]())
-    network = built(model, tmp_path, mean=0.5, std=0.5)
-    images, grey = pixels()
-    keeps, bits = bits_of(model, 40)
-    check(network, run(model, torch.tensor(images).double() * 2 / 255 - 1, keeps), grey, bits)
+    keeps, bits = bits_of(model)
+    network = checked(model, tmp_path, lambda x: run(model, x, keeps), bits)
     assert [module.p for module in model if hasattr(module, "p") for _ in range(
         getattr(module, "width", 1))] == list(network.drops)
     assert network.method == ("" if kind == "both" or "of its own" in kind else kind.partition(",")[0])
@@ -336,12 +339,9 @@ def test_mask_of_a_vector_of_a_map(tmp_path):
     model = randomized(nn.Sequential(
         Sign(), BinaryConv2d(1, 6, 3), nn.BatchNorm2d(6), Sign(), nn.Flatten(), SpinDrop(0.1),
         BinaryLinear(216, 5), nn.BatchNorm1d(5)))
-    network = built(model, tmp_path, mean=0.5, std=0.5)
-    images, grey = pixels()
     bits = np.random.default_rng(1).random((40, 6, 6, 6)) < 0.8 # height, width, channel
     keeps = {model[5]: torch.tensor(bits).movedim(3, 1).flatten(1)}
-    logits = run(model, torch.tensor(images).double() * 2 / 255 - 1, keeps)
-    check(network, logits, grey, bits.reshape(40, -1))
+    network = checked(model, tmp_path, lambda x: run(model, x, keeps), bits.reshape(40, -1))
     assert network.method == "spindrop" and network.drops == (0.1,) * 216
 
 
@@ -500,10 +500,7 @@ GRAPHS = {
 @pytest.mark.parametrize("kind", GRAPHS)
 def test_graphs(kind, tmp_path):
     make, joins = GRAPHS[kind]
-    model = randomized(make())
-    network = built(model, tmp_path, mean=0.5, std=0.5)
-    images, grey = pixels()
-    check(network, model(torch.tensor(images).double() / 127.5 - 1), grey, NO_BITS)
+    network = checked(randomized(make()), tmp_path)
     assert [join.sources for join in network.joins] == joins
     assert network.method == "deterministic"
 
@@ -515,14 +512,12 @@ def test_random_graph(tmp_path):
         Block(6, 4, 2, ScaleDropout(4)), Sign(), nn.Flatten(), BinaryLinear(36, 5), ScaleDropout(5),
         nn.BatchNorm1d(5)))
     model[5].way.insert(6, ScaleDropout(4)) # behind the second convolution
-    network = built(model, tmp_path, mean=0.5, std=0.5)
-    assert network.method == "scale-dropout" and network.drops == (0.2, 0.5, 0.5, 0.5)
-    images, grey = pixels()
     bits = np.random.default_rng(4).random((40, 4)) < 0.5
     for module, keep in zip([each for each in model.modules() if isinstance(each, ScaleDropout)],
                             torch.tensor(bits).unbind(1), strict=True):
         module.forward = partial(module.forward, keep=keep)
-    check(network, model(torch.tensor(images).double() / 127.5 - 1), grey, bits)
+    network = checked(model, tmp_path, bits=bits)
+    assert network.method == "scale-dropout" and network.drops == (0.2, 0.5, 0.5, 0.5)
 
 
 def test_float_network_with_joins(tmp_path):
@@ -605,33 +600,41 @@ def not_finite():
 
 
 SHAPED  = "spincim/from_torch.py says what can be built"
-SCALES  = "put it right behind a layer of spincim.nn"
-BINARY  = "use BinaryConv2d or BinaryLinear of spincim.nn"
-ONE     = "each takes what one module before it computes"
-DROPOUT = ("use ScaleDropout, SpinDrop or SpatialSpinDrop of spincim.nn, which the hardware has, or take "
-           "it out of the model")
-AVERAGE = "put it between Sign and a binary layer, before Flatten and dropout"
 WINDOWS = "must be of windows that do not overlap, without a border"
 BORDER  = ("it must be the lowest value of what enters: use BinaryConv2d of spincim.nn with "
            "padding_value=")
 
+# What is wrong, and the way out.
+DROPOUT = ("has no counterpart",
+           "use ScaleDropout, SpinDrop or SpatialSpinDrop of spincim.nn, which the hardware has, or "
+           "take it out of the model")
+REPEATS = "must repeat rows and columns", "use nn.Upsample(scale_factor=2)"
+SCALES = ("is not the only scale of its layer, or behind its normalization",
+          "put it right behind a layer of spincim.nn")
+SIGN = "has no counterpart", "its sign of 0 is 0; use Sign of spincim.nn, which has +1"
+BINARY = "has weights that are not binary", "use BinaryConv2d or BinaryLinear of spincim.nn"
+POOLED = "is the second pool of its layer, or behind an upsampling", "put a convolution between them"
+LAYERS = "does not follow a layer of weights", "put it between a binary layer and its sign"
+POOLS = ("takes pixels, a vector, or what is dropped",
+         "put it behind a convolution, before Flatten and dropout")
+MASKS = ("takes 6 channels of 6 by 6, dropped before or not signs",
+         "put SpatialSpinDrop before Flatten and SpinDrop behind it, between Sign and a binary layer")
+SUMS = "takes a sum that no bits hold", "put Fixed of spincim.nn behind the sum"
+SEVERAL = "takes several maps", "use +, or torch.cat of channels"
+AVERAGE = ("takes what is no map of signs",
+           "put it between Sign and a binary layer, before Flatten and dropout")
+LOGITS = "ends with values that are limited or binary", "end it with the logits of a binary layer"
+
 
 @pytest.mark.parametrize("make, where, what, way_out", [
-    (chain(nn.Dropout(0.5)), "Module '2' (Dropout)",
-     "has no counterpart", DROPOUT),
-    (chain(nn.Dropout(0.0)), "Module '2' (Dropout)",
-     "has no counterpart", DROPOUT),
-    (chain(nn.Dropout2d(0.5)), "Module '2' (Dropout2d)",
-     "has no counterpart", DROPOUT),
-    (chain(nn.AlphaDropout(0.5)), "Module '2' (AlphaDropout)",
-     "has no counterpart", DROPOUT),
-    (chain(Functional(lambda x: functional.dropout(x, 0.5))), "Function 'dropout' (dropout)",
-     "has no counterpart", DROPOUT),
+    (chain(nn.Dropout(0.5)), "Module '2' (Dropout)", *DROPOUT),
+    (chain(nn.Dropout(0.0)), "Module '2' (Dropout)", *DROPOUT),
+    (chain(nn.Dropout2d(0.5)), "Module '2' (Dropout2d)", *DROPOUT),
+    (chain(nn.AlphaDropout(0.5)), "Module '2' (AlphaDropout)", *DROPOUT),
+    (chain(Functional(lambda x: functional.dropout(x, 0.5))), "Function 'dropout' (dropout)", *DROPOUT),
     (chain(Functional(lambda x: functional.dropout(x, 0.5, training=False))),
-     "Function 'dropout' (dropout)",
-     "has no counterpart", DROPOUT),
-    (chain(OnlyInTraining(functional.dropout)), "Function 'dropout' (dropout)",
-     "has no counterpart", DROPOUT),
+     "Function 'dropout' (dropout)", *DROPOUT),
+    (chain(OnlyInTraining(functional.dropout)), "Function 'dropout' (dropout)", *DROPOUT),
     (chain(OnlyInTraining(lambda x: x.flatten(1))), "Model Sequential",
      "computes something else in training than in evaluation",
      "write its forward() without asking which of them it is"),
@@ -639,10 +642,8 @@ BORDER  = ("it must be the lowest value of what enters: use BinaryConv2d of spin
      "has hooks, which may change what it computes", "remove them"),
     (chain(nn.ReLU()), "Module '2' (ReLU)",
      "has no counterpart", "use Sign of spincim.nn"),
-    (chain(Functional(torch.sign)), "Function 'sign' (sign)",
-     "has no counterpart", "its sign of 0 is 0; use Sign of spincim.nn, which has +1"),
-    (chain(Functional(lambda x: x.sign())), "Function 'sign' (sign)",
-     "has no counterpart", "its sign of 0 is 0; use Sign of spincim.nn, which has +1"),
+    (chain(Functional(torch.sign)), "Function 'sign' (sign)", *SIGN),
+    (chain(Functional(lambda x: x.sign())), "Function 'sign' (sign)", *SIGN),
     (chain(nn.Conv1d(6, 6, 3)), "Module '2' (Conv1d)",
      "has no counterpart", "take a series for a map of height 1: use BinaryConv2d of a kernel (1, k), and "
                            "MaxPool2d((1, k))"),
@@ -650,10 +651,8 @@ BORDER  = ("it must be the lowest value of what enters: use BinaryConv2d of spin
      "has no counterpart", "use a batch normalization"),
     (chain(Derived(1, 6, 3), start=[Sign()]), "Module '1' (Derived)",
      "has no counterpart", SHAPED),
-    (chain(nn.Conv2d(1, 6, 3), start=[Sign()]), "Module '1' (Conv2d)",
-     "has weights that are not binary", BINARY),
-    (chain(nn.Flatten(), nn.Linear(64, 6), start=[Sign()]), "Module '2' (Linear)",
-     "has weights that are not binary", BINARY),
+    (chain(nn.Conv2d(1, 6, 3), start=[Sign()]), "Module '1' (Conv2d)", *BINARY),
+    (chain(nn.Flatten(), nn.Linear(64, 6), start=[Sign()]), "Module '2' (Linear)", *BINARY),
     (chain(binary_(nn.Conv2d(1, 6, 3, padding=1)), start=[Sign()]), "Module '1' (Conv2d)",
      "has a border of 0", f"{BORDER}-1"),
     (chain(binary_(nn.Conv2d(1, 6, 3, padding=1, padding_mode="reflect")), start=[Sign()]),
@@ -671,14 +670,10 @@ BORDER  = ("it must be the lowest value of what enters: use BinaryConv2d of spin
     (chain(nn.Upsample(scale_factor=2)), "Module '2' (Upsample)",
      "takes what is no map of signs, or of values in fixed point, of a layer",
      "put it behind Sign or Fixed, before Flatten, averages and dropout"),
-    (chain(Sign(), nn.Upsample(scale_factor=2, mode="bilinear")), "Module '3' (Upsample)",
-     "must repeat rows and columns", "use nn.Upsample(scale_factor=2)"),
-    (chain(Sign(), nn.Upsample(size=8)), "Module '3' (Upsample)",
-     "must repeat rows and columns", "use nn.Upsample(scale_factor=2)"),
-    (chain(Sign(), nn.Upsample(scale_factor=1.5)), "Module '3' (Upsample)",
-     "must repeat rows and columns", "use nn.Upsample(scale_factor=2)"),
-    (chain(Sign(), nn.Upsample(scale_factor=2), nn.MaxPool2d(2)), "Module '4' (MaxPool2d)",
-     "is the second pool of its layer, or behind an upsampling", "put a convolution between them"),
+    (chain(Sign(), nn.Upsample(scale_factor=2, mode="bilinear")), "Module '3' (Upsample)", *REPEATS),
+    (chain(Sign(), nn.Upsample(size=8)), "Module '3' (Upsample)", *REPEATS),
+    (chain(Sign(), nn.Upsample(scale_factor=1.5)), "Module '3' (Upsample)", *REPEATS),
+    (chain(Sign(), nn.Upsample(scale_factor=2), nn.MaxPool2d(2)), "Module '4' (MaxPool2d)", *POOLED),
     (chain(Sign(), BinaryConv2d(5, 6, 3)), "Module '3' (BinaryConv2d)",
      "takes 5 channels, not 6 channels of 6 by 6", SHAPED),
     (chain(Sign(), BinaryConv2d(6, 6, 7)), "Module '3' (BinaryConv2d)",
@@ -699,10 +694,8 @@ BORDER  = ("it must be the lowest value of what enters: use BinaryConv2d of spin
      "is the second normalization of its layer", "take one of them out"),
     (chain(nn.BatchNorm2d(6, track_running_stats=False)), "Module '2' (BatchNorm2d)",
      "takes the statistics of its batch", "use track_running_stats=True"),
-    (chain(Sign(), nn.BatchNorm2d(6)), "Module '3' (BatchNorm2d)",
-     "does not follow a layer of weights", "put it between a binary layer and its sign"),
-    (chain(nn.Hardtanh(), nn.BatchNorm2d(6)), "Module '3' (BatchNorm2d)",
-     "does not follow a layer of weights", "put it between a binary layer and its sign"),
+    (chain(Sign(), nn.BatchNorm2d(6)), "Module '3' (BatchNorm2d)", *LAYERS),
+    (chain(nn.Hardtanh(), nn.BatchNorm2d(6)), "Module '3' (BatchNorm2d)", *LAYERS),
     (chain(nn.Flatten(), nn.BatchNorm1d(216)), "Module '3' (BatchNorm1d)",
      "has 216 channels, but takes vectors of 216", SHAPED),
     (chain(nn.Hardtanh(0, 1)), "Module '2' (Hardtanh)",
@@ -716,26 +709,15 @@ BORDER  = ("it must be the lowest value of what enters: use BinaryConv2d of spin
     (chain(nn.MaxPool2d(7)), "Module '2' (MaxPool2d)", "takes 6 channels of 6 by 6", "take it out"),
     (chain(nn.AdaptiveMaxPool2d(2)), "Module '2' (AdaptiveMaxPool2d)",
      "must leave one value of each channel", "use AdaptiveMaxPool2d(1), or MaxPool2d"),
-    (chain(nn.MaxPool2d(2), nn.BatchNorm2d(6), nn.MaxPool2d(2)), "Module '4' (MaxPool2d)",
-     "is the second pool of its layer, or behind an upsampling", "put a convolution between them"),
-    (chain(nn.MaxPool2d(2), start=[Sign()]), "Module '1' (MaxPool2d)",
-     "takes pixels, a vector, or what is dropped",
-     "put it behind a convolution, before Flatten and dropout"),
-    (chain(Sign(), SpatialSpinDrop(), nn.MaxPool2d(2)), "Module '4' (MaxPool2d)",
-     "takes pixels, a vector, or what is dropped",
-     "put it behind a convolution, before Flatten and dropout"),
-    (chain(nn.BatchNorm2d(6), ScaleDropout(6)), "Module '3' (ScaleDropout)",
-     "is not the only scale of its layer, or behind its normalization", SCALES),
-    (chain(ScaleDropout(6), ScaleDropout(6)), "Module '3' (ScaleDropout)",
-     "is not the only scale of its layer, or behind its normalization", SCALES),
+    (chain(nn.MaxPool2d(2), nn.BatchNorm2d(6), nn.MaxPool2d(2)), "Module '4' (MaxPool2d)", *POOLED),
+    (chain(nn.MaxPool2d(2), start=[Sign()]), "Module '1' (MaxPool2d)", *POOLS),
+    (chain(Sign(), SpatialSpinDrop(), nn.MaxPool2d(2)), "Module '4' (MaxPool2d)", *POOLS),
+    (chain(nn.BatchNorm2d(6), ScaleDropout(6)), "Module '3' (ScaleDropout)", *SCALES),
+    (chain(ScaleDropout(6), ScaleDropout(6)), "Module '3' (ScaleDropout)", *SCALES),
     (chain(ScaleDropout(6), start=[Sign(), binary_(nn.Conv2d(1, 6, 3))]), "Module '2' (ScaleDropout)",
-     "is not the only scale of its layer, or behind its normalization", SCALES),
-    (chain(Sign(), SpinDrop()), "Module '3' (SpinDrop)",
-     "takes 6 channels of 6 by 6, dropped before or not signs",
-     "put SpatialSpinDrop before Flatten and SpinDrop behind it, between Sign and a binary layer"),
-    (chain(SpatialSpinDrop()), "Module '2' (SpatialSpinDrop)",
-     "takes 6 channels of 6 by 6, dropped before or not signs",
-     "put SpatialSpinDrop before Flatten and SpinDrop behind it, between Sign and a binary layer"),
+     *SCALES),
+    (chain(Sign(), SpinDrop()), "Module '3' (SpinDrop)", *MASKS),
+    (chain(SpatialSpinDrop()), "Module '2' (SpatialSpinDrop)", *MASKS),
     (chain(Sign(), nn.Flatten(0)), "Module '3' (Flatten)",
      "must flatten all but the images", "use nn.Flatten()"),
     (chain(Sign(), Functional(lambda x: x.view(8, -1))), "Function 'view' (view)",
@@ -750,10 +732,8 @@ BORDER  = ("it must be the lowest value of what enters: use BinaryConv2d of spin
      "subtract a value between them first, as the mean of spincim.convert does"),
     (lambda: Two(lambda x, y: x + y, None, nn.Sequential(Sign())), "Function 'add' (add)",
      "adds values that are not in fixed point", "put Fixed of spincim.nn behind each"),
-    (lambda: Two(lambda x, y: x + y, None, way(), [Sign()]), "Module 'more.0' (Sign)",
-     "takes a sum that no bits hold", "put Fixed of spincim.nn behind the sum"),
-    (lambda: Two(lambda x, y: (x + y) * 2, None, way(), [Sign()]), "Function 'mul' (mul)",
-     "takes a sum that no bits hold", "put Fixed of spincim.nn behind the sum"),
+    (lambda: Two(lambda x, y: x + y, None, way(), [Sign()]), "Module 'more.0' (Sign)", *SUMS),
+    (lambda: Two(lambda x, y: (x + y) * 2, None, way(), [Sign()]), "Function 'mul' (mul)", *SUMS),
     (lambda: Two(lambda x, y: x + y, None, way(Fixed(8, 3))), "Function 'add' (add)",
      "adds values of 8 bits, 3 of them fraction to those of 8 bits, 4 of them fraction",
      "let both have the same"),
@@ -766,10 +746,8 @@ BORDER  = ("it must be the lowest value of what enters: use BinaryConv2d of spin
      "computes what is not used", "take it out"),
     (lambda: Two(lambda x, y: (y + y, x)), "Function 'add' (add)",
      "adds a map to itself", "let the gain of its layer be twice as large"),
-    (lambda: Two(lambda x, y: torch.sub(x, y)), "Function 'sub' (sub)",
-     "takes several maps", "use +, or torch.cat of channels"),
-    (lambda: Two(lambda x, y: torch.add(x, y, alpha=2)), "Function 'add' (add)",
-     "takes several maps", "use +, or torch.cat of channels"),
+    (lambda: Two(lambda x, y: torch.sub(x, y)), "Function 'sub' (sub)", *SEVERAL),
+    (lambda: Two(lambda x, y: torch.add(x, y, alpha=2)), "Function 'add' (add)", *SEVERAL),
     (lambda: Two(lambda x, y: x + y, nn.Identity()), "Module 'second.0' (Fixed)",
      "takes values that something else takes, too", "put Fixed or Sign of spincim.nn behind these values"),
     (lambda: Two(lambda x, y: y.add_(x), None, way()), "Function 'add_' (add_)",
@@ -791,15 +769,13 @@ BORDER  = ("it must be the lowest value of what enters: use BinaryConv2d of spin
      "is behind a pool", "use a stride in its place"),
     (chain(nn.Hardtanh(), Fixed()), "Module '3' (Fixed)",
      "is behind values that are limited", "take Hardtanh out, as Fixed limits, too"),
-    (chain(nn.Flatten(), nn.AvgPool2d(2)), "Module '3' (AvgPool2d)", "takes what is no map of signs",
-     AVERAGE),
+    (chain(nn.Flatten(), nn.AvgPool2d(2)), "Module '3' (AvgPool2d)", *AVERAGE),
     (chain(nn.MaxPool2d(2), nn.AvgPool2d(2)), "Module '3' (AvgPool2d)", "is behind a pool",
      "put a layer between them, or use a larger pool"),
     (chain(nn.AvgPool2d(7)), "Module '2' (AvgPool2d)", "takes 6 channels of 6 by 6", "take it out"),
     (chain(Sign(), SpatialSpinDrop(0.2), BinaryConv2d(6, 6, 3), nn.AvgPool2d(2)), "Module '5' (AvgPool2d)",
      "averages sums of inputs that are dropped, in windows that overlap", "put Sign before it"),
-    (chain(Fixed(), nn.AdaptiveAvgPool2d(1)), "Module '3' (AdaptiveAvgPool2d)",
-     "takes what is no map of signs", AVERAGE),
+    (chain(Fixed(), nn.AdaptiveAvgPool2d(1)), "Module '3' (AdaptiveAvgPool2d)", *AVERAGE),
     (chain(Sign(), nn.AvgPool2d(2, 1)), "Module '3' (AvgPool2d)", WINDOWS, "use AvgPool2d(2)"),
     (chain(Sign(), nn.AdaptiveAvgPool2d(2)), "Module '3' (AdaptiveAvgPool2d)",
      "must leave one value of each channel", "use AdaptiveAvgPool2d(1), or AvgPool2d"),
@@ -810,12 +786,8 @@ BORDER  = ("it must be the lowest value of what enters: use BinaryConv2d of spin
     (chain(nn.Flatten(), BinaryLinear(64, 5), nn.Softmax(1), nn.Identity(), start=[Sign()]),
      "Module '4' (Identity)",
      "comes behind the softmax", "end the model with its logits"),
-    (chain(Sign()), "Model Sequential",
-     "ends with values that are limited or binary",
-     "end it with the logits of a binary layer"),
-    (chain(nn.Hardtanh()), "Model Sequential",
-     "ends with values that are limited or binary",
-     "end it with the logits of a binary layer"),
+    (chain(Sign()), "Model Sequential", *LOGITS),
+    (chain(nn.Hardtanh()), "Model Sequential", *LOGITS),
 ])
 def test_refuses(make, where, what, way_out):
     model = make()

@@ -56,8 +56,8 @@ def test_words_that_say_another_thing_are_found(tmp_path, field, index):
             word[field] ^= 1
         lines.append(f"r {at} {layout.const(word).as_bits():0{-(-layout.size // 4)}x}\n")
     (tmp_path / "results.txt").write_text("p 0 0\na 0 0\n" + "".join(lines))
-    design = SimpleNamespace(classes=3, words=3, answer_shape=(), results=fields(layout),
-                             payload=lambda name: {"width": layout.size})
+    design = SimpleNamespace(classes=3, words=3, answer_shape=(), unit=65536, zero=0,
+                             results=fields(layout), payload=lambda name: {"width": layout.size})
     results = read(tmp_path / "results.txt", design)
     assert compare(expected, results).tolist() == [False, field is not None, False]
 

@@ -1,6 +1,5 @@
 import shutil
 
-import numpy as np
 import pytest
 
 import sim.run
@@ -11,6 +10,7 @@ from sim.run import main
 from sim.verilator import harness, simulation, simulator
 from sim.verilator.cache import divide, place
 from sim.verilator.simulation import Program, Simulation
+from tests.images import images_for
 
 
 @pytest.mark.parametrize("counts, size, parts", [
@@ -40,9 +40,7 @@ def spinbayes(random_spinbayes, tmp_path_factory):
 
 
 def make_images(folder, count):
-    network = load((folder / "ir.json").read_text())
-    return np.random.default_rng(0).integers(
-        0, 256, (count, network.input.height, network.input.width), dtype=np.uint8)
+    return images_for(load((folder / "ir.json").read_text()), count)
 
 
 def words(folder):

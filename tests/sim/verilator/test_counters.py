@@ -18,6 +18,7 @@ from golden.random.outcomes import masks
 from sim.design import Design
 from sim.verilator.counters import COUNTS, read_counts
 from sim.verilator.simulation import Simulation, compiled
+from tests.images import images_for
 from tests.outcomes import outcomes_by
 
 
@@ -27,11 +28,8 @@ IMAGES, PASSES = 4, 6
 def counted(folder):
     """Simulate some images; return the design, and its counts of all of them."""
     design  = Design(folder)
-    network = design.network
-    images  = np.random.default_rng(0).integers(
-        0, 256, (IMAGES, network.input.height, network.input.width), dtype=np.uint8)
     with compiled(design, Progress(io.StringIO()), counting=True) as program:
-        run = Simulation(design, images, PASSES)
+        run = Simulation(design, images_for(design.network, IMAGES), PASSES)
         at  = program.folder / "counted"
         run.run(program, at)
         assert not run.results(at).alarm
