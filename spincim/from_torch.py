@@ -470,7 +470,7 @@ class _Walk:
         if state.whole:
             raise _Refused("takes averages", "put a layer between them")
         part = None if state.place is None else self.parts[state.place]
-        if part is None or state.flat or state.mask:
+        if part is None or state.flat or isinstance(state, Signs) and state.mask:
             raise _Refused("takes pixels, a vector, or what is dropped",
                            "put it behind a convolution, before Flatten and dropout")
         if part.layer.pool != (1, 1) or part.layer.resize != (1, 1):

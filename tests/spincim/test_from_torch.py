@@ -308,6 +308,10 @@ RANDOM = {
         *hidden(nn.BatchNorm2d(6), Sign()), wide(SpatialSpinDrop(0.1), 6),
         BinaryConv2d(6, 4, 3, padding=1), nn.BatchNorm2d(4), Sign(), wide(SpatialSpinDrop(0.2), 4),
         nn.Flatten(), BinaryLinear(144, 5), nn.BatchNorm1d(5)),
+    "spatial-spindrop, early pool": lambda: nn.Sequential( # of a layer whose inputs are dropped
+        *hidden(nn.BatchNorm2d(6), Sign()), wide(SpatialSpinDrop(0.1), 6),
+        BinaryConv2d(6, 4, 3, padding=1), nn.MaxPool2d(2), nn.BatchNorm2d(4), Sign(),
+        wide(SpatialSpinDrop(0.2), 4), nn.Flatten(), BinaryLinear(36, 5), nn.BatchNorm1d(5)),
     "of its own": lambda: nn.Sequential( # one layer of three has a scale, another one a mask
         *hidden(ScaleDropout(6, 0.25), nn.BatchNorm2d(6), Sign(), nn.MaxPool2d(2)), nn.Flatten(),
         BinaryLinear(54, 8), nn.BatchNorm1d(8), Sign(), wide(SpinDrop(0.1), 8), BinaryLinear(8, 5),
