@@ -14,7 +14,7 @@ from amaranth.hdl import UnusedElaboratable
 
 from gen.boards import check_synthesis, clock_of, write_board
 from gen.bus import write_bus
-from gen.check_target import ImpossibleTarget
+from gen.check_target import ImpossibleTarget, check_target
 from gen.checkpoint import SHIPPED, read, read_parameters
 from gen.command import Parser, comma_separated, command
 from gen.compile import compile_network
@@ -109,7 +109,10 @@ def build_network(network: Network, target: Target, out: Path, *, synth=None, en
     if synth: # rather now than when all before it is done
         check_synthesis(target.board, synth)
         find(FLOWS[synth].router, extra=FLOWS[synth].extra)
-    clock = clock_of(target) if target.board != "none" else None # so is what a board cannot
+    clock = None
+    if target.board != "none": # so is what a board cannot
+        check_target(target)
+        clock = clock_of(target)
     with folder(out) as directory:
         steps.step("compile")
         network = compile_network(network, target)

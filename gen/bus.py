@@ -49,7 +49,7 @@ def write_bus(network: Network, target: Target, accelerator: Accelerator, direct
         "confidence": network.head.confidence, "agreement": network.head.agreement,
         "sources": len(network.generator.seeds) if hasattr(accelerator, "reseed") else 0,
         "version": tuple(map(int, re.findall(r"\d+", version())[:3])), "build": int(name[:8], 16)}
-    top, own = (_axi if target.bus == "axi" else _uart)(target, accelerator, of_map, directory)
+    top, own = (_axi if target.bus == "axi" else _uart)(network, target, accelerator, of_map, directory)
     registers = top.bus.registers.registers if target.bus == "axi" else top.bus.registers
     source, _ = write_verilog(top, TOPS[target.bus], directory, _ACCEPTED)
     if target.bus == "axi":
@@ -76,18 +76,18 @@ def write_bus(network: Network, target: Target, accelerator: Accelerator, direct
     }
 
 
-def _axi(target, accelerator, of_map, directory):
+def _axi(network, target, accelerator, of_map, directory):
     """The module, and what only its manifest has; the files for software are written."""
     bus = AxiBus(width=target.bus_width, **of_map)
     (directory / "bus").mkdir()
     for file, text in (("spincim.h", _header), ("spincim_registers.py", _module)):
-        (directory / "bus" / file).write_text(text(bus.registers.registers))
+        (directory / "bus" / file).write_text(text(bus.registers.registers, network.head))
     return AxiAccelerator(accelerator, "accelerator", bus), {
         "clock": "aclk", "reset": "aresetn", "pixel_width": target.bus_width,
         "result_width": bus.m_axis.payload.data.shape().width}
 
 
-def _uart(target, accelerator, of_map, directory):
+def _uart(network, target, accelerator, of_map, directory):
     bus = UartBus(clock_hz=round(1e6 * target.clock_mhz), baud=target.baud, **of_map)
     return UartAccelerator(accelerator, "accelerator", bus), {
         "clock": "clk", "reset": "rst", "clock_hz": round(1e6 * target.clock_mhz), "baud": target.baud,
@@ -179,7 +179,7 @@ static inline int spincim_seed(volatile void *base, uint64_t seed)
 """
 
 
-def _header(registers):
+def _header(registers, head):
     """The registers as a header of C."""
     def defines(rows):
         width = max(len(name) for name, _, _ in rows)
@@ -205,7 +205,9 @@ def _header(registers):
             ("CLASSES_VALUE", f"{values['CLASSES']}u", "what CLASSES says"),
             ("ANSWER_ROWS", f"{height}u", "of positions that have an answer each, one row after another"),
             ("ANSWER_COLUMNS", f"{width}u", "and positions of a row"),
-            ("SOURCES_VALUE", f"{values['SOURCES']}u", "what SOURCES says"))),
+            ("SOURCES_VALUE", f"{values['SOURCES']}u", "what SOURCES says"),
+            ("UNIT", f"{head.unit}u", "a mean is (sum / passes - SPINCIM_ZERO) / SPINCIM_UNIT"),
+            ("ZERO", f"{head.zero}u", "0 of probabilities, not of the numbers of a regression"))),
         seed=_HEADER_SEED if values["SOURCES"] else "",
         record="\n".join(f"    {kinds[bits]} {name + ';':12} /* {text} */"
                          for name, (bits, text) in RECORD.items()),
@@ -231,6 +233,9 @@ IMAGE_BYTES = {image_bytes}
 RECORDS     = {records}
 POSITIONS   = {positions}
 
+#: A mean is (sum / passes - ZERO) / UNIT, and a variance (square / passes - (sum / passes)**2) / UNIT**2.
+UNIT, ZERO = {unit}, {zero}
+
 #: Fields of a record of a result and their types as numpy names them: dtype(RECORD).
 RECORD = {record}
 
@@ -255,7 +260,7 @@ def seed_writes(seed):
 '''
 
 
-def _module(registers):
+def _module(registers, head):
     """The registers as a module of Python that imports nothing."""
     values = _values(registers)
     return _MODULE.format(
@@ -267,6 +272,7 @@ def _module(registers):
         image_bytes=values["PIXELS"] * values["COLOURS"],
         records=values["CLASSES"] * math.prod(_answered(registers)),
         positions=_answered(registers),
+        unit=head.unit, zero=head.zero,
         record="[\n" + "".join(f'    ("{name}", "<u{bits // 8}"),\n'
                                for name, (bits, _) in RECORD.items()) + "]",
         flags=_dict({name: bit for bit, name in enumerate(FLAGS)}),

@@ -263,8 +263,9 @@ def _check_chain(network):
         raise MalformedNetwork(f"Layer {last.name!r} is the last and must have a pool of 1 by 1, as it "
                                f"has logits and no bits, not {by(*last.pool)}")
     if last.outputs < 2 and not network.head.regression:
-        raise MalformedNetwork(f"Layer {last.name!r} is the last and must have at least 2 classes, "
-                               f"not {last.outputs}")
+        raise MalformedNetwork(f"Layer {last.name!r} is the last and must have at least 2 classes, not "
+                               f"{last.outputs}, unless the network is a regression (answer = \"numbers\", "
+                               "or regression=True)")
 
 
 @dataclass(frozen=True)

@@ -21,11 +21,14 @@ from host.serial_port import HostError, SerialPort
 from host.settings import reseeding, threshold
 
 
-__all__ = ["Accelerator", "HostError", "Numbers", "Predictions", "check_passes"]
+__all__ = ["Accelerator", "HostError", "MOST_HITS", "Numbers", "Predictions", "passes_of"]
 
 
 #: What the first register says.
 IDENTITY = int.from_bytes(b"SPIN", "big")
+
+#: Largest share of bytes that may be hit: of more, frames that arrive whole are too few.
+MOST_HITS = 0.02
 
 #: Seconds that the first answer may take: of a board, and of one that is simulated.
 _BOARD_S, _VIRTUAL_S = 0.25, 5.0
@@ -112,8 +115,8 @@ class Accelerator:
             If there is no board, or another one, no such share can be hit, or there is no serial port of
             that baud rate.
         """
-        if not 0 <= hits < 0.1:
-            raise HostError(f"Hits must be from 0 to below 0.1, not {hits!r}")
+        if not 0 <= hits <= MOST_HITS:
+            raise HostError(f"Hits must be from 0 to {MOST_HITS}, not {hits!r}")
         if baud is not None and not isinstance(port, str):
             raise HostError("A baud rate is for a serial port; a simulated line has that of the build, and "
                             "AXI has none")
@@ -225,6 +228,9 @@ class Accelerator:
             return
         refused = 1 << next(field["low"] for field in self._registers["EVENTS"]["fields"]
                             if field["name"] == "refused")
+        if self._manifest.get("zero") and (confidence, agreement) != (None, None):
+            raise HostError("A regression answers with numbers and rejects no image; leave confidence and "
+                            "agreement out")
         if seed is not None and "RESEED" not in self._registers:
             raise HostError("The accelerator has no pseudo-random source, so there is no seed; its random "
                             "bits are those of junctions, or it has none")
@@ -343,10 +349,12 @@ def _shape(manifest):
     return (*(manifest.get("positions") or ()), manifest["classes"])
 
 
-def check_passes(directory: Path, passes: int, *, axi: bool):
-    """Raise :exc:`HostError` unless the build in ``directory``, with AXI or a serial line, has so many
-    passes."""
-    _check_passes(_manifest(directory, axi), passes)
+def passes_of(directory: Path, passes: int | None, *, axi: bool) -> int:
+    """Return ``passes``, or those of the build in ``directory``, with AXI or a serial line; raise
+    :exc:`HostError` if it has not so many."""
+    manifest = _manifest(directory, axi)
+    _check_passes(manifest, passes := manifest["passes"] if passes is None else passes)
+    return passes
 
 
 def _check_passes(manifest, passes):

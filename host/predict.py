@@ -24,7 +24,7 @@ from gen.progress import Progress
 from golden.answers import answer
 from golden.data import data_set, load_sample
 from golden.images import Images, read_images
-from host.accelerator import Accelerator, HostError, Numbers, Predictions, check_passes
+from host.accelerator import MOST_HITS, Accelerator, HostError, Numbers, Predictions, passes_of
 from host.devices import Memory, Overlay
 from host.settings import configured
 
@@ -37,7 +37,7 @@ def main(arguments=None):
     """Predict and print; return 0, or 1 where what was checked differs."""
     args    = _parse(arguments)
     # What is wrong with an argument is said before a board is looked for, or simulated.
-    check_passes(args.directory, args.passes, axi=bool(args.registers or args.overlay))
+    args.passes = passes_of(args.directory, args.passes, axi=bool(args.registers or args.overlay))
     network = _network(args.directory)
     images  = _images(args, network)
     if args.out:
@@ -86,8 +86,8 @@ def _parse(arguments):
     parser.add_argument("--input", type=Path, metavar="FILE",
         help="images of your own: .npz (arrays images, labels), .npy, IDX, PNG, or a folder of PNGs "
              "(default: test images of its data set, or else of MNIST, that come with the project)")
-    parser.add_argument("--passes", type=whole(1), default=20, metavar="T",
-        help="stochastic forward passes of an image (default: %(default)s)")
+    parser.add_argument("--passes", type=whole(1), metavar="T",
+        help="stochastic forward passes of an image (default: those of the build)")
     parser.add_argument("--baud", type=whole(1),
         help="bits per second of the serial port (default: those of the build)")
     parser.add_argument("--out", type=Path, metavar="FILE",
@@ -101,7 +101,7 @@ def _parse(arguments):
     parser.add_argument("--agreement", type=whole(1, 100), metavar="PERCENT",
         help="per cent of the passes in which a class must be confident, or the image is rejected "
              "(default: those of the build)")
-    parser.add_argument("--hits", type=_share(0.1, below=True), default=0.0, metavar="X",
+    parser.add_argument("--hits", type=_share(MOST_HITS), default=0.0, metavar="X",
         help="share of the bytes of the simulated line that are lost, doubled or changed (default: "
              "%(default)s)")
     parser.add_argument("--seed", type=whole(0), default=1,
@@ -121,16 +121,15 @@ def _port(args):
     return Overlay(args.overlay) if args.overlay else args.port
 
 
-def _share(most, *, below=False):
-    """A type of arguments: a number from 0 to ``most``, or ``below`` it."""
+def _share(most):
+    """A type of arguments: a number from 0 to ``most``."""
     def convert(text):
         try:
             value = float(text)
         except ValueError:
             value = -1.0
-        if not 0 <= value <= most or below and value == most:
-            raise argparse.ArgumentTypeError(f"must be from 0 to {'below ' if below else ''}{most:g}, not "
-                                             f"{text!r}")
+        if not 0 <= value <= most:
+            raise argparse.ArgumentTypeError(f"must be from 0 to {most:g}, not {text!r}")
         return value
 
     return convert

@@ -214,6 +214,12 @@ def test_a_clock_that_the_board_cannot_make(tmp_path, name, given, wanted, rando
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("clock_mhz", [0.0, -5.0, float("inf")])
+def test_a_clock_that_nothing_can_have(tmp_path, clock_mhz, random_network):
+    with pytest.raises(ImpossibleTarget, match="^The clock must be from 0.001 to 10000 MHz, not "):
+        build_network(random_network(3, hidden=1), replace(TARGET, clock_mhz=clock_mhz), tmp_path / "out")
+
+
 @pytest.mark.parametrize("name, synth, message", [
     ("none", "ice40",
      "An FPGA for --synth ice40 is only that of a board; name one with --board, or use --synth ecp5"),

@@ -221,7 +221,8 @@ def test_accepts(network):
      "not 65,538"),
     (with_last(kernel=(1, 1), pool=2),
      "Layer 'fc' is the last and must have a pool of 1 by 1, as it has logits and no bits, not 2 by 2"),
-    (with_last(outputs=1), "Layer 'fc' is the last and must have at least 2 classes, not 1"),
+    (with_last(outputs=1), "Layer 'fc' is the last and must have at least 2 classes, not 1, unless the "
+                           "network is a regression (answer = \"numbers\", or regression=True)"),
     (with_last(arrays=((0,) * 3,)), "Layer 'fc' has 3 weight columns, but 4 outputs"),
     (with_last(arrays=((0, 0, 0, 2**12),)),
      "Layer 'fc' has a fan-in of 12, but the weight column 0x1000"),

@@ -191,7 +191,7 @@ def test_closed(board, folder):
 
 
 def test_hits_that_cannot_be(folder):
-    with pytest.raises(HostError, match="^Hits must be from 0 to below 0.1, not 2$"):
+    with pytest.raises(HostError, match="^Hits must be from 0 to 0.02, not 2$"):
         Accelerator.open(folder, hits=2)
 
 

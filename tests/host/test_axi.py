@@ -224,6 +224,17 @@ def test_a_regression(random_network, tmp_path, monkeypatch):
     axi.pynq(axi.Accelerator(network, manifest))
     with Accelerator.open(tmp_path, Overlay("design.bit")) as accelerator:
         found = accelerator.predict(images(network, 6), passes=5)
+        for useless in {"confidence": 0.5}, {"agreement": 50}:
+            with pytest.raises(HostError, match="^A regression answers with numbers and rejects no image; "
+                                                "leave confidence and agreement out$"):
+                accelerator.configure(**useless)
+    names = {}
+    exec((tmp_path / "bus" / "spincim_registers.py").read_text(), names)
+    assert (names["UNIT"], names["ZERO"]) == (network.head.unit, 2**15) == (
+        manifest["unit"], manifest["zero"])
+    header = (tmp_path / "bus" / "spincim.h").read_text().split()
+    assert (header[header.index("SPINCIM_UNIT") + 1], header[header.index("SPINCIM_ZERO") + 1]) == (
+        f"{network.head.unit}u", "32768u")
     golden = answer(network, images(network, 6), 5).prediction
     assert isinstance(found, Numbers) and golden.variance.max() > 0
     assert (found.mean == golden.mean).all() and (found.variance == golden.variance).all()
