@@ -238,7 +238,8 @@ def test_pixels(path, bits, found):
      "describes no network: Layer 'conv1' must have a map that leaves of at most 1,048,576 rows and "
      "columns, not 5242880 by 4194304"),
     ("outputs = 3", "outputs = 1", "describes no network: layer 'fc1' is the last and must have at least 2 "
-                                   "classes, not 1"),
+                                   "classes, not 1, unless the network is a regression (answer = "
+                                   "\"numbers\", or regression=True)"),
     ("outputs = 3", "outputs = 3\n[[layers]]\nkind = 'linear'\nname = 'CONV-1'\noutputs = 2\n[[layers]]\n"
                     "name = 'conv_1'\nkind = 'linear'\noutputs = 2",
      "describes no network: network 'small' has layers named 'CONV-1' and 'conv_1', but names must differ "

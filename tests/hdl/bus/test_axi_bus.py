@@ -13,7 +13,7 @@ from sim.component import transfer
 
 
 ADDRESS = {"CONTROL": 0x10, "PASSES": 0x14, "STATUS": 0x18, "EVENTS": 0x1C, "INTERRUPTS": 0x20,
-           "IMAGES": 0x24, "RESULTS": 0x28, "MISMATCHES": 0x2C, "CYCLES": 0x30}
+           "IMAGES": 0x24, "RESULTS": 0x28, "MISMATCHES": 0x2C, "CYCLES": 0x30, "CONFIDENCE": 0x34}
 
 
 def make():
@@ -83,6 +83,47 @@ def test_alarm(level, bit):
         await software.write("EVENTS", 2 << bit)
         assert ctx.get(dut.interrupt) == 0
         assert (await software.read("STATUS"), await software.read("EVENTS")) == (1 << bit, 0)
+
+    simulate(dut, bench)
+
+
+@pytest.mark.parametrize("levels", [("alarm", "error"), ("error", "alarm")])
+def test_alarm_and_error(levels):
+    """One is an event though the other is already there; that is none again."""
+    dut = make()
+    first, second = (4 << ("alarm", "error").index(level) for level in levels)
+
+    async def bench(ctx):
+        software = Software(ctx, dut)
+        ctx.set(getattr(dut, levels[0]), 1)
+        await ctx.tick().repeat(3)
+        assert await software.read("EVENTS") == first
+        await software.write("EVENTS", first)
+        ctx.set(getattr(dut, levels[1]), 1)
+        await ctx.tick().repeat(3)
+        assert await software.read("EVENTS") == second
+        await software.write("EVENTS", second)
+        await ctx.tick().repeat(3)
+        assert (await software.read("STATUS"), await software.read("EVENTS")) == (6, 0)
+
+    simulate(dut, bench)
+
+
+def test_refused():
+    """A setting that is written while an image is on its way is an event that raises the interrupt."""
+    dut = make()
+
+    async def bench(ctx):
+        software = Software(ctx, dut)
+        before = await software.read("CONFIDENCE")
+        await software.write("INTERRUPTS", 0x10)
+        await software.send(dut.s_axis, beat(0x0201, 3, 0))
+        assert ctx.get(dut.interrupt) == 0
+        await software.write("CONFIDENCE", before ^ 1)
+        assert ctx.get(dut.interrupt) == 1
+        assert (await software.read("CONFIDENCE"), await software.read("EVENTS")) == (before, 0x10)
+        await software.write("INTERRUPTS", 0xF)
+        assert ctx.get(dut.interrupt) == 0
 
     simulate(dut, bench)
 

@@ -159,3 +159,24 @@ def test_reject_at_nine_tenths(sure, reject):
         leaves += [CONFIDENCE - 1, CONFIDENCE - 1]
     passed = transfer(Averaging(2, 20, confidence=CONFIDENCE), {"i": leaves, "sets": sets}, {"o": 2})
     assert [result_layout(2, 20).from_bits(word).reject for word in passed["o"].words] == [reject] * 2
+
+
+@pytest.mark.parametrize("fault", [0, 1])
+def test_faults(fault):
+    """A pass set that is wrong marks the words from its image on, a fault elsewhere all while it lasts."""
+    layout, results = pass_set_layout(20), result_layout(3, 20)
+    images = [[(1 << 19) - 1, 1 << 19], [0b11, 0b10], [0b01, 0b10]]
+    sets   = [layout.const({"set": members, "last": number}).as_bits()
+              for image in images for number, members in enumerate(image)]
+    dut, found = Averaging(3, 20, positions=5, confidence=CONFIDENCE, protect=True), []
+
+    async def watch(ctx):
+        async for *_, error in ctx.tick().sample(dut.error):
+            found.append(error)
+
+    passed = transfer(dut, {"i": [20000] * 15 * len(sets), "sets": sets}, {"o": 45}, pins={"fault": fault},
+                      processes=[watch])
+    words  = [results.from_bits(word) for word in passed["o"].words]
+    assert [(word.passes, word.error) for word in words] == (
+        [(20, fault)] * 15 + [(3, 1)] * 15 + [(2, 1)] * 15)
+    assert sum(found) == 1

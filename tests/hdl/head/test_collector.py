@@ -13,10 +13,9 @@ LAYOUT = result_layout(3, 2)
 
 
 def results(images, seed=1):
-    """Words of the results of so many images, and those of each of several instances."""
-    rng = random.Random(seed)
-    return [[LAYOUT.const({"sum": rng.randrange(1 << 17), "prediction": rng.randrange(3),
-                           "last": number == 2}).as_bits() for number in range(3)]
+    """Words of the results of so many images, with anything in them but the mark of the last one."""
+    rng, mark = random.Random(seed), 1 << LAYOUT["last"].offset
+    return [[rng.getrandbits(LAYOUT.size) & ~mark | mark * (number == 2) for number in range(3)]
             for _ in range(images)]
 
 
@@ -36,6 +35,17 @@ def test_timing():
                       {"o": 18})
     assert passed["i_0"].cycles[0] == 0
     assert passed["o"].cycles == list(range(Collector.latency, 18 + Collector.latency))
+
+
+@pytest.mark.parametrize("instances", [1, 2, 3])
+def test_takes_a_word_while_none_is_asked_for(instances):
+    images = results(instances)
+    passed = transfer(Collector(LAYOUT, instances),
+                      {f"i_{number}": image for number, image in enumerate(images)},
+                      {"o": 3 * instances}, starts={"o": 20})
+    assert passed["o"].words == sum(images, [])
+    assert passed["i_0"].cycles == [0, 20, 21]
+    assert passed["o"].cycles == list(range(20, 20 + 3 * instances))
 
 
 def test_waits_for_the_instance_whose_turn_it_is():

@@ -16,24 +16,25 @@ from sim.component import transfer
     (11, 13, 1), (12, 13, 0), (2, 3, 1), (5, 6, 1), (20, 20, 0)])
 @pytest.mark.parametrize("port", [False, True])
 def test_report(surest, passes, reject, duty, port):
-    """A word for each class: what comes of it, and the figures of the image."""
+    """A word for each class: what comes of it, and the figures of the image; the last one of a position is
+    marked if that is the last one."""
     dut  = Report(3, 20, agreement=None if port else Fraction(9, 10))
     rng  = random.Random(f"{surest} {passes} {duty}")
     rows = [{"totals": {"sum": rng.randrange(20 * 65535 + 1), "square": rng.randrange(20 * 65535**2 + 1),
                         "confident": rng.randrange(21)},
              "votes": rng.randrange(21), "index": index} for index in range(3)]
-    largest, fault = surest % 3, passes & 1
+    largest, fault, final = surest % 3, passes & 1, surest % 3 > 0
     passed = transfer(dut, {"i": [dut.i.payload.shape().const(row).as_bits() for row in rows]}, {"o": 3},
                       duty=duty, starts={"i": 2},
                       pins={"passes": passes, "largest": largest, "surest": surest, "fault": fault,
-                            **({"agreement": 90} if port else {})})
+                            "final": final, **({"agreement": 90} if port else {})})
     for word, row in zip(passed["o"].words, rows, strict=True):
         result = result_layout(3, 20).from_bits(word)
         assert (result.sum, result.square, result.confident, result.votes) == (
             *row["totals"].values(), row["votes"])
         assert (result.prediction, result.reject, result.passes, result.error) == (
             largest, reject, passes, fault)
-        assert result.last == (row["index"] == 2)
+        assert result.last == (final and row["index"] == 2)
 
 
 @pytest.mark.parametrize("agreement", [1, 50, 51, 99, 100])

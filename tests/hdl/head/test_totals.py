@@ -56,6 +56,9 @@ def test_totals_of_images(classes, counts, protect):
         images.append([[(int(p), count, int(rng.random() < 0.3))
                         for p in rng.integers(0, most + 1, classes)] for count in counts])
     images[0][0][1] = (65535, counts[0], 1)
+    for least in rng.integers(0, 65000, 12): # sums that differ by little
+        images.append([[(int(p), count, 0) for p in least + rng.integers(0, 9, classes)]
+                       for count in counts])
     found = add_up(Totals(classes, sum(counts), protect=protect), images)
     for leaves, (rows, largest, surest) in zip(images, found, strict=True):
         expected = [(sum(count * p for p, count, _ in entries),

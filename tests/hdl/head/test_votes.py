@@ -10,7 +10,7 @@ from sim.component import PERIOD
 @pytest.mark.parametrize("protect", [False, True])
 def test_votes_are_added_read_and_cleared(protect):
     dut   = Votes(3, 9, protect=protect)
-    leaves = [(2, 4), (0, 1), (2, 3), (1, 1)]
+    leaves = [(2, 2), (0, 1), (2, 1), (1, 1), (2, 4)]
 
     async def bench(ctx):
         async def read():

@@ -22,71 +22,87 @@ def make(pixels, per_word, instances, *, passes=5, protect=False):
                       protect=protect)
 
 
-@pytest.mark.parametrize("protect", [False, True])
-@pytest.mark.parametrize("duty", [1.0, 0.4])
-@pytest.mark.parametrize("pixels, per_word, instances", [
-    (6, 3, 3), (7, 3, 2), (3, 1, 3), (2, 4, 2), (4, 2, 1)])
-def test_gives_images_in_turn(pixels, per_word, instances, duty, protect):
-    rng    = random.Random(2)
-    images = [[rng.randrange(16) for _ in range(pixels)] for _ in range(2 * instances + 1)]
-    dut    = make(pixels, per_word, instances, protect=protect)
-    shares = [sum(images[number::instances], []) for number in range(instances)]
+def dispatch(dut, images, duty=1.0, starts=None):
+    """Give ``images`` to ``dut``, and check that those of each instance come out, with the passes that
+    stood there as their first word was taken; return what passed."""
+    rng    = random.Random(7)
+    count  = dut.instances
+    shares = [sum(images[number::count], []) for number in range(count)]
+    stood  = [rng.randrange(6) for _ in range(len(images) * dut.words)] # as each word was taken
+    seen   = [[] for _ in range(count)]
     errors = []
 
-    async def watch(ctx):
+    async def change(ctx):
+        for passes in stood:
+            ctx.set(dut.passes, passes)
+            taken = False
+            while not taken:
+                *_, valid, ready = await ctx.tick().sample(dut.i.valid, dut.i.ready)
+                taken = valid & ready
+
+    def watch_passes(number):
+        async def watch(ctx):
+            while True:
+                *_, valid, ready, passes = await ctx.tick().sample(
+                    dut.o[number].valid, dut.o[number].ready, dut.o_passes[number])
+                seen[number].extend([passes] * (valid & ready))
+        return watch
+
+    async def watch_error(ctx):
         while True:
             await ctx.tick()
-            errors.append(protect and ctx.get(dut.error))
+            errors.append(dut.protect and ctx.get(dut.error))
 
-    passed = transfer(dut, {"i": words_of(images, per_word)},
+    passed = transfer(dut, {"i": words_of(images, dut.per_word)},
                       {f"o_{number}": len(share) for number, share in enumerate(shares)}, duty=duty,
-                      processes=[watch])
+                      starts=starts, processes=[change, watch_error, *map(watch_passes, range(count))])
     for number, share in enumerate(shares):
         assert passed[f"o_{number}"].words == share
+        assert seen[number] == [passes for passes in stood[number * dut.words::count * dut.words]
+                                for _ in range(dut.pixels)]
     assert not any(errors)
+    return passed
 
 
-def test_passes_are_those_of_the_first_word():
-    """``passes`` counts as the first word of an image is taken, and goes with all its pixels."""
-    dut  = make(4, 2, 2)
-    seen = {0: [], 1: []}
+def make_images(pixels, count):
+    rng = random.Random(2)
+    return [[rng.randrange(16) for _ in range(pixels)] for _ in range(count)]
 
-    async def change(ctx):
-        # A number for each word: 1, 2, 3, 4; the first word of the second image is the third.
-        ctx.set(dut.passes, 1)
-        while True:
-            *_, valid, ready = await ctx.tick().sample(dut.i.valid, dut.i.ready)
-            if valid and ready:
-                ctx.set(dut.passes, ctx.get(dut.passes) % 4 + 1)
 
-    async def watch(ctx):
-        while True:
-            await ctx.tick()
-            for number in seen:
-                if ctx.get(dut.o[number].valid) and ctx.get(dut.o[number].ready):
-                    seen[number].append(ctx.get(dut.o_passes[number]))
+#: Pixels of an image and of a word, and instances.
+SHAPES = [(6, 3, 3), (7, 3, 2), (3, 1, 3), (2, 4, 2), (4, 2, 1)]
 
-    transfer(dut, {"i": words_of([[1, 2, 3, 4]] * 2, 2)}, {"o_0": 4, "o_1": 4},
-             processes=[change, watch])
-    assert seen == {0: [1] * 4, 1: [3] * 4}
+
+@pytest.mark.parametrize("protect", [False, True])
+@pytest.mark.parametrize("duty", [1.0, 0.4])
+@pytest.mark.parametrize("pixels, per_word, instances", SHAPES)
+def test_gives_images_in_turn(pixels, per_word, instances, duty, protect):
+    """Passes count as the first word of an image is taken, and go with all its pixels."""
+    dispatch(make(pixels, per_word, instances, protect=protect), make_images(pixels, 4 * instances + 1),
+             duty)
 
 
 def test_timing():
     """Words enter in each cycle while every instance takes a pixel in each cycle."""
-    dut    = make(8, 4, 4)
-    passed = transfer(dut, {"i": words_of([list(range(8))] * 16, 4)},
-                      {f"o_{number}": 32 for number in range(4)})
+    passed = dispatch(make(8, 4, 4), make_images(8, 16))
     assert passed["i"].cycles == list(range(32))
     for number in range(4):
         first = 2 * number + Dispatcher.latency
         assert passed[f"o_{number}"].cycles == list(range(first, first + 32))
 
 
-def test_an_image_waits_for_each_instance():
-    """An instance that takes nothing does not stop those before it in the turn."""
-    dut    = make(6, 3, 2)
-    passed = transfer(dut, {"i": words_of([[1] * 6] * 4, 3)}, {"o_0": 12, "o_1": 12}, starts={"o_1": 60})
-    assert passed["o_0"].cycles[-1] < 60 <= passed["o_1"].cycles[0]
+@pytest.mark.parametrize("protect", [False, True])
+@pytest.mark.parametrize("pixels, per_word, instances, held", [
+    (*shape, held) for shape in [*SHAPES, (8, 4, 4)] for held in range(shape[-1])])
+def test_an_image_waits_for_each_instance(pixels, per_word, instances, held, protect):
+    """An instance that takes nothing does not stop the others until it is its turn again."""
+    dut    = make(pixels, per_word, instances, protect=protect)
+    passed = dispatch(dut, make_images(pixels, 7 * instances), starts={f"o_{held}": 100})
+    assert passed["i"].cycles[(held + instances) * dut.words - 1] < 100 <= passed["i"].cycles[-1]
+    for number in range(instances):
+        others = held > number # in front of the one that is held in the turn
+        assert sum(cycle < 100 for cycle in passed[f"o_{number}"].cycles) >= (
+            0 if number == held else (1 + others) * pixels)
 
 
 def test_a_word_that_has_lost_its_parity(monkeypatch):

@@ -53,9 +53,11 @@ def test_presents_positions(height, width, channels, kernel, stride, padding, du
     assert passed["o"].words == positions
 
 
+@pytest.mark.parametrize("held", [0, 90])
 @pytest.mark.parametrize("height, width, channels, kernel, stride, padding", SHAPES)
-def test_timing(height, width, channels, kernel, stride, padding):
-    """One word per cycle, the border included, and no gap between maps."""
+def test_timing(height, width, channels, kernel, stride, padding, held):
+    """One word per cycle, the border included, and no gap between maps; all up to the end of the first
+    position, if none is taken before some cycle, and the others from then on."""
     maps  = make_maps(height, width, channels)
     words = words_of(maps)
     dut   = LineBuffer(height, width, channels, kernel=kernel, stride=stride, padding=padding)
@@ -66,9 +68,11 @@ def test_timing(height, width, channels, kernel, stride, padding):
     ends = [cycle for cycle, (y, x) in enumerate(places)
             if y >= kernel[0] - 1 and (y - kernel[0] + 1) % stride[0] == 0
             and x >= kernel[1] - 1 and (x - kernel[1] + 1) % stride[1] == 0]
-    passed = transfer(dut, {"i": words}, {"o": len(ends)})
-    assert passed["i"].cycles == taken
-    assert passed["o"].cycles == [cycle + LineBuffer.latency for cycle in ends]
+    waited = max(0, held - ends[0] - LineBuffer.latency)
+    passed = transfer(dut, {"i": words}, {"o": len(ends)}, starts={"o": held})
+    assert passed["i"].cycles == [cycle + waited * (cycle > ends[0]) for cycle in taken]
+    assert passed["o"].cycles == [cycle + LineBuffer.latency + waited for cycle in ends]
+    assert passed["o"].words == positions_of(maps, kernel, stride, padding)
 
 
 @pytest.mark.parametrize("kernel, stride, padding, message", [

@@ -1,5 +1,6 @@
 # amaranth: UnusedElaboratable=no
 
+import itertools
 import random
 
 import pytest
@@ -84,9 +85,9 @@ def test_rows(draws, draw, passes, protect, duty, late):
     """Each pass is answered with those up to it that have drawn the same, in any order and as often as it
     is asked for."""
     rng    = random.Random(0)
-    images = [passes, 1, *(rng.randint(1, passes) for _ in range(6))]
-    words  = [[[[int(rng.random() < 0.7) for _ in range(width)] for width in draws] for _ in range(count)]
-              for count in images]
+    images = [passes, 1, *(rng.randint(1, passes) for _ in range(6)), *[passes] * 8]
+    words  = [[[[int(rng.random() < rate) for _ in range(width)] for width in draws] for _ in range(count)]
+              for count, rate in zip(images, itertools.cycle((0.7, 0.3)), strict=False)]
     questions, rows = [], []
     for image in words:
         asked = [*range(len(image)), *rng.choices(range(len(image)), k=2)]

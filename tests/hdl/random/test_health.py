@@ -100,6 +100,33 @@ def test_patterns_at_an_even_chance(kind, distance, share):
                                              for number in range(len(bits) + 5)]
 
 
+def window_bits(count, window, reference):
+    """A window of which ``count`` bits equal the first one, the last bit too, and no more than needed in a
+    row."""
+    others = window - count
+    return [reference ^ (0 < place < window - 1
+                         and place * others // (window - 2) > (place - 1) * others // (window - 2))
+            for place in range(window)]
+
+
+@pytest.mark.parametrize("reference", [0, 1])
+@pytest.mark.parametrize("drop, distance", [
+    ((32768,), 0), ((6554, 32768), 0), ((32768, 13107), 0), ((32768,) * 5, 0), ((32768,) * 5, 1),
+    ((32768,) * 5, 5)])
+def test_windows_to_the_bit(drop, distance, reference):
+    """One bit less than the cut-off in a window, or in none, then the last bit of a window is the one that
+    reaches it."""
+    limits = {**cutoffs(drop), "distance": distance}
+    window, proportion = limits["window"], limits["proportion"]
+    stream = (window_bits(proportion - 1, window, reference) * reference
+              + window_bits(proportion, window, reference))
+    bits = []
+    for number, different in enumerate(stream):
+        bits.append(bool(different) != (number >= distance > 0 and bits[number - distance]))
+    assert alarm_bit(bits, **limits) == len(bits) - 1
+    assert watch(Health(**limits), bits) == [False] * (len(bits) - 1) + [True] * 6
+
+
 def bad_bits(kind, repetition, window):
     """Bits that a test must find: stuck ones; or never too long equal, but nearly always."""
     if kind == "biased":

@@ -80,10 +80,11 @@ def masks_of(layers, images):
 
 
 def images_of(widths, passes):
-    """Passes of eight images, and the choices of each. What an image overwrites if it does not wait for the
-    fourth before it differs in every bit."""
+    """Passes of eight images, and the choices of each: of all passes, of one, and of an even and an odd
+    number of them. What an image overwrites if it does not wait for the fourth before it differs in every
+    bit."""
     rng    = random.Random(0)
-    counts = [passes, 1, rng.randint(1, passes), rng.randint(1, passes)]
+    counts = [passes, 1, max(1, passes - 1), rng.randint(1, passes)]
     drawn  = [[[rng.getrandbits(width) for width in widths] for _ in range(count)] for count in counts]
     other  = [[[choice ^ (1 << width) - 1 for choice, width in zip(number, widths, strict=True)]
                for number in image] for image in drawn]
@@ -98,31 +99,47 @@ def masks_by(bits, counts):
             for layer, column in enumerate(zip(*bits, strict=True))}
 
 
-def held_back(layers, late):
-    """Cycles in which masks begin to be taken: late, so that the queues fill, or at once."""
-    return {f"mask_{layer}": 500 for layer in range(layers)} if late else {}
+def collect(widths, passes, duty=1.0, starts=None):
+    """Bits that are asked for make the masks of their choices, once there is an image for them.
 
-
-@pytest.mark.parametrize("late", [False, True], ids=["at once", "late"])
-@pytest.mark.parametrize("duty", [1.0, 0.5, 0.1])
-@pytest.mark.parametrize("widths, passes", [
-    ((1, 1, 1), 5), ((1,), 4), ((1, 1), 1), ((1,), 1), ((1, 1, 1, 1), 9),
-    ((3, 3), 4), ((1, 2, 3), 5), ((3,), 1), ((2, 1), 9)])
-def test_collects_in_pass_major_order(widths, passes, duty, late):
-    """The first bit of a choice is the most significant one; masks have the least significant lowest."""
+    The first bit of a choice is the most significant one; masks have the least significant lowest.
+    """
     images, drawn = images_of(widths, passes)
     flat   = [outcome >> bit & 1 for image in drawn for number in image
               for outcome, width in zip(number, widths, strict=True) for bit in reversed(range(width))]
     asked, taken = Asked(MaskBank(widths, range(len(widths)), passes)), []
     passed = transfer(asked, {"images": images, "bits": flat},
                       {"draw": len(flat), **masks_of(len(widths), len(images))}, duty=duty,
-                      starts=held_back(len(widths), late), processes=[watch_taken(asked, taken)])
+                      starts=starts, processes=[watch_taken(asked, taken)])
     assert taken == [(1 << number % sum(widths), bit) for number, bit in enumerate(flat)]
     assert passed["draw"].words == [*range(sum(widths))] * sum(images)
+    firsts = [sum(widths) * sum(images[:number]) for number in range(len(images))]
+    assert all(passed["draw"].cycles[first] > cycle
+               for first, cycle in zip(firsts, passed["images"].cycles, strict=True))
     for layer, width in enumerate(widths):
         assert passed[f"mask_{layer}"].words == [
             sum((number[layer] >> bit & 1) << bit * passes + at
                 for at, number in enumerate(image) for bit in range(width)) for image in drawn]
+
+
+#: Bits of the draws, and passes.
+DRAWS = [((1, 1, 1), 5), ((1,), 4), ((1, 1), 1), ((1,), 1), ((1, 1, 1, 1), 9), ((3, 3), 4), ((1, 2, 3), 5),
+         ((3,), 1), ((2, 1), 9)]
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["at once", "late"])
+@pytest.mark.parametrize("duty", [1.0, 0.5, 0.1])
+@pytest.mark.parametrize("widths, passes", DRAWS)
+def test_collects_in_pass_major_order(widths, passes, duty, late):
+    """Masks are taken at once, or so late that the queues fill."""
+    collect(widths, passes, duty, {f"mask_{layer}": 500 for layer in range(len(widths))} if late else {})
+
+
+@pytest.mark.parametrize("widths, passes, last", [
+    (widths, passes, layer) for widths, passes in DRAWS if len(widths) > 1 for layer in range(len(widths))])
+def test_waits_for_each_choice(widths, passes, last):
+    """The queue of one choice alone is full."""
+    collect(widths, passes, starts={f"mask_{last}": 500})
 
 
 #: None for the pseudo-random source, else the cycles of SET, read and RESET.

@@ -18,17 +18,19 @@ SEEDS = (1, 0x123456789ABCDEF, 77)
 @pytest.mark.parametrize("count", [1, 3])
 @pytest.mark.parametrize("duty", [1.0, 0.5, 0.1])
 def test_matches_golden(duty, count):
-    """Three bits of a pass from as many sources, asked in turn, or from one."""
+    """Three bits of a pass from as many sources, asked in turn, or from one: a request in every cycle."""
     drop = 32768, 32768, 20000
     flat = choices(Generator(SEEDS[:count], drop), 2, 15).ravel().tolist()
     bank = RngBank([PseudoRng(drop, seed=seed) for seed in SEEDS[:count]])
     passed = transfer(bank, {"i": [0, 1, 2] * 30}, {"o": 90}, duty=duty)
     assert passed["o"].words == flat
+    assert passed["i"].cycles == list(range(90)) or duty < 1
 
 
-def test_reseed():
+@pytest.mark.parametrize("duty", [1.0, 0.5])
+def test_reseed(duty):
     """Each source gets the state that is for it."""
-    bank = RngBank([PseudoRng((32768,), seed=1, seedable=True) for _ in SEEDS])
+    bank = RngBank([PseudoRng((32768,), seed=5, seedable=True) for _ in SEEDS])
     flat = choices(Generator(SEEDS, (32768,) * 3), 1, 40).ravel().tolist()
 
     async def give(ctx):
@@ -40,7 +42,7 @@ def test_reseed():
         while True:
             await ctx.tick()
 
-    passed = transfer(bank, {"i": [0] * 120}, {"o": 120}, starts={"i": 5}, processes=[give])
+    passed = transfer(bank, {"i": [0] * 120}, {"o": 120}, duty=duty, starts={"i": 5}, processes=[give])
     assert passed["o"].words == flat
 
 

@@ -63,22 +63,30 @@ def frame(kind, tag, place, value, results=b""):
 
 @pytest.mark.parametrize("duty", [1.0, 0.3])
 def test_answers(duty):
-    """One to each request: registers, and results that come again or go on."""
+    """One to each request: registers, and results that come again or go on. Of a request that asks for
+    nothing, all bits of the head come back."""
     data   = random.Random(0).randbytes(40)
     bad    = 0xABCD << 16
     passed = transfer(WithRegisters(), {"results": list(data), "i": [
-        asked(Kind.READ, 1, 0x00), asked(Kind.WRITE, 2, 0x04, 99), asked(Kind.READ, 3, 0x04),
-        asked(Kind.WRITE, 4, 0x00, 1), asked(Kind.READ, 5, 0x0C), asked(Kind.NACK, 0),
-        asked(Kind.EXCHANGE, 6, 11, 10 << 16), asked(Kind.EXCHANGE, 7, 12, 5 << 16),
-        asked(Kind.AGAIN, 8, 13, 100 << 16 | 3), asked(Kind.EXCHANGE, 9, 14, 100 << 16 | 40)]},
+        asked(Kind.READ, 1, 0x00), asked(Kind.WRITE, 0xFD, 0x04, 0x5A0FC396), asked(Kind.READ, 3, 0x04),
+        asked(Kind.WRITE, 0x84, 0x04, 0xA5F03C69), asked(Kind.READ, 0x7B, 0x04),
+        asked(Kind.WRITE, 4, 0x00, 1), asked(Kind.READ, 5, 0x0C),
+        asked(Kind.NACK, 0x5A, 0x3C96, 0x87E1D2B4), asked(Kind.NACK, 0xA5, 0xC369, 0x781E2D4B),
+        asked(Kind.EXCHANGE, 6, 0x5A3C, 10 << 16), asked(Kind.EXCHANGE, 0xF9, 0xA5C3, 5 << 16),
+        asked(Kind.AGAIN, 8, 13, 100 << 16 | 3), asked(Kind.EXCHANGE, 0xF7, 14, 100 << 16 | 40)]},
         {"o": len(answers := [
-            *frame(Kind.READ | ANSWER, 1, 0x00, 0xC0FFEE), *frame(Kind.WRITE | ANSWER, 2, 0x04, 99),
-            *frame(Kind.READ | ANSWER, 3, 0x04, 99), *frame(Kind.WRITE | ANSWER | REFUSED, 4, 0x00, 1),
-            *frame(Kind.READ | ANSWER | REFUSED, 5, 0x0C, 0), *frame(0xFF, 0, 0, 0),
-            *frame(Kind.EXCHANGE | ANSWER, 6, 11, bad, data[:10]),
-            *frame(Kind.EXCHANGE | ANSWER, 7, 12, bad | 10, data[10:15]),
+            *frame(Kind.READ | ANSWER, 1, 0x00, 0xC0FFEE),
+            *frame(Kind.WRITE | ANSWER, 0xFD, 0x04, 0x5A0FC396),
+            *frame(Kind.READ | ANSWER, 3, 0x04, 0x5A0FC396),
+            *frame(Kind.WRITE | ANSWER, 0x84, 0x04, 0xA5F03C69),
+            *frame(Kind.READ | ANSWER, 0x7B, 0x04, 0xA5F03C69),
+            *frame(Kind.WRITE | ANSWER | REFUSED, 4, 0x00, 1),
+            *frame(Kind.READ | ANSWER | REFUSED, 5, 0x0C, 0),
+            *frame(0xFF, 0x5A, 0x3C96, 0x87E1D2B4), *frame(0xFF, 0xA5, 0xC369, 0x781E2D4B),
+            *frame(Kind.EXCHANGE | ANSWER, 6, 0x5A3C, bad, data[:10]),
+            *frame(Kind.EXCHANGE | ANSWER, 0xF9, 0xA5C3, bad | 10, data[10:15]),
             *frame(Kind.AGAIN | ANSWER, 8, 13, bad | 3, data[3:]),
-            *frame(Kind.EXCHANGE | ANSWER, 9, 14, bad | 40)])}, duty={"o": duty}, starts={"i": 100})
+            *frame(Kind.EXCHANGE | ANSWER, 0xF7, 14, bad | 40)])}, duty={"o": duty}, starts={"i": 100})
     assert passed["o"].words == answers
 
 

@@ -3,6 +3,7 @@
 import random
 import struct
 
+import pytest
 from amaranth.sim import Simulator
 
 from hdl.uart.requests import QUEUE, Kind, Requests
@@ -36,6 +37,8 @@ def run(frames, *, taken=0, fits=True):
             pixels.append((bytes(handed), commit))
             await ctx.tick()
             ctx.set(dut.end, 0)
+        for _ in range(3): # what waits stays
+            await ctx.tick()
         ctx.set(dut.o.ready, 1)
         while ctx.get(dut.o.valid):
             word = ctx.get(dut.o.payload)
@@ -79,6 +82,28 @@ def test_wrong_frames():
         asked, pixels = run([wrong, (1, good)])
         assert asked == [(Kind.NACK, 0, 0, 0), (Kind.EXCHANGE, 1, 77, 0), 1]
         assert [commit for _, commit in pixels] == [0, 1]
+
+
+def test_kinds():
+    """No other first byte is that of a request, though it differs in one bit."""
+    real = range(Kind.EXCHANGE, Kind.RESET + 1)
+    near = sorted({kind ^ 1 << bit for kind in real for bit in range(8)} - {*real})
+    for begin in range(0, len(near), QUEUE):
+        kinds = near[begin:begin + QUEUE]
+        asked, _ = run([(1, request(kind, 1, 500, 2)) for kind in kinds])
+        assert asked == [(Kind.NACK, 0, 0, 0)] * len(kinds) + [len(kinds)], kinds
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_waiting_requests_stay(flip):
+    """Those that find no place, though they differ in all bits but those of the kind, change none that
+    wait."""
+    rng   = random.Random(0)
+    heads = [(Kind.WRITE, *(rng.getrandbits(bits) ^ flip * ((1 << bits) - 1) for bits in (8, 16, 32)))
+             for _ in range(QUEUE)]
+    lost  = [(kind, tag ^ 0xFF, place ^ 0xFFFF, value ^ 0xFFFFFFFF) for kind, tag, place, value in heads]
+    asked, _ = run([(1, request(*head)) for head in heads + lost])
+    assert asked == [*heads, QUEUE]
 
 
 def test_too_many():
