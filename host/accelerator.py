@@ -175,12 +175,37 @@ class Accelerator:
             self._link.reset()
 
     def read(self, name: str) -> int:
-        """Return what a register says; see docs/bus.md for the names."""
-        return self._link.read(self._registers[name]["address"])
+        """Return what a register says; see docs/bus.md for the names.
+
+        Raises
+        ------
+        HostError
+            If there is none of that name, or it cannot be read.
+        """
+        return self._link.read(self._address(name, "read"))
 
     def write(self, name: str, value: int):
-        """Write to a register."""
-        self._link.write(self._registers[name]["address"], value)
+        """Write to a register.
+
+        Raises
+        ------
+        HostError
+            If there is none of that name, it cannot be written to, or has no such value.
+        """
+        address = self._address(name, "write")
+        if not (isinstance(value, Integral) and 0 <= value < 2**32):
+            raise HostError(f"A value of a register must be a whole number from 0 to {2**32 - 1}, not "
+                            f"{value!r}")
+        self._link.write(address, value)
+
+    def _address(self, name, access):
+        """Address of a register that is for ``access``."""
+        register = self._registers.get(name)
+        if register is None:
+            raise HostError(f"There is no register {name!r}; there are: {', '.join(self._registers)}")
+        if access not in register["access"]:
+            raise HostError(f"Register {name} is not to {access}, but to {register['access']}")
+        return register["address"]
 
     @property
     def line(self) -> dict[str, int]:
@@ -217,7 +242,7 @@ class Accelerator:
             If a value cannot be, the accelerator has no pseudo-random source, or an image is on its way.
         """
         for name, value, kind, least, most in (
-                ("Seed", seed, Integral, 0, 2**64 - 1), ("Confidence", confidence, Real, 0, 1),
+                ("Seed", seed, Integral, 1, 2**64 - 1), ("Confidence", confidence, Real, 0, 1),
                 ("Agreement", agreement, Integral, 1, 100)):
             if value is not None and not (isinstance(value, kind) and least <= value <= most):
                 raise HostError(f"{name} must be {'a whole number ' * (kind is Integral)}from {least} to "

@@ -16,9 +16,13 @@ from tests.host.board import Board, Clock
 BUS = {
     "kind": "uart", "hash": "0000abcd" + 56 * "0", "baud": 3_000_000, "clock_hz": 10**8,
     "pixel_bytes": 2048,
-    "registers": [{"name": "ID", "address": 0}, {"name": "BUILD", "address": 8},
-                  {"name": "PASSES", "address": 0x14}, {"name": "CONFIDENCE", "address": 0x34},
-                  {"name": "EVENTS", "address": 0x1C, "fields": [{"name": "refused", "low": 4}]}],
+    "registers": [{"name": "ID", "address": 0, "access": "read"},
+                  {"name": "BUILD", "address": 8, "access": "read"},
+                  {"name": "PASSES", "address": 0x14, "access": "read, write"},
+                  {"name": "CONFIDENCE", "address": 0x34, "access": "read, write"},
+                  {"name": "STATE_LOW", "address": 0x60, "access": "write"},
+                  {"name": "EVENTS", "address": 0x1C, "access": "read, write 1 to clear",
+                   "fields": [{"name": "refused", "low": 4}]}],
     "flags": ["last", "reject", "error", "mismatch"],
     "record": [{"name": name, "width": 64 if name == "square" else 32} for name in (
         "square", "sum", "votes", "confident", "prediction", "passes", "flags")],
@@ -112,6 +116,23 @@ def test_no_board(board, folder):
         Accelerator.open(folder, "PORT")
 
 
+@pytest.mark.parametrize("function, arguments, message", [
+    ("read", ["NOPE"], "There is no register 'NOPE'; there are: ID, BUILD, PASSES, CONFIDENCE, STATE_LOW, "
+                       "EVENTS"),
+    ("read", ["STATE_LOW"], "Register STATE_LOW is not to read, but to write"),
+    ("write", ["ID", 3], "Register ID is not to write, but to read"),
+    ("write", ["PASSES", 2**40], "A value of a register must be a whole number from 0 to 4294967295, not "
+                                 "1099511627776"),
+    ("write", ["PASSES", 0.5], "A value of a register must be a whole number from 0 to 4294967295, not "
+                               "0.5"),
+])
+def test_registers_that_are_not_there(board, folder, function, arguments, message):
+    with Accelerator.open(folder, "PORT") as accelerator:
+        with pytest.raises(HostError) as error:
+            getattr(accelerator, function)(*arguments)
+    assert str(error.value) == message
+
+
 def test_wrong_baud(board, folder):
     """What comes is never a frame."""
     board._hit = lambda line: (0xF0 for _ in line)
@@ -169,8 +190,8 @@ class Cleared(dict):
 
 
 @pytest.mark.parametrize("given, message", [
-    ({"seed": -1}, "Seed must be a whole number from 0 to 18446744073709551615, not -1"),
-    ({"seed": "a"}, "Seed must be a whole number from 0 to 18446744073709551615, not 'a'"),
+    ({"seed": 0}, "Seed must be a whole number from 1 to 18446744073709551615, not 0"),
+    ({"seed": "a"}, "Seed must be a whole number from 1 to 18446744073709551615, not 'a'"),
     ({"confidence": 1.5}, "Confidence must be from 0 to 1, not 1.5"),
     ({"confidence": float("nan")}, "Confidence must be from 0 to 1, not nan"),
     ({"agreement": 0}, "Agreement must be a whole number from 1 to 100, not 0"),
