@@ -21,6 +21,7 @@ from golden.device.cell import (
     read,
     references,
 )
+from golden.head import softmax
 from golden.random.generator import choices
 
 
@@ -170,7 +171,7 @@ def test_chip_in_the_golden_model(random_spinbayes):
     assert (spread == again).all() # a chip does not change
     assert (spread != exact).any() and (spread != other).any()
     alone = golden.forward(network, images, choice[:, 0], chip=rough)
-    assert (golden.softmax(alone, network.head) == spread[:, 0]).all()
+    assert (softmax(alone, network.head) == spread[:, 0]).all()
 
 
 def binary(random_network, count=4):
