@@ -79,10 +79,13 @@ class Join(wiring.Component):
             self.i.ready.eq(free & self.branch.valid),
             self.branch.ready.eq(free & self.i.valid),
         ]
+        ways = [Signal.like(word.payload, name=name) for word, name in (
+            (self.i, "trunk"), (self.branch, "beside"))]
+        m.d.comb += [way.eq(values) for way, values in zip(ways, self._ways(), strict=True)]
         with m.If(free):
             m.d.sync += [
                 self.o.valid.eq(self.i.valid & self.branch.valid),
-                self.o.payload.eq(self._sum() if self.added else Cat(*self._ways())),
+                self.o.payload.eq(self._sum(*ways) if self.added else Cat(*ways)),
             ]
 
         m.d.comb += [
@@ -104,10 +107,10 @@ class Join(wiring.Component):
                     for channel in range(len(word.payload) // self.bits)) if thresholds else word.payload
                 for word, thresholds in zip((self.i, self.branch), self.thresholds, strict=True)]
 
-    def _sum(self):
-        zero, values, ways = 1 << self.bits - 1, [], self._ways()
+    def _sum(self, *ways):
+        zero, values = 1 << self.bits - 1, []
         for channel in range(len(self.i.payload) // self.bits):
-            one, other = (word.word_select(channel, self.bits) for word in ways)
+            one, other = (way.word_select(channel, self.bits) for way in ways)
             total = one + other # twice the zero too much
             value = Mux(total < zero, 0, Mux(total >= 3 * zero, 2 * zero - 1, total - zero))
             values.append(value[:self.bits])
