@@ -61,7 +61,7 @@ def performance_of_instances(report: dict, accelerator: Accelerator, target: Tar
 
 def _result_cycles(accelerator):
     """Cycles from the first word of a result to behind the last."""
-    averaging, softmax = accelerator.averaging, accelerator.softmax
-    words    = averaging.classes * averaging.interval
-    position = max(softmax.interval if softmax else 0, averaging.classes + averaging.between + words + 1)
+    averaging = accelerator.averaging
+    words     = averaging.classes * averaging.interval
+    position  = max(accelerator.to_average.interval, averaging.classes + averaging.between + words + 1)
     return (averaging.positions - 1) * position + words

@@ -467,8 +467,8 @@ class _Head:
     (:mod:`hdl.head`)."""
 
     def __init__(self, accelerator):
-        self.front     = _Softmax(accelerator.softmax) if accelerator.softmax else _Numbers(
-            accelerator.averaging.classes)
+        self.front     = (_Numbers(accelerator.averaging.classes) if accelerator.regression else
+                          _Softmax(accelerator.to_average))
         self.averaging = accelerator.averaging
         self.results   = [] # cycles in which the last words of results are
         self.read      = [] # cycles in which the pass sets of leaves leave their queue

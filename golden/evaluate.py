@@ -43,6 +43,7 @@ from golden.scores import (
     over_passes,
     report,
     scores_of,
+    single_pass,
 )
 
 
@@ -140,12 +141,8 @@ def _evaluate(args) -> dict:
                        method=args.method, masks=args.masks, random_layers=args.random_layers)
     if passes is None:
         passes = turns(network)
-    if args.input:
-        judged, sets = read_images(args.input, network, args.labels), {}
-    else:
-        judged = Images(*load_for(network, folder))
-        sets = ({} if network.head.regression else
-                _ood_sets(data_set(network.data), judged.pixels, folder, noise=spinbayes))
+    judged = (read_images(args.input, network, args.labels) if args.input else
+              Images(*load_for(network, folder)))
     name_judged = "input" if args.input else network.data
     if network.head.regression:
         steps.step(f"{name_judged}, {len(judged)} images")
@@ -155,6 +152,8 @@ def _evaluate(args) -> dict:
         return _about(args, network, passes) | {
             "images": {name_judged: len(judged)}, "prediction": prediction}
 
+    sets = ({} if args.input else
+            _ood_sets(data_set(network.data), judged.pixels, folder, noise=spinbayes))
     methods, first, answers = _methods(network), 0, {}
     scores = {method: {} for method in ("passes", *methods)}
     for name, pixels in {name_judged: judged.pixels, **sets}.items():
@@ -235,13 +234,8 @@ def _ood_sets(data: DataSet, images: np.ndarray, folder: Path, *,
 def _methods(network: Network) -> dict[str, Callable[[np.ndarray, np.ndarray], Scores]]:
     """Return by name the predictions that are compared with that of all passes: how to score images
     (N, H, W), given the random bits (N, T, W) of their passes."""
-    def of_pass(images, bits):
-        return over_passes(network, images, bits, golden=tables)
-
-    if method_for(network).keeps and network.drops:
-        methods = {"all_kept": lambda images, bits: of_pass(images, np.ones_like(bits[:, :1]))}
-    else:
-        methods = {"one_pass": lambda images, bits: of_pass(images, bits[:, :1])}
+    name, single = single_pass(network)
+    methods = {name: lambda images, bits: over_passes(network, images, single(bits), golden=tables)}
     if 1 < combination_count(network) <= EXACT:
         methods["exact"] = lambda images, bits: over_combinations(network, images, golden=tables)
     return methods

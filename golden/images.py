@@ -45,7 +45,7 @@ class Images:
 
     pixels: np.ndarray              #: uint8 (N, H, W), of several components (N, H, W, colours).
     labels: np.ndarray | None = None #: int64 (N,), or (N, H, W) of positions, from 0 to K - 1, if there are
-                                    #: any.
+                                    #: any; for a regression its targets, float32 (N, K) or (N, H, W, K).
     files: tuple[str, ...] | None = None #: File of each image, if the images are files of a folder.
 
     def __len__(self):

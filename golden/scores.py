@@ -3,13 +3,14 @@
 Entropy and mutual information are the scores that out-of-distribution detection ranks images by.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from types import ModuleType
 
 import numpy as np
 
 from gen.ir import Network
+from gen.methods import method_for
 from golden import metrics
 from golden import network as reference
 from golden.answers import Answers, answer_passes
@@ -18,7 +19,7 @@ from golden.network import path_probabilities
 
 
 __all__ = ["Scores", "error_between", "error_of_mean", "join_scores", "over_combinations", "over_passes",
-           "report", "scores_of"]
+           "report", "scores_of", "single_pass"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,15 @@ def scores_of(answers: Answers) -> Scores:
     prediction = answers.prediction
     return Scores(prediction.mean, prediction.variance.sum(-1),
                   metrics.predictive_entropy(prediction.mean), answers.information, prediction.reject)
+
+
+def single_pass(network: Network) -> tuple[str, Callable[[np.ndarray], np.ndarray]]:
+    """Return the name of the pass that the mean of several is compared with, and what makes its random
+    bits, bool (N, 1, W), of theirs (N, T, W): ``all_kept`` where the method drops something, else
+    ``one_pass``, the first."""
+    if method_for(network).keeps and network.drops:
+        return "all_kept", lambda bits: np.ones_like(bits[:, :1])
+    return "one_pass", lambda bits: bits[:, :1]
 
 
 def over_passes(network: Network, images: np.ndarray, bits: np.ndarray, *,

@@ -136,6 +136,7 @@ class Accelerator(wiring.Component):
         self.engines     = tuple(engines)
         self.resizes     = tuple(resizes) or ((1, 1),) * len(self.engines)
         self.sequential  = sequential
+        self.regression  = regression
         self.instance    = instance
         self.protect     = protect
         self.binarizer   = Binarizer(thresholds, bits=bits, colours=colours)
@@ -208,10 +209,9 @@ class Accelerator(wiring.Component):
         self.points     = points
         self.health     = tuple(health)
         # A leaf of one position is divided in the time of a few reads; those of many follow each other.
-        self.softmax    = None if regression else Softmax(
+        self.to_average = OffsetBinary(self.engines[-1].word) if regression else Softmax(
             self.engines[-1].word, classes=classes, fraction=fraction, guard=guard,
             dividers=1 if positions == 1 else -(-Normalizer.DIVISION // classes), protect=protect)
-        self.numbers    = OffsetBinary(self.engines[-1].word) if regression else None
         self.averaging  = Averaging(classes, passes, positions=positions, confidence=confidence,
                                     agreement=agreement, settable=settable, protect=protect)
         members = {
@@ -326,7 +326,7 @@ class Accelerator(wiring.Component):
                             *((f"array_edge_{name}", edge) for edge in self._array_edge(name)))),
             *((f"branch_{name}", edge) for name, edge in self.branch_edges.items()),
             *((f"join_{name}", join) for name, join in self.joins.items()),
-            ("offset_binary",   self.numbers) if self.numbers else ("softmax", self.softmax),
+            ("offset_binary" if self.regression else "softmax", self.to_average),
             ("averaging",       self.averaging),
         ]
         for index, (name, _) in enumerate(named):
@@ -421,9 +421,8 @@ class Accelerator(wiring.Component):
                 if branch.last == number:
                     join = self.joins[branch.name]
                     words, sets = _joined(m, join, words, sets, *joining[branch.name])
-        head = self.numbers or self.softmax
-        connect(m, words, head.i)
-        connect(m, head.o, self.averaging.i)
+        connect(m, words, self.to_average.i)
+        connect(m, self.to_average.o, self.averaging.i)
         _hand_on(m, sets, self.averaging.sets)
         connect(m, self.averaging.o, flipped(self.results))
 

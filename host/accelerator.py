@@ -253,7 +253,7 @@ class Accelerator:
             return
         refused = 1 << next(field["low"] for field in self._registers["EVENTS"]["fields"]
                             if field["name"] == "refused")
-        if self._manifest.get("zero") and (confidence, agreement) != (None, None):
+        if self._manifest["zero"] and (confidence, agreement) != (None, None):
             raise HostError("A regression answers with numbers and rejects no image; leave confidence and "
                             "agreement out")
         if seed is not None and "RESEED" not in self._registers:

@@ -18,7 +18,7 @@ class OffsetBinary(wiring.Component):
     It stands in the place of the softmax where a network answers with numbers
     (:attr:`gen.ir.Head.regression`).
 
-    Latency is one cycle, throughput one number per cycle.
+    Latency is one cycle, throughput one number per cycle, so a number takes ``interval`` cycles.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ class OffsetBinary(wiring.Component):
         Words.
     """
 
-    latency = 1
+    latency = interval = 1
 
     def __init__(self, number):
         self.number = Shape.cast(number)

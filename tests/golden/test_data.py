@@ -111,7 +111,8 @@ def test_own(tmp_path, shape):
         data.load_own("mine", tmp_path)
 
 
-@pytest.mark.parametrize("arrays, message", [
+#: Arrays that are no data set of a user, and why.
+LABELS = [
     ({"images": np.zeros((2, 7, 5)), "labels": np.zeros(2, int)},
      "Images of PATH must be uint8 (N, H, W), or (N, H, W, 3), not float64 (2, 7, 5)"),
     ({"images": np.zeros((2, 7, 5, 4), np.uint8), "labels": np.zeros(2, int)},
@@ -127,13 +128,7 @@ def test_own(tmp_path, shape):
     ({"images": np.zeros((2, 7, 5), np.uint8), "labels": np.array([0, -1])},
      "Labels of PATH must be integers from 0 to 65535"),
     ({"pixels": np.zeros(2)}, "Data file PATH must have arrays 'images' and 'labels' "),
-])
-def test_own_of_other_arrays(tmp_path, arrays, message):
-    path = tmp_path / "mine" / "test.npz"
-    path.parent.mkdir()
-    np.savez(path, **arrays)
-    with pytest.raises(DataError, match=re.escape(message.replace("PATH", str(path)))):
-        data.load_own("mine", tmp_path)
+]
 
 
 @pytest.mark.parametrize("targets, found", [
@@ -146,7 +141,8 @@ def test_numbers(tmp_path, targets, found):
     assert images.shape == (2, 7, 5) and numbers.dtype == np.float32 and numbers.tolist() == found
 
 
-@pytest.mark.parametrize("arrays, message", [
+#: The same of a regression.
+NUMBERS = [
     ({"images": np.zeros((2, 7, 5)), "targets": np.zeros(2)},
      "Images of PATH must be uint8 (N, H, W), or (N, H, W, 3), not float64 (2, 7, 5)"),
     ({"images": np.zeros((2, 7, 5), np.uint8), "targets": np.zeros((3, 1))},
@@ -158,13 +154,17 @@ def test_numbers(tmp_path, targets, found):
      "Targets of PATH must be finite numbers"),
     ({"images": np.zeros((2, 7, 5), np.uint8), "labels": np.zeros(2)},
      "Data file PATH must have arrays 'images' and 'targets' "),
-])
-def test_other_numbers(tmp_path, arrays, message):
+]
+
+
+@pytest.mark.parametrize("load, arrays, message", [
+    *((data.load_own, *case) for case in LABELS), *((data.load_numbers, *case) for case in NUMBERS)])
+def test_own_of_other_arrays(tmp_path, load, arrays, message):
     path = tmp_path / "mine" / "test.npz"
     path.parent.mkdir()
     np.savez(path, **arrays)
     with pytest.raises(DataError, match=re.escape(message.replace("PATH", str(path)))):
-        data.load_numbers("mine", tmp_path)
+        load("mine", tmp_path)
 
 
 def test_other_sets(tmp_path):
