@@ -7,6 +7,7 @@ devices, a :class:`golden.device.cell.Chip`; without a chip, every sum is exact.
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -17,9 +18,10 @@ from golden.random.outcomes import masks, mixes, outcomes
 
 
 __all__ = [
-    "COMBINATIONS_LIMIT", "activate", "batches", "combination_count", "combinations", "compare",
-    "compare_with_mean", "entering", "forward", "input_levels", "joined", "layer_sums", "layer_weights",
-    "logits", "path_probabilities", "paths", "predict", "reached", "resized", "turns", "values",
+    "COMBINATIONS_LIMIT", "Evaluated", "activate", "batches", "combination_count", "combinations",
+    "compare", "compare_with_mean", "entering", "evaluated", "forward", "input_levels", "joined",
+    "layer_sums", "layer_weights", "logits", "path_probabilities", "paths", "predict", "reached", "resized",
+    "turns", "values",
 ]
 
 
@@ -322,43 +324,71 @@ def _of_banks(layer, name, array, bank, kind=np.int64, each=1):
 def _passes(network: Network, images: np.ndarray, bits: np.ndarray, chip=None) -> np.ndarray:
     """Return the logits int64 (N, T, K), or (N, T, H, W, K) of positions, of the passes with the random
     bits ``bits``, bool (N, T, W)."""
+    for node in evaluated(network, images, bits, chip):
+        last = node
+    return last.maps[last.place].reshape(*bits.shape[:2], *last.maps.shape[1:])
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """What a node has computed for all passes of some images: each different run once, and each different
+    map once. Maps, and runs, of an image stand together, in the order of the images."""
+
+    node: Layer | Join
+    entering: np.ndarray     #: uint8 (M, H, W, C), the levels that a layer takes, of each different map;
+                             #: of a join those of its trunk.
+    runs: np.ndarray         #: int (R, 2), the map that enters in each run, and the array that is read; of
+                             #: a join the maps of trunk and branch.
+    masks: np.ndarray | None #: bool (R, groups), the groups of inputs that each run keeps.
+    run: np.ndarray          #: int (L,), the run that each map comes from which leaves.
+    banks: np.ndarray        #: int (L,), its bank, or bool (L, O) those of its channels.
+    maps: np.ndarray         #: (L, ...), what leaves, as :func:`activate` makes it.
+    place: np.ndarray        #: int (N * T,), which of them is that of each pass.
+
+
+def evaluated(network: Network, images: np.ndarray, bits: np.ndarray, chip=None) -> Iterator[Evaluated]:
+    """Evaluate the passes with the random bits ``bits``, bool (N, T, W), over uint8 ``images`` (N, H, W),
+    and yield what each node has computed, in the order of :attr:`gen.graph.Graph.nodes`.
+
+    Passes with the same map that read the same array, or have the same mask, have the same sums, and those
+    of them with the same bank the same map behind the layer; so each is computed once.
+    """
     arrays, banks = (taken.reshape(-1, len(network.layers)) for taken in outcomes(network, bits))
     kept, mixed = ({index: word.reshape(-1, word.shape[2]) for index, word in words(network, bits).items()}
                    for words in (masks, mixes))
     graph, numbers = graph_of(network), {layer.name: index for index, layer in enumerate(network.layers)}
-    # What leaves each node: different maps, and the index among them of that of each pass. Passes with the
-    # same map that read the same array, or have the same mask, have the same sums, and those of them with
-    # the same bank the same map behind the layer; so each is computed once.
+    # What leaves each node: different maps, and the index among them of that of each pass.
     left = {None: (input_levels(network, images), np.repeat(np.arange(len(images)), bits.shape[1]))}
-    for layer in graph.nodes:
-        sources = [left[name] for name in graph.sources[layer.name]]
-        if isinstance(layer, Join):
-            pairs, place = np.unique(np.column_stack([place for _, place in sources]), axis=0,
-                                     return_inverse=True)
-            first, second = (x[pairs[:, number]] for number, (x, _) in enumerate(sources))
-            left[layer.name] = joined(layer, first, second, graph.values[layer.name]), place.ravel()
-            continue
-        index, (x, place) = numbers[layer.name], sources[0]
-        x = entering(layer, x, graph.values[graph.sources[layer.name][0]])
-        array, bank = arrays[:, index], banks[:, index]
-        mask = kept.get(index)
-        if mask is None:
-            run, place = np.unique(place * len(layer.array_sets) + array, return_inverse=True)
-            source, read = np.divmod(run, len(layer.array_sets))
+    for node in graph.nodes:
+        sources = [left[name] for name in graph.sources[node.name]]
+        x, place = sources[0]
+        mask = None
+        if isinstance(node, Join):
+            runs, place = _different([place for _, place in sources])
+            run   = np.arange(len(runs))
+            taken = np.zeros_like(run)
+            first, second = (x[runs[:, number]] for number, (x, _) in enumerate(sources))
+            maps = joined(node, first, second, graph.values[node.name])
         else:
-            different, first, place = np.unique(
-                np.column_stack([place, mask]), axis=0, return_index=True, return_inverse=True)
-            source, read, mask, place = different[:, 0], array[first], mask[first], place.ravel()
-        number, sums = _sums(layer, x, source, read, mask, chip)
-        if index in mixed:
-            branch, place = np.unique(np.column_stack([place, mixed[index]]), axis=0, return_inverse=True)
-            run, taken, place = branch[:, 0], branch[:, 1:], place.ravel()
-        else:
-            branch, place = np.unique(place * layer.bank_count + bank, return_inverse=True)
-            run, taken = np.divmod(branch, layer.bank_count)
-        left[layer.name] = activate(layer, sums[number[run]], read[run], taken), place
-    x, place = left[network.layers[-1].name]
-    return x[place].reshape(*bits.shape[:2], *x.shape[1:])
+            index = numbers[node.name]
+            x = entering(node, x, graph.values[graph.sources[node.name][0]])
+            runs, place = _different([place, arrays[:, index], kept[index]] if index in kept else
+                                     [place, arrays[:, index]])
+            if index in kept:
+                mask = runs[:, 2:].astype(bool)
+            number, sums = _sums(node, x, *runs[:, :2].T, mask, chip)
+            branches, place = _different([place, mixed.get(index, banks[:, index])])
+            run, taken = branches[:, 0], branches[:, 1:] if index in mixed else branches[:, 1]
+            maps = activate(node, sums[number[run]], runs[run, 1], taken)
+        left[node.name] = maps, place
+        yield Evaluated(node, x, runs[:, :2], mask, run, taken, maps, place)
+
+
+def _different(columns):
+    """Return the different rows of ``columns``, which are side by side, in order, and which of them is each
+    row."""
+    rows, place = np.unique(np.column_stack(columns), axis=0, return_inverse=True)
+    return rows, place.ravel()
 
 
 def _sums(layer, x, source, array, mask, chip):

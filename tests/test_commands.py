@@ -33,8 +33,9 @@ def run(*command):
 
 @pytest.mark.parametrize("command", [
     "gen.block", "gen.build", "gen.compile", "golden.cell_study", "golden.compare", "golden.currents",
-    "golden.data", "golden.dropout_study", "golden.evaluate", "golden.explore", "golden.random_layers",
-    "golden.train", "host.predict", "sim.coverage_study", "sim.randomness", "sim.run", "sim.verification"])
+    "golden.data", "golden.differences", "golden.dropout_study", "golden.evaluate", "golden.explore",
+    "golden.random_layers", "golden.train", "host.predict", "sim.coverage_study", "sim.randomness",
+    "sim.run", "sim.verification"])
 def test_help(command):
     result = run(command, "--help")
     assert result.returncode == 0 and result.stderr == ""
