@@ -290,6 +290,10 @@ def _check_entering(layer, entering):
         raise MalformedNetwork(f"{entering.where} has a map of {by(*entering.shape)}, but layer "
                                f"{layer.name!r} takes one of {taken}")
     # Of a value in fixed point a layer takes the sign, or the number of thresholds that it has reached.
+    if layer.value_inverts and (not layer.value_thresholds or len(layer.value_inverts) != layer.channels
+                                or {*layer.value_inverts} - {0, 1}):
+        raise MalformedNetwork(f"Layer {layer.name!r} must have 0 or 1 for each channel whose level is "
+                               "inverted, beside thresholds of values, or nothing")
     if layer.value_thresholds:
         _check_value_thresholds(layer, entering)
         return
@@ -302,14 +306,18 @@ def _check_entering(layer, entering):
 
 
 def _check_value_thresholds(layer, entering):
-    found, count, zero = layer.value_thresholds, 2**layer.input_bits - 1, 2**(entering.bits - 1)
+    count, zero = 2**layer.input_bits - 1, 2**(entering.bits - 1)
     if entering.fraction is None:
         raise MalformedNetwork(f"Layer {layer.name!r} has thresholds of values in fixed point, but "
                                f"{entering.where[0].lower()}{entering.where[1:]} has levels of "
                                f"{entering.levels}")
-    if len(found) != count or list(found) != sorted(found) or found[0] < -zero or found[-1] > zero:
+    found = layer.value_thresholds
+    if len(found) not in (count, count * layer.channels) or any(
+            list(each) != sorted(each) or each[0] < -zero or each[-1] > zero
+            for each in (found[start:start + count] for start in range(0, len(found), count))):
         raise MalformedNetwork(f"Layer {layer.name!r} must have {count} thresholds of values that ascend "
-                               f"from {-zero} to {zero}, not {found if len(found) < 20 else len(found)}")
+                               f"from {-zero} to {zero}, or as many for each channel, not "
+                               f"{found if len(found) < 20 else len(found)}")
 
 
 def _joined(join, first, second):

@@ -362,8 +362,10 @@ class Layer:
                                    #: level q stands for ``q - 2 ** (output_bits - 1)`` of them.
     value_thresholds: tuple[int, ...] = () #: Of values in fixed point that enter, in units of theirs: the
                                    #: level of each is the number of these that it has reached, ascending,
-                                   #: ``2 ** input_bits - 1`` of them. Empty: the level is the sign, which 0
-                                   #: reaches.
+                                   #: ``2 ** input_bits - 1`` of them, or as many of each channel in
+                                   #: turn. Empty: the level is the sign, which 0 reaches.
+    value_inverts: tuple[int, ...] = () #: Per channel that enters 1 where this level is inverted bit by
+                                   #: bit, or 0. Empty: it is nowhere.
     source: str = ""               #: Name of the layer or join whose map enters; empty: the layer before,
                                    #: or of the first layer the input.
     arrays: tuple[tuple[int, ...], ...] = () #: Per array and output channel an integer of fields of
@@ -393,6 +395,15 @@ class Layer:
     def group_outputs(self) -> int:
         """Outputs that see the same channels."""
         return self.outputs // self.groups
+
+    @property
+    def entrance(self) -> tuple[tuple[tuple[int, ...], int], ...]:
+        """Thresholds of values in fixed point and the invert bit, of each channel that enters."""
+        found, count = self.value_thresholds or (0,), 2**self.input_bits - 1
+        found = found if len(found) == count * self.channels else found * self.channels
+        inverts = self.value_inverts or (0,) * self.channels
+        return tuple((found[count * number:count * (number + 1)], invert)
+                     for number, invert in enumerate(inverts))
 
     @property
     def fan_in(self) -> int:

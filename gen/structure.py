@@ -101,7 +101,9 @@ def plain(network: Network) -> Network:
     return replace(
         network, name="", draws=(), method="", head=REGRESSION if network.head.regression else Head(),
         input=replace(network.input, thresholds=(1,) * len(network.input.thresholds)),
-        layers=tuple(replace(layer, choices=(), dropout=0.5, weight_bits=1, **{
+        layers=tuple(replace(layer, choices=(), dropout=0.5, weight_bits=1,
+                             value_thresholds=(0,) * len(layer.value_thresholds),
+                             value_inverts=(0,) * len(layer.value_inverts), **{
             name: Layer.__dataclass_fields__[name].default for name in LATER[Layer]})
             for layer in network.layers), generator=None, health=())
 

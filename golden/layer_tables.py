@@ -155,8 +155,12 @@ class LayerTables:
         """Return what :func:`golden.network.entering` does."""
         if self.value_bits is None:
             return x
-        return sum((x >= threshold + 2**(self.value_bits - 1)).view(np.uint8)
-                   for threshold in self.layer.value_thresholds or (0,))
+        thresholds, inverts = map(np.array, zip(*self.layer.entrance, strict=True))
+        zero, most = 2**(self.value_bits - 1), 2**self.layer.input_bits - 1
+        # A number in place of as many that are equal is compared in bytes, which is faster.
+        levels = sum((x >= (int(each[0]) if (each == each[0]).all() else each) + zero).view(np.uint8)
+                     for each in thresholds.T)
+        return np.where(inverts, most - levels, levels).astype(np.uint8) if inverts.any() else levels
 
     def _levels(self, sums, run, array, bank):
         """Return what ``sums[run]`` become."""

@@ -90,8 +90,14 @@ def forward(network: Network, images: np.ndarray, bits: np.ndarray, *, number: i
 
 def entering(layer: Layer, x: np.ndarray, value_bits: int | None) -> np.ndarray:
     """Return the levels that ``layer`` takes of a map ``x`` of levels or of values of ``value_bits`` bits
-    in fixed point: of these how many of its thresholds they have reached, or 1 for those of 0 and above."""
-    return x if value_bits is None else reached(x, layer.value_thresholds or (0,), value_bits)
+    in fixed point: of these how many of the thresholds of their channel they have reached, inverted where
+    it says so, or 1 for those of 0 and above."""
+    if value_bits is None:
+        return x
+    every, levels = np.arange(2**value_bits), 2**layer.input_bits - 1
+    tables = np.stack([reached(every, thresholds, value_bits) ^ np.uint8(invert * levels)
+                       for thresholds, invert in layer.entrance])
+    return tables[np.arange(layer.channels), x]
 
 
 def reached(x: np.ndarray, thresholds: tuple[int, ...], value_bits: int) -> np.ndarray:

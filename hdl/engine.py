@@ -104,9 +104,9 @@ class Engine(wiring.Component):
         Bits of a level of the maps that enter.
     value_bits : int or None
         Bits of the values in fixed point that enter instead.
-    value_thresholds : sequence of int
-        Of these values: the line buffer takes how many of them each value has reached, ascending,
-        ``2 ** bits - 1``. The one of 0 is for its sign.
+    entrance : sequence of (sequence of int, int)
+        Per channel of these values thresholds, ``2 ** bits - 1`` that ascend, and 1 or 0: the line buffer
+        takes how many of them each value has reached, inverted bit by bit where that is 1.
     array_choice, bank_choice : hdl.pass_sets.pass_split.Choice or None
         How each pass chooses one of the sets of arrays of the crossbar, whose sums are added up, and one of
         the banks; None if there is one.
@@ -147,7 +147,7 @@ class Engine(wiring.Component):
     """
 
     def __init__(self, line_buffer, crossbar, results, *, sums, banks, bits=1, value_bits=None,
-                 value_thresholds=(0,), array_choice=None, bank_choice=None, mix=None, masks=None, passes,
+                 entrance=(), array_choice=None, bank_choice=None, mix=None, masks=None, passes,
                  protect=False):
         #: Results per cycle: those of all banks.
         self.lanes = len(banks[0])
@@ -163,10 +163,11 @@ class Engine(wiring.Component):
         self.protect = protect
         self.bits = bits
         self.value_bits = value_bits
-        self.value_thresholds = value_thresholds
-        if value_bits is not None and len(value_thresholds) != 2**bits - 1:
-            raise ValueError(f"Levels of {bits} bits must have {2**bits - 1} thresholds of values, not "
-                             f"{len(value_thresholds)}")
+        self.entrance   = entrance
+        for thresholds, _ in entrance if value_bits is not None else ():
+            if len(thresholds) != 2**bits - 1:
+                raise ValueError(f"Levels of {bits} bits must have {2**bits - 1} thresholds of values, not "
+                                 f"{len(thresholds)}")
         #: What divides the pass sets behind the engine.
         self.bank_choice  = bank_choice
         self.mix          = mix
@@ -378,8 +379,11 @@ class Engine(wiring.Component):
         word = self.i.payload
         if self.value_bits is None:
             return word
-        return Cat(level_of_value(word.word_select(channel, self.value_bits), self.value_thresholds)
-                   for channel in range(len(word) // self.value_bits))
+        levels = []
+        for channel, (thresholds, invert) in enumerate(self.entrance):
+            level = level_of_value(word.word_select(channel, self.value_bits), thresholds)
+            levels.append(~level if invert else level)
+        return Cat(levels)
 
 
 def _gains(banks):

@@ -15,7 +15,9 @@ module                                    becomes
 ``MaxPool2d``, whose windows do not       the pool of the layer, wherever it is before the next one
 overlap, ``AdaptiveMaxPool2d(1)``
 ``Sign``                                  thresholds; of ``Fixed``, the sign of its values
-``Fixed``                                 values in fixed point that leave its layer
+``Fixed``                                 values in fixed point that leave its layer; a batch
+                                          normalization between them and ``Sign`` becomes thresholds of
+                                          each channel
 ``+``, ``torch.add`` of two ``Fixed``,    a join of their values (:class:`gen.ir.Join`)
 with ``Fixed`` behind it
 ``torch.cat`` of signs or of ``Fixed``    a join of their channels
@@ -65,7 +67,7 @@ from golden.float.spinbayes import SpinBayes
 from golden.methods.checkpoints import CONVOLUTIONS
 from spincim.model import Model
 from spincim.nn import BinaryConv2d, BinaryLinear, Fixed, ScaleDropout, Sign, SpatialSpinDrop, SpinDrop
-from spincim.states import ConvertError, Part, Pixels, Signs, Values, fractions
+from spincim.states import ConvertError, Normalized, Part, Pixels, Signs, Values, fractions
 
 
 __all__ = ["ConvertError", "MODULES", "WAYS_OUT", "convert", "from_torch"]
@@ -283,6 +285,8 @@ class _Walk:
     def _hardtanh(self, module):
         if not module.min_val < 0 < module.max_val:
             raise _Refused("has no values of both signs", "take it out")
+        if isinstance(self.state, Normalized): # of which only the signs are taken
+            return self.state
         return self._change(self._part(), limited=True)
 
     def _flatten(self, module):
@@ -291,6 +295,8 @@ class _Walk:
         return self._flat()
 
     def _flat(self):
+        if isinstance(self.state, Normalized):
+            return replace(self.state, values=replace(self.state.values, flat=True))
         if not isinstance(self.state, Part):
             return replace(self.state, flat=True)
         return self._change(self.state, flat=True)
@@ -373,6 +379,8 @@ class _Walk:
             channels, height, width = state.shape
             self.input = Input(height, width, (), bits=8, colours=channels)
             entering = {"input_bits": 8, "input_low": int(state.low)}
+        elif state.entrance is not None:
+            entering = state.entrance
         channels, height, width = state.shape
         height, width = state.whole or (height, width)
         name   = f"{kind}{1 + sum(part.layer.name.startswith(kind) for part in self.parts)}"
@@ -405,7 +413,7 @@ class _Walk:
 
     def _entering(self):
         """What enters a layer."""
-        if isinstance(self.state, Part | Values):
+        if isinstance(self.state, Part | Values | Normalized):
             raise _Refused("takes values that are not binary", "put Sign of spincim.nn before it")
         return self.state
 
@@ -427,8 +435,12 @@ class _Walk:
         return self._change(part, scale=_array(module.scale, "scales"), scaled=True, p=float(module.p))
 
     def _normalization(self, module):
-        part = self._part(module.num_features)
-        if part.normalization is not None:
+        values = self.state if isinstance(self.state, Values) else None
+        if values and (values.shape[0] != module.num_features
+                       or values.flat and values.shape[1:] != (1, 1)):
+            raise _Refused(f"has {module.num_features} channels, but takes {values.words}")
+        part = None if values else self._part(module.num_features)
+        if part and part.normalization is not None:
             raise _Refused("is the second normalization of its layer", "take one of them out")
         if module.running_mean is None:
             raise _Refused("takes the statistics of its batch", "use track_running_stats=True")
@@ -439,7 +451,7 @@ class _Walk:
                  "variance": _array(module.running_var, "variance"), "epsilon": np.float64(module.eps)}
         if not (found["variance"] + module.eps > 0).all():
             raise _Refused("has a variance that, with epsilon, is not above zero", "train it again")
-        return self._change(part, normalization=found)
+        return Normalized(values, found) if values else self._change(part, normalization=found)
 
     def _window(self, module):
         """Height and width of the windows of a pool or average: of a global one, those of the map."""
@@ -552,6 +564,10 @@ class _Walk:
             return Signs(state.shape, state.flat, source=state.layer.name, place=state.place)
         if isinstance(state, Values):
             return Signs(state.shape, state.flat, source=state.source, order=state.order)
+        if isinstance(state, Normalized):
+            values = state.values
+            return Signs(values.shape, values.flat, source=values.source, order=values.order,
+                         entrance=state.entrance())
         threshold = math.ceil(-state.low / state.step) # the first pixel from 0 on
         if not 1 <= threshold <= 255:
             raise _Refused("takes pixels that are all of one sign",
@@ -636,6 +652,10 @@ class _Walk:
                     or isinstance(state, Values) and state.held) or state.flat:
                 raise _Refused("takes what is no map of signs, or of values in fixed point, of a layer",
                                "put Sign or Fixed before it, and Flatten and dropout behind it")
+        for state in first, second:
+            if isinstance(state, Signs) and state.entrance is not None:
+                raise _Refused("takes signs behind a normalization of values in fixed point",
+                               "put the values side by side, and the normalization and Sign behind them")
         if type(first) is not type(second) or first.fixed != second.fixed:
             raise _Refused("takes signs and values in fixed point, or values of other bits",
                            "let all be the same")

@@ -13,7 +13,7 @@ from gen.ir import Layer, Network
 from gen.methods import has_dropout
 
 
-__all__ = ["ConvertError", "Part", "Pixels", "Signs", "State", "Values", "fractions"]
+__all__ = ["ConvertError", "Normalized", "Part", "Pixels", "Signs", "State", "Values", "fractions"]
 
 
 class ConvertError(UserError):
@@ -128,7 +128,8 @@ class Part(State):
 
 @dataclass(frozen=True)
 class Signs(State):
-    """Levels of -1 and +1 that leave a layer or join, or pixels; or averages of them."""
+    """Levels of -1 and +1 that leave a layer or join, or pixels; or averages of them. Of values in fixed
+    point a layer makes them itself, by ``entrance``."""
 
     shape: tuple[int, int, int]
     flat: bool
@@ -138,6 +139,7 @@ class Signs(State):
     order: tuple[int, ...] | None = None #: Channels of torch, in the order of the join; None of the same.
     window: tuple[int, int] = (1, 1) #: Height and width of what is averaged.
     whole: tuple[int, int] | None = None #: Height and width before that.
+    entrance: dict | None = None    #: Fields of the layer that takes them, such as ``value_thresholds``.
 
 
 @dataclass(frozen=True)
@@ -150,6 +152,42 @@ class Values(State):
     source: str
     order: tuple[int, ...] | None = None
     held: bool = True
+
+
+@dataclass(frozen=True)
+class Normalized(State):
+    """Values in fixed point behind a batch normalization."""
+
+    values: Values
+    normalization: dict             #: By the names of a checkpoint.
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return self.values.shape
+
+    @property
+    def flat(self) -> bool:
+        return self.values.flat
+
+    def entrance(self) -> dict:
+        """Return ``value_thresholds`` and ``value_inverts`` of a layer that takes their signs: the level is
+        1 where ``gamma * (value - mean) / sqrt(variance + epsilon) + beta`` is 0 or above. The root is a
+        float of 64 bits, as for sums (:class:`gen.ir.Normalization`); all else is exact."""
+        bits, fraction = self.values.fixed
+        zero, found    = 2**(bits - 1), []
+        gammas, betas, means = (self.normalization[name] for name in ("gamma", "beta", "mean"))
+        roots = np.sqrt(self.normalization["variance"] + self.normalization["epsilon"])
+        for gamma, beta, mean, root in zip(*map(fractions, (gammas, betas, means, roots)), strict=True):
+            if gamma == 0:
+                found.append((-zero if beta >= 0 else zero, 0))
+                continue
+            bound = (mean - beta * root / gamma) * 2**fraction
+            # Falling, it is 0 or above up to and including the bound.
+            threshold = math.ceil(bound) if gamma > 0 else math.floor(bound) + 1
+            found.append((min(max(threshold, -zero), zero), int(gamma < 0)))
+        order = self.values.order or range(len(found))
+        thresholds, inverts = zip(*(found[channel] for channel in order), strict=True)
+        return {"value_thresholds": thresholds, "value_inverts": inverts if any(inverts) else ()}
 
 
 def fractions(values: np.ndarray) -> list[Fraction]:

@@ -532,9 +532,23 @@ def joined(layer=None, join=None, **changes):
     (joined("last", input_bits=4), "Join 'sum' has signs, levels of 1 bit from -1, but layer 'last' takes "
                                    "levels of 4 bits from -1"),
     (joined("last", input_bits=2, value_thresholds=(-8, 0)),
-     "Layer 'last' must have 3 thresholds of values that ascend from -8 to 8, not (-8, 0)"),
+     "Layer 'last' must have 3 thresholds of values that ascend from -8 to 8, or as many for each channel, "
+     "not (-8, 0)"),
     (joined("last", input_bits=2, value_thresholds=(-8, 0, 9)),
-     "Layer 'last' must have 3 thresholds of values that ascend from -8 to 8, not (-8, 0, 9)"),
+     "Layer 'last' must have 3 thresholds of values that ascend from -8 to 8, or as many for each channel, "
+     "not (-8, 0, 9)"),
+    (joined("last", value_thresholds=(0, 9)),
+     "Layer 'last' must have 1 thresholds of values that ascend from -8 to 8, or as many for each channel, "
+     "not (0, 9)"),
+    (joined("last", value_thresholds=(0, 3), value_inverts=(1,)),
+     "Layer 'last' must have 0 or 1 for each channel whose level is inverted, beside thresholds of values, "
+     "or nothing"),
+    (joined("last", value_thresholds=(0, 3), value_inverts=(1, 2)),
+     "Layer 'last' must have 0 or 1 for each channel whose level is inverted, beside thresholds of values, "
+     "or nothing"),
+    (joined("last", value_inverts=(1, 0)),
+     "Layer 'last' must have 0 or 1 for each channel whose level is inverted, beside thresholds of values, "
+     "or nothing"),
     (joined("stem", value_thresholds=(0,)),
      "Layer 'stem' has thresholds of values in fixed point, but the input has levels of 1 bit from -1"),
     (joined(join={"branch_thresholds": (0,) * 14}),

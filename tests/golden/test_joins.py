@@ -18,13 +18,15 @@ from golden.random.outcomes import outcomes
 VALUES = {"output_bits": 5, "fraction": 3}
 
 #: Values that are added, and channels side by side; beside the first way a layer, beside the other none.
-#: What takes the sum takes levels of two bits of it. One map becomes larger.
+#: What takes the sum takes levels of two bits of it, by thresholds of each channel; the second falls as
+#: values rise. One map becomes larger.
 NETWORK = Network("joins", Input(4, 3, (90, 150)), (
     Layer("stem", 4, 3, 2, (2, 2), 3, padding=1, **VALUES),
     Layer("first", 5, 4, 3, (3, 3), 2, padding=1, stride=2),
     Layer("second", 3, 2, 2, (1, 1), 2, **VALUES),
     Layer("beside", 5, 4, 3, (1, 1), 2, stride=2, source="stem", **VALUES),
-    Layer("third", 3, 2, 2, (1, 1), 3, input_bits=2, value_thresholds=(-9, 0, 3), source="sum"),
+    Layer("third", 3, 2, 2, (1, 1), 3, input_bits=2, value_thresholds=(-9, 0, 3, -4, 1, 16),
+          value_inverts=(0, 1), source="sum"),
     Layer("fourth", 3, 2, 3, (3, 1), 2, resize=(3, 1)),
     Layer("last", 3, 2, 5, (3, 2), 3, source="both"),
 ), joins=(Join("sum", "second", "beside", branch_thresholds=(*[-16] * 9, *range(-9, 9), *[16] * 4)),
@@ -39,8 +41,10 @@ def level_of(network, name, maps, y, x, channel):
     if not (0 <= y < height and 0 <= x < width):
         return 0
     level = int(maps[name][y, x, channel])
-    if name == "sum":
+    if name == "sum" and channel == 0:
         return (level >= 7) + (level >= 16) + (level >= 19)
+    if name == "sum":
+        return 3 - (level >= 12) - (level >= 17) # no value reaches 16
     return int(level >= 16) if layer and layer.fraction is not None else level
 
 

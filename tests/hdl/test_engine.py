@@ -261,7 +261,7 @@ def test_rejects_thresholds_of_values():
         Engine(LineBuffer(2, 2, 1, kernel=(2, 2)),
                Crossbar([[0b1010]], 4, tile_rows=4, rows_per_read=4, columns_per_read=1), Levels(),
                sums=range(5), banks=[[[{"threshold": [1], "invert": 0}]]], value_bits=4,
-               value_thresholds=(-1, 0, 1), passes=PASSES)
+               entrance=[((-1, 0, 1), 0)], passes=PASSES)
 
 
 def test_rejects_logits_side_by_side():

@@ -112,7 +112,11 @@ def features(case: Case) -> list[str]:
         "joins: past several layers": any(len(branch.between) > 1 for branch in graph.branches),
         "joins: past a layer that chooses": any(
             layers[index].choices for branch in graph.branches for index in branch.between),
-        "values: as levels of several thresholds": any(len(layer.value_thresholds) > 1 for layer in layers),
+        "values: as levels of several thresholds": any(
+            layer.value_thresholds and layer.input_bits > 1 for layer in layers),
+        "values: by thresholds of each channel": any(
+            len(set(each for each, _ in layer.entrance)) > 1 for layer in layers),
+        "values: inverted": any(any(layer.value_inverts) for layer in layers),
         "values: as signs": any(graph.values[graph.sources[layer.name][0]] and not layer.value_thresholds
                                 for layer in layers),
         "values that are not joined": any(

@@ -279,9 +279,12 @@ def _taken(draw, entering):
     if not draw(_rare(2)):
         return {"input_bits": 1, "input_low": -1}
     bits, zero = draw(st.sampled_from((2, 1, 3))), 2**(entering.bits - 1)
-    count = 2**bits - 1
-    return {"input_bits": bits, "input_low": draw(st.sampled_from((-1, 0))), "value_thresholds": tuple(
-        draw(st.lists(st.integers(-zero, zero), min_size=count, max_size=count).map(sorted)))}
+    count, channels = 2**bits - 1, entering.shape[2] if draw(_rare(2)) else 1
+    each = st.lists(st.integers(-zero, zero), min_size=count, max_size=count).map(sorted)
+    inverts = st.lists(st.integers(0, 1), min_size=channels, max_size=channels).map(tuple)
+    return {"input_bits": bits, "input_low": draw(st.sampled_from((-1, 0))),
+            "value_thresholds": tuple(sum(draw(st.lists(each, min_size=channels, max_size=channels)), [])),
+            "value_inverts": draw(inverts) if channels == entering.shape[2] and draw(_rare(2)) else ()}
 
 
 def _fitting(side, other):

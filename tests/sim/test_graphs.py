@@ -16,14 +16,14 @@ VALUES = {"output_bits": 6, "fraction": 2}
 
 #: Two residual blocks: beside the first one a map goes as it is, beside the second, which has another size,
 #: through a convolution. Both of their layers run for maps that passes have already parted, and the first
-#: of these takes levels of two bits; in the first block a map becomes larger. What comes from beside the
-#: second block is limited more.
+#: of these takes levels of two bits, by thresholds of each channel; in the first block a map becomes
+#: larger. What comes from beside the second block is limited more.
 RESIDUAL = Network("residual", Input(6, 7, (80, 160)), (
     Layer("stem", 6, 7, 2, (3, 3), 3, padding=1, **VALUES),
     Layer("first", 6, 7, 3, (3, 3), 4, padding=1, stride=(2, 1), resize=(2, 1)),
     Layer("second", 6, 7, 4, (3, 3), 3, padding=1, **VALUES),
-    Layer("third", 6, 7, 3, (3, 3), 4, padding=1, stride=2, input_bits=2, value_thresholds=(-3, 0, 7),
-          source="sum"),
+    Layer("third", 6, 7, 3, (3, 3), 4, padding=1, stride=2, input_bits=2,
+          value_thresholds=(-3, 0, 7, -9, -3, 1, 2, 4, 32), value_inverts=(0, 1, 0), source="sum"),
     Layer("beside", 6, 7, 3, (1, 1), 4, stride=2, source="sum", **VALUES),
     Layer("fourth", 3, 4, 4, (3, 3), 4, padding=1, source="third", **VALUES),
     Layer("last", 3, 4, 4, (3, 4), 3, source="sum2"),

@@ -453,6 +453,30 @@ class Beside(nn.Module):
         return self.end(self.fourth(self.both(self.third(x), x)))
 
 
+class PreActivation(nn.Module):
+    """A residual block whose normalizations are in front of its convolutions, and one that has several
+    times as many channels, side by side."""
+
+    def __init__(self, channels, *more):
+        super().__init__()
+        self.way = nn.Sequential(
+            nn.BatchNorm2d(channels), *more, Sign(), BinaryConv2d(channels, 3, 3, padding=1),
+            nn.BatchNorm2d(3), Sign(), BinaryConv2d(3, channels, 3, padding=1), Fixed(6, 2))
+        self.hold = Fixed(6, 2)
+
+    def forward(self, x):
+        return self.hold(self.join(self.way(x), x))
+
+    def join(self, way, x):
+        return way + x
+
+
+class Dense(PreActivation):
+
+    def join(self, way, x):
+        return torch.cat((x, way), 1)
+
+
 def residual(kind=Block):
     return nn.Sequential(
         Sign(), BinaryConv2d(1, 6, 3), nn.BatchNorm2d(6), Fixed(6, 2), kind(6, 6), kind(6, 4, 2), Sign(),
@@ -494,6 +518,15 @@ GRAPHS = {
         BinaryConv2d(6, 6, 3, groups=6, padding=1), nn.MaxPool2d(2), nn.BatchNorm2d(6), Sign(),
         binary_(nn.Conv2d(6, 8, 3, groups=2)), nn.BatchNorm2d(8), Sign(), nn.Flatten(), BinaryLinear(32, 5),
         nn.BatchNorm1d(5)), []),
+    "normalized sums": (lambda: nn.Sequential(
+        Sign(), BinaryConv2d(1, 6, 3, padding=1), Fixed(6, 2), PreActivation(6),
+        PreActivation(6, nn.Hardtanh()), nn.BatchNorm2d(6), Sign(), nn.AvgPool2d(2), nn.Flatten(),
+        BinaryLinear(96, 5), nn.BatchNorm1d(5)),
+        [("conv3", "conv1"), ("conv5", "join1")]),
+    "normalized channels": (lambda: nn.Sequential(
+        Sign(), BinaryConv2d(1, 3, 3, padding=1), Fixed(6, 2), Dense(3), Dense(6), nn.BatchNorm2d(12),
+        Sign(), BinaryConv2d(12, 2, 3), Fixed(6, 2), nn.BatchNorm2d(2), nn.Flatten(), Sign(),
+        BinaryLinear(72, 5), nn.BatchNorm1d(5)), [("conv3", "conv1"), ("conv5", "join1")]),
     "an average of a join": (lambda: nn.Sequential(
         Sign(), BinaryConv2d(1, 6, 3, padding=1), nn.BatchNorm2d(6), Fixed(6, 2), Block(6, 6), Sign(),
         nn.AdaptiveAvgPool2d(1), nn.Flatten(), BinaryLinear(6, 5), nn.BatchNorm1d(5)),
@@ -769,6 +802,16 @@ LOGITS = "ends with values that are limited or binary", "end it with the logits 
     (lambda: Two(lambda x, y: torch.cat((x, y), 1), nn.Sequential(Sign()), nn.MaxPool2d(2)),
      "Module 'second' (MaxPool2d)",
      "takes signs that something else takes, too, of before the pool", "let all take the pooled ones"),
+    (chain(Fixed(), nn.BatchNorm2d(5)), "Module '3' (BatchNorm2d)",
+     "has 5 channels, but takes 6 channels of 6 by 6", "spincim/from_torch.py says what can be built"),
+    (chain(Fixed(), nn.BatchNorm2d(6), BinaryConv2d(6, 6, 3)), "Module '4' (BinaryConv2d)",
+     "takes values that are not binary", "put Sign of spincim.nn before it"),
+    (chain(Fixed(), nn.BatchNorm2d(6), nn.BatchNorm2d(6)), "Module '4' (BatchNorm2d)",
+     "does not follow a layer of weights", "put it between a binary layer and its sign"),
+    (lambda: Two(lambda x, y: torch.cat((x, y), 1), nn.Sequential(Fixed(), nn.BatchNorm2d(6), Sign()),
+                 nn.Sequential(BinaryConv2d(6, 6, 3, padding=1), Sign())), "Function 'cat' (cat)",
+     "takes signs behind a normalization of values in fixed point",
+     "put the values side by side, and the normalization and Sign behind them"),
     (chain(nn.MaxPool2d(2), Fixed()), "Module '3' (Fixed)",
      "is behind a pool", "use a stride in its place"),
     (chain(nn.Hardtanh(), Fixed()), "Module '3' (Fixed)",
