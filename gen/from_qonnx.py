@@ -332,8 +332,7 @@ class _Reader:
         if not isinstance(self.state if alike else self._computed(node), Levels):
             return self.state.line(slopes, offsets)
         if not alike:
-            raise Refused("multiplies or shifts activations behind a quantizer",
-                           "there it takes one factor, above zero, and one shift for all of them")
+            return self.state.total().line(slopes, offsets)
         return replace(self.state, low=self.state.low * slopes[0] + offsets[0],
                        step=self.state.step * slopes[0])
 
@@ -474,6 +473,7 @@ class _Reader:
         if sums is state:
             sums.pool(size)
             return sums
+        state.refuse_each()
         if state.shared:
             raise Refused("takes a map that something else takes, too, of before the pool",
                           "let all take the pooled one")
@@ -519,6 +519,7 @@ class _Reader:
             raise Refused("takes what is no map of levels that leaves a layer",
                           "put it behind the quantizer of a convolution, and before Pad and averages")
         sums, factor = state.root.source, self._factor(node)
+        state.refuse_each()
         if state.shared:
             raise Refused("takes a map that something else takes, too, of before it",
                           "let all take the larger one")
@@ -656,10 +657,9 @@ class _Reader:
         if one.step != other.step:
             raise Refused(f"adds activations with scales of {float(one.step):g} and {float(other.step):g}",
                           "let both have the same quantizer")
-        join, root = self._meet(node, one, other, "add")
+        _, root = self._meet(node, one, other, "add")
         count, low = one.shape[0], one.low + other.low
-        return Total(join, root, one.shape, one.flat, one.order,
-                     [("line", [one.step] * count, [low] * count)])
+        return Total(root, one.shape, one.flat, one.order, [("line", [one.step] * count, [low] * count)])
 
     def _concat(self, node):
         """Put the channels of maps side by side."""
@@ -694,6 +694,7 @@ class _Reader:
             state = state.levels()
         if not isinstance(state, Levels) or state.root.source is None or state.whole:
             raise Refused("takes what no quantizer of a layer has made", "put a quantizer before it")
+        state.refuse_each()
         if state.flat and state.shape[1:] != (1, 1):
             raise Refused("takes vectors of maps", "flatten behind it")
         return state

@@ -138,14 +138,15 @@ class Sums:
 
 @dataclass(eq=False)
 class Total:
-    """A sum of two maps of levels, and what is computed of it, as of :class:`Sums`."""
+    """A sum of two maps of levels, or levels as a quantizer made them, and what is computed of it in each
+    channel, as of :class:`Sums`."""
 
-    join: "Side"
-    root: "Root"                            #: Of the numbers of levels that are added.
+    root: "Root"                            #: Of the numbers of levels, which may be added.
     shape: tuple[int, int, int]
     flat: bool
     order: tuple[int, ...] | None           #: As of :class:`Levels`.
     steps: list
+    shared: bool = False                    #: Likewise.
 
     def line(self, slopes, offsets) -> "Total":
         return replace(self, steps=[*self.steps, ("line", list(slopes), list(offsets))])
@@ -161,18 +162,26 @@ class Total:
                 raise Refused("takes a sum that is not quantized", "put a quantizer behind it")
             slope, offset = step[1][0] * slope, step[1][0] * offset + step[2][0]
         return Levels(self.shape, self.flat, offset, slope, self.root, tuple(range(1, self.root.top + 1)),
-                      self.order)
+                      self.order, shared=self.shared)
 
     def quantized(self, low, step, bounds) -> "Levels":
-        """As of :class:`Sums`; of all channels alike."""
-        found = [[_before(self.steps, bound, channel) for bound in of_channel]
+        """As of :class:`Sums`."""
+        found = [self._numbers([_before(self.steps, bound, channel) for bound in of_channel])
                  for channel, of_channel in enumerate(bounds)]
-        if any(each != found[0] for each in found) or any(
-                bound.sign < 0 and not math.isinf(bound.value) for bound in found[0]):
-            raise Refused("has thresholds of a sum that differ between channels, or falls as it rises",
-                          "normalize what is added, before its quantizers")
-        of = tuple(int(min(max(bound.whole, 0), self.root.top + 1)) for bound in found[0])
-        return _trimmed(Levels(self.shape, self.flat, low, step, self.root, of, self.order))
+        levels = Levels(self.shape, self.flat, low, step, self.root, found[0][0], self.order,
+                        shared=self.shared)
+        if any(found[0] != each for each in found) or found[0][1]:
+            return replace(levels, each=found)
+        return _trimmed(levels)
+
+    def _numbers(self, bounds):
+        """What a channel has of :attr:`Levels.each`."""
+        numbers, above = [bound.whole for bound in bounds], self.root.top + 1
+        # What a constant is has no sign; all others of a channel have the same.
+        falls = any(bound.sign < 0 and not math.isinf(bound.value) for bound in bounds)
+        if falls: # -n >= t is not n >= 1 - t
+            numbers = [1 - number for number in reversed(numbers)]
+        return tuple(int(min(max(number, 0), above)) for number in numbers), int(falls)
 
 
 def _before(steps, bound, channel):
@@ -246,6 +255,10 @@ class Levels:
     window: tuple[int, int] = (1, 1)        #: Height and width of what is averaged.
     whole: tuple[int, int] | None = None    #: Height and width of the map before that.
     shared: bool = False                    #: Whether others are taken of the same map, too.
+    each: list[tuple[tuple[int, ...], int]] | None = None #: Of a sum, where they are others in each channel
+                                            #: of the graph: ``of``, and 1 where the level falls by one with
+                                            #: each that is reached, or 0; ``of`` itself then says but how
+                                            #: many there are.
 
     @property
     def top(self) -> int:
@@ -274,14 +287,12 @@ class Levels:
 
     def quantized(self, low: Fraction, step: Fraction, bounds: list[list[Bound]]) -> "Levels":
         """As of :class:`Sums`."""
+        self.refuse_each()
         root, alike = self.root, all(each == bounds[0] for each in bounds)
-        if not alike and not isinstance(root.source, Sums):
-            raise Refused("has thresholds that differ between " + (
-                "colours" if root.source is None else "channels"), "quantize all " + (
-                "colours alike" if root.source is None else "channels alike"))
-        if not alike and self.shared:
-            raise Refused("has thresholds that differ between channels, of what something else takes, too",
-                          "quantize all channels alike")
+        if not alike and root.source is None:
+            raise Refused("has thresholds that differ between colours", "quantize all colours alike")
+        if not alike and (self.shared or not isinstance(root.source, Sums)):
+            return self.total().quantized(low, step, bounds)
         found = [[self._reaching(bound) for bound in of_channel] for of_channel in
                  (bounds[:1] if alike else bounds)]
         if alike:
@@ -292,11 +303,32 @@ class Levels:
 
     def limits(self, least: Fraction | float, most: Fraction | float) -> "Levels":
         """Return these, no less and no more; each limit must be a level, or beyond all."""
+        self.refuse_each()
         below, above = ((least - self.low) / self.step, (most - self.low) / self.step)
         below, above = max(below, 0), min(above, self.top)
         if below >= above or below != int(below) or above != int(above):
             raise Refused("limits activations behind a quantizer", "limit them before it")
         return replace(self, low=self.low + self.step * below, of=self.of[int(below):int(above)])
+
+    def total(self) -> Total:
+        """The same, to be computed with in each channel."""
+        self.refuse_each()
+        if self.root.source is None or self.span is None or self.whole or any(self.border) \
+                or self.flat and self.shape[1:] != (1, 1):
+            raise Refused("multiplies or shifts pixels, averages, a vector, or activations that are "
+                          "quantized twice", "there it takes one factor, above zero, and one shift for all "
+                          "of them")
+        (first, last), count = self.span, self.shape[0]
+        low = self.low - self.step * first
+        return Total(self.root, self.shape, self.flat, self.order, [
+            ("limits", first, last), ("line", [self.step] * count, [low] * count)], self.shared)
+
+    def refuse_each(self):
+        """Refuse levels that are others in each channel of a sum, where only a layer can take such."""
+        if self.each is not None:
+            raise Refused("takes levels of a sum by thresholds that differ between channels, or falling",
+                          "put a layer behind their quantizer, or normalize what is added, before its "
+                          "quantizers")
 
     def _reaching(self, bound):
         """The level of the root that reaches a new one with this ``bound``."""
@@ -431,6 +463,8 @@ def _input(root):
 def _plain(together):
     """Whether all that takes these levels takes the same ones, of all of them."""
     views = [levels for root in together for levels, _ in root.uses]
+    if any(levels.each is not None for levels in views):
+        return False
     if len(together) == 1:
         return len({(levels.of, levels.entering()) for levels in views}) == 1
     joins = [root.source for root in together if isinstance(root.source, Side)]
@@ -452,7 +486,7 @@ def _leave_values(together, takers):
     refused = None
     for bits in range(2, LEVEL_BITS + 1):
         try:
-            firsts, thresholds = _placed(together, takers, 2**(bits - 1))
+            firsts, entrances = _placed(together, takers, 2**(bits - 1))
             break
         except Refused as error:
             refused = error
@@ -472,15 +506,13 @@ def _leave_values(together, takers):
         levels = root.made
         sums.line([1 / levels.step] * sums.layer.outputs,
                   [firsts[id(root)] - levels.low / levels.step] * sums.layer.outputs)
-    for (levels, taker), found in zip(takers, thresholds, strict=True):
-        found = (*found, *[zero] * (2**levels.bits - 1 - len(found)))
-        taker.layer = replace(taker.layer, value_thresholds=() if found == (0,)
-                              and taker.layer.input_low == -1 else found)
+    for (_, taker), entrance in zip(takers, entrances, strict=True):
+        taker.layer = replace(taker.layer, **entrance)
 
 
 def _placed(together, takers, zero):
-    """The value that level 0 of each of these is, by its id, and thresholds of the values for those that
-    take them, where values are from ``-zero`` to ``zero - 1``."""
+    """The value that level 0 of each of these is, by its id, and by which thresholds of the values layers
+    take them, as fields of these, where values are from ``-zero`` to ``zero - 1``."""
     firsts, held = {}, {}
     for root in together:
         join = root.source
@@ -495,16 +527,34 @@ def _placed(together, takers, zero):
             least, most = first, first + root.top
         firsts[id(root)] = first
         held[id(root)] = max(least, -zero), min(most, zero - 1)
-    return firsts, [_reaching(levels, taker, firsts, held, zero) for levels, taker in takers]
+    return firsts, [_entrance(levels, taker, firsts, held, zero) for levels, taker in takers]
 
 
-def _reaching(levels, taker, firsts, held, zero):
-    """Thresholds of values for ``levels``."""
+def _entrance(levels, taker, firsts, held, zero):
+    """Fields of the layer ``taker`` that takes ``levels``."""
+    count = 2**levels.bits - 1
+    if levels.each is None:
+        found = _reaching(levels, levels.of, taker, firsts, held, zero)
+        found = (*found, *[zero] * (count - len(found)))
+        return {"value_thresholds": () if found == (0,) and taker.layer.input_low == -1 else found}
+    thresholds, inverts = [], []
+    for channel in levels.order or range(len(levels.each)):
+        of, invert = levels.each[channel]
+        found = _reaching(levels, of, taker, firsts, held, zero)
+        more  = count - len(found)
+        # One that falls has reached all that there are not.
+        thresholds += [-zero] * more + found if invert else found + [zero] * more
+        inverts.append(invert)
+    return {"value_thresholds": tuple(thresholds), "value_inverts": tuple(inverts) if any(inverts) else ()}
+
+
+def _reaching(levels, of, taker, firsts, held, zero):
+    """Thresholds of values for ``levels``, which are reached by those of the root that ``of`` says."""
     first, (least, most) = firsts[id(levels.root)], held[id(levels.root)]
     found = [-zero if number == 0 else zero if number > levels.root.top else first + number
-             for number in levels.of]
+             for number in of]
     # Of a sum beyond what values hold, all that are as large are one.
-    if any(not least < value <= most for value, number in zip(found, levels.of, strict=True)
+    if any(not least < value <= most for value, number in zip(found, of, strict=True)
            if 0 < number <= levels.root.top):
         raise Refused(f"takes levels of a sum that values of {LEVEL_BITS} bits do not hold",
                       "quantize what is added to fewer bits", taker.node)
@@ -519,7 +569,7 @@ def _way(levels, join, firsts, held, zero):
         return *held[id(levels.root)], ()
     if top >= 2 * zero:
         raise Refused(f"takes levels of more than {LEVEL_BITS} bits", "quantize to fewer", join.node)
-    found = _reaching(levels, join, firsts, held, zero)
+    found = _reaching(levels, levels.of, join, firsts, held, zero)
     first = _first_of(levels, zero)
     return first, first + top, (*[-zero] * (first + zero), *found, *[zero] * (zero - 1 - first - top))
 

@@ -517,11 +517,11 @@ def test_output_of_a_map(tmp_path):
 # Ways that part and meet again.
 
 
-def block(graph, channels, quantize, *, stride=1, leaving=None, group=1):
-    """A convolution of the signs of what is newest, and a quantizer; return both ends."""
+def block(graph, channels, quantize, levels=None, *, stride=1, leaving=None, group=1):
+    """A convolution of the signs of what is newest, or of ``levels``, and a quantizer; return both ends."""
     before = graph.newest
-    graph.bipolar()
-    pad(graph)
+    (levels or Graph.bipolar)(graph)
+    pad(graph, 0.0 if levels else -1.0)
     graph.conv(channels // group, leaving or channels, strides=[stride] * 2, group=group)
     graph.normalize(leaving or channels)
     quantize(graph)
@@ -602,15 +602,15 @@ def projected(graph):
     graph.bipolar()
 
 
-def dense(swapped=False, quantize=Graph.bipolar):
+def dense(swapped=False, quantize=Graph.bipolar, behind=Graph.bipolar):
     """What enters a block and what leaves it, side by side, twice."""
     def make(graph):
         stem(graph, quantize)
         for channels in 4, 6:
             ways = block(graph, channels, quantize, leaving=2)
             beside(graph, *(ways[::-1] if swapped else ways), "Concat", axis=1)
-        if quantize is not Graph.bipolar:
-            graph.bipolar()
+        if quantize is not Graph.bipolar and behind:
+            behind(graph)
     return make
 
 
@@ -620,6 +620,23 @@ def added_side_by_side(graph):
     beside(graph, *block(graph, 4, four)[::-1], "Concat", axis=1)
     beside(graph, *block(graph, 8, four))
     graph.quant(3, 0.5)
+
+
+def normalized_in_front(graph):
+    """Two blocks in which a normalization and a quantizer are in front of each convolution."""
+    stem(graph, four)
+    for _ in range(2):
+        before = graph.newest
+        for _ in range(2):
+            graph.normalize(4, 1.0, 0.5)
+            graph.quant(2, 0.5, narrow=1)
+            graph.conv(4, 4, kernel=1)
+        graph.add("Mul", graph.constant(0.25))
+        four(graph)
+        beside(graph, graph.newest, before)
+        four(graph)
+    graph.normalize(4, 1.0, 0.5)
+    graph.bipolar()
 
 
 def two_quantizers(graph):
@@ -694,6 +711,18 @@ JOINS = {
     "channels of levels": (8 * 16, dense(quantize=four)),
     "both":               (8 * 16, added_side_by_side),
     "two quantizers":     (64, two_quantizers),
+    "a normalized sum":   (64, residual(lambda graph: (graph.normalize(4), graph.bipolar()))),
+    "levels of a normalized sum": (64, residual(lambda graph: (
+        graph.normalize(4, 1.0, 0.5), graph.quant(3, 0.5, signed=0)), swapped=True)),
+    "thresholds of channels": (64, residual(lambda graph: multi_threshold(graph, 4))),
+    "normalized in front": (64, normalized_in_front),
+    "thresholds of channels, in front": (64, lambda graph: (
+        stem(graph, four), beside(graph, *block(graph, 4, four, lambda graph: multi_threshold(graph, 4))),
+        four(graph), multi_threshold(graph, 4))),
+    "channels, normalized in front": (8 * 16, lambda graph: (
+        dense(quantize=four, behind=None)(graph), graph.normalize(8, 1.0, 0.5), graph.bipolar())),
+    "a normalized sum, in another order": (8 * 16, lambda graph: (
+        dense(True, four, behind=None)(graph), graph.normalize(8, 1.0, 0.5), graph.quant(2, 0.5))),
 }
 
 
@@ -946,8 +975,9 @@ ELSE  = "gen/from_qonnx.py says what can be built"
      "takes numbers of shape (11,), but activations of 12 channels, 1 by 1", MEET),
     (image(lambda graph: (graph.conv(1, 4), graph.add("Add", graph.constant(np.arange(4))))), 5, "Add",
      "takes numbers that differ within a channel", "only those of channels may differ"),
-    (full(lambda graph: (graph.bipolar(), graph.add("Mul", graph.constant(-1.0)))), 7, "Mul",
-     "multiplies or shifts activations behind a quantizer",
+    (image(lambda graph: (graph.conv(1, 4), graph.bipolar(), graph.add("Flatten"), graph.add(
+        "Mul", graph.constant(-1.0)))), 7, "Mul",
+     "multiplies or shifts pixels, averages, a vector, or activations that are quantized twice",
      "there it takes one factor, above zero, and one shift for all of them"),
     (full(lambda graph: (graph.bipolar(), graph.add("Relu"))), 7, "Relu",
      "limits activations behind a quantizer", "limit them before it"),
@@ -1063,9 +1093,10 @@ ALIKE = "let both have the same quantizer"
     (lambda graph: (joined("Concat", axis=1)(graph), beside(graph, *block(graph, 8, four))), 20, "Add",
      "takes maps that other ones side by side make, in another order",
      "put those in the same order side by side"),
-    (residual(lambda graph: (graph.normalize(4), graph.bipolar())), 15, "BipolarQuant",
-     "has thresholds of a sum that differ between channels, or falls as it rises",
-     "normalize what is added, before its quantizers"),
+    (lambda graph: (residual(lambda graph: (graph.normalize(4), graph.bipolar()))(graph),
+                    beside(graph, *block(graph, 4, four))), 16, "BipolarQuant",
+     "takes levels of a sum by thresholds that differ between channels, or falling",
+     "put a layer behind their quantizer, or normalize what is added, before its quantizers"),
     (lambda graph: (stem(graph, four), graph.conv(4, 4), setattr(graph, "newest", "tensor6")), 8, "Conv",
      "computes what is not used", "take it out"),
     (joined(), 16, "MatMul",
