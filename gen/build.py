@@ -318,7 +318,11 @@ def _parse(arguments):
              "(default: %(default)s)")
     parser.add_argument("--synth", choices=FLOWS, help="place and route for this FPGA")
     parser.add_argument("--version", action="version", version=f"spincim {version()}")
-    return parser.parse_args(arguments)
+    args = parser.parse_args(arguments)
+    for name in "synth", "liberty":
+        if getattr(args, name) and args.outputs.isdisjoint({"all", "synth"}):
+            parser.error(f"--{name} needs the Verilog of a whole build; leave --outputs out")
+    return args
 
 
 def _outputs(text):

@@ -112,6 +112,10 @@ def _parse(arguments):
     if args.baud and not args.port:
         parser.error("--baud is for a serial port, --port; a simulated line has the baud rate of the "
                      "build, and AXI has none")
+    if args.hits and not args.virtual:
+        parser.error("--hits is for a simulated line, --virtual; a board has a line of its own")
+    if args.out and args.out.suffix.lower() != ".npz":
+        parser.error(f"argument --out: must end with .npz, not {args.out.name!r}")
     return args
 
 

@@ -130,6 +130,8 @@ def from_torch(model: nn.Module, input_shape: tuple[int, int, int] = (1, 28, 28)
     shape = tuple(input_shape)
     if len(shape) != 3 or shape[0] not in (1, 3) or min(shape) < 1:
         raise ConvertError(f"The shape of an image must be (1 or 3 channels, height, width), not {shape}")
+    if not isinstance(regression, bool):
+        raise ConvertError(f"Argument regression must be True or False, not {regression!r}")
     mean, std = _alike(mean), _alike(std)
     if not (0 < std < math.inf and abs(mean) < math.inf):
         raise ConvertError(f"Pixels must have a mean and a deviation above zero, not {mean} and {std}")

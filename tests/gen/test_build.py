@@ -644,6 +644,14 @@ def test_an_estimate_with_energy_writes_reports(described, capsys):
         Design(Path("build", "mine_estimate"))
 
 
+@pytest.mark.parametrize("option", ["--synth=ecp5", "--liberty=cells.lib"])
+def test_estimate_synthesizes_nothing(option, capsys):
+    with pytest.raises(SystemExit) as end:
+        main(["--layers", "lenet5", "--outputs", "estimate", option])
+    assert end.value.code == 2 and capsys.readouterr().err == (
+        f"gen.build: {option.split('=')[0]} needs the Verilog of a whole build; leave --outputs out\n")
+
+
 @pytest.mark.parametrize("outputs", ["", "estimates", "estimate,", "energy;estimate"])
 def test_refuses_other_outputs(outputs, capsys):
     with pytest.raises(SystemExit):

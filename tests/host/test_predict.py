@@ -102,7 +102,11 @@ def test_wrong_arguments(folder, capsys):
              "argument --confidence: must be from 0 to 1, not '1.5'"),
             ([folder, "--virtual", "--baud", "9600"],
              "--baud is for a serial port, --port; a simulated line has the baud rate of the build, and "
-             "AXI has none")):
+             "AXI has none"),
+            ([folder, "--port", "ttyUSB0", "--hits", "0.01"],
+             "--hits is for a simulated line, --virtual; a board has a line of its own"),
+            ([folder, "--virtual", "--out", "answers.csv"],
+             "argument --out: must end with .npz, not 'answers.csv'")):
         with pytest.raises(SystemExit) as end:
             main(list(map(str, arguments)))
         assert end.value.code == 2 and capsys.readouterr().err == f"host.predict: {message}\n"

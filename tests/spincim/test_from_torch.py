@@ -185,6 +185,8 @@ def test_a_regression_has_no_softmax():
     with pytest.raises(ConvertError, match=r"^Module '1' \(LogSoftmax\) makes probabilities of the numbers "
                                            "of a regression; take it out$"):
         from_torch(PLAIN["softmax"](), (1, SIDE, SIDE), mean=0.5, regression=True)
+    with pytest.raises(ConvertError, match="^Argument regression must be True or False, not 'no'$"):
+        from_torch(PLAIN["bias"](), (1, SIDE, SIDE), mean=0.5, regression="no")
 
 
 class Straight(nn.Module):
