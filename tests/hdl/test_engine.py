@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 from amaranth.hdl import signed
 
+from gen.checkpoint import with_parameters
 from gen.compile import compile_network
-from gen.ir import Logit, Target
+from gen.ir import Input, Layer, Logit, Network, Target
 from gen.lower import lower_layer
+from gen.methods import choose
+from gen.random_parameters import random_parameters
 from golden.network import activate, layer_sums
 from golden.pass_sets import part, replay
 from hdl.engine import Engine, Levels, Logits, Masks
@@ -213,6 +216,28 @@ def test_masks(groups, banks, duty):
     assert passed["passes"].words == asked
     later = transfer(block, ports, taken, starts={"kept": 300})
     assert later["o"].words == leaving and later["o"].cycles[0] > 300
+
+
+def test_values_that_enter():
+    """Levels by the thresholds of each channel, of which one is a sign, and one falls as values rise."""
+    network = choose(Network("values", Input(3, 4, (128,)), (
+        Layer("stem", 3, 4, 1, (1, 1), 3, output_bits=4, fraction=1),
+        Layer("behind", 3, 4, 3, (2, 2), 6, input_bits=2, value_inverts=(0, 1, 0),
+              value_thresholds=(-8, 0, 8, -5, -1, 3, 0, 1, 2)),
+        Layer("last", 2, 3, 6, (2, 3), 2))), "deterministic")
+    network = compile_network(with_parameters(network, random_parameters(network, 1)), TARGETS[0])
+    layer, block = network.layers[1], LayerWithEdge(lower_layer(network, 1, TARGETS[0]))
+    values = np.random.default_rng(1).integers(-8, 8, (6, 3, 4, 3))
+    first  = (values[..., 0] >= -8).astype(int) + (values[..., 0] >= 0)
+    second = 3 - sum((values[..., 1] >= threshold).astype(int) for threshold in (-5, -1, 3))
+    third  = values[..., 2].clip(-1, 2) + 1
+    levels = np.stack([first, second, third], axis=-1).astype(np.uint8)
+    leaving = [word for each in levels for word in run(layer, each[None], 0, 0)]
+    assert len(set(leaving)) > 20
+    ports  = {"i": [pack(word + 8, 4) for word in values.reshape(-1, 3)],
+              "i_sets": [set_of(1, True)] * len(values)}
+    passed = transfer(block, ports, {"o": len(leaving), "o_sets": len(values)})
+    assert passed["o"].words == leaving
 
 
 def test_no_word_leaves_without_a_set():

@@ -18,8 +18,8 @@ __all__ = ["compare"]
 #: Cycles that are searched, one after the other, where nothing is proven.
 DEPTHS = 10, 20, 50, 100, 200
 
-#: Seconds of processor time for a proof, and for a search.
-PROOF_S, SEARCH_S = 40, 40
+#: Seconds of processor time for a proof, and for a search. What can be proven is in a second, mostly.
+PROOF_S, SEARCH_S = 10, 20
 
 
 def compare(ports, observed, bounds, number, directory):
