@@ -12,7 +12,13 @@ def compiler(monkeypatch):
     calls = []
 
     class Compiler:
+        headers = []
+
         def call(self, command, log, cwd, env):
+            if command[0] == "make":
+                self.headers.append((cwd / command[-1].removesuffix(".fast.gch")).read_text())
+                (cwd / command[-1]).write_text("read")
+                return 0
             calls.append(command)
             (cwd / "top").write_text("program")
             taken = [word[3:] for word in command if word.startswith("-o verilated")]
@@ -53,6 +59,21 @@ def test_run_time_library(compiler, monkeypatch, tmp_path):
     compiled(tmp_path / "d", "--trace-vcd")
     assert len(list((tmp_path / "shared").iterdir())) == 2
     assert ["-o verilated.o" in call for call in compiler[3:]] == [False, True, False]
+
+
+def test_headers(compiler, monkeypatch, tmp_path):
+    """They are read once for each set of options and level, where a folder for it is named."""
+    monkeypatch.delenv(RUNTIME)
+    compiled(tmp_path / "alone")
+    assert "-CFLAGS" not in compiler[0] and not simulator.Processes.headers
+    monkeypatch.setenv(RUNTIME, str(tmp_path / "shared"))
+    for level, options, count in (("-O0", [], 1), ("-O0", ["-DDESIGN=2"], 1), ("-O1", [], 2),
+                                  ("-O1", ["--trace-vcd"], 3)):
+        monkeypatch.setenv(LEVEL, level)
+        compiled(tmp_path / "design", *options)
+        assert compiler[-1][compiler[-1].index("-CFLAGS") + 1] == f"-include headers{level}.fast"
+        assert len(simulator.Processes.headers) == count
+    assert all('#include "verilated.h"\n' in headers for headers in simulator.Processes.headers)
 
 
 def test_large_designs_are_several_files(compiler, tmp_path):
