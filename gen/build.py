@@ -22,7 +22,7 @@ from gen.constraints import constraints
 from gen.costs import build_seconds, costs
 from gen.crossbar_map import crossbar_map
 from gen.emit import emit, fields
-from gen.energy.report import energy_of, energy_report
+from gen.energy.report import energy_of, energy_report, of_schedules
 from gen.energy.table import read_table
 from gen.estimate import estimate_layers, estimate_network
 from gen.images import array_images, weight_files, write_images
@@ -225,11 +225,13 @@ def _estimate(network, target, others, steps, table):
     compared = [network, *_compared(others, target if target.luts is None else replace(
         target, luts=None, interval=folding["interval_cycles"]))]
     steps.step("map to arrays")
+    accelerators = of_schedules(network, target)
     reports = {
         "crossbar_map": crossbar_map(network, target),
         "method_costs": {"source": "estimate", "status": "run",
-                         "methods": [costs(each, target) | {"energy": energy_of(each, target, table)}
-                                     for each in compared]},
+                         "methods": [costs(each, target) | {"energy": energy_of(
+                             each, target, table, accelerators if each is network else None)}
+                             for each in compared]},
     }
     steps.step("lower")
     accelerator = lower(network, target)
@@ -244,7 +246,7 @@ def _estimate(network, target, others, steps, table):
     performance["folding"] = folding
     if target.interval is not None:
         performance |= _asked_interval(network, target)
-    reports["energy"] = energy_report(network, target, table)
+    reports["energy"] = energy_report(network, target, table, accelerators)
     reports["paper_claims"] = paper_claims(network, reports)
     return accelerator, reports
 

@@ -26,16 +26,19 @@ from hdl.random.shifted_points import ShiftedPoints
 __all__ = ["lower", "lower_layer"]
 
 
-def lower(network: Network, target: Target, *, instance=False) -> Accelerator:
+def lower(network: Network, target: Target, *, instance=False, engines=None) -> Accelerator:
     """Return the accelerator of a compiled network, or an ``instance`` of several
-    (:mod:`gen.instances`)."""
-    filed = in_files(network)
+    (:mod:`gen.instances`). It has the ``engines`` of another one of the same network and target but for the
+    schedule, if given: then it can be asked, not emitted beside that."""
+    if engines is None:
+        filed   = in_files(network)
+        engines = [lower_layer(network, index, target, filed) for index in range(len(network.layers))]
     return Accelerator(
         network.input.height * network.input.width,
         thresholds=network.input.thresholds,
         bits=network.input.bits,
         colours=network.input.colours,
-        engines=[lower_layer(network, index, target, filed) for index in range(len(network.layers))],
+        engines=engines,
         branches=_branches(network),
         resizes=[layer.resize for layer in network.layers],
         draws=[len(draw.drops) for draw in network.draws if draw.drops],

@@ -9,9 +9,11 @@ from gen.ir import Network, Target
 from gen.lower import lower
 from gen.maps import expected, one_by_one
 from gen.methods import method_for
+from hdl.accelerator import Accelerator
 
 
-__all__ = ["CURVE", "PASSES", "SCHEDULES", "default_table", "energy_of", "energy_report", "priced"]
+__all__ = ["CURVE", "PASSES", "SCHEDULES", "default_table", "energy_of", "energy_report", "of_schedules",
+           "priced"]
 
 
 #: Numbers of passes whose energy is told apart by layer and part, beside that of the build; and those of
@@ -40,24 +42,35 @@ def default_table(network: Network) -> EnergyTable:
     return read_table("paper-spinbayes" if several else "paper-scale-dropout")
 
 
-def energy_of(network: Network, target: Target, table: EnergyTable | None = None) -> dict:
+def of_schedules(network: Network, target: Target) -> dict[str, Accelerator]:
+    """Return the accelerators of a compiled network by all schedules, which share their engines."""
+    first, *others = SCHEDULES
+    found = {first: lower(network, replace(target, schedule=first))}
+    return found | {schedule: lower(network, replace(target, schedule=schedule),
+                                    engines=found[first].engines) for schedule in others}
+
+
+def energy_of(network: Network, target: Target, table: EnergyTable | None = None,
+              accelerators: dict[str, Accelerator] | None = None) -> dict:
     """Return the energy of an image of ``target.passes`` passes of a compiled network by both schedules, by
-    ``table`` or else :func:`default_table`."""
+    ``table`` or else :func:`default_table`; ``accelerators`` are those of :func:`of_schedules`, if they are
+    there already."""
     table = table or default_table(network)
-    found = {schedule: _priced(network, lower(network, replace(target, schedule=schedule)), target.passes,
-                               table) for schedule in SCHEDULES}
+    found = {schedule: _priced(network, accelerator, target.passes, table) for schedule, accelerator in (
+        accelerators or of_schedules(network, target)).items()}
     return {"table": table.name, **{f"{schedule}_j": each["energy_j_per_image"]
                                     for schedule, each in found.items()}}
 
 
-def energy_report(network: Network, target: Target, table: EnergyTable | None = None) -> dict:
+def energy_report(network: Network, target: Target, table: EnergyTable | None = None,
+                  accelerators: dict[str, Accelerator] | None = None) -> dict:
     """Return operations and energy of an image of a compiled network: by schedule and number of passes,
     each by layer and part; for random choices the means, which are exact
     (:func:`gen.maps.expected`).
 
     Both schedules are of the same folding, that of the network. Where the passes are more than the build
     takes, the figures are those of the same hardware built for more. Energies are those of ``table``, or
-    else of :func:`default_table`.
+    else of :func:`default_table`; ``accelerators`` are as of :func:`energy_of`.
     """
     table  = table or default_table(network)
     stated = stated_for(network)
@@ -84,14 +97,13 @@ def energy_report(network: Network, target: Target, table: EnergyTable | None = 
         "symbols": SYMBOLS,
         "not_charged": [name for name in OPERATIONS
                         if name not in {circuit.per for circuit in table.circuits}],
-        "schedules": {schedule: _schedule(network, replace(target, schedule=schedule), table, detailed)
-                      for schedule in SCHEDULES},
+        "schedules": {schedule: _schedule(network, accelerator, table, detailed)
+                      for schedule, accelerator in (accelerators or of_schedules(network, target)).items()},
         "paper": None if stated is None else compared(stated),
     }
 
 
-def _schedule(network, target, table, detailed):
-    accelerator = lower(network, target)
+def _schedule(network, accelerator, table, detailed):
     by_passes   = {passes: _priced(network, accelerator, passes, table)
                    for passes in sorted({*CURVE, *detailed})}
     return {
