@@ -56,12 +56,11 @@ def simulated(accelerator, network, images, passes):
             tuple(cycle - begin for cycle in passed["results"].cycles[each - 1::each]))
 
 
-@pytest.mark.parametrize("schedule", ["shared", "sequential"])
-@pytest.mark.parametrize("seed, hidden, passes, interval", [
-    (14, 1, 2, None),       # padding of the first layer
-    (2, 2, 1, 400),
-    (3, 3, 4, 300),
-    (4, 0, PASSES, None),
+@pytest.mark.parametrize("seed, hidden, passes, interval, schedule", [
+    (14, 1, 2, None, "shared"), (14, 1, 2, None, "sequential"), # padding of the first layer
+    (2, 2, 1, 400, "shared"),
+    (3, 3, 4, 300, "shared"), (3, 3, 4, 300, "sequential"),
+    (4, 0, PASSES, None, "sequential"),
 ])
 def test_equals_simulation(compiled, seed, hidden, passes, interval, schedule):
     target  = replace(TARGET, passes=passes, schedule=schedule, interval=interval, seed=seed)

@@ -32,6 +32,6 @@ def named(names):
 @pytest.mark.parametrize("view, names", [("emulated", OF_ARRAYS), ("macro", NAMES)])
 def test_names_of_layers(tmp_path, check_maps, view, names):
     """Every bit of every map is right, whatever layers are called."""
-    build_network(named(names), Target(array_rows=64, passes=3, passes_max=4, view=view),
+    build_network(named(names), Target(array_rows=64, passes=2, passes_max=2, view=view),
                   tmp_path / "named")
     check_maps(tmp_path / "named", 12)

@@ -24,9 +24,9 @@ def built(tmp_path_factory):
     folder = tmp_path_factory.mktemp("power")
     (folder / "tiny.lib").write_text(library.text(gating=True))
     (folder / "mine.toml").write_text(NETWORK)
-    assert build(["--layers", str(folder / "mine.toml"), "--random", "1", "--passes", "3", "--outputs",
-                  "estimate,energy,synth", "--liberty", str(folder / "tiny.lib"), "--out",
-                  str(folder / "build")]) == 0
+    assert build(["--layers", str(folder / "mine.toml"), "--random", "1", "--passes", "3", "--passes-max",
+                  "3", "--outputs", "estimate,energy,synth", "--liberty", str(folder / "tiny.lib"),
+                  "--out", str(folder / "build")]) == 0
     return folder / "build", folder / "tiny.lib"
 
 
