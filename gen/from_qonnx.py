@@ -34,7 +34,7 @@ from gen.bounds import ROUNDINGS, Bound
 from gen.check_shapes import LEVEL_BITS, WEIGHT_BITS, by, check_shapes
 from gen.checkpoint_file import CheckpointError, Parameters
 from gen.graph import trunk_and_branch
-from gen.ir import Layer, Network
+from gen.ir import REGRESSION, Head, Layer, Network
 from gen.methods import DETERMINISTIC
 from gen.qonnx_maps import Levels, Refused, Side, Sums, Total, meet, pixels_of, settle
 from gen.tools import ToolMissing, install_hint
@@ -144,6 +144,11 @@ class _Reader:
         self.users = Counter(name for node in self.graph.node if node.op_type != "Shape"
                              for name in node.input)
         self.state = self.ended = None
+        # A graph says nothing of what its numbers are, so the file has to.
+        answer = next((each.value for each in model.metadata_props if each.key == "answer"), "classes")
+        if answer not in ("classes", "numbers"):
+            self._refuse(f"states an answer of {answer[:40]!r}", "it must be 'classes' or 'numbers'")
+        self.head = REGRESSION if answer == "numbers" else Head()
 
     def read(self):
         self._begin()
@@ -436,6 +441,8 @@ class _Reader:
     def _softmax(self, node):
         if not isinstance(self.state, Sums):
             raise Refused("takes activations that are quantized", "end the graph with logits")
+        if self.head.regression:
+            raise Refused("makes probabilities of the numbers of a regression", "take it out")
         if self._attributes(node).get("axis", 1) not in ((1, -1) if self.state.flat else (1,)):
             raise Refused("is not that of the classes", "take it along axis 1")
         self.ended = True # as the head does
@@ -840,7 +847,7 @@ class _Reader:
         pixels, joins = settle(self.chain, self.joins)
         network = Network(
             re.sub(r"[^A-Za-z0-9_.-]", "_", self.path.stem).lstrip(".-") or "network", pixels,
-            tuple(sums.layer for sums in self.chain), method=DETERMINISTIC,
+            tuple(sums.layer for sums in self.chain), self.head, method=DETERMINISTIC,
             data="cifar10" if pixels.colours == 3 else "mnist", joins=joins)
         check_shapes(network)
         return (network, np.array(pixels.thresholds, np.int64),

@@ -147,6 +147,50 @@ def check(graph, tmp_path, classes=2, count=16):
     return network
 
 
+def saved(graph, folder, answer):
+    """A file that states the answer."""
+    model = graph.model()
+    onnx.helper.set_model_props(model, {"author": "me", "answer": answer})
+    onnx.save(model, folder / "graph.onnx")
+    return folder / "graph.onnx"
+
+
+@pytest.mark.parametrize("outputs", [3, 1])
+def test_numbers_of_a_regression(outputs, tmp_path):
+    """Those of qonnx, off by half a unit for what is rounded, and by a quarter for rounded gains."""
+    graph = signs(Graph())
+    graph.conv(1, 4)
+    graph.normalize(4)
+    graph.bipolar()
+    graph.add("Flatten")
+    graph.full(4 * (SIDE - 2)**2, outputs)
+    graph.normalize(outputs, deviation=12.0)
+    network = compile_network(read(saved(graph, tmp_path, "numbers")), Target(passes=1))
+    images, given = pixels()
+    expected, *_ = executed(graph.model(), images)
+    given = given.reshape(-1, *network.input.shape)
+    found = forward(network, given, np.zeros((len(images), 0), bool)) / network.head.unit
+    assert network.head.regression and found.shape == expected.shape == (24, outputs)
+    assert abs(found - expected).max() <= 0.75 / network.head.unit + 1e-6 < 0.02 * expected.std()
+
+
+@pytest.mark.parametrize("answer, add, message", [
+    ("number", lambda graph: None, "states an answer of 'number'; it must be 'classes' or 'numbers'"),
+    ("numbers", lambda graph: graph.add("Softmax", axis=1),
+     "has node 'node7' (Softmax), which makes probabilities of the numbers of a regression; take it out"),
+])
+def test_answers_that_cannot_be(answer, add, message, tmp_path):
+    graph = signs(Graph())
+    add(head(graph, SIDE**2) and graph)
+    path = saved(graph, tmp_path, answer)
+    with pytest.raises(QonnxError, match=f"^{re.escape(f'QONNX file {path} {message}')}$"):
+        read_qonnx(path)
+
+
+def test_classes_are_stated(tmp_path):
+    assert not read(saved(head(signs(Graph()), SIDE**2), tmp_path, "classes")).head.regression
+
+
 def head(graph, inputs, flatten=True, bits=1):
     """Logits of five classes."""
     if flatten:
