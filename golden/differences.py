@@ -32,7 +32,7 @@ from gen.methods import METHODS
 from gen.progress import Progress
 from gen.sources import HELP, source_argument
 from golden.compiler import compiled
-from golden.data import folder_of, load_for, load_sample
+from golden.data import check_for, data_set, folder_of, load_for
 from golden.network import Evaluated, batches, evaluated
 from golden.random.generator import choices
 
@@ -67,7 +67,7 @@ def main(arguments=None):
     parser.add_argument("--method", choices=METHODS,
         help="what is random in it (default: what its name ends with)")
     parser.add_argument("--data", type=Path, metavar="DIR",
-        help="data folder (default: for MNIST the images that come with the project)")
+        help="data folder (default: the images of its data set that come with the project, if there are)")
     parser.add_argument("--checkpoint", type=Path, metavar="FILE",
         help="trained parameters (default: those that come with the project, or with the file of the "
              "network)")
@@ -86,9 +86,10 @@ def main(arguments=None):
     steps = Progress()
     steps.step(f"compile {args.source.text}")
     network = compiled(args.source.text, args.checkpoint, args.passes, args.seed, method=args.method)
-    sample  = args.data is None and network.data == "mnist"
-    images, _ = load_sample() if sample else load_for(network, folder_of(args.data))
-    images  = images[:args.images]
+    sample  = None if args.data else data_set(network.data).sample
+    images, labels = sample() if sample else load_for(network, folder_of(args.data))
+    check_for(network, images, labels)
+    images = images[:args.images]
     steps.step(f"{network.name}: {len(images)} images, T = {args.passes}")
     rows  = of_network(network, images, args.passes, args.banks, steps)
     total = in_all(rows)

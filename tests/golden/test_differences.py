@@ -7,10 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from gen.checkpoint_file import write_file
 from gen.compile import compile_network
-from gen.ir import Join, Target
+from gen.ir import Input, Join, Layer, Network, Target
+from gen.methods import choose
 from gen.options import trained
 from gen.progress import Progress
+from gen.random_parameters import random_parameters
 from golden.data import load_sample
 from golden.differences import changed, in_all, main, of_network, referred
 from golden.network import evaluated, layer_sums, layer_weights
@@ -149,6 +152,15 @@ def test_differences_of_a_trained_network_are_small():
     assert 1.65 < total["maps"] < 1.8
     assert 1 < total["updates"] < 1.05
     assert total["updates"] < total["cycles"] < 1.15
+
+
+def test_images_of_another_size(tmp_path, capsys):
+    network = choose(Network("mine", Input(8, 8, (128,)), (
+        Layer("layer", 8, 8, 1, (8, 8), 10),)), "scale-dropout")
+    write_file(tmp_path / "mine.npz", network, random_parameters(network, 1))
+    assert main([str(tmp_path / "mine.npz")]) == 2
+    assert capsys.readouterr().err.splitlines()[-1].startswith(
+        "golden.differences: Network 'mine' takes images of 8 x 8, and those of MNIST are 28 x 28; ")
 
 
 def test_command(tmp_path, capsys):
