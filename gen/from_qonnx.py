@@ -24,7 +24,7 @@ A node that cannot be built, or not exactly, is refused by its name.
 import math
 import re
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -36,6 +36,7 @@ from gen.checkpoint_file import CheckpointError, Parameters
 from gen.graph import trunk_and_branch
 from gen.ir import REGRESSION, Head, Layer, Network
 from gen.methods import DETERMINISTIC
+from gen.qonnx_constants import Constants, Weights, attributes, quantizer_range, single
 from gen.qonnx_maps import Levels, Refused, Side, Sums, Total, meet, pixels_of, settle
 from gen.tools import ToolMissing, install_hint
 from gen.weights import of_averages, ungrouped
@@ -43,11 +44,6 @@ from gen.weights import of_averages, ungrouped
 
 __all__ = ["NODES", "QonnxError", "WAYS_OUT", "read_qonnx"]
 
-
-#: Nodes of standard ONNX that are evaluated where all that they take is constant; those of the second line
-#: move numbers and do not change them.
-_COMPUTED = {"Add", "Cast", "Concat", "Constant", "Div", "Gather", "Mul", "Neg", "Pow", "Sqrt", "Sub"}
-_MOVED    = {"Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"}
 
 #: What is done with each node that activations go through.
 NODES = {
@@ -78,30 +74,9 @@ _NEAREST = {(b"asymmetric", b"floor"),
             *((half, rounded) for half in (b"half_pixel", b"pytorch_half_pixel")
               for rounded in (b"round_prefer_floor", b"round_prefer_ceil"))}
 
-#: The roundings of weights, as :data:`gen.bounds.ROUNDINGS` has those of activations.
-_ROUND = {
-    "ROUND":     np.round,
-    "HALF_EVEN": np.round,
-    "HALF_UP":   lambda values: np.sign(values) * np.floor(abs(values) + 0.5),
-    "HALF_DOWN": lambda values: np.sign(values) * np.ceil(abs(values) - 0.5),
-    "FLOOR":     np.floor,
-    "CEIL":      np.ceil,
-    "UP":        lambda values: np.sign(values) * np.ceil(abs(values)),
-    "DOWN":      np.trunc,
-}
-
-
 class QonnxError(CheckpointError):
     """A file of QONNX that cannot be read, or that has what cannot be built, with the way out in its
     message."""
-
-
-@dataclass(frozen=True)
-class _Weights:
-    """Constants that a quantizer made: whole ``numbers`` times ``scale``, of the same shape."""
-
-    numbers: np.ndarray
-    scale: np.ndarray
 
 
 def read_qonnx(path: Path | str) -> tuple[Network, np.ndarray, list[Parameters]]:
@@ -136,10 +111,8 @@ def read_qonnx(path: Path | str) -> tuple[Network, np.ndarray, list[Parameters]]
 class _Reader:
 
     def __init__(self, path, model):
-        from onnx import numpy_helper
-
-        self.path, self.graph, self.opsets = path, model.graph, model.opset_import
-        self.constants = {each.name: numpy_helper.to_array(each) for each in self.graph.initializer}
+        self.path, self.graph = path, model.graph
+        self.constants = Constants(self.graph, model.opset_import)
         self.chain, self.joins, self.states, self.sources = [], [], {}, {}
         self.users = Counter(name for node in self.graph.node if node.op_type != "Shape"
                              for name in node.input)
@@ -186,7 +159,7 @@ class _Reader:
     def _take(self, node):
         data = [each for each in node.input if each and each not in self.constants]
         if not data:
-            self._fold(node)
+            self.constants.fold(node)
             return
         if not self.states.keys() >= set(data):
             raise Refused("takes activations of no node before it",
@@ -224,96 +197,6 @@ class _Reader:
     def _same(self, node):
         return self.state
 
-    # Constants.
-
-    def _fold(self, node):
-        given = [self.constants[each] for each in node.input if each]
-        if node.op_type in ("Quant", "IntQuant", "BipolarQuant"):
-            result = self._quantized(node)
-        elif node.op_type in _MOVED and given and isinstance(given[0], _Weights):
-            first, *others = given
-            result = _Weights(*(self._evaluate(node, [array, *others])
-                                for array in (first.numbers, first.scale)))
-        elif node.op_type in _COMPUTED | _MOVED:
-            result = self._evaluate(node, [each.numbers * each.scale if isinstance(each, _Weights) else each
-                                           for each in given])
-        else:
-            raise Refused("computes a constant", "fold constants before the export")
-        self.constants[node.output[0]] = result
-
-    def _evaluate(self, node, given):
-        from onnx import helper, numpy_helper, reference
-
-        names = [name for name in node.input if name]
-        alone = helper.make_model(helper.make_graph(
-            [node], "constant", [], [helper.make_empty_tensor_value_info(node.output[0])],
-            [numpy_helper.from_array(array, name) for name, array in zip(names, given, strict=True)]),
-            opset_imports=self.opsets)
-        try:
-            return np.asarray(reference.ReferenceEvaluator(alone).run(None, {})[0])
-        except Exception as error: # whatever its functions make of what the file has
-            raise Refused(f"cannot be evaluated ({' '.join(str(error).split())[:120]})",
-                           "fold constants before the export") from None
-
-    def _quantized(self, node):
-        """Return the weights that a quantizer makes of constants, computed in their type."""
-        values = self._array(node, 0)
-        if node.op_type == "BipolarQuant":
-            scale, numbers = self._array(node, 1), np.where(values >= 0, 1, -1)
-        else:
-            scale, zero, bits = (self._array(node, place) for place in (1, 2, 3))
-            first, last, rounding = self._range(node, bits)
-            with np.errstate(all="ignore"):
-                places = values / scale + zero
-            if first is None:
-                numbers = np.where(places >= 0, 1, -1) - zero
-            else:
-                numbers = np.clip(_ROUND[rounding](places), first, last) - zero
-        if not np.isfinite(numbers).all() or (numbers != np.round(numbers)).any():
-            raise Refused("makes weights that are no whole multiples of its scale",
-                           "quantize weights with a whole zero point")
-        return _Weights(numbers.astype(np.int64), np.broadcast_to(scale, numbers.shape))
-
-    def _range(self, node, bits):
-        """Return the least and the largest number of a quantizer, and its rounding. None for the least: it
-        takes the sign."""
-        bits = float(self._single(bits, "bits"))
-        settings = {"signed": 1, "narrow": 0, "rounding_mode": b"ROUND"} | self._attributes(node)
-        rounding = settings["rounding_mode"].decode().upper()
-        if bits != int(bits) or not 1 <= bits <= LEVEL_BITS:
-            raise Refused(f"has {bits:g} bits", f"quantize to 1 to {LEVEL_BITS} whole bits")
-        if rounding not in ROUNDINGS:
-            raise Refused(f"rounds by {rounding!r}", f"round by one of {', '.join(ROUNDINGS)}")
-        signed, narrow, bits = bool(settings["signed"]), bool(settings["narrow"]), int(bits)
-        if signed and bits == 1:
-            return None, None, rounding
-        if signed:
-            return narrow - 2**(bits - 1), 2**(bits - 1) - 1, rounding
-        return 0, 2**bits - 1 - narrow, rounding
-
-    def _attributes(self, node):
-        from onnx import helper
-
-        return {each.name: helper.get_attribute_value(each) for each in node.attribute}
-
-    def _array(self, node, place):
-        """The constant that ``node`` takes at this place, as numbers."""
-        name = node.input[place] if place < len(node.input) else ""
-        if name not in self.constants:
-            raise Refused(f"has no constant for its input {place}", "export a graph with constants there")
-        found = self.constants[name]
-        found = found.numbers * found.scale if isinstance(found, _Weights) else found
-        if found.dtype.kind not in "fiu" or not found.size or not np.isfinite(found).all():
-            raise Refused(f"takes {name!r}, which are not finite numbers", "train it again")
-        return found
-
-    def _single(self, array, what):
-        """The only number that ``array`` has, wherever it stands."""
-        if not (array == array.flat[0]).all():
-            raise Refused(f"has {what} that differ", "only those of weights and sums may, between output "
-                           "channels")
-        return Fraction(array.flat[0].item())
-
     def _by_channel(self, array):
         """The numbers of ``array`` for each channel of the activations."""
         channels, height, width = self.state.shape
@@ -344,7 +227,7 @@ class _Reader:
     def _constant_of(self, node):
         """The numbers by channel that ``node`` takes beside the activations, and whether they are first."""
         first = node.input[0] in self.constants
-        return self._by_channel(self._array(node, 0 if first else 1)), first
+        return self._by_channel(self.constants.array(node, 0 if first else 1)), first
 
     def _add(self, node):
         if all(name in self.states for name in node.input):
@@ -373,10 +256,10 @@ class _Reader:
         return self._line(node, [Fraction(-1)] * channels, [Fraction(0)] * channels)
 
     def _batch_normalization(self, node):
-        settings = self._attributes(node)
+        settings = attributes(node)
         if settings.get("training_mode"):
             raise Refused("takes the statistics of its batch", "export the model in evaluation mode")
-        gamma, beta, mean, variance = (self._array(node, place).ravel() for place in (1, 2, 3, 4))
+        gamma, beta, mean, variance = (self.constants.array(node, place).ravel() for place in (1, 2, 3, 4))
         # In float64, as of a checkpoint (gen.checkpoint).
         with np.errstate(invalid="ignore"):
             deviation = np.sqrt(variance.astype(np.float64) + settings.get("epsilon", 1e-5))
@@ -398,16 +281,16 @@ class _Reader:
         return self._limits(node, Fraction(0), math.inf)
 
     def _clip(self, node):
-        settings, limits = self._attributes(node), []
+        settings, limits = attributes(node), []
         for place, name, otherwise in ((1, "min", -math.inf), (2, "max", math.inf)):
             if len(node.input) > place and node.input[place]:
-                limits.append(self._single(self._array(node, place), "limits"))
+                limits.append(single(self.constants.array(node, place), "limits"))
             else:
                 limits.append(Fraction(settings[name]) if name in settings else otherwise)
         return self._limits(node, *limits)
 
     def _flatten(self, node):
-        if self._attributes(node).get("axis", 1) != 1:
+        if attributes(node).get("axis", 1) != 1:
             raise Refused("makes vectors of several images", "flatten with axis 1")
         return self._vector(self.state)
 
@@ -420,7 +303,7 @@ class _Reader:
         return state
 
     def _reshape(self, node):
-        found = self._array(node, 1).ravel().tolist()
+        found = self.constants.array(node, 1).ravel().tolist()
         channels, height, width = self.state.shape
         before = [1, channels * height * width] if self.state.flat else [1, channels, height, width]
         count  = channels * height * width
@@ -443,7 +326,7 @@ class _Reader:
             raise Refused("takes activations that are quantized", "end the graph with logits")
         if self.head.regression:
             raise Refused("makes probabilities of the numbers of a regression", "take it out")
-        if self._attributes(node).get("axis", 1) not in ((1, -1) if self.state.flat else (1,)):
+        if attributes(node).get("axis", 1) not in ((1, -1) if self.state.flat else (1,)):
             raise Refused("is not that of the classes", "take it along axis 1")
         self.ended = True # as the head does
         return self.state
@@ -453,7 +336,7 @@ class _Reader:
 
     def _windows(self, node):
         """The size of the windows of a pool, which stand side by side."""
-        settings = self._attributes(node)
+        settings = attributes(node)
         size = tuple(settings["kernel_shape"])
         if len(size) != 2 or tuple(settings.get("strides", (1, 1))) != size \
                 or any(settings.get("pads", [])) or settings.get("ceil_mode") \
@@ -496,8 +379,8 @@ class _Reader:
         return self._averaged(self.state.shape[1:])
 
     def _reduce_mean(self, node):
-        settings = {"keepdims": 1, "axes": None} | self._attributes(node)
-        axes = settings["axes"] if len(node.input) < 2 else self._array(node, 1).ravel().tolist()
+        settings = {"keepdims": 1, "axes": None} | attributes(node)
+        axes = settings["axes"] if len(node.input) < 2 else self.constants.array(node, 1).ravel().tolist()
         if self.state.flat or axes is None or sorted(axis % 4 for axis in axes) != [2, 3]:
             raise Refused("is not the mean over height and width", "take it along axes 2 and 3")
         state = self._averaged(self.state.shape[1:])
@@ -538,12 +421,12 @@ class _Reader:
     def _factor(self, node):
         """How many rows and columns each becomes that ``node`` resizes, to the nearest neighbours."""
         settings = {"mode": b"nearest", "coordinate_transformation_mode": b"half_pixel",
-                    "nearest_mode": b"round_prefer_floor"} | self._attributes(node)
+                    "nearest_mode": b"round_prefer_floor"} | attributes(node)
         if node.op_type == "Upsample":
             settings |= {"coordinate_transformation_mode": b"asymmetric", "nearest_mode": b"floor"}
         place = 1 if node.op_type == "Upsample" else 2
         sizes = place == 2 and len(node.input) > 3 and bool(node.input[3])
-        whole = self._array(node, 3 if sizes else place).ravel()
+        whole = self.constants.array(node, 3 if sizes else place).ravel()
         if len(whole) != 4:
             whole = np.zeros(4)
         scales = whole[2:] / self.state.shape[1:] if sizes else whole[2:]
@@ -562,16 +445,16 @@ class _Reader:
         if isinstance(self.state, Levels) and self.state.whole:
             channels = self.state.shape[0]
             ones = np.ones((channels, 1, 1, 1), np.int64)
-            self.state = self._layer(node, "average", _Weights(ones, ones[:, 0, 0]), (1, 1),
+            self.state = self._layer(node, "average", Weights(ones, ones[:, 0, 0]), (1, 1),
                                      groups=channels)
         return self.state
 
     def _pad(self, node):
-        settings = self._attributes(node)
-        pads  = settings.get("pads") or self._array(node, 1).ravel().tolist()
+        settings = attributes(node)
+        pads  = settings.get("pads") or self.constants.array(node, 1).ravel().tolist()
         value = settings.get("value", 0.0)
         if len(node.input) > 2 and node.input[2]:
-            value = self._single(self._array(node, 2), "values")
+            value = single(self.constants.array(node, 2), "values")
         border = tuple(map(int, pads[2:4]))
         if settings.get("mode", b"constant") != b"constant" or len(pads) != 8 or any(pads[:2] + pads[4:6]) \
                 or pads[2:4] != pads[6:8] or min(border) < 0:
@@ -586,13 +469,13 @@ class _Reader:
 
     def _quant(self, node):
         if node.op_type == "BipolarQuant":
-            scale = self._single(self._array(node, 1), "scales")
+            scale = single(self.constants.array(node, 1), "scales")
             first, low, bounds = None, -scale, [Bound(Fraction(0))]
             step = 2 * scale
         else:
-            scale, zero = (self._single(self._array(node, place), what)
+            scale, zero = (single(self.constants.array(node, place), what)
                            for place, what in ((1, "scales"), (2, "zero points")))
-            first, last, rounding = self._range(node, self._array(node, 3))
+            first, last, rounding = quantizer_range(node, self.constants.array(node, 3))
             if first is None:
                 low, step, numbers = (-1 - zero) * scale, 2 * scale, [Bound(Fraction(0))]
             else:
@@ -605,10 +488,10 @@ class _Reader:
         return self._computed(node).quantized(low, step, [bounds] * self.state.shape[0])
 
     def _multi_threshold(self, node):
-        settings = self._attributes(node)
+        settings = attributes(node)
         if settings.get("data_layout", b"").decode() not in ("", "NCHW", "NC"):
             raise Refused("takes a map with the channel last", WAYS_OUT["Transpose"])
-        array = self._array(node, 1)
+        array = self.constants.array(node, 1)
         channels = self.state.shape[0]
         if array.ndim != 2 or len(array) not in (1, channels) \
                 or self.state.flat and self.state.shape[1:] != (1, 1) and len(array) > 1:
@@ -625,9 +508,9 @@ class _Reader:
     def _trunc(self, node):
         """Bits that an integer loses. It is ``(round(x / scale + zero) / unit)``, rounded, and its limits
         where it has six inputs, as the second version of the node has."""
-        state, numbers = self.state, [self._single(self._array(node, place), "settings")
+        state, numbers = self.state, [single(self.constants.array(node, place), "settings")
                                       for place in range(1, len(node.input))]
-        settings = {"rounding_mode": b"FLOOR", "signed": 1, "narrow": 0} | self._attributes(node)
+        settings = {"rounding_mode": b"FLOOR", "signed": 1, "narrow": 0} | attributes(node)
         rounding = settings["rounding_mode"].decode().upper()
         if not isinstance(state, Levels) or len(numbers) not in (4, 5) or rounding not in ROUNDINGS:
             raise Refused("takes what no quantizer or average has made, or rounds in another way than "
@@ -670,7 +553,7 @@ class _Reader:
 
     def _concat(self, node):
         """Put the channels of maps side by side."""
-        axis = self._attributes(node).get("axis")
+        axis = attributes(node).get("axis")
         if not all(name in self.states for name in node.input) or axis not in (1, -3) or axis == -3 and any(
                 self.states[name].flat for name in node.input):
             raise Refused("must put channels of activations side by side", "concatenate maps along axis 1")
@@ -728,7 +611,7 @@ class _Reader:
     # Layers.
 
     def _conv(self, node):
-        settings, state = self._attributes(node), self.state
+        settings, state = attributes(node), self.state
         if not isinstance(state, Levels) or state.flat:
             raise Refused("takes what is not quantized, or a vector", "quantize the map that enters it")
         weights = self._weights(node, 4, 0)
@@ -755,7 +638,7 @@ class _Reader:
         return self._full(node, self._weights(node, 2, 1))
 
     def _gemm(self, node):
-        settings = {"alpha": 1.0, "beta": 1.0, "transA": 0, "transB": 0} | self._attributes(node)
+        settings = {"alpha": 1.0, "beta": 1.0, "transA": 0, "transB": 0} | attributes(node)
         if (settings["alpha"], settings["beta"], settings["transA"]) != (1, 1, 0):
             raise Refused("must have alpha and beta of 1 and no transposed input")
         return self._full(node, self._weights(node, 2, 0 if settings["transB"] else 1))
@@ -769,28 +652,28 @@ class _Reader:
             raise Refused(f"has weights of {weights.numbers.shape[1]} inputs, but takes "
                            f"{math.prod(state.shape)}")
         shape = len(weights.numbers), *state.shape
-        weights = _Weights(weights.numbers.reshape(shape), weights.scale.reshape(shape))
+        weights = Weights(weights.numbers.reshape(shape), weights.scale.reshape(shape))
         return self._layer(node, "fc", weights, state.shape[1:])
 
     def _weights(self, node, dimensions, axis):
         """The weights that ``node`` takes, whole numbers and their scale, with output channels first."""
         found = self.constants.get(node.input[1])
-        if not isinstance(found, _Weights):
-            values = self._array(node, 1)
+        if not isinstance(found, Weights):
+            values = self.constants.array(node, 1)
             size = abs(values)
             first = size.max(tuple(each for each in range(values.ndim) if each != axis % values.ndim),
                              keepdims=True) if values.ndim else size
             if (size == first).all() and first.all():
-                found = _Weights(np.sign(values).astype(np.int64), size)
+                found = Weights(np.sign(values).astype(np.int64), size)
             elif (values == np.round(values)).all() and size.max() < 2**WEIGHT_BITS:
-                found = _Weights(values.astype(np.int64), np.ones(values.shape))
+                found = Weights(values.astype(np.int64), np.ones(values.shape))
             else:
                 raise Refused("has weights that are not quantized",
                                "quantize them by BipolarQuant or Quant")
         if found.numbers.ndim != dimensions:
             raise Refused(f"has weights of shape {found.numbers.shape}, not of {dimensions} dimensions",
                            _OTHERWISE)
-        return _Weights(*(np.moveaxis(array, axis, 0) for array in (found.numbers, found.scale)))
+        return Weights(*(np.moveaxis(array, axis, 0) for array in (found.numbers, found.scale)))
 
     def _layer(self, node, kind, weights, kernel, stride=(1, 1), padding=(0, 0), groups=1):
         """Return the sums of a layer with ``weights`` (outputs, channels, height, width)."""
@@ -824,7 +707,7 @@ class _Reader:
         state.root.uses.append((state, sums))
         if kind != "average" and len(node.input) > 2 and node.input[2]:
             self.state = sums
-            bias = self._array(node, 2)
+            bias = self.constants.array(node, 2)
             bias = self._by_channel(bias.reshape(-1, 1, 1) if kind == "conv" else bias)
             sums.line([Fraction(1)] * outputs, bias)
         return sums
