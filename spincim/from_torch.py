@@ -52,19 +52,17 @@ import numpy as np
 from torch import Tensor, fx, nn
 from torch.nn.modules.dropout import _DropoutNd
 
-from gen.check_shapes import WEIGHT_BITS, check_shapes
-from gen.checkpoint import with_parameters
+from gen.check_shapes import WEIGHT_BITS
 from gen.checkpoint_file import Parameters
 from gen.graph import trunk_and_branch
-from gen.ir import REGRESSION, BankChoice, Draw, Head, Input, Join, Layer, MaskChoice, Network
-from gen.methods import METHODS, choose, is_chosen
-from gen.transforms.banks import exact_values
+from gen.ir import REGRESSION, Head, Input, Join, Layer, Network
 from gen.weights import averaged, bits_of, of_averages, ungrouped
 from golden.float import layers as golden_layers
 from golden.float.levels import levels_of
 from golden.float.model import BayNN
 from golden.float.spinbayes import SpinBayes
 from golden.methods.checkpoints import CONVOLUTIONS
+from spincim.choices import with_choices
 from spincim.model import Model
 from spincim.nn import BinaryConv2d, BinaryLinear, Fixed, ScaleDropout, Sign, SpatialSpinDrop, SpinDrop
 from spincim.states import ConvertError, Normalized, Part, Pixels, Signs, Values, fractions
@@ -730,62 +728,7 @@ class _Walk:
         layers = [part.layer for part in self.parts]
         base = Network(name, self.input, tuple(layers), self.head, joins=tuple(self.joins),
                        data="cifar10" if self.input.colours == 3 else "mnist")
-        check_shapes(base)
-        if any(part.golden is not None for part in self.parts):
-            network = self._of_method(base)
-        else:
-            network = self._of_choices(base)
-        check_shapes(network)
-        parameters = [part.parameters(network, layer)
-                      for part, layer in zip(self.parts, network.layers, strict=True)]
-        for layer in with_parameters(network, parameters).layers:
-            if layer.fraction is not None and not exact_values(layer):
-                raise ConvertError(f"Layer {layer.name!r} has values in fixed point that the hardware "
-                                   "rounds to others for some sums; use fewer inputs, or a normalization "
-                                   "whose gains are nearer to each other")
-        return network, parameters
-
-    def _of_method(self, base):
-        """``base`` with the choices of the layers of :mod:`golden.methods`."""
-        kinds = {type(part.golden) for part in self.parts}
-        names = sorted("one of spincim.nn" if kind is type(None) else kind.__name__ for kind in kinds)
-        if len(kinds) > 1:
-            raise ConvertError(f"Model {type(self.model).__name__} has layers of several methods "
-                               f"({', '.join(names)}); make all of one")
-        method = METHODS[self.parts[0].golden.method]
-        first  = self.parts[0]
-        several = method.choice not in (None, MaskChoice) and not method.single
-        vectors = first.bias, first.scale, *first.normalization.values()
-        count  = max(len(first.weight) if first.weight.ndim == 5 else 1,
-                     *(len(np.atleast_2d(each)) for each in vectors))
-        chosen = choose(base, first.golden.method, count - method.keeps if several else None)
-        for part, layer in zip(self.parts, chosen.layers, strict=True):
-            kept = part.golden.layer.choices
-            if (method.choice is MaskChoice or method.affines) and layer.choices != kept:
-                raise ConvertError(f"Layer {layer.name!r} does not have the choices of method "
-                                   f"{chosen.method!r}; make the layers of the model of those of "
-                                   "gen.methods.choose(network, method), with names such as conv1 and fc1")
-        return replace(chosen, name=base.name)
-
-    def _of_choices(self, base):
-        """``base`` with the choices of its parts, of the method that makes the same if there is one."""
-        layers, draws = [], []
-        for part in self.parts:
-            choices, name = [], part.layer.name
-            if part.mask is not None:
-                p, groups = part.mask
-                choices.append(MaskChoice(f"{name}_mask" if part.scaled else name, groups))
-                draws.append(Draw(choices[-1].draw, (p,) * groups))
-            if part.scaled:
-                choices.append(BankChoice(name, (0, 1)))
-                draws.append(Draw(name, (part.p,)))
-            layers.append(replace(part.layer, choices=tuple(choices)))
-        network = replace(base, layers=tuple(layers), draws=tuple(draws))
-        # A method drops scales to 1, and weights of several bits have others (below).
-        if any(part.scaled and part.area > 1 and part.layer.weight_bits > 2 for part in self.parts):
-            return network
-        return next((named for method in ("deterministic", "scale-dropout", "spindrop", "spatial-spindrop")
-                     if is_chosen(named := replace(network, method=method))), network)
+        return with_choices(base, self.parts, model)
 
 
 def _own_parameters(model: BayNN | SpinBayes) -> list[Parameters]:
