@@ -252,8 +252,9 @@ def _stored(network, asked, seed):
     path = Path(asked.get("checkpoint") or find(asked["network"]).checkpoint(network.method))
     if is_file(asked["network"]) and not asked.get("checkpoint") and not path.exists():
         raise BuildError(f"Network {network.name!r} has no parameters, as there is no {path}; train it "
-                         f"with: python -m golden.train {asked['network']} --data DIR, or take random ones "
-                         "with --random SEED")
+                         f"with: python -m golden.train {asked['network']} --data DIR"
+                         + (f" --method {asked['method']}" if asked.get("method") else "")
+                         + ", or build it with random ones by the option --random SEED of gen.build")
     check_shapes(network)
     network, thresholds, parameters = read_file(path, network)
     return with_thresholds(network, thresholds), parameters

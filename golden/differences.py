@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 from tabulate import tabulate
 
-from gen.command import Parser, command, whole
+from gen.command import Parser, UserError, command, whole
 from gen.files import refuse_unwritable, write_json
 from gen.graph import graph_of
 from gen.ir import Join, Layer, Network
@@ -77,7 +77,7 @@ def main(arguments=None):
         help="first N test images (default: %(default)s)")
     parser.add_argument("--banks", type=whole(1), default=16, metavar="B",
         help="banks of rows (default: %(default)s)")
-    parser.add_argument("--seed", type=whole(0), default=1, help="what the random bits follow from "
+    parser.add_argument("--seed", type=whole(1), default=1, help="what the random bits follow from "
         "(default: %(default)s)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure to FILE")
     args = parser.parse_args(arguments)
@@ -89,6 +89,8 @@ def main(arguments=None):
     sample  = None if args.data else data_set(network.data).sample
     images, labels = sample() if sample else load_for(network, folder_of(args.data))
     check_for(network, images, labels)
+    if args.images > len(images):
+        raise UserError(f"Images must be from 1 to {len(images):,}, not {args.images:,}")
     images = images[:args.images]
     steps.step(f"{network.name}: {len(images)} images, T = {args.passes}")
     rows  = of_network(network, images, args.passes, args.banks, steps)
@@ -234,10 +236,10 @@ def _table(rows, total, banks):
     """The table of ``rows`` and ``total``, as text."""
     lines = [{"layer": row.layer, "share of products %": f"{100 * row.products / products:.1f}",
               "maps": f"{row.maps:.2f}", "rows that differ %": f"{100 * row.differs:.1f}",
-              "row updates": f"{row.updates:.2f}", f"cycles, {banks} banks": f"{row.cycles:.2f}"}
+              "row updates": f"{row.updates:.2f}", f"cycles, banks: {banks}": f"{row.cycles:.2f}"}
              for products in [sum(row.products for row in rows)] for row in rows]
     lines.append({"layer": "all", "maps": f"{total['maps']:.2f}", "row updates": f"{total['updates']:.2f}",
-                  f"cycles, {banks} banks": f"{total['cycles']:.2f}"})
+                  f"cycles, banks: {banks}": f"{total['cycles']:.2f}"})
     return tabulate(lines, headers="keys", disable_numparse=True)
 
 

@@ -94,6 +94,10 @@ WAYS_OUT = {
 _OTHERWISE = "spincim/from_torch.py says what can be built"
 
 
+#: Modules that become layers.
+_WEIGHTS = (nn.Conv2d, nn.Linear, BinaryConv2d, BinaryLinear, *CONVOLUTIONS.values())
+
+
 class _Refused(Exception):
     """Why a module is refused, and the way out if it is a special one."""
 
@@ -146,11 +150,23 @@ def _alike(values):
     return found.pop()
 
 
+class _Proxy(fx.Proxy):
+    """What stands for a tensor while a model is traced: a sum in place is told from another one."""
+
+    def __iadd__(self, other):
+        if not isinstance(other, fx.Proxy):
+            return self + other
+        return self.tracer.create_proxy("call_function", operator.iadd, (self, other), {})
+
+
 class _Tracer(fx.Tracer):
     """Takes layers of this project as whole modules, as it does those of torch."""
 
     def __init__(self):
         super().__init__(autowrap_functions=(golden_layers.sign, levels_of))
+
+    def proxy(self, node):
+        return _Proxy(node, self)
 
     def is_leaf_module(self, module, name):
         return (isinstance(module, _DropoutNd | Sign | Fixed | BinaryConv2d | BinaryLinear)
@@ -234,6 +250,24 @@ class _Walk:
         """How many nodes take the values of ``node``."""
         return sum(not self._asks_for_size(user) for user in node.users)
 
+    def _shared(self, node, back):
+        """Whether something else takes the values of ``node``, too, or of one before it, as long as
+        ``back`` holds of what stands between."""
+        while self._users(node) == 1 and back(node) and len(before := self._taken(node)) == 1:
+            [node] = before
+        return self._users(node) > 1
+
+    def _same_tensor(self, node):
+        """Whether ``node`` returns the numbers that it takes, in the same place."""
+        if node.op == "call_module":
+            return isinstance(self.model.get_submodule(node.target), nn.Identity | nn.Flatten)
+        return self._kind(node) in ("flatten", "view", "reshape")
+
+    def _without_weights(self, node):
+        """Whether ``node`` is no layer of weights."""
+        return node.op != "call_module" or not isinstance(
+            self.model.get_submodule(node.target), _WEIGHTS)
+
     def _asks_for_size(self, node):
         """Whether ``node`` is of the shape of a tensor, not of its values."""
         if node.op == "call_method" and node.target == "size":
@@ -287,6 +321,8 @@ class _Walk:
             raise _Refused("has no values of both signs", "take it out")
         if isinstance(self.state, Normalized): # of which only the signs are taken
             return self.state
+        if isinstance(self.state, Values):
+            raise _Refused("is behind values in fixed point, which have limits", "take it out")
         return self._change(self._part(), limited=True)
 
     def _flatten(self, module):
@@ -436,8 +472,10 @@ class _Walk:
 
     def _normalization(self, module):
         values = self.state if isinstance(self.state, Values) else None
-        if values and (values.shape[0] != module.num_features
-                       or values.flat and values.shape[1:] != (1, 1)):
+        if values and values.flat and values.shape[1:] != (1, 1):
+            raise _Refused(f"takes {values.words}, of which it normalizes each",
+                           "normalize the channels of a map before it is flat")
+        if values and values.shape[0] != module.num_features:
             raise _Refused(f"has {module.num_features} channels, but takes {values.words}")
         part = None if values else self._part(module.num_features)
         if part and part.normalization is not None:
@@ -477,7 +515,8 @@ class _Walk:
         """Pool what leaves the newest layer: the largest value is that of the largest sum, or, where values
         fall as sums rise, that of the largest sum of the opposite weights."""
         state, size = self.state, self._window(module)
-        if isinstance(state, Values) or isinstance(state, Signs) and state.source and state.place is None:
+        if isinstance(state, Values | Normalized) or (
+                isinstance(state, Signs) and state.source and state.place is None):
             raise _Refused("is behind values in fixed point or a join", "use a stride in its place")
         if state.whole:
             raise _Refused("takes averages", "put a layer between them")
@@ -498,7 +537,7 @@ class _Walk:
         falls = np.zeros(len(part.weight), bool)
         if part.normalization is not None:
             falls = part.normalization["gamma"] < 0
-        if self._users(self.node.all_input_nodes[0]) > 1:
+        if self._shared(self._taken(self.node)[0], self._without_weights):
             raise _Refused("takes signs that something else takes, too, of before the pool",
                            "let all take the pooled ones")
         part = self._change(part, layer=replace(part.layer, pool=size), **part.opposite(falls))
@@ -542,10 +581,12 @@ class _Walk:
         if module.mode != "nearest" or len(factor) != 2 or None in factor or any(
                 each != int(each) or each < 1 for each in factor):
             raise _Refused("must repeat rows and columns", "use nn.Upsample(scale_factor=2)")
-        if self._users(self.node.all_input_nodes[0]) > 1:
+        if self._shared(self._taken(self.node)[0], self._without_weights):
             raise _Refused("takes a map that something else takes, too",
                            "give each a convolution of its own")
         part = next((part for part in self.parts if part.layer.name == state.source), None)
+        if isinstance(state, Signs | Values) and state.source and part is None:
+            raise _Refused("takes what leaves a join", "put it behind a layer, before what is joined")
         if part is None or not isinstance(state, Signs | Values) or state.flat or state.mask or state.whole:
             raise _Refused("takes what is no map of signs, or of values in fixed point, of a layer",
                            "put it behind Sign or Fixed, before Flatten, averages and dropout")
@@ -624,16 +665,16 @@ class _Walk:
             if not isinstance(state, Values) or not state.held:
                 raise _Refused("adds values that are not in fixed point",
                                "put Fixed of spincim.nn behind each")
-        if one is other:
+        if first is second:
             raise _Refused("adds a map to itself", "let the gain of its layer be twice as large")
-        if changes and self._users(one) > 1:
+        if changes and self._shared(one, self._same_tensor):
             raise _Refused("changes values that something else takes, too", "write x = x + y")
         if first.fixed != second.fixed:
             raise _Refused(f"adds values of {_of(first.fixed)} to those of {_of(second.fixed)}",
                            "let both have the same")
         if (first.shape, first.flat, first.order) != (second.shape, second.flat, second.order):
-            raise _Refused(f"adds {second.words} to {first.words}, or in another order",
-                           "let both have the same")
+            raise _Refused(f"adds {second.words} to {first.words}, or of channels that torch.cat has put "
+                           "side by side in another order", "let both have the same")
         name, _ = self._join("add", first, second)
         return replace(first, source=name, held=False)
 
@@ -642,6 +683,8 @@ class _Walk:
                 or not all(each in self.states for each in tensors):
             raise _Refused("must put channels of maps side by side", "use torch.cat((x, y), 1)")
         whole, *others = (self.states[each] for each in tensors)
+        if any(each is whole for each in others):
+            raise _Refused("puts a map beside itself", "let its layer have twice the channels")
         for other in others:
             whole = self._beside(whole, other)
         return whole

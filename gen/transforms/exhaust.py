@@ -64,10 +64,14 @@ def pass_count(network: Network) -> int:
     Raises
     ------
     ImpossibleTarget
-        If nothing is drawn; if a word of bits is drawn for a layer, as a mask is; or if these are more
-        than :data:`PASSES_MOST`.
+        If nothing is drawn; if a word of bits is drawn for a layer, as a mask is; if a bit is always the
+        same; or if these are more than :data:`PASSES_MOST`.
     """
     refuse_words(network, "which have too many combinations", _WAY_OUT)
+    if alike := next((draw.name for draw in network.draws if {0.0, 1.0} & {*(draw.drops or ())}), None):
+        raise ImpossibleTarget(f"Network {network.name!r} draws bits for {alike!r} that are always alike, "
+                               "with a probability of 0 or 1, so there is nothing to combine; "
+                               f"{_WAY_OUT}, or choose another --p")
     count = 1
     for draw in network.draws:
         count *= _turn(network, draw) if draw.drops is None else math.prod(map(_parts, draw.drops))

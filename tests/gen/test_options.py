@@ -351,8 +351,11 @@ def test_parameters_of_a_description(folder):
     path = folder / "mine.toml"
     with pytest.raises(BuildError, match=re.escape(
             f"Network 'mine' has no parameters, as there is no {folder / 'mine.npz'}; train it with: "
-            f"python -m golden.train {path} --data DIR, or take random ones with --random SEED")):
+            f"python -m golden.train {path} --data DIR, or build it with random ones by the option "
+            "--random SEED of gen.build")):
         trained(parse(network="mine.toml"))
+    with pytest.raises(BuildError, match="--data DIR --method sub-set, or build it with random ones"):
+        trained(parse("--method", "sub-set", network="mine.toml"))
     asked = parse("--method", "sub-set", "--random", 3, network="mine.toml")
     write_file(folder / "mine_sub_set.npz", *stored(asked))
     wanted = trained(asked)

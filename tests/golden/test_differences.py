@@ -163,6 +163,12 @@ def test_images_of_another_size(tmp_path, capsys):
         "golden.differences: Network 'mine' takes images of 8 x 8, and those of MNIST are 28 x 28; ")
 
 
+def test_more_images_than_there_are(capsys):
+    assert main(["lenet5", "--images", "1001"]) == 2
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        "golden.differences: Images must be from 1 to 1,000, not 1,001")
+
+
 def test_command(tmp_path, capsys):
     path = tmp_path / "figures.json"
     assert main(["lenet5", "--images", "3", "--passes", "8", "--json", str(path)]) == 0

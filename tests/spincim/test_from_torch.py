@@ -584,6 +584,13 @@ class Two(nn.Module):
         return self.more(self.together(self.second(x), x))
 
 
+def in_place(x, y):
+    """Add ``x`` to ``y``, which something else takes."""
+    before = y
+    y += x
+    return y + before
+
+
 def way(*modules, outputs=6):
     """A way of a layer between values in fixed point."""
     return nn.Sequential(Sign(), BinaryConv2d(6, outputs, 3, padding=1), *(modules or [Fixed()]))
@@ -780,7 +787,28 @@ LOGITS = "ends with values that are limited or binary", "end it with the logits 
      "takes values of 8 bits, 4 of them fraction, not 8 bits, 3 of them fraction",
      "let all that are added have the same"),
     (lambda: Two(lambda x, y: x + y, None, way(outputs=5)), "Function 'add' (add)",
-     "adds 6 channels of 6 by 6 to 5 channels of 6 by 6, or in another order", "let both have the same"),
+     "adds 6 channels of 6 by 6 to 5 channels of 6 by 6, or of channels that torch.cat has put side by "
+     "side in another order", "let both have the same"),
+    (lambda: Two(in_place, nn.Sequential(Fixed(), nn.Identity()), way()), "Function 'iadd' (iadd)",
+     "changes values that something else takes, too", "write x = x + y"),
+    (lambda: Two(lambda x, y: x + y, nn.Sequential(Fixed()), nn.Identity()), "Function 'add' (add)",
+     "adds a map to itself", "let the gain of its layer be twice as large"),
+    (lambda: Two(lambda x, y: torch.cat((x, y), 1), None, nn.Identity()), "Function 'cat' (cat)",
+     "puts a map beside itself", "let its layer have twice the channels"),
+    (lambda: Two(lambda x, y: x + y, None, nn.Sequential(
+        nn.BatchNorm2d(6), Sign(), nn.Upsample(scale_factor=2), BinaryConv2d(6, 6, 2, stride=2), Fixed())),
+     "Module 'second.2' (Upsample)",
+     "takes a map that something else takes, too", "give each a convolution of its own"),
+    (lambda: Two(lambda x, y: x + y, None, way(), [Fixed(), Sign(), nn.Upsample(scale_factor=2)]),
+     "Module 'more.2' (Upsample)",
+     "takes what leaves a join", "put it behind a layer, before what is joined"),
+    (chain(Fixed(), nn.Flatten(), nn.BatchNorm1d(216)), "Module '4' (BatchNorm1d)",
+     "takes vectors of 216, of which it normalizes each",
+     "normalize the channels of a map before it is flat"),
+    (chain(Fixed(), nn.BatchNorm2d(6), nn.MaxPool2d(2)), "Module '4' (MaxPool2d)",
+     "is behind values in fixed point or a join", "use a stride in its place"),
+    (chain(Fixed(), nn.Hardtanh()), "Module '3' (Hardtanh)",
+     "is behind values in fixed point, which have limits", "take it out"),
     (lambda: Two(lambda x, y: y + y), "Module 'second.0' (Fixed)",
      "computes what is not used", "take it out"),
     (lambda: Two(lambda x, y: (y + y, x)), "Function 'add' (add)",

@@ -86,6 +86,9 @@ def test_the_mean_is_exact(random_network):
     (network_with((Draw("third", (1 / 3,)),), [BankChoice("third", (0, 1))]), 3, {},
      "Network 'net' draws what has more than 1,024 combinations, each as often as its probability says; "
      "leave --masks all out"),
+    *((network_with((Draw("same", (p,)),), [BankChoice("same", (0, 1))]), 2, {},
+       "Network 'net' draws bits for 'same' that are always alike, with a probability of 0 or 1, so there "
+       "is nothing to combine; leave --masks all out, or choose another --p") for p in (0.0, 1.0)),
     *((network_with((Draw("word", (0.5,) * 8),), [choice]), 256, {},
        "Layer 'layer0' draws a bit for each of its channels or inputs, which have too many combinations; "
        "leave --masks all out") for choice in (MaskChoice("word", 8), MixChoice("word")))])
