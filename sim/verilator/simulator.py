@@ -135,6 +135,8 @@ def compile_verilog(sources, top: str, directory: Path, *options: str, log: Path
         folder = Path(name)
         installed = (root / "include" / "verilated.cpp").stat().st_mtime
         library = [path for path in objects.glob("verilated*.o") if path.stat().st_mtime > installed]
+        # Of several files Verilator itself has headers read once, and a compiler takes one set of such.
+        sharing = objects is not directory and not split
         headers = folder / f"headers{_level()}.fast"
         headers.write_text("".join(f'#include "{name}"\n' for name in _HEADERS))
         read = objects / f"{headers.name}.gch"
@@ -149,7 +151,7 @@ def compile_verilog(sources, top: str, directory: Path, *options: str, log: Path
             ["sh", "-c", 'ulimit -s unlimited 2>/dev/null; exec "$@"', "sh", "verilator/bin/verilator_bin",
              "-Mdir", ".", "--top-module", top, "-o", top, *_OPTIONS, "-MAKEFLAGS", f"OPT_FAST={_level()}",
              "--output-split", "4000" if split else "0", *options,
-             *(() if objects is directory else ("-CFLAGS", f"-include {headers.name}")),
+             *(("-CFLAGS", f"-include {headers.name}") if sharing else ()),
              *(word for path in library for word in ("-MAKEFLAGS", f"-o {path.name}")),
              *(path.name for path in sources)],
             log, cwd=folder, env=variables)
@@ -158,7 +160,7 @@ def compile_verilog(sources, top: str, directory: Path, *options: str, log: Path
         for path in folder.glob("verilated*.o"):
             if objects / path.name not in library:
                 _keep(path, objects)
-        if objects is not directory and not known:
+        if sharing and not known:
             # By the rule that Verilator has for headers of its own.
             shutil.copy(headers, headers.with_suffix(""))
             if Processes().call(["make", "-f", "Vtop.mk", "VM_PARALLEL_BUILDS=1", "VM_USER_CFLAGS=",

@@ -74,6 +74,10 @@ def test_headers(compiler, monkeypatch, tmp_path):
         assert compiler[-1][compiler[-1].index("-CFLAGS") + 1] == f"-include headers{level}.fast"
         assert len(simulator.Processes.headers) == count
     assert all('#include "verilated.h"\n' in headers for headers in simulator.Processes.headers)
+    # Of several files of C++ Verilator has headers of its own read once.
+    compiled(tmp_path / "design", size=2_000_000)
+    compiled(tmp_path / "design", "--coverage-line", "--coverage-toggle")
+    assert not any("-CFLAGS" in call for call in compiler[-2:]) and len(simulator.Processes.headers) == 3
 
 
 def test_large_designs_are_several_files(compiler, tmp_path):
