@@ -108,11 +108,10 @@ def of_network(network: Network, images: np.ndarray, passes: int, banks: int,
     """Return the work of each layer of a compiled ``network``, for ``passes`` passes of uint8 ``images``
     (N, H, W)."""
     found = {layer.name: np.zeros(5) for layer in network.layers}
-    parts = [part for batch in batches(network, len(images), passes)
-             for part in (slice(start, min(start + BATCH, batch.stop))
-                          for start in range(batch.start, batch.stop, BATCH))]
-    for part in steps.bar(parts):
-        bits = choices(network.generator, part.stop - part.start, passes, part.start)
+    size = min(BATCH, next(batches(network, len(images), passes)).stop)
+    for start in steps.bar(range(0, len(images), size)):
+        part = slice(start, min(start + size, len(images)))
+        bits = choices(network.generator, part.stop - start, passes, start)
         for node, reference in referred(network, evaluated(network, images[part], bits)):
             if isinstance(node.node, Layer):
                 found[node.node.name] += _counts(node, reference, banks)
@@ -151,7 +150,7 @@ def referred(network: Network, nodes: Iterator[Evaluated]) -> Iterator[tuple[Eva
         else:
             entered = node.runs[:, 0]
             # What leaves refers to what leaves the nearest run, whichever array that has read.
-            of_maps[node.node.name] = _leaving(node, _nearest(before, entered, entered * 0))
+            of_maps[node.node.name] = _leaving(node, _nearest(before, entered, np.zeros_like(entered)))
             yield node, _nearest(before, entered, node.runs[:, 1])
 
 
