@@ -21,7 +21,7 @@ OPTIONS_lenet5_mtj        := --layers lenet5 --rng mtj --mtj-currents $(DESIGNS)
 	--sources layer --protect
 
 .DEFAULT_GOAL := lenet5
-.PHONY: install lenet5 lenet5_wide test bench results docs testset coverage randomness formal regress verification signoff mutation faults vendors clean
+.PHONY: install lenet5 lenet5_wide test long bench results docs testset coverage randomness formal regress verification signoff mutation faults vendors clean
 
 # All that the commands of the README need, into .venv.
 install: $(VENV)/test
@@ -36,6 +36,10 @@ HANGS := -o faulthandler_timeout=1200 -o faulthandler_exit_on_timeout=true
 test: $(VENV)/test
 	$(VENV)/bin/ruff check
 	$(RUN) -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder $(HANGS) $(ARGS)
+
+# Tests that take long, some ten seconds each and more.
+long: $(VENV)/test
+	$(LONG) -m long -q $(HANGS) $(ARGS)
 
 # Long checks by pytest, on all cores. Words in ARGS choose blocks or families, as in: make formal
 # ARGS="map_buffer arbiter"; those that begin with a dash are options of pytest, as in: make mutation ARGS=-n1.
@@ -117,7 +121,7 @@ verification: $(VENV)/test
 	$(RUN) -m sim.verification
 
 signoff:
-	failed=; for target in testset coverage regress formal mutation randomness faults verification; do \
+	failed=; for target in long testset coverage regress formal mutation randomness faults verification; do \
 		$(MAKE) $$target || failed="$$failed $$target"; done; \
 	test -z "$$failed" || { echo "signoff: failed:$$failed" >&2; exit 1; }
 

@@ -30,6 +30,10 @@ PAGES = ["README.md", "CONTRIBUTING.md", "docs/getting-started.md", "docs/your-i
          *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")
                  if path.name not in ("getting-started.md", "your-images.md"))]
 
+#: Those whose code takes longest.
+LONG = {"docs/methods.md", "docs/network-files.md", "docs/other-frameworks.md", "docs/figures.md",
+        "docs/energy.md"}
+
 NOT_RUN = re.compile(r"\*Not run by the tests[^:*]*: [^*]+\.\*")
 
 
@@ -116,8 +120,9 @@ def run(code, folder, kind="sh"):
     return done.stdout
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if any(
-    block.page == page and block.kind != "text" and not block.marked for block in BLOCKS)])
+@pytest.mark.parametrize("page", [
+    pytest.param(page, marks=pytest.mark.long if page in LONG else ()) for page in PAGES if any(
+        block.page == page and block.kind != "text" and not block.marked for block in BLOCKS)])
 def test_code_runs(page, folder):
     if page == "docs/other-frameworks.md":
         pytest.importorskip("torch", reason="the extra 'check' leaves torch out, of which the page is")
@@ -330,4 +335,4 @@ def test_continuous_integration_names_its_steps():
                          text=True, check=False)
     assert (run.returncode, run.stdout) == (2, "")
     assert run.stderr == (".ci/run: there is no step 'nothing'; choose from: "
-                          "system build tests oldest newest docs\n")
+                          "system build tests long oldest newest docs\n")

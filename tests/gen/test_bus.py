@@ -86,6 +86,7 @@ def test_manifest(folder, manifest):
     assert set(re.findall(r"^  (?:input|output) (?:\[\d+:0\] )?(\w+);", top, re.MULTILINE)) == set(ports)
 
 
+@pytest.mark.long
 def test_no_output_depends_on_an_input_in_the_same_cycle(folder, manifest, tmp_path):
     """As AXI has it (Arm IHI 0022, A3.2.1): no path of gates leads from one to the other."""
     sources = " ".join(map(str, (*manifest["sources"], *manifest["bus"]["sources"])))

@@ -57,9 +57,10 @@ def simulated(accelerator, network, images, passes):
 
 
 @pytest.mark.parametrize("seed, hidden, passes, interval, schedule", [
-    (14, 1, 2, None, "shared"), (14, 1, 2, None, "sequential"), # padding of the first layer
+    (14, 1, 2, None, "shared"), # padding of the first layer
+    pytest.param(14, 1, 2, None, "sequential", marks=pytest.mark.long),
     (2, 2, 1, 400, "shared"),
-    (3, 3, 4, 300, "shared"), (3, 3, 4, 300, "sequential"),
+    (3, 3, 4, 300, "shared"), pytest.param(3, 3, 4, 300, "sequential", marks=pytest.mark.long),
     (4, 0, PASSES, None, "sequential"),
 ])
 def test_equals_simulation(compiled, seed, hidden, passes, interval, schedule):
@@ -76,7 +77,7 @@ def test_equals_simulation(compiled, seed, hidden, passes, interval, schedule):
 
 @pytest.mark.parametrize("schedule", ["shared", "sequential"])
 @pytest.mark.parametrize("seed, hidden, passes, interval", [
-    (14, 1, 2, None), (3, 3, 4, 300), (10, 2, 3, None)])
+    (14, 1, 2, None), (3, 3, 4, 300), pytest.param(10, 2, 3, None, marks=pytest.mark.long)])
 def test_equals_simulation_with_inverted_normalization(centred_network, seed, hidden, passes, interval,
                                                        schedule):
     """A layer has the whole map before the first of its bits leaves."""
@@ -89,7 +90,9 @@ def test_equals_simulation_with_inverted_normalization(centred_network, seed, hi
 
 
 @pytest.mark.parametrize("side, passes, interval, schedule", [
-    (11, 5, None, "shared"), (9, 3, 1, "shared"), (13, 2, 400, "shared"), (9, 3, 1, "sequential")])
+    (11, 5, None, "shared"), (9, 3, 1, "shared"),
+    pytest.param(13, 2, 400, "shared", marks=pytest.mark.long),
+    pytest.param(9, 3, 1, "sequential", marks=pytest.mark.long)])
 @pytest.mark.parametrize("chosen, draws", [
     ((MaskChoice("first", 4), None), {"first": 4}),
     ((MixChoice("first"), MixChoice("last")), {"first": 5, "last": 3}),
@@ -102,7 +105,8 @@ def test_equals_simulation_with_words_for_each_pass(chosen, draws, side, passes,
         Draw(name, (0.5,) * bits) for name, bits in draws.items())), target)
 
 
-@pytest.mark.parametrize("side, passes, interval", [(11, PASSES, None), (9, 4, 1)])
+@pytest.mark.parametrize("side, passes, interval", [
+    (11, PASSES, None), pytest.param(9, 4, 1, marks=pytest.mark.long)])
 @pytest.mark.parametrize("chosen, draws, merged", [
     (((), (MaskChoice("first", 4),), ()), {"first": (0.2,) * 4}, ["first"]),
     # Of two lanes, and in front of the first layer; masks that are shared, and others.

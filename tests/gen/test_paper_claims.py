@@ -54,8 +54,9 @@ def test_figures_of_ours_stand_on_their_page(claim):
         assert number in text
 
 
-@pytest.mark.parametrize("base, method", sorted({(claim["base"], claim["method"]) for claim in CLAIMS
-                                                 if "base" in claim}))
+@pytest.mark.parametrize("base, method", [
+    pytest.param(base, method, marks=pytest.mark.long if base == "vgg_small" else ())
+    for base, method in sorted({(claim["base"], claim["method"]) for claim in CLAIMS if "base" in claim})])
 def test_figures_of_a_build_are_what_it_reports(base, method):
     """As rounded on the page."""
     target  = Target(passes=10, view="macro")

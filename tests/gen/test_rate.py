@@ -20,9 +20,10 @@ def lenet5():
 
 @pytest.mark.parametrize("fps, options, instances, interval", [
     (159_438, {}, 1, None),
-    (160_000, {}, 2, 1562),             # 781.25 cycles an image are fewer than 784
+    pytest.param(160_000, {}, 2, 1562, marks=pytest.mark.long), # 781.25 cycles an image are fewer than 784
     (10_000, {}, 1, 12_500),
-    (8_000, {"schedule": "sequential"}, 2, None), # 15,680 cycles, and a longer interval is too long
+    # 15,680 cycles, and a longer interval is too long
+    pytest.param(8_000, {"schedule": "sequential"}, 2, None, marks=pytest.mark.long),
 ])
 def test_fewest_instances_and_longest_interval(lenet5, fps, options, instances, interval):
     """What is chosen keeps the rate, by the estimate of a build."""

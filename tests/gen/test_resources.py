@@ -22,7 +22,9 @@ SIGNS = "bench/networks/residual.toml --random 1"
 LARGE = "bench/networks/dense.toml --random 1"
 
 
-@pytest.mark.parametrize("options", [options for options in TESTED if options not in (SIGNS, LARGE)])
+@pytest.mark.parametrize("options", [
+    pytest.param(options, marks=pytest.mark.long if place else ()) for place, options in enumerate(
+        options for options in TESTED if options not in (SIGNS, LARGE))])
 def test_estimate_is_near_synthesis(options):
     _, accelerator = accelerator_of(options)
     estimate, wanted = estimate_resources(accelerator), counted(options)

@@ -37,6 +37,7 @@ def images(count):
     return np.random.default_rng(count).integers(0, 256, (count, 6, 7, 3), dtype=np.uint8)
 
 
+@pytest.mark.long
 def test_equal_to_the_golden_model(folder):
     """In every bit: the first images after a reset, those that follow with the same number of passes, and
     after another reset those with another; also where 1 % of all bytes are hit."""

@@ -28,6 +28,7 @@ def sequential(tmp_path_factory):
     return folder
 
 
+@pytest.mark.long
 def test_thousand_images(shared, simulate):
     """LeNet-5 with 20 passes: every bit of every result, and an interval as at one pass."""
     report = simulate(shared, IMAGES, LABELS)
@@ -56,6 +57,7 @@ def test_every_map(shared, simulate, passes, duty):
     assert duty == 1 or "interval_cycles" not in report
 
 
+@pytest.mark.long
 def test_one_pass_after_another(shared, sequential, simulate, written, check_cycles):
     """The plain schedule takes twenty times as long and gives the same bits."""
     report = simulate(sequential, IMAGES[:50], LABELS[:50])

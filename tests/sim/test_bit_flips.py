@@ -18,6 +18,7 @@ def protected(random_network, tmp_path_factory):
     return folder, IMAGES[:, :network.input.height, :network.input.width]
 
 
+@pytest.mark.long
 def test_faults_in_inverted_normalization_are_seen(centred_network, tmp_path):
     """The sums that wait for their mean, and gains and offsets, are never wrong in silence."""
     network = centred_network(3, hidden=2)

@@ -10,9 +10,9 @@ from gen.methods import choose
 
 
 @pytest.mark.parametrize("pixels, options", [
-    (Input(6, 7, (), bits=8, colours=3), {"protect": True}),
+    pytest.param(Input(6, 7, (), bits=8, colours=3), {"protect": True}, marks=pytest.mark.long),
     (Input(6, 7, (), bits=8, colours=3), {"view": "macro", "schedule": "sequential"}),
-    (Input(6, 7, (40, 80, 160, 90, 120, 230), bits=2, colours=3), {}),
+    pytest.param(Input(6, 7, (40, 80, 160, 90, 120, 230), bits=2, colours=3), {}, marks=pytest.mark.long),
 ])
 def test_colours(write_checkpoint, tmp_path, check_maps, pixels, options):
     """A border of level 0 around levels of several bits, a pool behind, and several row tiles; two shards,

@@ -96,6 +96,7 @@ def test_table(design):
     assert lines[2].split() == ["accelerator", "1", "of", "1", "(100.0", "%)", "-", "-"]
 
 
+@pytest.mark.long
 def test_command(random_network, tmp_path, monkeypatch, capsys):
     """A small design: every file of hdl/ in it has points, and nearly all lines are covered."""
     folder, out = tmp_path / "network", tmp_path / "below" / "coverage.json"

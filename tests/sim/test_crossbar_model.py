@@ -57,6 +57,7 @@ def test_slowest_array(make, simulate):
     assert simulate(folder, images[:2])["bit_exact"]
 
 
+@pytest.mark.long
 def test_arrays_to_choose_from(make, check_maps):
     folder, _ = make("spinbayes", 6, array_ns=8.0, rng="mtj", **write_codes((0.5,) * 6, Target()))
     layers = manifest(folder)["arrays"].values()
@@ -86,6 +87,7 @@ def test_codes_hold_for_one_cycle(folded, simulate, rewrite, copied):
     assert not simulate(rewrite(other, arrays=arrays), images)["bit_exact"]
 
 
+@pytest.mark.long
 def test_active_rows_are_there(folded, simulate, rewrite, copied):
     """An array with a row less than the design has active stops the simulation, which says why."""
     folder, images = folded
@@ -112,6 +114,7 @@ def test_missing_image(folded, copied):
         Design(other)
 
 
+@pytest.mark.long
 def test_any_folder(make, check_maps, tmp_path):
     """A folder of any name: none of it is seen by make, which splits paths, by Verilog or by a shell."""
     built, _ = make("scale-dropout", 4, hidden=0)

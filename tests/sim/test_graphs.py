@@ -48,12 +48,12 @@ NESTED = Network("nested", Input(5, 5, (100,)), (
 
 
 @pytest.mark.parametrize("network, method, options", [
-    (BLOCK, "scale-dropout", {}),
+    pytest.param(BLOCK, "scale-dropout", {}, marks=pytest.mark.long),
     (RESIDUAL, "scale-dropout", {"schedule": "sequential", "view": "macro"}),
-    (RESIDUAL, "spinbayes", {}),
+    pytest.param(RESIDUAL, "spinbayes", {}, marks=pytest.mark.long),
     (BLOCK, "spatial-spindrop", {}),
-    (BLOCK, "scale-dropout-element", {}),
-    (NESTED, "scale-dropout", {"protect": True}),
+    pytest.param(BLOCK, "scale-dropout-element", {}, marks=pytest.mark.long),
+    pytest.param(NESTED, "scale-dropout", {"protect": True}, marks=pytest.mark.long),
     (NESTED, "ensemble", {}),
 ])
 def test_graphs(tmp_path, check_maps, check_cycles, network, method, options):

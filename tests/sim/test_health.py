@@ -2,11 +2,14 @@
 
 from dataclasses import replace
 
+import pytest
+
 from gen.build import build_network
 from gen.ir import Target
 from tests.images import images_for
 
 
+@pytest.mark.long
 def test_a_layer_that_never_drops_raises_no_alarm(random_network, tmp_path, simulate):
     """2,000 images of 64 passes, of which the random bits of one layer are all ones."""
     network = random_network(0, hidden=1)

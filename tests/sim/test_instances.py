@@ -50,6 +50,7 @@ def refuses_a_table(folder, images, capsys):
         "have an answer each; name a file that ends with .npz\n")
 
 
+@pytest.mark.long
 def test_an_alarm_marks_the_results_of_all_instances(random_network, tmp_path):
     """Bits of the junction that all instances share are stuck: results have an error from then on."""
     network = random_network(0, hidden=1)

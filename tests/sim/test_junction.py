@@ -34,6 +34,7 @@ def test_junction_switches_as_often_as_asked(mtj, simulate, last_run):
         assert abs(kept.mean() - p) < 5 * (p * (1 - p) / len(kept))**0.5
 
 
+@pytest.mark.long
 def test_waves(with_junctions, check_maps):
     """Waves take another simulator; the results are the same."""
     mtj = with_junctions(10, (0.5,))

@@ -15,8 +15,6 @@ from tests.images import images_for
 
 CHANNELS = 6
 
-SCHEDULES = ("shared", "sequential")
-
 
 def of_method(write_checkpoint, folder, method, side=1, count=None):
     """A network of one layer for maps of ``side`` by ``side``, with the choices of ``method`` and the
@@ -52,7 +50,8 @@ def check(network, folder, check_maps, schedule, **options):
     return json.loads((folder / "manifest.json").read_text())
 
 
-@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("schedule", [
+    "shared", pytest.param("sequential", marks=pytest.mark.long)])
 def test_methods(write_checkpoint, tmp_path, check_maps, schedule):
     """A layer of each of them; those that take turns take them together."""
     network = together([of_method(write_checkpoint, tmp_path, method, side=1 if index else 3)
@@ -75,6 +74,7 @@ def test_all_combinations(write_checkpoint, tmp_path, check_maps):
     assert json.loads((tmp_path / "out" / "manifest.json").read_text())["random_sources"] == 0
 
 
+@pytest.mark.long
 def test_any_number_of_outcomes(write_checkpoint, tmp_path, check_maps):
     """Not only powers of two; of passes that go through points."""
     network = together([of_method(write_checkpoint, tmp_path, method, side, count)
@@ -102,6 +102,7 @@ def choosing_sets(network, count, ways, ways_of):
         replace(draw, drops=made.drops(0.5, len(sets))) for draw in network.draws))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("schedule, count, ways, ways_of, options", [
     ("shared", 5, 2, "any", {"sources": "layer", "protect": True}),
     ("sequential", 3, 2, "ring", {"view": "macro"})])
@@ -115,7 +116,8 @@ def test_sets_of_arrays(random_spinbayes, tmp_path, simulate, check_maps, check_
     check_cycles(tmp_path / "out", target, 8, 6)
 
 
-@pytest.mark.parametrize("method, schedule", [("deterministic", "sequential"), ("ensemble", "shared")])
+@pytest.mark.parametrize("method, schedule", [
+    ("deterministic", "sequential"), pytest.param("ensemble", "shared", marks=pytest.mark.long)])
 def test_nothing_random(write_checkpoint, tmp_path, check_maps, method, schedule):
     """Without a random bit there is no source, no mask and no health test; all passes are alike, or take
     the members of the ensemble in turn."""
@@ -128,7 +130,8 @@ def test_nothing_random(write_checkpoint, tmp_path, check_maps, method, schedule
 
 
 @pytest.mark.parametrize("method, groups, schedule, options", [
-    ("spatial-spindrop", [0, 2, 3, 0], "shared", {"sources": "layer", "view": "macro", "protect": True}),
+    pytest.param("spatial-spindrop", [0, 2, 3, 0], "shared",
+                 {"sources": "layer", "view": "macro", "protect": True}, marks=pytest.mark.long),
     ("spindrop", [0, 0, 12, 7], "sequential", {})])
 def test_masks(write_checkpoint, tmp_path, check_maps, method, groups, schedule, options):
     """By channel, behind padding and in front of pools; by input. Arrays have several row tiles."""
@@ -143,6 +146,7 @@ def test_masks(write_checkpoint, tmp_path, check_maps, method, groups, schedule,
     assert manifest["random_sources"] == (sum(groups) if options else 1)
 
 
+@pytest.mark.long
 def test_equal_masks(write_checkpoint, tmp_path, simulate, check_maps, check_cycles):
     """Passes with equal masks run as one: in front of the first layer, behind two banks, and where two
     layers have the same mask; in the cycles of the estimate."""
@@ -168,6 +172,7 @@ def test_equal_masks(write_checkpoint, tmp_path, simulate, check_maps, check_cyc
     check_cycles(folder, target_of(network, "shared", **options), 8, 6)
 
 
+@pytest.mark.long
 def test_mapping_and_place_of_masks(write_checkpoint, tmp_path, check_maps, written):
     """A kernel in a column, or an array for each of its positions: the same bits, of other arrays; channels
     of some layers are masked, those of 1 by 1 too."""
@@ -193,6 +198,7 @@ def test_mapping_and_place_of_masks(write_checkpoint, tmp_path, check_maps, writ
     assert arrays == [(7 * 4, 54 * 2 * 4), (9 * 4, 54 * 2 * 4)]
 
 
+@pytest.mark.long
 def test_banks_of_channels(write_checkpoint, tmp_path, check_maps):
     """Of levels of several bits behind a pool, in front of a mask of the same bits, with arrays in front
     and behind, and of logits."""

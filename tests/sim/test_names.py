@@ -29,7 +29,8 @@ def named(names):
     return with_parameters(network, random_parameters(network, 0))
 
 
-@pytest.mark.parametrize("view, names", [("emulated", OF_ARRAYS), ("macro", NAMES)])
+@pytest.mark.parametrize("view, names", [
+    ("emulated", OF_ARRAYS), pytest.param("macro", NAMES, marks=pytest.mark.long)])
 def test_names_of_layers(tmp_path, check_maps, view, names):
     """Every bit of every map is right, whatever layers are called."""
     build_network(named(names), Target(array_rows=64, passes=2, passes_max=2, view=view),

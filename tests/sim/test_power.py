@@ -30,6 +30,7 @@ def built(tmp_path_factory):
     return folder / "build", folder / "tiny.lib"
 
 
+@pytest.mark.long
 def test_area(built):
     folder, _ = built
     report = json.loads((folder / "report" / "standard_cells.json").read_text())
@@ -44,6 +45,7 @@ def test_area(built):
     assert "Area of standard cells, by block" in page
 
 
+@pytest.mark.long
 def test_energy(built, tmp_path, capsys):
     """The parts of the energy are the whole, the netlist is the Verilog, and a build takes the table."""
     folder, cells = built

@@ -44,6 +44,7 @@ def network(design):
     return design.network
 
 
+@pytest.mark.long
 def test_faulty_sources(program, design, network):
     """Alarm and results are those of the golden model, for each kind of fault."""
     named = sources(network)
@@ -82,6 +83,7 @@ def test_seeded_junction(program, design, network):
     assert path_probabilities(network).sum() == pytest.approx(1)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("equal", [True, False])
 def test_current_of_reset(random_network, tmp_path, equal):
     """With the current of SET, a RESET mostly fails: 77 % of the bits are 0, 85 % of those after a 0, and

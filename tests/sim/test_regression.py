@@ -26,10 +26,10 @@ MAP = Network("map", Input(6, 7, (80, 160)), (
 
 
 @pytest.mark.parametrize("plain, method, options", [
-    (ONE, "scale-dropout", {}),
+    pytest.param(ONE, "scale-dropout", {}, marks=pytest.mark.long),
     (ONE, "spinbayes", {"schedule": "sequential", "view": "macro"}),
-    (ONE, "ensemble", {"instances": 2}),
-    (MAP, "scale-dropout", {"protect": True}),
+    pytest.param(ONE, "ensemble", {"instances": 2}, marks=pytest.mark.long),
+    pytest.param(MAP, "scale-dropout", {"protect": True}, marks=pytest.mark.long),
 ])
 def test_numbers(tmp_path, simulate, check_cycles, capsys, plain, method, options):
     """Every bit of every map, in the cycles of the estimate, and in what a user is given."""

@@ -23,6 +23,7 @@ def shared(tmp_path_factory):
     return folder
 
 
+@pytest.mark.long
 def test_ten_images(shared, simulate, check_cycles):
     """LeNet-5 with eight arrays per layer and 10 passes: every bit, in the cycles of the estimate."""
     report = simulate(shared, IMAGES[:10], LABELS[:10])
@@ -37,7 +38,8 @@ def test_every_map_and_array(shared, simulate):
         assert report["bit_exact"] and report["map_mismatches"] == 0
 
 
-@pytest.mark.parametrize("sources, masks", [("model", "random"), ("layer", "balanced")])
+@pytest.mark.parametrize("sources, masks", [
+    ("model", "random"), pytest.param("layer", "balanced", marks=pytest.mark.long)])
 def test_arrays_chosen_by_junctions(random_spinbayes, tmp_path, check_maps, sources, masks):
     """The bits of a junction at the pins choose the arrays, the most significant bit first; or each bit
     has its own, as an arbiter in SpinBayes, 3.5.1, here those of the shifts of six points, for eight passes

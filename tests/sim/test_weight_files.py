@@ -52,6 +52,7 @@ def test_every_bit(chosen, check_maps, monkeypatch, tmp_path):
     check_maps(chosen, 6)
 
 
+@pytest.mark.long
 def test_coverage_of_what_reads_them(dropout, check_maps):
     coverage = Coverage()
     check_maps(dropout[0], 6, coverage=coverage)

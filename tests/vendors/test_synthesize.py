@@ -50,9 +50,9 @@ def wanted(design):
 
 
 @pytest.mark.parametrize(("family", "kinds"), [
-    ("ice40",  {"SB_RAM40_4K", "SB_CARRY", "SB_LUT4"}),
+    pytest.param("ice40",  {"SB_RAM40_4K", "SB_CARRY", "SB_LUT4"}, marks=pytest.mark.long),
     ("gowin",  {"RAM16SDP4", "ALU", "LUT4"}),
-    ("xilinx", {"RAM32M", "CARRY4", "LUT6", "FDRE"}),
+    pytest.param("xilinx", {"RAM32M", "CARRY4", "LUT6", "FDRE"}, marks=pytest.mark.long),
 ])
 def test_all_is_mapped(design, wanted, family, kinds):
     """Memories too: an iCE40 has block memories only; all that a design stores is put there, or in

@@ -56,6 +56,7 @@ def test_shipped_networks_keep_pace_with_their_images(name, schedule):
                                 "in which an image comes in")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("schedule, chosen", [
     ("shared", ("ensemble", "spindrop")), ("sequential", ("ensemble",))])
 def test_no_network_that_is_known_costs_too_much(schedule, chosen):

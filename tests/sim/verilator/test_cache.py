@@ -50,7 +50,8 @@ def words(folder):
         (folder / "sim_build" / "shards").iterdir(), key=lambda path: path.stat().st_mtime_ns)]
 
 
-@pytest.mark.parametrize("method", ["scale_dropout", "spinbayes"])
+@pytest.mark.parametrize("method", [
+    "scale_dropout", pytest.param("spinbayes", marks=pytest.mark.long)])
 def test_shards_are_one_run(request, simulate, method):
     """They answer what one run does: each begins where the one before has left the random stream."""
     built  = request.getfixturevalue(method)

@@ -5,6 +5,7 @@ import io
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from gen.build import build_network
 from gen.checkpoint import read
@@ -143,11 +144,13 @@ def check(network, folder, **options):
     assert not seen
 
 
+@pytest.mark.long
 def test_arrays_and_banks(mixed_network, tmp_path):
     """Sets of arrays, banks, draws that layers share, levels of several bits, inverted normalization."""
     check(mixed_network(), tmp_path / "out")
 
 
+@pytest.mark.long
 def test_masks_and_mixed_banks(write_checkpoint, tmp_path):
     """Masks behind padding; banks by channel, of logits too; arrays behind these."""
     chosen = (MixChoice("one"),), (MaskChoice("one", 2), MixChoice("two")), (ArrayChoice("array", (0, 1)),
