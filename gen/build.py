@@ -56,7 +56,7 @@ from gen.structure import plain
 from gen.summary import outline, summary
 from gen.synth import FLOWS, synthesize
 from gen.tools import find, prepare, version
-from gen.transforms.folding import choose_interval, map_cycles, runs
+from gen.transforms.folding import choose_interval, fewest_arrays, map_cycles, runs
 from gen.weights import stored_bits
 
 
@@ -243,7 +243,7 @@ def _estimate(network, target, others, steps, table):
         accelerator, network, target.passes, target.clock_mhz)
     if target.instances > 1:
         performance |= performance_of_instances(performance, accelerator, target)
-    performance["folding"] = folding
+    performance["folding"] = folding | {"fewest": fewest_arrays(network, target)}
     if target.interval is not None:
         performance |= _asked_interval(network, target)
     reports["energy"] = energy_report(network, target, table, accelerators)

@@ -80,7 +80,7 @@ def lower_layer(network: Network, index: int, target: Target, filed: bool = Fals
         LineBuffer(layer.height, layer.width, layer.channels * layer.input_bits, kernel=layer.kernel,
                    stride=layer.stride, padding=layer.padding, protect=target.protect),
         Crossbar(layer.arrays, layer.fan_in,
-                 tile_rows=len(row_tiles(layer, target)[0]),
+                 tile_rows=len(row_tiles(layer, target, layer.folding)[0]),
                  rows_per_read=layer.folding.rows_per_read,
                  columns_per_read=layer.folding.columns_per_read,
                  weight_bits=layer.weight_bits,

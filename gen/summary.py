@@ -108,7 +108,7 @@ def _rows(reports):
     }[network["interval"]]
     at_least = {"exact": "", "at most": "at least ", "about": "about "}[network["interval"]]
     rows = [
-        ("arrays", f"{arrays['total']['arrays']}, {arrays['total']['fill']:.1%} full"),
+        ("arrays", f"{arrays['total']['arrays']}, {arrays['total']['fill']:.1%} full{_spread(reports)}"),
         *([("instances", f"{network['instances']}, for {network['pixels_per_word']} "
                          f"pixel{'s' * (network['pixels_per_word'] > 1)} a cycle; arrays, memories, LUT4, "
                          "FF, BRAM and DSP are those of one")] if "instances" in network else []),
@@ -128,6 +128,15 @@ def _rows(reports):
                                  f"{network['interval_layer']} needs {network['interval_layer_cycles']}; "
                                  f"it is folded for the fastest"))
     return rows
+
+
+def _spread(reports):
+    """What it costs that inputs of a layer are spread over more arrays, if they are."""
+    fewest = reports["estimate_network_performance"]["folding"]["fewest"]
+    if reports["crossbar_map"]["total"]["arrays"] <= fewest["arrays"]:
+        return ""
+    return (f", as inputs are spread over them to be read in time; with --interval "
+            f"{fewest['interval_cycles']} it is {fewest['arrays']}")
 
 
 def _microjoule(energy):

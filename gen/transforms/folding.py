@@ -9,11 +9,11 @@ from gen.graph import graph_of
 from gen.ir import Folding, Layer, Network, Target
 from gen.maps import expected
 from gen.outcomes import combinations
-from gen.transforms.tile import columns_max, row_tiles
+from gen.transforms.tile import columns_max, row_tiles, tile
 
 
-__all__ = ["GATES_MAX", "adcs", "choose_folding", "choose_interval", "gates", "intervals", "map_cycles",
-           "runs"]
+__all__ = ["GATES_MAX", "adcs", "choose_folding", "choose_interval", "fewest_arrays", "gates", "intervals",
+           "map_cycles", "runs"]
 
 
 #: Cost of a network up to which it is folded for its default interval, more than that of any LeNet-5.
@@ -32,8 +32,9 @@ def choose_folding(network: Network, target: Target) -> Network:
     fewer columns. The output layer converts one column at a time, as the softmax takes its logits, and a
     layer of several groups columns of one, as these have the same word lines. Of
     multi-level cells as many rows as ``target.cells_per_read`` are read together, no more and no fewer, so
-    that their cost is the number of converters. Where no folding keeps the interval, the fastest is taken;
-    the estimate states the interval that follows.
+    that their cost is the number of converters; where that is too slow, inputs are spread over more row
+    tiles than fit an array, and these are read at once. Where no folding keeps the interval, the fastest is
+    taken; the estimate states the interval that follows.
 
     Needs: nothing. Ensures: folding of every layer; no more columns in a read than in an array, and
     no more multi-level cells of a bit line than can be sensed.
@@ -97,6 +98,21 @@ def intervals(network: Network, target: Target) -> range:
     """Return the intervals from that of the fastest foldings to that of the cheapest."""
     foldings = _Foldings(network, target)
     return range(foldings.fastest(), foldings.slowest() + 1)
+
+
+def fewest_arrays(network: Network, target: Target) -> dict:
+    """Return how many ``arrays`` suffice for a network if no inputs are spread over more of them to be read
+    in time, and the ``interval_cycles`` that it can keep then."""
+    foldings = _Foldings(network, target)
+    foldings.choices = [[folding for folding in choices if folding.row_groups == max(
+                            each.row_groups for each in choices)] if layer.weight_bits > 1 else choices
+                        for layer, choices in zip(network.layers, foldings.choices, strict=True)]
+    interval = max(foldings.streamed(), foldings.fastest())
+    chosen   = tile(replace(network, layers=tuple(
+        replace(layer, folding=folding) for layer, folding in zip(
+            network.layers, foldings.within(interval), strict=True))), target)
+    return {"arrays": sum(len(layer.tiles) * layer.crossbars for layer in chosen.layers),
+            "interval_cycles": interval}
 
 
 class _Foldings:
@@ -197,15 +213,22 @@ def map_cycles(layer: Layer, folding: Folding) -> int:
 
 def gates(layer: Layer, folding: Folding, target: Target) -> int:
     """Return the gates of ``layer``: those for products, ``row tiles * rows_per_read * columns_per_read``,
-    and those of the word-line multiplexers, ``row tiles * rows_per_read * (row_groups * groups - 1)``."""
-    return (len(row_tiles(layer, target)) * folding.rows_per_read
-            * (folding.columns_per_read + folding.row_groups * layer.groups - 1))
+    and of the word-line multiplexers, ``row tiles * rows_per_read * (row_groups * groups - 1)``. Where
+    inputs are spread over more arrays than they need, each of these counts as much as an ADC."""
+    tiles = _row_tiles(layer, folding, target)
+    more  = layer.crossbars * (tiles - len(row_tiles(layer, target)))
+    return folding.rows_per_read * (
+        tiles * (folding.columns_per_read + folding.row_groups * layer.groups - 1) + more)
 
 
 def adcs(layer: Layer, folding: Folding, target: Target) -> int:
     """Return the ADCs of ``layer``: ``columns_per_read`` for each row tile. The arrays of a tile that are
     read one at a time share them."""
-    return len(row_tiles(layer, target)) * folding.columns_per_read
+    return _row_tiles(layer, folding, target) * folding.columns_per_read
+
+
+def _row_tiles(layer, folding, target):
+    return len(row_tiles(layer, target, folding))
 
 
 def _words(layer: Layer) -> int:
@@ -215,22 +238,36 @@ def _words(layer: Layer) -> int:
 def _foldings(layer: Layer, target: Target, last: bool) -> list[Folding]:
     """Return every folding of use: the least number for each number of groups, as more would cost
     more and gain nothing."""
-    rows = len(row_tiles(layer, target)[0])
     most = 1 if last else min(layer.group_outputs, columns_max(layer, target))
-    rows_choices = _shares(rows) if layer.weight_bits == 1 else {min(target.cells_per_read, rows)}
-    return [Folding(rows_per_read, columns_per_read, math.ceil(rows / rows_per_read),
+    return [Folding(rows_per_read, columns_per_read, row_groups,
                     math.ceil(layer.outputs / columns_per_read))
-            for rows_per_read in rows_choices
+            for rows_per_read, row_groups in _reads_of_rows(layer, target)
             for columns_per_read in (_shares(layer.outputs) | {most} if layer.groups == 1 else
                                      _divisors(layer.group_outputs))
             if columns_per_read <= most]
+
+
+def _reads_of_rows(layer, target):
+    """Yield rows of a tile that are read together, and how many groups of them a tile has."""
+    rows = len(row_tiles(layer, target)[0])
+    if layer.weight_bits == 1:
+        for share in _shares(rows):
+            yield share, math.ceil(rows / share)
+        return
+    most   = min(target.cells_per_read, rows)
+    groups = math.ceil(rows / most)
+    for each in range(groups, 0, -1):
+        rows = len(row_tiles(layer, target, Folding(most, 1, each, layer.outputs))[0])
+        if math.ceil(rows / most) == each:
+            yield min(most, rows), each
 
 
 def _cheapest(layer: Layer, target: Target, foldings: list[Folding], cycles_max: int) -> Folding:
     """Return the folding of least cost within ``cycles_max`` per map, else the fastest."""
     fitting = [folding for folding in foldings if map_cycles(layer, folding) <= cycles_max]
     if not fitting:
-        return max(foldings, key=lambda folding: (folding.rows_per_read, folding.columns_per_read))
+        return min(foldings, key=lambda folding: (
+            map_cycles(layer, folding), -folding.rows_per_read, -folding.columns_per_read))
     return min(fitting, key=lambda folding: (
         adcs(layer, folding, target) if target.adcs else 0,
         gates(layer, folding, target), folding.row_groups, folding.columns_per_read))

@@ -3,7 +3,7 @@
 import math
 from dataclasses import replace
 
-from gen.ir import Layer, Network, Target, Tile
+from gen.ir import Folding, Layer, Network, Target, Tile
 
 
 __all__ = ["columns_max", "row_tiles", "tile"]
@@ -25,12 +25,15 @@ def tile(network: Network, target: Target) -> Network:
             Tile(rows, columns)
             for columns in _cut(layer.outputs, layer.folding.columns_per_read
                                 * (columns_max(layer, target) // layer.folding.columns_per_read))
-            for rows in row_tiles(layer, target)))
+            for rows in row_tiles(layer, target, layer.folding)))
         for layer in network.layers))
 
 
-def row_tiles(layer: Layer, target: Target) -> list[range]:
+def row_tiles(layer: Layer, target: Target, folding: Folding | None = None) -> list[range]:
     """Cut the inputs of ``layer`` into as few tiles as fit, equal but for a last that may be smaller.
+
+    With a ``folding``, a tile has no more inputs than its row groups: where fewer rows are read together
+    than an array has, inputs that are spread over more arrays are read in fewer groups.
 
     With ``target.mapping`` of ``"position"``, the kernel of a layer of several positions is cut into the
     channels of each of its positions: K * K arrays of input by output channels (NeuSpin, III-A2), of
@@ -40,6 +43,8 @@ def row_tiles(layer: Layer, target: Target) -> list[range]:
     if target.mapping == "position" and layer.positions != (1, 1):
         return _cut(layer.fan_in, next(size for size in range(min(most, layer.group_channels), 0, -1)
                                        if layer.group_channels % size == 0))
+    if folding is not None:
+        most = min(most, folding.row_groups * folding.rows_per_read)
     count = math.ceil(layer.fan_in / most)
     return _cut(layer.fan_in, math.ceil(layer.fan_in / count))
 

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -51,7 +52,9 @@ def test_spinbayes(tmp_path, write_checkpoint):
     """Eight arrays to choose from; 4 columns by 1 row of cells for a weight of 4 bits."""
     shape = network_of("lenet5_spinbayes")
     write_checkpoint(tmp_path / "checkpoint.npz", shape)
-    report = crossbar_map(compile_network(read(tmp_path / "checkpoint.npz", shape), TARGET), TARGET)
+    network = read(tmp_path / "checkpoint.npz", shape)
+    slow    = replace(TARGET, interval=100_000)
+    report  = crossbar_map(compile_network(network, slow), slow)
     # fc1 has 120 outputs of 4 columns, so it takes two arrays, fc2 as well.
     layers = ["conv1", "conv2", "fc1", "fc1", "fc2", "fc2", "fc3"]
     assert [array["layer"] for array in report["arrays"]] == [
@@ -64,6 +67,13 @@ def test_spinbayes(tmp_path, write_checkpoint):
     assert report["total"]["arrays"] == 56
     assert report["total"]["weights"] == 8 * 44490
     assert report["total"]["cells_used"] == 32 * 44490
+    # In time, four inputs of the first layer are in an array each.
+    spread = crossbar_map(compile_network(network, TARGET), TARGET)
+    first  = [array for array in spread["arrays"] if array["layer"] == "conv1"]
+    assert len(first) == 8 * 19 and first[18]["rows"] == [0, 2]
+    assert all(array["rows"] == [0, 3] and array["inputs"] == [4 * number, 4 * number + 3]
+               for number, array in enumerate(first[:18]))
+    assert spread["total"]["cells_used"] == 32 * 44490
 
 
 @pytest.mark.parametrize("seed", range(10))

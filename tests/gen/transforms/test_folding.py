@@ -7,8 +7,17 @@ from gen.check_target import ImpossibleTarget
 from gen.ir import Folding, Input, Layer, Network, Target
 from gen.methods import known_names, name_of, network_of
 from gen.networks import NETWORKS
-from gen.transforms.folding import GATES_MAX, choose_folding, choose_interval, map_cycles, runs
-from gen.transforms.tile import columns_max, row_tiles
+from gen.transforms.folding import (
+    GATES_MAX,
+    adcs,
+    choose_folding,
+    choose_interval,
+    fewest_arrays,
+    map_cycles,
+    runs,
+)
+from gen.transforms.folding import gates as gates_of
+from gen.transforms.tile import columns_max, row_tiles, tile
 from gen.verify import MalformedNetwork, verify
 from tests.conftest import with_choices
 
@@ -52,7 +61,7 @@ def test_interval_may_be_filled(interval, folding):
 @pytest.mark.parametrize("name", ["lenet5", "lenet5_wide", "lenet5_spinbayes", "lenet5_4bit_spinbayes"])
 def test_shipped_networks_keep_pace_with_their_images(name, schedule):
     chosen = choose_interval(network_of(name), Target(schedule=schedule))
-    assert chosen["reason"] == ("as the slowest layer needs so many" if "spinbayes" in name else
+    assert chosen["reason"] == ("as the slowest layer needs so many" if "4bit" in name else
                                 "in which an image comes in")
 
 
@@ -237,22 +246,82 @@ def test_runs_of_methods(method, passes, expected):
     assert runs(network, Target(passes=passes, schedule="sequential")) == [1] * 5
 
 
+def arrays(network):
+    return [len(layer.tiles) * layer.crossbars for layer in network.layers]
+
+
 def test_lenet5_spinbayes():
-    """Four cells of a bit line at once; no layer is faster than the first can be, at the least cost."""
-    network = choose_folding(network_of("lenet5_spinbayes"), Target())
-    conv1 = network.layers[0]
-    assert conv1.folding == Folding(4, 6, 19, 1)
-    interval = 8 * map_cycles(conv1, conv1.folding)
-    assert interval == 8 * (784 + 576 * 18)
+    """Four cells of a bit line at once, so inputs are spread over arrays, in which a position of the first
+    layer takes one read; no more than keep the interval."""
+    plain   = network_of("lenet5_spinbayes")
+    network = tile(choose_folding(plain, Target()), Target())
+    cycles  = choose_interval(plain, Target())["interval_cycles"]
+    conv1   = network.layers[0]
+    assert conv1.folding == Folding(4, 6, 1, 1) and arrays(network)[0] == 19 * 8
+    assert map_cycles(conv1, conv1.folding) == 784
+    assert cycles == math.ceil(784 * (8 - 8 * (7 / 8)**20))
     for layer in network.layers[1:]:
-        assert layer.folding.rows_per_read == 4
-        assert layer.folding.row_groups == math.ceil(layer.fan_in / 4)
-        assert 20 * map_cycles(layer, layer.folding) <= interval
-        if layer.folding.columns_per_read > 1:
-            fewer = layer.folding.columns_per_read - 1
-            slower = Folding(4, fewer, layer.folding.row_groups, math.ceil(layer.outputs / fewer))
-            assert 20 * map_cycles(layer, slower) > interval
-    assert [layer.folding.columns_per_read for layer in network.layers] == [6, 16, 2, 1, 1]
+        assert layer.folding.rows_per_read == 4 and 20 * map_cycles(layer, layer.folding) <= cycles
+    # As few arrays as hold the weights, which is slower by more than ten times.
+    few = fewest_arrays(plain, Target())
+    assert few == {"arrays": 56, "interval_cycles": math.ceil(
+        (784 + 576 * 18) * (8 - 8 * (7 / 8)**20))}
+    target = Target(interval=few["interval_cycles"])
+    slow   = tile(choose_folding(plain, target), target)
+    assert arrays(slow) == [8, 8, 16, 16, 8] and few["interval_cycles"] > 10 * cycles
+    assert sum(arrays(network)) > 4 * few["arrays"]
+    # Between them, some are spread, and by some.
+    target = Target(interval=30_000)
+    middle = tile(choose_folding(plain, target), target)
+    assert 8 < arrays(middle)[0] < 19 * 8 and 56 < sum(arrays(middle)) < sum(arrays(network))
+
+
+def test_nothing_binary_is_spread():
+    """As many rows as are needed are read together."""
+    few = fewest_arrays(network_of("lenet5"), Target())
+    assert few == {"arrays": 7, "interval_cycles": 784}
+    for interval in (784, 100):
+        target  = Target(interval=interval)
+        network = tile(choose_folding(network_of("lenet5"), target), target)
+        assert sum(arrays(network)) == 7
+
+
+def spread(layer, target, most):
+    """Each folding of a layer of multi-level cells, by the tiles that it is cut into, with its gates and
+    ADCs."""
+    fewest = len(row_tiles(layer, target))
+    for tiles in range(fewest, max(fewest, math.ceil(layer.fan_in / target.cells_per_read)) + 1):
+        size   = math.ceil(layer.fan_in / tiles)
+        rows   = min(target.cells_per_read, size)
+        groups = math.ceil(size / rows)
+        number = math.ceil(layer.fan_in / size) # fewer of this size may do
+        for columns in range(1, most + 1):
+            yield Folding(rows, columns, groups, math.ceil(layer.outputs / columns)), rows * (
+                number * (columns + groups - 1) + layer.crossbars * (number - fewest)), number * columns
+
+
+@pytest.mark.parametrize("seed", range(15))
+@pytest.mark.parametrize("options", [{}, {"interval": 1}, {"interval": 300}, {"adcs": 60}], ids=str)
+def test_cheapest_of_multilevel_cells(random_spinbayes, seed, options):
+    target   = Target(array_rows=16, array_columns=128, cells_per_read=3, passes=5, **options)
+    plain    = random_spinbayes(seed)
+    network  = choose_folding(plain, target)
+    interval = choose_interval(plain, target)["interval_cycles"]
+    for layer, count in zip(network.layers, runs(network, target), strict=True):
+        if layer.weight_bits == 1:
+            continue
+        most    = 1 if layer is network.layers[-1] else min(layer.outputs, columns_max(layer, target))
+        choices = list(spread(layer, target, most))
+        fitting = [(each, cost, converters) for each, cost, converters in choices
+                   if count * map_cycles(layer, each) <= interval]
+        found   = gates_of(layer, layer.folding, target), adcs(layer, layer.folding, target)
+        assert (layer.folding, *found) in choices
+        if not fitting:
+            assert map_cycles(layer, layer.folding) == min(map_cycles(layer, each) for each, *_ in choices)
+        elif target.adcs:
+            assert found[::-1] == min((converters, cost) for _, cost, converters in fitting)
+        else:
+            assert found[0] == min(cost for _, cost, _ in fitting)
 
 
 def test_fewer_inputs_than_cells_in_a_read():
@@ -276,13 +345,13 @@ def test_spinbayes_keeps_the_interval_if_it_can(random_spinbayes, seed, interval
     target = Target(array_rows=16, array_columns=128, cells_per_read=3, interval=interval, passes=5)
     network = choose_folding(random_spinbayes(seed), target)
     for layer, count in zip(network.layers, runs(network, target), strict=True):
-        rows = len(row_tiles(layer, target)[0])
+        rows = len(row_tiles(layer, target, layer.folding)[0])
         if layer.weight_bits > 1:
             assert layer.folding.rows_per_read == min(3, rows)
         most = 1 if layer is network.layers[-1] else min(layer.outputs, columns_max(layer, target))
         assert 1 <= layer.folding.columns_per_read <= most
         if interval and count * map_cycles(layer, layer.folding) > interval:
-            assert layer.folding.columns_per_read == most
+            assert layer.folding.columns_per_read == most and layer.folding.row_groups == 1
 
 
 def test_output_layer_reads_one_column():
