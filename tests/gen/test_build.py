@@ -221,7 +221,7 @@ def run(capsys, *arguments):
     (["--crossbars", "8"], "Method 'scale-dropout' has nothing to choose --crossbars of; leave it out"),
     (["--ways", "2"], "Method 'scale-dropout' has one array per layer; leave --ways out"),
     (["--method", "spinbayes", "--crossbars", "1"],
-     "Arrays or banks to choose from must be at least 2, not 1"),
+     "Arrays or banks to choose from must be from 2 to 1,024, not 1"),
     (["--method", "spinbayes", "--p", "0.5"],
      "Method 'spinbayes' has no dropout probability; leave --p out"),
     (["--p", "2"], "A dropout probability must be from 0 to 1, not 2.0"),

@@ -253,9 +253,9 @@ def test_quoted_sources_say_where():
       for method in ("scale-dropout", "scale-dropout-mean", ELEMENT, "affine", "deterministic", *MASKED)),
     *((method, None, 2, f"Method {method!r} has one array per layer; leave --ways out")
       for method in (*(name for name, (kind, *_) in EXPECTED.items() if kind is not ArrayChoice), ELEMENT)),
-    *((method, count, 1, f"Arrays or banks to choose from must be at least 2, not {count}")
+    *((method, count, 1, f"Arrays or banks to choose from must be from 2 to 1,024, not {count:,}")
       for method in ("scale-dropout-random", "spinbayes", "sub-set", "tiny-ensemble", "ensemble")
-      for count in (1, 0, -8)),
+      for count in (1, 0, -8, 1025, 10**9)), # refused before a table of so many
 ])
 def test_what_cannot_be_chosen(method, count, ways, message):
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):

@@ -135,7 +135,7 @@ def test_help_of_the_methods(capsys):
     ("scale-dropout", 8, 1, "Method 'scale-dropout' has nothing to choose --crossbars of; leave it out"),
     ("deterministic", 8, 1, "Method 'deterministic' has nothing to choose --crossbars of; leave it out"),
     ("sub-set", None, 2, "Method 'sub-set' has one array per layer; leave --ways out"),
-    ("spinbayes", 1, 1, "Arrays or banks to choose from must be at least 2, not 1"),
+    ("spinbayes", 1, 1, "Arrays or banks to choose from must be from 2 to 1,024, not 1"),
 ])
 def test_what_a_method_has_not(method, crossbars, ways, message):
     with pytest.raises(BuildError, match=f"^{re.escape(message)}$"):
