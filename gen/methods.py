@@ -287,9 +287,9 @@ def _masks(network, method, masked):
 
 
 def _check_ways(method, count, ways, ways_of):
-    if ways_of == "any" and METHODS[method].in_turn:
-        raise ValueError(f"Method {method!r} has a normalization for each of its arrays and none for all "
-                         "sets of them; leave --ways-of out")
+    if METHODS[method].in_turn:
+        raise ValueError(f"Method {method!r} has a normalization for each of its arrays and none for sets "
+                         "of them; leave --ways out")
     most = count - (ways_of == "any")
     if not 1 <= ways <= most:
         sets = ", for more than one set" if ways_of == "any" else ""

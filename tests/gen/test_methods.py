@@ -222,9 +222,9 @@ def test_ways(count, ways, ways_of, sets):
     ("spinbayes", 16, 8, "any",
      "Sets of 8 of 16 arrays must be at most 1,024 to choose from, not 12,870; ask for fewer with "
      "--crossbars, or leave --ways-of out for a ring"),
-    ("ensemble", None, 2, "any",
-     "Method 'ensemble' has a normalization for each of its arrays and none for all sets of them; leave "
-     "--ways-of out"),
+    *(("ensemble", None, 2, ways_of,
+       "Method 'ensemble' has a normalization for each of its arrays and none for sets of them; leave "
+       "--ways out") for ways_of in WAYS_OF),
     ("sub-set", None, 1, "any", "Method 'sub-set' has one array per layer; leave --ways-of out"),
 ])
 def test_ways_that_cannot_be(method, count, ways, ways_of, message):
