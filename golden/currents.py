@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tabulate import tabulate
 
+from gen.check_target import check_target
 from gen.command import Parser, UserError, command, whole
 from gen.files import refuse_overlap, refuse_unwritable, write_json
 from gen.ir import Network, Target
@@ -40,8 +41,13 @@ def currents(network: Network, target: Target = Target()) -> dict:
     Raises
     ------
     UserError
-        If even the best code fails to RESET a junction more often than :data:`FAILS`.
+        If no bit is drawn; if no build has such pulses; or if even the best code fails to RESET a junction
+        more often than :data:`FAILS`.
     """
+    check_target(target)
+    if not network.drawn:
+        raise UserError(f"Network {network.name!r} draws no random bits, so there are no junctions; name "
+                        "one of another method")
     dac   = Dac(target.mtj_bits)
     codes = write_codes(network.drawn, target, dac)
     set_ns, reset_ns = map(target.lasts_ns, (target.set_ns, target.reset_ns))
