@@ -300,7 +300,7 @@ def test_folder_of_someone_else_is_left_alone(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("content, problem", [
-    (None, "No such file or directory"), ("no JSON", "Expecting value"), ("{}", "'currents'"),
+    (None, "No such file or directory)"), ("no JSON", "Expecting value"), ("{}", "'currents')"),
     ("[1, 2]", "list indices must be integers"), ('{"currents": [1]}', "'reset_current'"),
 ])
 def test_wrong_currents(tmp_path, capsys, content, problem):
@@ -310,8 +310,7 @@ def test_wrong_currents(tmp_path, capsys, content, problem):
     status, line = run(capsys, "--layers", "lenet5", "--rng", "mtj", "--mtj-currents", path,
                        "--out", tmp_path / "out")
     assert status == 2
-    assert line.startswith(f"gen.build: File {path} has no list 'currents' and 'reset_current' (")
-    assert problem in line
+    assert line.startswith(f"gen.build: File {path} has no list 'currents' and 'reset_current' ({problem}")
     assert line.endswith("make it with: python -m golden.currents NETWORK --json FILE")
 
 
