@@ -41,8 +41,8 @@ those of the first array first:
 Floats may be of 16, 32 or 64 bits and integers of any width. Each is widened to 64 bits before
 anything is computed, which loses nothing, so the same numbers make the same network whatever type the
 file has. The last members are strings that say what the numbers mean. A file that lacks the method is of
-the one that scales tell of, or not; one that lacks another of them is taken to mean what this project
-does, and the log says so.
+the one that the name of the network ends with, or else that scales tell of, or not; one that lacks another
+of them is taken to mean what this project does, and the log says so.
 
 So a file with a structure is a network of one's own, whole: :func:`write_file` writes one, and
 :func:`read_file` reads it without being told a network. It may come from anywhere.
@@ -281,6 +281,9 @@ def _read(file, path, network, refuse):
                    f"name that network, or a checkpoint of {network.name!r}")
         if found != meaning[name]:
             refuse(f"states {name!r} of {_short(found)}, but it must be {meaning[name]!r}", _CONVERT[name])
+    if found_method is None and "network" in archive and network.name != base_of(network) and (
+            archive.take("network", (), "string") == network.name):
+        method = network.method # the name with its ending states it
     network = _with_method(network, found_method, method, refuse)
     thresholds = archive.take("thresholds", (len(network.input.thresholds),), "integer")
     if ((thresholds < 1) | (thresholds > 256)).any() or (np.diff(thresholds) < 0).any():
@@ -317,14 +320,15 @@ def _different(held, network):
 
 
 def _with_method(network, found, method, refuse):
-    """Return ``network`` with the choices of ``method``, if it has none; ``found`` is what the file states
-    of it."""
+    """Return ``network`` with the choices of ``method``, which the file is of, if it has none; ``found`` is
+    what the file states of it."""
     if found is not None and found not in METHODS:
         refuse(f"states method {_short(found)}, which is none of {', '.join(METHODS)}")
     if network.method:
-        if found is not None and method != network.method:
-            refuse(f"is of method {method!r}, not {network.method!r}", "name that method with --method, or "
-                   f"a checkpoint of {network.method!r}")
+        if method != network.method:
+            states = "" if found else "states no method, so it "
+            refuse(f"{states}is of method {method!r}, not {network.method!r}", "name that method with "
+                   f"--method, or a checkpoint of {network.method!r}")
         return network
     if network.draws:
         return network # its choices are its own

@@ -159,7 +159,8 @@ DETERMINISTIC = "deterministic"
 #: Which sets of n of N arrays a pass chooses from: those of consecutive ones, or all that there are.
 WAYS_OF = "ring", "any"
 
-#: Most sets of arrays that a layer chooses from: each divides the pass sets, and has banks of its own.
+#: Most arrays or banks, and most sets of arrays, that a layer chooses from: each divides the pass sets, and
+#: a set has banks of its own.
 SETS_MAX = 1024
 
 
@@ -194,8 +195,8 @@ def choose(network: Network, method: str, count: int | None = None, ways: int = 
         raise ValueError(f"Method {method!r} has one array per layer; leave --ways out")
     if ways_of != "ring" and made.choice is not ArrayChoice:
         raise ValueError(f"Method {method!r} has one array per layer; leave --ways-of out")
-    if count is not None and count < 2:
-        raise ValueError(f"Arrays or banks to choose from must be at least 2, not {count}")
+    if count is not None and not 2 <= count <= SETS_MAX:
+        raise ValueError(f"Arrays or banks to choose from must be from 2 to {SETS_MAX:,}, not {count:,}")
     if made.choice is ArrayChoice and ways != 1:
         _check_ways(method, chosen, ways, ways_of)
     masks = _masks(network, method, masked)
@@ -286,9 +287,9 @@ def _masks(network, method, masked):
 
 
 def _check_ways(method, count, ways, ways_of):
-    if ways_of == "any" and METHODS[method].in_turn:
-        raise ValueError(f"Method {method!r} has a normalization for each of its arrays and none for all "
-                         "sets of them; leave --ways-of out")
+    if METHODS[method].in_turn:
+        raise ValueError(f"Method {method!r} has a normalization for each of its arrays and none for sets "
+                         "of them; leave --ways out")
     most = count - (ways_of == "any")
     if not 1 <= ways <= most:
         sets = ", for more than one set" if ways_of == "any" else ""

@@ -42,7 +42,7 @@ BESIDE_TARGET = ("network", "method", "crossbars", "ways", "ways_of", "masked", 
                  "checkpoint", "random", "synth", "energy", "liberty", "mtj_dropout")
 
 #: What the codes of currents depend on, and what it is called.
-CALIBRATED = {"network": "network", "mtj_bits": "bits", "clock_mhz": "a clock in MHz of",
+CALIBRATED = {"network": "network", "mtj_bits": "a number of bits of", "clock_mhz": "a clock in MHz of",
               "set_ns": "a SET time in ns of", "reset_ns": "a RESET time in ns of"}
 
 #: Options that only one bus has: which one, what they are of, and how it is asked for.
@@ -136,7 +136,7 @@ def read_options(args: argparse.Namespace, network: str | None) -> dict:
     currents = _currents(args.mtj_currents) if args.mtj_currents else {}
     given = {name: getattr(args, name, None) for name in known} | {
         "network": network, "mtj_currents": currents.get("currents")}
-    if given["mtj_reset_current"] is None:
+    if given["mtj_reset_current"] is None or currents and given["mtj_reset_current"] == _NONE:
         given["mtj_reset_current"] = currents.get("reset_current")
     if "dropout" in currents:
         given["mtj_dropout"] = tuple(currents["dropout"])
@@ -359,6 +359,7 @@ def _currents(path):
         if not isinstance(codes, list):
             raise TypeError(f"not {codes!r}")
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BuildError(f"File {path} has no list 'currents' and 'reset_current' ({error}); make it with: "
-                         f"{_CURRENTS}") from None
+        reason = getattr(error, "strerror", None) or error
+        raise BuildError(f"File {path} has no list 'currents' and 'reset_current' ({reason}); make it "
+                         f"with: {_CURRENTS}") from None
     return contents | {"currents": tuple(codes)}

@@ -42,7 +42,9 @@ class Timeline:
         # Where nothing waits, images come as fast as the first layer takes them, and the pixels say it
         # without what latencies differ by.
         later = (self.results if self.waits else self.first_pixels)[len(self.results) // 2:]
-        return (later[-1] - later[0]) / (len(later) - 1)
+        mean  = (later[-1] - later[0]) / (len(later) - 1)
+        # What latencies differ by must not make it shorter than any image takes to come in.
+        return max(mean, min(after - before for before, after in itertools.pairwise(self.first_pixels)))
 
     @property
     def latency(self) -> int:

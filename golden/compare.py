@@ -16,7 +16,7 @@ import numpy as np
 from tabulate import tabulate
 
 from gen.command import Parser, command, whole
-from gen.files import refuse_unwritable, replacing, write_json
+from gen.files import refuse_overlap, refuse_unwritable, replacing, write_json
 from gen.ir import Head
 from gen.methods import name_of
 from gen.networks import NETWORKS
@@ -243,6 +243,9 @@ def main(arguments=None):
     args    = parser.parse_args(arguments)
     sources = _sources(parser, args)
     folder  = folder_of(args.data)
+    refuse_overlap([args.json, args.html], [
+        *(Path(source.text) for source, _ in sources if is_file(source.text)),
+        *(checkpoint_of(*both) for both in sources)])
     for path in filter(None, (args.json, args.html)):
         refuse_unwritable(path)
     rows = compare(sources, folder, passes=args.passes, images=args.images, cells=args.cells,

@@ -23,7 +23,8 @@ class CompileError(UserError):
 def compiled(name: str, checkpoint: Path | None = None, passes: int | None = 20, seed: int = 1, *,
              crossbars: int | None = None, ways: int = 1, ways_of: str = "ring",
              masked: str | None = None, p: float | None = None, method: str | None = None,
-             masks: str | None = None, random_layers: str | None = None) -> Network:
+             masks: str | None = None, random_layers: str | None = None, clock_mhz: float | None = None,
+             set_ns: float | None = None, reset_ns: float | None = None) -> Network:
     """Return the network ``name``, or that of this file (:mod:`gen.sources`), as ``python -m gen.compile``
     prints it.
 
@@ -38,7 +39,8 @@ def compiled(name: str, checkpoint: Path | None = None, passes: int | None = 20,
     for option, value in (("passes", passes), ("masks", masks), ("checkpoint", checkpoint),
                           ("crossbars", crossbars), ("ways", ways), ("ways-of", ways_of),
                           ("masked", masked), ("random-layers", random_layers), ("p", p),
-                          ("method", method)):
+                          ("method", method), ("clock-mhz", clock_mhz), ("set-ns", set_ns),
+                          ("reset-ns", reset_ns)):
         if value is not None:
             command.append(f"--{option}={value}")
     output, said = run_compiler(command)

@@ -40,8 +40,12 @@ def currents(network: Network, target: Target = Target()) -> dict:
     Raises
     ------
     UserError
-        If even the best code fails to RESET a junction more often than :data:`FAILS`.
+        If no bit is drawn, or if even the best code fails to RESET a junction more often than
+        :data:`FAILS`.
     """
+    if not network.drawn:
+        raise UserError(f"Network {network.name!r} draws no random bits, so there are no junctions; name "
+                        "one of another method")
     dac   = Dac(target.mtj_bits)
     codes = write_codes(network.drawn, target, dac)
     set_ns, reset_ns = map(target.lasts_ns, (target.set_ns, target.reset_ns))
@@ -107,11 +111,12 @@ def main(arguments=None):
             parser.error(f"--{name.replace('_', '-')} must be above 0, not {getattr(args, name)}")
     refuse_overlap([args.json], [args.checkpoint])
     refuse_unwritable(args.json)
+    times  = {name: getattr(args, name) for name in _TARGET} # the compiler refuses what no build has
     report = currents(compiled(args.source.text, args.checkpoint, passes=args.passes, seed=1,
                                crossbars=args.crossbars, ways=args.ways, ways_of=args.ways_of,
                                masked=args.masked, p=args.p, masks=args.masks,
-                               random_layers=args.random_layers), Target(
-        mtj_bits=args.mtj_bits, **{name: getattr(args, name) for name in _TARGET}))
+                               random_layers=args.random_layers, **times),
+                      Target(mtj_bits=args.mtj_bits, **times))
     write_json(args.json, report)
     print(f"SET pulses of {report['set_pulse_ns']:g} ns, RESET pulses of {report['reset_pulse_ns']:g} ns")
     print(tabulate({name: report[key] + [last] for name, key, last in (

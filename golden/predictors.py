@@ -68,5 +68,5 @@ def _baseline(source, method, passes, steps):
             raise
         raise UserError(f"Method {method!r} needs the package torch; install it with: "
                         f"{install_hint('golden')}, or leave it out with --methods") from None
-    network = read(with_method(source.plain, method), checkpoint_of(source, method))
+    network = read(with_method(source.plain, method), checkpoint_of(source, method), source.text)
     return lambda images, first=0: probabilities_of(network, images, passes, 1 + first, steps)

@@ -16,9 +16,11 @@ from pathlib import Path
 
 from tabulate import tabulate
 
+from gen import methods
 from gen.command import Parser, UserError, comma_separated, command, whole
 from gen.files import refuse_unwritable
 from gen.graph import graph_of
+from gen.ir import MaskChoice
 from gen.methods import WAYS_OF, asked_of, choose, count_of
 from gen.progress import Progress
 from gen.sources import HELP, is_file, source_argument
@@ -39,22 +41,26 @@ class Method:
     options: tuple[str, ...] = ("base",)   #: Options that not all methods have.
 
 
-METHODS = {
-    "deterministic":        Method(),
-    "scale-dropout":        Method(("spread", "paper"), options=()),
-    "scale-dropout-mean":   Method(),
-    "scale-dropout-random": Method(options=("base", "crossbars")),
-    "scale-dropout-element": Method(),
-    "spinbayes":            Method(("bayes",), levels=True,
-                                   options=("crossbars", "weight_bits", "ways", "ways_of", "arrays")),
-    "sub-set":              Method(options=("base", "crossbars")),
-    "tiny-ensemble":        Method(options=("base", "crossbars")),
-    "ensemble":             Method(apart=True, options=("base", "crossbars")),
-    "spatial-spindrop":     Method(options=("base", "masked")),
-    "spindrop":             Method(options=("base", "masked")),
-    "affine":               Method(),
+#: Those of a training of their own.
+_OWN = {
+    "scale-dropout": Method(("spread", "paper"), options=()),
+    "spinbayes":     Method(("bayes",), levels=True,
+                            options=("crossbars", "weight_bits", "ways", "ways_of", "arrays")),
+    "ensemble":      Method(apart=True, options=("base", "crossbars")),
     **{method: Method(("float",), options=()) for method in BASELINES},
 }
+
+
+def _method(name):
+    """What is known of a method from what it chooses, unless it is trained in its own way."""
+    if name in _OWN:
+        return _OWN[name]
+    chosen = methods.METHODS[name]
+    return Method(options=("base", *["crossbars"] * (chosen.count > 1),
+                           *["masked"] * (chosen.choice is MaskChoice)))
+
+
+METHODS = {name: _method(name) for name in (*methods.METHODS, *BASELINES)}
 
 #: Options for which the checkpoint that comes with the project is not replaced.
 OWN = ("epochs", "teacher_epochs", "seed", "recipe", "crossbars", "weight_bits", "ways", "ways_of",

@@ -1,8 +1,15 @@
-"""The methods, one file each: how a network makes its random choices, and what training does for them."""
+"""The methods, each in a file of its name: how a network makes its random choices, and what training does
+for them.
+
+The file of a method has ``LAYER``, its layer in floating point, and if it is trained as most are, by
+:mod:`golden.training.tune`, ``TUNING``.
+"""
 
 from collections.abc import Callable, Iterable
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 
 from gen.checkpoint_file import SHIPPED
 from gen.command import Parser, UserError, comma_separated
@@ -11,7 +18,7 @@ from gen.networks import NETWORKS
 from gen.sources import Source, is_file
 
 
-__all__ = ["BASELINES", "FLOAT", "asked_methods", "shipped"]
+__all__ = ["BASELINES", "FLOAT", "asked_methods", "file_of", "shipped"]
 
 
 #: Methods of floating point to compare with, of which nothing is built, and T.
@@ -19,6 +26,11 @@ BASELINES = {"mc-dropout": 20, "mc-dropconnect": 20}
 
 #: Folder of their checkpoints that come with the project.
 FLOAT = Path(__file__).parents[1] / "checkpoints"
+
+
+def file_of(method: str) -> ModuleType:
+    """Return the file of a method, which needs torch."""
+    return import_module(f"{__name__}.{method.replace('-', '_')}")
 
 
 def shipped(network: str, method: str) -> Path:

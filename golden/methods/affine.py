@@ -20,7 +20,7 @@ from golden.float.layers import BinaryConvolution
 from golden.methods.tuning import Tuning
 
 
-__all__ = ["P", "TUNING", "AffineConvolution", "begin"]
+__all__ = ["LAYER", "P", "TUNING", "AffineConvolution", "begin"]
 
 
 P        = 0.3   #: Dropout probability of w and of b (IV-A1).
@@ -138,6 +138,8 @@ def begin(model: nn.Module, p: float):
         layer.offset.copy_(offset / gain.mean())
         layer.p = p
 
+
+LAYER = AffineConvolution
 
 #: Thresholds that the normalization of a batch has learned are of little use to that of a map, so more is
 #: to be learned than by other methods, in larger steps.

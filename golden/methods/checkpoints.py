@@ -10,29 +10,17 @@ from torch import Tensor, nn
 from gen.checkpoint_file import CheckpointError, members, read_file
 from gen.files import replacing
 from gen.ir import Network
-from golden.float.layers import BinaryConvolution
+from gen.methods import METHODS
 from golden.float.model import BayNN
 from golden.float.spinbayes import SpinBayes
-from golden.methods.affine import AffineConvolution
-from golden.methods.ensemble import EnsembleConvolution
-from golden.methods.scale_dropout import ScaleConvolution
-from golden.methods.scale_dropout_element import ElementScaleConvolution
-from golden.methods.scale_dropout_mean import MeanScaleConvolution
-from golden.methods.scale_dropout_random import RandomScaleConvolution
-from golden.methods.spatial_spindrop import SpatialConvolution
-from golden.methods.spindrop import NeuronConvolution
-from golden.methods.sub_set import GaussianScaleConvolution
-from golden.methods.tiny_ensemble import MemberConvolution
+from golden.methods import file_of
 
 
 __all__ = ["CONVOLUTIONS", "CheckpointError", "export", "load"]
 
 
 #: The layers of binary networks by the method.
-CONVOLUTIONS = {convolution.method: convolution for convolution in (
-    BinaryConvolution, ScaleConvolution, MeanScaleConvolution, RandomScaleConvolution,
-    ElementScaleConvolution, GaussianScaleConvolution, MemberConvolution, EnsembleConvolution,
-    SpatialConvolution, NeuronConvolution, AffineConvolution)}
+CONVOLUTIONS = {method: file_of(method).LAYER for method in METHODS if METHODS[method].weight_bits == 1}
 
 
 def export(model: BayNN | SpinBayes, path: Path):

@@ -4,8 +4,10 @@ from golden.float.layers import BinaryConvolution
 from golden.methods.tuning import Tuning
 
 
-__all__ = ["TUNING"]
+__all__ = ["LAYER", "TUNING"]
 
+
+LAYER = BinaryConvolution
 
 #: It is trained as long as the others, so that none of them gains by more epochs.
 TUNING = Tuning(BinaryConvolution, passes=1)

@@ -15,7 +15,7 @@ from golden.float.model import BayNN
 from golden.methods.tiny_ensemble import of_members
 
 
-__all__ = ["EnsembleConvolution", "join"]
+__all__ = ["LAYER", "EnsembleConvolution", "join"]
 
 
 class EnsembleConvolution(nn.Module):
@@ -84,3 +84,6 @@ def join(network: Network, models: Sequence[BayNN]) -> BayNN:
     for layer, *members in zip(joined.layers, *(model.layers for model in models), strict=True):
         layer.members = nn.ModuleList(members)
     return joined
+
+
+LAYER = EnsembleConvolution

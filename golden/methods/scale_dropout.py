@@ -8,7 +8,9 @@ from gen.ir import Layer
 from golden.float.layers import BinaryConvolution, normalize
 
 
-__all__ = ["SCALE_LIMITS", "ScaleConvolution", "ScaleDropout", "jitter", "objective", "spread_objective"]
+__all__ = [
+    "LAYER", "SCALE_LIMITS", "ScaleConvolution", "ScaleDropout", "jitter", "objective", "spread_objective",
+]
 
 
 PHI    = 1e-5  #: Pull of the mean scale towards one (Scale-Dropout, VI-B).
@@ -131,3 +133,6 @@ def jitter(model: nn.Module):
 def spread_objective(loss: Tensor, model: nn.Module, count: int, done: float) -> Tensor:
     """Return the :func:`objective` of a stage that spreads the scales."""
     return objective(loss, model, spread=0.1)
+
+
+LAYER = ScaleConvolution

@@ -15,7 +15,7 @@ from golden.methods.scale_dropout import ScaleConvolution, jitter, spread_object
 from golden.methods.tuning import Tuning
 
 
-__all__ = ["P", "TUNING", "ElementScaleConvolution", "begin"]
+__all__ = ["LAYER", "P", "TUNING", "ElementScaleConvolution", "begin"]
 
 
 P = 0.3 #: Dropout probability of each scale.
@@ -46,4 +46,5 @@ def begin(model: nn.Module, p: float):
         layer.dropout.p = p
 
 
+LAYER  = ElementScaleConvolution
 TUNING = Tuning(ElementScaleConvolution, partial(begin, p=P), spread_objective)

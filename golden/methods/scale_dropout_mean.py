@@ -6,7 +6,7 @@ from golden.methods.scale_dropout import ScaleConvolution, jitter, spread_object
 from golden.methods.tuning import Tuning
 
 
-__all__ = ["TUNING", "MeanScaleConvolution"]
+__all__ = ["LAYER", "TUNING", "MeanScaleConvolution"]
 
 
 class MeanScaleConvolution(ScaleConvolution):
@@ -18,4 +18,5 @@ class MeanScaleConvolution(ScaleConvolution):
         return self.scale.mean().expand_as(self.scale)
 
 
+LAYER  = MeanScaleConvolution
 TUNING = Tuning(MeanScaleConvolution, jitter, spread_objective)

@@ -13,7 +13,7 @@ from golden.methods.scale_dropout import ScaleConvolution, jitter, spread_object
 from golden.methods.tuning import Tuning
 
 
-__all__ = ["RANGE", "TUNING", "RandomScaleConvolution"]
+__all__ = ["LAYER", "RANGE", "TUNING", "RandomScaleConvolution"]
 
 
 RANGE = (0.5, 1.5) #: Of the uniform distribution that their values are from. The paper states none.
@@ -56,4 +56,5 @@ class RandomScaleConvolution(ScaleConvolution):
         return normalize(self.normalization, z)
 
 
+LAYER  = RandomScaleConvolution
 TUNING = Tuning(RandomScaleConvolution, jitter, spread_objective)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from golden.methods.masks import MaskedConvolution, tuning
 
 
-__all__ = ["P", "TUNING", "SpatialConvolution"]
+__all__ = ["LAYER", "P", "TUNING", "SpatialConvolution"]
 
 
 P = 0.05 #: Probability that a channel is dropped.
@@ -20,6 +20,8 @@ class SpatialConvolution(MaskedConvolution):
 
     method = "spatial-spindrop"
 
+
+LAYER = SpatialConvolution
 
 #: Channels are few, so each pass lacks much that the deterministic network relies on: there is more to
 #: learn anew than when single inputs are dropped.

@@ -7,7 +7,7 @@ held back is taken.
 from golden.methods.masks import MaskedConvolution, tuning
 
 
-__all__ = ["P", "TUNING", "NeuronConvolution"]
+__all__ = ["LAYER", "P", "TUNING", "NeuronConvolution"]
 
 
 P = 0.1 #: Probability that an input is dropped.
@@ -19,4 +19,5 @@ class NeuronConvolution(MaskedConvolution):
     method = "spindrop"
 
 
+LAYER  = NeuronConvolution
 TUNING = tuning(NeuronConvolution, P)

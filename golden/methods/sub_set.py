@@ -18,7 +18,7 @@ from golden.float.layers import BinaryConvolution, normalize
 from golden.methods.tuning import Tuning
 
 
-__all__ = ["BITS", "TUNING", "GaussianScaleConvolution", "quantize_scale"]
+__all__ = ["BITS", "LAYER", "TUNING", "GaussianScaleConvolution", "quantize_scale"]
 
 
 BITS    = 4     #: Of a stored scale, in steps of an eighth.
@@ -102,5 +102,6 @@ class GaussianScaleConvolution(BinaryConvolution):
         return normalize(self.normalization, (s + self.bias.view(1, -1, 1, 1)) * scale[:, :, None, None])
 
 
+LAYER  = GaussianScaleConvolution
 TUNING = Tuning(GaussianScaleConvolution,
                 objective=lambda loss, model, count, done: free_energy(loss, model, WEIGHT, count, done))

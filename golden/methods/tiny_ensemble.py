@@ -12,7 +12,7 @@ from golden.float.layers import BinaryConvolution, normalize, vectors_of
 from golden.methods.tuning import Tuning
 
 
-__all__ = ["TUNING", "MemberConvolution", "of_members", "scatter"]
+__all__ = ["LAYER", "TUNING", "MemberConvolution", "of_members", "scatter"]
 
 
 SPREAD = 0.3  #: Standard deviation of the logarithm of the factors that members begin with on gamma.
@@ -86,6 +86,8 @@ def scatter(model: nn.Module):
             normalization.weight.mul_(torch.exp(SPREAD * torch.randn_like(normalization.weight)))
             normalization.bias.add_(SHIFT * torch.randn_like(normalization.bias))
 
+
+LAYER = MemberConvolution
 
 #: Every member sees the whole batch and learns by itself, which is slower than learning from the mean. More
 #: passes than members would only repeat them.

@@ -74,17 +74,17 @@ def write(model: FloatNetwork, path: Path):
             name: value.cpu().numpy() for name, value in model.state_dict().items()})
 
 
-def read(network: Network, path: Path) -> FloatNetwork:
+def read(network: Network, path: Path, named: str | None = None) -> FloatNetwork:
     """Return ``network``, which :func:`network_of` made, in evaluation mode with the parameters of
-    ``path``.
+    ``path``. ``named`` is what a user has called it, unless that is its own name.
 
     Raises
     ------
     CheckpointError
         If the file is missing, damaged, or of another network.
     """
-    again = (f"make it again with: python -m golden.train {base_of(network)} --method {network.method} "
-             f"--data DIR --out {path}")
+    again = (f"make it again with: python -m golden.train {named or base_of(network)} "
+             f"--method {network.method} --data DIR --out {path}")
     model = FloatNetwork(network, CONVOLUTIONS[network.method])
     try:
         with open(path, "rb") as file, np.load(file) as archive:

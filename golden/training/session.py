@@ -9,21 +9,11 @@ from pathlib import Path
 
 import torch
 
+from gen import methods
 from gen.ir import Network, dump
 from gen.progress import Progress
 from golden.data import DataError, data_set, load_for
-from golden.methods import (
-    BASELINES,
-    affine,
-    deterministic,
-    scale_dropout_element,
-    scale_dropout_mean,
-    scale_dropout_random,
-    spatial_spindrop,
-    spindrop,
-    sub_set,
-    tiny_ensemble,
-)
+from golden.methods import BASELINES, file_of
 from golden.methods.checkpoints import export, load
 from golden.training import baselines, bayes, scale_dropout, tune
 from golden.training.base import begin
@@ -53,26 +43,19 @@ def _tuned(tuning):
                     tuned=True)
 
 
-METHODS = {
-    "deterministic":        _tuned(deterministic.TUNING),
-    "scale-dropout":        Training({"spread": scale_dropout.train_spread,
-                                      "paper": scale_dropout.train_paper},
-                                     scale_dropout.Plan(epochs=20, spread_epochs=5, copies=0),
-                                     scale_dropout.PLANS, measure=scale_dropout.measure),
-    "scale-dropout-mean":   _tuned(scale_dropout_mean.TUNING),
-    "scale-dropout-random": _tuned(scale_dropout_random.TUNING),
-    "scale-dropout-element": _tuned(scale_dropout_element.TUNING),
-    "spinbayes":            Training({"bayes": bayes.train_bayes}, bayes.Plan(epochs=20), bayes.PLANS),
-    "sub-set":              _tuned(sub_set.TUNING),
-    "tiny-ensemble":        _tuned(tiny_ensemble.TUNING),
-    "ensemble":             Training({"tune": tune.train_ensemble}, tune.Plan(epochs=20), tune.PLANS,
-                                     tuned=True),
-    "spatial-spindrop":     _tuned(spatial_spindrop.TUNING),
-    "spindrop":             _tuned(spindrop.TUNING),
-    "affine":               _tuned(affine.TUNING),
+#: Those of a training of their own.
+_OWN = {
+    "scale-dropout": Training({"spread": scale_dropout.train_spread, "paper": scale_dropout.train_paper},
+                              scale_dropout.Plan(epochs=20, spread_epochs=5, copies=0),
+                              scale_dropout.PLANS, measure=scale_dropout.measure),
+    "spinbayes":     Training({"bayes": bayes.train_bayes}, bayes.Plan(epochs=20), bayes.PLANS),
+    "ensemble":      Training({"tune": tune.train_ensemble}, tune.Plan(epochs=20), tune.PLANS, tuned=True),
     **{method: Training({"float": baselines.train_baseline}, baselines.Plan(epochs=12),
                         write=baselines.write, read=baselines.read) for method in BASELINES},
 }
+
+METHODS = {method: _OWN[method] if method in _OWN else _tuned(file_of(method).TUNING)
+           for method in (*methods.METHODS, *BASELINES)}
 
 
 #: Of the description of a run, what a deterministic network that several methods begin with has not.

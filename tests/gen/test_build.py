@@ -221,7 +221,7 @@ def run(capsys, *arguments):
     (["--crossbars", "8"], "Method 'scale-dropout' has nothing to choose --crossbars of; leave it out"),
     (["--ways", "2"], "Method 'scale-dropout' has one array per layer; leave --ways out"),
     (["--method", "spinbayes", "--crossbars", "1"],
-     "Arrays or banks to choose from must be at least 2, not 1"),
+     "Arrays or banks to choose from must be from 2 to 1,024, not 1"),
     (["--method", "spinbayes", "--p", "0.5"],
      "Method 'spinbayes' has no dropout probability; leave --p out"),
     (["--p", "2"], "A dropout probability must be from 0 to 1, not 2.0"),
@@ -300,7 +300,7 @@ def test_folder_of_someone_else_is_left_alone(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("content, problem", [
-    (None, "No such file or directory"), ("no JSON", "Expecting value"), ("{}", "'currents'"),
+    (None, "No such file or directory)"), ("no JSON", "Expecting value"), ("{}", "'currents')"),
     ("[1, 2]", "list indices must be integers"), ('{"currents": [1]}', "'reset_current'"),
 ])
 def test_wrong_currents(tmp_path, capsys, content, problem):
@@ -310,8 +310,7 @@ def test_wrong_currents(tmp_path, capsys, content, problem):
     status, line = run(capsys, "--layers", "lenet5", "--rng", "mtj", "--mtj-currents", path,
                        "--out", tmp_path / "out")
     assert status == 2
-    assert line.startswith(f"gen.build: File {path} has no list 'currents' and 'reset_current' (")
-    assert problem in line
+    assert line.startswith(f"gen.build: File {path} has no list 'currents' and 'reset_current' ({problem}")
     assert line.endswith("make it with: python -m golden.currents NETWORK --json FILE")
 
 

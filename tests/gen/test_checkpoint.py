@@ -395,6 +395,21 @@ def test_another_method(path, write_checkpoint):
         read(path, replace(of_method("sub-set"), name="small"))
 
 
+@pytest.mark.parametrize("method", ["deterministic", "spindrop", "affine"])
+def test_another_method_of_a_file_that_states_none(path, write_checkpoint, method):
+    """It has scales, so it is of the default method, unless its name says another."""
+    network = of_method(method)
+    write_checkpoint(path, replace(network, name="small"), method=None)
+    message = (f"Checkpoint {path} states no method, so it is of method 'scale-dropout', not {method!r}; "
+               f"name that method with --method, or a checkpoint of {method!r}")
+    with pytest.raises(CheckpointError, match=f"^{re.escape(message)}$"):
+        read(path, network)
+    write_checkpoint(path, network)
+    stated = read(path, network)
+    write_checkpoint(path, network, method=None)
+    assert read(path, network) == stated
+
+
 @pytest.mark.parametrize("stated, message", [
     (np.array("dropconnect"), f"states method 'dropconnect', which is none of {', '.join(METHODS)}"),
     (np.array(""), f"states method '', which is none of {', '.join(METHODS)}"),

@@ -25,7 +25,7 @@ from gen.ir import (
 from gen.lower import lower
 from gen.methods import network_of
 from gen.outcomes import branching, drawn
-from gen.timeline import timeline
+from gen.timeline import Timeline, timeline
 from gen.transforms.folding import map_cycles
 from golden.random.generator import choices
 from sim.component import transfer
@@ -223,6 +223,17 @@ def test_points(masks, p, passes, schedule):
     result = timeline(accelerator, made_by(network, 9, passes))
     assert result.waits or passes != 40
     assert (result.first_pixels, result.results) == simulated(accelerator, network, 9, passes)
+
+
+@pytest.mark.parametrize("waits, results, interval", [
+    (True, (160, 250, 355, 455), 100.0),
+    (True, (160, 250, 365, 455), 100.0), # the last latency is 10 cycles shorter than the one before
+    (True, (160, 250, 365, 485), 120.0),
+    (False, (160, 250, 365, 455), 105.0),
+])
+def test_mean_interval(waits, results, interval):
+    """No shorter than any image takes to come in, as images would come faster than their pixels."""
+    assert Timeline((0, 100, 200, 305), results, (), 1, waits).mean_interval == interval
 
 
 @pytest.mark.parametrize("seed, hidden, passes", [(2, 0, 6), (8, 0, 6), (11, 1, 2)])

@@ -222,9 +222,9 @@ def test_ways(count, ways, ways_of, sets):
     ("spinbayes", 16, 8, "any",
      "Sets of 8 of 16 arrays must be at most 1,024 to choose from, not 12,870; ask for fewer with "
      "--crossbars, or leave --ways-of out for a ring"),
-    ("ensemble", None, 2, "any",
-     "Method 'ensemble' has a normalization for each of its arrays and none for all sets of them; leave "
-     "--ways-of out"),
+    *(("ensemble", None, 2, ways_of,
+       "Method 'ensemble' has a normalization for each of its arrays and none for sets of them; leave "
+       "--ways out") for ways_of in WAYS_OF),
     ("sub-set", None, 1, "any", "Method 'sub-set' has one array per layer; leave --ways-of out"),
 ])
 def test_ways_that_cannot_be(method, count, ways, ways_of, message):
@@ -253,9 +253,9 @@ def test_quoted_sources_say_where():
       for method in ("scale-dropout", "scale-dropout-mean", ELEMENT, "affine", "deterministic", *MASKED)),
     *((method, None, 2, f"Method {method!r} has one array per layer; leave --ways out")
       for method in (*(name for name, (kind, *_) in EXPECTED.items() if kind is not ArrayChoice), ELEMENT)),
-    *((method, count, 1, f"Arrays or banks to choose from must be at least 2, not {count}")
+    *((method, count, 1, f"Arrays or banks to choose from must be from 2 to 1,024, not {count:,}")
       for method in ("scale-dropout-random", "spinbayes", "sub-set", "tiny-ensemble", "ensemble")
-      for count in (1, 0, -8)),
+      for count in (1, 0, -8, 1025, 10**9)), # refused before a table of so many
 ])
 def test_what_cannot_be_chosen(method, count, ways, message):
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):

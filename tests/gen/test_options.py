@@ -135,7 +135,7 @@ def test_help_of_the_methods(capsys):
     ("scale-dropout", 8, 1, "Method 'scale-dropout' has nothing to choose --crossbars of; leave it out"),
     ("deterministic", 8, 1, "Method 'deterministic' has nothing to choose --crossbars of; leave it out"),
     ("sub-set", None, 2, "Method 'sub-set' has one array per layer; leave --ways out"),
-    ("spinbayes", 1, 1, "Arrays or banks to choose from must be at least 2, not 1"),
+    ("spinbayes", 1, 1, "Arrays or banks to choose from must be from 2 to 1,024, not 1"),
 ])
 def test_what_a_method_has_not(method, crossbars, ways, message):
     with pytest.raises(BuildError, match=f"^{re.escape(message)}$"):
@@ -262,8 +262,8 @@ def test_currents_without_pins(tmp_path):
 
 
 @pytest.mark.parametrize("contents, options, message, way_out", [
-    ({"mtj_bits": 8}, ["--mtj-bits", 10], "bits 8, not 10", " --mtj-bits 10"),
-    ({"mtj_bits": 10}, [], "bits 10, not 8", " --mtj-bits 8"),
+    ({"mtj_bits": 8}, ["--mtj-bits", 10], "a number of bits of 8, not 10", " --mtj-bits 10"),
+    ({"mtj_bits": 10}, [], "a number of bits of 10, not 8", " --mtj-bits 8"),
     ({"network": "lenet5_wide"}, [], "network lenet5_wide, not lenet5", ""),
     ({"clock_mhz": 125.0}, ["--clock-mhz", 200], "a clock in MHz of 125.0, not 200.0",
      " --clock-mhz 200.0"),
@@ -281,6 +281,16 @@ def test_currents_for_something_else(tmp_path, contents, options, message, way_o
     path.write_text(json.dumps(codes | {"mtj_bits": 8, "network": "lenet5", "clock_mhz": 125.0}))
     asked = parse("--rng", "mtj", "--mtj-currents", path, network="lenet5")
     assert (asked["mtj_currents"], asked["mtj_reset_current"]) == ((1,) * 5, 9)
+
+
+@pytest.mark.parametrize("option, code", [([], 9), (["none"], 9), ([7], 7)])
+def test_reset_current_beside_a_file(tmp_path, option, code):
+    """With none, no other than that of the file."""
+    path = tmp_path / "currents.json"
+    path.write_text(json.dumps({"currents": [1] * 5, "reset_current": 9}))
+    options = [word for value in option for word in ("--mtj-reset-current", value)]
+    asked = parse("--rng", "mtj", "--mtj-currents", path, *options, network="lenet5")
+    assert asked["mtj_reset_current"] == code
 
 
 @pytest.mark.parametrize("options, bit, made", [

@@ -1,11 +1,13 @@
 import gzip
 import json
+import shutil
 import sys
 
 import numpy as np
 import pytest
 
 import golden.compare
+from gen.checkpoint import SHIPPED
 from gen.progress import Progress
 from gen.sources import find
 from gen.tools import install_hint
@@ -127,6 +129,17 @@ def test_refusals(arguments, message, folder, capsys):
         assert end.code == 2
     last = capsys.readouterr().err.splitlines()[-1]
     assert last.startswith(f"golden.compare: {message}")
+
+
+@pytest.mark.parametrize("options", [["--json", "mlp.npz"], ["--json", "out", "--html", "out"]])
+def test_no_file_is_written_over(options, folder, tmp_path, monkeypatch, capsys):
+    """Neither one that is read, nor another output."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(SHIPPED / "mlp.npz", "mlp.npz")
+    assert golden.compare.main(["mlp.npz", "--data", str(folder), "--images", "1", *options]) == 2
+    assert capsys.readouterr().err == (f"golden.compare: File {options[-1]} cannot be written (it is "
+                                       "another file of this command); name another\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["mlp.npz"]
 
 
 def test_without_a_checkpoint(folder, capsys, monkeypatch, tmp_path):

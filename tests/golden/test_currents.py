@@ -47,6 +47,23 @@ def test_reset_that_is_too_short(random_network):
         currents(network, Target(clock_mhz=500.0, reset_ns=1.5))
 
 
+@pytest.mark.parametrize("name, options, message", [
+    ("lenet5_deterministic", [], "Network 'lenet5_deterministic' draws no random bits, so there are no "
+                                 "junctions; name one of another method"),
+    ("lenet5_ensemble", [], "Network 'lenet5_ensemble' draws no random bits, so there are no junctions; "
+                            "name one of another method"),
+    ("lenet5", ["--set-ns", "1e9"], "The set time must be above 0 and at most 8192 ns, 1024 cycles of 125 "
+                                    "MHz, not 1000000000.0"),
+    ("lenet5", ["--clock-mhz", "1e9"], "The clock must be from 0.001 to 10000 MHz, not 1000000000.0"),
+])
+def test_what_no_build_takes(tmp_path, capsys, name, options, message):
+    """It is refused before a file is written."""
+    path = tmp_path / "currents.json"
+    assert main([name, *options, "--json", str(path)]) == 2
+    assert capsys.readouterr().err == f"golden.currents: {message}\n"
+    assert not path.exists()
+
+
 def test_command(tmp_path, write_checkpoint, capsys):
     write_checkpoint(tmp_path / "checkpoint.npz", NETWORKS["lenet5"])
     out = tmp_path / "currents.json"

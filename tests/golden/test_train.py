@@ -244,9 +244,9 @@ NOT_REPLACED = ("with --epochs, --teacher-epochs, --seed, --recipe, --crossbars,
        "'sub-set' or 'tiny-ensemble' or 'ensemble'")
       for method in ("scale-dropout", "deterministic", "spindrop", "affine")),
     (["lenet5", "--base", "x"],
-     "--base is not for method 'scale-dropout', but for 'deterministic' or 'scale-dropout-mean' or "
-     "'scale-dropout-random' or 'scale-dropout-element' or 'sub-set' or 'tiny-ensemble' or 'ensemble' or "
-     "'spatial-spindrop' or 'spindrop' or 'affine'"),
+     "--base is not for method 'scale-dropout', but for 'scale-dropout-mean' or 'scale-dropout-random' or "
+     "'scale-dropout-element' or 'sub-set' or 'tiny-ensemble' or 'ensemble' or 'spatial-spindrop' or "
+     "'spindrop' or 'affine' or 'deterministic'"),
     (["lenet5_spinbayes", "--out", "x", "--ways", "0"],
      "argument --ways: must be a whole number of at least 1, not '0'"),
     (["lenet5_spinbayes", "--out", "x", "--ways", "9"],

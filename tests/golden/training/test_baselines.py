@@ -92,6 +92,8 @@ def test_wrong_checkpoint(tmp_path, spoil, message):
     assert str(error.value).startswith(f"Checkpoint {path} {message}")
     assert str(error.value).endswith("; make it again with: python -m golden.train lenet5 --method "
                                      f"mc-dropout --data DIR --out {path}")
+    with pytest.raises(CheckpointError, match=" golden.train of/mine.toml --method mc-dropout --data DIR "):
+        read(network, path, "of/mine.toml")
 
 
 @pytest.mark.parametrize("method", BASELINES)
