@@ -211,6 +211,7 @@ class _Reader:
         self.read = {}      # bits that are read by the numbers of ports
         self.seen = set()   # memories
         self.first = {}     # the first register of each kind
+        self.products = {}  # of multipliers, by what enters them
         self.blocks = {}    # of constant memories
         outputs = [net for value in self.cells[0].ports_o.values() for net in value]
         self.used |= set(outputs)
@@ -309,7 +310,7 @@ class _Reader:
         if name in ("<<", "u>>", "s>>"):
             return self._word(net, self._shifted(name, *words))[bit]
         if name == "*":
-            return self._word(net, self._product(*words, self._top(net, len(words[0]))))[bit]
+            return self._word(net, self._product(*words))[bit]
         if name in ("+", "-"):
             return self._word(net, self._sum(name, words, self._top(net, len(words[0]))))[bit]
         return self._less(name, *words)
@@ -390,15 +391,18 @@ class _Reader:
             value = [self.gates.choice(bit, one, other) for one, other in zip(moved, value, strict=True)]
         return value
 
-    def _product(self, a, b, top):
+    def _product(self, a, b):
         for one, other in ((a, b), (b, a)):
             places = [place for place, bit in enumerate(one) if bit]
             if all(bit < 2 for bit in one) and len(places) <= 1:
                 return ([0] * places[0] + other)[:len(other)] if places else [0] * len(other)
+        if (same := tuple(sorted((tuple(a), tuple(b))))) in self.products:
+            return self.products[same]
         sides = [_extent(side, bool(side[-1])) for side in (a, b)]
         self.logic.multipliers += -(-sides[0] // _MULTIPLIER) * -(-sides[1] // _MULTIPLIER)
         self.logic.roots += a + b
-        return [self.gates.leaf() for _ in a]
+        self.products[same] = [self.gates.leaf() for _ in a]
+        return self.products[same]
 
     def _assigned(self, cell, bit):
         """What is assigned last."""

@@ -81,6 +81,9 @@ def word(function):
     (36, 36, lambda i: i[:18] * i[18:], (0, 0, 0, 0, 0, 1)),
     (40, 40, lambda i: i[:20] * i[20:], (0, 0, 0, 0, 0, 4)),
     (8, 12, lambda i: i * 16, (0, 0, 0, 0, 0, 0)),
+    # Products of the same factors are one.
+    (16, 16, lambda i: (i[:8] * i[8:]) ^ (i[8:] * i[:8] + 0), (0, 0, 0, 0, 0, 1)),
+    (16, 32, lambda i: Cat(i[:8] * i[8:], i[:8] * i[8:15]), (0, 0, 0, 0, 0, 2)),
     # A multiplexer of four takes three; one of constants is logic of the address.
     (6, 1, lambda i: Array(i[:4])[i[4:]], (3, 0, 0, 0, 0, 0)),
     (4, 3, lambda i: Array([(3 * place) % 8 for place in range(16)])[i], (2, 0, 0, 0, 0, 0)),
