@@ -119,15 +119,17 @@ def test_two_blocks_of_one_name(random_network):
         dut.elaborate(None)
 
 
-@pytest.mark.parametrize("sources, stuck", [("model", 0), ("layer", 1), ("layer", 2)])
+@pytest.mark.parametrize("sources, stuck", [("model", 0), ("layer", 0), ("layer", 1), ("layer", 2)])
 def test_stuck_junction_raises_the_alarm(random_network, sources, stuck):
     """One of the sources, or the only one, always senses that it has switched. The alarm rises two
     cycles after the bit that makes 61 of it equal, and results that follow bear the error; but they are
-    those of the bits that were sensed."""
+    those of the bits that were sensed. Pixels wait for the reads of the first layer."""
     network = random_network(2, 2)
     network = replace(network, draws=tuple(replace(draw, drops=(0.5,)) for draw in network.draws))
-    target  = replace(TARGET, rng="mtj", mtj_currents=(1, 2, 3), mtj_reset_current=255, sources=sources)
+    target  = replace(TARGET, rng="mtj", mtj_currents=(1, 2, 3), mtj_reset_current=255, sources=sources,
+                      interval=150)
     network = compile_network(network, target)
+    assert network.layers[0].folding.column_groups > 1
     dut     = lower(network, target)
     pins    = list(dut.mtj)
     alarms, flags, sensed = [], [], [[] for _ in pins]

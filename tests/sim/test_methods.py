@@ -39,7 +39,7 @@ def together(networks):
 
 def target_of(network, schedule, **options):
     columns = max(layer.columns_per_weight for layer in network.layers)
-    return Target(array_rows=16, array_columns=columns, passes=6, passes_max=8, schedule=schedule,
+    return Target(array_rows=16, array_columns=3 * columns, passes=6, passes_max=8, schedule=schedule,
                   **options)
 
 

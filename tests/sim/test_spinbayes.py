@@ -13,7 +13,8 @@ from golden.device.junction import write_codes
 
 IMAGES, LABELS = load_sample()
 
-TARGET = Target(passes=10, passes_max=16)
+#: Inputs of the first layer are spread, as many as the interval needs.
+TARGET = Target(passes=10, passes_max=16, interval=30_000)
 
 
 @pytest.fixture(scope="module")
