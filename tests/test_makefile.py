@@ -45,5 +45,5 @@ def test_signoff(tmp_path, failing, status, last):
                          text=True)
     assert run.returncode == status
     assert [line for line in run.stderr.splitlines() if line.startswith("signoff")] == last
-    assert called.read_text().split() == ["testset", "coverage", "regress", "formal", "mutation",
+    assert called.read_text().split() == ["long", "testset", "coverage", "regress", "formal", "mutation",
                                           "randomness", "faults", "verification"]
