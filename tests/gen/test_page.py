@@ -1,6 +1,7 @@
 import base64
 import json
 import re
+import shutil
 from html.parser import HTMLParser
 
 import pytest
@@ -9,6 +10,7 @@ from gen import report as command
 from gen.build import main as build
 from gen.output import MANIFEST, PAGE
 from gen.page import page
+from tests.gen.browser import browser, look
 from tests.gen.test_description import SMALL
 
 
@@ -103,6 +105,35 @@ def test_light_and_dark_and_any_width(built):
     assert "@media (prefers-color-scheme: dark)" in text and "color-scheme: light dark" in text
     # Tables, which may be wider than a phone, scroll by themselves.
     assert text.count('<div class="wide"><table>') == text.count("<table>") > 5
+
+
+def test_in_a_browser(built, tmp_path):
+    """On a phone and a screen, by day and at night: no error, no request to a network, nothing wider than
+    the window; with a page that does all three wrong beside it."""
+    folder = tmp_path / "figures"
+    folder.mkdir()
+    (folder / "wide.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg" width="2000" height="10"/>')
+    (folder / "wide.csv").write_text("panel,series,T,value,low,high\nNLL,plain,1.0,0.5,,\n")
+    (tmp_path / "page").mkdir()
+    shutil.copytree(built / "whole", tmp_path / "page" / "whole")
+    assert command.main([str(tmp_path / "page" / "whole"), "--figures", str(folder)]) == 0
+    wrong = tmp_path / "wrong.html"
+    wrong.write_text('<body><div style="width:2000px"><img src="http://example.invalid/a.png">'
+                     "<script>nothing()</script></div></body>")
+    with browser() as chromium:
+        for path in (tmp_path / "page" / "whole" / PAGE, built / "estimate" / PAGE):
+            papers = set()
+            for width in (400, 1200):
+                for scheme in ("light", "dark"):
+                    seen = look(chromium, path, width, scheme)
+                    assert (seen.errors, seen.requests) == ([], [])
+                    assert seen.width <= width
+                    assert "Energy of an image, by layer and part" in seen.text
+                    papers.add((scheme, seen.paper))
+            assert len(papers) == 2 and len({paper for _, paper in papers}) == 2
+        seen = look(chromium, wrong, 400)
+        assert any("nothing is not defined" in error for error in seen.errors)
+        assert seen.requests == ["http://example.invalid/a.png"] and seen.width >= 2000
 
 
 def test_bars_are_what_the_reports_say(built):
