@@ -15,7 +15,7 @@ from pathlib import Path
 from amaranth.hdl import Shape
 
 from gen.blocks.bench import bench, vector_file
-from gen.blocks.cells import FAMILIES, synthesize
+from gen.blocks.cells import synthesize
 from gen.blocks.docstring import parameters, plain, text_of
 from gen.blocks.notation import MOST, NotationError, value_of
 from gen.blocks.page import cell_table, page
@@ -23,6 +23,7 @@ from gen.blocks.table import BLOCKS
 from gen.blocks.vectors import record
 from gen.command import Parser, UserError, comma_separated, command, whole
 from gen.emit import emit, listed
+from gen.fpga import FPGAS
 from gen.output import MANIFEST, folder
 from gen.progress import Progress
 from gen.standard_cells.liberty import read_library
@@ -101,7 +102,7 @@ def write_block(name: str, chosen: dict, out: Path, *, cycles=2000, seed=1, fami
         (directory / vector_file(name)).write_text(lines)
         cells = {family: synthesize(directory, manifest, family, steps) if family in families else
                  {"status": "not_run", "reason": f"not asked for; add --synth {family}"}
-                 for family in FAMILIES}
+                 for family in FPGAS}
         (directory / "synth.json").write_text(json.dumps(cells, indent=1) + "\n")
         standard = write_standard_cells(directory, library, CLOCK_MHZ, steps) if library else None
         if standard:
@@ -141,10 +142,10 @@ def _known(name):
 
 
 def _families(text):
-    names = list(FAMILIES) if text == "all" else comma_separated(text)
+    names = list(FPGAS) if text == "all" else comma_separated(text)
     for name in names:
-        if name not in FAMILIES:
-            raise argparse.ArgumentTypeError(f"must be of {', '.join(FAMILIES)}, with commas between them, "
+        if name not in FPGAS:
+            raise argparse.ArgumentTypeError(f"must be of {', '.join(FPGAS)}, with commas between them, "
                                              f"or all, not {name!r}")
     return names
 
@@ -188,7 +189,7 @@ def _parser(name=None):
     parser.add_argument("--vectors-seed", type=whole(0), default=1, metavar="N",
                         help="seed of its inputs; 1")
     parser.add_argument("--synth", type=_families, default=[], metavar="FAMILIES",
-                        help=f"count cells and find the clock, for {', '.join(FAMILIES)} or all; several "
+                        help=f"count cells and find the clock, for {', '.join(FPGAS)} or all; several "
                              "with commas between them")
     parser.add_argument("--liberty", type=Path, metavar="FILE",
                         help="map to the standard cells of this Liberty file, too: area and clock")

@@ -134,12 +134,9 @@ def write_board(target: Target, bus: dict, clock: str, directory: Path, sources=
 
 
 def check_synthesis(name: str, synth: str):
-    """Raise :exc:`BoardError` unless ``synth`` is that of the FPGA of the board ``name``; without a board
-    it is an ECP5."""
+    """Raise :exc:`BoardError` unless ``synth`` is that of the FPGA of the board ``name``, if there is
+    one."""
     if name == "none":
-        if synth != "ecp5":
-            raise BoardError(f"An FPGA for --synth {synth} is only that of a board; name one with --board, "
-                             "or use --synth ecp5")
         return
     family = FAMILIES[BOARDS[name].family]
     if family.synth is None:

@@ -25,6 +25,7 @@ from gen.emit import emit, fields
 from gen.energy.report import energy_of, energy_report, of_schedules
 from gen.energy.table import read_table
 from gen.estimate import estimate_layers, estimate_network
+from gen.fpga import FPGAS
 from gen.images import array_images, weight_files, write_images
 from gen.instances import lower_instances, performance_of_instances
 from gen.ir import Network, Target, dump
@@ -54,7 +55,7 @@ from gen.standard_cells.liberty import find_library, read_library
 from gen.standard_cells.report import write_standard_cells
 from gen.structure import plain
 from gen.summary import outline, summary
-from gen.synth import FLOWS, synthesize
+from gen.synth import synthesize
 from gen.tools import find, prepare, version
 from gen.transforms.folding import choose_interval, fewest_arrays, map_cycles, runs
 from gen.weights import stored_bits
@@ -73,7 +74,7 @@ def build(network: Network | str, target: Target, out: Path, *, checkpoint=None,
     folder ``out``; return its reports.
 
     ``checkpoint`` is a path, that of the shipped one or of the file unless given; ``p`` the dropout
-    probability of all layers, as trained unless given; ``synth`` is one of :data:`gen.synth.FLOWS` or None;
+    probability of all layers, as trained unless given; ``synth`` is one of :data:`gen.fpga.FPGAS` or None;
     ``energy`` a table of energies (:func:`gen.energy.table.read_table`), that of the paper unless given;
     ``liberty`` a file of standard cells that the design is mapped to, or None;
     what was ``asked`` for beside the target goes to ``config.json``. ``steps`` says how far it is, in eight
@@ -108,7 +109,7 @@ def build_network(network: Network, target: Target, out: Path, *, synth=None, en
     library = liberty and read_library(liberty)
     if synth: # rather now than when all before it is done
         check_synthesis(target.board, synth)
-        find(FLOWS[synth].router, extra=FLOWS[synth].extra)
+        find(FPGAS[synth].router, extra=FPGAS[synth].extra)
     clock = None
     if target.board != "none": # so is what a board cannot
         check_target(target)
@@ -136,7 +137,8 @@ def build_network(network: Network, target: Target, out: Path, *, synth=None, en
         write_images(network, accelerator, directory / "rtl")
         constraints(target.clock_mhz, directory / "constraints", "clk" if bus is None else bus["clock"])
         if synth:
-            reports[f"synth_{synth}"] = synthesize(directory, target.clock_mhz, performance, steps)
+            reports[f"synth_{synth}"] = synthesize(directory, target.clock_mhz, performance, steps,
+                                                    synth=synth)
             reports.setdefault("synth_ecp5", _not_run(f"the FPGA is another; see synth_{synth}.json"))
         else:
             reports["synth_ecp5"] = _not_run("not asked for; add --synth ecp5")
@@ -318,7 +320,7 @@ def _parse(arguments):
              "that and the energy of an image, written to a folder without Verilog; with synth among them, "
              "all and standard cells, those that are installed unless --liberty or --synth says others "
              "(default: %(default)s)")
-    parser.add_argument("--synth", choices=FLOWS, help="place and route for this FPGA")
+    parser.add_argument("--synth", choices=FPGAS, help="place and route for this FPGA")
     parser.add_argument("--version", action="version", version=f"spincim {version()}")
     args = parser.parse_args(arguments)
     for name in "synth", "liberty":

@@ -13,6 +13,7 @@ from gen.checkpoint import check_probability, with_parameters, with_thresholds
 from gen.checkpoint_file import Parameters, read_file
 from gen.command import UserError, comma_separated
 from gen.energy.table import TABLES
+from gen.fpga import FPGAS
 from gen.ir import Network, Target
 from gen.methods import (
     DEFAULT,
@@ -28,7 +29,6 @@ from gen.networks import NETWORKS
 from gen.point_sets import POINTS
 from gen.random_parameters import random_parameters
 from gen.sources import SourceError, find, is_file
-from gen.synth import FLOWS
 from gen.transforms.exhaust import pass_count
 from gen.transforms.seed import seed
 
@@ -345,8 +345,8 @@ def _read(path, known):
     if asked.get("method", DEFAULT) not in METHODS:
         raise BuildError(f"Config {path} must have one of {', '.join(METHODS)} for method, not "
                          f"{asked['method']!r}")
-    if asked.get("synth", "ecp5") not in FLOWS:
-        raise BuildError(f"Config {path} must have one of {', '.join(FLOWS)} for synth, not "
+    if asked.get("synth", "ecp5") not in FPGAS:
+        raise BuildError(f"Config {path} must have one of {', '.join(FPGAS)} for synth, not "
                          f"{asked['synth']!r}")
     return asked
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from tabulate import tabulate
 
 from gen.check_shapes import by
+from gen.fpga import FPGAS
 from gen.ir import Network
 from gen.output import PAGE
 from gen.standard_cells.report import sentence
@@ -23,11 +24,13 @@ def summary(out: Path, reports: dict) -> str:
     """Return the summary of the build in ``out``, from its ``reports``: arrays, interval, latency and
     throughput, the costs of the methods, and the command that simulates the design."""
     rows = [("written to", str(out)), *_rows(reports)]
-    for name, report in (("ECP5", "synth_ecp5"), ("iCE40", "synth_ice40")):
-        synth = reports.get(report, {"status": "not_run"})
+    for name, fpga in FPGAS.items():
+        synth = reports.get(f"synth_{name}", {"status": "not_run"})
         if synth["status"] == "run":
-            rows.append((name, f"{synth['LUT']} LUT4, {synth['FF']} FF, {synth['BRAM']} BRAM, "
-                               f"{synth['fmax_mhz']:.1f} MHz"))
+            clock = (f"at most {synth['fmax_bound_mhz']:.1f} MHz" if fpga.bound else
+                     f"{synth['fmax_mhz']:.1f} MHz")
+            rows.append((fpga.name, f"{synth['LUT']} LUT4, {synth['FF']} FF, {synth['BRAM']} BRAM, "
+                                    f"{clock}"))
     cells = reports.get("standard_cells", {"status": "not_run"})
     if cells["status"] == "run":
         rows.append(("cells", sentence(cells)))

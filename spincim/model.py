@@ -62,7 +62,7 @@ class Options(TypedDict, total=False):
     bus_width: Literal[8, 16, 32, 64]
     baud: int
     board: Literal["none", "ulx3s_85f", "ecpix5_85f", "orangecrab_85f", "icebreaker", "arty_a7_100"]
-    synth: Literal["ecp5"] | None
+    synth: Literal["ecp5", "ice40", "gowin"] | None
     energy: str | None
     liberty: str | None
 

