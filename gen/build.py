@@ -69,14 +69,15 @@ LONG_S = 20
 
 
 def build(network: Network | str, target: Target, out: Path, *, checkpoint=None, p=None, synth=None,
-          energy=None, liberty=None, asked=None, steps=None) -> dict:
+          energy=None, liberty=None, memory_cells=False, asked=None, steps=None) -> dict:
     """Write an accelerator for ``network``, or that of this name or file (:mod:`gen.sources`), to the
     folder ``out``; return its reports.
 
     ``checkpoint`` is a path, that of the shipped one or of the file unless given; ``p`` the dropout
     probability of all layers, as trained unless given; ``synth`` is one of :data:`gen.fpga.FPGAS` or None;
     ``energy`` a table of energies (:func:`gen.energy.table.read_table`), that of the paper unless given;
-    ``liberty`` a file of standard cells that the design is mapped to, or None;
+    ``liberty`` a file of standard cells that the design is mapped to, or None, with its memories if
+    ``memory_cells``;
     what was ``asked`` for beside the target goes to ``config.json``. ``steps`` says how far it is, in eight
     steps, three more with ``synth``, and one with ``liberty``.
     """
@@ -84,7 +85,8 @@ def build(network: Network | str, target: Target, out: Path, *, checkpoint=None,
     steps.step("checkpoint")
     network = (trained({"network": network, "checkpoint": checkpoint, "p": p}) if isinstance(network, str)
                else read_parameters(network, checkpoint, p))
-    return build_network(network, target, out, synth=synth, energy=energy, liberty=liberty, asked=asked,
+    return build_network(network, target, out, synth=synth, energy=energy, liberty=liberty,
+                         memory_cells=memory_cells, asked=asked,
                          steps=steps, others=_others(network))
 
 
@@ -98,7 +100,7 @@ def _others(network):
 
 
 def build_network(network: Network, target: Target, out: Path, *, synth=None, energy=None, liberty=None,
-                  asked=None, steps=None, others=()) -> dict:
+                  memory_cells=False, asked=None, steps=None, others=()) -> dict:
     """Write an accelerator for ``network``, which has its parameters; otherwise as :func:`build`, with
     a step less. Its costs are compared with those of ``others``."""
     steps = steps or Progress(io.StringIO())
@@ -107,6 +109,9 @@ def build_network(network: Network, target: Target, out: Path, *, synth=None, en
         raise BuildError("Standard cells are mapped for one instance; leave out --liberty or --instances")
     table   = energy and read_table(energy) # what is wrong with it is said at once
     library = liberty and read_library(liberty)
+    if memory_cells and not liberty:
+        raise BuildError("Memories are cells only of a library; name one with --liberty, or leave "
+                         "--memory-cells out")
     if synth: # rather now than when all before it is done
         check_synthesis(target.board, synth)
         find(FPGAS[synth].router, extra=FPGAS[synth].extra)
@@ -142,7 +147,8 @@ def build_network(network: Network, target: Target, out: Path, *, synth=None, en
             reports.setdefault("synth_ecp5", _not_run(f"the FPGA is another; see synth_{synth}.json"))
         else:
             reports["synth_ecp5"] = _not_run("not asked for; add --synth ecp5")
-        reports["standard_cells"] = (write_standard_cells(directory, library, target.clock_mhz, steps)
+        reports["standard_cells"] = (write_standard_cells(directory, library, target.clock_mhz, steps,
+                                                           memory_cells=memory_cells)
                                      if library else _not_run("not asked for; add --liberty FILE"))
         methods = reports["method_costs"]["methods"]
         if synth == "ecp5":
@@ -366,7 +372,9 @@ def main(arguments=None):
                 print(outline(network, write_estimate(network, target, out, **given), out))
                 return
             reports = build_network(network, target, out, synth=asked.get("synth"),
-                                    liberty=asked.get("liberty"), others=_others(network), **given)
+                                    liberty=asked.get("liberty"),
+                                    memory_cells=asked.get("memory_cells", False),
+                                    others=_others(network), **given)
     except OSError as error:
         raise BuildError(f"{error.strerror or error}: {error.filename or out}; choose another folder with "
                          f"--out") from None

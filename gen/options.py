@@ -39,7 +39,7 @@ __all__ = ["BESIDE_TARGET", "BuildError", "add_options", "chosen_network", "chos
 
 #: What a file of options holds beside the fields of the target.
 BESIDE_TARGET = ("network", "method", "crossbars", "ways", "ways_of", "masked", "random_layers", "p",
-                 "checkpoint", "random", "synth", "energy", "liberty", "mtj_dropout")
+                 "checkpoint", "random", "synth", "energy", "liberty", "memory_cells", "mtj_dropout")
 
 #: What the codes of currents depend on, and what it is called.
 CALIBRATED = {"network": "network", "mtj_bits": "a number of bits of", "clock_mhz": "a clock in MHz of",
@@ -102,6 +102,9 @@ def add_options(parser: argparse.ArgumentParser):
              "paper of the cells)")
     parser.add_argument("--liberty", metavar="FILE",
         help="map to the standard cells of this Liberty file (.lib or .lib.gz): area and clock")
+    parser.add_argument("--memory-cells", action="store_true", default=None,
+        help="with --liberty: make memories of flip-flops that are counted in bits otherwise, the most "
+             "that they take")
     for field in fields(Target):
         name, text = f"--{field.name.replace('_', '-')}", field.metadata["help"]
         default = {"passes": f"that of the paper of the method, or {field.default}; all combinations, with "
@@ -340,6 +343,9 @@ def _read(path, known):
                                   (int | float, ("p",), "a number"), (list, ("mtj_dropout",), "a list")):
             if name in names and (not isinstance(value, kind) or isinstance(value, bool)):
                 raise BuildError(f"Config {path} must have {what} for {name}, not {value!r}")
+    if not isinstance(asked.get("memory_cells", True), bool):
+        raise BuildError(f"Config {path} must have true or false for memory_cells, not "
+                         f"{asked['memory_cells']!r}")
     if isinstance(asked.get("mtj_currents"), list):
         asked["mtj_currents"] = tuple(asked["mtj_currents"])
     if asked.get("method", DEFAULT) not in METHODS:

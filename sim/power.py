@@ -42,11 +42,12 @@ IMAGES = 4
 
 LEFT_OUT = (
     "Signals change once a cycle at most: glitches are not seen. Wires are those of the model of the "
-    "library, if it has one; buffers of the clock, memories and arrays take nothing here.")
+    "library, if it has one; buffers of the clock, arrays, and memories that are counted in bits take "
+    "nothing here.")
 
 
 def power(directory: Path, liberty: Path | str, images: np.ndarray, *, measured=IMAGES, gating=True,
-          steps=None) -> dict:
+          memory_cells=False, steps=None) -> dict:
     """Return the energy of the periphery in standard cells for each of so many images ``measured``.
 
     The images before them fill the pipeline, and are taken from ``images`` too. The window is from the last
@@ -62,6 +63,8 @@ def power(directory: Path, liberty: Path | str, images: np.ndarray, *, measured=
         Images; again from the first if there are too few.
     gating
         Gate the clocks of flip-flops that share an enable, if the library has a cell for it.
+    memory_cells
+        Make memories of flip-flops that are counted in bits otherwise.
     steps
         Where to report progress: five steps.
 
@@ -83,7 +86,8 @@ def power(directory: Path, liberty: Path | str, images: np.ndarray, *, measured=
         raise SimulationError(f"Waves of about {cycles:,.0f} cycles are too long, at most {CYCLES_MAX:,} "
                               "can be; ask for fewer --images, or build with a shorter --interval")
     steps.step(f"map to cells of {library.name}")
-    netlist = map_design(directory, design.manifest, library, design.clock_mhz, steps, gating=gating)
+    netlist = map_design(directory, design.manifest, library, design.clock_mhz, steps, gating=gating,
+                         memory_cells=memory_cells)
     slopes  = timing(netlist)
     sent    = np.resize(images, (filling + measured, *images.shape[1:]))
     simulated = simulate(directory, sent, waves=True, steps=steps)
@@ -126,7 +130,8 @@ def _report(design, netlist, slopes, blocks, values, cycles, measured, energy):
         "library": cells["library"],
         "passes": design.passes, "schedule": design.schedule, "clock_mhz": design.clock_mhz,
         "images": measured, "cycles": cycles,
-        "area_um2": cells["area_um2"], "fmax_mhz": cells["fmax_mhz"], "gated_clocks": cells["gated_clocks"],
+        "area_um2": cells["area_um2"], "memory_bits": cells["memory_bits"],
+        "fmax_mhz": cells["fmax_mhz"], "gated_clocks": cells["gated_clocks"],
         "flip_flop_bits_compared": values.compared, "mismatches": values.mismatches,
         "energy_j_per_image": sum(each.values()),
         "power_w": total.total / (cycles * 1e-6 / design.clock_mhz),
@@ -151,6 +156,8 @@ def main(arguments=None):
         help="data folder (default: the test images of MNIST that come with the project)")
     parser.add_argument("--input", type=Path, metavar="FILE", help="images of your own, as for sim.run")
     parser.add_argument("--no-gating", action="store_true", help="gate no clocks")
+    parser.add_argument("--memory-cells", action="store_true",
+        help="make memories of flip-flops, which are counted in bits otherwise: the most that they take")
     parser.add_argument("--table", type=Path, metavar="FILE",
         help="write the energies as a table for gen.build --energy: TOML")
     args = parser.parse_args(arguments)
@@ -164,7 +171,7 @@ def main(arguments=None):
     for file in filter(None, (path, args.table)):
         refuse_unwritable(file)
     report = power(args.directory, args.liberty, images.pixels, measured=args.images,
-                   gating=not args.no_gating, steps=Progress())
+                   gating=not args.no_gating, memory_cells=args.memory_cells, steps=Progress())
     write_json(path, report)
     others = default_table(design.network)
     if args.table:

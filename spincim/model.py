@@ -29,8 +29,8 @@ __all__ = ["Accelerator", "Model", "Numbers", "Options", "Predictions", "load"]
 
 class Options(TypedDict, total=False):
     """Options of a build: the fields of :class:`gen.ir.Target`, each as it is there; ``synth``; ``energy``,
-    the name or file of a table of energies (:mod:`gen.energy.table`); and ``liberty``, a file of standard
-    cells."""
+    the name or file of a table of energies (:mod:`gen.energy.table`); ``liberty``, a file of standard
+    cells; and ``memory_cells``, whether memories become cells of it."""
 
     array_rows: int
     array_columns: int
@@ -65,6 +65,7 @@ class Options(TypedDict, total=False):
     synth: Literal["ecp5", "ice40", "gowin"] | None
     energy: str | None
     liberty: str | None
+    memory_cells: bool
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -203,7 +204,7 @@ class Model:
         UserError
             If it cannot be built, or the folder cannot be written.
         """
-        beside = {name: options.pop(name, None) for name in ("synth", "energy", "liberty")}
+        beside = {name: options.pop(name, None) for name in ("synth", "energy", "liberty", "memory_cells")}
         known = [field.name for field in fields(Target)]
         for name in options:
             if name not in known:

@@ -33,13 +33,14 @@ _GATED = 4
 
 
 def map_design(directory: Path, manifest: dict, library: Library, clock_mhz: float, steps, *,
-               gating=True) -> Netlist:
+               gating=True, memory_cells=False) -> Netlist:
     """Map the design of ``manifest`` in ``directory`` to the cells of ``library``, for a clock of so many
     MHz.
 
     Each block is mapped alone. Emulated arrays are left out; so are memories that are written and whose
     read takes a cycle, as they would be made by a generator of memories: the netlist has their pins. All
-    other memories become registers or logic. With ``gating``, and if the library has a cell for it, the
+    other memories become registers or logic; with ``memory_cells`` those become flip-flops as well, the
+    most that they can take. With ``gating``, and if the library has a cell for it, the
     clock of flip-flops that share an enable is gated. Nothing is placed, and the clock has no buffers.
 
     Raises
@@ -66,14 +67,15 @@ def map_design(directory: Path, manifest: dict, library: Library, clock_mhz: flo
             *(f"setattr -mod -set keep_hierarchy 1 {name}" for name in blocks),
             f"synth -flatten -top {top} -run begin:fine",
             f"write_json {_WORK}/coarse.json", f"write_rtlil {_WORK}/coarse.il"], directory)
-        macros = list(_macros(json.loads((work / "coarse.json").read_text())["modules"]))
+        macros = [] if memory_cells else list(
+            _macros(json.loads((work / "coarse.json").read_text())["modules"]))
         period = 1e6 / clock_mhz
         (work / "abc").write_text(_ABC.format(fanout=_FANOUT, period=f"{period:.0f}"))
         _yosys(program, [
             f"read_rtlil {_WORK}/coarse.il",
             *(f'setattr -set submod "{_MACRO}{number}" {module}/{cell}'
               for number, (module, cell, _) in enumerate(macros)),
-            "submod",
+            *(["submod"] if macros else []),
             *(f"blackbox {module}_{_MACRO}{number}" for number, (module, _, _) in enumerate(macros)),
             # Behind its end a memory gives 0, as in simulation by Verilator.
             "memory_map", "setundef -undriven -zero", "opt -full", "attrmap -remove init",

@@ -19,13 +19,14 @@ NETLIST = "cells/netlist.v"
 LEFT_OUT = (
     "Nothing is placed: wires are those of the model of the library, if it has one, and there are no "
     "buffers of the clock, nor of signals from block to block. Emulated arrays are left out. Memories that "
-    "are written and whose read takes a cycle are counted in bits: they have no area, no delay and no "
-    "energy here.")
+    "are counted in bits have no area, no delay and no energy here; with --memory-cells they are cells.")
 
 
-def write_standard_cells(directory: Path, library: Library, clock_mhz: float, steps) -> dict:
+def write_standard_cells(directory: Path, library: Library, clock_mhz: float, steps, *,
+                         memory_cells=False) -> dict:
     """Map the design in ``directory`` to ``library``, write the netlist to :data:`NETLIST`, and return its
-    report. It takes one of ``steps``.
+    report; with ``memory_cells`` as :func:`gen.standard_cells.mapping.map_design` has it. It takes one of
+    ``steps``.
 
     Raises
     ------
@@ -34,7 +35,7 @@ def write_standard_cells(directory: Path, library: Library, clock_mhz: float, st
     """
     steps.step(f"map to cells of {library.name}")
     manifest = json.loads((directory / "manifest.json").read_text())
-    netlist  = map_design(directory, manifest, library, clock_mhz, steps)
+    netlist  = map_design(directory, manifest, library, clock_mhz, steps, memory_cells=memory_cells)
     path     = directory / NETLIST
     path.parent.mkdir(exist_ok=True)
     path.write_text(netlist.verilog())
@@ -44,8 +45,9 @@ def write_standard_cells(directory: Path, library: Library, clock_mhz: float, st
 def sentence(report: dict) -> str:
     """Return the figures of a report in a line."""
     clock = "no path" if report["fmax_mhz"] is None else f"{report['fmax_mhz']:.0f} MHz"
+    beside = f"{report['memory_bits']:,} bits of memory beside; " if report["memory_bits"] else ""
     return (f"{report['area_um2']:,.0f} um2, {report['cells']:,} cells, {report['flip_flops']:,} of them "
-            f"flip-flops; {report['memory_bits']:,} bits of memory beside; {clock}; "
+            f"flip-flops; {beside}{clock}; "
             f"{report['library']['name']}")
 
 

@@ -160,7 +160,7 @@ def test_synthesis_counts_the_periphery_of_the_method_alone(tmp_path, monkeypatc
     counted = []
     monkeypatch.setattr(gen.build, "find", lambda *args, **options: "tool")
     monkeypatch.setattr(gen.build, "prepare", lambda *args: None)
-    monkeypatch.setattr(gen.build, "synthesize", lambda *args: {"status": "run"})
+    monkeypatch.setattr(gen.build, "synthesize", lambda *args, **options: {"status": "run"})
     monkeypatch.setattr(gen.build, "periphery",
                         lambda network, *rest: counted.append(network.name) or {"LUT": 7})
     reports = build("lenet5", Target(), tmp_path / "out", synth="ecp5")

@@ -195,7 +195,8 @@ def test_file_of_options(tmp_path):
     """Everything comes back, and what is given on the command line has precedence."""
     every = {"network": "lenet5_spinbayes", "crossbars": 4, "ways": 2, "ways_of": "any", "masked": "fc1",
              "random_layers": "fc1,fc2", "p": 0.25, "checkpoint": "some/where.npz", "synth": "ecp5",
-             "energy": "paper-spinbayes", "liberty": "/some/cells.lib", "mtj_dropout": [0.2],
+             "energy": "paper-spinbayes", "liberty": "/some/cells.lib", "memory_cells": True,
+             "mtj_dropout": [0.2],
              **{name: value for name, (_, value) in OTHER.items()}}
     assert {*every, "method", "random"} == {*BESIDE_TARGET, *OTHER}
     path = write(tmp_path, every)

@@ -83,6 +83,31 @@ def test_energy(built, tmp_path, capsys):
     assert {"crossbar array", "spintronic RNG"} <= {circuit.name for circuit in table.circuits}
 
 
+@pytest.mark.long
+def test_energy_with_memories(built, tmp_path, capsys):
+    """They are held to the Verilog as the rest is, and take energy."""
+    folder, cells = built
+    found = {}
+    for name, more in ("beside", []), ("cells", ["--memory-cells"]):
+        assert main([str(folder), "--liberty", str(cells), "--images", "1", *more]) == 0
+        found[name] = json.loads((folder / "report" / "power.json").read_text())
+    capsys.readouterr()
+    bits = found["beside"]["memory_bits"]
+    assert bits > 0 and found["cells"]["memory_bits"] == 0
+    more = found["cells"]["flip_flop_bits_compared"] - found["beside"]["flip_flop_bits_compared"]
+    assert more >= bits * found["beside"]["cycles"] and found["cells"]["mismatches"] == 0
+    for key in ("energy_j_per_image", "area_um2"):
+        assert found["cells"][key] > found["beside"][key]
+
+
+def test_memories_without_a_library(tmp_path, capsys):
+    assert build(["--layers", "lenet5", "--memory-cells", "--out", str(tmp_path / "build")]) == 2
+    assert capsys.readouterr().err.endswith(
+        "gen.build: Memories are cells only of a library; name one with --liberty, or leave --memory-cells "
+        "out\n")
+    assert not (tmp_path / "build").exists()
+
+
 @pytest.mark.parametrize("arguments, why", [
     (["--images", "0"], "Images must be 1 at least, not 0"),
     (["--images", "1000"], r"Waves of about [\d,]+ cycles are too long, at most 100,000 can be; ask for"),

@@ -93,7 +93,8 @@ def test_builds_what_the_command_builds(path, tmp_path):
 
 def test_every_field_of_a_target_is_an_option():
     hints = get_type_hints(Options)
-    assert set(hints) == {*(field.name for field in fields(Target)), "synth", "energy", "liberty"}
+    assert set(hints) == {*(field.name for field in fields(Target)), "synth", "energy", "liberty",
+                          "memory_cells"}
     for field in fields(Target):
         assert hints[field.name] == field.type or get_args(hints[field.name]) == field.metadata["choices"]
 

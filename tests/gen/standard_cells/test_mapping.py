@@ -7,7 +7,7 @@ from gen.emit import emit
 from gen.progress import Progress
 from gen.standard_cells.liberty import read_library
 from gen.standard_cells.mapping import map_design
-from gen.standard_cells.report import NETLIST, write_standard_cells
+from gen.standard_cells.report import NETLIST, sentence, write_standard_cells
 from gen.tools import ToolFailed
 from tests.gen.standard_cells import library
 from tests.gen.standard_cells.sample import Sample
@@ -29,6 +29,16 @@ def test_sample(tiny, tmp_path):
     assert report["fmax_mhz"] > 0 and report["timing_met"] == (report["fmax_mhz"] >= 100)
     assert json.loads(json.dumps(report)) == report
     assert {path.name for path in tmp_path.iterdir()} == {"cells", "cells.txt", "manifest.json", "rtl"}
+
+
+def test_memories_of_cells(tiny, tmp_path):
+    """A flip-flop for each bit of the memory, and none of its bits beside."""
+    emit(Sample(), "sample", tmp_path)
+    report = write_standard_cells(tmp_path, tiny, 100.0, Progress(io.StringIO()), memory_cells=True)
+    assert (report["memory_bits"], report["memories"]) == (0, {})
+    # Also what is read is one, unless a register behind it is the same.
+    assert 16 + 8 + 3 + 32 <= report["flip_flops"] <= 16 + 8 + 3 + 32 + 8
+    assert " beside" not in sentence(report)
 
 
 def test_no_flip_flops(tmp_path):
