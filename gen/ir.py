@@ -198,10 +198,11 @@ class MaskChoice:
     """Which inputs of a layer a pass drops: a map enters the layer once for each pass, or where the layer
     is ``merged`` once for all passes with equal masks.
 
-    Input i of a kernel is in group ``i % groups``. Bit g of the draw, in the order of drawing, is 1 where
-    group g is kept; neither word line of a dropped input is up, so it adds 0 to the sum. With as many
-    groups as channels a bit drops a channel, border included; with as many as inputs of a fully connected
-    layer it drops a neuron.
+    Input i of a kernel, of all :attr:`Layer.inputs`, is in group ``i % groups``. Bit g of the draw, in the
+    order of drawing, is 1 where group g is kept; neither word line of a dropped input is up, so it adds 0
+    to the sum. With as many groups as channels a bit drops a channel, border included; with as many as
+    inputs of a fully connected layer it drops a neuron. The mask is that of the map that enters: where a
+    layer has several groups of channels, the outputs of each go by the bits of its own channels.
     """
 
     draw: str
@@ -409,6 +410,11 @@ class Layer:
     def fan_in(self) -> int:
         """Inputs of a sum: those of one group."""
         return self.kernel[0] * self.kernel[1] * self.group_channels
+
+    @property
+    def inputs(self) -> int:
+        """Inputs of a kernel: those of all groups, in raster order with the channel fastest."""
+        return self.kernel[0] * self.kernel[1] * self.channels
 
     @property
     def array_choice(self) -> ArrayChoice | None:

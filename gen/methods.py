@@ -138,7 +138,7 @@ METHODS = {
         groups=lambda layer: layer.channels, masked=lambda layer: (layer.height, layer.width) != (1, 1)),
     "spindrop": Method(
         "SpinDrop", "NeuSpin, III-A1", MaskChoice,
-        groups=lambda layer: layer.fan_in if layer.kernel == (layer.height, layer.width)
+        groups=lambda layer: layer.inputs if layer.kernel == (layer.height, layer.width)
         and not any(layer.padding) else 0),
     # The last layer has a batch normalization: the paper says nothing of it, and without a gain behind it a
     # normalization of ten logits would hold them near each other.
@@ -280,9 +280,6 @@ def _masks(network, method, masked):
         if name not in possible:
             raise ValueError(f"Method {method!r} can mask the inputs of "
                              f"{', '.join(possible) or 'no layer'}, not of {name!r}")
-        if (groups := possible[name].groups) > 1:
-            raise ValueError(f"Method {method!r} cannot mask the inputs of {name!r}, which has {groups} "
-                             "groups of channels; name the layers to be masked with --masked")
     return {name: made.groups(possible[name]) for name in masked}
 
 

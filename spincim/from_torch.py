@@ -350,8 +350,6 @@ class _Walk:
             raise _Refused(f"takes {module.in_channels} channels, not {state.words}")
         if set(module.dilation) != {1}:
             raise _Refused("must have no dilation", "train without it")
-        if module.groups > 1 and state.mask:
-            raise _Refused("has several groups, and inputs that are dropped", "use ScaleDropout behind it")
         padding = (0, 0) if module.padding == "valid" else module.padding
         if isinstance(padding, str):
             raise _Refused(f"has a padding of {padding!r}", "it must be one number, or two")
@@ -379,6 +377,9 @@ class _Walk:
         scale  = abs(weight).reshape(len(weight), -1)
         if (scale != scale[:, :1]).any() or not scale.all():
             raise _Refused("has weights that are not binary", _BINARY)
+        if state.order is not None and groups > 1 and state.mask:
+            raise _Refused("has several groups of channels that torch.cat has put in another order, and "
+                           "inputs that are dropped", "let torch.cat have the longer way first")
         if state.order is not None: # the channels of a group may lie apart
             weight, groups = ungrouped(weight, groups)[:, state.order], 1
         window = state.window

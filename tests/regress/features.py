@@ -42,7 +42,11 @@ def features(case: Case) -> list[str]:
         "choices: of masks, by channel": any(
             layer.mask_choice and layer.mask_choice.groups == layer.channels for layer in layers),
         "choices: of masks, by input": any(
-            layer.mask_choice and layer.mask_choice.groups == layer.fan_in for layer in layers),
+            layer.mask_choice and layer.mask_choice.groups == layer.inputs for layer in layers),
+        "choices: of masks, of a layer with groups of channels": any(
+            layer.mask_choice and layer.groups > 1 for layer in layers),
+        "choices: of masks, of a depthwise layer": any(
+            layer.mask_choice and layer.groups == layer.channels > 1 for layer in layers),
         "choices: a mask and a bank in one layer": any(
             layer.mask_choice and layer.bank_choice for layer in layers),
         "choices: of a bank for each channel": any(layer.mix_choice for layer in layers),

@@ -191,8 +191,6 @@ def _networks(draw):
             geometry, leaving = geometry | {"pool": (1, 1)}, values
         choices  = draw(_choices(kind, index, draws, channels, channels * math.prod(geometry["kernel"]),
                                  geometry["outputs"]))
-        if any(isinstance(choice, MaskChoice) for choice in choices):
-            geometry = geometry | {"groups": 1}
         layer = Layer(
             "last" if last else f"layer{index}", *shape, **geometry, **leaving,
             choices=choices,

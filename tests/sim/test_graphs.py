@@ -55,6 +55,7 @@ NESTED = Network("nested", Input(5, 5, (100,)), (
     pytest.param(BLOCK, "scale-dropout-element", {}, marks=pytest.mark.long),
     pytest.param(NESTED, "scale-dropout", {"protect": True}, marks=pytest.mark.long),
     (NESTED, "ensemble", {}),
+    (NESTED, "spatial-spindrop", {}),
 ])
 def test_graphs(tmp_path, check_maps, check_cycles, network, method, options):
     """Every bit of every map, in the cycles of the estimate."""

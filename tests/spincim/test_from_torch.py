@@ -314,6 +314,11 @@ RANDOM = {
         *hidden(nn.BatchNorm2d(6), Sign()), wide(SpatialSpinDrop(0.1), 6),
         BinaryConv2d(6, 4, 3, padding=1), nn.MaxPool2d(2), nn.BatchNorm2d(4), Sign(),
         wide(SpatialSpinDrop(0.2), 4), nn.Flatten(), BinaryLinear(36, 5), nn.BatchNorm1d(5)),
+    "spatial-spindrop, groups": lambda: nn.Sequential(
+        *hidden(nn.BatchNorm2d(6), Sign()), wide(SpatialSpinDrop(0.1), 6),
+        BinaryConv2d(6, 6, 3, padding=1, groups=6), nn.MaxPool2d(2), nn.BatchNorm2d(6), Sign(),
+        wide(SpatialSpinDrop(0.2), 6), BinaryConv2d(6, 8, 2, groups=2), nn.BatchNorm2d(8), Sign(),
+        wide(SpatialSpinDrop(0.3), 8), nn.Flatten(), BinaryLinear(32, 5), nn.BatchNorm1d(5)),
     "of its own": lambda: nn.Sequential( # one layer of three has a scale, another one a mask
         *hidden(ScaleDropout(6, 0.25), nn.BatchNorm2d(6), Sign(), nn.MaxPool2d(2)), nn.Flatten(),
         BinaryLinear(54, 8), nn.BatchNorm1d(8), Sign(), wide(SpinDrop(0.1), 8), BinaryLinear(8, 5),
@@ -596,6 +601,10 @@ def way(*modules, outputs=6):
     return nn.Sequential(Sign(), BinaryConv2d(6, outputs, 3, padding=1), *(modules or [Fixed()]))
 
 
+def shorter_first(longer, shorter):
+    return torch.cat((shorter, longer), 1)
+
+
 class Asks(nn.Module):
 
     def forward(self, x):
@@ -710,9 +719,11 @@ LOGITS = "ends with values that are limited or binary", "end it with the logits 
      "has a padding of 'same'", "it must be one number, or two"),
     (chain(BinaryConv2d(1, 6, 3, dilation=(1, 2)), start=[Sign()]), "Module '1' (BinaryConv2d)",
      "must have no dilation", "train without it"),
-    (chain(Sign(), SpatialSpinDrop(0.2), BinaryConv2d(6, 6, 3, groups=2)), "Module '4' (BinaryConv2d)",
-     "has several groups, and inputs that are dropped",
-     "use ScaleDropout behind it"),
+    (lambda: Two(shorter_first, nn.Sequential(Sign()), nn.Sequential(
+        BinaryConv2d(6, 6, 3, padding=1), nn.BatchNorm2d(6), Sign()), [
+        SpatialSpinDrop(0.2), BinaryConv2d(12, 6, 3, groups=2)]), "Module 'more.1' (BinaryConv2d)",
+     "has several groups of channels that torch.cat has put in another order, and inputs that are dropped",
+     "let torch.cat have the longer way first"),
     (chain(nn.Upsample(scale_factor=2)), "Module '2' (Upsample)",
      "takes what is no map of signs, or of values in fixed point, of a layer",
      "put it behind Sign or Fixed, before Flatten, averages and dropout"),
