@@ -1,6 +1,7 @@
 """Whether the layers of a network can be, and fit each other."""
 
 import math
+import operator
 from dataclasses import dataclass
 
 from gen.command import UserError
@@ -346,7 +347,14 @@ def _joined(join, first, second):
                                    f"point, not levels of {first.levels}")
     else:
         channels += second.shape[2]
-    return _Map(f"Join {join.name!r}", (*first.shape[:2], channels), first.bits, first.low, first.fraction)
+    if min(join.resize) < 1:
+        raise MalformedNetwork(f"Join {join.name!r} must have a resize of at least 1 by 1, not "
+                               f"{by(*join.resize)}")
+    size = tuple(map(operator.mul, first.shape, join.resize))
+    if max(size) > SIDE:
+        raise MalformedNetwork(f"Join {join.name!r} must have a map that leaves of at most {SIDE:,} rows "
+                               f"and columns, not {by(*size)}")
+    return _Map(f"Join {join.name!r}", (*size, channels), first.bits, first.low, first.fraction)
 
 
 def _levels(bits: int, low: int) -> str:

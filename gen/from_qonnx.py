@@ -22,6 +22,7 @@ A node that cannot be built, or not exactly, is refused by its name.
 """
 
 import math
+import operator
 import re
 from collections import Counter
 from dataclasses import replace
@@ -403,20 +404,25 @@ class _Reader:
                        whole=state.whole or (height, width))
 
     def _resize(self, node):
-        state = self.state
-        if not isinstance(state, Levels) or not isinstance(state.root.source, Sums) or state.flat \
-                or state.whole or any(state.border):
-            raise Refused("takes what is no map of levels that leaves a layer",
+        state = self.state.levels() if isinstance(self.state, Total) else self.state
+        if not isinstance(state, Levels) or state.root.source is None or state.flat or state.whole \
+                or any(state.border):
+            raise Refused("takes what is no map of levels that leaves a layer or join",
                           "put it behind the quantizer of a convolution, and before Pad and averages")
-        sums, factor = state.root.source, self._factor(node)
-        state.refuse_each()
+        source, factor = state.root.source, self._factor(node)
         if state.shared:
             raise Refused("takes a map that something else takes, too, of before it",
                           "let all take the larger one")
-        if sums.layer.resize != (1, 1):
-            raise Refused("is the second Resize of a layer", "train with a convolution between them")
-        sums.layer = replace(sums.layer, resize=factor)
-        return replace(state, shape=sums.shape)
+        of_layer = isinstance(source, Sums)
+        if (source.layer if of_layer else source).resize != (1, 1):
+            raise Refused(f"is the second Resize of a {'layer' if of_layer else 'join'}",
+                          "train with a convolution between them")
+        if of_layer:
+            source.layer = replace(source.layer, resize=factor)
+        else:
+            source.resize = factor
+        channels, *size = state.shape
+        return replace(state, shape=(channels, *map(operator.mul, size, factor)))
 
     def _factor(self, node):
         """How many rows and columns each becomes that ``node`` resizes, to the nearest neighbours."""

@@ -525,6 +525,12 @@ class Join:
                                    #: there are values, from the lowest on: each becomes the value whose
                                    #: number is how many of these it has reached. Empty: as they are.
     branch_thresholds: tuple[int, ...] = () #: Likewise of the branch.
+    resize: tuple[int, int] = (1, 1) #: How many rows and columns each of the joined map becomes: its
+                                   #: nearest neighbours, as often as that side by side.
+
+    def __post_init__(self):
+        if isinstance(self.resize, int):
+            object.__setattr__(self, "resize", (self.resize, self.resize))
 
     @property
     def thresholds(self) -> tuple[tuple[int, ...], tuple[int, ...]]:

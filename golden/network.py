@@ -113,10 +113,10 @@ def joined(join: Join, first: np.ndarray, second: np.ndarray, value_bits: int | 
     first, second = (reached(x, thresholds, value_bits) if thresholds else x
                      for x, thresholds in zip((first, second), join.thresholds, strict=True))
     if join.operation == "concat":
-        return np.concatenate([first, second], axis=-1)
+        return resized(join, np.concatenate([first, second], axis=-1))
     # Level q stands for q - 2 ** (value_bits - 1).
     total = first.astype(np.int16) + second - 2**(value_bits - 1)
-    return total.clip(0, 2**value_bits - 1).astype(np.uint8)
+    return resized(join, total.clip(0, 2**value_bits - 1).astype(np.uint8))
 
 
 def batches(network: Network, images: int, passes: int) -> Iterator[slice]:
@@ -275,9 +275,10 @@ def activate(layer: Layer, sums: np.ndarray, array: np.ndarray, bank: np.ndarray
     return resized(layer, kinds.get(type(layer.banks[0][0]), compare)(layer, sums, array, bank))
 
 
-def resized(layer: Layer, x: np.ndarray) -> np.ndarray:
-    """Return the map (M, H, W, O) that leaves ``layer``, of ``x`` (M, h, w, O) behind its pool."""
-    for axis, times in enumerate(layer.resize, 1):
+def resized(node: Layer | Join, x: np.ndarray) -> np.ndarray:
+    """Return the map (M, H, W, O) that leaves a layer or join, of ``x`` (M, h, w, O) behind its pool, or
+    joined."""
+    for axis, times in enumerate(node.resize, 1):
         x = x if times == 1 else x.repeat(times, axis)
     return x
 

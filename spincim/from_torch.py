@@ -25,7 +25,7 @@ with ``Fixed`` behind it
 overlap, ``AdaptiveAvgPool2d(1)``         all positions of a window; before it those of a larger kernel of
                                           the layer in front
 ``Upsample``, ``UpsamplingNearest2d``     behind ``Sign`` or ``Fixed``, by whole factors to the nearest
-                                          neighbour: the map that leaves the layer becomes larger
+                                          neighbour: the map that leaves the layer or join becomes larger
 ``Flatten``                               the order of the inputs of the layer that follows
 ``Identity``, ``Hardtanh`` before a sign  nothing
 ``Softmax``, ``LogSoftmax`` at the end    the head, which computes it anyway
@@ -585,16 +585,20 @@ class _Walk:
         if self._shared(self._taken(self.node)[0], self._without_weights):
             raise _Refused("takes a map that something else takes, too",
                            "give each a convolution of its own")
-        part = next((part for part in self.parts if part.layer.name == state.source), None)
-        if isinstance(state, Signs | Values) and state.source and part is None:
-            raise _Refused("takes what leaves a join", "put it behind a layer, before what is joined")
-        if part is None or not isinstance(state, Signs | Values) or state.flat or state.mask or state.whole:
+        if not isinstance(state, Signs | Values) or not state.source or state.flat or state.mask \
+                or state.whole:
             raise _Refused("takes what is no map of signs, or of values in fixed point, of a layer",
                            "put it behind Sign or Fixed, before Flatten, averages and dropout")
-        if part.golden is not None or part.layer.resize != (1, 1):
-            raise _Refused("is behind a layer that has a size of its own", "put a convolution between them")
         factor = tuple(map(int, factor))
-        self._change(part, layer=replace(part.layer, resize=factor))
+        part = next((part for part in self.parts if part.layer.name == state.source), None)
+        join = next((join for join in self.joins if join.name == state.source), None)
+        if (join or part.layer).resize != (1, 1) or part and part.golden is not None:
+            raise _Refused(f"is behind a {'join' if join else 'layer'} that has a size of its own",
+                           "put a convolution between them")
+        if join:
+            self.joins[self.joins.index(join)] = replace(join, resize=factor)
+        else:
+            self._change(part, layer=replace(part.layer, resize=factor))
         channels, height, width = state.shape
         return replace(state, shape=(channels, height * factor[0], width * factor[1]))
 

@@ -763,6 +763,15 @@ JOINS = {
     "thresholds of channels, in front": (64, lambda graph: (
         stem(graph, four), beside(graph, *block(graph, 4, four, lambda graph: multi_threshold(graph, 4))),
         four(graph), multi_threshold(graph, 4))),
+    "a larger sum":       (4 * 32, residual(lambda graph: (
+        graph.quant(3, 0.5), resize(graph, ([], [1, 1, 2, 1]))))),
+    "a larger sum, before its quantizer": (4 * 32, residual(lambda graph: (
+        resize(graph, ([], [1, 1, 1, 2])), graph.bipolar()), swapped=True)),
+    "a larger normalized sum": (4 * 64, residual(lambda graph: (
+        graph.normalize(4), graph.bipolar(), resize(graph, ([], [1, 1, 2, 2]))))),
+    "larger channels":    (3 * 12, lambda graph: (
+        dense()(graph), resize(graph, ([], [1, 1, 2, 3])), graph.conv(8, 3, strides=[2, 3]),
+        graph.normalize(3), graph.bipolar())),
     "channels, normalized in front": (8 * 16, lambda graph: (
         dense(quantize=four, behind=None)(graph), graph.normalize(8, 1.0, 0.5), graph.bipolar())),
     "a normalized sum, in another order": (8 * 16, lambda graph: (
@@ -983,7 +992,7 @@ ELSE  = "gen/from_qonnx.py says what can be built"
     (image(lambda graph: graph.add("Transpose", perm=[0, 2, 3, 1])), 3, "Transpose",
      "has no counterpart", "export the graph with the channel before height and width"),
     (image(lambda graph: resize(graph, ([], [1, 1, 2, 2]))), 3, "Resize",
-     "takes what is no map of levels that leaves a layer",
+     "takes what is no map of levels that leaves a layer or join",
      "put it behind the quantizer of a convolution, and before Pad and averages"),
     *((image(lambda graph, scales=scales, options=options: (
         graph.conv(1, 4), graph.bipolar(), resize(graph, ([], scales), **options))), 6, "Resize",
@@ -1126,6 +1135,8 @@ ALIKE = "let both have the same quantizer"
                            first=lambda graph: graph.quant(8, 1 / 64))(graph), graph.quant(8, 1 / 32)),
      17, "MatMul",
      "takes levels of a sum that values of 8 bits do not hold", "quantize what is added to fewer bits"),
+    (lambda graph: (residual()(graph), *(resize(graph, ([], [1, 1, 2, 2])) for _ in range(2))), 16,
+     "Resize", "is the second Resize of a join", "train with a convolution between them"),
     (lambda graph: (residual()(graph), pool(graph)), 15, "MaxPool",
      "takes pixels, a vector, or what is joined", "pool the map that leaves a convolution"),
     (lambda graph: (stem(graph, four), graph.add("Identity"), pool(graph),

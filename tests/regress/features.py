@@ -100,6 +100,15 @@ def features(case: Case) -> list[str]:
         "maps that are resized, and meet others": any(
             layer.resize != (1, 1) and any(layer.name in join.sources for join in network.joins)
             for layer in layers),
+        "maps that are resized behind a join: of sums": any(
+            join.resize != (1, 1) and join.operation == "add" for join in network.joins),
+        "maps that are resized behind a join: of channels": any(
+            join.resize != (1, 1) and join.operation == "concat" for join in network.joins),
+        "maps that are resized behind a join: with no layer beside": any(
+            branch.join.resize != (1, 1) and not branch.layers for branch in graph.branches),
+        "maps that are resized behind a join, and meet others": any(
+            join.resize != (1, 1) and join.name in other.sources
+            for join in network.joins for other in network.joins),
         "joins: of sums": any(join.operation == "add" for join in network.joins),
         "joins: of channels": any(join.operation == "concat" for join in network.joins),
         "joins: of values and their channels": any(

@@ -253,8 +253,12 @@ def _join(draw, trunk, name, weight_bits):
     shape  = *end.shape[:2], end.shape[2] + (0 if added else branch.shape[2])
     steps  = [draw(_steps(end.bits)) if end.fraction is not None and draw(_rare(4)) else ()
               for _ in range(2)]
-    return (layers, Join(name, end.name, branch.name, "add" if added else "concat", *steps),
-            replace(end, name=name, shape=shape))
+    # Of two joins one behind the other, and behind a layer that resizes, too, as long as maps stay small.
+    larger = tuple(draw(st.sampled_from([each for each in (1, 2, 3) if each * side <= 12] or [1]))
+                   for side in shape[:2]) if draw(_rare(3)) else (1, 1)
+    size = tuple(side * times for side, times in zip(shape, larger, strict=False))
+    return (layers, Join(name, end.name, branch.name, "add" if added else "concat", *steps, resize=larger),
+            replace(end, name=name, shape=(*size, shape[2])))
 
 
 def _steps(bits):

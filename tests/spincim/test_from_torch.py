@@ -442,13 +442,14 @@ class InPlace(Block):
 class Beside(nn.Module):
     """Channels side by side, of signs, those of the longer way first or last; then of values, nested."""
 
-    def __init__(self, last):
+    def __init__(self, last, *larger):
         super().__init__()
-        self.last = last
+        self.last, self.larger = last, nn.Sequential(*larger)
         self.first  = nn.Sequential(Sign(), BinaryConv2d(1, 3, 3, padding=1), nn.BatchNorm2d(3), Sign())
         self.second = nn.Sequential(BinaryConv2d(3, 2, 3, padding=1), nn.BatchNorm2d(2), Sign())
         self.third  = nn.Sequential(BinaryConv2d(5, 4, 3, padding=1), nn.BatchNorm2d(4), Sign())
-        self.fourth = nn.Sequential(BinaryConv2d(9, 4, 3, stride=2), nn.BatchNorm2d(4), Sign())
+        self.fourth = nn.Sequential(
+            BinaryConv2d(9, 4, 3, stride=(2, 5) if larger else 2), nn.BatchNorm2d(4), Sign())
         self.end = nn.Sequential(nn.Flatten(), BinaryLinear(36, 5, bias=False), nn.BatchNorm1d(5))
 
     def both(self, long, short):
@@ -457,7 +458,7 @@ class Beside(nn.Module):
     def forward(self, x):
         x = self.first(x)
         x = self.both(self.second(x), x)
-        return self.end(self.fourth(self.both(self.third(x), x)))
+        return self.end(self.fourth(self.larger(self.both(self.third(x), x))))
 
 
 class PreActivation(nn.Module):
@@ -520,6 +521,17 @@ GRAPHS = {
         Sign(), BinaryConv2d(6, 4, 3, stride=3), nn.BatchNorm2d(4), Sign(),
         Functional(lambda x: functional.interpolate(x, scale_factor=2)), nn.AvgPool2d(2), nn.Flatten(),
         BinaryLinear(16, 5), nn.BatchNorm1d(5)), []),
+    "a larger sum": (lambda: nn.Sequential(
+        Sign(), BinaryConv2d(1, 6, 3, stride=2), nn.BatchNorm2d(6), Fixed(6, 2), Block(6, 6),
+        nn.Upsample(scale_factor=2), Sign(), BinaryConv2d(6, 4, 3, stride=2), nn.BatchNorm2d(4), Sign(),
+        nn.Flatten(), BinaryLinear(16, 5), nn.BatchNorm1d(5)), [("conv3", "conv1")]),
+    "larger channels": (lambda: nn.Sequential(
+        Beside(False, Functional(lambda x: functional.interpolate(x, scale_factor=(1, 2))))),
+        [("conv2", "conv1"), ("conv3", "join1")]),
+    "a larger normalized sum": (lambda: nn.Sequential(
+        Sign(), BinaryConv2d(1, 6, 3, stride=2), Fixed(6, 2), PreActivation(6), nn.BatchNorm2d(6), Sign(),
+        nn.UpsamplingNearest2d(scale_factor=2), nn.AvgPool2d(3), nn.Flatten(), BinaryLinear(24, 5),
+        nn.BatchNorm1d(5)), [("conv3", "conv1")]),
     "groups": (lambda: nn.Sequential(
         Sign(), BinaryConv2d(1, 6, 3, padding=1), nn.BatchNorm2d(6), Sign(),
         BinaryConv2d(6, 6, 3, groups=6, padding=1), nn.MaxPool2d(2), nn.BatchNorm2d(6), Sign(),
@@ -810,9 +822,10 @@ LOGITS = "ends with values that are limited or binary", "end it with the logits 
         nn.BatchNorm2d(6), Sign(), nn.Upsample(scale_factor=2), BinaryConv2d(6, 6, 2, stride=2), Fixed())),
      "Module 'second.2' (Upsample)",
      "takes a map that something else takes, too", "give each a convolution of its own"),
-    (lambda: Two(lambda x, y: x + y, None, way(), [Fixed(), Sign(), nn.Upsample(scale_factor=2)]),
-     "Module 'more.2' (Upsample)",
-     "takes what leaves a join", "put it behind a layer, before what is joined"),
+    (lambda: Two(lambda x, y: x + y, None, way(), [
+        Fixed(), nn.Upsample(scale_factor=2), Sign(), nn.Upsample(scale_factor=2)]),
+     "Module 'more.3' (Upsample)",
+     "is behind a join that has a size of its own", "put a convolution between them"),
     (chain(Fixed(), nn.Flatten(), nn.BatchNorm1d(216)), "Module '4' (BatchNorm1d)",
      "takes vectors of 216, of which it normalizes each",
      "normalize the channels of a map before it is flat"),
