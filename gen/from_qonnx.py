@@ -725,9 +725,10 @@ class _Reader:
         if last is None:
             self._refuse(f"has an output {self.graph.output[0].name!r} that none of its nodes makes", _MEET)
         if not isinstance(last, Sums):
-            self._refuse("ends with activations that are quantized", "end the graph with its logits")
+            self._refuse("ends with activations that are quantized", self._way_out_of("the quantizer"))
         if any(step[0] == "limits" for step in last.steps):
-            self._refuse("ends with a limit of its values", "end the graph with the logits of its classes")
+            self._refuse("ends with a limit of its values, as Relu and Clip are",
+                         self._way_out_of("the limit"))
         used = {id(sums.taken.root.source) for sums in self.chain} | {
             id(levels.root.source) for join, _ in self.joins for levels in (join.one, join.other)}
         for sums in self.chain:
@@ -741,6 +742,14 @@ class _Reader:
         check_shapes(network)
         return (network, np.array(pixels.thresholds, np.int64),
                 [*map(_hidden, self.chain[:-1]), _output(last)])
+
+
+    def _way_out_of(self, what):
+        """What to do about a last node that is none of a layer, which is ``what``."""
+        if self.head.regression:
+            return (f"end the graph with the numbers of its last layer: leave {what} out, and do that with "
+                    "what the hardware answers")
+        return "end the graph with the logits of its classes"
 
 
 def _hidden(sums: Sums) -> Parameters:

@@ -771,8 +771,10 @@ class _Walk:
         if isinstance(last, Part):
             last = self.parts[last.place]
         if not isinstance(last, Part) or last.limited:
+            way_out = ("the numbers of a binary layer, and limit or round what the hardware answers"
+                       if self.head.regression else "the logits of a binary layer")
             raise ConvertError(f"Model {model} ends with values that are limited or binary; end it with "
-                               "the logits of a binary layer")
+                               f"{way_out}")
         layers = [part.layer for part in self.parts]
         base = Network(name, self.input, tuple(layers), self.head, joins=tuple(self.joins),
                        data="cifar10" if self.input.colours == 3 else "mnist")

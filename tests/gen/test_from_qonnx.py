@@ -178,6 +178,12 @@ def test_numbers_of_a_regression(outputs, tmp_path):
     ("number", lambda graph: None, "states an answer of 'number'; it must be 'classes' or 'numbers'"),
     ("numbers", lambda graph: graph.add("Softmax", axis=1),
      "has node 'node7' (Softmax), which makes probabilities of the numbers of a regression; take it out"),
+    ("numbers", lambda graph: graph.add("Relu"),
+     "ends with a limit of its values, as Relu and Clip are; end the graph with the numbers of its last "
+     "layer: leave the limit out, and do that with what the hardware answers"),
+    ("numbers", lambda graph: graph.quant(4),
+     "ends with activations that are quantized; end the graph with the numbers of its last layer: leave "
+     "the quantizer out, and do that with what the hardware answers"),
 ])
 def test_answers_that_cannot_be(answer, add, message, tmp_path):
     graph = signs(Graph())
@@ -1169,9 +1175,10 @@ def test_refuses_joins(make, number, kind, what, way_out, tmp_path):
 
 @pytest.mark.parametrize("make, message", [
     (full(lambda graph: graph.bipolar()),
-     "ends with activations that are quantized; end the graph with its logits"),
+     "ends with activations that are quantized; end the graph with the logits of its classes"),
     (full(lambda graph: graph.add("Relu")),
-     "ends with a limit of its values; end the graph with the logits of its classes"),
+     "ends with a limit of its values, as Relu and Clip are; end the graph with the logits of its "
+     "classes"),
     (lambda: activations(Graph(), Graph.bipolar) and Graph((2, SIDE, SIDE)),
      "has an input of shape [1, 2, 6, 6]; it must be (images, 1 or 3, height, width) or (images, pixels)"),
 ])

@@ -125,6 +125,15 @@ def test_masks_of_groups_of_channels(method, groups):
     verify(network, Target())
 
 
+def test_layers_that_are_named_twice():
+    with pytest.raises(ValueError, match="^Layer 'flat' is named twice among those to be masked; name it "
+                                         "once$"):
+        choose(MAPS, "spatial-spindrop", masked=["flat", "conv", "flat"])
+    with pytest.raises(ValueError, match="^Layer 'fc' is named twice among those to be random; name it "
+                                         "once$"):
+        with_random_layers(choose(PLAIN, "scale-dropout"), ["fc", "fc"])
+
+
 @pytest.mark.parametrize("method, masked, groups", [
     ("spatial-spindrop", ["flat"], {"flat": 5}),                       # before the classifier
     ("spatial-spindrop", ["conv", "flat", "last"], {"conv": 3, "flat": 5, "last": 6}),
@@ -430,7 +439,8 @@ def test_names():
 ])
 def test_methods_that_are_not_for_a_network(method, why):
     """The name is not listed, and what the compiler would refuse is refused when it is asked for."""
-    with pytest.raises(ValueError, match=f"^Method '{method}' is not for network 'lenet5_4bit': {why}$"):
+    with pytest.raises(ValueError, match=f"^Method '{method}' is not for network 'lenet5_4bit': {why}; "
+                                         "take another method, as 'spinbayes'$"):
         network_of("lenet5_4bit", method)
 
 

@@ -48,7 +48,7 @@ def cases(draw) -> Case:
         interval=draw(st.none() | st.integers(1, 500)),
         seed=draw(st.just(1) | st.integers(1, 2**64 - 1)),
         protect=draw(_rare(5)),
-        sources=draw(st.sampled_from(("model", "model", "layer"))),
+        sources=draw(st.sampled_from(("model", "model", "layer"))) if network.drops else "model",
         **draw(_junctions(network)) if draw(_rare(4)) and network.drops else {})
     target = _with_masks(network, target, draw(st.sampled_from(("random", "random", "balanced",
                                                                 "orthogonal"))))

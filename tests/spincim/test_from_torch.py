@@ -185,6 +185,10 @@ def test_a_regression_has_no_softmax():
     with pytest.raises(ConvertError, match=r"^Module '1' \(LogSoftmax\) makes probabilities of the numbers "
                                            "of a regression; take it out$"):
         from_torch(PLAIN["softmax"](), (1, SIDE, SIDE), mean=0.5, regression=True)
+    with pytest.raises(ConvertError, match="^Model Sequential ends with values that are limited or binary; "
+                                           "end it with the numbers of a binary layer, and limit or round "
+                                           "what the hardware answers$"):
+        from_torch(nn.Sequential(*PLAIN["bias"](), Sign()), (1, SIDE, SIDE), mean=0.5, regression=True)
     with pytest.raises(ConvertError, match="^Argument regression must be True or False, not 'no'$"):
         from_torch(PLAIN["bias"](), (1, SIDE, SIDE), mean=0.5, regression="no")
 
@@ -343,6 +347,20 @@ def test_random(kind, tmp_path):
     assert [module.p for module in model if hasattr(module, "p") for _ in range(
         getattr(module, "width", 1))] == list(network.drops)
     assert network.method == ("" if kind == "both" or "of its own" in kind else kind.partition(",")[0])
+
+
+@pytest.mark.parametrize("kind", ["spatial-spindrop", "of its own", "both"])
+def test_nothing_is_dropped(kind, tmp_path):
+    """With a probability of 0 a pass is that of torch in evaluation, also where only some layers drop, or
+    one drops its inputs and its scales."""
+    model = randomized(RANDOM[kind]())
+    convert(model, (1, SIDE, SIDE), mean=0.5, std=0.5).save(tmp_path / "model.npz")
+    images, grey = pixels()
+    expected = model((torch.tensor(images).double() / 255 - 0.5) / 0.5).softmax(1).detach().numpy()
+    found = load(tmp_path / "model.npz", p=0.0).predict(grey, passes=3)
+    assert abs(found.probabilities - expected).max() <= BOUND
+    dropped = load(tmp_path / "model.npz", p=1.0).predict(grey, passes=3)
+    assert abs(dropped.probabilities - expected).max() > 0.05
 
 
 def test_mask_of_a_vector_of_a_map(tmp_path):
