@@ -1,6 +1,7 @@
 """Whether the layers of a network can be, and fit each other."""
 
 import math
+import operator
 from dataclasses import dataclass
 
 from gen.command import UserError
@@ -122,9 +123,6 @@ def _check_groups(layer):
     if layer.groups < 1 or layer.channels % layer.groups or layer.outputs % layer.groups:
         raise MalformedNetwork(f"Layer {layer.name!r} must have groups that divide its {layer.channels} "
                                f"channels and {layer.outputs} outputs, not {layer.groups}")
-    if layer.groups > 1 and layer.mask_choice is not None:
-        raise MalformedNetwork(f"Layer {layer.name!r} has {layer.groups} groups of channels, so its inputs "
-                               "cannot be masked")
 
 
 def _check_draws(network):
@@ -201,9 +199,13 @@ def _check_mask(layer, draws):
     if layer.weight_bits > 1 or layer.input_low != -1:
         raise MalformedNetwork(f"Layer {layer.name!r} must have binary weights and input levels from -1 "
                                "for its inputs to be masked, as nothing else is 0 where word lines are off")
-    if mask.groups < 1 or layer.fan_in % mask.groups:
-        raise MalformedNetwork(f"Layer {layer.name!r} must have groups of its {layer.fan_in} inputs that "
+    if mask.groups < 1 or layer.inputs % mask.groups:
+        raise MalformedNetwork(f"Layer {layer.name!r} must have groups of its {layer.inputs} inputs that "
                                f"are equally large, not {mask.groups}")
+    if layer.groups > 1 and mask.groups % layer.channels:
+        raise MalformedNetwork(f"Layer {layer.name!r} has {layer.groups} groups of channels, so its mask "
+                               f"must have a bit for each of {layer.channels} channels, or as many bits "
+                               f"for each, not {mask.groups}")
     if mask.draw in draws and (bits is None or len(bits) != mask.groups):
         raise MalformedNetwork(f"Layer {layer.name!r} must have a bit of draw {mask.draw!r} for each of "
                                f"{mask.groups} groups, not {len(bits or ())}")
@@ -345,7 +347,14 @@ def _joined(join, first, second):
                                    f"point, not levels of {first.levels}")
     else:
         channels += second.shape[2]
-    return _Map(f"Join {join.name!r}", (*first.shape[:2], channels), first.bits, first.low, first.fraction)
+    if min(join.resize) < 1:
+        raise MalformedNetwork(f"Join {join.name!r} must have a resize of at least 1 by 1, not "
+                               f"{by(*join.resize)}")
+    size = tuple(map(operator.mul, first.shape, join.resize))
+    if max(size) > SIDE:
+        raise MalformedNetwork(f"Join {join.name!r} must have a map that leaves of at most {SIDE:,} rows "
+                               f"and columns, not {by(*size)}")
+    return _Map(f"Join {join.name!r}", (*size, channels), first.bits, first.low, first.fraction)
 
 
 def _levels(bits: int, low: int) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 from gen.check_shapes import check_shapes
 from gen.checkpoint_file import SHIPPED, CheckpointError, Parameters, read_file
 from gen.ir import Comparison, Layer, Network, Normalization
-from gen.methods import Method, has_dropout, method_for, with_dropout
+from gen.methods import Method, drops_by_bits, has_dropout, method_for, with_draws, with_dropout
 from gen.weights import pack
 
 
@@ -67,15 +67,17 @@ def read_parameters(network: Network, path: Path | str | None = None, p: float |
     if p is None:
         return network
     check_probability(network, p)
+    if not network.method:
+        return with_draws(network, p)
     return with_dropout(network, {layer.name: p for layer in network.layers})
 
 
 def check_probability(network: Network, p: float):
     """Raise :exc:`CheckpointError` unless layers of ``network`` can have the dropout probability ``p``."""
-    if not network.method:
-        raise CheckpointError(f"Network {network.name!r} has choices of its own, with the probabilities of "
-                              "its draws; leave --p out")
-    if not any(has_dropout(network, layer) for layer in network.layers):
+    if not network.method and not drops_by_bits(network):
+        raise CheckpointError(f"Network {network.name!r} has choices of its own, some of which are not "
+                              "dropped by a bit, with the probabilities of its draws; leave --p out")
+    if network.method and not any(has_dropout(network, layer) for layer in network.layers):
         raise CheckpointError(f"Method {network.method!r} has no dropout probability; leave --p out")
     if not 0 <= p <= 1:
         raise CheckpointError(f"A dropout probability must be from 0 to 1, not {p}")

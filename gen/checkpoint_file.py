@@ -66,7 +66,19 @@ import numpy as np
 from gen.command import UserError
 from gen.files import replacing
 from gen.ir import Layer, Network
-from gen.methods import METHODS, base_of, choose, has_dropout, known_names, method_for, name_of, stated
+from gen.methods import (
+    METHODS,
+    base_of,
+    choose,
+    has_dropout,
+    known_names,
+    method_for,
+    method_of,
+    name_of,
+    stated,
+    untrained,
+)
+from gen.networks import NETWORKS
 from gen.structure import LONGEST, StructureError, dump_structure, load_structure, plain
 
 
@@ -187,9 +199,12 @@ def _of_qonnx(path, network):
 
 def _opened(path, network, read):
     """What ``read`` makes of the file, given also its path, ``network``, and how to refuse it."""
-    again = (f"make it again with: python -m golden.train {network.name} --data DIR"
-             if network is not None and network.name in known_names() else
-             "gen/checkpoint_file.py says what it must hold")
+    again = "gen/checkpoint_file.py says what it must hold"
+    if network is not None and network.name in known_names():
+        base, method = method_of(network.name)
+        why   = untrained(NETWORKS[base], method)
+        again = (f"no training makes it, as {why}; take another --method" if why else
+                 f"make it again with: python -m golden.train {network.name} --data DIR")
 
     def refuse(what, way_out=again):
         raise CheckpointError(f"Checkpoint {path} {what}; {way_out}") from None

@@ -57,6 +57,10 @@ def compile_network(network: Network, target: Target) -> Network:
     if target.rng == "mtj" and not network.drops:
         raise ImpossibleTarget(f"Network {network.name!r} draws no random bits, so there are no junctions; "
                                "leave --rng mtj out")
+    if target.sources == "layer" and (not network.drops or target.masks == "all"):
+        none = ("With --masks all nothing is drawn" if network.drops else
+                f"Network {network.name!r} draws no random bits")
+        raise ImpossibleTarget(f"{none}, so there are no random sources; leave --sources layer out")
     if target.rng == "mtj":
         seeded = seed(network, target)
         bits, who = len(seeded.drawn), "a shift" if seeded.generator.points else "a pass"

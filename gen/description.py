@@ -92,9 +92,11 @@ of a join
 ``branch``     name of that which ends the other: what enters a layer before the trunk ends, or layers
                that take it, which choose nothing
 ``operation``  ``"add"``, unless given, of values in fixed point; or ``"concat"``, of channels
+``resize``     1, unless given: how many rows and columns each of the joined map becomes; or ``[1, 4]``
 =============  =======================================================================================
 """
 
+import operator
 import os
 import stat
 import tomllib
@@ -153,13 +155,17 @@ _LAYER = {"kind": _either("conv", "linear"), "name": _NAME, "outputs": _SIZE, "k
           "resize": _pair(1), "groups": _SIZE, "dropout": _SHARE, "bits": _whole(1, 8),
           "low": _either(-1, 0), "source": _NAME,
           "fraction": _whole(VALUE_FRACTIONS.start, VALUE_FRACTIONS.stop - 1)}
-_JOIN  = {"name": _NAME, "trunk": _NAME, "branch": _NAME, "operation": _either("add", "concat")}
+_JOIN  = {"name": _NAME, "trunk": _NAME, "branch": _NAME, "operation": _either("add", "concat"),
+          "resize": _pair(1)}
 
 #: The same by the heading of the table.
 TABLES = {"": _TOP, "[input]": _INPUT, "[[layers]]": _LAYER, "[[joins]]": _JOIN}
 
 #: Bits of values in fixed point, unless given.
 _VALUE_BITS = 8
+
+#: Fields of a layer that are pairs of numbers, beside the kernel.
+_PAIRS = "stride", "padding", "pool", "resize", "average"
 
 #: What only a convolution has.
 _CONVOLUTION = "kernel", "stride", "padding", "groups"
@@ -250,8 +256,14 @@ def _joins(tables, refuse):
     joins = []
     for number, table in enumerate(tables, 1):
         _check(table, _JOIN, ("name", "trunk", "branch"), f"join {number}", refuse)
-        joins.append(Join(**table))
+        joins.append(Join(**_with_pairs(table, ("resize",))))
     return tuple(joins)
+
+
+def _with_pairs(table, names):
+    """``table`` with pairs of numbers, of those of its fields that ``names`` has, as a layer has them."""
+    return {name: tuple(value) if name in names and type(value) is list else value
+            for name, value in table.items()}
 
 
 def _layers(tables, joins, pixels, low, refuse):
@@ -269,8 +281,7 @@ def _layers(tables, joins, pixels, low, refuse):
                        "take it out, or make it a 'conv'")
         kind = "conv" if convolution else "fc"
         numbers[kind] += 1
-        pairs = {name: tuple(value) if type(value := table[name]) is list else value
-                 for name in ("stride", "padding", "pool", "resize", "average") if name in table}
+        pairs = {name: value for name, value in _with_pairs(table, _PAIRS).items() if name in _PAIRS}
         drafts.append(Layer(
             table.get("name", f"{kind}{numbers[kind]}"), 1, 1, 1, (1, 1), outputs=table["outputs"],
             **pairs, groups=table.get("groups", 1), dropout=float(table.get("dropout", 0.5)),
@@ -284,7 +295,8 @@ def _layers(tables, joins, pixels, low, refuse):
         if isinstance(node, Join):
             channels = shape[2] + sum(
                 other[0][2] for other in others if node.operation == "concat")
-            leaving[node.name] = (*shape[:2], channels), bits, least
+            size = map(operator.mul, shape, node.resize)
+            leaving[node.name] = (*size, channels), bits, least
             continue
         averages = tuple(max(1, side // window) for side, window in zip(shape, node.average, strict=False))
         kernel = tables[drafts.index(node)].get("kernel", averages)

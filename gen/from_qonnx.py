@@ -22,6 +22,7 @@ A node that cannot be built, or not exactly, is refused by its name.
 """
 
 import math
+import operator
 import re
 from collections import Counter
 from dataclasses import replace
@@ -403,20 +404,25 @@ class _Reader:
                        whole=state.whole or (height, width))
 
     def _resize(self, node):
-        state = self.state
-        if not isinstance(state, Levels) or not isinstance(state.root.source, Sums) or state.flat \
-                or state.whole or any(state.border):
-            raise Refused("takes what is no map of levels that leaves a layer",
+        state = self.state.levels() if isinstance(self.state, Total) else self.state
+        if not isinstance(state, Levels) or state.root.source is None or state.flat or state.whole \
+                or any(state.border):
+            raise Refused("takes what is no map of levels that leaves a layer or join",
                           "put it behind the quantizer of a convolution, and before Pad and averages")
-        sums, factor = state.root.source, self._factor(node)
-        state.refuse_each()
+        source, factor = state.root.source, self._factor(node)
         if state.shared:
             raise Refused("takes a map that something else takes, too, of before it",
                           "let all take the larger one")
-        if sums.layer.resize != (1, 1):
-            raise Refused("is the second Resize of a layer", "train with a convolution between them")
-        sums.layer = replace(sums.layer, resize=factor)
-        return replace(state, shape=sums.shape)
+        of_layer = isinstance(source, Sums)
+        if (source.layer if of_layer else source).resize != (1, 1):
+            raise Refused(f"is the second Resize of a {'layer' if of_layer else 'join'}",
+                          "train with a convolution between them")
+        if of_layer:
+            source.layer = replace(source.layer, resize=factor)
+        else:
+            source.resize = factor
+        channels, *size = state.shape
+        return replace(state, shape=(channels, *map(operator.mul, size, factor)))
 
     def _factor(self, node):
         """How many rows and columns each becomes that ``node`` resizes, to the nearest neighbours."""
@@ -719,9 +725,10 @@ class _Reader:
         if last is None:
             self._refuse(f"has an output {self.graph.output[0].name!r} that none of its nodes makes", _MEET)
         if not isinstance(last, Sums):
-            self._refuse("ends with activations that are quantized", "end the graph with its logits")
+            self._refuse("ends with activations that are quantized", self._way_out_of("the quantizer"))
         if any(step[0] == "limits" for step in last.steps):
-            self._refuse("ends with a limit of its values", "end the graph with the logits of its classes")
+            self._refuse("ends with a limit of its values, as Relu and Clip are",
+                         self._way_out_of("the limit"))
         used = {id(sums.taken.root.source) for sums in self.chain} | {
             id(levels.root.source) for join, _ in self.joins for levels in (join.one, join.other)}
         for sums in self.chain:
@@ -735,6 +742,14 @@ class _Reader:
         check_shapes(network)
         return (network, np.array(pixels.thresholds, np.int64),
                 [*map(_hidden, self.chain[:-1]), _output(last)])
+
+
+    def _way_out_of(self, what):
+        """What to do about a last node that is none of a layer, which is ``what``."""
+        if self.head.regression:
+            return (f"end the graph with the numbers of its last layer: leave {what} out, and do that with "
+                    "what the hardware answers")
+        return "end the graph with the logits of its classes"
 
 
 def _hidden(sums: Sums) -> Parameters:

@@ -6,6 +6,7 @@ maps of a branch are those of the trunk at its entrance, and each meets all maps
 it since then.
 """
 
+import operator
 from dataclasses import dataclass
 
 from gen.command import UserError
@@ -39,6 +40,9 @@ class Graph:
     sources: dict[str, tuple[str | None, ...]] #: Of each, by name; None is the input.
     values: dict[str | None, int | None]       #: By name, bits of the values in fixed point that leave
                                                #: each, None where levels do, as from the input.
+    sent: dict[str, tuple[int, int]]           #: By name, how many rows and columns each of what a layer
+                                               #: makes, or of what meets in a join, becomes until it enters
+                                               #: a layer: joins that it passes may make it larger, too.
 
     def following(self, index: int) -> int | None:
         """Return the layer of the trunk that comes behind the layer ``index`` of it, past joins; None if
@@ -82,7 +86,18 @@ def graph_of(network: Network) -> Graph:
     for node in nodes:
         values[node.name] = (values[sources[node.name][0]] if isinstance(node, Join) else
                              None if node.fraction is None else node.output_bits)
-    return Graph(tuple(trunk), tuple(branches), nodes, sources, values)
+    return Graph(tuple(trunk), tuple(branches), nodes, sources, values, _sent(network, branches, nodes))
+
+
+def _sent(network, branches, nodes):
+    # A map meets others before it enters a layer, if it is that of a trunk or ends a branch with layers.
+    meets = {join.trunk: join for join in network.joins} | {
+        branch.join.branch: branch.join for branch in branches if branch.layers}
+    sent = {}
+    for node in reversed(nodes):
+        further = sent[meets[node.name].name] if node.name in meets else (1, 1)
+        sent[node.name] = tuple(map(operator.mul, node.resize, further))
+    return sent
 
 
 def _ordered(network, sources):

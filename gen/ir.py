@@ -198,10 +198,11 @@ class MaskChoice:
     """Which inputs of a layer a pass drops: a map enters the layer once for each pass, or where the layer
     is ``merged`` once for all passes with equal masks.
 
-    Input i of a kernel is in group ``i % groups``. Bit g of the draw, in the order of drawing, is 1 where
-    group g is kept; neither word line of a dropped input is up, so it adds 0 to the sum. With as many
-    groups as channels a bit drops a channel, border included; with as many as inputs of a fully connected
-    layer it drops a neuron.
+    Input i of a kernel, of all :attr:`Layer.inputs`, is in group ``i % groups``. Bit g of the draw, in the
+    order of drawing, is 1 where group g is kept; neither word line of a dropped input is up, so it adds 0
+    to the sum. With as many groups as channels a bit drops a channel, border included; with as many as
+    inputs of a fully connected layer it drops a neuron. The mask is that of the map that enters: where a
+    layer has several groups of channels, the outputs of each go by the bits of its own channels.
     """
 
     draw: str
@@ -411,6 +412,11 @@ class Layer:
         return self.kernel[0] * self.kernel[1] * self.group_channels
 
     @property
+    def inputs(self) -> int:
+        """Inputs of a kernel: those of all groups, in raster order with the channel fastest."""
+        return self.kernel[0] * self.kernel[1] * self.channels
+
+    @property
     def array_choice(self) -> ArrayChoice | None:
         return next((choice for choice in self.choices if isinstance(choice, ArrayChoice)), None)
 
@@ -519,6 +525,12 @@ class Join:
                                    #: there are values, from the lowest on: each becomes the value whose
                                    #: number is how many of these it has reached. Empty: as they are.
     branch_thresholds: tuple[int, ...] = () #: Likewise of the branch.
+    resize: tuple[int, int] = (1, 1) #: How many rows and columns each of the joined map becomes: its
+                                   #: nearest neighbours, as often as that side by side.
+
+    def __post_init__(self):
+        if isinstance(self.resize, int):
+            object.__setattr__(self, "resize", (self.resize, self.resize))
 
     @property
     def thresholds(self) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -40,7 +40,7 @@ def lower(network: Network, target: Target, *, instance=False, engines=None) -> 
         colours=network.input.colours,
         engines=engines,
         branches=_branches(network),
-        resizes=[layer.resize for layer in network.layers],
+        resizes=[graph_of(network).sent[layer.name] for layer in network.layers],
         draws=[len(draw.drops) for draw in network.draws if draw.drops],
         names=[identifier(layer.name) for layer in network.layers],
         rng=_rng(network, target),
@@ -65,11 +65,11 @@ def lower(network: Network, target: Target, *, instance=False, engines=None) -> 
 
 def _branches(network):
     """The ways beside the trunk."""
-    layers = network.layers
+    layers, graph = network.layers, graph_of(network)
     return [Branch(identifier(branch.join.name), layers=branch.layers, first=branch.between[0],
                    last=branch.between[-1], bits=layers[branch.between[-1]].output_bits,
-                   added=branch.join.operation == "add",
-                   thresholds=branch.join.thresholds) for branch in graph_of(network).branches]
+                   added=branch.join.operation == "add", thresholds=branch.join.thresholds,
+                   resize=graph.sent[branch.join.name]) for branch in graph.branches]
 
 
 def lower_layer(network: Network, index: int, target: Target, filed: bool = False) -> Engine:

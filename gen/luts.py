@@ -49,5 +49,6 @@ def within_luts(network: Network, target: Target,
     place    = bisect.bisect_left(possible, True, key=lambda interval: luts(interval) <= target.luts)
     if place == len(possible):
         raise ImpossibleTarget(f"Network {network.name!r} takes about {luts(possible[-1]):,} LUT4 however "
-                               f"long the interval, not {target.luts:,}")
+                               f"long the interval, not {target.luts:,}; ask for so many with --luts, or "
+                               "take a smaller network or fewer --passes-max")
     return folded(possible[place])

@@ -19,8 +19,9 @@ from gen.networks import NETWORKS
 
 __all__ = [
     "DEFAULT", "DETERMINISTIC", "METHODS", "Method", "WAYS_OF", "array_sets", "asked_of", "base_of",
-    "choose", "count_of", "has_dropout", "is_chosen", "known_names", "method_for", "method_of", "name_of",
-    "network_of", "stated", "with_dropout", "with_random_layers",
+    "choose", "count_of", "drops_by_bits", "has_dropout", "is_chosen", "known_names", "method_for",
+    "method_of", "name_of", "network_of", "stated", "untrained", "with_draws", "with_dropout",
+    "with_random_layers",
 ]
 
 
@@ -49,6 +50,8 @@ class Method:
                                       #: checkpoint, also (B, C), where layers but the last have inverted
                                       #: normalization; None where none has.
     weight_bits: int = 1              #: Unless a checkpoint states another number.
+    levels: bool = False              #: Whether its training takes levels of several bits.
+    apart: bool = False               #: Whether members are trained that share nothing.
     passes: int = 20                  #: T in the paper.
     head: Head = Head()
     sources_quoted: str = ""          #: Which random sources the paper has: of each layer, or of the model.
@@ -123,22 +126,22 @@ METHODS = {
         sources_quoted="model", sources_paper="Scale-Dropout, V-B"),
     # An input is rejected unless 99 % of its passes reach a probability of 0.9 (SpinBayes, 4.1).
     "spinbayes": Method(
-        "SpinBayes", "SpinBayes, 3.2 and 3.3", ArrayChoice, count=8, scaled=False, weight_bits=4, passes=10,
-        head=Head(confidence=58982, agreement=99),
+        "SpinBayes", "SpinBayes, 3.2 and 3.3", ArrayChoice, count=8, scaled=False, weight_bits=4,
+        levels=True, passes=10, head=Head(confidence=58982, agreement=99),
         sources_quoted="layer", sources_paper="SpinBayes, 3.5.1"),
     "sub-set": Method(
         "Sub-set inference", "NeuSpin, III-B1", BankChoice, count=8),
     "tiny-ensemble": Method(
         "Tiny deep ensemble", "one normalization for each member", BankChoice, count=4, in_turn=True),
     "ensemble": Method(
-        "Deep ensemble", "Lakshminarayanan et al., 2017", ArrayChoice, count=4, in_turn=True),
+        "Deep ensemble", "Lakshminarayanan et al., 2017", ArrayChoice, count=4, in_turn=True, apart=True),
     # Where masks sit is not stated. Each acts on the inputs of a layer, never on pixels.
     "spatial-spindrop": Method(
         "Spatial-SpinDrop", "NeuSpin, III-A2", MaskChoice,
         groups=lambda layer: layer.channels, masked=lambda layer: (layer.height, layer.width) != (1, 1)),
     "spindrop": Method(
         "SpinDrop", "NeuSpin, III-A1", MaskChoice,
-        groups=lambda layer: layer.fan_in if layer.kernel == (layer.height, layer.width)
+        groups=lambda layer: layer.inputs if layer.kernel == (layer.height, layer.width)
         and not any(layer.padding) else 0),
     # The last layer has a batch normalization: the paper says nothing of it, and without a gain behind it a
     # normalization of ten logits would hold them near each other.
@@ -201,7 +204,10 @@ def choose(network: Network, method: str, count: int | None = None, ways: int = 
         _check_ways(method, chosen, ways, ways_of)
     masks = _masks(network, method, masked)
     if unfit := _unfit(network, made):
-        raise ValueError(f"Method {method!r} is not for network {network.name!r}: {unfit}")
+        others = [name for name, other in METHODS.items() if not _unfit(network, other)]
+        best   = next((name for name in others if not untrained(network, name)), others[0])
+        raise ValueError(f"Method {method!r} is not for network {network.name!r}: {unfit}; take another "
+                         f"method, as {best!r}")
     sets = array_sets(chosen, ways, ways_of) if ways != 1 else ()
     more = {} if made.choice is not ArrayChoice else {"sets": sets}
     outcomes = len(sets) or chosen
@@ -276,14 +282,18 @@ def _masks(network, method, masked):
         masked = [name for name, layer in possible.items() if made.masked(layer)]
     elif made.choice is not MaskChoice:
         raise ValueError(f"Method {method!r} masks no inputs; leave --masked out")
+    _refuse_twice(masked, "masked")
     for name in masked:
         if name not in possible:
             raise ValueError(f"Method {method!r} can mask the inputs of "
                              f"{', '.join(possible) or 'no layer'}, not of {name!r}")
-        if (groups := possible[name].groups) > 1:
-            raise ValueError(f"Method {method!r} cannot mask the inputs of {name!r}, which has {groups} "
-                             "groups of channels; name the layers to be masked with --masked")
     return {name: made.groups(possible[name]) for name in masked}
+
+
+def _refuse_twice(names, what):
+    for name in names:
+        if list(names).count(name) > 1:
+            raise ValueError(f"Layer {name!r} is named twice among those to be {what}; name it once")
 
 
 def _check_ways(method, count, ways, ways_of):
@@ -306,6 +316,22 @@ def _unfit(network, method):
         return "an input that is dropped adds 0, which only levels from -1 to 1 have amid them"
     if method.affines is not None and any(layer.output_bits > 1 for layer in (first, *others[:-1])):
         return "a sum that is compared with the mean of its map gives one bit"
+    return ""
+
+
+def untrained(network: Network, method: str) -> str:
+    """Return why there is no training of ``network`` by ``method``, which may be one in floating point;
+    nothing if there is."""
+    made   = METHODS.get(method, Method("", ""))
+    beside = sorted(set(range(len(network.layers))) - set(graph_of(network).trunk))
+    if made.apart and beside:
+        return (f"method {method!r} trains networks apart, which would have different layers "
+                f"{network.layers[beside[0]].name!r}, and beside the others there is one for all")
+    levels = any(layer.output_bits > 1 and layer.fraction is None for layer in network.layers)
+    if levels and not made.levels:
+        takes = " or ".join(repr(name) for name, other in METHODS.items() if other.levels)
+        return (f"method {method!r} is not for network {network.name!r}, whose levels have several bits, "
+                f"but {takes}")
     return ""
 
 
@@ -339,6 +365,7 @@ def with_random_layers(network: Network, names: Sequence[str]) -> Network:
     if not choosing or not all(has_dropout(network, layer) for layer in choosing.values()):
         raise ValueError(f"Network {network.name!r} has no dropout that layers could be without; leave "
                          "--random-layers out")
+    _refuse_twice(names, "random")
     for name in names:
         if name not in choosing:
             raise ValueError(f"Random layers of {network.name!r} can be {', '.join(choosing)}, not "
@@ -363,6 +390,23 @@ def has_dropout(network: Network, layer: Layer) -> bool:
     """Return whether a layer of ``network`` has a dropout probability that a checkpoint states."""
     return bool(layer.choices) and (layer.mask_choice is not None and network.method != ""
                                     or method_for(network).keeps > 0)
+
+
+def drops_by_bits(network: Network) -> bool:
+    """Return whether all choices of ``network``, which are its own, drop what was trained where a bit is 0:
+    inputs by a mask, or the second of two banks."""
+    bits = {draw.name: draw.drops for draw in network.draws}
+    return bool(network.draws) and all(
+        isinstance(choice, MaskChoice | MixChoice) or isinstance(choice, BankChoice)
+        and choice.table == (0, 1) and bits[choice.draw] is not None and len(bits[choice.draw]) == 1
+        for layer in network.layers for choice in layer.choices)
+
+
+def with_draws(network: Network, p: float) -> Network:
+    """Return ``network``, of which :func:`drops_by_bits` holds, with the probability ``p`` of a 0 of each
+    bit."""
+    return replace(network, draws=tuple(replace(draw, drops=(p,) * len(draw.drops))
+                                        for draw in network.draws))
 
 
 def method_for(network: Network, scaled: bool = True) -> Method:

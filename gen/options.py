@@ -23,6 +23,8 @@ from gen.methods import (
     method_for,
     method_of,
     name_of,
+    untrained,
+    with_draws,
     with_random_layers,
 )
 from gen.networks import NETWORKS
@@ -240,6 +242,7 @@ def stored(asked: dict) -> tuple[Network, list[Parameters]]:
         check_probability(network, p)
     network, parameters = _stored(network, asked, seed)
     if p is not None:
+        network = network if network.method else with_draws(network, p)
         parameters = [own if own.dropout is None else replace(own, dropout=p) for own in parameters]
     return network, parameters
 
@@ -254,10 +257,13 @@ def _stored(network, asked, seed):
         return network, random_parameters(network, seed)
     path = Path(asked.get("checkpoint") or find(asked["network"]).checkpoint(network.method))
     if is_file(asked["network"]) and not asked.get("checkpoint") and not path.exists():
-        raise BuildError(f"Network {network.name!r} has no parameters, as there is no {path}; train it "
-                         f"with: python -m golden.train {asked['network']} --data DIR"
+        what = f"Network {network.name!r} has no parameters, as there is no {path}"
+        random = "or build it with random ones by the option --random SEED of gen.build"
+        if why := untrained(find(asked["network"]).plain, network.method):
+            raise BuildError(f"{what}, and no training makes them: {why}; take another --method, {random}")
+        raise BuildError(f"{what}; train it with: python -m golden.train {asked['network']} --data DIR"
                          + (f" --method {asked['method']}" if asked.get("method") else "")
-                         + ", or build it with random ones by the option --random SEED of gen.build")
+                         + f", {random}")
     check_shapes(network)
     network, thresholds, parameters = read_file(path, network)
     return with_thresholds(network, thresholds), parameters

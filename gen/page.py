@@ -108,8 +108,8 @@ def _figures(energy, performance, arrays):
         which = "interval_cycles_mean" if kind == "about" else "interval_cycles"
         rows += [("schedule", escape(performance["schedule"])),
                  ("passes T", _number(performance["passes"])),
-                 ("interval", f"{_number(performance[which])} cycles ({escape(kind)})"),
-                 ("latency, mean", f"{_number(performance['latency_cycles_mean'])} cycles"),
+                 ("interval", f"{_number_of_cycles(performance[which])} ({escape(kind)})"),
+                 ("latency, mean", _number_of_cycles(performance["latency_cycles_mean"])),
                  ("throughput", f"{_number(performance['estimated_throughput_fps'])} images/s at "
                                 f"{_number(performance['clock_mhz'])} MHz")]
     if energy:
@@ -194,14 +194,15 @@ def _cycles(cycles, performance):
         engines["random bits"] = performance["random_cycles_per_image"]
     slowest = max(engines, key=engines.get)
     bars = "".join(_bar(
-        f"{escape(name)}: {_number(count)} cycles" + (' <span class="bottleneck">bottleneck</span>'
-                                                      if name == slowest else ""),
-        [(count / most, "c0", f"{count} cycles")], interval / most) for name, count in engines.items())
+        f"{escape(name)}: {_number_of_cycles(count)}" + (' <span class="bottleneck">bottleneck</span>'
+                                                         if name == slowest else ""),
+        [(count / most, "c0", f"{count} cycle{'s' * (count != 1)}")], interval / most)
+        for name, count in engines.items())
     rows = [(escape(name), _number(layer["cycles_per_map"]), _number(layer["maps_per_image"]),
              _number(layer["max_cycles"])) for name, layer in cycles["layers"].items()]
     which = "one pass after another" if sequential else "with the most maps that an image can have"
     return (f"<h2>Cycles of an image, by engine</h2><p>{which[0].upper()}{which[1:]}; the line is the "
-            f"interval of {_number(interval)} cycles. The bottleneck is {escape(slowest)}, with "
+            f"interval of {_number_of_cycles(interval)}. The bottleneck is {escape(slowest)}, with "
             f"{_number(engines[slowest])}.</p>{bars}"
             f"{_table(('engine', 'cycles of a map', 'maps', 'cycles'), rows)}")
 
@@ -324,6 +325,10 @@ def _tree(value, name=""):
             said = name if name.endswith(_ENERGIES) else str(key)
             plain.append((escape(str(key)), "none" if below in ({}, []) else _tree(below, said)))
     return (_table(("name", "value"), plain) if plain else "") + "".join(deep)
+
+
+def _number_of_cycles(count):
+    return f"{_number(count)} cycle{'s' * (count != 1)}"
 
 
 def _number(value):

@@ -206,6 +206,7 @@ class Side:
                                             #: levels of each so that all stand for the same.
     thresholds: list = field(default_factory=lambda: [(), ()]) #: Of values of both ways, if they become
                                             #: others.
+    resize: tuple[int, int] = (1, 1)        #: How many rows and columns each becomes of what leaves.
 
 
 @dataclass(eq=False)
@@ -418,7 +419,8 @@ def settle(chain: list[Sums], joins: list[tuple[Side, Root]]) -> tuple[Input, tu
                                   source.name)
     return pixels, tuple(Join(
         join.name, join.trunk, join.branch, join.operation,
-        *join.thresholds[::1 if join.trunk == join.one.root.source.name else -1]) for join, _ in joins)
+        *join.thresholds[::1 if join.trunk == join.one.root.source.name else -1], resize=join.resize)
+        for join, _ in joins)
 
 
 def _roots(chain, joins):

@@ -16,7 +16,7 @@ from gen.checkpoint_file import SHIPPED, read_structure
 from gen.command import UserError
 from gen.description import read_description
 from gen.ir import Head, Network
-from gen.methods import METHODS, asked_of, base_of, choose, count_of, method_of, name_of
+from gen.methods import METHODS, asked_of, base_of, choose, count_of, method_of, name_of, untrained
 from gen.networks import NETWORKS
 
 
@@ -54,9 +54,10 @@ class Source:
         """
         if self.held is not None and method not in (None, self.method):
             of = f"is of method {self.method!r}" if self.method else "has choices of its own"
-            raise SourceError(f"Checkpoint {self.text} {of}, not of {method!r}; leave --method out, or "
-                              f"train it with: python -m golden.train {self.text} --method {method} "
-                              "--data DIR --out FILE")
+            train = "" if untrained(self.plain, method) else (
+                f", or train it with: python -m golden.train {self.text} --method {method} --data DIR "
+                "--out FILE")
+            raise SourceError(f"Checkpoint {self.text} {of}, not of {method!r}; leave --method out{train}")
         if self.held is not None and count is None:
             asked = {"ways": ways, "ways_of": ways_of, "masked": masked}
             usual = {"ways": 1, "ways_of": "ring", "masked": None}

@@ -85,7 +85,7 @@ def check_network(network: Network):
     except MalformedNetwork as error:
         raise StructureError(_lower(str(error)[:200])) from None
     for layer in network.layers:
-        if (inputs := layer.fan_in * layer.groups) > INPUTS:
+        if (inputs := layer.inputs) > INPUTS:
             raise StructureError(f"layer {layer.name!r} must have at most {INPUTS:,} inputs of a kernel, "
                                  f"not {inputs:,}")
     if (count := sum(layer.crossbars * layer.outputs * layer.fan_in for layer in network.layers)) > WEIGHTS:

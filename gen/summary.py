@@ -104,10 +104,10 @@ def _rows(reports):
     network, arrays = reports["estimate_network_performance"], reports["crossbar_map"]
     at, drawn = f"at T = {network['passes']}", f"mean of {network['images_drawn']} images drawn"
     interval = {
-        "exact":   f"{network['interval_cycles']} cycles {at}",
-        "at most": f"at most {network['interval_cycles']} cycles {at}, about "
+        "exact":   f"{_cycles(network['interval_cycles'])} {at}",
+        "at most": f"at most {_cycles(network['interval_cycles'])} {at}, about "
                    f"{network['interval_cycles_mean']:.0f} in the {drawn}",
-        "about":   f"about {network['interval_cycles_mean']:.0f} cycles {at}, {drawn}",
+        "about":   f"about {_cycles(network['interval_cycles_mean'])} {at}, {drawn}",
     }[network["interval"]]
     at_least = {"exact": "", "at most": "at least ", "about": "about "}[network["interval"]]
     rows = [
@@ -115,11 +115,11 @@ def _rows(reports):
         *([("instances", f"{network['instances']}, for {network['pixels_per_word']} "
                          f"pixel{'s' * (network['pixels_per_word'] > 1)} a cycle; arrays, memories, LUT4, "
                          "FF, BRAM and DSP are those of one")] if "instances" in network else []),
-        ("folded for", f"{network['folding']['interval_cycles']} cycles an image, "
+        ("folded for", f"{_cycles(network['folding']['interval_cycles'])} an image, "
                        f"{network['folding']['reason']}"),
         ("interval", interval),
         ("latency", f"{'' if network['latency_exact'] else 'about '}"
-                    f"{network['latency_cycles_mean']:.0f} cycles {at}, {drawn}; largest "
+                    f"{_cycles(network['latency_cycles_mean'])} {at}, {drawn}; largest "
                     f"{network['latency_cycles_largest']}"),
         ("throughput", f"{at_least}{network['estimated_throughput_fps']:,.0f} images/s at "
                        f"{network['clock_mhz']:g} MHz"),
@@ -131,6 +131,11 @@ def _rows(reports):
                                  f"{network['interval_layer']} needs {network['interval_layer_cycles']}; "
                                  f"it is folded for the fastest"))
     return rows
+
+
+def _cycles(count):
+    """So many cycles, in words."""
+    return f"{count:.0f} cycle{'s' * (round(count) != 1)}"
 
 
 def _spread(reports):

@@ -199,8 +199,9 @@ def changed(node: Evaluated, run: int, reference: int) -> np.ndarray:
     one, other = (_windows(layer, node.entering[node.runs[each, 0]]) for each in (run, reference))
     if node.masks is None:
         return one != other
-    width = node.masks.shape[1]
-    here, there = (node.masks[each][np.arange(layer.fan_in) % width] for each in (run, reference))
+    inputs = np.arange(layer.inputs).reshape(-1, layer.groups, layer.group_channels)
+    inputs = inputs.swapaxes(0, 1).reshape(layer.groups, layer.fan_in)
+    here, there = (node.masks[each][inputs % node.masks.shape[1]] for each in (run, reference))
     return np.where(here & there, one != other, here | there)
 
 

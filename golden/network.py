@@ -113,10 +113,10 @@ def joined(join: Join, first: np.ndarray, second: np.ndarray, value_bits: int | 
     first, second = (reached(x, thresholds, value_bits) if thresholds else x
                      for x, thresholds in zip((first, second), join.thresholds, strict=True))
     if join.operation == "concat":
-        return np.concatenate([first, second], axis=-1)
+        return resized(join, np.concatenate([first, second], axis=-1))
     # Level q stands for q - 2 ** (value_bits - 1).
     total = first.astype(np.int16) + second - 2**(value_bits - 1)
-    return total.clip(0, 2**value_bits - 1).astype(np.uint8)
+    return resized(join, total.clip(0, 2**value_bits - 1).astype(np.uint8))
 
 
 def batches(network: Network, images: int, passes: int) -> Iterator[slice]:
@@ -129,7 +129,7 @@ def batches(network: Network, images: int, passes: int) -> Iterator[slice]:
         passes if layer.mask_choice or layer.mix_choice else len(layer.array_sets) * layer.bank_count
         for layer in network.layers))
     # A layer reads a copy of its map for each input of its kernel.
-    inputs = max(math.prod(layer.positions) * layer.fan_in * layer.groups for layer in network.layers)
+    inputs = max(math.prod(layer.positions) * layer.inputs for layer in network.layers)
     answers = math.prod(network.answered) * network.classes
     size = max(1, min(BATCH, RUNS // runs, VALUES // (passes * answers), INPUTS // (runs * inputs)))
     return (slice(start, min(start + size, images)) for start in range(0, images, size))
@@ -234,13 +234,13 @@ def layer_sums(layer: Layer, x: np.ndarray, outcome: int = 0, chip=None, *,
     active  = None
     if kept is not None:
         # A dropped input adds nothing, at any position.
-        active = np.repeat(kept[:, np.arange(layer.fan_in) % kept.shape[1]], math.prod(layer.positions),
-                           axis=0)
+        active = np.repeat(kept[:, np.arange(layer.inputs) % kept.shape[1]], math.prod(layer.positions),
+                           axis=0).reshape(windows.shape)
     # Outputs of a group see its channels alone.
     sums = np.concatenate([
         _group_sums(layer, np.ascontiguousarray(windows[:, :, group]).reshape(-1, layer.fan_in),
                     slice(group * layer.group_outputs, (group + 1) * layer.group_outputs), outcome, chip,
-                    active)
+                    None if active is None else active[:, :, group].reshape(-1, layer.fan_in))
         for group in range(layer.groups)], axis=1)
     sums = sums.reshape(len(x), *layer.positions, layer.outputs)
     height, width, outputs = layer.pooled_shape
@@ -275,9 +275,10 @@ def activate(layer: Layer, sums: np.ndarray, array: np.ndarray, bank: np.ndarray
     return resized(layer, kinds.get(type(layer.banks[0][0]), compare)(layer, sums, array, bank))
 
 
-def resized(layer: Layer, x: np.ndarray) -> np.ndarray:
-    """Return the map (M, H, W, O) that leaves ``layer``, of ``x`` (M, h, w, O) behind its pool."""
-    for axis, times in enumerate(layer.resize, 1):
+def resized(node: Layer | Join, x: np.ndarray) -> np.ndarray:
+    """Return the map (M, H, W, O) that leaves a layer or join, of ``x`` (M, h, w, O) behind its pool, or
+    joined."""
+    for axis, times in enumerate(node.resize, 1):
         x = x if times == 1 else x.repeat(times, axis)
     return x
 

@@ -8,6 +8,7 @@ imperfect devices.
 
 import functools
 import math
+import operator
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -95,7 +96,8 @@ def _different_logits(network, images, bits):
 def _joined(node, x, y, first, second, values):
     """Return what leaves a join of the maps ``x[first]`` and ``y[second]``."""
     channels = x.shape[3] + (y.shape[3] if node.operation == "concat" else 0)
-    left = np.empty((len(first), *x.shape[1:3], channels), np.uint8)
+    size = map(operator.mul, x.shape[1:3], node.resize)
+    left = np.empty((len(first), *size, channels), np.uint8)
     for part in parts(len(first), 4 * math.prod(left.shape[1:])):
         left[part] = joined(node, x[first[part]], y[second[part]], values[node.name])
     return left

@@ -19,7 +19,6 @@ from tabulate import tabulate
 from gen import methods
 from gen.command import Parser, UserError, comma_separated, command, whole
 from gen.files import refuse_unwritable
-from gen.graph import graph_of
 from gen.ir import MaskChoice
 from gen.methods import WAYS_OF, asked_of, choose, count_of
 from gen.progress import Progress
@@ -36,17 +35,15 @@ class Method:
     """What the command has to know of the training of a method, without torch."""
 
     recipes: tuple[str, ...] = ("tune",)   #: The first is the default.
-    levels: bool = False                   #: Whether levels of several bits can be trained.
-    apart: bool = False                    #: Whether members are trained that share nothing.
     options: tuple[str, ...] = ("base",)   #: Options that not all methods have.
 
 
 #: Those of a training of their own.
 _OWN = {
     "scale-dropout": Method(("spread", "paper"), options=()),
-    "spinbayes":     Method(("bayes",), levels=True,
+    "spinbayes":     Method(("bayes",),
                             options=("crossbars", "weight_bits", "ways", "ways_of", "arrays")),
-    "ensemble":      Method(apart=True, options=("base", "crossbars")),
+    "ensemble":      Method(options=("base", "crossbars")),
     **{method: Method(("float",), options=()) for method in BASELINES},
 }
 
@@ -126,15 +123,8 @@ def _parse(arguments):
     if plain.joins and options.method in BASELINES:
         parser.error(f"method {options.method!r} is for chains of layers, and network {plain.name!r} has "
                      "joins; take another --method")
-    beside = sorted(set(range(len(plain.layers))) - set(graph_of(plain).trunk))
-    if method.apart and beside:
-        parser.error(f"method {options.method!r} trains networks apart, which would have different layers "
-                     f"{plain.layers[beside[0]].name!r}, and beside the others there is one for all; take "
-                     "another --method")
-    if not method.levels and any(layer.output_bits > 1 and layer.fraction is None
-                                 for layer in plain.layers):
-        parser.error(f"method {options.method!r} is not for network {plain.name!r}, whose levels have "
-                     "several bits, but " + _either(name for name in METHODS if METHODS[name].levels))
+    if why := methods.untrained(plain, options.method):
+        parser.error(f"{why}; take another --method")
     if options.recipe not in (None, *method.recipes):
         parser.error(f"recipe {options.recipe!r} is not for method {options.method!r}, but "
                      + _either(method.recipes))

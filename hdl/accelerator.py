@@ -43,6 +43,8 @@ class Branch:
     bits: int               #: See :class:`hdl.pass_sets.join.Join`, and below.
     added: bool
     thresholds: tuple[tuple[int, ...], tuple[int, ...]] = ((), ())
+    resize: tuple[int, int] = (1, 1) #: How many rows and columns each of the maps becomes, where there are
+                            #: no layers on the way.
 
 
 class Accelerator(wiring.Component):
@@ -67,7 +69,8 @@ class Accelerator(wiring.Component):
         Ways beside the layers; those that end behind the same layer in the order in which they are joined.
         The engines that are on none of them follow one another, in order.
     resizes : sequence of tuple of int
-        Of each layer how many rows and columns each of its map becomes; empty: each one.
+        Of each layer how many rows and columns each of its map becomes, before it is joined with another;
+        empty: each one.
     names : sequence of str
         Names of the layers, each an identifier. Submodules and pins of layers are named with the prefix
         ``layer_``, so that none has the name of another block or port.
@@ -244,9 +247,10 @@ class Accelerator(wiring.Component):
             self.edges[number] = Edge(engine.word, words=engine.words, resize=self._resize(number),
                                       **stored)
         if end is None:
-            width = len(first.i.payload)
-            self.branch_edges[branch.name] = Edge(width, words=len(first.word_cycles),
-                                                  by_credit=False, parts=parts, **stored)
+            width, buffer = len(first.i.payload), first.line_buffer
+            size = [whole - 2 * border for whole, border in zip(buffer.padded, buffer.padding, strict=True)]
+            self.branch_edges[branch.name] = Edge(width, words=len(first.word_cycles), by_credit=False,
+                                                  parts=parts, resize=_order(size, branch.resize), **stored)
         else:
             engine = self.engines[end]
             width  = len(engine.o.payload)
@@ -264,8 +268,7 @@ class Accelerator(wiring.Component):
 
     def _resize(self, number):
         """In which order the map of layer ``number`` is sent, if it becomes larger."""
-        factor = self.resizes[number]
-        return None if factor == (1, 1) else Resize(*self.engines[number].pooled, factor)
+        return _order(self.engines[number].pooled, self.resizes[number])
 
     def _parts(self, between, passes):
         """What divides pass sets behind the entrance of the first of the layers ``between`` and up to the
@@ -495,6 +498,11 @@ def tell_tests(health, strobes, bit):
     """Return statements that give ``bit`` to those tests of ``health`` whose bit of ``strobes`` is 1."""
     return [statement for (_, test), strobe in zip(health, strobes, strict=True)
             for statement in (test.strobe.eq(strobe), test.bit.eq(bit))]
+
+
+def _order(size, factor):
+    """In which order a map of ``size`` is sent that becomes larger by ``factor``; None if it does not."""
+    return None if factor == (1, 1) else Resize(*size, factor)
 
 
 def _late(m, block):

@@ -178,14 +178,14 @@ class Engine(wiring.Component):
         self.crossbar     = crossbar
         fan_in, inputs = crossbar.fan_in, len(line_buffer.o.payload) // bits
         groups = None if masks is None else masks.groups
+        parts  = {"channel_groups": inputs // fan_in, "taps": math.prod(line_buffer.kernel)}
         self.reader = Reader(fan_in, geometry, bits=bits, positions=math.prod(line_buffer.positions),
-                             groups=groups, channel_groups=inputs // fan_in,
-                             taps=math.prod(line_buffer.kernel))
+                             groups=groups, **parts)
         #: Between the choice that comes with a map and the reads that wait for it.
         self.choices = (
             None if self.early_choice is None else
             ArrayQueue(fan_in, geometry, protect=protect) if masks is None else
-            MaskQueue(fan_in, geometry, groups=groups, protect=protect))
+            MaskQueue(fan_in, geometry, groups=groups, **parts, protect=protect))
         self.adder  = AdderAccumulator(geometry.codes.elem_shape, tiles=crossbar.tiles,
                                        columns=geometry.columns_per_read,
                                        groups=geometry.ways * geometry.row_groups, planes=bits,

@@ -25,7 +25,7 @@ with ``Fixed`` behind it
 overlap, ``AdaptiveAvgPool2d(1)``         all positions of a window; before it those of a larger kernel of
                                           the layer in front
 ``Upsample``, ``UpsamplingNearest2d``     behind ``Sign`` or ``Fixed``, by whole factors to the nearest
-                                          neighbour: the map that leaves the layer becomes larger
+                                          neighbour: the map that leaves the layer or join becomes larger
 ``Flatten``                               the order of the inputs of the layer that follows
 ``Identity``, ``Hardtanh`` before a sign  nothing
 ``Softmax``, ``LogSoftmax`` at the end    the head, which computes it anyway
@@ -350,8 +350,6 @@ class _Walk:
             raise _Refused(f"takes {module.in_channels} channels, not {state.words}")
         if set(module.dilation) != {1}:
             raise _Refused("must have no dilation", "train without it")
-        if module.groups > 1 and state.mask:
-            raise _Refused("has several groups, and inputs that are dropped", "use ScaleDropout behind it")
         padding = (0, 0) if module.padding == "valid" else module.padding
         if isinstance(padding, str):
             raise _Refused(f"has a padding of {padding!r}", "it must be one number, or two")
@@ -379,6 +377,9 @@ class _Walk:
         scale  = abs(weight).reshape(len(weight), -1)
         if (scale != scale[:, :1]).any() or not scale.all():
             raise _Refused("has weights that are not binary", _BINARY)
+        if state.order is not None and groups > 1 and state.mask:
+            raise _Refused("has several groups of channels that torch.cat has put in another order, and "
+                           "inputs that are dropped", "let torch.cat have the longer way first")
         if state.order is not None: # the channels of a group may lie apart
             weight, groups = ungrouped(weight, groups)[:, state.order], 1
         window = state.window
@@ -584,16 +585,20 @@ class _Walk:
         if self._shared(self._taken(self.node)[0], self._without_weights):
             raise _Refused("takes a map that something else takes, too",
                            "give each a convolution of its own")
-        part = next((part for part in self.parts if part.layer.name == state.source), None)
-        if isinstance(state, Signs | Values) and state.source and part is None:
-            raise _Refused("takes what leaves a join", "put it behind a layer, before what is joined")
-        if part is None or not isinstance(state, Signs | Values) or state.flat or state.mask or state.whole:
+        if not isinstance(state, Signs | Values) or not state.source or state.flat or state.mask \
+                or state.whole:
             raise _Refused("takes what is no map of signs, or of values in fixed point, of a layer",
                            "put it behind Sign or Fixed, before Flatten, averages and dropout")
-        if part.golden is not None or part.layer.resize != (1, 1):
-            raise _Refused("is behind a layer that has a size of its own", "put a convolution between them")
         factor = tuple(map(int, factor))
-        self._change(part, layer=replace(part.layer, resize=factor))
+        part = next((part for part in self.parts if part.layer.name == state.source), None)
+        join = next((join for join in self.joins if join.name == state.source), None)
+        if (join or part.layer).resize != (1, 1) or part and part.golden is not None:
+            raise _Refused(f"is behind a {'join' if join else 'layer'} that has a size of its own",
+                           "put a convolution between them")
+        if join:
+            self.joins[self.joins.index(join)] = replace(join, resize=factor)
+        else:
+            self._change(part, layer=replace(part.layer, resize=factor))
         channels, height, width = state.shape
         return replace(state, shape=(channels, height * factor[0], width * factor[1]))
 
@@ -766,8 +771,10 @@ class _Walk:
         if isinstance(last, Part):
             last = self.parts[last.place]
         if not isinstance(last, Part) or last.limited:
+            way_out = ("the numbers of a binary layer, and limit or round what the hardware answers"
+                       if self.head.regression else "the logits of a binary layer")
             raise ConvertError(f"Model {model} ends with values that are limited or binary; end it with "
-                               "the logits of a binary layer")
+                               f"{way_out}")
         layers = [part.layer for part in self.parts]
         base = Network(name, self.input, tuple(layers), self.head, joins=tuple(self.joins),
                        data="cifar10" if self.input.colours == 3 else "mnist")

@@ -158,9 +158,10 @@ def _array_queue(fan_in=24, arrays=4, sets=(), protect=False):
 _array_queue.__doc__ = _GEOMETRY
 
 
-def _mask_queue(fan_in=24, groups=24, protect=False):
+def _mask_queue(fan_in=24, groups=24, channel_groups=1, taps=1, protect=False):
     geometry = ArrayGeometry(1, 1, rows_per_read=1, columns_per_read=1)
-    return MaskQueue(fan_in, geometry, groups=groups, protect=protect)
+    return MaskQueue(fan_in, geometry, groups=groups, channel_groups=channel_groups, taps=taps,
+                     protect=protect)
 
 
 def _scale_mux(sums=range(-64, 65), bits=1, gain=None, offset=None, arrays=1, banks=2, channels=16,

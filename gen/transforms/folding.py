@@ -78,7 +78,8 @@ def choose_interval(network: Network, target: Target) -> dict:
         chosen = foldings.chosen(cycles, f"the shortest for {target.adcs} ADCs")
         if chosen["adcs"] > target.adcs:
             raise ImpossibleTarget(f"Network {network.name!r} needs at least {chosen['adcs']} ADCs, one "
-                                   f"for each row tile of its layers, not {target.adcs}")
+                                   f"for each row tile of its layers, not {target.adcs}; ask for so many "
+                                   "with --adcs, or take more --array-rows")
         return chosen
     streamed, least = foldings.streamed(), foldings.fastest()
     interval = max(streamed, least)

@@ -44,7 +44,7 @@ def follow(graph: Graph, layers: list[Layer], x: Tensor | None, run: Callable[[i
         maps = [take(name) for name in sources]
         if isinstance(node, Join):
             layer = _of_values(graph, layers, node)
-            y = joined(node, *maps, layer)
+            y = resized(node, joined(node, *maps, layer))
         else:
             (x,) = maps
             y = run(numbers[node.name], x if graph.values[sources[0]] is None else level(x, 1, -1))
@@ -58,8 +58,8 @@ def follow(graph: Graph, layers: list[Layer], x: Tensor | None, run: Callable[[i
 
 
 def joined(join: Join, first: Tensor, second: Tensor, layer: Layer | None) -> Tensor:
-    """Return what leaves ``join``, of the maps ``(N, C, H, W)`` of its sources; ``layer`` is one that has
-    such values, None where these are levels."""
+    """Return what ``join`` makes of the maps ``(N, C, H, W)`` of its sources, before it is resized;
+    ``layer`` is one that has such values, None where these are levels."""
     if join.operation == "concat":
         return torch.cat([first, second], 1)
     return (first + second).clamp(*_range(layer))

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from gen.ir import Layer
+from gen.ir import Join, Layer
 
 
 __all__ = ["BinaryConvolution", "normalize", "of_averages", "resized", "sign", "sign_of_weights",
@@ -85,10 +85,10 @@ def logits_of(y: Tensor) -> Tensor:
     return y.flatten(1) if y.shape[2:] == (1, 1) else y.movedim(1, -1)
 
 
-def resized(layer: Layer, x: Tensor) -> Tensor:
-    """Return the map that leaves ``layer``, of ``x`` ``(N, C, h, w)`` behind its pool."""
-    rows, columns = layer.resize
-    return x if layer.resize == (1, 1) else x.repeat_interleave(rows, 2).repeat_interleave(columns, 3)
+def resized(node: Layer | Join, x: Tensor) -> Tensor:
+    """Return the map that leaves a layer or join, of ``x`` ``(N, C, h, w)`` behind its pool, or joined."""
+    rows, columns = node.resize
+    return x if node.resize == (1, 1) else x.repeat_interleave(rows, 2).repeat_interleave(columns, 3)
 
 
 def normalize(normalization: nn.BatchNorm2d, z: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from types import ModuleType
 
 from gen.checkpoint_file import SHIPPED
 from gen.command import Parser, UserError, comma_separated
-from gen.methods import METHODS, name_of
+from gen.methods import METHODS, name_of, untrained
 from gen.networks import NETWORKS
 from gen.sources import Source, is_file
 
@@ -68,8 +68,10 @@ def asked_methods(parser: Parser, source: Source, named: str | None, known: Iter
         there = [method for method in known if checkpoint(source, method).exists()
                  and (method not in BASELINES or find_spec("torch"))]
         if not there:
+            by = "" if not untrained(source.plain, source.method) else next(
+                f" --method {method}" for method in METHODS if not untrained(source.plain, method))
             raise UserError(f"Network {source.plain.name!r} has no checkpoint of any method; make one "
-                            f"with: python -m golden.train {source.text} --data DIR")
+                            f"with: python -m golden.train {source.text} --data DIR{by}")
         return there
     for method in comma_separated(named):
         if method not in known:

@@ -74,7 +74,7 @@ class MaskQueue(wiring.Component):
 
     Parameters
     ----------
-    fan_in, geometry, groups
+    fan_in, geometry, groups, channel_groups, taps
         See :class:`hdl.layer.reader.Reader`.
     protect : bool
         Check the parity of masks that wait.
@@ -83,8 +83,8 @@ class MaskQueue(wiring.Component):
     -------
     i : In(stream.Signature(groups))
         Mask of each map: which groups it keeps, group 0 lowest.
-    o : Out(stream.Signature(choice_layout(fan_in, geometry, groups)))
-        Mask of each map, and the number of inputs that it keeps.
+    o : Out(stream.Signature(choice_layout(fan_in, geometry, groups, channel_groups)))
+        Mask of each map, and the number of inputs that it keeps, of each group of channels.
     error : Out(1)
         1 for a cycle after a mask has lost its parity. Only with ``protect``.
     """
@@ -92,16 +92,18 @@ class MaskQueue(wiring.Component):
     #: Maps that can wait.
     AHEAD = 4
 
-    def __init__(self, fan_in, geometry, *, groups, protect=False):
+    def __init__(self, fan_in, geometry, *, groups, channel_groups=1, taps=1, protect=False):
         self.fan_in  = fan_in
         self.groups  = groups
         self.protect = protect
+        self.channel_groups = channel_groups
+        self.taps    = taps
         #: Cycles in which the inputs that a mask keeps are counted.
-        self.counting = popcount_latency(groups)
+        self.counting = popcount_latency(groups // channel_groups)
         self.latency  = 1 + self.counting
         super().__init__({
             "i": In(stream.Signature(groups)),
-            "o": Out(stream.Signature(choice_layout(fan_in, geometry, groups))),
+            "o": Out(stream.Signature(choice_layout(fan_in, geometry, groups, channel_groups))),
             **error_port(protect),
         })
 
@@ -118,7 +120,7 @@ class MaskQueue(wiring.Component):
             masks.w_data.eq(self.i.payload),
             # There are never more counts than masks, which are taken together.
             counts.w_en.eq(delayed(m, entered, self.counting, name="counted")),
-            counts.w_data.eq(self.fan_in // self.groups * popcount(m, self.i.payload, "kept")),
+            counts.w_data.eq(self._counted(m)),
             self.o.valid.eq(masks.r_rdy & counts.r_rdy),
             self.o.payload.kept.eq(masks.r_data),
             self.o.payload.count.eq(counts.r_data),
@@ -128,3 +130,15 @@ class MaskQueue(wiring.Component):
         parity.report()
 
         return m
+
+    def _counted(self, m):
+        """The inputs that the mask which enters keeps, of each group of channels."""
+        mask, groups = self.i.payload, self.channel_groups
+        bits = self.groups // groups # of a group of channels
+        if groups == 1:
+            return self.fan_in // bits * popcount(m, mask, "kept")
+        # Bits are of the channels of all groups in turn.
+        channels, width = self.fan_in // self.taps, len(self.o.payload.count) // groups
+        return Cat((self.fan_in // bits * popcount(m, Cat(
+            mask.word_select(place * groups + group, channels) for place in range(bits // channels)),
+            f"kept_{group}"))[:width] for group in range(groups))

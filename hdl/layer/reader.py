@@ -12,12 +12,14 @@ from hdl.layer.crossbar import read_layout
 __all__ = ["Reader", "choice_layout"]
 
 
-def choice_layout(fan_in, geometry, groups=None):
+def choice_layout(fan_in, geometry, groups=None, channel_groups=1):
     """What the reads of a map are of: the array, or set of arrays, that was chosen; where groups of inputs
-    are masked, which are kept, and how many inputs these have."""
+    are masked, which are kept, and how many inputs these have. Of several groups of channels it is a number
+    of each, that of the first one lowest."""
     return data.StructLayout({
         "choice": range(geometry.outcomes),
-        **({} if groups is None else {"kept": groups, "count": range(fan_in + 1)}),
+        **({} if groups is None else {
+            "kept": groups, "count": channel_groups * len(Const(fan_in))}),
     })
 
 
@@ -44,17 +46,17 @@ class Reader(wiring.Component):
     positions : int
         Positions of a map.
     groups : int or None
-        Groups of inputs that are masked together: input ``i`` is in group ``i % groups``. None: all inputs
-        are active.
+        Groups of inputs that are masked together: input ``i`` of a kernel is in group ``i % groups``. None:
+        all inputs are active.
     channel_groups, taps : int
         Groups of channels, and positions of a kernel, each of which has the channels of all groups side by
-        side. Several groups cannot be masked.
+        side. Masks of several groups have a bit for each channel, or several.
 
     Members
     -------
     i : In(stream.Signature(fan_in * channel_groups * bits))
         Kernel positions; bit ``p`` of input ``i`` is bit ``i * bits + p``.
-    choices : In(stream.Signature(choice_layout(fan_in, geometry, groups)))
+    choices : In(stream.Signature(choice_layout(fan_in, geometry, groups, channel_groups)))
         Arrays of each map, and if inputs are masked which groups are kept and how many inputs these are,
         offered once the map buffer has space for its results. The first read of a map waits for it, the
         last one takes it.
@@ -74,19 +76,24 @@ class Reader(wiring.Component):
         for name, value in (("bits", bits), ("positions", positions)):
             if value < 1:
                 raise ValueError(f"Number of {name} must be at least 1, not {value!r}")
-        if groups is not None and (groups < 1 or fan_in % groups):
-            raise ValueError(f"Groups must be equal parts of {fan_in} inputs, not {groups!r}")
         self.channel_groups = operator.index(channel_groups)
         self.taps           = operator.index(taps)
+        inputs = fan_in * self.channel_groups
+        if groups is not None and (groups < 1 or inputs % groups):
+            raise ValueError(f"Groups must be equal parts of {inputs} inputs, not {groups!r}")
         if channel_groups > 1:
             own = geometry.columns / channel_groups
-            if groups is not None or fan_in % taps or own % geometry.columns_per_read:
+            if fan_in % taps or own % geometry.columns_per_read:
                 raise ValueError(f"Groups of channels must have whole reads of {geometry.columns_per_read} "
-                                 f"columns and of {taps} taps, and no masks, not {channel_groups!r}")
+                                 f"columns and of {taps} taps, not {channel_groups!r}")
+            if groups is not None and groups % (inputs // taps):
+                raise ValueError(f"Groups must be as many for each of {inputs // taps} channels, "
+                                 f"not {groups!r}")
         self.reads = geometry.column_groups * self.bits * self.ways * geometry.row_groups
         super().__init__({
-            "i":       In(stream.Signature(fan_in * self.channel_groups * self.bits)),
-            "choices": In(stream.Signature(choice_layout(fan_in, geometry, groups))),
+            "i":       In(stream.Signature(inputs * self.bits)),
+            "choices": In(stream.Signature(
+                choice_layout(fan_in, geometry, groups, self.channel_groups))),
             "o":       Out(stream.Signature(
                 read_layout(fan_in, geometry, masked=groups is not None), always_ready=True)),
         })
@@ -125,7 +132,7 @@ class Reader(wiring.Component):
             # The last of several reads need not wait for the choice: the first one has.
             self.i.ready.eq(last if self.reads > 1 else self.choices.valid),
         ]
-        if self.groups is not None:
+        if self.groups is not None and self.channel_groups == 1:
             m.d.comb += [
                 self.o.payload.active.eq(self.choices.payload.kept.replicate(self.fan_in // self.groups)),
                 self.o.payload.count.eq(self.choices.payload.count),
@@ -164,11 +171,19 @@ class Reader(wiring.Component):
     def _select(self, m, inputs, column):
         """Read those of ``inputs`` that are of the group of channels of the group ``column`` of columns."""
         each, channels = self.geometry.column_groups // self.channel_groups, self.fan_in // self.taps
+        read, chosen = self.o.payload, self.choices.payload
         plane = Signal(len(inputs))
         m.d.comb += plane.eq(inputs)
+        parts = [(read.inputs, plane)]
+        if self.groups is not None:
+            kept = Signal(len(inputs))
+            m.d.comb += kept.eq(chosen.kept.replicate(len(inputs) // self.groups))
+            parts.append((read.active, kept))
         with m.Switch(column):
             for group in range(self.channel_groups):
                 with m.Case(*range(group * each, (group + 1) * each)):
-                    m.d.comb += self.o.payload.inputs.eq(Cat(
-                        plane.word_select(tap * self.channel_groups + group, channels)
-                        for tap in range(self.taps)))
+                    m.d.comb += [of_group.eq(Cat(
+                        whole.word_select(tap * self.channel_groups + group, channels)
+                        for tap in range(self.taps))) for of_group, whole in parts]
+                    if self.groups is not None:
+                        m.d.comb += read.count.eq(chosen.count.word_select(group, len(read.count)))

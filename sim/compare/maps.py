@@ -1,5 +1,7 @@
 """Compare every feature map that leaves a layer, and its pass set, with the golden model."""
 
+import math
+import operator
 from collections.abc import Callable
 from pathlib import Path
 
@@ -46,7 +48,10 @@ def compare_maps(path: Path, design: Design, network: Network, images: np.ndarra
             if index + 1 == len(layers):
                 expected = [logits.reshape(len(logits), -1, 1) for logits, _ in golden]
             else:
-                expected = [_bits_of(maps[index], layer.output_bits) for _, maps in golden]
+                # As it is sent, which may be larger than the layer alone makes it.
+                rows, columns = map(operator.floordiv, graph.sent[layer.name], layer.resize)
+                expected = [_bits_of(maps[index].repeat(rows, 1).repeat(columns, 2), layer.output_bits)
+                            for _, maps in golden]
             different += _differences(sets[begin:end], words[begin * size:end * size], size, expected,
                                       shared[index],
                                       _next_choice(network, behind[index], arrays, shared[index]),
@@ -74,7 +79,7 @@ def _read(lines, index, behind, design, network):
         size, next_arrays = height * width * channels, 1
         words = integers(bits(words, design.manifest["logit"]["width"]), signed=True)[:, None]
     else:
-        size = height * width
+        size = math.prod(layer.pooled_shape[:2]) * math.prod(graph_of(network).sent[layer.name])
         after = None if behind is None else network.layers[behind]
         next_arrays = (1 if after is None else len(after.array_sets) if after.mask_choice is None else
                        design.passes_max)

@@ -34,9 +34,15 @@ def keeps_order(m, dut):
         m.d.sync += choice.eq(dut.i.payload)
     with m.If(dut.o.valid & (leaving == followed)):
         if isinstance(dut, MaskQueue):
+            # Bits are of the channels of all groups in turn.
+            channels, each = dut.fan_in // dut.taps, len(sent.count) // dut.channel_groups
             m.d.comb += [
                 Assert(sent.kept == choice),
-                Assert(sent.count == dut.fan_in // dut.groups * sum(sent.kept)),
+                *(Assert(sent.count.word_select(group, each)
+                         == dut.fan_in * dut.channel_groups // dut.groups * sum(
+                             sent.kept[place] for place in range(dut.groups)
+                             if place // channels % dut.channel_groups == group))
+                  for group in range(dut.channel_groups)),
                 Cover(sent.kept == 0b10),
             ]
         else:
@@ -47,12 +53,14 @@ SHAPE = partial(ArrayGeometry, 4, 1, rows_per_read=4, columns_per_read=1)
 
 ARRAYS = partial(ArrayQueue, 4, SHAPE(arrays=3))
 MASKS  = partial(MaskQueue, 4, SHAPE(), groups=2)
+GROUPS = partial(MaskQueue, 4, SHAPE(), groups=4, channel_groups=2, taps=2)
 
 PROOFS = [
     Proof(ARRAYS, keeps_stream_rules),
     Proof(ARRAYS, keeps_order),
     Proof(MASKS, keeps_stream_rules),
     Proof(MASKS, keeps_order),
+    Proof(GROUPS, keeps_order),
     Readiness(ARRAYS),
     Readiness(MASKS),
 ]

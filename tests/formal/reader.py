@@ -39,16 +39,18 @@ def reads_in_order(m, dut):
                 Assert(moved(dut.i) == ((at + 1) % dut.reads == 0)),
                 Assert(moved(dut.choices) == (at == total - 1)),
             ]
+            # A tap has the channels of all groups side by side.
+            channels = dut.fan_in // dut.taps
+            group    = digits["column"] // (columns // dut.channel_groups)
             if dut.groups is not None:
-                m.d.comb += Assert(sent.count == dut.choices.payload.count)
-                m.d.comb += [Assert(sent.active[index] == dut.choices.payload.kept[index % dut.groups])
-                             for index in range(len(sent.active))]
+                counts = dut.choices.payload.count
+                m.d.comb += Assert(sent.count == counts.word_select(group, len(sent.count)))
             for index in range(len(sent.inputs)):
-                # A tap has the channels of all groups side by side.
-                channels = dut.fan_in // dut.taps
-                group    = digits["column"] // (columns // dut.channel_groups)
-                place    = (index // channels * dut.channel_groups + group) * channels + index % channels
+                place = (index // channels * dut.channel_groups + group) * channels + index % channels
                 m.d.comb += Assert(sent.inputs[index] == dut.i.payload[place * dut.bits + plane])
+                if dut.groups is not None:
+                    m.d.comb += Assert(sent.active[index]
+                                       == dut.choices.payload.kept[place % dut.groups])
     with m.If(~dut.o.valid):
         m.d.comb += [Assert(~moved(dut.i)), Assert(~moved(dut.choices))]
     m.d.comb += Cover(moved(dut.choices))
@@ -74,6 +76,8 @@ LEAST = partial(make, arrays=2, bits=1, ways=1, rows=1, columns=1, positions=1)
 MASKED = partial(make, arrays=1, bits=2, ways=1, rows=2, columns=2, positions=2, groups=2)
 
 GROUPED = partial(make, arrays=1, bits=2, ways=1, rows=2, columns=4, positions=1, channel_groups=2, taps=2)
+GROUPED_MASKS = partial(GROUPED, groups=4)
 
-PROOFS = [Proof(parameters, properties, reach=40) for parameters in (SMALL, FULL, LEAST, MASKED, GROUPED)
+PROOFS = [Proof(parameters, properties, reach=40)
+          for parameters in (SMALL, FULL, LEAST, MASKED, GROUPED, GROUPED_MASKS)
           for properties in (reads_in_order, answers_in_time)]

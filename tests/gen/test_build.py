@@ -216,8 +216,19 @@ def run(capsys, *arguments):
     (["--layers", "lenet6", "--method", "spinbayes"],
      f"Network 'lenet6_spinbayes' is unknown; choose one of: {KNOWN}"),
     (["--layers", "lenet5_4bit", "--method", "tiny-ensemble"],
-     f"Checkpoint {SHIPPED}/lenet5_4bit_tiny_ensemble.npz does not exist; make it again with: "
-     "python -m golden.train lenet5_4bit_tiny_ensemble --data DIR"),
+     f"Checkpoint {SHIPPED}/lenet5_4bit_tiny_ensemble.npz does not exist; no training makes it, as method "
+     "'tiny-ensemble' is not for network 'lenet5_4bit', whose levels have several bits, but 'spinbayes'; "
+     "take another --method"),
+    (["--layers", "resnet20_ensemble"],
+     f"Checkpoint {SHIPPED}/resnet20_ensemble.npz does not exist; no training makes it, as method "
+     "'ensemble' trains networks apart, which would have different layers 'skip2_1', and beside the others "
+     "there is one for all; take another --method"),
+    (["--layers", "resnet20"], f"Checkpoint {SHIPPED}/resnet20.npz does not exist; make it again with: "
+                               "python -m golden.train resnet20 --data DIR"),
+    (["--method", "spindrop", "--masked", "fc1, fc1"],
+     "Layer 'fc1' is named twice among those to be masked; name it once"),
+    (["--random-layers", "fc1,conv1,fc1"],
+     "Layer 'fc1' is named twice among those to be random; name it once"),
     (["--crossbars", "8"], "Method 'scale-dropout' has nothing to choose --crossbars of; leave it out"),
     (["--ways", "2"], "Method 'scale-dropout' has one array per layer; leave --ways out"),
     (["--method", "spinbayes", "--crossbars", "1"],
@@ -474,6 +485,17 @@ def test_figures_are_called_what_they_are(lenet5, kind, interval, throughput):
     assert f"interval     {interval}" in lines
     assert f"throughput   {throughput}159,439 images/s at 125 MHz" in lines
     assert "folded for   784 cycles an image, in which an image comes in" in lines
+
+
+def test_one_cycle(lenet5):
+    reports = {name: read_json(lenet5 / "report" / f"{name}.json") for name in REPORTS}
+    performance = reports["estimate_network_performance"]
+    performance |= {"interval": "exact", "interval_cycles": 1, "latency_cycles_mean": 1.4,
+                    "folding": performance["folding"] | {"interval_cycles": 1, "reason": "as asked for"}}
+    lines = summary(lenet5, reports).splitlines()
+    assert "folded for   1 cycle an image, as asked for" in lines
+    assert "interval     1 cycle at T = 20" in lines
+    assert any(line.startswith("latency      1 cycle at T = 20, mean") for line in lines)
 
 
 def test_a_long_build_is_announced(tmp_path, monkeypatch, small):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from gen.checkpoint import CheckpointError, read, read_parameters
-from gen.ir import BankChoice, Draw, Input, Layer, MaskChoice, Network, Normalization, Target
+from gen.ir import ArrayChoice, BankChoice, Draw, Input, Layer, MaskChoice, Network, Normalization, Target
 from gen.methods import METHODS, choose
 from gen.verify import MalformedNetwork, verify
 from tests.conftest import with_choices
@@ -471,12 +471,31 @@ def test_method_without_a_dropout_probability(path, write_checkpoint, method):
         read_parameters(of_method(method), path, 0.5)
 
 
-def test_choices_of_its_own_have_their_probabilities(path, write_checkpoint):
+def test_bits_of_its_own_that_drop(path, write_checkpoint):
+    """Each has the probability that is asked for: of masks, and of one of two banks."""
     network = with_choices(NETWORK, [0.5, 0.25])
+    assert not network.method
+    masked  = replace(network.layers[1], choices=(MaskChoice("mask", network.layers[1].fan_in),))
+    network = replace(network, layers=(network.layers[0], masked), draws=(
+        network.draws[0], Draw("mask", (0.25,) * masked.fan_in)))
+    write_checkpoint(path, network)
+    assert read_parameters(network, path).drops == network.drops
+    assert read_parameters(network, path, 0.125).drops == (0.125,) * len(network.drops)
+    assert read_parameters(network, path, 0.0).drops == (0.0,) * len(network.drops)
+
+
+@pytest.mark.parametrize("choice, drops", [
+    (BankChoice("own", (1, 0)), (0.5,)), (BankChoice("own", (0, 1, 1, 1)), (0.5, 0.5)),
+    (BankChoice("own", (0, 1)), None), (ArrayChoice("own", (0, 1)), (0.5,))])
+def test_choices_of_its_own_have_their_probabilities(path, write_checkpoint, choice, drops):
+    """Where no bit says that what was trained is dropped."""
+    network = with_choices(NETWORK, [0.5, 0.25])
+    network = replace(network, layers=(network.layers[0], replace(network.layers[1], choices=(choice,))),
+                      draws=(network.draws[0], Draw("own", drops)))
     write_checkpoint(path, network)
     with pytest.raises(CheckpointError, match=(
-            f"^Network {network.name!r} has choices of its own, with the probabilities of its draws; leave "
-            "--p out$")):
+            f"^Network {network.name!r} has choices of its own, some of which are not dropped by a bit, "
+            "with the probabilities of its draws; leave --p out$")):
         read_parameters(network, path, 0.5)
 
 

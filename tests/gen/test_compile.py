@@ -112,6 +112,15 @@ def test_no_junctions_where_nothing_is_drawn(method):
     with pytest.raises(ImpossibleTarget, match=f"^Network 'lenet5_{method}' draws no random bits, so there "
                                                "are no junctions; leave --rng mtj out$"):
         compile_network(network_of("lenet5", method), Target(rng="mtj"))
+    with pytest.raises(ImpossibleTarget, match=f"^Network 'lenet5_{method}' draws no random bits, so there "
+                                               "are no random sources; leave --sources layer out$"):
+        compile_network(network_of("lenet5", method), Target(sources="layer"))
+
+
+def test_no_sources_of_all_combinations():
+    with pytest.raises(ImpossibleTarget, match="^With --masks all nothing is drawn, so there are no random "
+                                               "sources; leave --sources layer out$"):
+        compile_network(network_of("lenet5"), Target(sources="layer", masks="all", passes=32))
 
 
 def test_command(tmp_path, write_checkpoint):

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from gen.description import DescriptionError, read_description
-from gen.ir import REGRESSION, Input, Layer, Network
+from gen.ir import REGRESSION, Input, Join, Layer, Network
 from gen.methods import METHODS, choose, known_names
 from gen.networks import NETWORKS
 from gen.structure import dump_structure, load_structure, plain
@@ -111,6 +111,34 @@ def test_every_network_of_the_project(path, name):
         table.append(f'[[joins]]\nname = "{join.name}"\ntrunk = "{join.trunk}"\n'
                      f'branch = "{join.branch}"\noperation = "{join.operation}"')
     assert described(path, "\n".join(table)) == (replace(wanted, name="mine"), "scale-dropout")
+
+
+#: A layer, and channels of two ways that meet in front of the last one.
+JOINED = """
+input = {height = 6, width = 5, thresholds = [128]}
+layers = [
+    {kind = "conv", outputs = 4, kernel = [3, 2]},
+    {kind = "conv", outputs = 5, kernel = 3, padding = 1},
+    {kind = "linear", outputs = 3, source = "both"},
+]
+joins = [{name = "both", trunk = "conv2", branch = "conv1", operation = "concat"}]
+"""
+
+
+@pytest.mark.parametrize("text, factor", [("2", (2, 2)), ("[3, 1]", (3, 1))])
+def test_larger_joins(path, text, factor):
+    """The layers behind are of the map that a join makes larger."""
+    network, _ = described(path, JOINED.replace('"concat"', f'"concat", resize = {text}'))
+    assert network.joins == (Join("both", "conv2", "conv1", "concat", resize=factor),)
+    size = 4 * factor[0], 4 * factor[1]
+    assert network.layers[2] == Layer("fc1", *size, 9, size, 3, source="both")
+
+
+def test_no_larger_join(path):
+    with pytest.raises(DescriptionError, match=re.escape(
+            "has 'resize' in join 1 of 0, but it must be a whole number of at least 1, or two: height and "
+            "width")):
+        described(path, JOINED.replace('"concat"', '"concat", resize = 0'))
 
 
 def test_what_is_left_out(path):

@@ -178,6 +178,12 @@ def test_numbers_of_a_regression(outputs, tmp_path):
     ("number", lambda graph: None, "states an answer of 'number'; it must be 'classes' or 'numbers'"),
     ("numbers", lambda graph: graph.add("Softmax", axis=1),
      "has node 'node7' (Softmax), which makes probabilities of the numbers of a regression; take it out"),
+    ("numbers", lambda graph: graph.add("Relu"),
+     "ends with a limit of its values, as Relu and Clip are; end the graph with the numbers of its last "
+     "layer: leave the limit out, and do that with what the hardware answers"),
+    ("numbers", lambda graph: graph.quant(4),
+     "ends with activations that are quantized; end the graph with the numbers of its last layer: leave "
+     "the quantizer out, and do that with what the hardware answers"),
 ])
 def test_answers_that_cannot_be(answer, add, message, tmp_path):
     graph = signs(Graph())
@@ -763,6 +769,15 @@ JOINS = {
     "thresholds of channels, in front": (64, lambda graph: (
         stem(graph, four), beside(graph, *block(graph, 4, four, lambda graph: multi_threshold(graph, 4))),
         four(graph), multi_threshold(graph, 4))),
+    "a larger sum":       (4 * 32, residual(lambda graph: (
+        graph.quant(3, 0.5), resize(graph, ([], [1, 1, 2, 1]))))),
+    "a larger sum, before its quantizer": (4 * 32, residual(lambda graph: (
+        resize(graph, ([], [1, 1, 1, 2])), graph.bipolar()), swapped=True)),
+    "a larger normalized sum": (4 * 64, residual(lambda graph: (
+        graph.normalize(4), graph.bipolar(), resize(graph, ([], [1, 1, 2, 2]))))),
+    "larger channels":    (3 * 12, lambda graph: (
+        dense()(graph), resize(graph, ([], [1, 1, 2, 3])), graph.conv(8, 3, strides=[2, 3]),
+        graph.normalize(3), graph.bipolar())),
     "channels, normalized in front": (8 * 16, lambda graph: (
         dense(quantize=four, behind=None)(graph), graph.normalize(8, 1.0, 0.5), graph.bipolar())),
     "a normalized sum, in another order": (8 * 16, lambda graph: (
@@ -983,7 +998,7 @@ ELSE  = "gen/from_qonnx.py says what can be built"
     (image(lambda graph: graph.add("Transpose", perm=[0, 2, 3, 1])), 3, "Transpose",
      "has no counterpart", "export the graph with the channel before height and width"),
     (image(lambda graph: resize(graph, ([], [1, 1, 2, 2]))), 3, "Resize",
-     "takes what is no map of levels that leaves a layer",
+     "takes what is no map of levels that leaves a layer or join",
      "put it behind the quantizer of a convolution, and before Pad and averages"),
     *((image(lambda graph, scales=scales, options=options: (
         graph.conv(1, 4), graph.bipolar(), resize(graph, ([], scales), **options))), 6, "Resize",
@@ -1126,6 +1141,8 @@ ALIKE = "let both have the same quantizer"
                            first=lambda graph: graph.quant(8, 1 / 64))(graph), graph.quant(8, 1 / 32)),
      17, "MatMul",
      "takes levels of a sum that values of 8 bits do not hold", "quantize what is added to fewer bits"),
+    (lambda graph: (residual()(graph), *(resize(graph, ([], [1, 1, 2, 2])) for _ in range(2))), 16,
+     "Resize", "is the second Resize of a join", "train with a convolution between them"),
     (lambda graph: (residual()(graph), pool(graph)), 15, "MaxPool",
      "takes pixels, a vector, or what is joined", "pool the map that leaves a convolution"),
     (lambda graph: (stem(graph, four), graph.add("Identity"), pool(graph),
@@ -1158,9 +1175,10 @@ def test_refuses_joins(make, number, kind, what, way_out, tmp_path):
 
 @pytest.mark.parametrize("make, message", [
     (full(lambda graph: graph.bipolar()),
-     "ends with activations that are quantized; end the graph with its logits"),
+     "ends with activations that are quantized; end the graph with the logits of its classes"),
     (full(lambda graph: graph.add("Relu")),
-     "ends with a limit of its values; end the graph with the logits of its classes"),
+     "ends with a limit of its values, as Relu and Clip are; end the graph with the logits of its "
+     "classes"),
     (lambda: activations(Graph(), Graph.bipolar) and Graph((2, SIDE, SIDE)),
      "has an input of shape [1, 2, 6, 6]; it must be (images, 1 or 3, height, width) or (images, pixels)"),
 ])

@@ -31,6 +31,16 @@ def test_branches():
     assert [graph.following(index) for index in range(6)] == [1, 2, 5, None, None, None]
 
 
+def test_larger_maps():
+    """What meets in joins becomes larger by those that it passes until it enters a layer."""
+    made = network(["", "", "", "b", "", "outer"], Join("inner", "c", "e", resize=(1, 2)),
+                   Join("outer", "inner", "a", resize=3))
+    made = replace(made, layers=tuple(replace(layer, resize=5) if layer.name in "be" else layer
+                                      for layer in made.layers))
+    assert graph_of(made).sent == {"a": (1, 1), "b": (5, 5), "c": (3, 6), "d": (1, 1), "e": (15, 30),
+                                   "inner": (3, 6), "outer": (3, 3), "f": (1, 1)}
+
+
 @pytest.mark.parametrize("made, message", [
     (network(["", "", "x"]), "Layer 'c' has the source 'x', which is none of its layers and joins"),
     (network(["", "c", ""]), "Layer 'b' has the source 'c', which comes no earlier"),

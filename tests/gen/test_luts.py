@@ -41,7 +41,8 @@ def test_fewer_luts_than_any_interval_takes(network):
     least = luts_of(compile_network(network, Target(interval=10**6)), Target())
     with pytest.raises(ImpossibleTarget, match=(
             f"^Network {network.name!r} takes about {least:,} LUT4 however long the interval, not "
-            f"{least - 1:,}$")):
+            f"{least - 1:,}; ask for so many with --luts, or take a smaller network or fewer "
+            "--passes-max$")):
         compile_network(network, Target(luts=least - 1))
 
 

@@ -111,17 +111,27 @@ def test_neurons_are_those_of_a_whole_map():
     layer = Layer("conv", 3, 3, 2, (3, 3), 4)
     assert METHODS["spindrop"].groups(layer) == 18
     assert METHODS["spindrop"].groups(replace(layer, padding=(1, 1))) == 0
+    assert METHODS["spindrop"].groups(replace(layer, groups=2)) == 18
 
 
-def test_masks_of_no_groups_of_channels():
-    """A layer that has several is named, and the others can be masked."""
-    network = replace(MAPS, layers=(MAPS.layers[0], replace(MAPS.layers[1], groups=2), *MAPS.layers[2:]))
-    with pytest.raises(ValueError, match="^Method 'spatial-spindrop' cannot mask the inputs of 'conv', "
-                                         "which has 2 groups of channels; name the layers to be masked "
-                                         "with --masked$"):
-        choose(network, "spatial-spindrop")
-    masked = choose(network, "spatial-spindrop", masked=["flat"])
-    assert [bool(layer.choices) for layer in masked.layers] == [False, False, True, False]
+@pytest.mark.parametrize("method, groups", [
+    ("spatial-spindrop", {"conv": 3, "flat": 6}), ("spindrop", {"flat": 24, "last": 6})])
+def test_masks_of_groups_of_channels(method, groups):
+    """A mask is one of the map that enters, whatever outputs see of it."""
+    first, conv, flat, last = MAPS.layers
+    network = choose(replace(MAPS, layers=(
+        first, replace(conv, outputs=6, groups=3), replace(flat, channels=6, groups=6), last)), method)
+    assert {layer.name: layer.mask_choice.groups for layer in network.layers if layer.choices} == groups
+    verify(network, Target())
+
+
+def test_layers_that_are_named_twice():
+    with pytest.raises(ValueError, match="^Layer 'flat' is named twice among those to be masked; name it "
+                                         "once$"):
+        choose(MAPS, "spatial-spindrop", masked=["flat", "conv", "flat"])
+    with pytest.raises(ValueError, match="^Layer 'fc' is named twice among those to be random; name it "
+                                         "once$"):
+        with_random_layers(choose(PLAIN, "scale-dropout"), ["fc", "fc"])
 
 
 @pytest.mark.parametrize("method, masked, groups", [
@@ -429,7 +439,8 @@ def test_names():
 ])
 def test_methods_that_are_not_for_a_network(method, why):
     """The name is not listed, and what the compiler would refuse is refused when it is asked for."""
-    with pytest.raises(ValueError, match=f"^Method '{method}' is not for network 'lenet5_4bit': {why}$"):
+    with pytest.raises(ValueError, match=f"^Method '{method}' is not for network 'lenet5_4bit': {why}; "
+                                         "take another method, as 'spinbayes'$"):
         network_of("lenet5_4bit", method)
 
 

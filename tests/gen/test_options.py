@@ -365,6 +365,15 @@ def test_parameters_of_a_description(folder):
             f"python -m golden.train {path} --data DIR, or build it with random ones by the option "
             "--random SEED of gen.build")):
         trained(parse(network="mine.toml"))
+    (folder / "levels.toml").write_text(SMALL.replace("outputs = 4", "outputs = 4\nbits = 2"))
+    for options, method in ([], "scale-dropout"), (["--method", "sub-set"], "sub-set"):
+        with pytest.raises(BuildError, match=re.escape(
+                f", and no training makes them: method {method!r} is not for network 'levels', whose "
+                "levels have several bits, but 'spinbayes'; take another --method, or build it with random "
+                "ones by the option --random SEED of gen.build")):
+            trained(parse(*options, network="levels.toml"))
+    with pytest.raises(BuildError, match="levels.toml --data DIR --method spinbayes, or build it with"):
+        trained(parse("--method", "spinbayes", network="levels.toml"))
     with pytest.raises(BuildError, match="--data DIR --method sub-set, or build it with random ones"):
         trained(parse("--method", "sub-set", network="mine.toml"))
     asked = parse("--method", "sub-set", "--random", 3, network="mine.toml")

@@ -84,6 +84,11 @@ def test_refusals(tmp_path):
              "--data DIR --out FILE")
     refused(f"Checkpoint {path} is of method 'sub-set', not of 'ensemble'; {train}", find(path).network,
             "ensemble")
+    first, last = NETWORK.layers
+    levels = replace(NETWORK, layers=(replace(first, output_bits=2), replace(last, input_bits=2)))
+    path = written(tmp_path / "levels.npz", choose(levels, "sub-set"))
+    refused(f"Checkpoint {path} is of method 'sub-set', not of 'ensemble'; leave --method out",
+            find(path).network, "ensemble")
     path = written(tmp_path / "own.npz", with_choices(NETWORK, [(4, 1), 0.5]))
     assert find(path).network() == find(path).held
     train = train.replace("any.npz", "own.npz")

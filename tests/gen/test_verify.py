@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from gen.check_shapes import check_shapes
 from gen.check_target import ImpossibleTarget, check_target
 from gen.ir import (
     Affine,
@@ -20,6 +21,7 @@ from gen.ir import (
     Join,
     Layer,
     Logit,
+    MaskChoice,
     MixChoice,
     Network,
     Normalization,
@@ -523,6 +525,11 @@ def joined(layer=None, join=None, **changes):
     (joined("behind", fraction=2),
      "Layer 'behind' and layer 'stem' meet in join 'sum' and must have the same levels, not 4 bits of "
      "which 2 are fraction and 4 bits of which 1 are fraction"),
+    (joined(join={"resize": (2, 0)}), "Join 'sum' must have a resize of at least 1 by 1, not 2 by 0"),
+    (joined(join={"resize": (1, 2)}),
+     "Join 'sum' has a map of 4 by 8 by 2, but layer 'last' takes one of 4 by 4 by 2"),
+    (joined(join={"resize": 2**19}), "Join 'sum' must have a map that leaves of at most 1,048,576 rows and "
+                                     "columns, not 2097152 by 2097152"),
     (joined("behind", outputs=3), "Layer 'behind' and layer 'stem' meet in join 'sum' and must have maps "
                                   "of the same size, not 4 by 4 by 3 and 4 by 4 by 2"),
     (joined("behind", pool=2), "Layer 'behind' must have a pool of 1 by 1, as values are added before "
@@ -575,6 +582,27 @@ def test_joins(network, message):
     verify(JOINED, TARGET)
     with pytest.raises(MalformedNetwork) as raised:
         verify(network, TARGET)
+    assert str(raised.value) == message
+
+
+@pytest.mark.parametrize("groups, bits, message", [
+    (1, 9, None), (1, 36, None), (1, 3, None), (2, 4, None), (4, 4, None), (4, 12, None),
+    (1, 7, "Layer 'masked' must have groups of its 36 inputs that are equally large, not 7"),
+    (2, 18, "Layer 'masked' has 2 groups of channels, so its mask must have a bit for each of 4 channels, "
+            "or as many bits for each, not 18"),
+    (4, 2, "Layer 'masked' has 4 groups of channels, so its mask must have a bit for each of 4 channels, "
+           "or as many bits for each, not 2"),
+])
+def test_masks(groups, bits, message):
+    network = Network("masks", Input(3, 3, (50,)), (
+        Layer("first", 3, 3, 1, (1, 1), 4),
+        Layer("masked", 3, 3, 4, (3, 3), 4, groups=groups, choices=(MaskChoice("drawn", bits),))),
+        draws=(Draw("drawn", (0.5,) * bits),))
+    if message is None:
+        check_shapes(network)
+        return
+    with pytest.raises(MalformedNetwork) as raised:
+        check_shapes(network)
     assert str(raised.value) == message
 
 

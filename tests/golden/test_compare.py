@@ -148,6 +148,10 @@ def test_without_a_checkpoint(folder, capsys, monkeypatch, tmp_path):
     assert capsys.readouterr().err == (
         "golden.compare: Network 'lenet5' has no checkpoint of any method; make one with: python -m "
         "golden.train lenet5 --data DIR\n")
+    assert golden.compare.main(["lenet5_4bit", "--data", str(folder)]) == 2
+    assert capsys.readouterr().err == (
+        "golden.compare: Network 'lenet5_4bit' has no checkpoint of any method; make one with: python -m "
+        "golden.train lenet5_4bit --data DIR --method spinbayes\n")
 
 
 def test_without_torch(folder, capsys, monkeypatch):

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from gen.checkpoint import with_parameters
 from gen.checkpoint_file import write_file
 from gen.compile import compile_network
 from gen.ir import Input, Join, Layer, Network, Target
@@ -25,6 +26,15 @@ PASSES = 12
 
 def shipped(name, method):
     return compile_network(trained({"network": name, "method": method}), Target(passes=PASSES))
+
+
+def masked_groups():
+    """A network that masks the channels of a depthwise layer, and of one of two groups."""
+    network = choose(Network("groups", Input(7, 6, (128,)), (
+        Layer("first", 7, 6, 1, (3, 3), 6), Layer("depthwise", 5, 4, 6, (3, 3), 6, padding=1, groups=6),
+        Layer("halves", 5, 4, 6, (2, 2), 4, groups=2), Layer("last", 4, 3, 4, (4, 3), 3))),
+        "spatial-spindrop")
+    return compile_network(with_parameters(network, random_parameters(network, 3)), Target(passes=PASSES))
 
 
 def with_images(network, count):
@@ -47,7 +57,11 @@ def entering(layer, x, kept):
     found = np.array(found)
     if layer.weight_bits == 1:
         found = 2 * found - (2**layer.input_bits - 1)
-    return found if kept is None else found * kept[np.arange(layer.fan_in) % len(kept)]
+    if kept is None:
+        return found
+    # The mask is that of a kernel of all channels.
+    mask = kept[np.arange(layer.inputs) % len(kept)].reshape(*layer.kernel, layer.channels)
+    return found * np.array([of_group.ravel() for of_group in np.split(mask, layer.groups, axis=-1)])
 
 
 @pytest.mark.parametrize("make", [
@@ -57,8 +71,9 @@ def entering(layer, x, kept):
     lambda request: compile_network(request.getfixturevalue("mixed_network")(), Target(passes=PASSES)),
     lambda request: compile_network(request.getfixturevalue("random_spinbayes")(3, 2),
                                     Target(passes=PASSES)),
+    lambda request: masked_groups(),
 ], ids=["scale-dropout", "banks", "masks", "masked channels", "banks of channels", "joins", "mixed",
-        "arrays"])
+        "arrays", "masked groups"])
 def test_sums_follow_from_row_updates(make, request):
     network, images, bits = with_images(make(request), 2)
     compared = 0

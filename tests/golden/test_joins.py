@@ -1,6 +1,7 @@
 """The golden model of networks in which ways part and meet again, against loops over every pass."""
 
 import math
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -12,6 +13,7 @@ from gen.ir import Input, Join, Layer, Logit, Network, Target, Value
 from gen.methods import choose
 from gen.random_parameters import random_parameters
 from golden import network as golden
+from golden import tables
 from golden.random.outcomes import outcomes
 
 
@@ -102,6 +104,43 @@ def test_every_pass(method):
             assert (found[0] == maps[layer.name]).all()
     assert held # some sums were beyond what their bits hold
     assert (golden._passes(network, images, bits) == logits).all()
+
+
+@pytest.mark.parametrize("operation", ["add", "concat"])
+def test_larger_joins(operation):
+    """Each place of the joined map is repeated, down and to the right."""
+    rng = np.random.default_rng(2)
+    one, other = rng.integers(0, 32, (2, 4, 3, 2, 5), dtype=np.uint8)
+    join  = Join("join", "one", "other", operation, resize=(2, 3))
+    found = golden.joined(join, one, other, 5)
+    assert found.shape == (4, 6, 6, 5 if operation == "add" else 10) and found.dtype == np.uint8
+    for image, y, x, channel in np.ndindex(found.shape):
+        pair = [int(levels[image, y // 2, x // 3, channel % 5]) for levels in (one, other)]
+        assert found[image, y, x, channel] == (
+            min(max(sum(pair) - 16, 0), 31) if operation == "add" else pair[channel // 5])
+
+
+def test_a_join_is_larger_as_its_sources_are():
+    """So a network with a join that resizes has the logits of one whose layers before it do."""
+    sizes = {"third": (6, 4), "fourth": (6, 4), "last": (6, 4)}
+    layers = tuple(replace(layer, **dict(zip(("height", "width"), sizes.get(
+        layer.name, (layer.height, layer.width)), strict=True))) for layer in NETWORK.layers)
+    layers = tuple(replace(layer, **{"third": {"kernel": (1, 1)}, "fourth": {
+        "kernel": (3, 1), "padding": (1, 0), "resize": (1, 1)}, "last": {"kernel": (6, 4)}}.get(
+            layer.name, {})) for layer in layers)
+    larger = replace(NETWORK, layers=layers, joins=(replace(NETWORK.joins[0], resize=2), NETWORK.joins[1]))
+    before = replace(larger, joins=NETWORK.joins, layers=tuple(
+        replace(layer, resize=(2, 2)) if layer.name in ("second", "beside") else layer for layer in layers))
+    images = np.random.default_rng(3).integers(0, 256, (6, 4, 3), dtype=np.uint8)
+    found  = []
+    for network in larger, before:
+        network = choose(network, "scale-dropout")
+        network = with_parameters(network, random_parameters(network, 7))
+        network = compile_network(network, Target())
+        bits = np.random.default_rng(4).integers(0, 2, (6, 5, len(network.drops))).astype(bool)
+        found.append([golden.predict(network, images, bits)[1], tables.predict(network, images, bits)[1]])
+    assert len(np.unique(found[0][0])) > 20
+    assert all((each == found[0][0]).all() for pair in found for each in pair)
 
 
 def test_values_are_those_of_the_normalization():

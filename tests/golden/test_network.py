@@ -384,6 +384,29 @@ def test_sums_of_pairs(seed):
     assert (torched.permute(0, 2, 3, 1).numpy() == sums).all()
 
 
+@pytest.mark.parametrize("dropped", ["channels", "inputs"])
+@pytest.mark.parametrize("groups", [1, 2, 6])
+def test_sums_of_masked_groups(groups, dropped):
+    """As torch has them: what it drops of the map that enters, a channel with its border, is 0 for the
+    outputs that see it, and nothing to others."""
+    rng   = np.random.default_rng(groups)
+    layer = Layer("masked", 5, 4, 6, (3, 2), 12, padding=(2, 1), stride=(2, 1), groups=groups, input_bits=2)
+    if dropped == "inputs": # of a layer that sees the whole map at once
+        layer = replace(layer, kernel=(5, 4), padding=(0, 0), stride=(1, 1))
+    weight = rng.choice([-1, 1], (12, layer.fan_in))
+    layer  = replace(layer, arrays=(pack(weight, 1),))
+    maps   = rng.integers(0, 4, (9, 5, 4, 6)).astype(np.uint8)
+    keep   = rng.random((9, 6, *((5, 4) if dropped == "inputs" else (1, 1)))) < 0.6
+    top, left = layer.padding
+    values = torch.nn.functional.pad(
+        torch.tensor(2 * maps.astype(int) - 3).permute(0, 3, 1, 2), (left, left, top, top), value=-3)
+    kernels = torch.tensor(weight.reshape(12, *layer.kernel, -1)).permute(0, 3, 1, 2)
+    expected = torch.nn.functional.conv2d((values * torch.tensor(keep)).double(), kernels.double(),
+                                          stride=layer.stride, groups=groups)
+    found = golden.layer_sums(layer, maps, kept=np.moveaxis(keep, 1, -1).reshape(9, -1))
+    assert (expected.permute(0, 2, 3, 1).numpy() == found).all()
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_sums_stay_within_bounds(random_spinbayes, seed):
     """Even where all weights and levels are extreme; then both ends of the range are met."""

@@ -230,10 +230,11 @@ NOT_REPLACED = ("with --epochs, --teacher-epochs, --seed, --recipe, --crossbars,
     (["lenet5", "--method", "sub-set", "--recipe", "paper"],
      "recipe 'paper' is not for method 'sub-set', but 'tune'"),
     *((["lenet5_4bit", *method],
-       f"method '{name}' is not for network 'lenet5_4bit', whose levels have several bits, but 'spinbayes'")
+       f"method '{name}' is not for network 'lenet5_4bit', whose levels have several bits, but "
+       "'spinbayes'; take another --method")
       for method, name in (([], "scale-dropout"), (["--method", "sub-set"], "sub-set"))),
     (["lenet5_4bit_ensemble"], "method 'ensemble' is not for network 'lenet5_4bit', whose levels have "
-                               "several bits, but 'spinbayes'"),
+                               "several bits, but 'spinbayes'; take another --method"),
     (["lenet5", "--method", "ensemble", "--epochs", "3"], NOT_REPLACED),
     (["lenet5", "--method", "sub-set", "--crossbars", "4"], NOT_REPLACED),
     *((["lenet5", "--out", "x", option, "4"],

@@ -218,6 +218,46 @@ def test_masks(groups, banks, duty):
     assert later["o"].words == leaving and later["o"].cycles[0] > 300
 
 
+@pytest.mark.parametrize("duty", [1.0, 0.5])
+@pytest.mark.parametrize("groups, columns, channel_groups", [(4, 1, 4), (4, 2, 2), (16, 1, 2), (8, 2, 2)])
+def test_masks_of_groups_of_channels(groups, columns, channel_groups, duty):
+    """Levels of two bits of four channels, which outputs see in groups; each pass has a mask of the map
+    that enters."""
+    rng, channels, bits = np.random.default_rng(groups), 4, 2
+    fan_in, seen, outputs = 16 // channel_groups, channels // channel_groups, 4
+    sums = range(-3 * fan_in, 3 * fan_in + 1)
+    weights = [int(rng.integers(1 << fan_in)) for _ in range(outputs)]
+    words = [{"threshold": [int(rng.integers(-6, 7))], "invert": int(rng.integers(2))}
+             for _ in range(outputs)]
+    engine = Engine(
+        LineBuffer(3, 2, channels * bits, kernel=(2, 2)),
+        Crossbar([weights], fan_in, tile_rows=4, rows_per_read=2, columns_per_read=columns, masked=True),
+        Levels(), sums=sums, banks=[[words]], bits=bits, masks=Masks(groups), passes=PASSES)
+    assert engine.reader.channel_groups == channel_groups
+    ports = {"i": [], "i_sets": [], "kept": []}
+    leaving = []
+    for number in range(PASSES):
+        x = rng.integers(0, 4, (3, 2, channels))
+        kept = rng.integers(0, 2, groups)
+        ports["i"] += [pack(word, bits) for word in x.reshape(-1, channels)]
+        ports["i_sets"].append(set_of(1 << number, number == PASSES - 1, number, PASSES))
+        ports["kept"].append(pack(kept, 1))
+        for row in range(2):
+            # Numbered in raster order of the kernel, with the channel fastest; so is the mask.
+            masked = (2 * x[row:row + 2] - 3) * kept[np.arange(16) % groups].reshape(2, 2, channels)
+            found  = 0
+            for output, word in enumerate(words):
+                first = output * channel_groups // outputs * seen
+                inputs = masked[..., first:first + seen].ravel()
+                total  = sum(value if weights[output] >> index & 1 else -value
+                             for index, value in enumerate(inputs.tolist()))
+                found |= (int(total >= word["threshold"][0]) ^ word["invert"]) << output
+            leaving.append(found)
+    taken  = {"o": len(leaving), "o_sets": PASSES, "passes": PASSES}
+    passed = transfer(LayerWithEdge(engine), ports, taken, duty=duty)
+    assert passed["o"].words == leaving
+
+
 def test_values_that_enter():
     """Levels by the thresholds of each channel, of which one is a sign, and one falls as values rise."""
     network = choose(Network("values", Input(3, 4, (128,)), (

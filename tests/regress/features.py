@@ -42,7 +42,11 @@ def features(case: Case) -> list[str]:
         "choices: of masks, by channel": any(
             layer.mask_choice and layer.mask_choice.groups == layer.channels for layer in layers),
         "choices: of masks, by input": any(
-            layer.mask_choice and layer.mask_choice.groups == layer.fan_in for layer in layers),
+            layer.mask_choice and layer.mask_choice.groups == layer.inputs for layer in layers),
+        "choices: of masks, of a layer with groups of channels": any(
+            layer.mask_choice and layer.groups > 1 for layer in layers),
+        "choices: of masks, of a depthwise layer": any(
+            layer.mask_choice and layer.groups == layer.channels > 1 for layer in layers),
         "choices: a mask and a bank in one layer": any(
             layer.mask_choice and layer.bank_choice for layer in layers),
         "choices: of a bank for each channel": any(layer.mix_choice for layer in layers),
@@ -96,6 +100,15 @@ def features(case: Case) -> list[str]:
         "maps that are resized, and meet others": any(
             layer.resize != (1, 1) and any(layer.name in join.sources for join in network.joins)
             for layer in layers),
+        "maps that are resized behind a join: of sums": any(
+            join.resize != (1, 1) and join.operation == "add" for join in network.joins),
+        "maps that are resized behind a join: of channels": any(
+            join.resize != (1, 1) and join.operation == "concat" for join in network.joins),
+        "maps that are resized behind a join: with no layer beside": any(
+            branch.join.resize != (1, 1) and not branch.layers for branch in graph.branches),
+        "maps that are resized behind a join, and meet others": any(
+            join.resize != (1, 1) and join.name in other.sources
+            for join in network.joins for other in network.joins),
         "joins: of sums": any(join.operation == "add" for join in network.joins),
         "joins: of channels": any(join.operation == "concat" for join in network.joins),
         "joins: of values and their channels": any(

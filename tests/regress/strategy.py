@@ -48,7 +48,7 @@ def cases(draw) -> Case:
         interval=draw(st.none() | st.integers(1, 500)),
         seed=draw(st.just(1) | st.integers(1, 2**64 - 1)),
         protect=draw(_rare(5)),
-        sources=draw(st.sampled_from(("model", "model", "layer"))),
+        sources=draw(st.sampled_from(("model", "model", "layer"))) if network.drops else "model",
         **draw(_junctions(network)) if draw(_rare(4)) and network.drops else {})
     target = _with_masks(network, target, draw(st.sampled_from(("random", "random", "balanced",
                                                                 "orthogonal"))))
@@ -191,8 +191,6 @@ def _networks(draw):
             geometry, leaving = geometry | {"pool": (1, 1)}, values
         choices  = draw(_choices(kind, index, draws, channels, channels * math.prod(geometry["kernel"]),
                                  geometry["outputs"]))
-        if any(isinstance(choice, MaskChoice) for choice in choices):
-            geometry = geometry | {"groups": 1}
         layer = Layer(
             "last" if last else f"layer{index}", *shape, **geometry, **leaving,
             choices=choices,
@@ -255,8 +253,12 @@ def _join(draw, trunk, name, weight_bits):
     shape  = *end.shape[:2], end.shape[2] + (0 if added else branch.shape[2])
     steps  = [draw(_steps(end.bits)) if end.fraction is not None and draw(_rare(4)) else ()
               for _ in range(2)]
-    return (layers, Join(name, end.name, branch.name, "add" if added else "concat", *steps),
-            replace(end, name=name, shape=shape))
+    # Of two joins one behind the other, and behind a layer that resizes, too, as long as maps stay small.
+    larger = tuple(draw(st.sampled_from([each for each in (1, 2, 3) if each * side <= 12] or [1]))
+                   for side in shape[:2]) if draw(_rare(3)) else (1, 1)
+    size = tuple(side * times for side, times in zip(shape, larger, strict=False))
+    return (layers, Join(name, end.name, branch.name, "add" if added else "concat", *steps, resize=larger),
+            replace(end, name=name, shape=(*size, shape[2])))
 
 
 def _steps(bits):

@@ -47,6 +47,21 @@ NESTED = Network("nested", Input(5, 5, (100,)), (
 ), joins=(Join("inner", "third", "second", "concat"), Join("outer", "inner", "behind", "concat")))
 
 
+#: Joined maps that become larger: a sum, beside which there is no layer; and channels of two ways and then
+#: of a third one, which become larger in either join, one of them in its layer before.
+LARGER = Network("larger", Input(6, 4, (90,)), (
+    Layer("stem", 6, 4, 1, (3, 3), 3, padding=1, stride=2, **VALUES),
+    Layer("first", 3, 2, 3, (3, 3), 4, padding=1),
+    Layer("second", 3, 2, 4, (1, 1), 3, **VALUES),
+    Layer("third", 6, 4, 3, (3, 3), 4, padding=1, stride=(2, 1), source="sum"),
+    Layer("beside", 6, 4, 3, (1, 1), 2, stride=(2, 1), source="sum"),
+    Layer("behind", 6, 4, 3, (1, 1), 3, stride=(2, 1), resize=(1, 2), source="sum"),
+    Layer("last", 6, 8, 9, (6, 8), 3, source="outer"),
+), joins=(Join("sum", "second", "stem", resize=2),
+          Join("inner", "third", "beside", "concat", resize=(1, 2)),
+          Join("outer", "inner", "behind", "concat", resize=(2, 1))))
+
+
 @pytest.mark.parametrize("network, method, options", [
     pytest.param(BLOCK, "scale-dropout", {}, marks=pytest.mark.long),
     (RESIDUAL, "scale-dropout", {"schedule": "sequential", "view": "macro"}),
@@ -55,6 +70,10 @@ NESTED = Network("nested", Input(5, 5, (100,)), (
     pytest.param(BLOCK, "scale-dropout-element", {}, marks=pytest.mark.long),
     pytest.param(NESTED, "scale-dropout", {"protect": True}, marks=pytest.mark.long),
     (NESTED, "ensemble", {}),
+    (NESTED, "spatial-spindrop", {}),
+    (LARGER, "scale-dropout", {}),
+    pytest.param(LARGER, "ensemble", {"schedule": "sequential", "protect": True}, marks=pytest.mark.long),
+    pytest.param(LARGER, "scale-dropout-element", {"view": "macro"}, marks=pytest.mark.long),
 ])
 def test_graphs(tmp_path, check_maps, check_cycles, network, method, options):
     """Every bit of every map, in the cycles of the estimate."""

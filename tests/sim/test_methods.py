@@ -146,6 +146,43 @@ def test_masks(write_checkpoint, tmp_path, check_maps, method, groups, schedule,
     assert manifest["random_sources"] == (sum(groups) if options else 1)
 
 
+#: What masks the inputs of a depthwise layer, and what of one of two groups: channels; a sixth, or half, of
+#: the kernel of each; channels that are so few that passes with equal masks run as one.
+OF_GROUPS = {
+    "channels": (MaskChoice("one", 4), MaskChoice("two", 8)),
+    "inputs":   (MaskChoice("one", 24), MaskChoice("two", 16)),
+    "merged":   (MaskChoice("one", 4), BankChoice("bank", (0, 1))),
+}
+
+
+@pytest.mark.parametrize("kind, schedule, options", [
+    ("channels", "shared", {}),
+    pytest.param("channels", "sequential", {"view": "macro"}, marks=pytest.mark.long),
+    ("inputs", "sequential", {"view": "macro", "protect": True}),
+    pytest.param("inputs", "shared", {"mapping": "position"}, marks=pytest.mark.long),
+    ("merged", "shared", {"protect": True, "sources": "layer"}),
+])
+def test_masks_of_groups_of_channels(write_checkpoint, tmp_path, simulate, check_maps, check_cycles, kind,
+                                     schedule, options):
+    """In the cycles of the estimate; the second layer takes levels of two bits."""
+    chosen = OF_GROUPS[kind]
+    drops  = {"one": 0.1 if kind == "merged" else 0.3}
+    network = Network("groups", Input(7, 6, (90, 180)), (
+        Layer("first", 7, 6, 2, (2, 3), 4),
+        Layer("depthwise", 6, 4, 4, (3, 2), 8, padding=1, stride=(2, 1), groups=4, output_bits=2,
+              choices=chosen[:1]),
+        Layer("halves", 3, 5, 8, (2, 2), 6, groups=2, input_bits=2, choices=chosen[1:]),
+        Layer("last", 2, 4, 6, (2, 4), 3)),
+        draws=tuple(Draw(choice.draw, (drops.get(choice.draw, 0.2),) * getattr(choice, "groups", 1))
+                    for choice in chosen))
+    write_checkpoint(tmp_path / "groups.npz", network, seed=5)
+    network = with_dropout(read(tmp_path / "groups.npz", network), {})
+    manifest = check(network, tmp_path / "out", check_maps, schedule, **options)
+    assert "equal_depthwise" in manifest["blocks"] or kind != "merged"
+    simulate(tmp_path / "out", images_for(network, 8))
+    check_cycles(tmp_path / "out", target_of(network, schedule, **options), 8, 6)
+
+
 @pytest.mark.long
 def test_equal_masks(write_checkpoint, tmp_path, simulate, check_maps, check_cycles):
     """Passes with equal masks run as one: in front of the first layer, behind two banks, and where two

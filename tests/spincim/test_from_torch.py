@@ -185,6 +185,10 @@ def test_a_regression_has_no_softmax():
     with pytest.raises(ConvertError, match=r"^Module '1' \(LogSoftmax\) makes probabilities of the numbers "
                                            "of a regression; take it out$"):
         from_torch(PLAIN["softmax"](), (1, SIDE, SIDE), mean=0.5, regression=True)
+    with pytest.raises(ConvertError, match="^Model Sequential ends with values that are limited or binary; "
+                                           "end it with the numbers of a binary layer, and limit or round "
+                                           "what the hardware answers$"):
+        from_torch(nn.Sequential(*PLAIN["bias"](), Sign()), (1, SIDE, SIDE), mean=0.5, regression=True)
     with pytest.raises(ConvertError, match="^Argument regression must be True or False, not 'no'$"):
         from_torch(PLAIN["bias"](), (1, SIDE, SIDE), mean=0.5, regression="no")
 
@@ -314,6 +318,11 @@ RANDOM = {
         *hidden(nn.BatchNorm2d(6), Sign()), wide(SpatialSpinDrop(0.1), 6),
         BinaryConv2d(6, 4, 3, padding=1), nn.MaxPool2d(2), nn.BatchNorm2d(4), Sign(),
         wide(SpatialSpinDrop(0.2), 4), nn.Flatten(), BinaryLinear(36, 5), nn.BatchNorm1d(5)),
+    "spatial-spindrop, groups": lambda: nn.Sequential(
+        *hidden(nn.BatchNorm2d(6), Sign()), wide(SpatialSpinDrop(0.1), 6),
+        BinaryConv2d(6, 6, 3, padding=1, groups=6), nn.MaxPool2d(2), nn.BatchNorm2d(6), Sign(),
+        wide(SpatialSpinDrop(0.2), 6), BinaryConv2d(6, 8, 2, groups=2), nn.BatchNorm2d(8), Sign(),
+        wide(SpatialSpinDrop(0.3), 8), nn.Flatten(), BinaryLinear(32, 5), nn.BatchNorm1d(5)),
     "of its own": lambda: nn.Sequential( # one layer of three has a scale, another one a mask
         *hidden(ScaleDropout(6, 0.25), nn.BatchNorm2d(6), Sign(), nn.MaxPool2d(2)), nn.Flatten(),
         BinaryLinear(54, 8), nn.BatchNorm1d(8), Sign(), wide(SpinDrop(0.1), 8), BinaryLinear(8, 5),
@@ -338,6 +347,20 @@ def test_random(kind, tmp_path):
     assert [module.p for module in model if hasattr(module, "p") for _ in range(
         getattr(module, "width", 1))] == list(network.drops)
     assert network.method == ("" if kind == "both" or "of its own" in kind else kind.partition(",")[0])
+
+
+@pytest.mark.parametrize("kind", ["spatial-spindrop", "of its own", "both"])
+def test_nothing_is_dropped(kind, tmp_path):
+    """With a probability of 0 a pass is that of torch in evaluation, also where only some layers drop, or
+    one drops its inputs and its scales."""
+    model = randomized(RANDOM[kind]())
+    convert(model, (1, SIDE, SIDE), mean=0.5, std=0.5).save(tmp_path / "model.npz")
+    images, grey = pixels()
+    expected = model((torch.tensor(images).double() / 255 - 0.5) / 0.5).softmax(1).detach().numpy()
+    found = load(tmp_path / "model.npz", p=0.0).predict(grey, passes=3)
+    assert abs(found.probabilities - expected).max() <= BOUND
+    dropped = load(tmp_path / "model.npz", p=1.0).predict(grey, passes=3)
+    assert abs(dropped.probabilities - expected).max() > 0.05
 
 
 def test_mask_of_a_vector_of_a_map(tmp_path):
@@ -437,13 +460,14 @@ class InPlace(Block):
 class Beside(nn.Module):
     """Channels side by side, of signs, those of the longer way first or last; then of values, nested."""
 
-    def __init__(self, last):
+    def __init__(self, last, *larger):
         super().__init__()
-        self.last = last
+        self.last, self.larger = last, nn.Sequential(*larger)
         self.first  = nn.Sequential(Sign(), BinaryConv2d(1, 3, 3, padding=1), nn.BatchNorm2d(3), Sign())
         self.second = nn.Sequential(BinaryConv2d(3, 2, 3, padding=1), nn.BatchNorm2d(2), Sign())
         self.third  = nn.Sequential(BinaryConv2d(5, 4, 3, padding=1), nn.BatchNorm2d(4), Sign())
-        self.fourth = nn.Sequential(BinaryConv2d(9, 4, 3, stride=2), nn.BatchNorm2d(4), Sign())
+        self.fourth = nn.Sequential(
+            BinaryConv2d(9, 4, 3, stride=(2, 5) if larger else 2), nn.BatchNorm2d(4), Sign())
         self.end = nn.Sequential(nn.Flatten(), BinaryLinear(36, 5, bias=False), nn.BatchNorm1d(5))
 
     def both(self, long, short):
@@ -452,7 +476,7 @@ class Beside(nn.Module):
     def forward(self, x):
         x = self.first(x)
         x = self.both(self.second(x), x)
-        return self.end(self.fourth(self.both(self.third(x), x)))
+        return self.end(self.fourth(self.larger(self.both(self.third(x), x))))
 
 
 class PreActivation(nn.Module):
@@ -515,6 +539,17 @@ GRAPHS = {
         Sign(), BinaryConv2d(6, 4, 3, stride=3), nn.BatchNorm2d(4), Sign(),
         Functional(lambda x: functional.interpolate(x, scale_factor=2)), nn.AvgPool2d(2), nn.Flatten(),
         BinaryLinear(16, 5), nn.BatchNorm1d(5)), []),
+    "a larger sum": (lambda: nn.Sequential(
+        Sign(), BinaryConv2d(1, 6, 3, stride=2), nn.BatchNorm2d(6), Fixed(6, 2), Block(6, 6),
+        nn.Upsample(scale_factor=2), Sign(), BinaryConv2d(6, 4, 3, stride=2), nn.BatchNorm2d(4), Sign(),
+        nn.Flatten(), BinaryLinear(16, 5), nn.BatchNorm1d(5)), [("conv3", "conv1")]),
+    "larger channels": (lambda: nn.Sequential(
+        Beside(False, Functional(lambda x: functional.interpolate(x, scale_factor=(1, 2))))),
+        [("conv2", "conv1"), ("conv3", "join1")]),
+    "a larger normalized sum": (lambda: nn.Sequential(
+        Sign(), BinaryConv2d(1, 6, 3, stride=2), Fixed(6, 2), PreActivation(6), nn.BatchNorm2d(6), Sign(),
+        nn.UpsamplingNearest2d(scale_factor=2), nn.AvgPool2d(3), nn.Flatten(), BinaryLinear(24, 5),
+        nn.BatchNorm1d(5)), [("conv3", "conv1")]),
     "groups": (lambda: nn.Sequential(
         Sign(), BinaryConv2d(1, 6, 3, padding=1), nn.BatchNorm2d(6), Sign(),
         BinaryConv2d(6, 6, 3, groups=6, padding=1), nn.MaxPool2d(2), nn.BatchNorm2d(6), Sign(),
@@ -594,6 +629,10 @@ def in_place(x, y):
 def way(*modules, outputs=6):
     """A way of a layer between values in fixed point."""
     return nn.Sequential(Sign(), BinaryConv2d(6, outputs, 3, padding=1), *(modules or [Fixed()]))
+
+
+def shorter_first(longer, shorter):
+    return torch.cat((shorter, longer), 1)
 
 
 class Asks(nn.Module):
@@ -710,9 +749,11 @@ LOGITS = "ends with values that are limited or binary", "end it with the logits 
      "has a padding of 'same'", "it must be one number, or two"),
     (chain(BinaryConv2d(1, 6, 3, dilation=(1, 2)), start=[Sign()]), "Module '1' (BinaryConv2d)",
      "must have no dilation", "train without it"),
-    (chain(Sign(), SpatialSpinDrop(0.2), BinaryConv2d(6, 6, 3, groups=2)), "Module '4' (BinaryConv2d)",
-     "has several groups, and inputs that are dropped",
-     "use ScaleDropout behind it"),
+    (lambda: Two(shorter_first, nn.Sequential(Sign()), nn.Sequential(
+        BinaryConv2d(6, 6, 3, padding=1), nn.BatchNorm2d(6), Sign()), [
+        SpatialSpinDrop(0.2), BinaryConv2d(12, 6, 3, groups=2)]), "Module 'more.1' (BinaryConv2d)",
+     "has several groups of channels that torch.cat has put in another order, and inputs that are dropped",
+     "let torch.cat have the longer way first"),
     (chain(nn.Upsample(scale_factor=2)), "Module '2' (Upsample)",
      "takes what is no map of signs, or of values in fixed point, of a layer",
      "put it behind Sign or Fixed, before Flatten, averages and dropout"),
@@ -799,9 +840,10 @@ LOGITS = "ends with values that are limited or binary", "end it with the logits 
         nn.BatchNorm2d(6), Sign(), nn.Upsample(scale_factor=2), BinaryConv2d(6, 6, 2, stride=2), Fixed())),
      "Module 'second.2' (Upsample)",
      "takes a map that something else takes, too", "give each a convolution of its own"),
-    (lambda: Two(lambda x, y: x + y, None, way(), [Fixed(), Sign(), nn.Upsample(scale_factor=2)]),
-     "Module 'more.2' (Upsample)",
-     "takes what leaves a join", "put it behind a layer, before what is joined"),
+    (lambda: Two(lambda x, y: x + y, None, way(), [
+        Fixed(), nn.Upsample(scale_factor=2), Sign(), nn.Upsample(scale_factor=2)]),
+     "Module 'more.3' (Upsample)",
+     "is behind a join that has a size of its own", "put a convolution between them"),
     (chain(Fixed(), nn.Flatten(), nn.BatchNorm1d(216)), "Module '4' (BatchNorm1d)",
      "takes vectors of 216, of which it normalizes each",
      "normalize the channels of a map before it is flat"),

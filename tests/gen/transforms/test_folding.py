@@ -154,7 +154,8 @@ def test_budget_of_adcs(outputs, budget):
 
 def test_fewer_adcs_than_any_folding_takes():
     with pytest.raises(ImpossibleTarget, match=(
-            "^Network 'connected' needs at least 9 ADCs, one for each row tile of its layers, not 8$")):
+            "^Network 'connected' needs at least 9 ADCs, one for each row tile of its layers, not 8; ask "
+            "for so many with --adcs, or take more --array-rows$")):
         choose_interval(connected(64, 64, 10), Target(adcs=8))
     with pytest.raises(ImpossibleTarget, match=(
             "^An interval and a number of ADCs exclude each other; leave one out, or take it back with "

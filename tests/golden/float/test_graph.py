@@ -22,7 +22,7 @@ from golden.methods.checkpoints import load
 
 #: Beside the first block a map goes as it is; beside the second one, which has another size, through a
 #: convolution of two groups. The last layer has averages of what leaves both blocks side by side, the
-#: second of which becomes larger.
+#: second of which becomes larger, and then both.
 DESCRIPTION = """
 data  = "small"
 input = {height = 7, width = 7, thresholds = [64, 128]}
@@ -37,7 +37,7 @@ layers = [
 joins = [
     {name = "sum", trunk = "first", branch = "stem"},
     {name = "sum2", trunk = "up", branch = "beside"},
-    {name = "both", trunk = "third", branch = "sum2", operation = "concat"},
+    {name = "both", trunk = "third", branch = "sum2", operation = "concat", resize = [2, 1]},
 ]
 """
 

@@ -1,11 +1,14 @@
 """What SpinDrop and Spatial-SpinDrop have in common."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from gen.ir import Input, Layer, Network
 from gen.methods import METHODS, choose
+from gen.weights import ungrouped
 from golden.float.layers import BinaryConvolution
 from golden.float.model import BayNN
 from golden.methods import spatial_spindrop, spindrop
@@ -22,12 +25,16 @@ NETWORK = Network("small", Input(6, 5, (64, 192)), (
     Layer("last", 1, 1, 6, (1, 1), 3),
 ))
 
+#: The same with groups of channels.
+GROUPS = replace(NETWORK, layers=(NETWORK.layers[0], replace(NETWORK.layers[1], outputs=6, groups=2),
+                                  replace(NETWORK.layers[2], channels=6, groups=6), NETWORK.layers[3]))
+
 CONVOLUTIONS = [SpatialConvolution, NeuronConvolution]
 
 
-def model_of(convolution):
+def model_of(convolution, network=NETWORK):
     torch.manual_seed(1)
-    return BayNN(NETWORK, convolution).double().eval()
+    return BayNN(network, convolution).double().eval()
 
 
 @pytest.mark.parametrize("convolution, groups", [
@@ -41,7 +48,7 @@ def test_groups_of_layers(convolution, groups):
 def by_loops(layer, x, mask):
     """Sums of the signs ``x`` (N, C, H, W), each product times the mask (N, groups) of its input, which is
     numbered in raster order with the channel fastest; in integers, before the pool."""
-    weight = layer.binary_weight().detach().numpy().astype(int)
+    weight = ungrouped(layer.binary_weight().detach().numpy().astype(int), layer.layer.groups)
     border = [(side, side) for side in layer.layer.padding]
     padded = np.pad(x.numpy().astype(int), ((0, 0), (0, 0), *border), constant_values=-1)
     height, width = layer.layer.positions
@@ -59,11 +66,12 @@ def by_loops(layer, x, mask):
     return s
 
 
+@pytest.mark.parametrize("network", [NETWORK, GROUPS], ids=["whole", "groups"])
 @pytest.mark.parametrize("convolution, index", [
     (SpatialConvolution, 1), (SpatialConvolution, 2), (NeuronConvolution, 2), (NeuronConvolution, 3)])
-def test_dropped_inputs_are_zero(convolution, index):
+def test_dropped_inputs_are_zero(convolution, index, network):
     """Those of the border too, which is -1 where its channel is kept; nothing is made larger for it."""
-    layer, rng = model_of(convolution).layers[index], np.random.default_rng(1)
+    layer, rng = model_of(convolution, network).layers[index], np.random.default_rng(1)
     shape = layer.layer
     x = torch.tensor(rng.choice([-1.0, 1.0], (7, shape.channels, shape.height, shape.width)))
     mask = rng.random((7, layer.columns)) < 0.6

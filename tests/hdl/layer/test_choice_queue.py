@@ -7,6 +7,7 @@ import pytest
 from hdl.layer.array import ArrayGeometry
 from hdl.layer.choice_queue import ArrayQueue, MaskQueue
 from hdl.layer.reader import choice_layout
+from sim.compare.packing import pack
 from sim.component import transfer
 
 
@@ -32,8 +33,29 @@ def masks_and_answers(fan_in, groups, maps):
         {"kept": mask, "count": fan_in // groups * mask.bit_count()}).as_bits() for mask in masks]
 
 
+def grouped(channel_groups, taps):
+    """As :func:`masks_and_answers`, of several groups of channels: each with the number of inputs that it
+    keeps of each of them."""
+    def make(fan_in, groups, maps):
+        shape   = geometry(fan_in)
+        rng     = random.Random(groups)
+        masks   = [0, 2**groups - 1, *(rng.getrandbits(groups) for _ in range(maps - 2))]
+        layout  = choice_layout(fan_in, shape, groups, channel_groups)
+        channels, answers = fan_in // taps, []
+        for mask in masks:
+            counts = [0] * channel_groups
+            for place in range(fan_in * channel_groups):
+                counts[place // channels % channel_groups] += mask >> place % groups & 1
+            answers.append(layout.const(
+                {"kept": mask, "count": pack(counts, fan_in.bit_length())}).as_bits())
+        queue = MaskQueue(fan_in, shape, groups=groups, channel_groups=channel_groups, taps=taps)
+        return queue, masks, answers
+    return make
+
+
 QUEUES = [(arrays_and_answers, 4, 2), (arrays_and_answers, 4, 5), (masks_and_answers, 4, 1),
-          (masks_and_answers, 12, 4), (masks_and_answers, 40, 40)]
+          (masks_and_answers, 12, 4), (masks_and_answers, 40, 40), (grouped(3, 9), 9, 3),
+          (grouped(2, 4), 12, 6), (grouped(2, 4), 12, 24), (grouped(4, 2), 6, 12)]
 
 
 @pytest.mark.parametrize("starts", [{}, {"o": 100}, {"i": 50}])

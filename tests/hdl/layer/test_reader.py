@@ -90,24 +90,56 @@ def test_masks_groups_of_inputs(bits, positions, groups, duty):
     assert run(dut, *maps, duty=duty)["o"].words == maps[-1]
 
 
+def make_groups(geometry, *, bits, channel_groups, taps, groups=None):
+    """As :func:`make_maps`, of layers of several groups of channels with six inputs each."""
+    words, choices, whole = make_maps(geometry, 6 * channel_groups, bits=bits, positions=2, groups=groups)
+    masked  = groups is not None
+    layouts = [read_layout(fan_in, geometry, masked=masked) for fan_in in (6 * channel_groups, 6)]
+    channels, reads = 6 // taps, []
+    owns = [[tap * channel_groups * channels + group * channels + channel
+             for tap in range(taps) for channel in range(channels)] for group in range(channel_groups)]
+    for bits_of_read in whole:
+        read = layouts[0].from_bits(bits_of_read)
+        own  = owns[read.column_group // 2]
+        taken = {name: pack([read[name] >> place & 1 for place in own], 1)
+                 for name in ("inputs", "active")[:1 + masked]}
+        if masked:
+            taken["count"] = taken["active"].bit_count()
+        reads.append(layouts[1].const({
+            **taken, **{name: read[name] for name in ("row_group", "column_group", "choice", "way")}
+        }).as_bits())
+    if masked:
+        layout = choice_layout(6 * channel_groups, geometry, groups)
+        shape  = choice_layout(6, geometry, groups, channel_groups)
+        chosen = [layout.from_bits(choice) for choice in choices]
+        choices = [shape.const({"choice": one.choice, "kept": one.kept, "count": pack([
+            sum(one.kept >> place % groups & 1 for place in own) for own in owns], 3)}).as_bits()
+            for one in chosen]
+    return words, choices, reads
+
+
 @pytest.mark.parametrize("bits, channel_groups, columns, taps", [
     (1, 4, 1, 3), (2, 3, 2, 6), (1, 2, 1, 1), (3, 2, 3, 2)])
 def test_groups_of_channels(bits, channel_groups, columns, taps):
     """Reads of columns are of the channels of their group, of each position of the kernel."""
     geometry = ArrayGeometry(6, 2 * columns * channel_groups, rows_per_read=4, columns_per_read=columns)
     dut = Reader(6, geometry, bits=bits, positions=2, channel_groups=channel_groups, taps=taps)
-    words, choices, whole = make_maps(geometry, 6 * channel_groups, bits=bits, positions=2)
-    layouts = [read_layout(fan_in, geometry) for fan_in in (6 * channel_groups, 6)]
-    reads, channels = [], 6 // taps
-    for bits_of_read in whole:
-        read  = layouts[0].from_bits(bits_of_read)
-        group = read.column_group // 2
-        own   = [tap * channel_groups * channels + group * channels + channel
-                 for tap in range(taps) for channel in range(channels)]
-        reads.append(layouts[1].const({
-            "inputs": pack([read.inputs >> place & 1 for place in own], 1),
-            **{name: read[name] for name in ("row_group", "column_group", "choice", "way")}}).as_bits())
+    words, choices, reads = make_groups(geometry, bits=bits, channel_groups=channel_groups, taps=taps)
     assert run(dut, words, choices, reads)["o"].words == reads
+
+
+@pytest.mark.parametrize("duty", [1.0, 0.5])
+@pytest.mark.parametrize("bits, channel_groups, columns, taps, groups", [
+    (1, 4, 1, 3, 8), (1, 4, 1, 3, 24), (2, 3, 2, 6, 3), (2, 3, 2, 6, 9), (1, 2, 1, 1, 12),
+    (3, 2, 3, 2, 12)])
+def test_masks_of_groups_of_channels(bits, channel_groups, columns, taps, groups, duty):
+    """Of the mask of all channels each read has the bits of its group, and the number of these."""
+    geometry = ArrayGeometry(6, 2 * columns * channel_groups, rows_per_read=4, columns_per_read=columns)
+    dut = Reader(6, geometry, bits=bits, positions=2, channel_groups=channel_groups, taps=taps,
+                 groups=groups)
+    words, choices, reads = make_groups(geometry, bits=bits, channel_groups=channel_groups, taps=taps,
+                                        groups=groups)
+    assert run(dut, words, choices, reads, duty=duty)["o"].words == reads
 
 
 @pytest.mark.parametrize("bits, arrays, positions", [(1, 1, 1), (4, 1, 1), (1, 2, 1), (2, 8, 3)])
@@ -147,12 +179,16 @@ def test_rejects(options, message):
         make(GEOMETRIES[0], **options)
 
 
-@pytest.mark.parametrize("options", [
-    {"channel_groups": 2, "taps": 3}, {"channel_groups": 3, "taps": 2}, {"channel_groups": 4, "taps": 2},
-    {"channel_groups": 2, "taps": 2, "groups": 2}])
-def test_rejects_groups_of_channels(options):
+WHOLE = "Groups of channels must have whole reads of 4 columns and of"
+
+
+@pytest.mark.parametrize("options, message", [
+    ({"channel_groups": 2, "taps": 3}, f"{WHOLE} 3 taps, not 2"),
+    ({"channel_groups": 3, "taps": 2}, f"{WHOLE} 2 taps, not 3"),
+    ({"channel_groups": 4, "taps": 2}, f"{WHOLE} 2 taps, not 4"),
+    ({"channel_groups": 2, "taps": 2, "groups": 2}, "Groups must be as many for each of 4 channels, not 2"),
+    ({"channel_groups": 2, "taps": 2, "groups": 16}, "Groups must be equal parts of 8 inputs, not 16")])
+def test_rejects_groups_of_channels(options, message):
     geometry = ArrayGeometry(4, 8, rows_per_read=4, columns_per_read=4)
-    message  = (f"Groups of channels must have whole reads of 4 columns and of {options['taps']} taps, and "
-                f"no masks, not {options['channel_groups']}")
     with pytest.raises(ValueError, match=f"^{message}$"):
         Reader(4, geometry, **options)

@@ -3,6 +3,7 @@
 
 import io
 from dataclasses import replace
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -50,7 +51,7 @@ def expected(network, accelerator, target):
             each  = np.hstack([outcomes[:, :number].reshape(PASSES, -1), outcomes[:, number, :1]])
             runs  = (np.unique(each, axis=0, return_index=True)[1] if target.schedule == "shared"
                      else slice(None))
-            kept[number] = int(words[index][runs].sum()) * layer.fan_in // layer.mask_choice.groups
+            kept[number] = Fraction(int(words[index][runs].sum()) * layer.fan_in, layer.mask_choice.groups)
         maps = (given(network, outcomes, kept) if target.schedule == "shared"
                 else one_by_one(network, PASSES, kept))
         for place, parts in operations(accelerator, network, maps, PASSES).items():
@@ -60,8 +61,8 @@ def expected(network, accelerator, target):
                         continue # accesses times the bits of a word: tests/gen/energy/test_operations.py
                     key = place, part, name
                     total[key] = total.get(key, 0) + count
-    assert all(isinstance(count, int | np.integer) for count in total.values())
-    return total
+    assert all(count.denominator == 1 for count in total.values())
+    return {key: int(count) for key, count in total.items()}
 
 
 def check(network, folder, **options):
@@ -152,14 +153,14 @@ def test_arrays_and_banks(mixed_network, tmp_path):
 
 @pytest.mark.long
 def test_masks_and_mixed_banks(write_checkpoint, tmp_path):
-    """Masks behind padding; banks by channel, of logits too; arrays behind these."""
+    """Masks behind padding, of a depthwise layer; banks by channel, of logits too; arrays behind these."""
     chosen = (MixChoice("one"),), (MaskChoice("one", 2), MixChoice("two")), (ArrayChoice("array", (0, 1)),
                                                                              MixChoice("last"))
-    layers = (Layer("first", 8, 9, 2, (3, 3), 2, pool=2), Layer("second", 3, 3, 2, (2, 2), 3, padding=1),
-              Layer("last", 4, 4, 3, (4, 4), 4))
+    layers = (Layer("first", 8, 9, 2, (3, 3), 2, pool=2),
+              Layer("second", 3, 3, 2, (2, 2), 4, padding=1, groups=2), Layer("last", 4, 4, 4, (4, 4), 4))
     network = Network("mixes", Input(8, 9, (90, 180)), tuple(
         replace(layer, choices=choices) for layer, choices in zip(layers, chosen, strict=True)),
-        draws=(Draw("one", (0.3, 0.5)), Draw("two", (0.5,) * 3), Draw("array", (0.5,)),
+        draws=(Draw("one", (0.3, 0.5)), Draw("two", (0.5,) * 4), Draw("array", (0.5,)),
                Draw("last", (0.5,) * 4)))
     write_checkpoint(tmp_path / "mixes.npz", network, seed=5)
     check(read(tmp_path / "mixes.npz", network), tmp_path / "out", mapping="position")
