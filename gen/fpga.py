@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from gen.pins import names
+
 
 __all__ = ["FPGAS", "Fpga"]
 
@@ -23,7 +25,8 @@ class Fpga:
     used: dict[str, str]        #: By key what it counts.
     #: Commands of Yosys when the netlist is flat, with {top}.
     pads: tuple[str, ...] = ()
-    pins: str = ""              #: File that says where the pins of a frame are, if the program wants one.
+    #: Where the pins of a frame are, in the order of :func:`gen.pins.names`, if the program wants to know.
+    places: tuple[str, ...] = ()
     clock: tuple[str, ...] = () #: Its options for the clock of a design; by default the frequency.
     #: Whether it leaves paths untimed, so that a clock is an upper bound.
     bound: bool = False
@@ -31,6 +34,12 @@ class Fpga:
     #: the bitstream, with {placed} and {bitstream}.
     placed: tuple[str, ...] = ()
     pack: tuple[str, ...] = ()
+
+    def pins_of(self, design: dict) -> str:
+        """Return the file that says where the pins of the frame around ``design`` are
+        (:func:`gen.pins.frame`)."""
+        places = zip(names(design), self.places, strict=True) if self.places else ()
+        return "".join(f'IO_LOC "{name}" {place};\n' for name, place in places)
 
     def options_of(self, pins: str) -> list[str]:
         """Return the options of place and route in a frame, whose pins are in the file ``pins``."""
@@ -70,7 +79,6 @@ FPGAS = {
         ("--device", "GW2A-LV18PG256C8/I7", "--vopt", "family=GW2A-18", "--vopt", "cst={pins}"), "blocks",
         {"FF": "DFF", "BRAM": "BSRAM", "DSP": "MULT18X18"},
         pads=("iopadmap -bits -inpad IBUF O:I -outpad OBUF I:O {top}",),
-        pins="".join(f'IO_LOC "{pin}" {place};\n' for pin, place in
-                     (("clk", "H11"), ("rst", "T10"), ("shift_in", "P11"), ("shift_out", "T11"))),
+        places=("H11", "T10", "P11", "T11"),
         bound=True),
 }

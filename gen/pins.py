@@ -1,9 +1,14 @@
 """A frame around a design that leaves it few pins, for place and route."""
 
-__all__ = ["TOP", "frame"]
+__all__ = ["TOP", "frame", "names"]
 
 
 TOP = "pins"
+
+
+def names(design: dict) -> tuple[str, str, str, str]:
+    """Return the names of the pins of the frame around ``design``: clock, reset, in and out."""
+    return design["clock"] or "clk", design["reset"] or "rst", "shift_in", "shift_out"
 
 
 def frame(design: dict) -> str:
@@ -16,7 +21,7 @@ def frame(design: dict) -> str:
     the other: no logic is lost, and paths from and to neighbours are timed.
     """
     own = [name for name in (design["clock"], design["reset"]) if name]
-    clock, reset = own or ("clk", "rst")
+    clock, reset, *_ = names(design)
     inputs, outputs = ([(port["name"], port["width"]) for port in design["ports"]
                         if port["direction"] == direction and port["name"] not in own]
                        for direction in ("in", "out"))

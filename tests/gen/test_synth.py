@@ -146,13 +146,14 @@ endmodule
 """
 
 
-@pytest.mark.parametrize("synth", ["ice40", "gowin"])
-def test_other_chips_in_a_frame(tmp_path, synth):
+@pytest.mark.parametrize("synth, clock, reset", [("ice40", "clk", "rst"), ("gowin", "clk", "rst"),
+                                                 ("gowin", "aclk", "arst")])
+def test_other_chips_in_a_frame(tmp_path, synth, clock, reset):
     """A block has no pads of its own, and the frame's pins are those of the chip."""
-    (tmp_path / "counter.v").write_text(ENABLED)
+    (tmp_path / "counter.v").write_text(ENABLED.replace("clk", clock).replace("rst", reset))
     (tmp_path / "manifest.json").write_text(json.dumps({
-        "top": "accelerator", "sources": ["counter.v"], "blocks": ["count"], "clock": "clk",
-        "reset": "rst", "ports": [{"name": "shown", "direction": "out", "width": 2},
+        "top": "accelerator", "sources": ["counter.v"], "blocks": ["count"], "clock": clock,
+        "reset": reset, "ports": [{"name": "shown", "direction": "out", "width": 2},
                                   {"name": "more", "direction": "in", "width": 1}]}))
     report = gen.synth.synthesize(tmp_path, 12.0, {"interval_cycles": 10}, Progress(io.StringIO()),
                                   synth=synth)
