@@ -60,8 +60,8 @@ _COCOTB = (
     "-LDFLAGS", "-Lcocotb -lcocotbvpi_verilator",
 )
 
-#: All signals, and memories up to so many words, as registers may be some.
-_WAVES = ("--trace-vcd", "--trace-underscore", "--trace-max-array", "1024", "--trace-max-width", "4096")
+#: All signals, and memories up to so many words and bits, as registers may be some.
+_WAVES = ("--trace-vcd", "--trace-underscore", "--trace-max-array", "1024", "--trace-max-width", "1048576")
 
 #: What :mod:`sim.coverage` reads.
 _COVERAGE = ("--coverage-line", "--coverage-toggle")
