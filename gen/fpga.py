@@ -46,7 +46,7 @@ class Fpga:
         return [option.format(pins=pins) for option in self.options]
 
 
-#: By the name that ``--synth`` has for it. All figures are of the first one.
+#: By the name that ``--synth`` has for it. Figures are of the first one, unless another is named.
 FPGAS = {
     "ecp5": Fpga(
         "ECP5", "LFE5U-85F", "CABGA756", 6,
