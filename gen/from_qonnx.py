@@ -743,7 +743,6 @@ class _Reader:
         return (network, np.array(pixels.thresholds, np.int64),
                 [*map(_hidden, self.chain[:-1]), _output(last)])
 
-
     def _way_out_of(self, what):
         """What to do about a last node that is none of a layer, which is ``what``."""
         if self.head.regression:

@@ -33,6 +33,7 @@ def lower(network: Network, target: Target, *, instance=False, engines=None) -> 
     if engines is None:
         filed   = in_files(network)
         engines = [lower_layer(network, index, target, filed) for index in range(len(network.layers))]
+    sent = graph_of(network).sent
     return Accelerator(
         network.input.height * network.input.width,
         thresholds=network.input.thresholds,
@@ -40,7 +41,7 @@ def lower(network: Network, target: Target, *, instance=False, engines=None) -> 
         colours=network.input.colours,
         engines=engines,
         branches=_branches(network),
-        resizes=[graph_of(network).sent[layer.name] for layer in network.layers],
+        resizes=[sent[layer.name] for layer in network.layers],
         draws=[len(draw.drops) for draw in network.draws if draw.drops],
         names=[identifier(layer.name) for layer in network.layers],
         rng=_rng(network, target),

@@ -54,8 +54,8 @@ def synthesize(directory: Path, clock_mhz: float, performance: dict, steps, *, s
     placed = work / "nextpnr.json"
     config = work / "nextpnr.config"
     manifest = json.loads((directory / "manifest.json").read_text())
-    board  = manifest.get("board")
-    fpga   = FPGAS[board["family"] if board else synth]
+    board  = manifest.get("board") # if any, one with this FPGA (gen.boards.check_synthesis)
+    fpga   = FPGAS[synth]
     steps.step(f"synthesize for {fpga.name}")
     netlist, blocks = _netlist(directory, work, board, fpga)
     steps.step("place and route")
@@ -65,8 +65,8 @@ def synthesize(directory: Path, clock_mhz: float, performance: dict, steps, *, s
         pins, written = fpga.placed
         options = [*board["router_options"], pins, board["constraints"], written, str(config)]
     else:
-        (directory / work / "pins.cst").write_text(
-            fpga.pins_of(manifest.get("bus") or manifest))
+        if pins := fpga.pins_of(manifest.get("bus") or manifest):
+            (directory / work / "pins.cst").write_text(pins)
         options = [*fpga.options_of(work / "pins.cst"), *(fpga.clock or ("--freq", f"{clock_mhz:g}"))]
     takes = {key: sum(block[key] for block in blocks.values()) for key in ("LUT", "FF", "BRAM", "DSP")}
     try:

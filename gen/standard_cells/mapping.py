@@ -40,8 +40,8 @@ def map_design(directory: Path, manifest: dict, library: Library, clock_mhz: flo
     Each block is mapped alone. Emulated arrays are left out; so are memories that are written and whose
     read takes a cycle, as they would be made by a generator of memories: the netlist has their pins. All
     other memories become registers or logic; with ``memory_cells`` those become flip-flops as well, the
-    most that they can take. With ``gating``, and if the library has a cell for it, the
-    clock of flip-flops that share an enable is gated. Nothing is placed, and the clock has no buffers.
+    most that they can take. With ``gating``, and if the library has a cell for it, the clock of flip-flops
+    that share an enable is gated. Nothing is placed, and the clock has no buffers.
 
     Raises
     ------

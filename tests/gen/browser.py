@@ -28,12 +28,14 @@ class Seen:
 
 @contextmanager
 def browser():
-    """Start the Chromium that Playwright brings, or one that is installed; skip the test where none is."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
+    """Start the Chromium that Playwright brings, or one that is installed; skip the test where none is, as
+    pip does not install a browser."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="pip install 'spincim[browser]'")
     with playwright.sync_playwright() as engine:
         found = next(filter(None, map(shutil.which, BROWSERS)), None)
         if found is None and not Path(engine.chromium.executable_path).exists():
             pytest.skip("no Chromium; install one with: playwright install chromium")
+        # Its sandbox does not start for the user root, as in a container; the page is of our own making.
         with engine.chromium.launch(executable_path=found, args=["--no-sandbox"]) as chromium:
             yield chromium
 

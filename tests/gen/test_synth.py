@@ -125,7 +125,8 @@ def test_an_ice40_of_a_board(tmp_path):
         "board": {"family": "ice40", "top": "top", "sources": ["board/top.v"],
                   "constraints": "board/top.pcf", "device": "iCE40UP5K", "package": "SG48",
                   "router_options": ["--up5k", "--package", "sg48"], "packer_options": []}}))
-    report = gen.synth.synthesize(tmp_path, 12.0, {"interval_cycles": 10}, Progress(io.StringIO()))
+    report = gen.synth.synthesize(tmp_path, 12.0, {"interval_cycles": 10}, Progress(io.StringIO()),
+                                  synth="ice40")
     assert report["timing_met"] and 12 < report["fmax_mhz"] < 300
     assert report["FF"] == 24 <= report["LUT"] < 60 and report["BRAM"] == report["DSP"] == 0
     assert report["blocks"]["count"]["FF"] == 24
@@ -160,6 +161,7 @@ def test_other_chips_in_a_frame(tmp_path, synth, clock, reset):
     # The counter, a bit that is shifted in, and two that are shifted out.
     assert report["FF"] == 24 + 1 + 2 and report["BRAM"] == report["DSP"] == 0
     assert report["blocks"]["count"]["FF"] == 24 <= report["LUT"] < 60
+    assert (tmp_path / "synth" / "pins.cst").exists() == (synth == "gowin")
     if synth == "gowin":
         assert (report["fmax_mhz"], report["timing_met"], report["estimated_throughput_fps"]) == (None,) * 3
         assert 12 < report["fmax_bound_mhz"] < 1000
