@@ -231,8 +231,8 @@ def test_mapping_and_place_of_masks(write_checkpoint, tmp_path, check_maps, writ
         answers.append([word for _, word in written(folder, "r")])
     assert answers[0] == answers[1]
     # Of 54 inputs with two word lines each, 8 fit in an array of 16 rows, or 6 are those of a position; of
-    # 4 outputs one fits.
-    assert arrays == [(7 * 4, 54 * 2 * 4), (9 * 4, 54 * 2 * 4)]
+    # 4 outputs 2 are read together, and of such reads one fits in 3 columns.
+    assert arrays == [(7 * 2, 54 * 2 * 2), (9 * 2, 54 * 2 * 2)]
 
 
 @pytest.mark.long
