@@ -104,10 +104,7 @@ def intervals(network: Network, target: Target) -> range:
 def fewest_arrays(network: Network, target: Target) -> dict:
     """Return how many ``arrays`` suffice for a network if no inputs are spread over more of them to be read
     in time, and the ``interval_cycles`` that it can keep then."""
-    foldings = _Foldings(network, target)
-    foldings.choices = [[folding for folding in choices if folding.row_groups == max(
-                            each.row_groups for each in choices)] if layer.weight_bits > 1 else choices
-                        for layer, choices in zip(network.layers, foldings.choices, strict=True)]
+    foldings = _Foldings(network, target, spread=False)
     interval = max(foldings.streamed(), foldings.fastest())
     chosen   = tile(replace(network, layers=tuple(
         replace(layer, folding=folding) for layer, folding in zip(
@@ -117,18 +114,18 @@ def fewest_arrays(network: Network, target: Target) -> dict:
 
 
 class _Foldings:
-    """What a network can be folded to."""
+    """What a network can be folded to; without ``spread`` in as few row tiles as its inputs fit."""
 
-    def __init__(self, network, target):
+    def __init__(self, network, target, spread=True):
         self.layers, self.target = network.layers, target
-        self.runs    = runs(network, target)
-        self.choices = [_foldings(layer, target, last=layer is network.layers[-1])
-                        for layer in network.layers]
+        self.runs   = runs(network, target)
+        self.fronts = [_front(layer, target, layer is network.layers[-1], spread)
+                       for layer in network.layers]
 
     def within(self, interval):
-        """Folding of each layer for ``interval``."""
-        return [_cheapest(layer, self.target, choices, math.floor(interval / count))
-                for layer, choices, count in zip(self.layers, self.choices, self.runs, strict=True)]
+        """Folding of each layer for ``interval``, or the fastest."""
+        return [next((folding for cycles, folding in front if cycles <= interval / count), front[-1][1])
+                for front, count in zip(self.fronts, self.runs, strict=True)]
 
     def total(self, cost, interval):
         """Sum of the ``cost`` of all layers, folded for ``interval``."""
@@ -151,16 +148,15 @@ class _Foldings:
 
     def fastest(self):
         """Interval that the slowest layer needs, each of them folded for speed."""
-        return self._needed(min)
+        return self._needed(-1)
 
     def slowest(self):
         """Interval beyond which no folding is any cheaper."""
-        return self._needed(max)
+        return self._needed(0)
 
-    def _needed(self, choose):
-        return math.ceil(max(
-            count * choose(map_cycles(layer, folding) for folding in choices)
-            for layer, choices, count in zip(self.layers, self.choices, self.runs, strict=True)))
+    def _needed(self, place):
+        return math.ceil(max(count * front[place][0]
+                             for front, count in zip(self.fronts, self.runs, strict=True)))
 
 
 def runs(network: Network, target: Target) -> list[float]:
@@ -216,40 +212,55 @@ def gates(layer: Layer, folding: Folding, target: Target) -> int:
     """Return the gates of ``layer``: those for products, ``row tiles * rows_per_read * columns_per_read``,
     and of the word-line multiplexers, ``row tiles * rows_per_read * (row_groups * groups - 1)``. Where
     inputs are spread over more arrays than they need, each of these counts as much as an ADC."""
-    tiles = _row_tiles(layer, folding, target)
-    more  = layer.crossbars * (tiles - len(row_tiles(layer, target)))
+    return _gates(layer, folding, *_row_tiles(layer, folding, target))
+
+
+def _gates(layer, folding, tiles, fewest):
     return folding.rows_per_read * (
-        tiles * (folding.columns_per_read + folding.row_groups * layer.groups - 1) + more)
+        tiles * (folding.columns_per_read + folding.row_groups * layer.groups - 1)
+        + layer.crossbars * (tiles - fewest))
 
 
 def adcs(layer: Layer, folding: Folding, target: Target) -> int:
     """Return the ADCs of ``layer``: ``columns_per_read`` for each row tile. The arrays of a tile that are
     read one at a time share them."""
-    return _row_tiles(layer, folding, target) * folding.columns_per_read
+    return _row_tiles(layer, folding, target)[0] * folding.columns_per_read
 
 
 def _row_tiles(layer, folding, target):
-    return len(row_tiles(layer, target, folding))
+    """How many row tiles ``layer`` has, and how few its inputs fit in."""
+    return len(row_tiles(layer, target, folding)), len(row_tiles(layer, target))
 
 
 def _words(layer: Layer) -> int:
     return math.prod(layer.padded)
 
 
-def _foldings(layer: Layer, target: Target, last: bool) -> list[Folding]:
-    """Return every folding of use: the least number for each number of groups, as more would cost
-    more and gain nothing."""
-    most = 1 if last else min(layer.group_outputs, columns_max(layer, target))
-    return [Folding(rows_per_read, columns_per_read, row_groups,
-                    math.ceil(layer.outputs / columns_per_read))
-            for rows_per_read, row_groups in _reads_of_rows(layer, target)
-            for columns_per_read in (_shares(layer.outputs) | {most} if layer.groups == 1 else
-                                     _divisors(layer.group_outputs))
-            if columns_per_read <= most]
+def _front(layer: Layer, target: Target, last: bool, spread: bool) -> list[tuple[int, Folding]]:
+    """Return the foldings of use, each with its :func:`map_cycles`: the cheapest first, and each other one
+    takes fewer cycles than all that are cheaper."""
+    most    = 1 if last else min(layer.group_outputs, columns_max(layer, target))
+    columns = [each for each in (_shares(layer.outputs) if layer.groups == 1 else
+                                 _divisors(layer.group_outputs)) if each <= most]
+    priced  = []
+    for rows_per_read, row_groups in _reads_of_rows(layer, target, spread):
+        tiles, fewest = _row_tiles(layer, Folding(rows_per_read, 1, row_groups, layer.outputs), target)
+        for columns_per_read in columns:
+            folding = Folding(rows_per_read, columns_per_read, row_groups,
+                              math.ceil(layer.outputs / columns_per_read))
+            price = (tiles * columns_per_read if target.adcs else 0,
+                     _gates(layer, folding, tiles, fewest), row_groups, columns_per_read)
+            priced.append((price, map_cycles(layer, folding), folding))
+    front = []
+    for _, cycles, folding in sorted(priced, key=lambda each: each[0]):
+        if not front or cycles < front[-1][0]:
+            front.append((cycles, folding))
+    return front
 
 
-def _reads_of_rows(layer, target):
-    """Yield rows of a tile that are read together, and how many groups of them a tile has."""
+def _reads_of_rows(layer, target, spread):
+    """Yield rows of a tile that are read together, and how many groups of them a tile has: the least
+    number for each number of groups, as more would cost more and gain nothing."""
     rows = len(row_tiles(layer, target)[0])
     if layer.weight_bits == 1:
         for share in _shares(rows):
@@ -257,21 +268,10 @@ def _reads_of_rows(layer, target):
         return
     most   = min(target.cells_per_read, rows)
     groups = math.ceil(rows / most)
-    for each in range(groups, 0, -1):
+    for each in range(groups, 0 if spread else groups - 1, -1):
         rows = len(row_tiles(layer, target, Folding(most, 1, each, layer.outputs))[0])
         if math.ceil(rows / most) == each:
             yield min(most, rows), each
-
-
-def _cheapest(layer: Layer, target: Target, foldings: list[Folding], cycles_max: int) -> Folding:
-    """Return the folding of least cost within ``cycles_max`` per map, else the fastest."""
-    fitting = [folding for folding in foldings if map_cycles(layer, folding) <= cycles_max]
-    if not fitting:
-        return min(foldings, key=lambda folding: (
-            map_cycles(layer, folding), -folding.rows_per_read, -folding.columns_per_read))
-    return min(fitting, key=lambda folding: (
-        adcs(layer, folding, target) if target.adcs else 0,
-        gates(layer, folding, target), folding.row_groups, folding.columns_per_read))
 
 
 def _divisors(number: int) -> set[int]:
