@@ -1,5 +1,7 @@
 """The file of a checkpoint: the float parameters of a trained network, as one ``.npz`` without pickles.
 
+It may come from anywhere, so nothing in it is trusted: all is checked before it is used.
+
 Per layer, by name, with ``C`` output channels, fan-in ``F``, ``N`` arrays, and ``B`` banks of all arrays,
 those of the first array first:
 

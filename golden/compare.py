@@ -3,8 +3,8 @@
 Each method that has a checkpoint is compiled, and its golden model, to which the hardware is equal in
 every bit, predicts the test images of MNIST and the sets that are out of distribution for it. Costs and
 cycles are those that the compiler states of the same design. Baselines of floating point
-(:mod:`golden.training.baselines`) predict the same images, and cost nothing that could be stated. Beside
-them stands what the papers have, where they have it for this network.
+(:mod:`golden.training.baselines`) predict the same images; they have no hardware, and so no cost is stated.
+Where the papers have figures of this network, these stand beside ours.
 """
 
 import html
@@ -35,10 +35,10 @@ from golden.scores import Scores, scores_of
 __all__ = ["PAPER", "compare", "main"]
 
 
-#: What the papers have for LeNet-5 on MNIST: error and share of Fashion-MNIST that is flagged (SpinBayes,
-#: Tables 1 and 3; with weights and activations of 4 bits, those of baselines of 32), and energy in
-#: microjoules of a prediction of 10 passes (NeuSpin; Scale-Dropout, Table VIII; SpinBayes, Table 5). No
-#: accuracy is given for the others.
+#: What the papers have for LeNet-5 on MNIST. Accuracy, and the share of Fashion-MNIST that is flagged:
+#: SpinBayes, Tables 1 and 3, where SpinBayes has weights and activations of 4 bits, and the baselines
+#: of 32. Energy in microjoules of a prediction of 10 passes: NeuSpin; Scale-Dropout, Table VIII;
+#: SpinBayes, Table 5. For Scale-Dropout and the sub-set they have no accuracy on MNIST.
 PAPER = {
     "scale-dropout": {"energy_uj": 0.18},
     "spinbayes": {"accuracy": 0.9923, "flagged/fashion-mnist": 1.0, "energy_uj": 0.26},
@@ -55,14 +55,14 @@ def compare(sources: list[tuple[Source, str]], folder: Path, *, passes: int | No
     Parameters
     ----------
     sources : list
-        Networks, each with the method that is meant of it. All are of the same data set.
+        Networks, each with its method. All are of the same data set.
     folder : Path
         Data folder, with the data set of the network and what there is of sets that are out of
         distribution.
     passes : int or None
-        T of all methods; those of the papers unless given.
+        T of all methods; by default that of each method in the papers.
     images : int or None
-        As many of each set, the first ones; all unless given.
+        How many images of each set, the first ones; by default all.
     cells : bool
         Count the cells of the periphery, too.
 
@@ -94,26 +94,27 @@ def compare(sources: list[tuple[Source, str]], folder: Path, *, passes: int | No
             scores = _model(compiled(source.text, passes=count, method=method or None), count)
         steps.step(f"{name}: {len(pixels):,} images, and {sum(map(len, sets.values())):,} out of "
                    "distribution")
-        judged, first, found = scores(pixels, 0), len(pixels), {}
+        judged, before, found = scores(pixels, 0), len(pixels), {}
         for kind, outside in sets.items():
-            found[kind] = scores(outside, first)
-            first += len(outside)
+            found[kind] = scores(outside, before)
+            before += len(outside)
         paper = None if is_file(source.text) else PAPER.get(method)
         rows.append(_row(source, method, count, judged, labels, found, stated, paper))
     return rows
 
 
 def _model(network, passes) -> Callable[[np.ndarray, int], Scores]:
-    """How to score images by the golden model of ``network``, where so many were scored before them."""
-    return lambda images, first: scores_of(answer(network, images, passes, first, golden=tables))
+    """Return a function that scores images by the golden model of ``network``. It takes the images, and how
+    many were scored before them."""
+    return lambda images, before: scores_of(answer(network, images, passes, before, golden=tables))
 
 
 def _baseline(predicted: Predictor) -> Callable[[np.ndarray, int], Scores]:
-    """The same by a network of floating point."""
-    def scores(images, first):
-        probabilities = predicted(images, first)
+    """Return a function like that of :func:`_model` for a network in floating point."""
+    def scores(images, before):
+        probabilities = predicted(images, before)
         mean = probabilities.mean(1)
-        # The head's rule, of probabilities as it has them.
+        # The rule of the head, which has probabilities in units of 2 ** -16.
         rejected = average(65536 * probabilities, Head()).reject
         return Scores(mean, probabilities.var(1).sum(-1), metrics.predictive_entropy(mean),
                       metrics.mutual_information(probabilities), rejected)
@@ -146,7 +147,7 @@ def _costs(source, method, passes, cells):
     return json.loads(output)
 
 
-#: Figures of the hardware, of what the compiler says.
+#: Figures of the hardware, and where they are in what the compiler says.
 _STATED = {
     "random_bits":      lambda stated: stated["total"]["random_bits_per_prediction"],
     "arrays":           lambda stated: stated["total"]["arrays"],
@@ -217,8 +218,9 @@ def _page(network, rows, sets):
 
 def _legend(sets):
     return (f"AUROC by predictive entropy and share flagged: {' / '.join(sets) or 'no set is there'}. "
-            "Reads and cycles are those of an image: what passes have in common read once, passes one by "
-            "one, and the mean interval of the shared schedule. Of what is marked float nothing is built.")
+            "Array reads are those of an image if what passes have in common is read once; one by one, if "
+            "each pass reads for itself. Cycles are the mean interval of the shared schedule. A network "
+            "that is marked float has no hardware.")
 
 
 @command("golden.compare")

@@ -23,9 +23,9 @@ GATES_MAX = 16384
 def choose_folding(network: Network, target: Target) -> Network:
     """Choose the folding of each layer: the cheapest that keeps the interval.
 
-    The interval is that of :func:`choose_interval`. In that time a layer has :func:`runs`, at most, when
-    the schedule is shared. When it is sequential, each layer works on one map of one pass, and an image
-    takes T intervals.
+    The interval is that of :func:`choose_interval`. If the schedule is shared, a layer computes all maps
+    of an image in it, as many as :func:`runs` says. If it is sequential, each layer computes one map, that
+    of one pass, and an image takes T intervals.
 
     Cheapest is that of the fewest :func:`gates`, or where ``target.adcs`` limits these, of the fewest
     :func:`adcs` and then gates. Of equal ones the folding with fewer row groups is taken, then that with
@@ -237,8 +237,8 @@ def _words(layer: Layer) -> int:
 
 
 def _front(layer: Layer, target: Target, last: bool, spread: bool) -> list[tuple[int, Folding]]:
-    """Return the foldings of use, each with its :func:`map_cycles`: the cheapest first, and each other one
-    takes fewer cycles than all that are cheaper."""
+    """Return the Pareto front of gates and cycles, foldings with their :func:`map_cycles`: the cheapest
+    first, and each other one takes fewer cycles than all that are cheaper."""
     most    = 1 if last else min(layer.group_outputs, columns_max(layer, target))
     columns = [each for each in (_shares(layer.outputs) if layer.groups == 1 else
                                  _divisors(layer.group_outputs)) if each <= most]

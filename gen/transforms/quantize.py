@@ -17,26 +17,29 @@ from gen.weights import unpack
 __all__ = ["quantize"]
 
 
-#: Most fraction bits of a number of a regression, and what no number in these units reaches.
-MOST_FRACTION, NUMBER_MOST = 15, 2**15 - 1
+#: Most fraction bits of a number of a regression, and what its magnitude in 16 bits stays below.
+FRACTION_MAX, NUMBER_MAX = 15, 2**15 - 1
 
 
 def quantize(network: Network, target: Target) -> Network:
-    """Turn ``gain * s + offset`` of the output layer into ``(gain * sum + offset) >> dropped``, integers.
+    """Turn the float gain and offset of the output layer into integers.
 
-    Those of gain and offset have ``dropped`` bits more than a logit: as few as keep the probabilities of
-    the head within :data:`gen.precision.BOUND` of the float network. The gain is rounded to the nearest
-    integer. The offset makes up for that in the middle of the values that ``s`` can have with the weights
-    of its channel, so at both ends the error is the same; it is known exactly and the largest of all
-    channels and banks counts. Half of what is dropped is part of the offset, so that a logit is rounded to
-    the nearest.
+    A logit of the float network is ``gain * s + offset``, where s is the sum of what weights and inputs
+    stand for. In hardware it is ``(gain * sum + offset) >> dropped``, where ``sum`` is the integer that the
+    crossbars give. Gain and offset have ``dropped`` fraction bits more than the logit: as few as keep the
+    probabilities of the head within :data:`gen.precision.BOUND` of the float network.
 
-    Numbers of a regression get as many fraction bits as keep them in 16 bits for every sum, 15 at most, and
-    ``dropped`` is such that the scaled sum is within a quarter of their unit.
+    The gain is rounded to the nearest integer. The offset is chosen so that the error of the gain is zero
+    in the middle of the sums that the weights of the channel allow, and so the same at both ends. This
+    error is computed exactly, and its largest value over all channels and banks is what is tested. The
+    offset includes half a unit of a logit, so that the shift rounds to the nearest.
 
-    Needs: weights, and banks, finite. Ensures: the banks of the last layer are :class:`Logit`, and
-    ``head.guard`` is that of the number of classes, or of a regression ``head.fraction`` that of its
-    numbers.
+    The numbers of a regression get as many fraction bits as keep them in 16 bits for every sum, 15 at most,
+    and ``dropped`` is such that the scaled sum is within a quarter of their unit.
+
+    Needs: weights, and banks, finite. Ensures: the banks of the last layer are :class:`Logit`;
+    ``head.guard`` has the guard bits of the softmax of so many classes, or for a regression
+    ``head.fraction`` the fraction bits of its numbers.
 
     Raises
     ------
@@ -44,63 +47,64 @@ def quantize(network: Network, target: Target) -> Network:
         If numbers of a regression do not fit into 16 bits.
     """
     *hidden, last = network.layers
-    channels = [[list(_channels(last, outcome, bank)) for bank in banks]
+    channels = [[list(_lines(last, outcome, bank)) for bank in banks]
                 for outcome, banks in enumerate(last.banks)]
-    different = {channel for banks in channels for bank in banks for channel in bank}
-    head = (replace(network.head, fraction=_fraction(last, different)) if network.head.regression else
+    lines = {line for banks in channels for bank in banks for line in bank}
+    head = (replace(network.head, fraction=_fraction(last, lines)) if network.head.regression else
             replace(network.head, guard=guard_bits(last.outputs)))
     for dropped in count():
         unit = 2**(head.fraction + dropped)
-        if all(_is_close(head, last.outputs, _round(*channel, unit)[2]) for channel in different):
+        if all(_is_close(head, last.outputs, _round(*line, unit)[2]) for line in lines):
             break
     half = 2**dropped // 2
 
     def quantized(bank):
-        gain, offset, _ = zip(*(_round(*channel, unit) for channel in bank), strict=True)
+        gain, offset, _ = zip(*(_round(*line, unit) for line in bank), strict=True)
         return Logit(gain, tuple(value + half for value in offset), dropped)
 
     last = replace(last, banks=tuple(tuple(map(quantized, banks)) for banks in channels))
     return replace(network, layers=(*hidden, last), head=head)
 
 
-def _fraction(layer: Layer, channels) -> int:
-    """Fraction bits with which the numbers of all ``channels`` of a regression fit into 16 bits."""
-    largest = max(abs(slope * value + start) for slope, start, *ends in channels for value in ends)
+def _fraction(layer: Layer, lines) -> int:
+    """Fraction bits with which the numbers of a regression, ``lines`` of :func:`_lines`, fit into 16
+    bits."""
+    largest = max(abs(slope * value + start) for slope, start, *ends in lines for value in ends)
     # Rounding takes less than one unit.
-    for bits in range(MOST_FRACTION, -1, -1):
-        if largest * 2**bits < NUMBER_MOST:
+    for bits in range(FRACTION_MAX, -1, -1):
+        if largest * 2**bits < NUMBER_MAX:
             return bits
     raise ImpossibleTarget(f"Layer {layer.name!r} has numbers of up to {float(largest):,.0f}, but those of "
-                           f"a regression must be below {NUMBER_MOST:,}; train with smaller targets, and "
+                           f"a regression must be below {NUMBER_MAX:,}; train with smaller targets, and "
                            "multiply what the network answers")
 
 
-def _is_close(head: Head, outputs: int, wrong: Fraction) -> bool:
-    """Whether scaled sums that are ``wrong`` by as much are close enough."""
+def _is_close(head: Head, outputs: int, error: Fraction) -> bool:
+    """Whether scaled sums are close enough to those of the float network if they err by ``error``."""
     if head.regression:
-        return 4 * wrong * 2**head.fraction <= 1
-    return worst_error(head, outputs, float(wrong)) <= BOUND
+        return 4 * error * 2**head.fraction <= 1
+    return worst_error(head, outputs, float(error)) <= BOUND
 
 
-def _channels(layer: Layer, outcome: int, bank: Affine) -> Iterator[tuple[Fraction, ...]]:
+def _lines(layer: Layer, outcome: int, bank: Affine) -> Iterator[tuple[Fraction, ...]]:
     """Yield for each channel ``slope`` and ``start`` of the logit ``slope * sum + start``, and the least
     and the largest sum that its weights allow."""
     step, starts = float_sum(layer, outcome)
     weights = sum(unpack(layer, array) for array in layer.array_sets[outcome])
-    most = layer.ways * max(1, 2**(layer.weight_bits - 1) - 1)
-    # An input is anything from `input_low` to 1.
-    ends = weights, layer.input_low * weights
-    least, largest = np.minimum(*ends).sum(1).tolist(), np.maximum(*ends).sum(1).tolist()
-    for gain, offset, start, *s in zip(bank.gain, bank.offset, starts, least, largest, strict=True):
+    weight_max = layer.ways * max(1, 2**(layer.weight_bits - 1) - 1)
+    # An input stands for a number from `input_low`, which is -1 or 0, to 1.
+    products = weights, layer.input_low * weights
+    least, largest = np.minimum(*products).sum(1).tolist(), np.maximum(*products).sum(1).tolist()
+    for gain, offset, start, *ends in zip(bank.gain, bank.offset, starts, least, largest, strict=True):
         gain = Fraction(gain)
         yield (gain * step, gain * start + Fraction(offset),
-               *((Fraction(value, most) - start) / step for value in s))
+               *((Fraction(end, weight_max) - start) / step for end in ends))
 
 
 def _round(slope, start, least, largest, unit) -> tuple[int, int, Fraction]:
     """Return gain and offset in units of ``1 / unit``, and the largest error of a scaled sum."""
     gain = round(slope * unit)
-    wrong = gain - slope * unit
-    offset = round(start * unit - wrong * (least + largest) / 2)
+    gain_error = gain - slope * unit
+    offset = round(start * unit - gain_error * (least + largest) / 2)
     return gain, offset, max(
-        abs(wrong * value + offset - start * unit) for value in (least, largest)) / unit
+        abs(gain_error * end + offset - start * unit) for end in (least, largest)) / unit

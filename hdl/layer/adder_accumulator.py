@@ -28,11 +28,12 @@ class AdderAccumulator(wiring.Component):
 
     A pipelined tree adds the codes of the tiles of one read; its results are accumulated over the reads
     of a sum. Bit planes come from the most significant one, so at the first read of a plane the sum of
-    the planes before is doubled. Sums are exact: ``o`` is just wide enough for codes that are all the
-    least or all the largest.
+    the planes before is doubled. Sums are exact: ``o`` is just wide enough for the worst case, in which all
+    codes are the least or all the largest.
 
-    If inputs of binary weights are masked, a plane whose codes add up to n counts as ``2 * n - A``, where A
-    is the number of inputs that are active: each of these adds -1 or +1, and any other one adds 0.
+    Of masked inputs with binary weights, the codes of a plane add up to n, the number of active inputs that
+    equal their weight. With A active inputs the plane counts as ``2 * n - A``: each active input adds -1 or
+    +1, and a masked one adds 0.
 
     Latency is ``latency`` cycles from the last read of a sum, throughput one read per cycle.
 
@@ -41,18 +42,19 @@ class AdderAccumulator(wiring.Component):
     code : shape-like
         Shape of a code.
     tiles, columns, groups, planes : int
-        Row tiles, columns, reads of each bit plane of a sum, and bit planes. A :exc:`ValueError` is
-        raised unless all are at least 1.
+        Row tiles, columns, row groups (the reads of each bit plane of a sum), and bit planes. A
+        :exc:`ValueError` is raised unless all are at least 1.
     arrays : int
-        Arrays, or sets of arrays, that codes can be of. A sum is tagged with that of its reads.
+        Number of arrays, or sets of arrays, of which a sum takes one. The index of the one that was read
+        leaves with the sum, as ``choice``.
     masked : bool
         The number of active inputs comes with the reads. A :exc:`ValueError` is raised for codes below 0.
 
     Members
     -------
     i : In(stream.Signature(codes_layout(code, tiles, columns, arrays, active)))
-        Codes of one read. If masked, with the active inputs of the sum, the same for all its reads; the
-        codes of a plane add up to no more.
+        Codes of one read. If masked, with the number of active inputs of the sum, the same for all its
+        reads; the codes of a plane add up to no more than this number.
     o : Out(stream.Signature(sums_layout(range of a sum, columns, arrays)))
         Sums.
     """
@@ -77,16 +79,15 @@ class AdderAccumulator(wiring.Component):
         if masked and self._least < 0:
             raise ValueError(f"Codes must be counts for inputs to be masked, not as low as {self._least}")
         reads  = self.groups * self.tiles
-        active = reads * self._most if masked else 0
-        weight = (1 << self.planes) - 1
-        sums   = (range(-active * weight, active * weight + 1) if masked
-                  else self._range(reads * weight))
+        most   = reads * self._most if masked else 0 # active inputs
+        factor = (1 << self.planes) - 1 # 1 + 2 + 4 ..., of the planes
+        sums   = range(-most * factor, most * factor + 1) if masked else self._range(reads * factor)
         #: Steps of the tree that adds the tiles, and the accumulating one.
         self.latency = (self.tiles - 1).bit_length() + 1
         super().__init__({
             "i": In(stream.Signature(codes_layout(
                 code, tiles=self.tiles, columns=self.columns, arrays=arrays,
-                active=range(active + 1) if masked else None))),
+                active=range(most + 1) if masked else None))),
             "o": Out(stream.Signature(sums_layout(sums, columns=self.columns, arrays=arrays))),
         })
 
@@ -122,16 +123,16 @@ class AdderAccumulator(wiring.Component):
                 levels[column] = sums
 
         # The accumulator.
-        step = free & valid
-        _, last_group = counter(m, self.groups, step, name="group")
-        _, last_plane = counter(m, self.planes, step & last_group, name="plane")
+        accept = free & valid
+        _, last_group = counter(m, self.groups, accept, name="group")
+        _, last_plane = counter(m, self.planes, accept & last_group, name="plane")
         last = last_group & last_plane
         # Whether a read is the first of its sum, or of its plane, is known a cycle ahead, as every bit of
         # the sums depends on it.
         first_of_sum   = Signal(init=1)
         first_of_plane = Signal(init=1)
         m.d.comb += complete.eq(valid & last)
-        with m.If(step):
+        with m.If(accept):
             m.d.sync += [
                 first_of_sum.eq(last),
                 first_of_plane.eq(last_group),
@@ -140,18 +141,20 @@ class AdderAccumulator(wiring.Component):
         for column, [(total, _)] in enumerate(levels):
             # The output register holds the running sum, and is valid once this is complete.
             running = self.o.payload.sums[column]
-            doubled, zero = running << 1, 0
+            doubled = running << 1
+            start   = 0
             if self.masked:
                 # A plane begins at -A, and each input that equals its weight makes 2 more of it.
-                zero, total = -tags["active"], total << 1
-                doubled += zero
+                start    = -tags["active"]
+                total    = total << 1
+                doubled += start
             if self.planes > 1:
-                before = Mux(first_of_sum, zero, Mux(first_of_plane, doubled, running))
+                before = Mux(first_of_sum, start, Mux(first_of_plane, doubled, running))
             elif self.groups > 1:
-                before = Mux(first_of_sum, zero, running)
+                before = Mux(first_of_sum, start, running)
             else:
-                before = zero
-            with m.If(step):
+                before = start
+            with m.If(accept):
                 m.d.sync += running.eq(before + total)
 
         return m

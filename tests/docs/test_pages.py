@@ -307,27 +307,30 @@ def test_figures_of_the_first_screen_are_those_of_the_results():
         return [f"{mean} ({one})" for mean, one in zip(averaged, kept, strict=True)]
 
     assert first["accuracy, T = 20 passes"] == results["accuracy, T = 20"][:2]
-    for figure in ("NLL", "ECE"):
-        assert first[f"{figure}, T = 20 (a pass without randomness)"] == with_one_pass(figure)
+    for words, figure in (("negative log likelihood", "NLL"), ("calibration error (ECE)", "ECE")):
+        assert first[f"{words}, T = 20 (without randomness)"] == with_one_pass(figure)
     for row in ("cycles from image to image, T = 1", "cycles from image to image, T = 20"):
         assert first[row] == results[row][:2]
-    for row in ("the same, passes one after another", "the same, seven instances side by side"):
-        assert first[row] == results[row][:2]
+    for words, row in (("the same, if passes share no work", "the same, passes one after another"),
+                       ("the same, seven accelerators side by side",
+                        "the same, seven instances side by side")):
+        assert first[words] == results[row][:2]
 
 
 def test_figures_of_the_fpga_are_those_of_the_results():
     text = (ROOT / "docs" / "results.md").read_text()
     [lut, *_] = cells("docs/results.md", "LeNet-5 with Scale-Dropout on an ECP5")["whole design, routed"]
     [clock] = re.findall(r"The clock reaches ([\d.]+) MHz", text)
-    assert cells("README.md")["ECP5, speed grade 6"] == [f"{lut} LUT4, {clock} MHz", "not run"]
+    assert cells("README.md")["on an FPGA (ECP5, speed grade 6), crossbars emulated"] == [
+        f"{lut} LUT4, {clock} MHz", "not run"]
 
 
 def test_figures_of_standard_cells_are_those_of_their_page():
     text = (ROOT / "docs" / "standard-cells.md").read_text()
     [area]   = re.findall(r"^of MNIST: ([\d,]+) um2 in", text, re.MULTILINE)
-    [energy] = re.findall(r"\*\*([\d.]+ nJ an image)\*\*", text)
-    row = cells("README.md")["periphery in [cells of 45 nm](docs/standard-cells.md), T = 20"]
-    assert row[0] == f"{int(area.replace(',', '')) / 1e6:.3f} mm2, {energy}"
+    [energy] = re.findall(r"\*\*([\d.]+) nJ an image\*\*", text)
+    row = cells("README.md")["all but the crossbars in [cells of 45 nm](docs/standard-cells.md), T = 20"]
+    assert row[0] == f"{int(area.replace(',', '')) / 1e6:.3f} mm2, {float(energy) / 1000:.4f} uJ an image"
 
 
 def test_continuous_integration_names_its_steps():

@@ -111,7 +111,8 @@ def test_table(written, folder, capsys):
                                 "--passes", "1", "--images", "20"]) == 0
     header, line, row, *rest = capsys.readouterr().out.splitlines()
     assert header.split()[:3] == ["method", "T", "accuracy"] and row.split()[:2] == ["deterministic", "1"]
-    assert rest[-1].startswith("AUROC by predictive entropy and share flagged: fashion-mnist. Reads")
+    assert rest[-1].startswith("AUROC by predictive entropy and share flagged: fashion-mnist. Array "
+                               "reads")
 
 
 @pytest.mark.parametrize("arguments, message", [
