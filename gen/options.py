@@ -36,7 +36,7 @@ from gen.transforms.seed import seed
 
 
 __all__ = ["BESIDE_TARGET", "BuildError", "add_options", "chosen_network", "chosen_target", "named",
-           "read_options", "stored", "trained"]
+           "random_in", "read_options", "stored", "trained"]
 
 
 #: What a file of options holds beside the fields of the target.
@@ -215,10 +215,21 @@ def trained(asked: dict) -> Network:
         As :func:`stored`; or if they cannot be.
     """
     network = with_parameters(*stored(asked))
-    if not asked.get("random_layers"):
-        return network
+    names = asked.get("random_layers")
+    return random_in(network, comma_separated(names)) if names else network
+
+
+def random_in(network: Network, layers: Sequence[str]) -> Network:
+    """Return ``network``, which has its parameters, with choices in ``layers`` alone, as
+    :func:`gen.methods.with_random_layers`.
+
+    Raises
+    ------
+    BuildError
+        If they cannot be.
+    """
     try:
-        return with_random_layers(network, comma_separated(asked["random_layers"]))
+        return with_random_layers(network, layers)
     except ValueError as error:
         raise BuildError(str(error)) from None
 

@@ -14,7 +14,7 @@ from gen.checkpoint import with_parameters
 from gen.checkpoint_file import Parameters, write_file
 from gen.compile import compile_network
 from gen.ir import Network, Target
-from gen.options import chosen_target, stored
+from gen.options import BuildError, chosen_target, random_in, stored
 from golden import metrics, tables
 from golden.answers import Answers, answer
 from golden.data import DataError
@@ -105,7 +105,8 @@ def _predictions(answers: Answers) -> Predictions | Numbers:
 
 def load(source: str | Path, *, method: str | None = None, checkpoint: str | Path | None = None,
          crossbars: int | None = None, ways: int = 1, ways_of: Literal["ring", "any"] = "ring",
-         masked: Sequence[str] | None = None, p: float | None = None, random: int | None = None) -> "Model":
+         masked: Sequence[str] | None = None, random_layers: Sequence[str] | None = None,
+         p: float | None = None, random: int | None = None) -> "Model":
     """Return the network that ``source`` names, with its parameters.
 
     Parameters
@@ -123,6 +124,9 @@ def load(source: str | Path, *, method: str | None = None, checkpoint: str | Pat
         Which sets of so many arrays a pass chooses from: consecutive ones, or any (SpinBayes, eq. 4).
     masked : sequence of str, optional
         Layers whose inputs are masked; by the method unless given.
+    random_layers : sequence of str, optional
+        Layers that choose; in all others what was trained is kept (``python -m golden.random_layers`` finds
+        the best). All unless given.
     p : float, optional
         Dropout probability of all layers; as trained unless given.
     random : int, optional
@@ -133,10 +137,13 @@ def load(source: str | Path, *, method: str | None = None, checkpoint: str | Pat
     UserError
         If there is no such network, or a file cannot be used; the message is one line with the way out.
     """
-    return Model(*stored({
+    model = Model(*stored({
         "network": str(source), "method": method, "crossbars": crossbars, "ways": ways, "ways_of": ways_of,
         "p": p, "checkpoint": None if checkpoint is None else str(checkpoint), "random": random,
-        **({} if masked is None else {"masked": ",".join(masked)})}))
+        **({} if masked is None else {"masked": ",".join(masked)})}), random_layers)
+    if random_layers is not None:
+        random_in(with_parameters(model.structure, model.parameters), random_layers) # or refuse it here
+    return model
 
 
 class Model:
@@ -148,11 +155,15 @@ class Model:
         The network without parameters.
     parameters : list of :class:`gen.checkpoint_file.Parameters`
         Those of each layer.
+    random_layers : sequence of str, optional
+        Layers that choose; all unless given.
     """
 
-    def __init__(self, structure: Network, parameters: list[Parameters]):
-        self.structure  = structure
-        self.parameters = parameters
+    def __init__(self, structure: Network, parameters: list[Parameters],
+                 random_layers: Sequence[str] | None = None):
+        self.structure     = structure
+        self.parameters    = parameters
+        self.random_layers = random_layers
 
     def __repr__(self):
         layers = ", ".join(layer.name for layer in self.structure.layers)
@@ -161,7 +172,8 @@ class Model:
     @cached_property
     def network(self) -> Network:
         """The network with its parameters, as the compiler takes it."""
-        return with_parameters(self.structure, self.parameters)
+        network = with_parameters(self.structure, self.parameters)
+        return network if self.random_layers is None else random_in(network, self.random_layers)
 
     def predict(self, images: np.ndarray, passes: int = 20, *, seed: int = 1) -> Predictions | Numbers:
         """Return what the golden model answers, to which the hardware is equal in every bit.
@@ -190,8 +202,11 @@ class Model:
         Raises
         ------
         UserError
-            If ``path`` cannot be written.
+            If ``path`` cannot be written; or if only some layers are random, which no checkpoint says.
         """
+        if self.random_layers is not None:
+            raise BuildError("A checkpoint does not say which layers are random; load without "
+                             "random_layers, save that, and name them again when it is loaded")
         write_file(Path(path), self.structure, self.parameters)
 
     def build(self, folder: str | Path, **options: Unpack[Options]) -> "Accelerator":

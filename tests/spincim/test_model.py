@@ -91,6 +91,24 @@ def test_builds_what_the_command_builds(path, tmp_path):
     assert (tmp_path / "out" / "ir.json").read_text() == dump(network) + "\n"
 
 
+def test_only_some_layers_are_random(tmp_path):
+    """As the commands have it; no checkpoint says which, so none is written."""
+    pixels  = load_sample()[0][:20]
+    model   = spincim.load("lenet5", random_layers=["conv1", "conv2"])
+    network = compile_network(trained({"network": "lenet5", "random_layers": "conv1,conv2"}),
+                              Target(passes=7))
+    found   = model.predict(pixels, passes=7).probabilities
+    assert (found == answer(network, pixels, 7).prediction.mean).all()
+    assert (found != spincim.load("lenet5").predict(pixels, passes=7).probabilities).any()
+    model.build(tmp_path / "out", passes=7)
+    assert (tmp_path / "out" / "ir.json").read_text() == dump(network) + "\n"
+    with pytest.raises(spincim.UserError, match="^A checkpoint does not say which layers are random; load"):
+        model.save(tmp_path / "own.npz")
+    assert not (tmp_path / "own.npz").exists()
+    with pytest.raises(spincim.UserError, match="^Random layers of 'lenet5' can be conv1, conv2, fc1, "):
+        spincim.load("lenet5", random_layers=["conv9"])
+
+
 def test_every_field_of_a_target_is_an_option():
     hints = get_type_hints(Options)
     assert set(hints) == {*(field.name for field in fields(Target)), "synth", "energy", "liberty",
