@@ -6,6 +6,7 @@ import os
 import shlex
 import signal
 import tempfile
+from collections import defaultdict
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -78,8 +79,22 @@ def pytest_unconfigure(config):
         config.stash[_RUNTIME].cleanup()
 
 
+@pytest.hookimpl(tryfirst=True) # before cases are chosen by their markers
 def pytest_collection_modifyitems(items):
-    """Files of :data:`_FIRST` first; ``make test`` keeps this order (``--no-loadscope-reorder``)."""
+    """Of the cases of a test with the marker ``some`` so many, spread evenly, stay as they are, and all
+    others are ``long``. Files of :data:`_FIRST` first; ``make test`` keeps this order
+    (``--no-loadscope-reorder``)."""
+    cases = defaultdict(list)
+    for item in items:
+        if item.get_closest_marker("some") and not item.get_closest_marker("long"):
+            cases[item.nodeid.split("[")[0]].append(item)
+    for of_test in cases.values():
+        most, = of_test[0].get_closest_marker("some").args
+        stay  = {len(of_test) * number // most for number in range(most)}
+        for number, item in enumerate(of_test):
+            if number not in stay:
+                item.add_marker("long")
+
     def place(item):
         return next((place for place, name in enumerate(_FIRST) if item.nodeid.startswith(name)),
                     len(_FIRST))

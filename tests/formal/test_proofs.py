@@ -101,6 +101,7 @@ def withdraw(m, name, value):
     return value & delay(m, ~value) if name == "o__valid" else value
 
 
+@pytest.mark.some(2)
 @pytest.mark.parametrize("block, name, spoil", [
     ("mtj_rng", "keeps_the_phases", read_too_long), ("pass_split", "divides_each_set", drop_a_pass),
     ("arbiter", "enables_the_chosen_array", enable_two), ("word_packer", "keeps_stream_rules", withdraw)])

@@ -102,6 +102,7 @@ CELLS = {
 }
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize("name", ["ulx3s_85f", "icebreaker", "arty_a7_100"])
 def test_verilog_is_whole(folder, manifest, tmp_path, name):
     """Of all modules but those of the device, nothing is missing, and nothing is driven twice or never."""

@@ -377,6 +377,7 @@ def small(random_network, monkeypatch):
     return network
 
 
+@pytest.mark.some(3)
 @pytest.mark.parametrize("method, asked", [
     ("scale-dropout", {"p": 0.75}), ("scale-dropout-random", {"crossbars": 2, "p": 0.25}),
     ("spinbayes", {"crossbars": 4, "ways": 2}),
@@ -414,6 +415,7 @@ def test_options_of_a_method_make_the_same_build_again(tmp_path, monkeypatch, no
     assert config["passes"] == (10 if method == "spinbayes" else 20)
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize("error, status, line", [
     (KeyboardInterrupt(), 130, "gen.build: stopped, nothing was written"),
     (OSError(28, "No space left on device", "some/file"), 2,
@@ -506,6 +508,7 @@ def test_a_long_build_is_announced(tmp_path, monkeypatch, small):
                      said.getvalue())
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize("sent, step", [
     (signal.SIGINT, "lower"), (signal.SIGTERM, "emit Verilog"), (signal.SIGKILL, "emit Verilog")])
 def test_stopped_by_a_signal(tmp_path, capsys, small, sent, step):

@@ -108,6 +108,7 @@ def test_constraints_name_the_clock(folder):
     assert 'PORT "aclk" 125 MHZ' in (folder / "constraints" / "ecp5.lpf").read_text()
 
 
+@pytest.mark.long
 def test_without_a_bus_nothing_of_it_is_written(lenet5):
     manifest = json.loads((lenet5 / "manifest.json").read_text())
     assert manifest["bus"] is None
@@ -284,6 +285,7 @@ def test_registers_of_the_page():
     assert section == table, f"put this into docs/bus.md:\n{table}"
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize("options", [
     {"bus_width": 8}, {"bus_width": 64, "protect": True, "view": "macro"},
     {"rng": "mtj", "mtj_currents": (100, 120), "mtj_reset_current": 9, "sources": "layer"},

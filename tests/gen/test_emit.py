@@ -94,6 +94,7 @@ def test_every_block_alone(block):
     assert convertible(BLOCKS[block]())
 
 
+@pytest.mark.some(4)
 @pytest.mark.parametrize("schedule, options", [
     ("shared", {}), ("shared", {"rng": "mtj", "mtj_currents": (1, 2, 3)}), ("shared", {"view": "macro"}),
     ("shared", {"protect": True}), ("sequential", {"protect": True}),
@@ -163,6 +164,7 @@ def test_logic_settles_as_simulation_begins(tmp_path):
         ("wire", "1'h0")]
 
 
+@pytest.mark.some(2)
 @pytest.mark.parametrize("options", [
     {"schedule": "sequential", "masks": "balanced"}, {"view": "macro", "protect": True},
     {"rng": "mtj", "mtj_currents": (100, 120, 140), "sources": "layer", "protect": True},

@@ -56,6 +56,7 @@ def simulated(accelerator, network, images, passes):
             tuple(cycle - begin for cycle in passed["results"].cycles[each - 1::each]))
 
 
+@pytest.mark.some(3)
 @pytest.mark.parametrize("seed, hidden, passes, interval, schedule", [
     (14, 1, 2, None, "shared"), # padding of the first layer
     pytest.param(14, 1, 2, None, "sequential", marks=pytest.mark.long),
@@ -75,6 +76,7 @@ def test_equals_simulation(compiled, seed, hidden, passes, interval, schedule):
     assert (result.interval, result.latency) == (results[-1] - results[-2], results[0])
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize("schedule", ["shared", "sequential"])
 @pytest.mark.parametrize("seed, hidden, passes, interval", [
     (14, 1, 2, None), (3, 3, 4, 300), pytest.param(10, 2, 3, None, marks=pytest.mark.long)])
@@ -89,6 +91,7 @@ def test_equals_simulation_with_inverted_normalization(centred_network, seed, hi
     assert (result.first_pixels, result.results) == simulated(accelerator, network, images, passes)
 
 
+@pytest.mark.some(2)
 @pytest.mark.parametrize("side, passes, interval, schedule", [
     (11, 5, None, "shared"), (9, 3, 1, "shared"),
     pytest.param(13, 2, 400, "shared", marks=pytest.mark.long),
@@ -105,6 +108,7 @@ def test_equals_simulation_with_words_for_each_pass(chosen, draws, side, passes,
         Draw(name, (0.5,) * bits) for name, bits in draws.items())), target)
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize("side, passes, interval", [
     (11, PASSES, None), pytest.param(9, 4, 1, marks=pytest.mark.long)])
 @pytest.mark.parametrize("chosen, draws, merged", [
@@ -189,6 +193,7 @@ def test_softmax_that_is_full(kernel, classes, answered, images):
     check(lower(network, target), network, images, 2)
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize("passes", [1, 2, 5])
 def test_layer_that_is_too_slow(passes):
     """The second layer takes longer than the first, which its edge hides for a while only."""
@@ -236,6 +241,7 @@ def test_mean_interval(waits, results, interval):
     assert Timeline((0, 100, 200, 305), results, (), 1, waits).mean_interval == interval
 
 
+@pytest.mark.some(2)
 @pytest.mark.parametrize("seed, hidden, passes", [(2, 0, 6), (8, 0, 6), (11, 1, 2)])
 def test_interval_is_what_it_is_called(compiled, seed, hidden, passes):
     """Whatever it is called, no simulation takes longer than with the most maps."""

@@ -262,6 +262,7 @@ ACTIVATIONS = {
 }
 
 
+@pytest.mark.some(8)
 @pytest.mark.parametrize("kind", ACTIVATIONS)
 def test_activations(kind, tmp_path):
     graph = signs(Graph())
@@ -785,6 +786,7 @@ JOINS = {
 }
 
 
+@pytest.mark.some(8)
 @pytest.mark.parametrize("kind", JOINS)
 def test_joins(kind, tmp_path):
     inputs, add = JOINS[kind]

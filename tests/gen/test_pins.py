@@ -11,6 +11,7 @@ from gen.pins import TOP, frame
 from gen.tools import find
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize("options", [{}, {"bus": "axi"}, {
     "rng": "mtj", "mtj_currents": (1, 2), "mtj_reset_current": 255, "view": "macro"}])
 def test_every_port_is_connected(random_network, tmp_path, options):

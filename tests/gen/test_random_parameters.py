@@ -12,6 +12,7 @@ from golden.network import forward
 from golden.random.generator import choices
 
 
+@pytest.mark.some(5)
 @pytest.mark.parametrize("name", [name for name in known_names()
                                   if name.startswith("lenet5") and not name.startswith("lenet5_wide")])
 def test_every_method(name, tmp_path):

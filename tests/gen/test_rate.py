@@ -18,6 +18,7 @@ def lenet5():
     return read(SHIPPED / "lenet5.npz", network_of("lenet5"))
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize("fps, options, instances, interval", [
     (159_438, {}, 1, None),
     pytest.param(160_000, {}, 2, 1562, marks=pytest.mark.long), # 781.25 cycles an image are fewer than 784

@@ -73,6 +73,7 @@ def test_failure_is_one_line(tmp_path, said, message):
         place(tmp_path, 110.0, f'echo "{said}"; exit 1')
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize("protect, blocks", [(False, 1), (True, 2)])
 def test_weights_in_files_take_as_many_block_memories(tmp_path, protect, blocks):
     """512 words of 36 bits fill one, with or without a file; a bit of parity takes another."""

@@ -583,6 +583,7 @@ OF_METHODS = [(name_of("lenet5", method), 1, "ring") for method in METHODS
               if method not in (DEFAULT, "spinbayes")]
 
 
+@pytest.mark.some(5)
 @pytest.mark.parametrize("name, ways, ways_of", SHIPPED_NETWORKS + OF_METHODS)
 def test_equals_float_model(name, ways, ways_of):
     """The torch model in float64: hidden bits exactly, probabilities to their bound."""
@@ -609,6 +610,7 @@ def test_equals_float_model(name, ways, ways_of):
     assert abs(softmax(logits, network.head) / 65536 - float_softmax(y)).max() <= BOUND
 
 
+@pytest.mark.some(4)
 @pytest.mark.parametrize("name, ways, ways_of", SHIPPED_NETWORKS)
 def test_bound_for_any_map(name, ways, ways_of):
     """Whatever reaches the last layer, and with any choice there; maps that make most of the errors of the

@@ -383,6 +383,7 @@ def test_unwritable_output_is_refused_before_training(out, reason, folder, tmp_p
 SHORT = ["--epochs", "2", "--teacher-epochs", "2"]
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize("network, points", [
     # In the midst of an epoch of each stage, and at the end of one, of a stage, and of all.
     (["lenet5"], [0, 1, 3, 1, 3, 2, 2, 4, 2]),

@@ -58,6 +58,7 @@ def test_random_network(index, drawn, monkeypatch, tmp_path, pytestconfig, recor
                     f"pytest tests/regress -k kept_case --case {path}")
 
 
+@pytest.mark.some(6)
 def test_kept_case(kept):
     outcome = play(load(kept))
     assert outcome.kind == json.loads(kept.read_text())["kind"], outcome.detail or outcome.message

@@ -31,6 +31,7 @@ def test_faults_in_inverted_normalization_are_seen(centred_network, tmp_path):
     assert result["blocks"]["scale_mux"]["detected"] > 0
 
 
+@pytest.mark.long
 def test_faults_in_what_is_protected_are_seen(protected):
     """What memories hold and what sequences is never wrong in silence; what nothing protects is."""
     folder, images = protected

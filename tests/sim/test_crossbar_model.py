@@ -50,6 +50,7 @@ def test_folded(folded, check_maps):
         check_maps(folder, 6, duty=duty)
 
 
+@pytest.mark.long
 def test_slowest_array(make, simulate):
     """The longest read that a target may have: Verilator does not unroll that many cycles."""
     folder, images = make("scale-dropout", 5, hidden=0, array_ns=1024 * 8.0)
@@ -78,6 +79,7 @@ def test_cells_that_are_wrong_are_seen(folded, simulate, rewrite):
         assert simulate(rewrite(folder, {name: text}), images)["bit_exact"] == equal
 
 
+@pytest.mark.long
 def test_codes_hold_for_one_cycle(folded, simulate, rewrite, copied):
     """A macro that answers in another cycle than the design expects is not got away with."""
     folder, images = folded

@@ -62,6 +62,7 @@ LARGER = Network("larger", Input(6, 4, (90,)), (
           Join("outer", "inner", "behind", "concat", resize=(2, 1))))
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize("network, method, options", [
     pytest.param(BLOCK, "scale-dropout", {}, marks=pytest.mark.long),
     (RESIDUAL, "scale-dropout", {"schedule": "sequential", "view": "macro"}),

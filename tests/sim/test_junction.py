@@ -17,6 +17,7 @@ def mtj(with_junctions):
     return with_junctions(10, (0.5, 0.2, 0.9))
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize("duty", [1.0, 0.5])
 def test_junction(mtj, check_maps, duty):
     """The golden model, given the bits that the junction drew, agrees with what the design made of

@@ -64,6 +64,7 @@ def test_methods(write_checkpoint, tmp_path, check_maps, schedule):
     assert "instance_norm" in manifest["modules"].values()
 
 
+@pytest.mark.long
 def test_all_combinations(write_checkpoint, tmp_path, check_maps):
     """Passes go through all that layers can choose, arrays and banks, and nothing is drawn."""
     network = together([of_method(write_checkpoint, tmp_path, method, side, count)
@@ -260,6 +261,7 @@ def test_banks_of_channels(write_checkpoint, tmp_path, check_maps):
         "array_edge_third"}
 
 
+@pytest.mark.long
 def test_inverted_normalization(write_checkpoint, tmp_path, check_maps):
     """Of maps with pools and padding, which leave rows and columns out, and of fully connected layers, all
     of whose columns are read at once."""
@@ -274,6 +276,7 @@ def test_inverted_normalization(write_checkpoint, tmp_path, check_maps):
     assert list(manifest["modules"].values()).count("instance_norm") >= 3
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize("schedule, sources", [("shared", "layer"), ("sequential", "model")])
 def test_every_kind_of_choice(mixed_network, tmp_path, check_maps, schedule, sources):
     """Arrays and banks in one layer, choices by one draw, and tables in any order."""

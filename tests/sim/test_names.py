@@ -29,6 +29,7 @@ def named(names):
     return with_parameters(network, random_parameters(network, 0))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("view, names", [
     ("emulated", OF_ARRAYS), pytest.param("macro", NAMES, marks=pytest.mark.long)])
 def test_names_of_layers(tmp_path, check_maps, view, names):

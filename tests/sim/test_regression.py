@@ -64,6 +64,7 @@ def test_numbers(tmp_path, simulate, check_cycles, capsys, plain, method, option
     assert golden.variance.max() > 0 and not golden.reject.any() and len(np.unique(golden.mean)) > 4
 
 
+@pytest.mark.long
 def test_another_unit_is_found(tmp_path, simulate, rewrite):
     """The unit of the numbers is that of the golden model."""
     network = choose(ONE, "scale-dropout")

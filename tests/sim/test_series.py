@@ -23,6 +23,7 @@ NETWORKS = {
 }
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize("name, method, options", [
     ("row", "scale-dropout", {}), ("unlike", "affine", {"view": "macro"}),
 ])

