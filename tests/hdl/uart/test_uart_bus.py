@@ -3,7 +3,7 @@
 import random
 import struct
 
-from amaranth.hdl import Value
+from amaranth.hdl import ResetInserter, Signal, Value
 from amaranth.sim import Simulator
 
 from hdl.head.result import result_layout
@@ -24,10 +24,11 @@ PIXELS = bytes((0x9A, 0x65, 0x3C, 0xC3, 0x5A, 0xA5))
 
 def test_images_and_registers():
     """Pixels of two frames are the images of an accelerator, those of the second one before it takes them;
-    its results come back, and light what they say; a frame that is hit has no effect; a reset begins
-    anew."""
+    its results come back, and light what they say; a frame that is hit has no effect; a reset by a request
+    begins anew, and that of the clock's domain puts out the lights."""
     dut = UartBus(clock_hz=400, baud=100, pixels=3, colours=1, classes=2, passes=4, passes_max=5)
     pixels, levels, resets = [], [], []
+    reset = Signal()
 
     def send(*requests):
         return [*line(b"".join(map(encode, requests)), BIT), *[1] * 800]
@@ -46,18 +47,23 @@ def test_images_and_registers():
     async def wires(ctx):
         for level in plan:
             ctx.set(dut.rx, level)
-            *_, tx, reset, fault = await ctx.tick().sample(dut.tx, dut.reset, dut.fault)
+            *_, tx, again, fault = await ctx.tick().sample(dut.tx, dut.reset, dut.fault)
             levels.append(tx)
-            resets.append(reset)
+            resets.append(again)
             assert not fault
         ctx.set(dut.alarm, 1)
         await ctx.tick()
         assert ctx.get(dut.fault)
+        assert (ctx.get(dut.prediction), ctx.get(dut.reject)) == (1, 1)
+        ctx.set(reset, 1)
+        await ctx.tick()
+        assert (ctx.get(dut.prediction), ctx.get(dut.reject)) == (0, 0)
 
     async def accelerator(ctx):
         rng = random.Random(0)
         layout = result_layout(2, 5)
-        assert (ctx.get(dut.prediction), ctx.get(dut.reject)) == (0, 0)
+        shown = 0, 0
+        assert (ctx.get(dut.prediction), ctx.get(dut.reject)) == shown
         for image in range(2):
             for _ in range(3):
                 ctx.set(dut.pixels.ready, 1)
@@ -73,11 +79,14 @@ def test_images_and_registers():
                 ctx.set(dut.results.valid, 1)
                 taken = False
                 while not taken:
-                    *_, taken = await ctx.tick().sample(dut.results.ready)
+                    *_, taken, prediction, reject = await ctx.tick().sample(
+                        dut.results.ready, dut.prediction, dut.reject)
+                    assert (prediction, reject) == shown # until the edge
                 ctx.set(dut.results.valid, 0)
-            assert (ctx.get(dut.prediction), ctx.get(dut.reject), ctx.get(dut.passes)) == (image, image, 3)
+                shown = image, image
+            assert (ctx.get(dut.prediction), ctx.get(dut.reject), ctx.get(dut.passes)) == (*shown, 3)
 
-    sim = Simulator(dut)
+    sim = Simulator(ResetInserter(reset)(dut))
     sim.add_clock(1e-3)
     sim.add_testbench(wires)
     sim.add_testbench(accelerator)
