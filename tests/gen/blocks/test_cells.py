@@ -11,17 +11,20 @@ import pytest
 from gen.block import write_block
 from gen.blocks import cells
 from gen.blocks.page import cell_table
+from gen.blocks.table import BLOCKS
 from gen.fpga import FPGAS
 from gen.tools import ToolMissing, find
+
+
+def only_yosys(name, **options):
+    if "nextpnr" in name:
+        raise ToolMissing(f"Program {name!r} is not installed")
+    return find(name, **options)
 
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
     """Cells of a mask store, without place and route."""
-    def only_yosys(name, **options):
-        if "nextpnr" in name:
-            raise ToolMissing(f"Program {name!r} is not installed")
-        return find(name, **options)
     folder = tmp_path_factory.mktemp("cells") / "out"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cells, "find", only_yosys)
@@ -40,6 +43,15 @@ def test_cells(found):
     assert found["ice40"]["BRAM"] == 1 and found["ice40"]["LUT"] < 64
     for family in ("ecp5", "gowin"):
         assert found[family]["BRAM"] == 0 and found[family]["LUT"] >= 32 * 16 / 16
+
+
+@pytest.mark.some(1)
+@pytest.mark.parametrize("name", ["value_scaler", *(name for name in BLOCKS if name != "value_scaler")])
+def test_every_block_is_mapped(tmp_path, monkeypatch, name):
+    """Also one with fields that are called like the bits of another wire, where Yosys would fail."""
+    monkeypatch.setattr(cells, "find", only_yosys)
+    found = write_block(name, {}, tmp_path / "out", cycles=20, families=["ecp5"])["ecp5"]
+    assert found["status"] == "run" and found["LUT"] + found["FF"] + found["BRAM"] + found["DSP"] > 0
 
 
 def test_what_is_missing_is_said(found):
