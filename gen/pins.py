@@ -22,7 +22,8 @@ def frame(design: dict) -> str:
     """
     own = [name for name in (design["clock"], design["reset"]) if name]
     clock, reset, *_ = names(design)
-    inputs, outputs = ([(port["name"], port["width"]) for port in design["ports"]
+    # A name of a port may be a word of Verilog, such as begin; written so, it is a name all the same.
+    inputs, outputs = ([(f"\\{port['name']} ", port["width"]) for port in design["ports"]
                         if port["direction"] == direction and port["name"] not in own]
                        for direction in ("in", "out"))
     taken   = sum(width for _, width in inputs)

@@ -52,6 +52,6 @@ def _run(commands, directory, work, limit_s):
         raise ToolFailed(f"Program {Path(program).name} was stopped after {limit_s:g} s") from None
     if done.returncode:
         text = (directory / log).read_text(errors="replace") if (directory / log).exists() else ""
-        said = [line for line in text.splitlines() if line.startswith("ERROR: ")]
+        said = [line for line in text.splitlines() if "ERROR: " in line]
         raise ToolFailed(failure(Path(program).name, done.returncode,
                                  "\n".join([done.stdout, done.stderr, *said])))

