@@ -18,8 +18,8 @@ _NO_FIELDS = "rename -hide w:*[[]*"
 
 
 def run_yosys(commands: list[str], directory: Path, work: Path, limit_s: float | None = None):
-    """Run ``commands`` of Yosys in ``directory``; its folder ``work`` gets the log, ``yosys.log``, and the
-    commands, ``yosys.ys``.
+    """Run ``commands`` of Yosys in ``directory``; its folder ``work`` gets the commands, ``yosys.ys``, and
+    if they fail the log, ``yosys.log``.
 
     All paths are seen from ``directory``, as programs in WebAssembly have a /tmp of their own. If names of
     fields are in the way of a mapping, they are left out behind each ``read_verilog``.
@@ -55,3 +55,4 @@ def _run(commands, directory, work, limit_s):
         said = [line for line in text.splitlines() if "ERROR: " in line]
         raise ToolFailed(failure(Path(program).name, done.returncode,
                                  "\n".join([done.stdout, done.stderr, *said])))
+    (directory / log).unlink() # of megabytes

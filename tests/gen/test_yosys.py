@@ -38,3 +38,4 @@ def test_files_are_seen_from_the_folder(run, tmp_path):
     run("synth_ecp5 -top adder", "write_json mapped/adder.json")
     assert "TRELLIS_FF" in (tmp_path / "mapped" / "adder.json").read_text()
     assert "synth_ecp5" in (tmp_path / "mapped" / "yosys.ys").read_text()
+    assert not (tmp_path / "mapped" / "yosys.log").exists()
