@@ -156,6 +156,7 @@ OF_GROUPS = {
 }
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize("kind, schedule, options", [
     ("channels", "shared", {}),
     pytest.param("channels", "sequential", {"view": "macro"}, marks=pytest.mark.long),

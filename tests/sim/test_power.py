@@ -108,6 +108,7 @@ def test_memories_without_a_library(tmp_path, capsys):
     assert not (tmp_path / "build").exists()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("arguments, why", [
     (["--images", "0"], "Images must be 1 at least, not 0"),
     (["--images", "1000"], r"Waves of about [\d,]+ cycles are too long, at most 100,000 can be; ask for"),

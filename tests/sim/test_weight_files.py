@@ -68,6 +68,7 @@ def test_files_are_of_the_build(dropout):
     assert set(files(folder)) < set(json.loads((folder / "manifest.json").read_text())["files"])
 
 
+@pytest.mark.long
 def test_weights_that_are_wrong_are_seen(dropout, simulate, rewrite):
     """As of a build that has gone wrong; and nothing that was kept is taken for the right ones."""
     folder, images = dropout
