@@ -142,7 +142,7 @@ def load(source: str | Path, *, method: str | None = None, checkpoint: str | Pat
         "p": p, "checkpoint": None if checkpoint is None else str(checkpoint), "random": random,
         **({} if masked is None else {"masked": ",".join(masked)})}), random_layers)
     if random_layers is not None:
-        random_in(with_parameters(model.structure, model.parameters), random_layers) # or refuse it here
+        _ = model.network # layers that cannot be random are refused here, not at the first use
     return model
 
 
