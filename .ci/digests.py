@@ -5,6 +5,7 @@ network whose weights are too many to stand in the Verilog, the arrays are those
 """
 
 import hashlib
+from concurrent.futures import ProcessPoolExecutor
 
 from amaranth.back import rtlil
 
@@ -17,12 +18,19 @@ from gen.methods import network_of
 from gen.weights import in_files
 
 
-for path in sorted(SHIPPED.glob("*.npz")):
+def hashes(path):
+    """Return the lines of the network of a checkpoint."""
     name    = path.stem
     network = network_of(name)
     target  = Target(view="macro" if in_files(network) else "emulated")
     compiled    = compile_network(read(path, network), target)
     accelerator = lower(compiled, target)
     hardware = rtlil.convert(accelerator, name="accelerator", ports=ports(accelerator), emit_src=False)
-    for kind, text in (("IR", dump(compiled)), ("RTLIL", hardware)):
-        print(f"{name:24}{kind:8}{hashlib.sha256(text.encode()).hexdigest()}")
+    return [f"{name:32}{kind:8}{hashlib.sha256(text.encode()).hexdigest()}"
+            for kind, text in (("IR", dump(compiled)), ("RTLIL", hardware))]
+
+
+if __name__ == "__main__":
+    with ProcessPoolExecutor() as processes:
+        for lines in processes.map(hashes, sorted(SHIPPED.glob("*.npz"))):
+            print(*lines, sep="\n")

@@ -10,6 +10,8 @@ No training selects anything by the test images: it is tested once, when the che
 recipes themselves, and which level is the lowest, were developed with test errors in sight.
 """
 
+import os
+import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,7 +63,7 @@ METHODS = {name: _method(name) for name in (*methods.METHODS, *BASELINES)}
 
 #: Options for which the checkpoint that comes with the project is not replaced.
 OWN = ("epochs", "teacher_epochs", "seed", "recipe", "crossbars", "weight_bits", "ways", "ways_of",
-       "masked", "arrays", "device")
+       "masked", "arrays", "device", "compile")
 
 
 def _parse(arguments):
@@ -110,6 +112,9 @@ def _parse(arguments):
         help="processor cores; the rounding depends on it (default: %(default)s)")
     parser.add_argument("--device", default="cpu", metavar="NAME",
         help="where to train, as torch calls it: cpu, cuda, cuda:1, ... (default: %(default)s)")
+    parser.add_argument("--compile", action="store_true",
+        help="let torch compile the network first, which takes minutes and a compiler of C++, and makes "
+             "the steps of deep networks faster; the rounding depends on it")
     options = parser.parse_args(arguments)
     plain, held = options.source.plain, options.source.held
     if not (options.method or options.source.method):
@@ -125,6 +130,9 @@ def _parse(arguments):
                      "joins; take another --method")
     if why := methods.untrained(plain, options.method):
         parser.error(f"{why}; take another --method")
+    if options.compile and not shutil.which(compiler := os.environ.get("CXX", "g++")):
+        parser.error(f"--compile needs a compiler of C++, and {compiler!r} is not installed; leave it out, "
+                     "or name one in the variable CXX")
     if options.recipe not in (None, *method.recipes):
         parser.error(f"recipe {options.recipe!r} is not for method {options.method!r}, but "
                      + _either(method.recipes))

@@ -45,14 +45,17 @@ class Images:
         The logits for each variant; None without a teacher.
     classes : int
         Numbers that a label may be.
+    compiled : bool
+        Whether what learns from them is compiled by torch first.
     """
 
     def __init__(self, variants: list[Tensor], labels: Tensor, teacher_logits: list[Tensor] | None = None,
-                 classes: int = 10):
+                 classes: int = 10, compiled: bool = False):
         self.variants = variants
         self.labels = labels
         self.teacher_logits = teacher_logits
         self.classes = classes
+        self.compiled = compiled
 
     @property
     def count(self) -> int:
@@ -95,7 +98,7 @@ def distill(images: Images, copies: int, epochs: int, steps: Progress,
     variants = images.variants + [augment(images.variants[0], generator) for _ in range(copies)]
     if teacher is not None:
         teacher_logits = [predict_teacher(teacher, variant) for variant in variants]
-    return Images(variants, images.labels, teacher_logits, images.classes)
+    return Images(variants, images.labels, teacher_logits, images.classes, images.compiled)
 
 
 def distillation_loss(logits: Tensor, labels: Tensor, teacher_logits: Tensor | None) -> Tensor:
@@ -146,10 +149,11 @@ def fit(model: nn.Module, images: Images, stage: Stage,
     optimizer = torch.optim.Adam(model.parameters(), fused=True)
     schedule = one_cycle(optimizer, stage.peak, count)
     parts = {"model": model, "optimizer": optimizer, "schedule": schedule}
+    run = torch.compile(model, dynamic=False) if images.compiled else model
     for number, (pixels, labels, teacher_logits) in steps.bar(
             journal.batches(stage.name, stage.epochs, images.count, images.batches, parts),
             journal.left(stage.name, stage.epochs, images.count)):
-        logits = model(torch.cat([pixels] * stage.masks)).unflatten(0, (stage.masks, -1))
+        logits = run(torch.cat([pixels] * stage.masks)).unflatten(0, (stage.masks, -1))
         if stage.separate:
             loss = sum(distillation_loss(own[None], labels, teacher_logits) for own in logits) / stage.masks
         else:

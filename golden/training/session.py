@@ -86,7 +86,8 @@ def train(options: argparse.Namespace, state: Path, steps: Progress) -> dict[str
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
     images = Images([torch.tensor(pixels, device=device)], torch.tensor(
-        labels if network.head.regression else labels.astype(int), device=device), classes=network.classes)
+        labels if network.head.regression else labels.astype(int), device=device), classes=network.classes,
+        compiled=options.compile)
     if options.arrays:
         model = load(network, options.arrays).to(device)
         measure_anew(model, images, steps)
@@ -96,6 +97,7 @@ def train(options: argparse.Namespace, state: Path, steps: Progress) -> dict[str
             "network": plain.name, "method": options.method, "recipe": options.recipe,
             **{name.replace("_", "-"): value for name, value in asdict(plan).items()},
             "seed": options.seed, "threads": options.threads, "device": options.device,
+            "compile": options.compile,
             "torch": str(torch.__version__),
             "layers": _digest(dump(network).encode()),
             "images": _digest(pixels.tobytes() + labels.tobytes()),

@@ -338,4 +338,4 @@ def test_continuous_integration_names_its_steps():
                          text=True, check=False)
     assert (run.returncode, run.stdout) == (2, "")
     assert run.stderr == (".ci/run: there is no step 'nothing'; choose from: "
-                          "system build tests long oldest newest docs\n")
+                          "system build tests oldest newest docs long\n")

@@ -94,7 +94,7 @@ def test_every_block_alone(block):
     assert convertible(BLOCKS[block]())
 
 
-@pytest.mark.some(4)
+@pytest.mark.some(2)
 @pytest.mark.parametrize("schedule, options", [
     ("shared", {}), ("shared", {"rng": "mtj", "mtj_currents": (1, 2, 3)}), ("shared", {"view": "macro"}),
     ("shared", {"protect": True}), ("sequential", {"protect": True}),

@@ -206,6 +206,7 @@ def test_layer_that_is_too_slow(passes):
     check(accelerator, network, 12, passes)
 
 
+@pytest.mark.some(2)
 @pytest.mark.parametrize("images", [1, 16])
 @pytest.mark.parametrize("passes, waits", [(5, False), (40, True)])
 def test_random_bits_that_are_late(images, passes, waits):
@@ -218,6 +219,7 @@ def test_random_bits_that_are_late(images, passes, waits):
     assert (result.first_pixels, result.results) == simulated(accelerator, network, images, passes)
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize("masks, p, passes, schedule", [
     ("balanced", (0.5, 0.25), 7, "sequential"), ("orthogonal", (0.5, 0.5), 40, "shared")])
 def test_points(masks, p, passes, schedule):

@@ -430,6 +430,7 @@ AVERAGES = {
 }
 
 
+@pytest.mark.some(9)
 @pytest.mark.parametrize("kind", AVERAGES)
 def test_averages(kind, tmp_path):
     inputs, add = AVERAGES[kind]
@@ -532,6 +533,7 @@ MAPS = {
 }
 
 
+@pytest.mark.some(5)
 @pytest.mark.parametrize("kind", MAPS)
 def test_maps(kind, tmp_path):
     inputs, add = MAPS[kind]

@@ -444,7 +444,7 @@ def test_methods_that_are_not_for_a_network(method, why):
         network_of("lenet5_4bit", method)
 
 
-@pytest.mark.some(30)
+@pytest.mark.some(12)
 @pytest.mark.parametrize("name", known_names())
 def test_what_is_listed_builds(name, tmp_path, write_checkpoint):
     """With parameters, every transform takes it, and hardware is chosen for it. A large network stands for

@@ -201,8 +201,8 @@ def test_measures_anew_for_ways(folder, tmp_path, capsys):
 
 #: Of options for which the shipped checkpoint is not replaced.
 NOT_REPLACED = ("with --epochs, --teacher-epochs, --seed, --recipe, --crossbars, --weight-bits, --ways, "
-                "--ways-of, --masked, --arrays or --device, the checkpoint that comes with the project is "
-                "not replaced; name another with --out FILE")
+                "--ways-of, --masked, --arrays, --device or --compile, the checkpoint that comes with the "
+                "project is not replaced; name another with --out FILE")
 
 
 @pytest.mark.parametrize("arguments, message", [
@@ -505,6 +505,7 @@ def test_interrupted_in_the_test(method, arguments, folder, tmp_path, monkeypatc
     (["--teacher-epochs", "3"], "with teacher-epochs 2, not 3"),
     (["--recipe", "paper"], "with recipe spread, not paper"),
     (["--threads", "2"], "with threads 1, not 2"),
+    (["--compile"], "with compile False, not True"),
 ])
 def test_state_of_another_command(arguments, message, folder, tmp_path, monkeypatch, capsys):
     def run(*arguments):

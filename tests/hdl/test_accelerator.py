@@ -80,6 +80,7 @@ def run(network, target, counts, duty=1.0):
                             processes=[changing(dut, counts)])["results"]
 
 
+@pytest.mark.some(4)
 @pytest.mark.parametrize("schedule", ["shared", "sequential"])
 @pytest.mark.parametrize("seed, hidden, duty", [(2, 2, 1.0), (3, 0, 1.0), (14, 2, 0.5)])
 def test_matches_golden(compiled, seed, hidden, duty, schedule):
@@ -101,6 +102,7 @@ def test_points(random_network):
     check(network, images, counts, results.words)
 
 
+@pytest.mark.some(2)
 @pytest.mark.parametrize("schedule", ["shared", "sequential"])
 def test_protection_changes_no_word_and_no_cycle(compiled, schedule):
     passed = []
@@ -119,6 +121,7 @@ def test_two_blocks_of_one_name(random_network):
         dut.elaborate(None)
 
 
+@pytest.mark.some(2)
 @pytest.mark.parametrize("sources, stuck", [("model", 0), ("layer", 0), ("layer", 1), ("layer", 2)])
 def test_stuck_junction_raises_the_alarm(random_network, sources, stuck):
     """One of the sources, or the only one, always senses that it has switched. The alarm rises two
@@ -171,6 +174,7 @@ def test_stuck_junction_raises_the_alarm(random_network, sources, stuck):
     assert sum(alarms) - sum(flags) <= network.layers[-1].outputs
 
 
+@pytest.mark.some(2)
 @pytest.mark.parametrize("cycles, schedule", [(20, "shared"), (301, "shared"), (150, "sequential")])
 def test_reset_leaves_no_trace(compiled, schedule, cycles):
     """Reset amid images, then as if nothing had been."""

@@ -96,6 +96,7 @@ def engine_of(compiled, seed, target, index):
     return layer, next_arrays, LayerWithEdge(lower_layer(network, index, target), early)
 
 
+@pytest.mark.some(24)
 @pytest.mark.parametrize("index", LAYERS)
 @pytest.mark.parametrize("target", TARGETS, ids=["streamed", "unfolded", "folded"])
 @pytest.mark.parametrize("seed", SEEDS)
@@ -116,6 +117,7 @@ def test_matches_golden(compiled, seed, target, index):
     assert passed["o"].cycles[0] == engine.last_read + engine.latency + edge.latency
 
 
+@pytest.mark.some(8)
 @pytest.mark.parametrize("index", LAYERS)
 @pytest.mark.parametrize("target", TARGETS[::2], ids=["streamed", "folded"])
 @pytest.mark.parametrize("seed", [2, 3])
@@ -128,6 +130,7 @@ def test_under_back_pressure(compiled, seed, target, index):
     assert passed["o_sets"].words == leaving_sets
 
 
+@pytest.mark.some(8)
 @pytest.mark.parametrize("duty", [1.0, 0.5])
 @pytest.mark.parametrize("index", LAYERS[:-1])
 @pytest.mark.parametrize("target", TARGETS, ids=["streamed", "unfolded", "folded"])
@@ -155,6 +158,7 @@ WAITS = {
 }
 
 
+@pytest.mark.some(10)
 @pytest.mark.parametrize("wait", WAITS)
 @pytest.mark.parametrize("index", LAYERS)
 @pytest.mark.parametrize("seed", APART[:1])

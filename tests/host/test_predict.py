@@ -70,6 +70,7 @@ def test_equal_to_the_golden_model(folder):
             assert line["again"] == line["bad_here"] == line["bad_there"] == hit == 0
 
 
+@pytest.mark.long
 def test_what_differs_is_seen(folder):
     network = load((folder / "ir.json").read_text())
     with Accelerator.open(folder) as accelerator:

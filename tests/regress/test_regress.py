@@ -30,7 +30,9 @@ def pytest_generate_tests(metafunc):
     if "index" in metafunc.fixturenames:
         metafunc.parametrize("index", range(option("cases")))
     if "kept" in metafunc.fixturenames:
-        metafunc.parametrize("kept", option("case") or CASES, ids=lambda path: path.stem)
+        metafunc.parametrize("kept", option("case") or [
+            pytest.param(path, marks=pytest.mark.long) if path.stem.startswith("mixed") else path
+            for path in CASES], ids=lambda path: path.stem)
 
 
 @pytest.fixture(scope="session")

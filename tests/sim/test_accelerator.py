@@ -39,6 +39,7 @@ def test_thousand_images(shared, simulate):
     assert not report["alarm"]
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize("passes", [1, 20])
 def test_cycles_are_the_estimate(shared, simulate, passes, check_cycles):
     """The same interval at 20 passes as at one: every cycle at which an image comes and goes."""
@@ -69,5 +70,6 @@ def test_one_pass_after_another(shared, sequential, simulate, written, check_cyc
         word for _, word in written(shared, "r")]
 
 
+@pytest.mark.long
 def test_every_map_of_every_pass(sequential, simulate):
     assert simulate(sequential, IMAGES[:5], maps=True)["bit_exact"]

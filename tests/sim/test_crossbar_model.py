@@ -41,6 +41,7 @@ def folded(make):
     return make("scale-dropout", 5, array_ns=40.0, interval=2000, protect=True)
 
 
+@pytest.mark.long
 def test_folded(folded, check_maps):
     folder, _ = folded
     layers = manifest(folder)["arrays"].values()

@@ -156,7 +156,7 @@ OF_GROUPS = {
 }
 
 
-@pytest.mark.some(1)
+@pytest.mark.long
 @pytest.mark.parametrize("kind, schedule, options", [
     ("channels", "shared", {}),
     pytest.param("channels", "sequential", {"view": "macro"}, marks=pytest.mark.long),

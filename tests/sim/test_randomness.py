@@ -60,7 +60,7 @@ def test_faulty_sources(program, design, network):
     assert figures["one layer stuck at 1"]["alarm"]
 
 
-@pytest.mark.some(1)
+@pytest.mark.long
 @pytest.mark.parametrize("source, good", [(Source(), True), (Source(bias=-0.15), False)], ids=str)
 def test_distribution_of_outputs(program, design, network, source, good):
     """Good bits give the distribution that enumeration gives; biased ones do not."""

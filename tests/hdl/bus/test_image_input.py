@@ -40,6 +40,7 @@ def ragged(size, rng):
     return [rng.randbytes(length) for wrong in lengths for length in (wrong, size)]
 
 
+@pytest.mark.some(12)
 @pytest.mark.parametrize("duty", [1.0, 0.5, {"i": 0.3}, {"o": 0.3}, {"marks": 0.05}], ids=str)
 @pytest.mark.parametrize("colours", [1, 3])
 @pytest.mark.parametrize("width", WIDTHS)

@@ -198,6 +198,7 @@ def test_the_same_words_in_the_same_cycles(make, count):
     assert transfer(dut, sends, receives) == passed
 
 
+@pytest.mark.some(12)
 @pytest.mark.parametrize("make, memory", [(make, memory) for make, count in BLOCKS
                                           for memory in range(count)],
                          ids=[f"{make.__name__}-{memory}" for make, count in BLOCKS

@@ -65,6 +65,7 @@ def check_fields(words, image):
             image.prediction[0], image.reject[0], image.passes, 0)
 
 
+@pytest.mark.some(10)
 @pytest.mark.parametrize("starts", [{}, {"o": 700}, {"sets": 300}],
                          ids=["together", "results held back", "sets later"])
 @pytest.mark.parametrize("duty", [1.0, 0.5])

@@ -25,6 +25,7 @@ def make_leaves(width, classes, count):
     return np.array(leaves)
 
 
+@pytest.mark.some(9)
 @pytest.mark.parametrize("duty", [1.0, 0.5])
 @pytest.mark.parametrize("width, classes, head", [
     (18, 2, HEAD),
@@ -85,6 +86,7 @@ def test_relative(classes, duty):
                                       for cycle in range(leaves.size)]
 
 
+@pytest.mark.some(4)
 @pytest.mark.parametrize("duty", [1.0, 0.5])
 @pytest.mark.parametrize("width, fraction, guard", [
     (9, 4, 0), (12, 5, 0), (12, 5, 1), (3, 6, 0), (4, 4, 0), (7, 1, 0), (8, 1, 15), (8, 2, 14)])

@@ -91,6 +91,7 @@ def test_timing():
         assert passed[f"o_{number}"].cycles == list(range(first, first + 32))
 
 
+@pytest.mark.some(10)
 @pytest.mark.parametrize("protect", [False, True])
 @pytest.mark.parametrize("pixels, per_word, instances, held", [
     (*shape, held) for shape in [*SHAPES, (8, 4, 4)] for held in range(shape[-1])])

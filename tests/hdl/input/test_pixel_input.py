@@ -30,6 +30,7 @@ def all_of(passes):
     return pass_set_layout(5).const({"set": (1 << passes) - 1, "last": 1}).as_bits()
 
 
+@pytest.mark.some(12)
 @pytest.mark.parametrize("late", [(), ("masks",), ("sets",), ("masks", "sets")], ids=" and ".join)
 @pytest.mark.parametrize("duty", [1.0, 0.5, 0.1])
 @pytest.mark.parametrize("pixels", [1, 4, 7])

@@ -36,6 +36,7 @@ def make_groups(sums, bits, lanes, columns):
     return groups, outcomes
 
 
+@pytest.mark.some(12)
 @pytest.mark.parametrize("duty", [1.0, 0.5, 0.1])
 @pytest.mark.parametrize("lanes, columns", [(2, 3), (1, 1), (4, 2)])
 @pytest.mark.parametrize("sums, bits", KINDS)

@@ -114,6 +114,7 @@ def codes_of(crossbar, words, answers):
             for code in codes[:len(answer)]]
 
 
+@pytest.mark.some(18)
 @pytest.mark.parametrize("duty", [1.0, 0.5, 0.1])
 @pytest.mark.parametrize("late", [None, 0, 5])
 @pytest.mark.parametrize("shape", SHAPES)

@@ -152,6 +152,7 @@ def real(case, words):
     return kept
 
 
+@pytest.mark.some(13)
 @pytest.mark.parametrize("duty", [1.0, 0.6, 0.1])
 @pytest.mark.parametrize("case", CASES)
 def test_compares_with_the_mean(case, duty):
@@ -179,6 +180,7 @@ def test_timing(case):
     assert passed["o"].cycles == [end - before for end in ends for before in reversed(range(dut.words))]
 
 
+@pytest.mark.some(5)
 @pytest.mark.parametrize("case", CASES)
 def test_protected_gives_the_same(case):
     """Without an error."""

@@ -57,6 +57,7 @@ def make_maps(height, width, groups, size, lanes, columns, bits, maps=3):
     return words, [pack(word, bits) for word in pooled.reshape(-1, lanes * columns)]
 
 
+@pytest.mark.some(15)
 @pytest.mark.parametrize("duty", [1.0, 0.5, 0.1])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_largest_then_invert(shape, duty):

@@ -38,6 +38,7 @@ def make_images(words, passes, count):
 SHAPES = [(4, 5), (5, 3), (1, 4), (3, 1), (1, 1)]
 
 
+@pytest.mark.some(20)
 @pytest.mark.parametrize("starts", [{}, {"o": 100}, {"o_sets": 100}, {"i_sets": 100}])
 @pytest.mark.parametrize("duty", [1.0, 0.5, 0.1])
 @pytest.mark.parametrize("words, passes", SHAPES)
@@ -162,6 +163,7 @@ def test_both_choices(duty):
     assert passed["o_sets"].words == leaving_sets
 
 
+@pytest.mark.some(16)
 @pytest.mark.parametrize("starts", [{}, {"mix": 150}, {"o": 150}, {"passes": 150}])
 @pytest.mark.parametrize("duty", [1.0, 0.3])
 @pytest.mark.parametrize("numbered", [False, True])

@@ -52,6 +52,7 @@ def make_branches(shape, words, lanes, branch_sets, full=False, next_arrays=1):
     return entering, branches, leaving, sets
 
 
+@pytest.mark.some(20)
 @pytest.mark.parametrize("starts", [{}, {"i": 60}, {"i_sets": 60}, {"o": 150}, {"o_sets": 150}],
                          ids=["together", "sets earlier", "sets later", "maps held back",
                               "their sets held back"])
@@ -70,6 +71,7 @@ def test_sends_lanes_that_are_not_empty(shape, words, lanes, depth, duty, starts
                 WordFetcher.latency - 1] * len(sets)
 
 
+@pytest.mark.some(8)
 @pytest.mark.parametrize("starts", [{}, {"o": 150}, {"o_sets": 150}])
 @pytest.mark.parametrize("duty", [1.0, 0.5])
 @pytest.mark.parametrize("height, width, factor, lanes, depth", [
@@ -91,6 +93,7 @@ def test_sends_a_larger_map(height, width, factor, lanes, depth, duty, starts):
                 WordFetcher.latency - 1] * len(sets)
 
 
+@pytest.mark.some(12)
 @pytest.mark.parametrize("starts", [{}, {"o": 150}, {"o_sets": 150}])
 @pytest.mark.parametrize("duty", [1.0, 0.5])
 @pytest.mark.parametrize("words, lanes, next_arrays, depth", [
@@ -189,6 +192,7 @@ class WithCredits(wiring.Component):
         return m
 
 
+@pytest.mark.some(14)
 @pytest.mark.parametrize("starts", [{}, {"o": 150}, {"i_sets": 60}])
 @pytest.mark.parametrize("duty", [1.0, 0.5])
 @pytest.mark.parametrize("shape, words, lanes, depth", SHAPES)

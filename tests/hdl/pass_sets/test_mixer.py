@@ -52,6 +52,7 @@ def play(shape, outcomes, count=20, **options):
     return passed
 
 
+@pytest.mark.some(20)
 @pytest.mark.parametrize("starts", [{}, {"o": 100}, {"o_sets": 60}, {"passes": 60}, {"mix": 60}, {"i": 60}])
 @pytest.mark.parametrize("duty", [1.0, 0.4])
 @pytest.mark.parametrize("shape", SHAPES)

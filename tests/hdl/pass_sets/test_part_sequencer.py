@@ -83,6 +83,7 @@ def make_sets(rng, words, lanes, passes, count):
     return ports, leaving
 
 
+@pytest.mark.some(13)
 @pytest.mark.parametrize("starts", [{}, {"o": 150}, {"o_sets": 150}, {"rows": 150}, {"i": 150}])
 @pytest.mark.parametrize("duty", [1.0, 0.5])
 @pytest.mark.parametrize("words, lanes, passes, depth, protect", [

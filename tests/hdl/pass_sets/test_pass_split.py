@@ -76,6 +76,7 @@ def test_waits_for_the_mask(passes):
     assert passed["o"].cycles == list(range(21, 21 + len(maps)))
 
 
+@pytest.mark.some(14)
 @pytest.mark.parametrize("duty", [1.0, 0.3])
 @pytest.mark.parametrize("tables, late", [
     (tables, late) for tables in [

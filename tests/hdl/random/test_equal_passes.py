@@ -78,6 +78,7 @@ SHAPES = [((1,), 0, 1, False), ((1,), 0, 5, True), ((2, 1), 1, 4, False), ((2,),
           ((1, 3, 2), 1, 6, True)]
 
 
+@pytest.mark.some(10)
 @pytest.mark.parametrize("late", [None, "o", "questions"])
 @pytest.mark.parametrize("duty", [1.0, 0.4])
 @pytest.mark.parametrize("draws, draw, passes, protect", SHAPES)

@@ -127,6 +127,7 @@ DRAWS = [((1, 1, 1), 5), ((1,), 4), ((1, 1), 1), ((1,), 1), ((1, 1, 1, 1), 9), (
          ((3,), 1), ((2, 1), 9)]
 
 
+@pytest.mark.some(15)
 @pytest.mark.parametrize("late", [False, True], ids=["at once", "late"])
 @pytest.mark.parametrize("duty", [1.0, 0.5, 0.1])
 @pytest.mark.parametrize("widths, passes", DRAWS)
@@ -163,6 +164,7 @@ def test_masks_from_the_generator():
         assert passed[f"mask_{layer}"].words == [pack(bits, 1) for bits in keep[:, :, layer]]
 
 
+@pytest.mark.some(5)
 @pytest.mark.parametrize("mtj", SOURCES)
 @pytest.mark.parametrize("layers, passes, several", [
     (3, 6, False), (1, 1, False), (2, 9, False), (2, 9, True), (3, 1, True), (14, 2, True)])

@@ -59,6 +59,7 @@ def question(passes, number, last):
 SHAPES = [((3,), (), (0,), 5), ((1, 4, 2), (0, 2), (1,), 4), ((2, 5), (0,), (1, 0), 3), ((1,), (), (0,), 1)]
 
 
+@pytest.mark.some(10)
 @pytest.mark.parametrize("late", [None, "o_0", "passes_0", "bits"])
 @pytest.mark.parametrize("duty", [1.0, 0.4])
 @pytest.mark.parametrize("draws, outputs, stores, passes", SHAPES)

@@ -67,6 +67,7 @@ def test_frames(duty):
     assert (sizes.count(20) > 0.8 * meant.count(20)) == (duty == 1)
 
 
+@pytest.mark.long
 def test_numbers_begin_again():
     """Bytes are numbered modulo 65,536, and what is sent then is what came."""
     dut, came = PixelBuffer(5, depth=64), []

@@ -63,6 +63,7 @@ def test_again(duty):
     assert had == data
 
 
+@pytest.mark.long
 def test_numbers_begin_again():
     """Places are numbered modulo 65,536: also there bytes come, and again; and no byte is before the first
     one that is kept, whatever the numbers."""

@@ -36,6 +36,7 @@ def line(data, cycles_per_bit, gaps=None):
     return [bits[int(cycle / cycles_per_bit)] for cycle in range(int(len(bits) * cycles_per_bit))]
 
 
+@pytest.mark.some(4)
 @pytest.mark.parametrize("clock, baud", [(100, 3), (40, 10), (125, 3), (16, 1)], ids=str)
 @pytest.mark.parametrize("slower", [0.98, 1.0, 1.02])
 def test_bytes(clock, baud, slower):
