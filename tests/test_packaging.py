@@ -96,6 +96,7 @@ def installed(source, tmp_path_factory):
     return folder / "bin"
 
 
+@pytest.mark.long
 def test_the_program_sees_no_files_of_the_working_folder(installed, tmp_path):
     """A user has files of the names of packages; the program builds and judges all the same."""
     for package in PACKAGES:

@@ -531,6 +531,7 @@ def test_stopped_by_a_signal(tmp_path, capsys, small, sent, step):
         assert not names(tmp_path)
 
 
+@pytest.mark.long
 def test_config_makes_the_same_build(tmp_path, capsys, small):
     """What is given beside it has precedence."""
     options = ["--array-rows", "16", "--array-columns", "4", "--passes", "3", "--passes-max", "6", "--view",

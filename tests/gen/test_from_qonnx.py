@@ -270,6 +270,7 @@ def test_activations(kind, tmp_path):
     check(graph, tmp_path)
 
 
+@pytest.mark.some(5)
 @pytest.mark.parametrize("rounding", ROUNDINGS)
 @pytest.mark.parametrize("factor", [0.25, -0.25])
 def test_values_between_two_levels(rounding, factor, tmp_path):
@@ -788,7 +789,7 @@ JOINS = {
 }
 
 
-@pytest.mark.some(8)
+@pytest.mark.some(4)
 @pytest.mark.parametrize("kind", JOINS)
 def test_joins(kind, tmp_path):
     inputs, add = JOINS[kind]
@@ -842,6 +843,7 @@ def random_graph(rng):
     return head(graph, channels * side**2)
 
 
+@pytest.mark.some(2)
 @pytest.mark.parametrize("seed", [2, 30, 33, 42, 45, 46]) # others are refused, or have one class
 def test_random_graphs(seed, tmp_path):
     check(random_graph(np.random.default_rng(seed)), tmp_path, classes=1, count=10)
@@ -868,6 +870,7 @@ PIXELS = {
 }
 
 
+@pytest.mark.some(3)
 @pytest.mark.parametrize("kind", PIXELS)
 def test_pixels(kind, tmp_path):
     expected, add = PIXELS[kind]

@@ -61,6 +61,7 @@ def test_shipped_network():
     assert (tables.paths(network, images) == reference.paths(network, images)).all()
 
 
+@pytest.mark.some(7)
 @pytest.mark.parametrize("name", ["lenet5_4bit_spinbayes", *(
     name for name in known_names() if name.startswith("lenet5") and not name.startswith(("lenet5_4bit",
                                                                                           "lenet5_wide")))])

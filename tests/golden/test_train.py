@@ -143,6 +143,7 @@ def test_shipped_checkpoints(name, accuracy, likelihood):
     assert result["T = 20"]["test/cls/NLL"] <= 0.8 * result["all kept"]["test/cls/NLL"]
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize("recipe, steps", [("spread", 5), ("paper", 2)])
 def test_command_is_deterministic(recipe, steps, folder, tmp_path, capsys):
     def run(name, seed):
@@ -533,6 +534,7 @@ def test_state_of_other_images(folder, tmp_path, monkeypatch, capsys):
     assert "is of another run, with images " in error and error.count("\n") == 1
 
 
+@pytest.mark.some(2)
 @pytest.mark.parametrize("network, recipe, training, test", [
     # One step in a stage; five, of which none would rise; a part of one image in the last measurement.
     ("lenet5", "spread", 100, 1), ("lenet5", "paper", 100, 1), ("lenet5", "spread", 501, 1),
@@ -682,6 +684,7 @@ def test_network_of_a_file(described, tmp_path, capsys):
     assert capsys.readouterr().err.splitlines()[-1].startswith(f"golden.compare: Checkpoint {out} has ")
 
 
+@pytest.mark.some(2)
 @pytest.mark.parametrize("method", ["scale-dropout", "sub-set", "spinbayes", "spatial-spindrop", "affine",
                                     "mc-dropout"])
 def test_network_with_answers_for_positions(method, described, tmp_path, capsys):
@@ -708,6 +711,7 @@ def test_network_with_answers_for_positions(method, described, tmp_path, capsys)
     assert "mIoU" in capsys.readouterr().out
 
 
+@pytest.mark.some(2)
 @pytest.mark.parametrize("method", ["scale-dropout", "sub-set", "spinbayes", "spindrop", "ensemble"])
 def test_regression(method, described, tmp_path, capsys):
     """It learns the height of the blob by every recipe; the compiled network does as the float one."""

@@ -65,6 +65,7 @@ def test_equal_to_the_golden_model(folder, network, model, pynq):
         assert accelerator.line == {} and accelerator.read("RESULTS") == 10
 
 
+@pytest.mark.long
 def test_an_answer_for_each_position(random_network, tmp_path, monkeypatch):
     """A result has the records of all positions, as the files for software say."""
     plain = random_network(3, hidden=1, answered=(2, 1))
@@ -213,6 +214,7 @@ def test_command(folder, network, pynq, tmp_path, capsys):
     assert capsys.readouterr().err == "host.predict: arguments --registers and --dma need each other\n"
 
 
+@pytest.mark.long
 def test_a_regression(random_network, tmp_path, monkeypatch):
     """Mean and variance are of the numbers, in the unit that the manifest says."""
     plain = replace(random_network(3, hidden=1), head=REGRESSION)

@@ -92,6 +92,7 @@ def test_shared_logic(tmp_path):
     assert {"/hdl/stream.py", "/hdl/layer/comparator.py"} <= places
 
 
+@pytest.mark.long
 def test_caught(tmp_path):
     """From the netlist of a block to its result: its tests catch what can be seen."""
     result = measure("arbiter", tmp_path, mutants=6, designs=1)

@@ -104,6 +104,7 @@ def tiny():
                    reset=None, pixels=Gaps(), results=Gaps(), fault=None)
 
 
+@pytest.mark.some(3)
 @pytest.mark.parametrize("name", ["sums", "squares", "votes", "confident", "prediction", "reject",
                                   "passes"])
 def test_any_wrong_field_is_found(monkeypatch, name):

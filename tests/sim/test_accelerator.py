@@ -11,8 +11,6 @@ from golden.data import load_sample
 
 IMAGES, LABELS = load_sample()
 
-pytestmark = pytest.mark.usefixtures("optimized")
-
 
 @pytest.fixture(scope="module")
 def shared(lenet5, tmp_path_factory):
@@ -29,6 +27,7 @@ def sequential(tmp_path_factory):
 
 
 @pytest.mark.long
+@pytest.mark.usefixtures("optimized")
 def test_thousand_images(shared, simulate):
     """LeNet-5 with 20 passes: every bit of every result, and an interval as at one pass."""
     report = simulate(shared, IMAGES, LABELS)
@@ -49,6 +48,7 @@ def test_cycles_are_the_estimate(shared, simulate, passes, check_cycles):
     check_cycles(shared, Target(), 20, passes)
 
 
+@pytest.mark.some(2)
 @pytest.mark.parametrize("passes, duty", [(20, 1.0), (2, 1.0), (32, 1.0), (20, 0.5), (20, 0.02)])
 def test_every_map(shared, simulate, passes, duty):
     """Of any number of passes; gaps in front and waits behind change no bit."""
@@ -59,6 +59,7 @@ def test_every_map(shared, simulate, passes, duty):
 
 
 @pytest.mark.long
+@pytest.mark.usefixtures("optimized")
 def test_one_pass_after_another(shared, sequential, simulate, written, check_cycles):
     """The plain schedule takes twenty times as long and gives the same bits."""
     report = simulate(sequential, IMAGES[:50], LABELS[:50])
@@ -71,5 +72,6 @@ def test_one_pass_after_another(shared, sequential, simulate, written, check_cyc
 
 
 @pytest.mark.long
+@pytest.mark.usefixtures("optimized")
 def test_every_map_of_every_pass(sequential, simulate):
     assert simulate(sequential, IMAGES[:5], maps=True)["bit_exact"]

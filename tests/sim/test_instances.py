@@ -19,7 +19,7 @@ from sim.verilator.simulation import Simulation, compiled
 from tests.images import images_for
 
 
-@pytest.mark.some(1)
+@pytest.mark.long
 @pytest.mark.parametrize("options", [
     {"instances": 3},
     {"instances": 2, "masks": "balanced", "protect": True, "answered": (2, 2)},

@@ -66,6 +66,7 @@ def first_bits():
                      for number in range(1, 4097)])
 
 
+@pytest.mark.long
 def test_seeds_are_independent(first_bits):
     """Every bit, the first too, is as often 1 as 0 over the seeds, and bits of one seed say nothing of
     those of the next, or of two after it: all within five deviations."""

@@ -61,6 +61,7 @@ def test_timing(classes):
                                   for leaf in range(len(leaves)) for index in range(classes)]
 
 
+@pytest.mark.some(2)
 @pytest.mark.parametrize("classes", [2, 3, 10, 20, 24, 50])
 def test_leaves_held(classes):
     """So many leaves are taken while no probability is; nothing of them is lost."""

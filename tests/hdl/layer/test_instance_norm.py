@@ -164,6 +164,7 @@ def test_compares_with_the_mean(case, duty):
     assert len(set(bits)) > 1 or case.channels == 1 or case.sums == range(2)
 
 
+@pytest.mark.some(5)
 @pytest.mark.parametrize("case", CASES)
 def test_timing(case):
     """The bits of a map come in consecutive cycles, the last of them when the latency says."""

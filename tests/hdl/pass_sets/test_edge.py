@@ -67,6 +67,7 @@ def test_timing(words, passes):
                                            for cycle in passed["o"].cycles[::words]]
 
 
+@pytest.mark.some(11)
 @pytest.mark.parametrize("starts", [{}, {"o": 100}, {"o_sets": 100}, {"early": 100}])
 @pytest.mark.parametrize("duty", [1.0, 0.5])
 @pytest.mark.parametrize("words, passes, arrays", [(4, 5, 4), (9, 3, 2), (1, 4, 8), (7, 1, 4)])

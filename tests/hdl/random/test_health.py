@@ -79,6 +79,7 @@ def test_differences_by_definition(repetition, window, proportion, distance, dut
                                           for number in range(len(bits) + 5)]
 
 
+@pytest.mark.some(5)
 @pytest.mark.parametrize("kind, distance, share", [
     ("good", 0, 0), ("good", 1, 0), ("good", 5, 0), ("stuck", 0, 1), ("stuck", 1, 1), ("stuck", 5, 1),
     ("as before", 1, 1), ("as before", 5, 1), ("other than before", 1, 1), ("other than before", 5, 1),

@@ -136,6 +136,7 @@ def test_collects_in_pass_major_order(widths, passes, duty, late):
     collect(widths, passes, duty, {f"mask_{layer}": 500 for layer in range(len(widths))} if late else {})
 
 
+@pytest.mark.some(5)
 @pytest.mark.parametrize("widths, passes, last", [
     (widths, passes, layer) for widths, passes in DRAWS if len(widths) > 1 for layer in range(len(widths))])
 def test_waits_for_each_choice(widths, passes, last):
@@ -186,6 +187,7 @@ def test_bits_and_timing(mtj, layers, passes, several):
         source.bank.interval(passes, source.rng)}
 
 
+@pytest.mark.some(3)
 @pytest.mark.parametrize("late", [None, 0, 1, 2])
 @pytest.mark.parametrize("duty", [1.0, 0.3])
 def test_several_sources(duty, late):
