@@ -44,7 +44,9 @@ class BoardTop(Elaboratable):
         m.submodules.reset = ResetSynchronizer(~locked)
 
         uart = platform.request("uart", dir="-")
-        prediction, reject, fault = Signal(self.bits), Signal(), Signal()
+        prediction = Signal(self.bits)
+        reject = Signal()
+        fault  = Signal()
         m.submodules.accelerator = Instance(
             self.module, i_clk=ClockSignal(), i_rst=ResetSignal(), i_rx=pin("i", uart.rx).i,
             o_tx=pin("o", uart.tx).o, o_prediction=prediction, o_reject=reject, o_fault=fault)

@@ -122,7 +122,9 @@ class PartSequencer(wiring.Component):
             "final": 1, # of its branch set
             "last":  1, # of its image
         }))
-        valid, end, final = Signal(), Signal(), Signal()
+        valid = Signal()
+        end   = Signal()
+        final = Signal()
         row = self.rows.row
         m.d.comb += [
             waiting.eq(left.sets.as_value().any()),

@@ -72,7 +72,8 @@ class EqualPasses(wiring.Component):
         equal  = Signal(self.most, init=1)     # of these, those that agree with it so far
 
         # What the passes have drawn at this place, in a word; it is read while the bit before comes.
-        column, changed = Signal(self.most + parity.bits), Signal(self.most)
+        column  = Signal(self.most + parity.bits)
+        changed = Signal(self.most)
         m.d.comb += changed.eq(Mux(self.bit, column | itself, column & ~itself))
         if self.bits == 1:
             with m.If(self.strobe):

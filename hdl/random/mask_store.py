@@ -96,7 +96,8 @@ class MaskStore(wiring.Component):
         m.d.sync += ready.eq(ready + self.drawn.handed - gone)
 
         # One register is that of the memory, the other follows it.
-        free, held = Signal(), Signal()
+        free = Signal()
+        held = Signal()
         m.d.comb += [
             free.eq(vacant(self.o)),
             self.passes.ready.eq(free & (ready != 0)),

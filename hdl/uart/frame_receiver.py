@@ -44,8 +44,11 @@ class FrameReceiver(wiring.Component):
         m = Module()
 
         m.submodules.check = check = check_sequence()
-        byte, flag, escape = self.i.payload, Signal(), Signal()
-        begun, escaped     = Signal(), Signal()
+        byte    = self.i.payload
+        flag    = Signal()
+        escape  = Signal()
+        begun   = Signal()
+        escaped = Signal()
         m.d.comb += [
             flag.eq(self.i.valid & (byte == FLAG)),
             escape.eq(self.i.valid & (byte == ESCAPE)),

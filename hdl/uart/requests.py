@@ -95,7 +95,9 @@ class Requests(wiring.Component):
             m.d.sync += header.as_value().word_select(place[:3], 8).eq(self.i.payload)
 
         # Registers, as what is behind them is long; the header is known some bytes before they are needed.
-        exchange, expected, real = Signal(), Signal(), Signal()
+        exchange = Signal()
+        expected = Signal()
+        real     = Signal()
         m.d.sync += [
             exchange.eq((header.kind == Kind.EXCHANGE) | (header.kind == Kind.AGAIN)),
             expected.eq(exchange & (header.place == self.taken)),

@@ -82,7 +82,10 @@ class ResultBuffer(wiring.Component):
             self.o.payload.eq(read.data),
         ]
         # How far the place and the end are from the first byte, and a cycle later whether that is too far.
-        ahead, kept, asked, known = Signal(16), Signal(16), Signal(), Signal()
+        ahead = Signal(16)
+        kept  = Signal(16)
+        asked = Signal()
+        known = Signal()
         m.d.sync += [
             ahead.eq(self.place - first),
             kept.eq(end - first),

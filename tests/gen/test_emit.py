@@ -1,5 +1,6 @@
 # amaranth: UnusedElaboratable=no
 
+import ast
 import json
 import os
 import re
@@ -214,6 +215,18 @@ def test_modules_name_their_file(random_spinbayes, weights_in_files, tmp_path, f
     assert modules["accelerator"] == "accelerator"
     assert modules["accelerator.rng.source_0"] == "pseudo_rng"
     assert modules["accelerator.averaging.sets_queue"] == "averaging"
+
+
+@pytest.mark.parametrize("path", sorted(Path(hdl.__path__[0]).rglob("*.py")), ids=lambda path: path.stem)
+def test_each_signal_has_a_line_of_its_own(path):
+    """Amaranth reads the name of a signal out of the code that the interpreter stores it with. Where a line
+    stores several variables, it finds it in some versions of Python only, and the Verilog would differ."""
+    stored = [node for node in ast.walk(ast.parse(path.read_text()))
+              if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Tuple)
+              and isinstance(node.value, ast.Tuple)]
+    assert not [f"{path.name}:{node.lineno}" for node in stored if any(
+        isinstance(part, ast.Call) and ast.unparse(part.func).split(".")[-1] in (
+            "Signal", "like", "Memory", "read_port", "write_port", "Array") for part in node.value.elts)]
 
 
 def test_fields():
