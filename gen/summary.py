@@ -29,6 +29,8 @@ def summary(out: Path, reports: dict) -> str:
         if synth["status"] == "run":
             clock = (f"at most {synth['fmax_bound_mhz']:.1f} MHz" if fpga.bound else
                      f"{synth['fmax_mhz']:.1f} MHz")
+            if synth["timing_met"] is False:
+                clock += f" of the {synth['clock_mhz']:g} MHz asked for; ask for less with --clock-mhz"
             rows.append((fpga.name, f"{synth['LUT']} LUT4, {synth['FF']} FF, {synth['BRAM']} BRAM, "
                                     f"{clock}"))
     cells = reports.get("standard_cells", {"status": "not_run"})

@@ -489,6 +489,17 @@ def test_figures_are_called_what_they_are(lenet5, kind, interval, throughput):
     assert "folded for   784 cycles an image, in which an image comes in" in lines
 
 
+@pytest.mark.parametrize("reached, said", [
+    (100.2, "100.2 MHz"),
+    (86.41, "86.4 MHz of the 100 MHz asked for; ask for less with --clock-mhz"),
+])
+def test_a_clock_that_is_not_reached_is_said(lenet5, reached, said):
+    reports = {name: read_json(lenet5 / "report" / f"{name}.json") for name in REPORTS}
+    reports["synth_ecp5"] = {"status": "run", "LUT": 9, "FF": 8, "BRAM": 0, "fmax_mhz": reached,
+                             "clock_mhz": 100.0, "timing_met": reached >= 100}
+    assert f"ECP5         9 LUT4, 8 FF, 0 BRAM, {said}" in summary(lenet5, reports).splitlines()
+
+
 def test_one_cycle(lenet5):
     reports = {name: read_json(lenet5 / "report" / f"{name}.json") for name in REPORTS}
     performance = reports["estimate_network_performance"]
