@@ -500,6 +500,15 @@ def test_interrupted_in_the_test(method, arguments, folder, tmp_path, monkeypatc
         *["base"] * ("--base" in arguments), "data", "out.npz"]
 
 
+def test_no_compiler(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(SystemExit, match="^2$"):
+        train.main(["lenet5", "--compile", "--out", str(tmp_path / "out.npz")])
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        "golden.train: --compile needs a compiler of C++, and 'no-such-compiler' is not installed; leave "
+        "it out, or name one in the variable CXX")
+
+
 @pytest.mark.parametrize("arguments, message", [
     (["--seed", "2"], "with seed 1, not 2"),
     (["--epochs", "3"], "with epochs 2, not 3"),
