@@ -48,7 +48,8 @@ space  := $() $()
 names   = $(strip $(filter-out -%,$(ARGS)))
 CHOSEN  = $(filter -%,$(ARGS)) $(if $(names),-k "[$(subst $(space), or [,$(names))")
 
-# Random networks against the golden model; of a version, the same for the same SEED.
+# Random networks against the golden model; of a version, the same for the same SEED. Results of these, and of
+# proofs, are kept in build/verification until any code changes, so that what was stopped goes on.
 CASES ?= 500
 SEED  ?= 1
 regress: $(VENV)/test

@@ -24,7 +24,7 @@ from gen.files import refuse_unwritable
 from gen.ir import MaskChoice
 from gen.methods import WAYS_OF, asked_of, choose, count_of
 from gen.progress import Progress
-from gen.sources import HELP, is_file, source_argument
+from gen.sources import HELP, classifier_argument, is_file, source_argument
 from gen.tools import install_hint
 from golden.methods import BASELINES, shipped
 
@@ -62,8 +62,8 @@ def _method(name):
 METHODS = {name: _method(name) for name in (*methods.METHODS, *BASELINES)}
 
 #: Options for which the checkpoint that comes with the project is not replaced.
-OWN = ("epochs", "teacher_epochs", "seed", "recipe", "crossbars", "weight_bits", "ways", "ways_of",
-       "masked", "arrays", "device", "compile")
+OWN = ("epochs", "teacher_epochs", "teacher", "seed", "recipe", "crossbars", "weight_bits", "ways",
+       "ways_of", "masked", "arrays", "device", "compile")
 
 
 def _parse(arguments):
@@ -84,6 +84,9 @@ def _parse(arguments):
     parser.add_argument("--teacher-epochs", type=whole(0), metavar="N",
         help="epochs of its teacher, a float network; 0 for no teacher (default: 8; recipes paper and "
              "float have none)")
+    parser.add_argument("--teacher", type=classifier_argument, metavar="NETWORK",
+        help="learn the logits of this trained network, with nothing dropped, in place of those of a float "
+             f"one: {HELP}")
     parser.add_argument("--seed", type=whole(1), default=1, metavar="N",
         help="start of all random numbers (default: %(default)s)")
     parser.add_argument("--recipe", choices=dict.fromkeys(
@@ -137,13 +140,15 @@ def _parse(arguments):
         parser.error(f"recipe {options.recipe!r} is not for method {options.method!r}, but "
                      + _either(method.recipes))
     recipe = options.recipe or method.recipes[0]
-    if options.teacher_epochs is not None and (recipe in ("paper", "float") or options.arrays):
-        parser.error("--teacher-epochs is not for recipe 'paper' or 'float', or --arrays, which have no "
-                     "teacher")
-    if options.teacher_epochs and (plain.answer_shape or plain.head.regression):
-        what = "has numbers" if plain.head.regression else "has an answer for each position"
-        parser.error(f"--teacher-epochs is not for network {plain.name!r}, which {what}: its teacher has "
-                     "one class for an image")
+    for flag, asked in ("--teacher-epochs", options.teacher_epochs), ("--teacher", options.teacher):
+        if asked is not None and (recipe in ("paper", "float") or options.arrays):
+            parser.error(f"{flag} is not for recipe 'paper' or 'float', or --arrays, which have no teacher")
+        if asked and (plain.answer_shape or plain.head.regression):
+            what = "has numbers" if plain.head.regression else "has an answer for each position"
+            parser.error(f"{flag} is not for network {plain.name!r}, which {what}: its teacher has one "
+                         "class for an image")
+    if options.teacher:
+        _check_teacher(parser, options.teacher, plain, options.teacher_epochs)
     for name in dict.fromkeys(name for every in METHODS.values() for name in every.options):
         if getattr(options, name) and name not in method.options:
             users = [other for other, own in METHODS.items() if name in own.options]
@@ -170,6 +175,22 @@ def _parse(arguments):
         options.out = shipped(plain.name, options.method)
     options.recipe = recipe
     return options
+
+
+def _check_teacher(parser, teacher, plain, epochs):
+    """Refuse a ``teacher`` that cannot answer for the images of the network ``plain``, or is another one
+    than that of so many ``epochs``."""
+    if epochs:
+        parser.error("--teacher-epochs is for a teacher that is trained first, and --teacher names "
+                     "another; leave one out")
+    if not teacher.method:
+        parser.error(f"teacher {teacher.plain.name!r} has choices of its own, which a float model has not; "
+                     "name another one")
+    takes = [(network.input.height, network.input.width, network.input.colours, network.classes,
+              network.answer_shape) for network in (teacher.plain, plain)]
+    if takes[0] != takes[1]:
+        parser.error(f"teacher {teacher.plain.name!r} must be for the same images and classes as network "
+                     f"{plain.name!r}")
 
 
 def _as_held(options, method, held):

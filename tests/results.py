@@ -1,17 +1,63 @@
-"""What the tests of a long target have found, and the report that they leave."""
+"""What the tests of a long target have found, which is kept, and the report that they leave."""
 
+import functools
+import hashlib
+import importlib.metadata
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+from golden.kept import keep, kept
 
-__all__ = ["REPORTS", "ROOT", "Results"]
+
+__all__ = ["REPORTS", "ROOT", "Results", "code", "note_of_kept", "once"]
 
 
 ROOT = Path(__file__).resolve().parents[1]
 
 #: Where reports are, for :mod:`sim.verification`.
 REPORTS = ROOT / "build" / "verification"
+
+#: Of the project, what a case of a long target follows from.
+CODE = "hdl", "gen", "golden", "sim", "tests"
+
+
+@functools.cache
+def code() -> str:
+    """Return a hash of all code of the project, and of the versions of Python and its packages."""
+    state = hashlib.sha256(sys.version.encode())
+    for package in sorted(f"{each.name} {each.version}" for each in importlib.metadata.distributions()):
+        state.update(package.encode())
+    for path in sorted(path for folder in CODE for path in (ROOT / folder).rglob("*")
+                       if path.suffix in (".py", ".sv", ".toml")):
+        state.update(str(path.relative_to(ROOT)).encode() + path.read_bytes())
+    return state.hexdigest()
+
+
+def once(folder: Path, case: str, find: Callable[[], dict], holds: Callable[[dict], bool]) -> dict:
+    """Return what ``find()`` records of a ``case``, or what it recorded before, so that a target that was
+    stopped goes on: where that ``holds``, and neither case nor :func:`code` is another.
+
+    Parameters
+    ----------
+    folder : Path
+        Where it is kept, in JSON. What was kept has ``kept``.
+    """
+    asked = {"case": case, "code": code()}
+    if (found := kept(folder, asked)) is not None:
+        return {**found, "kept": True}
+    found = find()
+    if holds(found):
+        keep(folder, asked, found)
+    return found
+
+
+def note_of_kept(results: dict[str, dict]) -> list[str]:
+    """Return the note of a report on ``results``, by case, of which some were found before; or none."""
+    count = sum(result.get("kept", False) for result in results.values())
+    return [f"{count} of {len(results)} cases are from earlier runs of the same code, and not in the time "
+            "of this one."] * bool(count)
 
 
 class Results:

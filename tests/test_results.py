@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from tests.results import ROOT
+from tests import results
+from tests.results import ROOT, code, note_of_kept, once
 
 
 CONFTEST = '''
@@ -52,3 +53,41 @@ def test_results(tmp_path, processes, bound, chosen, lines, status):
         cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
     assert run.returncode == status, run.stdout
     assert [text for text in run.stdout.splitlines() if text.startswith("[(")] == lines
+
+
+def test_found_once(tmp_path, monkeypatch):
+    """Until it is another case, or the code is other; and only what holds."""
+    asked = []
+
+    def find(found, case="first", holds=True):
+        def look():
+            asked.append(found)
+            return {"found": found}
+        return once(tmp_path, case, look, lambda _: holds)
+
+    assert find(1, holds=False) == {"found": 1} and find(2) == {"found": 2}
+    assert find(3) == find(4) == {"found": 2, "kept": True} and find(5, "second") == {"found": 5}
+    monkeypatch.setattr(results, "code", lambda: "other")
+    assert find(6) == {"found": 6}
+    assert asked == [1, 2, 5, 6]
+
+
+def test_hash_of_the_code(tmp_path, monkeypatch):
+    monkeypatch.setattr(results, "ROOT", tmp_path)
+    (tmp_path / "hdl" / "layer").mkdir(parents=True)
+
+    def hashed(name, text):
+        (tmp_path / name).write_text(text)
+        code.cache_clear()
+        return code()
+
+    some = [hashed("hdl/layer/pool.py", "a"), hashed("hdl/layer/pool.py", "b"), hashed("hdl/pool.sv", "")]
+    assert len(set(some)) == 3
+    assert hashed("hdl/pool.txt", "") == hashed("pool.py", "") == some[-1]
+    code.cache_clear()
+
+
+def test_note_of_what_was_kept():
+    assert note_of_kept({"a": {"kept": True}, "b": {}}) == [
+        "1 of 2 cases are from earlier runs of the same code, and not in the time of this one."]
+    assert note_of_kept({"a": {}}) == []

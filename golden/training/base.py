@@ -38,8 +38,9 @@ def begin(network: Network, images: Images, epochs: int, teacher_epochs: int, st
     pixels, labels = images.variants[0], images.labels
     held = torch.zeros(len(labels), dtype=torch.bool, device=labels.device)
     held[torch.arange(0, len(labels), HELD_BACK)[:len(labels) - BATCH]] = True
-    rest = distill(Images([pixels[~held]], labels[~held], classes=images.classes,
-                          compiled=images.compiled), 0, teacher_epochs, steps, journal)
+    rest = Images([pixels[~held]], labels[~held], classes=images.classes, compiled=images.compiled,
+                  teacher=images.teacher)
+    rest = distill(rest, 0, teacher_epochs, steps, journal)
     model = train_member(network, rest, epochs, "base", steps, journal)
     return Start(model, rest, pixels[held], labels[held])
 

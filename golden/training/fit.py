@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -47,15 +48,19 @@ class Images:
         Numbers that a label may be.
     compiled : bool
         Whether what learns from them is compiled by torch first.
+    teacher : nn.Module or None
+        Network whose logits are learned, uint8 images ``(n, H, W)`` to logits ``(n, classes)``; without one
+        it may be trained.
     """
 
     def __init__(self, variants: list[Tensor], labels: Tensor, teacher_logits: list[Tensor] | None = None,
-                 classes: int = 10, compiled: bool = False):
+                 classes: int = 10, compiled: bool = False, teacher: nn.Module | None = None):
         self.variants = variants
         self.labels = labels
         self.teacher_logits = teacher_logits
         self.classes = classes
         self.compiled = compiled
+        self.teacher = teacher
 
     @property
     def count(self) -> int:
@@ -79,26 +84,36 @@ class Images:
 
 def distill(images: Images, copies: int, epochs: int, steps: Progress,
             journal: Journal = Journal()) -> Images:
-    """Train a teacher on ``images``, and return them with ``copies`` augmented copies and its logits.
+    """Return ``images`` with ``copies`` augmented copies and the logits of their teacher, or of one that is
+    trained on them.
 
     Parameters
     ----------
     epochs : int
-        Of the teacher; 0 for no teacher, so that the network learns from the labels alone.
+        Of a teacher to train; with 0 and no other the network learns from the labels alone.
     journal : :class:`golden.training.journal.Journal`
         Keeps the state of the training.
     """
-    teacher = teacher_logits = None
-    if epochs:
+    predict, teacher_logits = None, None
+    if images.teacher is not None:
+        steps.step("ask the teacher")
+        predict = partial(_ask, images.teacher, steps=steps)
+    elif epochs:
         steps.step(f"train a float teacher, {epochs} epochs")
-        teacher = train_teacher(images.variants[0], images.labels, epochs, steps, journal, images.classes)
+        predict = partial(predict_teacher, train_teacher(images.variants[0], images.labels, epochs, steps,
+                                                         journal, images.classes))
     else:
         steps.step("no teacher")
     generator = torch.Generator().manual_seed(torch.randint(1 << 31, ()).item())
     variants = images.variants + [augment(images.variants[0], generator) for _ in range(copies)]
-    if teacher is not None:
-        teacher_logits = [predict_teacher(teacher, variant) for variant in variants]
+    if predict is not None:
+        teacher_logits = [predict(variant) for variant in variants]
     return Images(variants, images.labels, teacher_logits, images.classes, images.compiled)
+
+
+@torch.no_grad()
+def _ask(teacher, images, steps):
+    return torch.cat([teacher(chunk) for chunk in steps.bar(images.split(BATCH))])
 
 
 def distillation_loss(logits: Tensor, labels: Tensor, teacher_logits: Tensor | None) -> Tensor:

@@ -12,6 +12,7 @@ import torch
 from gen import methods
 from gen.ir import Network, dump
 from gen.progress import Progress
+from gen.sources import Source
 from golden.data import DataError, data_set, load_for
 from golden.methods import BASELINES, file_of
 from golden.methods.checkpoints import export, load
@@ -87,7 +88,7 @@ def train(options: argparse.Namespace, state: Path, steps: Progress) -> dict[str
     torch.manual_seed(options.seed)
     images = Images([torch.tensor(pixels, device=device)], torch.tensor(
         labels if network.head.regression else labels.astype(int), device=device), classes=network.classes,
-        compiled=options.compile)
+        compiled=options.compile, teacher=options.teacher and _teacher(options.teacher, device))
     if options.arrays:
         model = load(network, options.arrays).to(device)
         measure_anew(model, images, steps)
@@ -98,6 +99,7 @@ def train(options: argparse.Namespace, state: Path, steps: Progress) -> dict[str
             **{name.replace("_", "-"): value for name, value in asdict(plan).items()},
             "seed": options.seed, "threads": options.threads, "device": options.device,
             "compile": options.compile,
+            **({"teacher": _digest(options.teacher.checkpoint().read_bytes())} if options.teacher else {}),
             "torch": str(torch.__version__),
             "layers": _digest(dump(network).encode()),
             "images": _digest(pixels.tobytes() + labels.tobytes()),
@@ -139,14 +141,20 @@ def _network(options) -> Network:
 def _plan(options, training: Training):
     """Return the plan to train by, with what ``options`` change."""
     plan = training.plans.get(options.source.plain.name, training.default)
-    if options.teacher_epochs is not None:
-        plan = replace(plan, teacher_epochs=options.teacher_epochs)
+    if options.teacher_epochs is not None or options.teacher:
+        plan = replace(plan, teacher_epochs=options.teacher_epochs or 0)
     # The teacher has one class for an image, and a copy moves what the labels of positions, or numbers, are
     # of.
     plain = options.source.plain
     none = {"teacher_epochs": 0, "copies": 0} if plain.answer_shape or plain.head.regression else {}
     plan = replace(plan, **{name: value for name, value in none.items() if hasattr(plan, name)})
     return replace(plan, epochs=options.epochs or plan.epochs)
+
+
+def _teacher(source: Source, device: torch.device) -> torch.nn.Module:
+    """Return the network that ``source`` names, with its parameters, in single precision."""
+    return load(source.network(), source.checkpoint()).float().to(
+        device, memory_format=torch.channels_last)
 
 
 def _device(name: str) -> torch.device:

@@ -2,7 +2,7 @@
 
 from sim.report import write_report
 from tests.formal.blocks import CASES, WITHOUT
-from tests.results import REPORTS, Results
+from tests.results import REPORTS, Results, note_of_kept
 
 
 def pytest_configure(config):
@@ -24,8 +24,8 @@ def write(results, passed, seconds, path=REPORTS / "formal.json"):
         blocks.setdefault(block, []).append((proof, result["status"] == "proven"))
     write_report(
         path, target="formal", command="make formal", seconds=seconds, passed=passed, summary=summary,
-        tables={"Proofs": rows}, notes=[f"Nothing is proven of `{block}`: {reason}."
-                                        for block, reason in WITHOUT.items()],
+        tables={"Proofs": rows}, notes=[*(f"Nothing is proven of `{block}`: {reason}."
+                                          for block, reason in WITHOUT.items()), *note_of_kept(results)],
         blocks={block: {"proven": _count(proofs)} for block, proofs in blocks.items()},
         proven=proven, properties=len(results), without=WITHOUT)
     return f"{summary}; {path}"

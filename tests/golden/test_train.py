@@ -201,9 +201,9 @@ def test_measures_anew_for_ways(folder, tmp_path, capsys):
 
 
 #: Of options for which the shipped checkpoint is not replaced.
-NOT_REPLACED = ("with --epochs, --teacher-epochs, --seed, --recipe, --crossbars, --weight-bits, --ways, "
-                "--ways-of, --masked, --arrays, --device or --compile, the checkpoint that comes with the "
-                "project is not replaced; name another with --out FILE")
+NOT_REPLACED = ("with --epochs, --teacher-epochs, --teacher, --seed, --recipe, --crossbars, --weight-bits, "
+                "--ways, --ways-of, --masked, --arrays, --device or --compile, the checkpoint that comes "
+                "with the project is not replaced; name another with --out FILE")
 
 
 @pytest.mark.parametrize("arguments, message", [
@@ -220,6 +220,16 @@ NOT_REPLACED = ("with --epochs, --teacher-epochs, --seed, --recipe, --crossbars,
      "--teacher-epochs is not for recipe 'paper' or 'float', or --arrays, which have no teacher"),
     (["lenet5", "--out", "x", "--method", "mc-dropout", "--teacher-epochs", "1"],
      "--teacher-epochs is not for recipe 'paper' or 'float', or --arrays, which have no teacher"),
+    (["lenet5", "--teacher", "mlp"], NOT_REPLACED),
+    (["lenet5", "--out", "x", "--recipe", "paper", "--teacher", "mlp"],
+     "--teacher is not for recipe 'paper' or 'float', or --arrays, which have no teacher"),
+    (["lenet5", "--out", "x", "--teacher", "mlp", "--teacher-epochs", "1"],
+     "--teacher-epochs is for a teacher that is trained first, and --teacher names another; leave one out"),
+    (["lenet5", "--out", "x", "--teacher", "vgg_small"],
+     "teacher 'vgg_small' must be for the same images and classes as network 'lenet5'"),
+    (["unet", "--out", "x", "--teacher", "unet"],
+     "--teacher is not for network 'unet', which has an answer for each position: its teacher has one "
+     "class for an image"),
     (["lenet5", "--out", "x", "--method", "mc-dropconnect", "--recipe", "tune"],
      "recipe 'tune' is not for method 'mc-dropconnect', but 'float'"),
     (["lenet5", "--method", "mc-dropout", "--epochs", "3"], NOT_REPLACED),
@@ -789,6 +799,34 @@ def test_teacher_of_a_network_with_answers_for_positions(described, tmp_path, ca
     assert capsys.readouterr().err == (
         "golden.train: Network 'own' has answers for 5 x 4, and blobs has labels for the image; give it "
         "the name of its own data set, as golden/data.py says\n")
+
+
+def test_learns_of_a_trained_network(described, tmp_path, capsys):
+    """In place of a float teacher, by each recipe; without its parameters nothing begins."""
+    options = [str(described), "--data", str(tmp_path), "--epochs", "1"]
+    assert train.main([*options, "--out", str(tmp_path / "wise.npz"), *BRIEF]) == 0
+    learn = [*options, "--teacher", str(tmp_path / "wise.npz")]
+    for method in "scale-dropout", "sub-set", "spinbayes":
+        capsys.readouterr()
+        assert train.main([*learn, "--method", method, "--out", str(tmp_path / f"{method}.npz")]) == 0
+        steps = capsys.readouterr().err
+        assert steps.startswith("ask the teacher ...") and "float teacher" not in steps
+    assert train.main([*options, "--teacher-epochs", "0", "--out", str(tmp_path / "alone.npz")]) == 0
+    assert (tmp_path / "alone.npz").read_bytes() != (tmp_path / "scale-dropout.npz").read_bytes()
+    capsys.readouterr()
+    assert train.main([*options, "--teacher", str(described), "--method", "affine"]) == 2
+    assert capsys.readouterr().err.splitlines()[-1].startswith(
+        f"golden.train: Checkpoint {tmp_path / 'own.npz'} does not exist")
+
+
+def test_teacher_with_choices_of_its_own(tmp_path, capsys):
+    network = with_choices(find("lenet5").plain, [(4, 1), 0.5, 0.5, 0.5, 0.5])
+    write_file(tmp_path / "own.npz", network, random_parameters(network, 1))
+    with pytest.raises(SystemExit):
+        train.main(["lenet5", "--out", "x", "--teacher", str(tmp_path / "own.npz")])
+    assert capsys.readouterr().err == (
+        "golden.train: teacher 'lenet5' has choices of its own, which a float model has not; name another "
+        "one\n")
 
 
 def test_baseline_of_a_file(described, tmp_path, capsys):

@@ -11,6 +11,7 @@ from play import Outcome, play
 from strategy import generate, shrink
 
 from sim.report import write_report
+from tests.results import note_of_kept
 
 
 __all__ = ["EVERY", "draw", "keep", "kind", "record", "write"]
@@ -105,7 +106,7 @@ def write(path: Path, cases: int, seed: int, results: dict[str, dict], passed: b
             f"Every bit of every result was compared, of {totals['images']:,} images and "
             f"{totals['passes']:,} passes. Where all images have as many passes and nothing waits at the "
             f"ports, so were the cycles: of {totals['estimates_equal']:,} networks. A refusal is one line "
-            "that names what a build cannot take."],
+            "that names what a build cannot take.", *note_of_kept(results)],
         cases=cases, seed=seed, equal=kinds["equal"], refused=kinds["refused"], failed=kinds["failed"],
         simulated_by=Counter(result["simulator"] for result in known if result["kind"] == "equal"),
         **{name: totals[name] for name in ("images", "passes", "cycles", "estimates_equal")})

@@ -19,7 +19,7 @@ from play import Outcome, play
 from strategy import generate, shrink
 
 from gen.ir import Input, Layer, Network, Target
-from tests.results import REPORTS
+from tests.results import REPORTS, once
 
 
 CASES = sorted((Path(__file__).parent / "cases").glob("*.json"))
@@ -47,11 +47,17 @@ def drawn(pytestconfig):
 def test_random_network(index, drawn, monkeypatch, tmp_path, pytestconfig, record_property):
     # What a case that is interrupted leaves behind goes with the files of other tests.
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    case    = drawn[index]
-    outcome = play(case)
-    for name, value in regress.record(case, outcome).items():
+    case, outcomes = drawn[index], []
+
+    def find():
+        outcomes.append(play(case))
+        return regress.record(case, *outcomes)
+
+    found = once(REPORTS / "regress", repr(case), find, lambda found: found["kind"] != "failed")
+    for name, value in found.items():
         record_property(name, value)
-    if outcome.kind == "failed":
+    if found["kind"] == "failed":
+        outcome, = outcomes
         seed = pytestconfig.getoption("seed")
         path = REPORTS / "regress_failures" / f"seed{seed}_case{index}.json"
         record_property("file", str(path))
@@ -267,6 +273,23 @@ def test_failure_is_shrunk_and_saved(few, monkeypatch, tmp_path, pytestconfig):
     assert len(smallest.network.layers) == 2 and smallest.counts == (1, 1)
     saved = json.loads(path.read_text())
     assert (saved["kind"], saved["detail"]) == ("equal", "detail")
+
+
+def test_goes_on_where_it_was_stopped(few, monkeypatch, tmp_path, pytestconfig):
+    """What is equal or refused is not played again; what has failed is."""
+    played = []
+    monkeypatch.setitem(globals(), "play", lambda case: played.append(case) or fake(case))
+    monkeypatch.setattr(regress, "keep", lambda path, seed, index, case, outcome: outcome)
+    monkeypatch.setitem(globals(), "REPORTS", tmp_path)
+    drawn = {len(case.network.layers): case for case in (regress.draw(1, index) for index in range(50))}
+    first, again = {}, {}
+    for recorded in first, again:
+        test_random_network(1, drawn, monkeypatch, tmp_path, pytestconfig, recorded.__setitem__)
+    assert first["kind"] == "equal" and again == first | {"kept": True} and len(played) == 1
+    for _ in range(2):
+        with pytest.raises(pytest.fail.Exception):
+            test_random_network(2, drawn, monkeypatch, tmp_path, pytestconfig, first.__setitem__)
+    assert len(played) == 3
 
 
 def test_what_cannot_be_shrunk(few):

@@ -41,6 +41,16 @@ def test_distillation_loss_by_hand():
     assert found(torch.tensor(teacher_logits)) == pytest.approx(0.3 * expected + 0.7 * 4 * divergence)
 
 
+def test_teacher_answers_for_all_copies():
+    images, labels = sample(250)
+    teacher = random_model().eval()
+    found = fit.distill(fit.Images([images], labels, teacher=teacher), 2, 0, Progress())
+    assert len(found.variants) == len(found.teacher_logits) == 3
+    for variant, logits in zip(found.variants, found.teacher_logits, strict=True):
+        assert torch.allclose(logits, teacher(variant), atol=1e-4)
+        assert logits.shape == (250, 10) and not logits.requires_grad
+
+
 def test_fit_says_how_far_it_is_and_restricts():
     images, labels = sample(200)
     model, told = random_model(), []
