@@ -28,6 +28,8 @@ class Fpga:
     #: Where the pins of a frame are, in the order of :func:`gen.pins.names`, if the program wants to know.
     places: tuple[str, ...] = ()
     clock: tuple[str, ...] = () #: Its options for the clock of a design; by default the frequency.
+    #: Whether its multipliers have registers that Yosys leaves unused (:mod:`gen.multipliers`).
+    multiplier_registers: bool = False
     #: Whether it leaves paths untimed, so that a clock is an upper bound.
     bound: bool = False
     #: Of a build for a board: its options for the pins, and for what it writes; and the program that makes
@@ -57,7 +59,7 @@ FPGAS = {
         ("--85k", "--package", "CABGA756", "--speed", "6", "--lpf-allow-unconstrained"), "synth",
         {"LUT": "TRELLIS_COMB", "FF": "TRELLIS_FF", "BRAM": "DP16KD", "DSP": "MULT18X18D"},
         clock=("--lpf", "constraints/ecp5.lpf"), placed=("--lpf", "--textcfg"),
-        pack=("yowasp-ecppack", "--input", "{placed}", "--bit", "{bitstream}")),
+        pack=("yowasp-ecppack", "--input", "{placed}", "--bit", "{bitstream}"), multiplier_registers=True),
     # A logic cell has a LUT4 and a flip-flop. Eight share one clock enable, so an enable of fewer is
     # logic in front: of many small ones, no placement is found.
     "ice40": Fpga(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from gen.command import UserError
 from gen.fpga import FPGAS
+from gen.multipliers import fill_multipliers
 from gen.pins import TOP, frame
 from gen.tools import ToolFailed, failure, find, prepare
 from gen.yosys import run_yosys
@@ -47,6 +48,8 @@ def synthesize(directory: Path, clock_mhz: float, performance: dict, steps, *, s
     Keys follow FINN: ``LUT`` (LUT4: logic, carry chains and distributed memory; of an iCE40 its logic
     cells, of a LUT4 and a flip-flop each), ``FF``, ``BRAM`` (18 kbit; of an iCE40 4), ``DSP`` (18 x 18;
     16 x 16), ``fmax_mhz`` after routing; ``blocks`` has the cells of each block before routing.
+    Registers that multipliers hold (:mod:`gen.multipliers`) are among those of the blocks, and not of the
+    whole.
     ``performance`` is the estimated performance, which gives the throughput at ``fmax_mhz``.
     Where place and route leaves paths untimed, the clock is an upper bound, ``fmax_bound_mhz``, and
     ``fmax_mhz`` and what follows from it are None.
@@ -59,6 +62,8 @@ def synthesize(directory: Path, clock_mhz: float, performance: dict, steps, *, s
     fpga   = FPGAS[synth]
     steps.step(f"synthesize for {fpga.name}")
     netlist, blocks = _netlist(directory, work, board, fpga)
+    if fpga.multiplier_registers:
+        fill_multipliers(directory / netlist, board["top"] if board else TOP)
     steps.step("place and route")
     router = find(fpga.router, extra=fpga.extra)
     prepare(router, steps.say)

@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 from gen.fpga import FPGAS
+from gen.multipliers import fill_multipliers
 from gen.pins import TOP, frame
 from gen.tools import ToolFailed, ToolMissing, failure, find, prepare
 from gen.yosys import run_yosys
@@ -56,6 +57,8 @@ def synthesize(directory: Path, manifest: dict, family: str, steps) -> dict:
         except (ToolFailed, ToolMissing) as error:
             return _not_run(error) | {"timing": _not_run("it was not synthesized")}
         cells = json.loads((work / "cells.json").read_text())["design"]["num_cells_by_type"]
+        if of.multiplier_registers:
+            fill_multipliers(work / "netlist.json", TOP)
         return _count(cells, of) | {"timing": _timing(directory, of, steps)}
     finally:
         shutil.rmtree(work)
