@@ -57,7 +57,7 @@ FAMILIES = {
 
 #: By the name that a target has for it.
 BOARDS = {
-    "ulx3s_85f":      Board("ulx3s", "ULX3S_85F_Platform", 100.0, "ecp5"),
+    "ulx3s_85f":      Board("ulx3s", "ULX3S_85F_Platform", 80.0, "ecp5"),
     "ecpix5_85f":     Board("ecpix5", "ECPIX585Platform", 100.0, "ecp5"),
     "orangecrab_85f": Board("orangecrab_r0_2", "OrangeCrabR0_2_85FPlatform", 96.0, "ecp5", line=("0", "1")),
     "icebreaker":     Board("icebreaker", "ICEBreakerPlatform", 12.0, "ice40"),

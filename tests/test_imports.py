@@ -61,7 +61,7 @@ ROOMS = {
     "hdl/head":        {"checks", "pass_sets", "stream"},
     "hdl/bus":         {"head", "random", "stream"},
     "hdl/uart":        {"bus", "head", "stream"},
-    "gen/blocks":      {"emit", "fpga", "pins", "tools", "yosys"},
+    "gen/blocks":      {"emit", "fpga", "multipliers", "pins", "tools", "yosys"},
     "gen/energy":      {"command", "graph", "ir", "lower", "maps", "methods", "networks"},
     "gen/standard_cells": {"command", "tools", "yosys"},
     "gen/transforms":  {"check_target", "graph", "ir", "maps", "outcomes", "point_sets", "precision",

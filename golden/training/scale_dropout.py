@@ -43,7 +43,7 @@ PLANS = {
     "lenet5":      Plan(epochs=40, spread_epochs=5, copies=0),
     "lenet5_wide": Plan(epochs=16, spread_epochs=4, copies=4),
     "vgg_small":   Plan(epochs=100, spread_epochs=5, copies=24, teacher_epochs=40),
-    "resnet20":    Plan(epochs=100, spread_epochs=5, copies=24, teacher_epochs=40),
+    "resnet20":    Plan(epochs=52, spread_epochs=2, copies=2, teacher_epochs=40),
     "resnet18":    Plan(epochs=100, spread_epochs=5, copies=24, teacher_epochs=40),
     "m5":          Plan(epochs=20, spread_epochs=5, copies=0, teacher_epochs=0),
     "unet":        Plan(epochs=6, spread_epochs=1, copies=0, teacher_epochs=0),

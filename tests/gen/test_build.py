@@ -219,12 +219,12 @@ def run(capsys, *arguments):
      f"Checkpoint {SHIPPED}/lenet5_4bit_tiny_ensemble.npz does not exist; no training makes it, as method "
      "'tiny-ensemble' is not for network 'lenet5_4bit', whose levels have several bits, but 'spinbayes'; "
      "take another --method"),
-    (["--layers", "resnet20_ensemble"],
-     f"Checkpoint {SHIPPED}/resnet20_ensemble.npz does not exist; no training makes it, as method "
+    (["--layers", "resnet18_ensemble"],
+     f"Checkpoint {SHIPPED}/resnet18_ensemble.npz does not exist; no training makes it, as method "
      "'ensemble' trains networks apart, which would have different layers 'skip2_1', and beside the others "
      "there is one for all; take another --method"),
-    (["--layers", "resnet20"], f"Checkpoint {SHIPPED}/resnet20.npz does not exist; make it again with: "
-                               "python -m golden.train resnet20 --data DIR"),
+    (["--layers", "resnet18"], f"Checkpoint {SHIPPED}/resnet18.npz does not exist; make it again with: "
+                               "python -m golden.train resnet18 --data DIR"),
     (["--method", "spindrop", "--masked", "fc1, fc1"],
      "Layer 'fc1' is named twice among those to be masked; name it once"),
     (["--random-layers", "fc1,conv1,fc1"],

@@ -112,8 +112,8 @@ def test_wrong_arguments(arguments, message, capsys):
 
 
 @pytest.mark.parametrize("network, message", [
-    ("resnet20", "Network 'resnet20' has no checkpoint of any method; make one with: python -m "
-                 "golden.train resnet20 --data DIR"),
+    ("resnet18", "Network 'resnet18' has no checkpoint of any method; make one with: python -m "
+                 "golden.train resnet18 --data DIR"),
     ("vgg_small", "No images of CIFAR-10 come with the project; name a folder that has it with --data"),
 ])
 def test_refusals(network, message, capsys):
