@@ -46,8 +46,8 @@ def absorb_registers(module: dict) -> int:
     """
     cells, held = module["cells"], 0
     nets = _Nets(module)
-    for cell in [each for each in cells.values() if each["type"] == "MULT18X18D"]:
-        pins  = cell["connections"]
+    for multiplier in [name for name, cell in cells.items() if cell["type"] == "MULT18X18D"]:
+        cell, pins = cells[multiplier], cells[multiplier]["connections"]
         front = {pin: nets.driver.get(net) for pin, net in _nets_of(pins, "AB")}
         behind = {pin: nets.only_reader(net) for pin, net in _nets_of(pins, "P") if nets.readers[net]}
         signed = pins.get("SIGNEDA"), pins.get("SIGNEDB")
@@ -58,6 +58,8 @@ def absorb_registers(module: dict) -> int:
                 each in (["0"], ["1"], None) for each in signed):
             for pin, name in front.items():
                 pins[pin] = cells[name]["connections"]["DI"]
+                # So that no multiplier in front takes a register from which this one has its operand now.
+                nets.readers[pins[pin][0]].append((multiplier, pin))
             _hold(cell, ("INPUTA", "INPUTB"), 0, control)
             held += len(set(front.values()))
         if control := _shared(map(cells.get, behind.values())):

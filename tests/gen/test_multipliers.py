@@ -120,6 +120,33 @@ def test_does_the_same(mapped, name, tmp_path):
     prove(tmp_path, design, netlist)
 
 
+#: A register that is that of a product, and of an operand of the next multiplier.
+CHAIN = """module design(input clk, input [4:0] a, input [3:0] b, input [1:0] c, output reg [10:0] q);
+  reg [4:0] first;
+  reg [3:0] second;
+  reg [1:0] third;
+  reg [8:0] p;
+  always @(posedge clk) begin first <= a; second <= b; third <= c; p <= first * second; q <= p * third; end
+endmodule
+"""
+
+
+def test_chain(tmp_path):
+    """In whatever order the multipliers come, only one of them takes it."""
+    (tmp_path / "chain.v").write_text(CHAIN)
+    (tmp_path / "proof").mkdir()
+    run_yosys(["read_verilog chain.v", f"{FPGAS['ecp5'].synthesis} -top design", "write_json chain.json"],
+              tmp_path, Path("proof"))
+    for order in 1, -1:
+        netlist = json.loads((tmp_path / "chain.json").read_text())
+        module  = netlist["modules"]["design"]
+        module["cells"] = dict(list(module["cells"].items())[::order])
+        assert kinds(netlist).count("MULT18X18D") == 2
+        absorb_registers(module)
+        assert kinds(netlist).count("TRELLIS_FF") in (0, 2)
+        prove(tmp_path, tmp_path / "chain.v", netlist)
+
+
 def test_proof_can_fail(mapped, tmp_path):
     """Here an operand is one cycle early."""
     design, netlist = mapped["reset"]
